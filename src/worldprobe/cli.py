@@ -1,0 +1,355 @@
+"""The command line: parse, one API call, print. Results on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from worldprobe.errors import ConfigError, WorldprobeError
+
+if TYPE_CHECKING:
+    from worldprobe.config import Experiment
+    from worldprobe.pipeline.encode import Failure
+    from worldprobe.pipeline.progress import Progress
+    from worldprobe.report.facts import Summary
+
+app = typer.Typer(
+    name="worldprobe",
+    help="What does a frozen video encoder know, where, and compared with what?",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+
+Videos = Annotated[list[str], typer.Argument(help="Files, globs, folders, scenes:N[@SEED] or http(s) URLs.")]
+EncoderOption = Annotated[
+    str,
+    typer.Option("--encoder", help="vjepa2-tiny, a hub id or folder, random:E, pixels, gaussian, module:Class."),
+]
+StoreOption = Annotated[str, typer.Option("--store", help="Folder or fsspec URL of the embeddings.")]
+OutOption = Annotated[Path, typer.Option("--out", help="The run's folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print results for machines.")]
+DEMO_SCENES = "scenes:200"
+
+
+@app.command()
+def demo(
+    videos: Annotated[list[str] | None, typer.Argument(help="Videos; none: 200 rendered scenes.")] = None,
+    labeller: Annotated[
+        str | None, typer.Option(help="truth, moving, mot:FILE, coco:FILE, onnx:FILE. By default truth or moving.")
+    ] = None,
+    encoder: EncoderOption = "vjepa2-tiny",
+    out: OutOption = Path("runs/demo"),
+    as_json: JsonOption = False,
+) -> None:
+    """The whole pipeline: on rendered scenes with exact truth, or on your own videos.
+
+    Example: worldprobe demo film.mp4 --out runs/film
+    """
+    from worldprobe.config import make_experiment
+
+    sources = videos or [DEMO_SCENES]
+    paths = _resolve(sources)
+    rendered = all(source.startswith("scenes:") for source in sources)
+    values = {
+        "videos": sources,
+        "encoder": encoder,
+        "labeller": labeller or ("truth" if rendered else "moving"),
+        # Few videos have too few groups for whole ones to be held out.
+        "split": "grouped" if len(paths) >= 10 else "blocked",
+    }
+    _run(make_experiment(values), paths, out, None, as_json)
+
+
+@app.command(name="run")
+def run_experiment(
+    experiment: Annotated[Path, typer.Argument(help="An experiment file (TOML).")],
+    out: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/NAME.")] = None,
+    store: Annotated[str | None, typer.Option(help="Embeddings; by default in the run's folder.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run an experiment file: encode, label, probe, report.
+
+    Example: worldprobe run examples/scenes.toml
+    """
+    from worldprobe.config import read_experiment
+
+    read = read_experiment(experiment)
+    _run(read, _resolve(read.videos), out or Path("runs") / experiment.stem, store, as_json)
+
+
+@app.command()
+def encode(
+    videos: Videos,
+    store: StoreOption,
+    encoder: EncoderOption = "vjepa2-tiny",
+    blocks: Annotated[str, typer.Option(help="last, all, or indices such as 0,6,11.")] = "last",
+    pool: Annotated[str, typer.Option(help="none keeps tokens, space averages them.")] = "none",
+    frames: Annotated[int, typer.Option(help="Frames a clip.")] = 16,
+    stride: Annotated[int, typer.Option(help="Source frames from one to the next.")] = 1,
+    input: Annotated[str, typer.Option("--input", help="native clips, or one still repeated.")] = "native",
+    controls: Annotated[bool, typer.Option("--controls", help="Also the encoders that controls read.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16.")] = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Encode videos into a store. What is there already is not done again.
+
+    Example: worldprobe encode film.mp4 --store embeddings.zarr --controls
+    """
+    from worldprobe.config import CONTROLS, make_experiment
+    from worldprobe.pipeline.run import Ledger, encode_all
+    from worldprobe.store import Store
+
+    values = {"videos": videos, "encoder": encoder, "blocks": blocks, "pool": pool, "frames": frames}
+    values |= {"stride": stride, "input": input, "device": device, "precision": precision}
+    # "majority" reads no embeddings: with it alone nothing but the encoder itself is run.
+    values["controls"] = list(CONTROLS) if controls else ["majority"]
+    ledger = Ledger()
+    with _progress() as progress:
+        _, failures = encode_all(
+            _resolve(videos), make_experiment(values), Store(store), progress=progress, ledger=ledger
+        )
+    costs = [cost.model_dump() for cost in ledger.costs]
+    _say(costs, as_json, [f"{c['stage']}: {c['items']} clips in {c['seconds']:.1f} s" for c in costs])
+    _end(failures)
+
+
+@app.command()
+def label(
+    videos: Videos,
+    out: Annotated[Path, typer.Option(help="The table to write (Parquet).")],
+    labeller: Annotated[str, typer.Option(help="truth, moving, mot:FILE, coco:FILE, onnx:FILE.")] = "moving",
+    as_json: JsonOption = False,
+) -> None:
+    """Label videos: where things are, in source pixels and frames.
+
+    Example: worldprobe label film.mp4 --labeller moving --out labels.parquet
+    """
+    from worldprobe.pipeline.label import label as label_videos
+    from worldprobe.pipeline.label import load_labeller, write_labels
+
+    loaded = load_labeller(labeller)
+    with _progress() as progress:
+        labels = label_videos(_resolve(videos), labeller=loaded, progress=progress)
+    write_labels(labels, out)
+    table = labels.table
+    facts = {"labels": len(table), "frames": table.select("video", "frame").n_unique(), "out": str(out)}
+    facts["objects"] = table.select("video", "object").n_unique()
+    _say(facts, as_json, ["{labels} labels of {objects} objects on {frames} frames: {out}".format(**facts)])
+    if not len(table):
+        _warn(f"{loaded.name} found nothing. Try another labeller (`worldprobe list labellers`).")
+
+
+@app.command()
+def probe(
+    store: StoreOption,
+    labels: Annotated[Path, typer.Option(help="A table that `worldprobe label` wrote.")],
+    out: OutOption,
+    encoder: EncoderOption = "vjepa2-tiny",
+    tasks: Annotated[str, typer.Option(help="Of xy,size,class,motion,velocity.")] = "xy,size,class,motion,velocity",
+    features: Annotated[str, typer.Option(help="Of z,grid.")] = "z,grid",
+    split: Annotated[str, typer.Option(help="grouped, blocked, video, or random (leaks).")] = "grouped",
+    controls: Annotated[str, typer.Option(help="all, or some, by comma.")] = "all",
+    blocks: Annotated[str, typer.Option(help="last, all, or indices; of those in the store.")] = "last",
+    input: Annotated[str, typer.Option("--input", help="native or still.")] = "native",
+    seed: Annotated[int, typer.Option(help="Of folds, shuffles and resamples.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Probe embeddings in a store for labelled properties, each score beside its controls.
+
+    Example: worldprobe probe --store embeddings.zarr --labels labels.parquet --split blocked --out runs/film
+    """
+    from worldprobe.config import CONTROLS, make_experiment, to_toml
+    from worldprobe.files import write_whole
+    from worldprobe.pipeline.label import read_labels, write_labels
+    from worldprobe.pipeline.run import Ledger, probe_into
+    from worldprobe.pipeline.scores import Plan
+    from worldprobe.report.write import write_report
+    from worldprobe.store import Store
+
+    values = {"videos": [store], "encoder": encoder, "split": split, "blocks": blocks, "input": input, "seed": seed}
+    values |= {"tasks": tasks.split(","), "features": features.split(",")}
+    values["controls"] = list(CONTROLS) if controls == "all" else controls.split(",")
+    checked = make_experiment(values)
+    plan = Plan(
+        encoder=encoder,
+        tasks=tuple(checked.tasks),
+        features=tuple(checked.features),
+        controls=tuple(checked.controls),
+        split=checked.split,
+        blocks=checked.blocks,
+        input=checked.input,
+        seed=checked.seed,
+    )
+    table = read_labels(labels)
+    with _progress() as progress:
+        probe_into(out, Store(store), table, plan, Ledger(), progress=progress)
+    write_labels(table, out / "labels.parquet")
+    write_whole(out / "experiment.toml", to_toml(checked).encode())
+    _show(write_report(out), out, as_json)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    open_it: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a run's report.html, report.md and figures anew.
+
+    Example: worldprobe report runs/demo --open
+    """
+    from worldprobe.report.write import write_report
+
+    _show(write_report(run), run, as_json)
+    if open_it:
+        typer.launch(str((run / "report.html").resolve()))
+
+
+@app.command(name="list")
+def list_plugins(
+    kind: Annotated[str, typer.Argument(help="encoders, labellers or probes.")], as_json: JsonOption = False
+) -> None:
+    """What there is, from this package and from others, and what is broken.
+
+    Example: worldprobe list encoders
+    """
+    from dataclasses import asdict
+
+    from worldprobe import registry
+
+    if kind not in ("encoders", "labellers", "probes"):
+        raise ConfigError(f"nothing to list under {kind!r}: use encoders, labellers or probes")
+    found = registry.listed(kind)  # type: ignore[arg-type]
+    lines = [f"{one.name:14} {one.distribution:16} {one.problem or one.summary}" for one in found]
+    _say([asdict(one) for one in found], as_json, lines)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Check this machine: versions, devices, video decoding, disk.
+
+    Example: worldprobe doctor
+    """
+    import shutil
+
+    import av
+    import torch
+
+    from worldprobe import provenance
+
+    facts: dict[str, Any] = provenance.collect()
+    facts["cuda"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    facts["h264"] = {"decode": "h264" in av.codecs_available, "encode": "libx264" in av.codecs_available}
+    facts["cache"] = str(_cache())
+    facts["free_disk_gb"] = round(shutil.disk_usage(Path.cwd()).free / 1e9, 1)
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    h264 = facts["h264"]
+    lines = [
+        f"versions   {versions}",
+        f"machine    {facts['platform']}, {facts['cores']} cores, {facts['free_disk_gb']} GB free here",
+        f"device     {facts['cuda'] or 'cpu (torch finds no CUDA GPU)'}",
+        f"h264       reads {'yes' if h264['decode'] else 'NO'}, writes {'yes' if h264['encode'] else 'NO'}",
+        f"cache      {facts['cache']} (WORLDPROBE_CACHE)",
+    ]
+    _say(facts, as_json, lines)
+
+
+def main() -> None:
+    """Entry point: a user's mistake ends with one line and exit code 1, never a traceback."""
+    try:
+        app(standalone_mode=True)
+    except WorldprobeError as error:
+        sys.stderr.write(f"worldprobe: {error}\n")
+        raise SystemExit(1) from None
+
+
+def _run(experiment: Experiment, paths: Sequence[Path], out: Path, store: str | None, as_json: bool) -> None:
+    from worldprobe.pipeline.run import run
+    from worldprobe.report.write import write_report
+    from worldprobe.store import Store
+
+    with _progress() as progress:
+        failures = run(experiment, paths, out, store=Store(store) if store else None, progress=progress)
+    _show(write_report(out), out, as_json)
+    _end(failures)
+
+
+def _cache() -> Path:
+    """Where rendered scenes and fetched films are kept."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("WORLDPROBE_CACHE") or Path(home) / "worldprobe")
+
+
+def _resolve(sources: Sequence[str]) -> list[Path]:
+    from worldprobe.video.scenes import render_scenes
+    from worldprobe.video.source import resolve
+
+    return resolve(sources, cache=_cache(), scenes=render_scenes)
+
+
+def _show(summary: Summary, out: Path, as_json: bool) -> None:
+    if as_json:
+        typer.echo(summary.model_dump_json())
+        return
+    from rich.console import Console
+
+    from worldprobe.report.terminal import table
+
+    console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
+    console.print(table(summary, width=console.width))
+    console.print(f"Report: {out / 'report.html'}", soft_wrap=True, highlight=False)
+
+
+def _say(facts: object, as_json: bool, lines: Sequence[str]) -> None:
+    typer.echo(json.dumps(facts, ensure_ascii=False) if as_json else "\n".join(lines))
+
+
+def _warn(message: str) -> None:
+    typer.echo(f"worldprobe: {message}", err=True)
+
+
+def _end(failures: Sequence[Failure]) -> None:
+    """Name what failed, and end with 3 where something did."""
+    for failure in failures:
+        where = failure.video if failure.clip is None else f"{failure.video} from frame {failure.clip}"
+        _warn(f"skipped {where}: {failure.error}")
+    if failures:
+        raise typer.Exit(3)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Bars with rate and time left on a terminal, silence elsewhere."""
+    from worldprobe.pipeline.progress import silent
+
+    if not sys.stderr.isatty():
+        yield silent
+        return
+    from rich import progress as bars
+    from rich.console import Console
+
+    columns = (
+        bars.TextColumn("{task.description:24}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TimeElapsedColumn(),
+        bars.TimeRemainingColumn(),
+    )
+    with bars.Progress(*columns, console=Console(stderr=True)) as shown:
+        tasks: dict[str, Any] = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = shown.add_task(stage, total=total)
+            shown.update(tasks[stage], completed=done, total=total)
+
+        yield tell

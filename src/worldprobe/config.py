@@ -1,0 +1,94 @@
+"""An experiment as a TOML file, or as the options of a command; both are checked here, once."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from worldprobe.errors import ConfigError
+
+TASKS = ("xy", "size", "class", "motion", "velocity")
+FEATURES = ("z", "grid")
+CONTROLS = ("gaussian", "shuffled", "random-init", "pixels", "nuisance", "majority")
+
+
+class Experiment(BaseModel):
+    """What to run. Every key of an experiment file, with its default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    videos: list[str] = Field(min_length=1)
+    encoder: str = "vjepa2-tiny"
+    labeller: str = "moving"
+    tasks: list[str] = list(TASKS)
+    features: list[str] = list(FEATURES)
+    controls: list[str] = list(CONTROLS)
+    split: Literal["grouped", "blocked", "random", "video"] = "grouped"
+    blocks: str = "last"
+    pool: Literal["none", "space"] = "none"
+    input: Literal["native", "still"] = "native"
+    frames: int = Field(default=16, ge=2, le=256)
+    stride: int = Field(default=1, ge=1, le=1000)
+    seed: int = Field(default=0, ge=0)
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    strict: bool = False
+
+    @field_validator("tasks", "features", "controls")
+    @classmethod
+    def _known(cls, names: list[str], info: Any) -> list[str]:
+        known = {"tasks": TASKS, "features": FEATURES, "controls": CONTROLS}[info.field_name]
+        for name in names:
+            if name not in known:
+                raise ValueError(_unknown(name, known))
+        if not names:
+            raise ValueError(f"empty; choose from {', '.join(known)}")
+        return names
+
+
+def read_experiment(path: Path) -> Experiment:
+    """Read an experiment file.
+
+    Raises:
+        ConfigError: no such file, not TOML, an unknown key (the nearest known one is named), a bad value.
+    """
+    try:
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"no experiment file at {path}") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} is not a TOML file: {error}") from error
+    return make_experiment(written, source=str(path))
+
+
+def make_experiment(values: dict[str, Any], *, source: str = "the options") -> Experiment:
+    """Check values from anywhere. Raises ConfigError naming each one that does not fit."""
+    try:
+        return Experiment(**values)
+    except ValidationError as error:
+        problems = []
+        for item in error.errors():
+            key = ".".join(str(part) for part in item["loc"])
+            if item["type"] == "extra_forbidden":
+                problems.append(_unknown(key, tuple(Experiment.model_fields)))
+            else:
+                problems.append(f"{key}: {item['msg'].removeprefix('Value error, ')}")
+        raise ConfigError(f"{source}: " + "; ".join(problems)) from error
+
+
+def to_toml(experiment: Experiment) -> str:
+    """The experiment as TOML, every key written out."""
+    import json
+
+    # JSON's strings, numbers, booleans and flat lists are TOML's too.
+    return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in experiment)
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+    return f"unknown {name!r}; {hint}"

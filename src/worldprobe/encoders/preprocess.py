@@ -1,0 +1,46 @@
+"""V-JEPA 2's preprocessing in plain torch, bit-equal to transformers' ``VJEPA2VideoProcessor``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.geometry import resize_and_crop
+
+if TYPE_CHECKING:
+    import torch
+
+# ImageNet's, in 0-255 units, as transformers folds the rescaling into the normalisation.
+_MEAN = (0.485, 0.456, 0.406)
+_STD = (0.229, 0.224, 0.225)
+
+
+def crop_frames(frames: NDArray[np.uint8], *, crop: int) -> NDArray[np.uint8]:
+    """Resize and centre-crop source frames uint8 [n, h, w, 3] to uint8 [n, 3, crop, crop].
+
+    Bilinear with antialias on the bytes themselves: resizing in float rounds differently.
+    """
+    import torch
+    from torch.nn.functional import interpolate
+
+    _, height, width, _ = frames.shape
+    (new_width, new_height), view = resize_and_crop(width, height, crop=crop)
+    left, top = int(view.offset[0]), int(view.offset[1])
+    pixels = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+    if (new_height, new_width) != (height, width):
+        pixels = interpolate(
+            pixels, size=(new_height, new_width), mode="bilinear", antialias=True, align_corners=False
+        )
+    cropped = pixels[:, :, top : top + crop, left : left + crop].contiguous()
+    return np.asarray(cropped.numpy(), dtype=np.uint8)
+
+
+def normalize(pixels: torch.Tensor) -> torch.Tensor:
+    """uint8 [..., 3, h, w] to float32 by ``(x - 255 mean) / (255 std)``."""
+    import torch
+
+    mean = torch.tensor(_MEAN, device=pixels.device) * 255.0
+    std = torch.tensor(_STD, device=pixels.device) * 255.0
+    return (pixels.to(torch.float32) - mean[:, None, None]) / std[:, None, None]

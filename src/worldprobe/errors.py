@@ -1,0 +1,33 @@
+"""Errors that a user can act on."""
+
+
+class WorldprobeError(Exception):
+    """Something the user asked for cannot be done.
+
+    The message says what was asked, what was found, and what to do; the command line prints it
+    without a traceback. Our own mistakes are assertions, not this.
+    """
+
+
+class VideoError(WorldprobeError):
+    """A video cannot be read, or not in the way that was asked."""
+
+
+class LabelError(WorldprobeError):
+    """A label file is malformed, or speaks of another video."""
+
+
+class StoreError(WorldprobeError):
+    """Embeddings are missing from the store, or are damaged."""
+
+
+class ProbeError(WorldprobeError):
+    """The examples do not allow the probe that was asked for."""
+
+
+class RegistryError(WorldprobeError):
+    """No such encoder, labeller or probe, or it is broken."""
+
+
+class ConfigError(WorldprobeError):
+    """An experiment file or an option says something that cannot be."""

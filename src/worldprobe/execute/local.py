@@ -1,0 +1,55 @@
+"""Work on this machine."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+Item = TypeVar("Item")
+_POLL_SECONDS = 0.1
+
+
+def prefetch(items: Iterable[Item], *, depth: int) -> Iterator[Item]:
+    """Make items in a thread of their own, at most ``depth`` ahead of who takes them.
+
+    Decoding and matrix products release the interpreter, so the two overlap. An error of the maker is
+    raised to the taker, in its place; a taker that stops early stops the maker.
+    """
+    ready: queue.Queue[tuple[str, Item | BaseException | None]] = queue.Queue(maxsize=depth)
+    stopped = threading.Event()
+
+    def put(kind: str, value: Item | BaseException | None) -> None:
+        while not stopped.is_set():
+            try:
+                ready.put((kind, value), timeout=_POLL_SECONDS)
+            except queue.Full:
+                continue
+            return
+
+    def make() -> None:
+        try:
+            for item in items:
+                put("item", item)
+                if stopped.is_set():
+                    return
+            put("end", None)
+        # Whatever the maker meets belongs to the taker, who would else wait for ever.
+        except BaseException as error:
+            put("error", error)
+
+    thread = threading.Thread(target=make, name="prefetch", daemon=True)
+    thread.start()
+    try:
+        while True:
+            kind, value = ready.get()
+            if kind == "end":
+                return
+            if kind == "error":
+                assert isinstance(value, BaseException)
+                raise value
+            yield value  # type: ignore[misc]
+    finally:
+        stopped.set()
+        thread.join()

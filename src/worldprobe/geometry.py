@@ -1,0 +1,104 @@
+"""Where things are: source pixels, model pixels, tubelets and cells.
+
+Coordinates are continuous: pixel ``i`` covers ``[i, i + 1)``, so a frame ``w`` pixels wide spans
+``[0, w]`` and resizing is a plain multiplication.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The part of a source frame that the model sees: ``model = source * scale - offset``.
+
+    Attributes:
+        scale: model px per source px, horizontally and vertically (they differ by rounding).
+        offset: model px cut away on the left and at the top.
+        size: width and height of the model's input in px.
+    """
+
+    scale: tuple[float, float]
+    offset: tuple[float, float]
+    size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        if min(self.scale) <= 0 or min(self.size) <= 0:
+            raise ValueError(f"a view needs positive scale and size, got {self.scale = }, {self.size = }")
+
+    def to_model(self, xy_source: Floats) -> Floats:
+        """Source px ``[..., 2]`` to model px ``[..., 2]``."""
+        return np.asarray(np.asarray(xy_source) * np.array(self.scale) - np.array(self.offset), np.float64)
+
+    def to_source(self, xy_model: Floats) -> Floats:
+        """Model px ``[..., 2]`` to source px ``[..., 2]``."""
+        return np.asarray((np.asarray(xy_model) + np.array(self.offset)) / np.array(self.scale), np.float64)
+
+    def contains(self, xy_source: Floats) -> NDArray[np.bool_]:
+        """Which source points ``[..., 2]`` the model can see, bool ``[...]``."""
+        xy_model = self.to_model(xy_source)
+        return np.asarray(((xy_model >= 0) & (xy_model < np.array(self.size))).all(axis=-1))
+
+
+def resize_and_crop(width: int, height: int, *, crop: int) -> tuple[tuple[int, int], View]:
+    """The geometry of V-JEPA 2's preprocessing: resize the short side, then cut out the centre.
+
+    Short side to ``int(crop * 256 / 224)``, the other in proportion, both truncated; crop corner at
+    ``int((size - crop) / 2.0)``. This is what transformers' ``VJEPA2VideoProcessor`` does.
+
+    Returns:
+        The resized (width, height) in px, and the view.
+    """
+    short = int(crop * 256 / 224)
+    if width <= height:
+        resized = (short, max(short, int(short * height / width)))
+    else:
+        resized = (max(short, int(short * width / height)), short)
+    left, top = (int((resized[0] - crop) / 2.0), int((resized[1] - crop) / 2.0))
+    scale = (resized[0] / width, resized[1] / height)
+    return resized, View(scale=scale, offset=(float(left), float(top)), size=(crop, crop))
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGrid:
+    """The token grid t' x h' x w' of a clip.
+
+    Attributes:
+        time, height, width: tokens along each axis.
+        tubelet: frames that one token covers.
+        patch: px of the model's input that one token covers, along each side.
+    """
+
+    time: int
+    height: int
+    width: int
+    tubelet: int
+    patch: int
+
+    def __post_init__(self) -> None:
+        if min(self.time, self.height, self.width, self.tubelet, self.patch) < 1:
+            raise ValueError(f"a token grid needs positive sizes, got {self}")
+
+    @property
+    def tokens(self) -> int:
+        return self.time * self.height * self.width
+
+    def tubelet_of(self, position: int) -> int | None:
+        """The tubelet that covers sampled frame ``position`` of the clip; None past the last whole one."""
+        index = position // self.tubelet
+        return index if 0 <= index < self.time else None
+
+    def cell_of(self, xy_model: tuple[float, float]) -> tuple[int, int] | None:
+        """Row and column of the token under a point in model px; None outside the input."""
+        column, row = int(np.floor(xy_model[0] / self.patch)), int(np.floor(xy_model[1] / self.patch))
+        if 0 <= row < self.height and 0 <= column < self.width:
+            return row, column
+        return None
+
+    def index(self, time: int, row: int, column: int) -> int:
+        """Position in the encoder's token order: time, row, column."""
+        return (time * self.height + row) * self.width + column

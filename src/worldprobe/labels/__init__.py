@@ -1,0 +1,1 @@
+"""Labels of videos, in source pixels and frames: from truth, files and detectors. Knows no encoder."""

@@ -1,0 +1,144 @@
+"""From boxes and tracks to what a probe decodes. Knows source frames and px only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.records import Labels
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+# A speed is measured over the track's boxes within this time of the frame, on either side.
+SPEED_WINDOW_SECONDS = 0.2
+# Slower than this many box sizes (root of the area) a second is "still".
+STILL_BELOW_SIZES_PER_SECOND = 0.2
+# Labels of objects that are all but covered say where something is that nobody can see.
+LEAST_VISIBLE = 0.1
+DIRECTIONS = ("still", "right", "left", "down", "up")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tracks:
+    """One video's labels as arrays of rows, ordered by object, then frame.
+
+    Attributes:
+        frame, object: int64 [m]; object -1 is unknown.
+        pts_seconds, weight: float64 [m]; weight is confidence times area.
+        box: float64 [m, 4], centre and size in source px.
+        speed: float64 [m, 2], source px a second; NaN where no track says.
+        name: class names [m].
+        hidden: bool [m], all but covered by others.
+    """
+
+    frame: Ints
+    object: Ints
+    pts_seconds: Floats
+    weight: Floats
+    box: Floats
+    speed: Floats
+    name: NDArray[np.str_]
+    hidden: NDArray[np.bool_]
+
+
+def tracks(labels: Labels, video: str) -> Tracks:
+    """The rows of one video (its id), with each row's speed."""
+    import polars as pl
+
+    table = labels.table.filter(pl.col("video") == video).sort("object", "frame")
+    box = table.select("x", "y", "w", "h").to_numpy().astype(np.float64).reshape(-1, 4)
+    frame, identity = table["frame"].to_numpy(), table["object"].to_numpy()
+    pts_seconds = table["pts_seconds"].to_numpy()
+    if {"vx", "vy"} <= set(table.columns):
+        speed = table.select("vx", "vy").to_numpy().astype(np.float64)
+    else:
+        speed = _speeds(identity, pts_seconds, box[:, :2])
+    visible = table["visible"].to_numpy() if "visible" in table.columns else np.ones(len(table))
+    return Tracks(
+        frame=frame.astype(np.int64),
+        object=identity.astype(np.int64),
+        pts_seconds=pts_seconds.astype(np.float64),
+        weight=(table["confidence"].to_numpy() * box[:, 2] * box[:, 3]).astype(np.float64),
+        box=box,
+        speed=speed,
+        name=table["class"].fill_null("").to_numpy().astype(np.str_),
+        hidden=np.asarray(visible < LEAST_VISIBLE),
+    )
+
+
+def _speeds(identity: Ints, pts_seconds: Floats, centre: Floats) -> Floats:
+    """Displacement over the window around each row of a track, divided by the time between: [m, 2]."""
+    speed = np.full(centre.shape, np.nan)
+    for name in np.unique(identity[identity >= 0]):
+        rows = np.flatnonzero(identity == name)
+        seconds = pts_seconds[rows]
+        first = np.searchsorted(seconds, seconds - SPEED_WINDOW_SECONDS - 1e-9)
+        last = np.searchsorted(seconds, seconds + SPEED_WINDOW_SECONDS + 1e-9, side="right") - 1
+        elapsed = seconds[last] - seconds[first]
+        known = elapsed > 0
+        moved = centre[rows[last]] - centre[rows[first]]
+        speed[rows[known]] = moved[known] / elapsed[known, None]
+    return speed
+
+
+def subject(tracks: Tracks, frames: Sequence[int]) -> tuple[Ints, Counter[str]]:
+    """The rows that speak of a clip's subject at its sampled frames, and why the others do not.
+
+    The subject is one object for the whole clip: the one with the most area times confidence over the
+    sampled frames. Rows without a track (object -1) each stand for themselves, the best of each frame.
+
+    Args:
+        frames: source frame of each sampled frame.
+    """
+    sampled = np.unique(np.asarray(frames))
+    within = (tracks.frame >= sampled[0]) & (tracks.frame <= sampled[-1])
+    on_frame = within & np.isin(tracks.frame, sampled)
+    candidates = np.flatnonzero(on_frame & ~tracks.hidden)
+    dropped = Counter(
+        {
+            "between sampled frames": int((within & ~on_frame).sum()),
+            "hidden behind others": int((on_frame & tracks.hidden).sum()),
+        }
+    )
+    rows = candidates[tracks.object[candidates] >= 0]
+    if len(rows):
+        names, code = np.unique(tracks.object[rows], return_inverse=True)
+        best = names[np.bincount(code, weights=tracks.weight[rows]).argmax()]
+        rows = rows[tracks.object[rows] == best]
+    elif len(candidates):
+        order = candidates[np.lexsort((-tracks.weight[candidates], tracks.frame[candidates]))]
+        rows = order[np.unique(tracks.frame[order], return_index=True)[1]]
+    dropped["not the clip's subject"] = len(candidates) - len(rows)
+    return rows, dropped
+
+
+def kind(task: str) -> Literal["regression", "classification"]:
+    """How a task is scored."""
+    return "classification" if task in ("class", "motion") else "regression"
+
+
+def regression(task: str, *, box: Floats, speed: Floats, frame_size: Floats) -> Floats:
+    """``xy``, ``size`` or ``velocity`` in the video's own units: [n, 2].
+
+    Args:
+        box: [n, 4] centre and size in source px. speed: [n, 2] source px a second.
+        frame_size: [n, 2] width and height of each row's own video in px. Positions and sizes are in
+            frame widths and heights, velocities in those a second.
+    """
+    values = {"xy": box[:, :2], "size": box[:, 2:], "velocity": speed}[task]
+    return np.asarray(values / frame_size)
+
+
+def direction(*, box: Floats, speed: Floats) -> NDArray[np.str_]:
+    """``motion``: "still", or the direction of the larger part of the speed; "" where there is no speed."""
+    size = np.sqrt(box[:, 2] * box[:, 3])
+    still = np.hypot(speed[:, 0], speed[:, 1]) < STILL_BELOW_SIZES_PER_SECOND * size
+    sideways = np.abs(speed[:, 0]) >= np.abs(speed[:, 1])
+    axis = np.where(sideways, np.where(speed[:, 0] > 0, "right", "left"), np.where(speed[:, 1] > 0, "down", "up"))
+    return np.where(np.isnan(speed).any(axis=1), "", np.where(still, "still", axis)).astype(np.str_)

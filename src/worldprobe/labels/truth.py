@@ -1,0 +1,219 @@
+"""Labels that somebody else made: rendered truth, MOTChallenge files, COCO files."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from worldprobe.errors import LabelError
+from worldprobe.protocols import FrameSource
+from worldprobe.records import Labels, VideoRef
+
+# The benchmark's own list (Milan et al. 2016, table 3).
+_MOT_CLASSES = {
+    1: "pedestrian", 2: "person on vehicle", 3: "car", 4: "bicycle", 5: "motorbike", 6: "non-motorised vehicle",
+    7: "static person", 8: "distractor", 9: "occluder", 10: "occluder on the ground", 11: "occluder full",
+    12: "reflection", 13: "crowd",
+}  # fmt: skip
+# A few boxes may lie outside the frame; more than this share are of another video or size.
+_MOST_OUTSIDE = 0.01
+
+
+class SceneTruth:
+    """truth: the exact truth beside a rendered scene (NAME.truth.parquet)."""
+
+    name = "truth"
+
+    def __init__(self, argument: str | None = None) -> None:
+        if argument is not None:
+            raise LabelError(f"truth takes no argument, got {argument!r}: it lies beside each rendered scene")
+
+    def label(self, video: FrameSource) -> Labels:
+        """The truth of every frame and object, with vx, vy, depth, visible. Raises LabelError without it."""
+        import polars as pl
+
+        path = Path(video.ref.path).with_suffix(".truth.parquet")
+        if not path.exists():
+            raise LabelError(
+                f"no truth beside {video.ref.path}: only rendered scenes (scenes:N) have it. "
+                "Use --labeller moving, mot:FILE, coco:FILE or onnx:FILE."
+            )
+        table = pl.read_parquet(path)
+        frames = int(table["frame"].max()) + 1  # type: ignore[arg-type]
+        if frames != video.ref.frames:
+            raise LabelError(f"{path} speaks of {frames} frames, {video.ref.path} has {video.ref.frames}")
+        return Labels(
+            table.with_columns(video=pl.lit(video.ref.id), confidence=pl.lit(1.0), source=pl.lit(self.name))
+        )
+
+
+class Mot:
+    """mot:FILE: boxes with ids in MOTChallenge text (frame from 1, id, left, top, width, height, ...)."""
+
+    name = "mot"
+
+    def __init__(self, argument: str | None = None) -> None:
+        self.path = _file(argument, "mot", "mot:boxes.txt")
+
+    def label(self, video: FrameSource) -> Labels:
+        """The file's boxes; frame n of the video is frame n + 1 of the file.
+
+        Boxes that the file marks as not to be considered (confidence 0) are left out.
+
+        Raises:
+            LabelError: a malformed line, named by its number; boxes of another video (too many frames) or
+                of another size.
+        """
+        rows = []
+        for number, line in enumerate(self.path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+            if line.strip():
+                rows.append(_mot_row(line, f"{self.path} line {number}"))
+        values = np.array(rows, dtype=np.float64).reshape(-1, 8)
+        values = values[values[:, 6] != 0]
+        ids = values[:, 7].astype(int)
+        return _boxes(
+            video,
+            source=self.name,
+            file=self.path,
+            frame=values[:, 0].astype(np.int64) - 1,
+            identity=values[:, 1].astype(np.int64),
+            corner=values[:, 2:6],
+            names=[_MOT_CLASSES.get(i, "" if i < 0 else f"class {i}") for i in ids],
+            confidence=np.where(values[:, 6] < 0, 1.0, values[:, 6]).clip(0, 1),
+        )
+
+
+class Coco:
+    """coco:FILE: boxes in COCO's JSON, one image a frame, with track_id where objects are tracked."""
+
+    name = "coco"
+
+    def __init__(self, argument: str | None = None) -> None:
+        self.path = _file(argument, "coco", "coco:boxes.json")
+
+    def label(self, video: FrameSource) -> Labels:
+        """The file's boxes.
+
+        Images are frames in the order of their number: frame_id or frame_index where given, else the last
+        number in file_name, else the image's id. The smallest possible start (0 or 1) is taken as frame 0.
+
+        Raises:
+            LabelError: not COCO; images of another size, or more of them than the video has frames.
+        """
+        written = self._read()
+        try:
+            frame_of = self._frames(written["images"], video.ref)
+            names = {c["id"]: str(c["name"]) for c in written["categories"]}
+            kept = [a for a in written["annotations"] if not a.get("iscrowd") and not a.get("ignore")]
+            return _boxes(
+                video,
+                source=self.name,
+                file=self.path,
+                frame=np.array([frame_of[a["image_id"]] for a in kept], dtype=np.int64),
+                identity=np.array([a.get("track_id", -1) for a in kept], dtype=np.int64),
+                corner=np.array([a["bbox"] for a in kept], dtype=np.float64).reshape(-1, 4),
+                names=[names[a["category_id"]] for a in kept],
+                confidence=np.array([float(a.get("score", 1.0)) for a in kept]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            what = f"lacks {error}" if isinstance(error, KeyError) else f"is malformed: {error}"
+            raise LabelError(f"{self.path} is not a COCO file of boxes: an entry {what}") from error
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            written = json.loads(self.path.read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise LabelError(f"{self.path} is not a COCO file: {error}") from error
+        missing = {"images", "annotations", "categories"} - set(written if isinstance(written, dict) else ())
+        if missing:
+            raise LabelError(f"{self.path} is not a COCO file of boxes: it lacks {', '.join(sorted(missing))}")
+        return dict(written)
+
+    def _frames(self, images: list[dict[str, Any]], ref: VideoRef) -> dict[Any, int]:
+        """Frame of each image id."""
+        numbers = {}
+        for image in images:
+            size = (image.get("width", ref.width), image.get("height", ref.height))
+            if size != (ref.width, ref.height):
+                raise LabelError(
+                    f"{self.path} speaks of {size[0]} x {size[1]} px, {ref.path} has {ref.width} x {ref.height}: "
+                    "labels of another video"
+                )
+            digits = re.findall(r"\d+", Path(str(image.get("file_name", ""))).stem)
+            number = image.get("frame_id", image.get("frame_index", digits[-1] if digits else image["id"]))
+            numbers[image["id"]] = int(number)
+        # Files count from 0 or from 1; a later start is a part of the video, counted from 0.
+        offset = 1 if numbers and min(numbers.values()) == 1 else 0
+        return {name: number - offset for name, number in numbers.items()}
+
+
+def _file(argument: str | None, name: str, example: str) -> Path:
+    if not argument:
+        raise LabelError(f"{name} needs a file: {example}")
+    path = Path(argument)
+    if not path.is_file():
+        raise LabelError(f"no file of labels at {path}")
+    return path
+
+
+def _mot_row(line: str, where: str) -> list[float]:
+    """frame, id, left, top, width, height, confidence, class of a line."""
+    fields = line.split(",")
+    try:
+        values = [float(field) for field in fields]
+    except ValueError:
+        raise LabelError(f"{where}: {line.strip()[:60]!r} is not numbers between commas") from None
+    if not 6 <= len(values) <= 10 or not np.isfinite(values).all():
+        raise LabelError(f"{where}: {len(values)} fields, a MOT line has 6 to 10 numbers")
+    if values[0] < 1 or values[4] <= 0 or values[5] <= 0:
+        raise LabelError(f"{where}: frame {values[0]:g}, box {values[4]:g} x {values[5]:g}: frames count from 1, "
+                         "boxes have a size")  # fmt: skip
+    confidence = values[6] if len(values) > 6 else 1.0
+    return [*values[:6], confidence, values[7] if len(values) > 7 else -1.0]
+
+
+def _boxes(
+    video: FrameSource,
+    *,
+    source: str,
+    file: Path,
+    frame: np.ndarray[Any, np.dtype[np.int64]],
+    identity: np.ndarray[Any, np.dtype[np.int64]],
+    corner: np.ndarray[Any, np.dtype[np.float64]],
+    names: list[str],
+    confidence: np.ndarray[Any, np.dtype[np.float64]],
+) -> Labels:
+    """A table from boxes given as (left, top, width, height), checked against the video."""
+    ref = video.ref
+    if len(frame) and int(frame.max()) >= ref.frames:
+        raise LabelError(
+            f"{file} speaks of frame {int(frame.max())} (counted from 0), {ref.path} has {ref.frames} frames: "
+            "labels of another video"
+        )
+    left, top, width, height = corner.T
+    inside = (left < ref.width) & (top < ref.height) & (left + width > 0) & (top + height > 0)
+    inside &= (frame >= 0) & (width > 0) & (height > 0)
+    if (~inside).sum() > _MOST_OUTSIDE * len(frame):
+        raise LabelError(
+            f"{int((~inside).sum())} of {len(frame)} boxes of {file} lie outside {ref.path}, which is "
+            f"{ref.width} x {ref.height} px: labels of another size"
+        )
+    return Labels.from_columns(
+        **{
+            "video": ref.id,
+            "frame": frame[inside],
+            "pts_seconds": video.pts_seconds[frame[inside]],
+            "object": identity[inside],
+            "class": [name for name, keep in zip(names, inside, strict=True) if keep],
+            "x": (left + width / 2)[inside],
+            "y": (top + height / 2)[inside],
+            "w": width[inside],
+            "h": height[inside],
+            "confidence": confidence[inside],
+            "source": source,
+        }
+    )

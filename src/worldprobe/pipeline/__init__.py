@@ -1,0 +1,1 @@
+"""The stages, in the order that data takes: encode, label, align, probe; and run, which does them all."""

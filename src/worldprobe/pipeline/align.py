@@ -1,0 +1,175 @@
+"""The only place where labels and embeddings meet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.labels import targets
+from worldprobe.labels.targets import Tracks
+from worldprobe.records import ClipSpec, Examples, Labels
+from worldprobe.store import Series
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+# A class must be met in this many groups to stand on both sides of a split.
+_LEAST_GROUPS_PER_CLASS = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moments:
+    """Tubelets with a label: one row each, in order of video, clip and time.
+
+    Attributes:
+        video, clip, tubelet: int64 [n], positions in the list of series, its clips, and their grid.
+        pts_seconds: float64 [n], mean time of the labelled frames.
+        box, speed: float64 [n, 4] and [n, 2], means over them, in source px.
+        name: class names [n].
+        frame_size: float64 [n, 2], width and height of each row's video in px.
+        clip_seconds: the time a clip spans.
+        dropped: labels that did not become part of a moment, counted by reason.
+        kept: labels that did.
+    """
+
+    video: Ints
+    clip: Ints
+    tubelet: Ints
+    pts_seconds: Floats
+    box: Floats
+    speed: Floats
+    name: NDArray[np.str_]
+    frame_size: Floats
+    clip_seconds: float
+    dropped: dict[str, int]
+    kept: int
+
+    def __len__(self) -> int:
+        return len(self.video)
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    tubelet: int
+    pts_seconds: float
+    box: Floats
+    speed: Floats
+    name: str
+    labels: int
+
+
+def align(series: Sequence[Series], labels: Labels) -> Moments:
+    """Each label to the tubelet that covers its frame, if the model could see it there.
+
+    What lies outside the crop, between sampled frames, outside every clip, or on another object than the
+    clip's subject is dropped and counted.
+    """
+    dropped: Counter[str] = Counter()
+    rows: list[tuple[int, int, _Moment]] = []
+    for video, one in enumerate(series):
+        tracks = targets.tracks(labels, one.video.id)
+        used = np.zeros(len(tracks.frame), dtype=bool)
+        for clip, spec in enumerate(one.specs):
+            moments, reasons = _clip_moments(tracks, one, spec)
+            dropped.update(reasons)
+            rows += [(video, clip, moment) for moment in moments]
+            used |= (tracks.frame >= spec.start) & (tracks.frame <= spec.last)
+        dropped["outside the clips"] += int((~used).sum())
+    found = [moment for _, _, moment in rows]
+    sizes = np.array([(one.video.width, one.video.height) for one in series], dtype=np.float64).reshape(-1, 2)
+    video_of = np.array([video for video, _, _ in rows], dtype=np.int64)
+    return Moments(
+        video=video_of,
+        clip=np.array([clip for _, clip, _ in rows], dtype=np.int64),
+        tubelet=np.array([moment.tubelet for moment in found], dtype=np.int64),
+        pts_seconds=np.array([moment.pts_seconds for moment in found], dtype=np.float64),
+        box=np.array([moment.box for moment in found], dtype=np.float64).reshape(-1, 4),
+        speed=np.array([moment.speed for moment in found], dtype=np.float64).reshape(-1, 2),
+        name=np.array([moment.name for moment in found], dtype=np.str_),
+        frame_size=sizes[video_of],
+        clip_seconds=max((_clip_seconds(one) for one in series), default=0.0),
+        dropped={reason: count for reason, count in sorted(dropped.items()) if count},
+        kept=sum(moment.labels for moment in found),
+    )
+
+
+def _clip_moments(tracks: Tracks, series: Series, spec: ClipSpec) -> tuple[list[_Moment], Counter[str]]:
+    """The labelled tubelets of one clip."""
+    rows, dropped = targets.subject(tracks, spec.indices)
+    inside = series.view.contains(tracks.box[rows, :2])
+    dropped["outside the crop"] = int((~inside).sum())
+    rows = rows[inside]
+    # A repeated still is one moment: all its tubelets cover the same frame.
+    position = (tracks.frame[rows] - spec.start) // max(spec.stride, 1)
+    covers = np.array([series.grid.tubelet_of(int(p)) for p in position], dtype=object)
+    moments = []
+    for tubelet in sorted({int(t) for t in covers if t is not None}):
+        here = rows[covers == tubelet]
+        names, counts = np.unique(tracks.name[here], return_counts=True)
+        moments.append(
+            _Moment(
+                tubelet=tubelet,
+                pts_seconds=float(tracks.pts_seconds[here].mean()),
+                box=tracks.box[here].mean(axis=0),
+                speed=tracks.speed[here].mean(axis=0),
+                name=str(names[counts.argmax()]),
+                labels=len(here),
+            )
+        )
+    return moments, dropped
+
+
+def _clip_seconds(series: Series) -> float:
+    spec = series.specs[0]
+    return spec.frames * max(spec.stride, 1) / series.video.rate
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Target:
+    """One task over all moments: ``values`` float64 [n, k]; ``usable`` says for which rows it is known."""
+
+    values: Floats
+    usable: NDArray[np.bool_]
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def target(moments: Moments, task: str, group: Ints) -> Target:
+    """What a task asks of each moment.
+
+    A class that fewer than two groups hold cannot be learnt from some and tested on others; its rows are
+    left out, and a note says so.
+    """
+    if targets.kind(task) == "regression":
+        size = moments.frame_size
+        values = targets.regression(task, box=moments.box, speed=moments.speed, frame_size=size)
+        usable: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1))
+        missing = f"{int((~usable).sum())} moments without a track to take a speed from"
+        return Target(values, usable, (), () if usable.all() else (missing,))
+    names = moments.name if task == "class" else targets.direction(box=moments.box, speed=moments.speed)
+    present = [str(name) for name in np.unique(names) if name]
+    enough = [n for n in present if len(np.unique(group[names == n])) >= _LEAST_GROUPS_PER_CLASS]
+    rare = [name for name in present if name not in enough]
+    code = {name: index for index, name in enumerate(enough)}
+    values = np.array([[code.get(str(name), -1)] for name in names], dtype=np.float64).reshape(-1, 1)
+    notes = [f"left out, in fewer than {_LEAST_GROUPS_PER_CLASS} groups: {', '.join(rare)}"] if rare else []
+    return Target(
+        values, np.array([str(name) in code for name in names], dtype=np.bool_), tuple(enough), tuple(notes)
+    )
+
+
+def examples(moments: Moments, inputs: NDArray[np.float32], target: Target, group: Ints) -> Examples:
+    """The usable rows of a target with their inputs [n, d] and groups [n]."""
+    rows = target.usable
+    return Examples(
+        inputs=inputs[rows],
+        target=target.values[rows],
+        group=group[rows],
+        video=moments.video[rows],
+        pts_seconds=moments.pts_seconds[rows],
+        clip_seconds=moments.clip_seconds,
+        classes=target.classes,
+    )

@@ -1,0 +1,173 @@
+"""Videos to embeddings in the store. What is stored is not done again; what fails is counted and named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.errors import VideoError, WorldprobeError
+from worldprobe.execute.local import prefetch
+from worldprobe.pipeline.encoders import twin_of
+from worldprobe.pipeline.progress import Progress, silent
+from worldprobe.protocols import Encoder
+from worldprobe.records import Clip
+from worldprobe.store import Input, Pool, Series, Store
+from worldprobe.video.read import Video, open_video
+from worldprobe.video.sample import clips, read_clips, stills
+
+# About the most tokens that a batch may hold: enough to fill two cores, 1 GB of activations at ViT-L.
+_TOKENS_PER_BATCH = 4096
+_CLIPS_AHEAD = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A video or a clip (by its first frame) that could not be encoded, and why."""
+
+    video: str
+    clip: int | None
+    error: str
+
+
+@dataclass(slots=True)
+class Encoded:
+    """What an encode did: the series it looked after, clips made now and found done, and what failed."""
+
+    series: list[Series] = field(default_factory=list)
+    made: int = 0
+    found: int = 0
+    failures: list[Failure] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    series: Series
+    index: int
+    clip: Clip
+
+
+def encode(
+    videos: Sequence[Path],
+    *,
+    encoder: Encoder,
+    store: Store,
+    blocks: Sequence[int],
+    frames: int = 16,
+    stride: int = 1,
+    input: Input = "native",
+    pool: Pool = "none",
+    strict: bool = False,
+    progress: Progress = silent,
+) -> Encoded:
+    """Encode every clip of every video that the store does not hold yet.
+
+    Args:
+        frames, stride: a clip is ``frames`` source frames, ``stride`` apart; clips lie end to end. With
+            ``input="still"`` it is one frame repeated, a still for each tubelet of the native clips.
+        pool: ``space`` averages tokens over space before storing.
+        strict: raise the first failure instead of collecting it.
+
+    Raises:
+        WorldprobeError: whatever concerns all videos alike (the encoder, the store), or with ``strict``
+            the first failure.
+    """
+    encoder.grid(frames)  # refuses a number of frames that does not fit, before anything is read
+    result = Encoded()
+    batch: list[_Job] = []
+    size = max(1, _TOKENS_PER_BATCH // encoder.grid(frames).tokens)
+    source = _jobs(videos, encoder, store, blocks, frames, stride, input, pool, strict, result, progress)
+    for job in prefetch(source, depth=_CLIPS_AHEAD):
+        batch.append(job)
+        if len(batch) == size:
+            _finish(batch, encoder, store, blocks, result)
+            batch = []
+    _finish(batch, encoder, store, blocks, result)
+    return result
+
+
+def _jobs(
+    videos: Sequence[Path],
+    encoder: Encoder,
+    store: Store,
+    blocks: Sequence[int],
+    frames: int,
+    stride: int,
+    input: Input,
+    pool: Pool,
+    strict: bool,
+    result: Encoded,
+    progress: Progress,
+) -> Iterator[_Job]:
+    """The clips that are not done, read one after the other."""
+    stage = f"encode {encoder.name}"
+    for number, path in enumerate(videos):
+        try:
+            with open_video(path) as video:
+                series = _plan(video, encoder, frames, stride, input, pool)
+                result.series.append(series)
+                pending = store.pending(series, blocks)
+                result.found += len(series.specs) - len(pending)
+                specs = [series.specs[index] for index in pending]
+                for index, read in zip(
+                    pending, read_clips(video, specs, preprocess=encoder.preprocess, view=series.view), strict=True
+                ):
+                    if not isinstance(read, Clip):
+                        raise_or_keep(Failure(str(path), read[0].start, str(read[1])), read[1], strict, result)
+                        continue
+                    yield _Job(series, index, read)
+                    if len(videos) == 1:
+                        progress(stage, index + 1, len(series.specs))
+        except VideoError as error:
+            raise_or_keep(Failure(str(path), None, str(error)), error, strict, result)
+        if len(videos) > 1:
+            progress(stage, number + 1, len(videos))
+
+
+def raise_or_keep(failure: Failure, error: WorldprobeError, strict: bool, result: Encoded) -> None:
+    """With ``strict`` raise the error, else write it down."""
+    if strict:
+        raise error
+    result.failures.append(failure)
+
+
+def _plan(video: Video, encoder: Encoder, frames: int, stride: int, input: Input, pool: Pool) -> Series:
+    ref = video.ref
+    if input == "native":
+        specs = clips(ref, frames=frames, stride=stride)
+    else:
+        specs = stills(ref, frames=frames, every=stride * encoder.tubelet)
+    return Series(
+        video=ref,
+        specs=tuple(specs),
+        encoder=encoder.name,
+        revision=encoder.revision,
+        status=encoder.status,
+        twin=twin_of(encoder),
+        input=input,
+        pool=pool,
+        grid=encoder.grid(frames),
+        view=encoder.view(ref.width, ref.height),
+    )
+
+
+def _finish(batch: list[_Job], encoder: Encoder, store: Store, blocks: Sequence[int], result: Encoded) -> None:
+    """Encode a batch and write each clip."""
+    if not batch:
+        return
+    outputs = encoder.encode([job.clip for job in batch], blocks=blocks)
+    for position, job in enumerate(batch):
+        for block in blocks:
+            values = _pool(outputs[block][position], job.series.pool)
+            store.create(job.series, [block], width=values.shape[-1])
+            store.write(job.series, block, job.index, values)
+        result.made += 1
+
+
+def _pool(tokens: NDArray[np.float16], pool: Pool) -> NDArray[np.float16]:
+    if pool == "none":
+        return tokens
+    return np.asarray(tokens.astype(np.float32).mean(axis=(1, 2)), dtype=np.float16)

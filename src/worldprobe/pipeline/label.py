@@ -1,0 +1,59 @@
+"""Videos to a table of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from worldprobe import registry
+from worldprobe.errors import LabelError
+from worldprobe.files import replacing
+from worldprobe.pipeline.progress import Progress, Watched, silent
+from worldprobe.protocols import Labeller
+from worldprobe.records import Labels
+from worldprobe.video.read import open_video
+
+_ONE_VIDEO_ONLY = ("mot", "coco")
+
+
+def load_labeller(name: str) -> Labeller:
+    """The labeller of a name: a plug-in or ``module:Class``. Raises RegistryError where there is none."""
+    labeller: Labeller = registry.create("labellers", name)
+    return labeller
+
+
+def label(videos: Sequence[Path], *, labeller: Labeller, progress: Progress = silent) -> Labels:
+    """Label every video.
+
+    Raises:
+        LabelError: a file of labels for one video was given with several.
+        VideoError: a video cannot be read.
+    """
+    if len(videos) > 1 and labeller.name.partition(":")[0] in _ONE_VIDEO_ONLY:
+        raise LabelError(f"{labeller.name} labels one video, {len(videos)} were given: label them one at a time")
+    parts = []
+    for number, path in enumerate(videos):
+        with open_video(path) as video:
+            source = Watched(video, stage=f"label {path.name}", progress=progress) if len(videos) == 1 else video
+            parts.append(labeller.label(source))
+        if len(videos) > 1:
+            progress(f"label ({labeller.name})", number + 1, len(videos))
+    return Labels.concat(parts)
+
+
+def write_labels(labels: Labels, path: Path) -> None:
+    """Write a Parquet file, whole or not at all."""
+    with replacing(path) as temporary:
+        labels.table.write_parquet(temporary)
+
+
+def read_labels(path: Path) -> Labels:
+    """Read a labels table. Raises LabelError when there is none, or it is not one."""
+    import polars as pl
+
+    try:
+        return Labels(pl.read_parquet(path))
+    except FileNotFoundError:
+        raise LabelError(f"no labels at {path}. Run `worldprobe label VIDEO --labeller L --out {path}`.") from None
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise LabelError(f"{path} is not a Parquet table of labels: {error}") from error

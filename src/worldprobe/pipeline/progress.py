@@ -1,0 +1,45 @@
+"""How stages tell how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.protocols import FrameSource
+from worldprobe.records import VideoRef
+
+
+class Progress(Protocol):
+    """Called with a stage, how many are done, and of how many."""
+
+    def __call__(self, stage: str, done: int, total: int) -> None: ...
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+class Watched:
+    """A FrameSource that tells how far its reader is."""
+
+    def __init__(self, source: FrameSource, *, stage: str, progress: Progress) -> None:
+        self._source = source
+        self._stage = stage
+        self._progress = progress
+
+    @property
+    def ref(self) -> VideoRef:
+        return self._source.ref
+
+    @property
+    def pts_seconds(self) -> NDArray[np.float64]:
+        return self._source.pts_seconds
+
+    def frames(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """As the source, counted."""
+        for index, frame in self._source.frames(indices):
+            self._progress(self._stage, index + 1, self.ref.frames)
+            yield index, frame

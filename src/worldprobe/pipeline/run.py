@@ -1,0 +1,170 @@
+"""An experiment from videos to report, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from worldprobe import provenance
+from worldprobe.config import Experiment, to_toml
+from worldprobe.errors import VideoError
+from worldprobe.files import write_whole
+from worldprobe.pipeline.encode import Encoded, Failure, encode
+from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
+from worldprobe.pipeline.label import label, load_labeller, write_labels
+from worldprobe.pipeline.probe import probe
+from worldprobe.pipeline.progress import Progress, silent
+from worldprobe.pipeline.scores import Plan, Probed
+from worldprobe.protocols import Encoder
+from worldprobe.records import Labels
+from worldprobe.results import CostResult, write_results
+from worldprobe.store import Store
+
+STORE = "embeddings.zarr"
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What each stage cost, in wall seconds."""
+
+    costs: list[CostResult] = field(default_factory=list)
+
+    def book(self, stage: str, *, started: float, items: int, device: str) -> None:
+        """Write down a stage that began at ``time.perf_counter()`` = ``started``."""
+        seconds = time.perf_counter() - started
+        self.costs.append(
+            CostResult(
+                stage=stage,
+                seconds=round(seconds, 3),
+                items=items,
+                items_per_second=round(items / seconds, 3) if seconds else 0.0,
+                peak_rss_bytes=provenance.peak_rss_bytes(),
+                device=device,
+            )
+        )
+
+
+def encode_all(
+    videos: Sequence[Path], experiment: Experiment, store: Store, *, progress: Progress, ledger: Ledger
+) -> tuple[Encoder, list[Failure]]:
+    """Encode with the experiment's encoder and with those that its controls read."""
+    encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
+    blocks = parse_blocks(experiment.blocks, encoder.blocks)
+    failures = list(_encode_one(videos, encoder, blocks, experiment, store, progress, ledger).failures)
+    for control, name in control_encoders(encoder.name, twin_of(encoder)).items():
+        if control not in experiment.controls:
+            continue
+        other = load_encoder(name, device=experiment.device, precision=experiment.precision)
+        at = blocks if control == "random-init" else [0]
+        # What fails for one encoder fails for all: it is the reading that fails, and it is counted once.
+        _encode_one(videos, other, at, experiment, store, progress, ledger)
+    return encoder, failures
+
+
+def _encode_one(
+    videos: Sequence[Path],
+    encoder: Encoder,
+    blocks: Sequence[int],
+    experiment: Experiment,
+    store: Store,
+    progress: Progress,
+    ledger: Ledger,
+) -> Encoded:
+    started = time.perf_counter()
+    encoded = encode(
+        videos,
+        encoder=encoder,
+        store=store,
+        blocks=blocks,
+        frames=experiment.frames,
+        stride=experiment.stride,
+        input=experiment.input,
+        pool=experiment.pool,
+        strict=experiment.strict,
+        progress=progress,
+    )
+    ledger.book(f"encode {encoder.name}", started=started, items=encoded.made, device=device_of(encoder))
+    return encoded
+
+
+def device_of(encoder: Encoder) -> str:
+    """Where an encoder computes."""
+    return str(getattr(encoder, "device", "cpu"))
+
+
+def run(
+    experiment: Experiment,
+    videos: Sequence[Path],
+    out: Path,
+    *,
+    store: Store | None = None,
+    progress: Progress = silent,
+) -> list[Failure]:
+    """Encode, label and probe; everything is written into ``out``, and a second run does only what is missing.
+
+    Returns:
+        What failed; the rest was done without it.
+
+    Raises:
+        WorldprobeError: what concerns the whole experiment; VideoError when no video could be read.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / "experiment.toml", to_toml(experiment).encode())
+    store = store or Store(str(out / STORE))
+    ledger = Ledger()
+    encoder, failures = encode_all(videos, experiment, store, progress=progress, ledger=ledger)
+    write_failures(out / "failures.jsonl", failures)
+    unread = {failure.video for failure in failures if failure.clip is None}
+    readable = [path for path in videos if str(path) not in unread]
+    if not readable:
+        raise VideoError(f"none of the {len(videos)} videos could be read. The first: {failures[0].error}")
+
+    started = time.perf_counter()
+    labels = label(readable, labeller=load_labeller(experiment.labeller), progress=progress)
+    write_labels(labels, out / "labels.parquet")
+    ledger.book("label", started=started, items=len(labels.table), device="cpu")
+
+    plan = Plan(
+        encoder=encoder.name,
+        tasks=tuple(experiment.tasks),
+        features=tuple(experiment.features),
+        controls=tuple(experiment.controls),
+        split=experiment.split,
+        blocks=experiment.blocks,
+        input=experiment.input,
+        seed=experiment.seed,
+    )
+    probe_into(out, store, labels, plan, ledger, progress=progress)
+    return failures
+
+
+def probe_into(
+    out: Path, store: Store, labels: Labels, plan: Plan, ledger: Ledger, *, progress: Progress = silent
+) -> Probed:
+    """Probe, and write results, alignment and provenance into a run's folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    probed = probe(store, labels, plan, progress=progress)
+    ledger.book("probe", started=started, items=len(probed.results), device="cpu")
+    write_results(out / "results.jsonl", [*probed.results, *ledger.costs])
+    write_whole(out / "alignment.json", json.dumps({"kept": probed.kept, "dropped": probed.dropped}).encode())
+    series = probed.series[0]
+    facts: dict[str, Any] = {
+        "encoder": {"name": series.encoder, "revision": series.revision[:12], "status": series.status},
+        "seconds": round(sum(cost.seconds for cost in ledger.costs), 1),
+        "seed": plan.seed,
+    }
+    provenance.write(out / "provenance.json", provenance.collect(**facts))
+    return probed
+
+
+def write_failures(path: Path, failures: Sequence[Failure]) -> None:
+    """A line for each failure; no file where there is none."""
+    if failures:
+        write_whole(path, "".join(json.dumps(asdict(f), ensure_ascii=False) + "\n" for f in failures).encode())
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Probes, their splits, controls and scores. Knows arrays and groups; neither videos nor encoders."""

@@ -1,0 +1,136 @@
+"""Nested cross-validation: regularisation chosen by inner folds, every example scored once, out of fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.errors import ProbeError
+from worldprobe.probes import metrics
+from worldprobe.probes.design import Design
+from worldprobe.probes.metrics import Score
+from worldprobe.probes.splits import Fold, Folds
+from worldprobe.protocols import Fitted, Probe
+
+Floats = NDArray[np.float64]
+# A training set of an inner fold, its rows, and the inputs and rows held out of it.
+_Inner = tuple[Design, NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
+_BEYOND_CHANCE = 1.96
+# Past this multiple of the best inner loss so far, weaker penalties only fit the noise better, and slowly.
+_HOPELESS = 1.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """A target to decode, and the probe to decode it with. ``classes`` is 0 for regression."""
+
+    name: str
+    probe: Probe
+    target: Floats
+    classes: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """Out-of-fold predictions [n, k] (regression) or classes [n, 1], the constant to beat, what was chosen."""
+
+    prediction: Floats
+    constant: Floats
+    chosen: tuple[float, ...]
+
+
+def cross_fit(inputs: NDArray[np.float32], questions: Sequence[Question], folds: Folds) -> dict[str, Answer]:
+    """Answer all questions on the same inputs [n, d]; each training set is decomposed once for all.
+
+    Raises:
+        ProbeError: inputs that are not finite.
+    """
+    if not np.isfinite(inputs).all():
+        bad = int((~np.isfinite(inputs).all(axis=1)).sum())
+        raise ProbeError(
+            f"{bad} of {len(inputs)} examples hold NaN or infinite features; encode them again in fp32"
+        )
+    prediction = {q.name: np.full(_shape(q), np.nan) for q in questions}
+    constant = {q.name: np.full(_shape(q), np.nan) for q in questions}
+    chosen: dict[str, list[float]] = {q.name: [] for q in questions}
+    for fold in folds.folds:
+        inner = [(Design(inputs[train]), train, inputs[held], held) for train, held in fold.inner]
+        training, rows = Design(inputs[fold.train]), inputs[fold.test]
+        for question in questions:
+            strength = _choose_strength(question, inner, fold, folds.unit)
+            target = question.target[fold.train]
+            fitted = question.probe.fit(training, target, strength=strength, classes=question.classes)
+            output = fitted.predict(rows)
+            prediction[question.name][fold.test] = output.argmax(axis=1)[:, None] if question.classes else output
+            constant[question.name][fold.test] = _constant(question, fold)
+            chosen[question.name].append(strength)
+    return {q.name: Answer(prediction[q.name], constant[q.name], tuple(chosen[q.name])) for q in questions}
+
+
+def score(question: Question, answer: Answer, unit: NDArray[np.int64], *, seed: int) -> dict[str, Score]:
+    """The question's metrics with intervals by resampling ``unit`` [n]."""
+    if question.classes:
+        truth, predicted = question.target[:, 0].astype(np.int64), answer.prediction[:, 0].astype(np.int64)
+        return metrics.classification(truth, predicted, unit, classes=question.classes, seed=seed)
+    return {"r2": metrics.r2(question.target, answer.prediction, answer.constant, unit, seed=seed)}
+
+
+def _shape(question: Question) -> tuple[int, int]:
+    return (len(question.target), 1 if question.classes else question.target.shape[1])
+
+
+def _choose_strength(question: Question, inner: Sequence[_Inner], fold: Fold, unit: NDArray[np.int64]) -> float:
+    """The strength that the inner folds choose; weaker ones are tried until one does much worse."""
+    units, code = np.unique(unit, return_inverse=True)
+    held_out = np.unique(code[np.concatenate([held for _, _, _, held in inner])])
+    strengths = sorted(question.probe.strengths, reverse=True)
+    fitted: list[Fitted | None] = [None] * len(inner)
+    losses: list[Floats] = []
+    for strength in strengths:
+        loss = np.zeros(len(units))
+        for index, (training, train, rows, held) in enumerate(inner):
+            fitted[index] = now = question.probe.fit(
+                training, question.target[train], strength=strength, classes=question.classes, start=fitted[index]
+            )
+            np.add.at(loss, code[held], _loss(now.predict(rows), question, fold.train, held))
+        losses.append(loss[held_out])
+        if losses[-1].sum() > _HOPELESS * min(one.sum() for one in losses):
+            break
+    return strengths[choose(np.stack(losses))]
+
+
+def _loss(output: Floats, question: Question, train: NDArray[np.int64], held: NDArray[np.int64]) -> Floats:
+    """Log loss, or squared error in units of each column's variance: [rows]."""
+    truth = question.target[held]
+    if question.classes:
+        return np.asarray(-output[np.arange(len(held)), truth[:, 0].astype(np.int64)])
+    variance = question.target[train].var(axis=0)
+    return np.asarray((((output - truth) ** 2) / np.where(variance > 0, variance, 1.0)).sum(axis=1))
+
+
+def choose(losses: Floats) -> int:
+    """Index of the smallest inner loss, if it beats that of the strongest penalty beyond chance; else 0.
+
+    The strongest penalty leaves a constant. Taking the plain minimum lets chance pick a weak penalty on
+    features that hold nothing, and the score then falls below that of the constant; so a weaker one has to
+    win by 1.96 standard errors of the difference, paired by group, as in the one-standard-error rule
+    (Breiman et al. 1984, section 3.4.3). Where there is something to read this changes nothing.
+
+    Args:
+        losses: [strengths, groups], the strongest penalty first, summed over each group's held-out rows.
+    """
+    best = int(losses.sum(axis=1).argmin())
+    gain = losses[0] - losses[best]
+    return best if gain.sum() > _BEYOND_CHANCE * gain.std() * np.sqrt(len(gain)) else 0
+
+
+def _constant(question: Question, fold: Fold) -> Floats:
+    """The training rows' mean [k], or their majority class [1]."""
+    target = question.target[fold.train]
+    if question.classes:
+        counts = np.bincount(target[:, 0].astype(np.int64), minlength=question.classes)
+        return np.array([float(counts.argmax())])
+    return np.asarray(target.mean(axis=0))

@@ -1,0 +1,65 @@
+"""What a probe sees of a tap, and what it sees of nothing but identity and time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.errors import ProbeError
+
+KINDS = ("z", "grid")
+CELLS = 4
+_MOST_BUMPS = 512
+
+
+def pooled(values: NDArray[np.float16], kind: str) -> NDArray[np.float32]:
+    """Features of one clip, one row a tubelet.
+
+    Args:
+        values: tokens [t', h', w', d], or [t', d] when the store holds them pooled.
+        kind: ``z``, the mean over space, gives [t', d]; ``grid``, tokens pooled to 4 x 4 cells with their
+            position kept, gives [t', 16 d].
+
+    Raises:
+        ProbeError: an unknown kind, or ``grid`` of pooled values.
+    """
+    if kind not in KINDS:
+        raise ProbeError(f"no features {kind!r}: this version has {', '.join(KINDS)}")
+    tokens = values.astype(np.float32)
+    if kind == "z":
+        return tokens if tokens.ndim == 2 else tokens.mean(axis=(1, 2))
+    if tokens.ndim == 2:
+        raise ProbeError(
+            "features 'grid' need tokens, but the store holds them pooled over space. "
+            "Run `worldprobe encode ... --pool none`, or probe with --features z."
+        )
+    rows = [part.mean(axis=1) for part in np.array_split(tokens, min(CELLS, tokens.shape[1]), axis=1)]
+    cells = [[part.mean(axis=1) for part in np.array_split(row, min(CELLS, row.shape[1]), axis=1)] for row in rows]
+    return np.concatenate([cell for row in cells for cell in row], axis=-1)
+
+
+def flat(values: NDArray[np.float16]) -> NDArray[np.float32]:
+    """All tokens of a tubelet side by side, [t', h' w' d]: for floors, whose tokens are few."""
+    return values.reshape(len(values), -1).astype(np.float32)
+
+
+def nuisance(
+    video: NDArray[np.int64], pts_seconds: NDArray[np.float64], clip_seconds: float
+) -> NDArray[np.float32]:
+    """Which video and when, and nothing else: float32 [n, d].
+
+    A column per video, and per video a row of smooth bumps over time, two clips apart (further where
+    there would be more than 512), so that under a leaky split "when" can stand in for "what".
+    """
+    _, codes = np.unique(video, return_inverse=True)
+    identity = np.eye(codes.max() + 1, dtype=np.float32)[codes]
+    spans = [float(np.ptp(pts_seconds[codes == code])) for code in range(codes.max() + 1)]
+    spacing = max(2 * clip_seconds, sum(spans) / _MOST_BUMPS, 1e-9)
+    columns = [identity]
+    for code, span in enumerate(spans):
+        rows = codes == code
+        centres = pts_seconds[rows].min() + spacing * np.arange(int(span / spacing) + 1)
+        if len(centres) > 1:
+            distance = (pts_seconds[:, None] - centres[None, :]) / spacing
+            columns.append((np.exp(-(distance**2)) * rows[:, None]).astype(np.float32))
+    return np.concatenate(columns, axis=1)

@@ -1,0 +1,107 @@
+"""Scores of out-of-fold predictions, and their intervals by resampling groups.
+
+Every score is a function of sums, so each group is summed once and a resample is a weighted sum of
+groups (cluster bootstrap: Field and Welsh 2007; percentile interval: Efron and Tibshirani 1993, ch. 13).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+RESAMPLES = 1000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A score with its 95 % interval; all None where it does not exist, and ``note`` says why."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    note: str = ""
+
+
+def r2(target: Floats, prediction: Floats, baseline: Floats, unit: Ints, *, seed: int) -> Score:
+    """Out-of-sample R2, averaged over the columns of the target.
+
+    ``1 - sum (y - prediction)^2 / sum (y - baseline)^2`` with the *training* folds' mean as the baseline
+    (Campbell and Thompson 2008, eq. 1), so predicting a constant scores exactly 0 and the score says what
+    the features add.
+
+    Args:
+        target, prediction, baseline: [n, k]; the baseline is each row's training mean.
+        unit: [n], what is resampled.
+    """
+    error = _sums((target - prediction) ** 2, unit)
+    constant = _sums((target - baseline) ** 2, unit)
+    if (np.ptp(target, axis=0) == 0).all():
+        return Score(None, None, None, "the target is constant")
+
+    def score(weights: Floats) -> Floats:
+        denominator = np.einsum("rg,gk->rk", weights, constant)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = 1.0 - np.einsum("rg,gk->rk", weights, error) / denominator
+        # A column that does not vary in this resample has no R2; the others still have.
+        return np.asarray(np.nanmean(np.where(denominator > 0, ratio, np.nan), axis=1))
+
+    return _bootstrap(score, len(error), seed)
+
+
+def classification(truth: Ints, predicted: Ints, unit: Ints, *, classes: int, seed: int) -> dict[str, Score]:
+    """Accuracy, balanced accuracy and macro-F1 from class indices [n].
+
+    Classes that the test rows do not hold are left out of the two averages, as scikit-learn does.
+    """
+    if len(np.unique(truth)) < 2:
+        return dict.fromkeys(
+            ("accuracy", "balanced_accuracy", "macro_f1"), Score(None, None, None, "one class only")
+        )
+    units, code = np.unique(unit, return_inverse=True)
+    confusion = np.zeros((len(units), classes, classes))
+    np.add.at(confusion, (code, truth, predicted), 1.0)
+
+    def of(summary: Callable[[Floats], Floats]) -> Score:
+        return _bootstrap(lambda weights: summary(np.tensordot(weights, confusion, axes=1)), len(units), seed)
+
+    return {"accuracy": of(_accuracy), "balanced_accuracy": of(_balanced_accuracy), "macro_f1": of(_macro_f1)}
+
+
+def _accuracy(confusion: Floats) -> Floats:
+    return np.asarray(np.trace(confusion, axis1=1, axis2=2) / confusion.sum(axis=(1, 2)))
+
+
+def _balanced_accuracy(confusion: Floats) -> Floats:
+    hits, held = np.diagonal(confusion, axis1=1, axis2=2), confusion.sum(axis=2)
+    return np.asarray(np.nanmean(np.where(held > 0, hits / np.maximum(held, 1), np.nan), axis=1))
+
+
+def _macro_f1(confusion: Floats) -> Floats:
+    hits = np.diagonal(confusion, axis1=1, axis2=2)
+    either = confusion.sum(axis=1) + confusion.sum(axis=2)
+    return np.asarray(np.nanmean(np.where(either > 0, 2 * hits / np.maximum(either, 1), np.nan), axis=1))
+
+
+def _sums(values: Floats, unit: Ints) -> Floats:
+    """Sum the rows of each unit: [n, k] to [units, k]."""
+    units, code = np.unique(unit, return_inverse=True)
+    sums = np.zeros((len(units), values.shape[1]))
+    np.add.at(sums, code, values)
+    return sums
+
+
+def _bootstrap(score: Callable[[Floats], Floats], groups: int, seed: int) -> Score:
+    """The score at weights 1, and its percentile interval over resampled groups."""
+    value = float(score(np.ones((1, groups)))[0])
+    if not np.isfinite(value):
+        return Score(None, None, None, "the target does not vary")
+    draws = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES)
+    tail = (1 - LEVEL) / 2
+    low, high = np.nanquantile(score(draws.astype(np.float64)), [tail, 1 - tail])
+    return Score(value, float(low), float(high))

@@ -1,0 +1,126 @@
+"""What a plug-in has to offer. Nothing here needs to be inherited from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.records import Clip, Labels, TokenGrid, VideoRef, View
+
+
+class FrameSource(Protocol):
+    """An open video, as labellers see it."""
+
+    @property
+    def ref(self) -> VideoRef: ...
+
+    @property
+    def pts_seconds(self) -> NDArray[np.float64]:
+        """Presentation time of each frame in seconds, float64 [frames], increasing."""
+        ...
+
+    def frames(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Yield (index, uint8 RGB [h, w, 3]) in increasing order; every frame when ``indices`` is None."""
+        ...
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """A frozen encoder: video clips to tokens.
+
+    Attributes:
+        name: as on the command line.
+        revision: changes whenever the output would: a hash of weights and options.
+        blocks: number of transformer blocks; 1 for those that have none.
+        tubelet: source frames that one token covers.
+        status: "trained", "untrained" or "floor"; said beside every score.
+    """
+
+    name: str
+    revision: str
+    blocks: int
+    tubelet: int
+    status: Literal["trained", "untrained", "floor"]
+
+    def view(self, width: int, height: int) -> View:
+        """What the model sees of a source frame of this size."""
+        ...
+
+    def preprocess(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Source frames uint8 RGB [n, h, w, 3] to model pixels uint8 [n, 3, h', w'], frame by frame."""
+        ...
+
+    def grid(self, frames: int) -> TokenGrid:
+        """The token grid of a clip of this many frames. Raises ConfigError where it does not fit."""
+        ...
+
+    def encode(self, clips: Sequence[Clip], *, blocks: Sequence[int]) -> dict[int, NDArray[np.float16]]:
+        """Tokens at the output of each block asked for, float16 [b, t', h', w', d], in one pass."""
+        ...
+
+
+@runtime_checkable
+class Labeller(Protocol):
+    """Finds things in a video. ``name`` stands in the labels' ``source`` column."""
+
+    name: str
+
+    def label(self, video: FrameSource) -> Labels: ...
+
+
+class TrainingSet(Protocol):
+    """The rows that a probe is fitted on, with one decomposition that all probes of a fold share."""
+
+    @property
+    def inputs(self) -> NDArray[np.float32]:
+        """As they came: float32 [n, d]."""
+        ...
+
+    @property
+    def rotated(self) -> NDArray[np.float64]:
+        """Standardised, centred, and turned to their principal axes without loss: float64 [n, r]."""
+        ...
+
+    @property
+    def squares(self) -> NDArray[np.float64]:
+        """Squared length of each column of ``rotated``, float64 [r], all positive."""
+        ...
+
+    def rotate(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Other rows [m, d] by the same standardisation and axes: float64 [m, r]."""
+        ...
+
+
+class Fitted(Protocol):
+    """A probe fitted at one regularisation strength."""
+
+    def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Regression: values [n, k]. Classification: log-probabilities [n, classes]."""
+        ...
+
+
+@runtime_checkable
+class Probe(Protocol):
+    """A read-out of limited power. The strongest of its ``strengths`` should leave a constant."""
+
+    name: str
+    kind: Literal["regression", "classification"]
+    strengths: tuple[float, ...]
+
+    def fit(
+        self,
+        training: TrainingSet,
+        target: NDArray[np.float64],
+        *,
+        strength: float,
+        classes: int,
+        start: Fitted | None = None,
+    ) -> Fitted:
+        """Fit to a target [n, k] (class indices [n, 1] out of ``classes``; 0 for regression).
+
+        ``start`` is what this probe gave on the same rows at a stronger penalty, to begin from.
+        """
+        ...

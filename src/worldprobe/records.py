@@ -1,0 +1,217 @@
+"""What stages hand to each other. Records know nothing of models or files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.errors import LabelError
+from worldprobe.geometry import TokenGrid, View
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = [
+    "Clip",
+    "ClipSpec",
+    "Embeddings",
+    "Examples",
+    "Labels",
+    "Split",
+    "Tap",
+    "TokenGrid",
+    "VideoRef",
+    "View",
+]
+
+LABEL_COLUMNS = (
+    "video", "frame", "pts_seconds", "object", "class", "x", "y", "w", "h", "confidence", "source",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class VideoRef:
+    """A video file, known by its content.
+
+    Attributes:
+        id: sha256 of the bytes, hexadecimal.
+        path: where it was found.
+        width, height: px as displayed, rotation applied.
+        frames: frames that can be read.
+        rate: average frames per second.
+        missing: frames that the file declares and does not hold (a truncated file).
+    """
+
+    id: str
+    path: str
+    width: int
+    height: int
+    frames: int
+    rate: float
+    missing: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClipSpec:
+    """T frames of a video: ``start, start + stride, ...``; a stride of 0 repeats one still frame."""
+
+    video: VideoRef
+    start: int
+    frames: int
+    stride: int
+
+    def __post_init__(self) -> None:
+        if self.start < 0 or self.frames < 1 or self.stride < 0:
+            raise ValueError(f"not a clip: {self.start = }, {self.frames = }, {self.stride = }")
+        if self.last >= self.video.frames:
+            raise ValueError(f"clip ends at frame {self.last}, {self.video.path} has {self.video.frames}")
+
+    @property
+    def last(self) -> int:
+        """The last source frame of the clip."""
+        return self.start + (self.frames - 1) * self.stride
+
+    @property
+    def indices(self) -> tuple[int, ...]:
+        """Source frame of each sampled frame."""
+        return tuple(self.start + i * self.stride for i in range(self.frames))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clip:
+    """A clip's pixels as the model will see them: ``pixels`` uint8 [t, 3, h, w], ``pts_seconds`` float64 [t]."""
+
+    spec: ClipSpec
+    pts_seconds: NDArray[np.float64]
+    view: View
+    pixels: NDArray[np.uint8]
+
+    def __post_init__(self) -> None:
+        expected = (self.spec.frames, 3, self.view.size[1], self.view.size[0])
+        if self.pixels.shape != expected or self.pts_seconds.shape != expected[:1]:
+            raise ValueError(f"{self.pixels.shape = }, {self.pts_seconds.shape = }, expected {expected}")
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """Where a representation is read; prints as ``vjepa2-tiny/block11.out``.
+
+    ``block`` counts from 0. Floors, which have no blocks, tap block 0.
+    """
+
+    encoder: str
+    block: int
+    side: Literal["in", "out"] = "out"
+
+    def __str__(self) -> str:
+        return f"{self.encoder}/block{self.block}.{self.side}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embeddings:
+    """A clip's tokens at one tap: ``values`` float16 [t', h', w', d], or [t', d] when pooled over space."""
+
+    spec: ClipSpec
+    tap: Tap
+    grid: TokenGrid
+    view: View
+    values: NDArray[np.float16]
+
+    def __post_init__(self) -> None:
+        shape = (self.grid.time, self.grid.height, self.grid.width)
+        if self.values.shape[:-1] not in (shape, shape[:1]):
+            raise ValueError(f"{self.values.shape = } does not fit {self.grid}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """One row per video, frame and object, in source px and source frames; knows no encoder.
+
+    Columns: ``video`` (VideoRef.id), ``frame``, ``pts_seconds``, ``object`` (track id, -1 unknown),
+    ``class`` (empty where the labeller has none), ``x, y`` (centre), ``w, h``, ``confidence``,
+    ``source`` (the labeller); further columns are kept (``vx, vy`` in px/s, robot state, ...).
+    """
+
+    table: pl.DataFrame
+
+    def __post_init__(self) -> None:
+        missing = [name for name in LABEL_COLUMNS if name not in self.table.columns]
+        if missing:
+            raise LabelError(f"a labels table needs the columns {', '.join(LABEL_COLUMNS)}; missing: {missing}")
+
+    @classmethod
+    def from_columns(cls, **columns: Any) -> Labels:
+        """Build a table from columns (scalars are repeated), in the types of the file format."""
+        import polars as pl
+
+        types: dict[str, Any] = {
+            "video": pl.String, "frame": pl.Int64, "pts_seconds": pl.Float64, "object": pl.Int64,
+            "class": pl.String, "x": pl.Float64, "y": pl.Float64, "w": pl.Float64, "h": pl.Float64,
+            "confidence": pl.Float64, "source": pl.String,
+        }  # fmt: skip
+        lengths = {len(c) for c in columns.values() if isinstance(c, list | np.ndarray)}
+        assert len(lengths) <= 1, f"columns of different lengths: {lengths}"
+        n = lengths.pop() if lengths else 1
+        series = []
+        for name, column in columns.items():
+            values = list(column) if isinstance(column, list | np.ndarray) else [column] * n
+            series.append(pl.Series(name, values, dtype=types.get(name), strict=False))
+        return cls(pl.DataFrame(series))
+
+    @classmethod
+    def empty(cls) -> Labels:
+        return cls.from_columns(**{name: [] for name in LABEL_COLUMNS})
+
+    @classmethod
+    def concat(cls, parts: list[Labels]) -> Labels:
+        import polars as pl
+
+        return cls(pl.concat([p.table for p in parts], how="diagonal")) if parts else cls.empty()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Examples:
+    """What a probe is trained on.
+
+    Attributes:
+        inputs: float32 [n, d].
+        target: float64 [n, k]; class indices (k = 1) where ``classes`` is not empty.
+        group: int64 [n], the unit that may not stand on both sides of a split.
+        video: int64 [n], which video.
+        pts_seconds: float64 [n], time within the video.
+        clip_seconds: the time that one clip spans: examples nearer than this may share frames.
+        classes: names of the classes; empty for regression.
+    """
+
+    inputs: NDArray[np.float32]
+    target: NDArray[np.float64]
+    group: NDArray[np.int64]
+    video: NDArray[np.int64]
+    pts_seconds: NDArray[np.float64]
+    clip_seconds: float
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        n = len(self.inputs)
+        if self.inputs.ndim != 2 or self.target.ndim != 2:
+            raise ValueError(f"{self.inputs.shape = }, {self.target.shape = }: both must have 2 axes")
+        for name in ("target", "group", "video", "pts_seconds"):
+            if len(getattr(self, name)) != n:
+                raise ValueError(f"{n} inputs but {len(getattr(self, name))} of {name}")
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """Indices of one fold: train, validation (may be empty) and test."""
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
+    kind: Literal["grouped", "blocked", "random", "video"]
+    seed: int

@@ -1,0 +1,78 @@
+"""Encoders, labellers and probes by name: built-in ones and third parties' alike come by entry point."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import re
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from worldprobe.errors import RegistryError
+
+Kind = Literal["encoders", "labellers", "probes"]
+_MODULE_CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A plug-in as ``worldprobe list`` shows it; ``problem`` is empty when it loads."""
+
+    name: str
+    distribution: str
+    summary: str
+    problem: str
+
+
+def create(kind: Kind, name: str, **options: Any) -> Any:
+    """Make the plug-in that a user named: ``name``, ``name:argument``, or ``module:Class``.
+
+    The plug-in is called with the argument (None where there is none) and the options.
+
+    Raises:
+        RegistryError: no plug-in of that name, or it cannot be loaded.
+    """
+    points = _points(kind)
+    head, colon, argument = name.partition(":")
+    if head in points:
+        return _load(points[head])(argument if colon else None, **options)
+    if _MODULE_CLASS.fullmatch(name) and not Path(name).exists():
+        return _load(EntryPoint(name, name, f"worldprobe.{kind}"))(None, **options)
+    near = difflib.get_close_matches(head, points, n=1)
+    raise RegistryError(
+        f"no {kind[:-1]} {name!r}" + (f"; did you mean {near[0]!r}?" if near else "") + f" There are: "
+        f"{', '.join(sorted(points))}, or module:Class of your own."
+    )
+
+
+def knows(kind: Kind, name: str) -> bool:
+    """Whether the name is a plug-in's or has the form ``module:Class``."""
+    return name.partition(":")[0] in _points(kind) or bool(_MODULE_CLASS.fullmatch(name))
+
+
+def listed(kind: Kind) -> list[Listed]:
+    """Every plug-in of a kind, with the reason where one cannot be loaded."""
+    found = []
+    for name, point in sorted(_points(kind).items()):
+        distribution = point.dist.name if point.dist else "?"
+        try:
+            summary = (_load(point).__doc__ or "").strip().splitlines()
+            found.append(Listed(name, distribution, summary[0] if summary else "", ""))
+        except RegistryError as error:
+            found.append(Listed(name, distribution, "", str(error)))
+    return found
+
+
+def _points(kind: Kind) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=f"worldprobe.{kind}")}
+
+
+def _load(point: EntryPoint) -> Any:
+    module, _, attribute = point.value.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    # A plug-in may fail in any way while it is imported; the others must go on working.
+    except Exception as error:
+        raise RegistryError(f"{point.name} ({point.value}) cannot be loaded: {error}") from error

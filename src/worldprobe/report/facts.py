@@ -1,0 +1,161 @@
+"""What a report states, typed: HTML, Markdown, JSON and the terminal all say this and nothing else.
+
+``Summary.model_dump_json()`` is the report as JSON.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from worldprobe.results import Control, CostResult, Metric
+
+VerdictKind = Literal["above", "above-run", "not-shown", "below", "no-evidence", "not-judged", "not-measured"]
+
+CONTROLS: tuple[Control, ...] = ("majority", "nuisance", "pixels", "random-init", "shuffled", "gaussian")
+UNTRAINED = "untrained weights: these figures describe the architecture, not a trained model"
+
+
+class _Fact(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Score(_Fact):
+    """A score with its 95 % interval; ``value`` None means not measured, and ``note`` says why."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """(low, high), or None unless both ends are known."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+
+class Verdict(_Fact):
+    """What the intervals allow to be said: ``kind`` for grouping, ``text`` in full, ``short`` for a terminal."""
+
+    kind: VerdictKind
+    text: str
+    short: str
+
+
+class Line(_Fact):
+    """One metric of one probe beside its controls.
+
+    ``margin`` is the score less that of ``best_control``; ``random`` is the same probe under the leaky
+    random split, and ``leak`` is random less the sound score. None where either side is missing.
+    """
+
+    metric: Metric
+    score: Score
+    controls: dict[Control, Score]
+    best_control: Control | None
+    margin: float | None
+    random: Score | None
+    leak: float | None
+    verdict: Verdict
+
+    @property
+    def missing(self) -> tuple[Control, ...]:
+        """Controls that were not run; none are missed where there is no score to compare."""
+        return () if self.score.value is None else tuple(c for c in CONTROLS if c not in self.controls)
+
+
+class Row(_Fact):
+    """One property read from one kind of features: the main metric, and the others that go with it."""
+
+    task: str
+    features: str
+    encoder: str
+    tap: str
+    input: str
+    probe: str
+    protocol: str
+    split: str
+    main: Line
+    others: tuple[Line, ...]
+    n_train: int
+    n_test: int
+    n_groups: int
+    chosen: tuple[float, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        return (self.main, *self.others)
+
+
+class EncoderFacts(_Fact):
+    """The encoder as the run recorded it; further facts (parameters, width, ...) are kept in ``more``."""
+
+    name: str
+    revision: str = ""
+    status: str = "unknown"
+    more: dict[str, Any] = Field(default_factory=dict)
+
+
+class LabelFacts(_Fact):
+    """What became of the labels: pairs of (name, count), and what alignment kept and dropped by reason."""
+
+    kept: int | None = None
+    dropped: tuple[tuple[str, int], ...] = ()
+    sources: tuple[tuple[str, int], ...] = ()
+    classes: tuple[tuple[str, int], ...] = ()
+    videos: int | None = None
+
+    @property
+    def lost(self) -> int:
+        return sum(count for _, count in self.dropped)
+
+
+class Failure(_Fact):
+    """A clip that could not be encoded, and why."""
+
+    video: str
+    clip: str
+    error: str
+
+
+class Summary(_Fact):
+    """Everything a report says of a run."""
+
+    name: str
+    encoder: EncoderFacts
+    rows: tuple[Row, ...]
+    labels: LabelFacts | None
+    failures: tuple[Failure, ...]
+    costs: tuple[CostResult, ...]
+    provenance: dict[str, Any]
+    experiment: str
+    rule: str
+    caveats: tuple[str, ...]
+
+    @property
+    def warning(self) -> str:
+        """What must stand beside every table: empty only for an encoder known to be trained."""
+        return {
+            "trained": "",
+            "untrained": UNTRAINED,
+            "floor": "a floor: this encoder is a control itself, not a trained model",
+        }.get(self.encoder.status, "status unknown: the run does not record whether these weights were trained")
+
+    @property
+    def tasks(self) -> dict[str, list[Row]]:
+        """Rows by task, in the order of the results."""
+        tasks: dict[str, list[Row]] = {}
+        for row in self.rows:
+            tasks.setdefault(row.task, []).append(row)
+        return tasks
+
+    def label(self, row: Row) -> str:
+        """A row's features, with whatever else tells it from the other rows of the same task and features."""
+        parts = [row.features]
+        alike = [other for other in self.rows if (other.task, other.features) == (row.task, row.features)]
+        for name in ("tap", "input", "probe", "protocol", "split"):
+            if len({getattr(other, name) for other in alike}) > 1:
+                parts.append(str(getattr(row, name)))
+        return ", ".join(parts)

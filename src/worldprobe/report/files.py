@@ -1,0 +1,70 @@
+"""The files of a run's folder that are not results: read with one clear error each, written whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from worldprobe.errors import WorldprobeError
+from worldprobe.report.facts import Failure, LabelFacts
+
+CLASSES_LISTED = 12
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object, or an empty one where there is no file. Raises WorldprobeError where it is damaged."""
+    if not path.exists():
+        return {}
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise WorldprobeError(f"{path} is damaged: {error}. Run the stage that writes it again.") from error
+    if not isinstance(value, dict):
+        raise WorldprobeError(f"{path} holds {type(value).__name__}, expected an object. Run the stage again.")
+    return value
+
+
+def read_failures(path: Path) -> tuple[Failure, ...]:
+    """Lines ``{"video", "clip", "error"}``; none where there is no file. Raises WorldprobeError."""
+    if not path.exists():
+        return ()
+    failures = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+            failures.append(Failure(**{key: str(entry.get(key, "")) for key in ("video", "clip", "error")}))
+        except (json.JSONDecodeError, AttributeError) as error:
+            raise WorldprobeError(f"{path} line {number} is not a failure record: {error}") from error
+    return tuple(failures)
+
+
+def read_labels(run: Path) -> LabelFacts | None:
+    """What alignment kept and dropped, and what the labels hold; None where the run has neither file."""
+    alignment = read_json(run / "alignment.json")
+    table = run / "labels.parquet"
+    if not alignment and not table.exists():
+        return None
+    dropped = alignment.get("dropped", {})
+    by_count = sorted(((str(k), int(v)) for k, v in dropped.items()), key=lambda item: -item[1])
+    facts = LabelFacts(kept=alignment.get("kept"), dropped=tuple(by_count))
+    return facts.model_copy(update=_of_table(table)) if table.exists() else facts
+
+
+def _of_table(path: Path) -> dict[str, Any]:
+    import polars as pl
+
+    try:
+        table = pl.read_parquet(path, columns=["video", "class", "source"])
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise WorldprobeError(f"{path} is not a labels table: {error}. Run `worldprobe label` again.") from error
+
+    def counts(column: str) -> tuple[tuple[str, int], ...]:
+        rows = table[column].value_counts(sort=True).rows()
+        return tuple((str(name) if name else "(none)", int(number)) for name, number in rows)
+
+    return {
+        "videos": table["video"].n_unique(),
+        "sources": counts("source"),
+        "classes": counts("class")[:CLASSES_LISTED],
+    }

@@ -1,0 +1,66 @@
+"""``report.html``: one self-contained page, drawn from the facts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from worldprobe.files import write_whole
+from worldprobe.report import charts, verdicts, wording
+from worldprobe.report.facts import CONTROLS, Summary
+
+GLYPHS = {"above": "●", "above-run": "●", "not-shown": "◐", "below": "▽", "no-evidence": "○"}
+
+
+def write_html(run: Path, summary: Summary) -> None:
+    """Write ``report.html`` into the run's folder. It loads nothing: styles, charts and script are inside."""
+    write_whole(run / "report.html", render(summary).encode())
+
+
+def render(summary: Summary) -> str:
+    """The page as text; every name from the run comes out escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("worldprobe.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        number=wording.number,
+        signed=wording.signed,
+        interval=wording.interval,
+        count=wording.count,
+        size=wording.size,
+        duration=wording.duration,
+        property=wording.property_name,
+        shortest="{:g}".format,
+    )
+    return environment.get_template("report.html.j2").render(
+        summary=summary,
+        panels=charts.beside_controls(summary),
+        leak_panels=charts.leaks(summary),
+        leak_sentence=verdicts.leak_sentence(summary.rows),
+        headline=verdicts.headline(summary.rows),
+        provenance=list(flatten(summary.provenance)),
+        controls=CONTROLS,
+        glyphs=GLYPHS,
+        metrics=wording.METRICS,
+        features=wording.FEATURES,
+        rules_out=wording.RULES_OUT,
+        splits=wording.SPLITS,
+    )
+
+
+def flatten(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested facts as (dotted name, text) pairs, in their order."""
+    pairs: list[tuple[str, str]] = []
+    for key, value in facts.items():
+        if isinstance(value, dict):
+            pairs += flatten(value, f"{prefix}{key}.")
+        else:
+            pairs.append((f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)))
+    return pairs

@@ -1,0 +1,131 @@
+"""``figures/probe_summary.png``: the original write-up's figure, with intervals and every control."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+from worldprobe.files import write_whole
+from worldprobe.report import charts
+from worldprobe.report.facts import CONTROLS, Row, Score, Summary
+from worldprobe.report.wording import METRICS, number, property_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DPI = 160
+COLUMNS = 3
+# Okabe and Ito's palette, told apart by every kind of colour vision; the marker says it a second time.
+SERIES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#000000", "v"))
+INK, FAINT, ALARM = "#333333", "#888888", "#B00020"
+
+
+def probe_summary(summary: Summary, path: Path) -> None:
+    """Write a PNG with one panel a task: each score and its interval above those of the controls."""
+    figure = _figure(summary)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=DPI, format="png", pil_kwargs={"optimize": True})
+    write_whole(path, buffer.getvalue())
+
+
+def _figure(summary: Summary) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    tasks = list(summary.tasks.values())
+    columns = min(COLUMNS if len(tasks) != 4 else 2, len(tasks))
+    lines = -(-len(tasks) // columns)
+    layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.1)
+    figure = Figure(figsize=(max(3.9 * columns, 5.2), 3.1 * lines + 1.0), layout=layout)
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(lines, columns, squeeze=False)
+    panels = list(grid.flat)
+    for index, (panel, rows) in enumerate(zip(panels, tasks, strict=False)):
+        _panel(panel, summary, rows, names=index % columns == 0)
+    for unused in panels[len(tasks) :]:
+        unused.set_axis_off()
+    splits = " and ".join(dict.fromkeys(row.split for row in summary.rows))
+    title = f"{summary.encoder.name}: each score beside its controls"
+    style = {"fontsize": 11.5, "color": INK}
+    if summary.warning:
+        title, style = f"{title}\n{summary.warning.upper()}", {"fontsize": 10.5, "color": ALARM, "weight": "bold"}
+    figure.suptitle(_plain(title), wrap=True, **style)
+    series = {}
+    for panel in panels[: len(tasks)]:
+        series.update({label: h for h, label in zip(*panel.get_legend_handles_labels(), strict=True)})
+    key = f"{splits} split, 95 % intervals; filled: probe, open: control, dashed: a constant, ◀: below the axis"
+    figure.legend(
+        series.values(), series.keys(), loc="outside lower center", ncols=4, frameon=False,
+        fontsize=9, title=key, title_fontsize=8.5,
+    )  # fmt: skip
+    return figure
+
+
+def _panel(panel: Axes, summary: Summary, rows: list[Row], *, names: bool) -> None:
+    metric = rows[0].main.metric
+    span = charts.axis(metric, [s for row in rows for s in (row.main.score, *row.main.controls.values())])
+    panel.set_title(_plain(f"{property_name(rows[0].task)}  ({METRICS[metric]})"), fontsize=10, loc="left")
+    if all(s.value is None for row in rows for s in (row.main.score, *row.main.controls.values())):
+        _nothing(panel, rows)
+        return
+    labels = ["probe", *CONTROLS]
+    gap = 0.62 / max(len(rows), 2)
+    for k, row in enumerate(rows):
+        colour, marker = SERIES[k % len(SERIES)]
+        shift = (k - (len(rows) - 1) / 2) * gap
+        constant = charts.chance(row.main)
+        if constant is not None:
+            panel.axvline(constant, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
+        for position, label in enumerate(labels):
+            score = row.main.score if position == 0 else row.main.controls.get(CONTROLS[position - 1])
+            _mark(panel, score, span, position + shift, colour, marker, strong=label == "probe")
+        # Drawn empty, for the legend: a row whose own score is missing still has to be named there.
+        panel.plot([], [], color=colour, marker=marker, linestyle="", label=_plain(summary.label(row)))
+    panel.axhspan(-0.5, 0.5, color="#0072B2", alpha=0.06, linewidth=0)
+    margin = 0.04 * (span.high - span.low)
+    panel.set_xlim(span.low - margin, span.high + margin)
+    panel.set_ylim(len(labels) - 0.5, -0.5)
+    panel.set_yticks(range(len(labels)), labels if names else [""] * len(labels), fontsize=9)
+    panel.set_xticks(list(span.ticks), [number(t, 2 if t % 0.5 else 1) for t in span.ticks], fontsize=8)
+    panel.grid(axis="x", color="#e6e6e6", linewidth=0.6)
+    panel.set_axisbelow(True)
+    panel.tick_params(length=0, colors=INK)
+    for side in ("top", "right", "left"):
+        panel.spines[side].set_visible(False)
+
+
+def _nothing(panel: Axes, rows: list[Row]) -> None:
+    """A panel without scores says why."""
+    reasons = "\n".join(dict.fromkeys(row.main.score.note or "no reason given" for row in rows))
+    text = fill(f"not measured: {reasons}", 40)
+    panel.text(0.5, 0.6, _plain(text), transform=panel.transAxes, ha="center", color=FAINT, fontsize=9)
+    panel.set_axis_off()
+
+
+def _mark(
+    panel: Axes, score: Score | None, span: charts.Axis, y: float, colour: str, marker: str, *, strong: bool
+) -> None:
+    """One score with its interval; an arrow and the value where it lies below the axis."""
+    if score is None or score.value is None:
+        text = "not run" if score is None else "not measured"
+        panel.text(span.low, y, _plain(text), fontsize=7, color=FAINT, va="center", style="italic")
+        return
+    if ends := score.interval:
+        panel.hlines(y, span.clip(ends[0]), span.clip(ends[1]), color=colour, linewidth=2.2 if strong else 1.1)
+    if score.value < span.low:
+        panel.plot(span.low, y, marker="<", color=colour, markersize=5, clip_on=False)
+        panel.annotate(
+            number(score.value), (span.low, y), (6, 0), textcoords="offset points", fontsize=7, va="center"
+        )
+        return
+    face = colour if strong else "white"
+    panel.plot(score.value, y, marker=marker, color=colour, markerfacecolor=face, markersize=6.5 if strong else 4.5)
+
+
+def _plain(text: str) -> str:
+    """Text in which matplotlib finds no mathematics."""
+    return text.replace("$", r"\$")

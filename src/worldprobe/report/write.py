@@ -1,0 +1,23 @@
+"""The whole report of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from worldprobe.report.facts import Summary
+from worldprobe.report.html import write_html
+from worldprobe.report.markdown import write_markdown
+from worldprobe.report.plots import probe_summary
+from worldprobe.report.summary import summarize
+
+
+def write_report(run: Path) -> Summary:
+    """Write ``report.html``, ``report.md`` and ``figures/probe_summary.png`` into a run's folder.
+
+    Each file is written whole. Raises WorldprobeError as ``summarize`` does, before anything is written.
+    """
+    summary = summarize(run)
+    probe_summary(summary, run / "figures" / "probe_summary.png")
+    write_markdown(run, summary)
+    write_html(run, summary)
+    return summary

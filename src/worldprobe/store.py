@@ -1,0 +1,238 @@
+"""Embeddings on disk: Zarr v3, a chunk per clip, written whole or not at all.
+
+Layout: ``<video id>/<encoder>@<revision>/<input>-<frames>x<stride>-<pool>-<starts>/block<k>.out``, each an
+array float16 [clip, t', (h', w',) d] whose attributes say what it holds. A chunk that is there is done;
+crc32c in the codec chain finds damage when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.errors import StoreError
+from worldprobe.records import ClipSpec, Embeddings, Tap, TokenGrid, VideoRef, View
+
+Pool = Literal["none", "space"]
+Input = Literal["native", "still"]
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """What is stored of one video by one encoder with one way of sampling: an array for each block.
+
+    Attributes:
+        video, specs: the video and its clips, all of the same length and stride.
+        encoder, revision, status: the encoder's name, what its output depends on, and how it was made.
+        twin: the name of the same architecture untrained, where there is one.
+        input, pool: ``native`` or ``still``; tokens kept (``none``) or averaged over space (``space``).
+        grid, view: of every clip.
+    """
+
+    video: VideoRef
+    specs: tuple[ClipSpec, ...]
+    encoder: str
+    revision: str
+    status: str
+    twin: str | None
+    input: Input
+    pool: Pool
+    grid: TokenGrid
+    view: View
+
+    @property
+    def path(self) -> str:
+        """Where it lies in the store; content only, so the same work has the same key anywhere."""
+        starts = hashlib.sha256(repr([spec.start for spec in self.specs]).encode()).hexdigest()[:8]
+        frames, stride = self.specs[0].frames, self.specs[0].stride
+        sampling = f"{self.input}-{frames}x{stride}-{self.pool}-{starts}"
+        return f"{self.video.id[:24]}/{_slug(self.encoder)}@{self.revision[:12]}/{sampling}"
+
+    def attributes(self) -> dict[str, Any]:
+        """As written to each array's metadata."""
+        return {
+            "format": _FORMAT,
+            "video": asdict(self.video),
+            "clip": {
+                "starts": [spec.start for spec in self.specs],
+                "frames": self.specs[0].frames,
+                "stride": self.specs[0].stride,
+            },
+            "encoder": self.encoder,
+            "revision": self.revision,
+            "status": self.status,
+            "twin": self.twin,
+            "input": self.input,
+            "pool": self.pool,
+            "grid": asdict(self.grid),
+            "view": asdict(self.view),
+        }
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, Any]) -> Series:
+        video = VideoRef(**attributes["video"])
+        clip = attributes["clip"]
+        view = {key: tuple(value) for key, value in attributes["view"].items()}
+        return cls(
+            video=video,
+            specs=tuple(ClipSpec(video, start, clip["frames"], clip["stride"]) for start in clip["starts"]),
+            encoder=attributes["encoder"],
+            revision=attributes["revision"],
+            status=attributes["status"],
+            twin=attributes["twin"],
+            input=attributes["input"],
+            pool=attributes["pool"],
+            grid=TokenGrid(**attributes["grid"]),
+            view=View(**view),
+        )
+
+
+class Store:
+    """A store at a path or an fsspec URL; made when first written to."""
+
+    def __init__(self, location: str) -> None:
+        self.location = str(location)
+
+    def pending(self, series: Series, blocks: Sequence[int]) -> list[int]:
+        """Positions of the clips that lack a chunk for some of the blocks."""
+        done = set(range(len(series.specs)))
+        for block in blocks:
+            done &= self._done(f"{series.path}/{_array_name(block)}")
+        return [index for index in range(len(series.specs)) if index not in done]
+
+    def create(self, series: Series, blocks: Sequence[int], *, width: int) -> None:
+        """Make the arrays of a series, ``width`` wide, where they are not there yet.
+
+        Raises:
+            StoreError: an array is there with another shape, or the place cannot be written.
+        """
+        import zarr
+        from zarr.codecs import Crc32cCodec
+
+        space = () if series.pool == "space" else (series.grid.height, series.grid.width)
+        shape = (len(series.specs), series.grid.time, *space, width)
+        for block in blocks:
+            path = f"{series.path}/{_array_name(block)}"
+            try:
+                if self._exists(f"{path}/zarr.json"):
+                    if (found := self._open(path).shape) != shape:
+                        raise StoreError(f"{self.location}/{path} has shape {found}, this run would write {shape}")
+                    continue
+                zarr.create_array(
+                    store=self._place(),
+                    name=path,
+                    shape=shape,
+                    chunks=(1, *shape[1:]),
+                    dtype="float16",
+                    compressors=[Crc32cCodec()],
+                    # One flat file a chunk: a folder left by a write that was cut off must not look done.
+                    chunk_key_encoding={"name": "default", "separator": "."},
+                    # Zarr leaves out chunks that equal the fill value; no clip that is written can be NaN.
+                    fill_value=float("nan"),
+                    attributes=series.attributes(),
+                    overwrite=False,
+                )
+            except OSError as error:
+                raise StoreError(f"cannot write to the store {self.location}: {error}") from error
+
+    def write(self, series: Series, block: int, index: int, values: NDArray[np.float16]) -> None:
+        """Write one clip's values [t', (h', w',) d] at one block.
+
+        Raises:
+            StoreError: values that are not finite, or a place that cannot be written.
+        """
+        if not np.isfinite(values).all():
+            raise StoreError(
+                f"clip {index} of {series.video.path} has NaN or infinite values at block {block} of "
+                f"{series.encoder}; it was not stored. Encode with --precision fp32."
+            )
+        try:
+            self._open(f"{series.path}/{_array_name(block)}")[index] = values
+        except OSError as error:
+            raise StoreError(f"cannot write to the store {self.location}: {error}") from error
+
+    def find(
+        self, video: str, *, encoder: str, input: Input = "native", frames: int | None = None
+    ) -> list[tuple[Series, list[int]]]:
+        """Everything stored of a video (its id) by an encoder (its name): series, and blocks that have an array."""
+        prefix = video[:24]
+        found = []
+        for folder in self._children(prefix):
+            if not folder.startswith(f"{_slug(encoder)}@"):
+                continue
+            for sampling in self._children(f"{prefix}/{folder}"):
+                arrays = self._children(f"{prefix}/{folder}/{sampling}")
+                blocks = sorted(int(m[1]) for name in arrays if (m := re.fullmatch(r"block(\d+)\.out", name)))
+                if not blocks:
+                    continue
+                path = f"{prefix}/{folder}/{sampling}/{_array_name(blocks[0])}"
+                series = Series.from_attributes(dict(self._open(path).attrs))
+                wanted = series.encoder == encoder and series.input == input
+                if wanted and frames in (None, series.grid.time * series.grid.tubelet):
+                    found.append((series, blocks))
+        return found
+
+    def read(self, series: Series, block: int) -> Iterator[tuple[int, Embeddings]]:
+        """The clips of a series that are there, with their positions.
+
+        Raises:
+            StoreError: a chunk whose checksum is wrong; it names the clip and the file.
+        """
+        path = f"{series.path}/{_array_name(block)}"
+        array = self._open(path)
+        tap = Tap(series.encoder, block)
+        for index in sorted(self._done(path)):
+            try:
+                values = np.asarray(array[index])
+            except (ValueError, OSError, RuntimeError) as error:
+                raise StoreError(
+                    f"clip {index} of {series.video.path} at {tap} is damaged in {self.location} ({error}). "
+                    f"Delete {path}/c.{index}.0* there and run `worldprobe encode` again."
+                ) from error
+            yield index, Embeddings(series.specs[index], tap, series.grid, series.view, values)
+
+    def _place(self) -> Any:
+        from zarr.storage import FsspecStore, LocalStore
+
+        return FsspecStore.from_url(self.location) if "://" in self.location else LocalStore(self.location)
+
+    def _open(self, path: str) -> Any:
+        import zarr
+
+        try:
+            return zarr.open_array(store=self._place(), path=path, mode="r+")
+        except FileNotFoundError as error:
+            raise StoreError(f"no embeddings at {path} in {self.location}") from error
+
+    def _exists(self, key: str) -> bool:
+        from zarr.core.sync import sync
+
+        return bool(sync(self._place().exists(key)))
+
+    def _children(self, prefix: str) -> list[str]:
+        from zarr.core.sync import sync
+
+        async def listed() -> list[str]:
+            return [name async for name in self._place().list_dir(prefix)]
+
+        return sorted(sync(listed()))
+
+    def _done(self, path: str) -> set[int]:
+        """Positions whose chunk is there."""
+        return {int(m[1]) for name in self._children(path) if (m := re.fullmatch(r"c\.(\d+)(\.0)+", name))}
+
+
+def _array_name(block: int) -> str:
+    return f"block{block}.out"
+
+
+def _slug(name: str) -> str:
+    """An encoder's name as one path segment."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")

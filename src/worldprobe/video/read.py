@@ -1,0 +1,197 @@
+"""Read frames of a video file by index, exactly, or not at all.
+
+A frame comes out only if its presentation time matches and the decoder found no damage in it nor in what it
+refers to; otherwise it is left out and named in ``Video.unreadable``. One picture is held at a time (with
+B-frames a handful), so memory does not grow with the film.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from worldprobe.errors import VideoError
+from worldprobe.records import VideoRef
+from worldprobe.video.decode import Decoding, open_stream
+from worldprobe.video.index import FrameIndex, build_index, pictures
+
+
+def open_video(path: str | Path) -> Video:
+    """Open a local video file: hash its bytes and index its frames, without decoding more than a few.
+
+    Files whose packets do not tell when pictures are shown (raw streams, AVI with B-frames) are decoded
+    once in whole instead, and read by counting from their start.
+
+    Raises:
+        VideoError: the file does not exist, is a folder, is empty, is not a video (playlists are not), has no
+            video stream, or holds nothing that can be decoded.
+    """
+    path = Path(path)
+    try:
+        if not path.exists():
+            raise VideoError(f"{path} does not exist. Give the path of a video file.")
+        if path.is_dir():
+            raise VideoError(f"{path} is a folder, not a video file. Name a file in it.")
+        if path.stat().st_size == 0:
+            raise VideoError(f"{path} is empty (0 bytes). Copy or download it again.")
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise VideoError(f"{path} cannot be opened: {error.strerror}.") from error
+    index = build_index(path)
+    ref = VideoRef(
+        id=digest, path=str(path), width=index.width, height=index.height,
+        frames=len(index.pts_seconds), rate=index.rate, missing=index.missing,
+    )  # fmt: skip
+    return Video(ref, index)
+
+
+class Video:
+    """An open video file; satisfies ``protocols.FrameSource``. Made by ``open_video``.
+
+    Every iteration opens the file for itself, so that several can run side by side.
+
+    Attributes:
+        unreadable: frames that were asked for so far and could not be decoded, increasing.
+    """
+
+    def __init__(self, ref: VideoRef, index: FrameIndex) -> None:
+        self._ref, self._index = ref, index
+        self._closed = False
+        self.unreadable: list[int] = []
+
+    @property
+    def ref(self) -> VideoRef:
+        return self._ref
+
+    @property
+    def pts_seconds(self) -> NDArray[np.float64]:
+        """Presentation time of each frame, relative to the first, float64 [frames]."""
+        return self._index.pts_seconds
+
+    def frames(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Yield (index, uint8 RGB [h, w, 3]) in increasing order, each index once; all when None.
+
+        Frames that cannot be decoded are left out and added to ``unreadable``.
+
+        Raises:
+            VideoError: an index that the video does not have.
+        """
+        assert not self._closed, f"{self._ref.path} was closed"
+        count = self._ref.frames
+        wanted = range(count) if indices is None else sorted({int(i) for i in indices})
+        if wanted and (wanted[0] < 0 or wanted[-1] >= count):
+            wrong = wanted[0] if wanted[0] < 0 else wanted[-1]
+            raise VideoError(f"frame {wrong} of {self._ref.path} was asked for; it has frames 0 to {count - 1}.")
+        return self._by_count(wanted) if self._index.counted else self._by_time(wanted)
+
+    def frame(self, index: int) -> NDArray[np.uint8]:
+        """One frame, uint8 RGB [h, w, 3].
+
+        Raises:
+            VideoError: no such frame, or it cannot be decoded.
+        """
+        for _, rgb in self.frames([index]):
+            return rgb
+        raise VideoError(
+            f"frame {index} of {self._ref.path} cannot be decoded: the file is damaged there. "
+            f"Get a whole copy of it, or leave this part out."
+        )
+
+    def close(self) -> None:
+        """Nothing can be read afterwards."""
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _by_time(self, wanted: Sequence[int], *, seeking: bool = True) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Decode forward, seeking only where a later keyframe lies well ahead.
+
+        A seek that misses (a container with a poor index, a stream that refreshes gradually) shows as a frame
+        that does not come: then the rest is decoded from the start, as the file was meant to be.
+        """
+        index, rgb = self._index, _Pixels(self._index)
+        with open_stream(Path(self._ref.path)) as (container, stream):
+            run: Iterator[tuple[int, VideoFrame, bool]] | None = None
+            reached, good, resumed = -1, False, False
+            frame: VideoFrame | None = None
+            for n, target in enumerate(wanted):
+                entry = index.entry(target, reached=reached) if seeking else None
+                if run is None or (entry is not None and reached < target):
+                    resumed = entry is not None
+                    decoding = Decoding(container, stream, seek=entry, keyed=len(index.keyframes) > 0)
+                    run = self._positions(decoding)
+                while reached < target:
+                    reached, frame, good = next(run, (self._ref.frames, None, False))
+                if reached == target and good and frame is not None and rgb.fits(frame):
+                    yield target, rgb.of(frame)
+                elif resumed:
+                    yield from self._by_time(wanted[n:], seeking=False)
+                    return
+                else:
+                    self._lost(target)
+
+    def _positions(self, decoding: Decoding) -> Iterator[tuple[int, VideoFrame, bool]]:
+        """Pictures with their frame index; a seek that fails ends the run."""
+        try:
+            for time, frame, good in decoding:
+                position = self._index.position(time)
+                if position is not None:
+                    yield position, frame, good
+        except av.FFmpegError:
+            return
+
+    def _by_count(self, wanted: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Decode from the start and count."""
+        rgb, queue = _Pixels(self._index), list(reversed(wanted))
+        with open_stream(Path(self._ref.path)) as (container, stream):
+            decoded = (frame for frame in pictures(container, stream) if frame is not None)
+            for position, frame in enumerate(decoded):
+                if not queue:
+                    return
+                if position != queue[-1]:
+                    continue
+                queue.pop()
+                if position in self._index.damaged or frame.is_corrupt or not rgb.fits(frame):
+                    self._lost(position)
+                else:
+                    yield position, rgb.of(frame)
+        for position in reversed(queue):
+            self._lost(position)
+
+    def _lost(self, frame: int) -> None:
+        if frame not in self.unreadable:
+            self.unreadable = sorted([*self.unreadable, frame])
+
+
+class _Pixels:
+    """Converts pictures to RGB as displayed; keeps libav's conversion tables from frame to frame."""
+
+    def __init__(self, index: FrameIndex) -> None:
+        self._reformatter = VideoReformatter()
+        self._orientation = index.orientation
+        self._size = (index.width, index.height)
+
+    def fits(self, frame: VideoFrame) -> bool:
+        """Whether the picture has the video's size: a stream may change it midway."""
+        return self._orientation.size(frame.width, frame.height) == self._size
+
+    def of(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        """uint8 RGB [h, w, 3], contiguous."""
+        rgb = self._reformatter.reformat(frame, format="rgb24").to_ndarray()
+        return self._orientation.apply(np.asarray(rgb, np.uint8))

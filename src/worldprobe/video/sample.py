@@ -1,0 +1,114 @@
+"""Cut videos into clips, and stream the clips' pixels while each source frame is decoded once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.errors import VideoError
+from worldprobe.geometry import View
+from worldprobe.protocols import FrameSource
+from worldprobe.records import Clip, ClipSpec, VideoRef
+
+Pixels = NDArray[np.uint8]
+
+
+def clips(ref: VideoRef, *, frames: int, stride: int) -> list[ClipSpec]:
+    """Back-to-back clips from frame 0, none overlapping; what is left at the end is dropped.
+
+    Clips begin ``frames * stride`` source frames apart, so that sampled frames are evenly spaced across clips.
+
+    Raises:
+        VideoError: the video is shorter than one clip, or frames or stride are below 1.
+    """
+    if frames < 1 or stride < 1:
+        raise VideoError(f"clips of {frames} frames with stride {stride} were asked for; both must be at least 1.")
+    span = (frames - 1) * stride + 1
+    if ref.frames < span:
+        lost = f" ({ref.missing} more are missing: the file is cut short)" if ref.missing else ""
+        raise VideoError(
+            f"{ref.path} has {ref.frames} frames{lost}; a clip of {frames} frames with stride {stride} needs "
+            f"{span}. Use a longer video, or smaller --frames or --stride."
+        )
+    return [ClipSpec(ref, start, frames, stride) for start in range(0, ref.frames - span + 1, frames * stride)]
+
+
+def stills(ref: VideoRef, *, frames: int, every: int) -> list[ClipSpec]:
+    """Every ``every``-th frame, each repeated ``frames`` times (stride 0).
+
+    Raises:
+        VideoError: ``frames`` or ``every`` below 1.
+    """
+    if frames < 1 or every < 1:
+        raise VideoError(
+            f"stills of {frames} frames at every {every}. frame were asked for; both must be at least 1."
+        )
+    return [ClipSpec(ref, start, frames, 0) for start in range(0, ref.frames, every)]
+
+
+def read_clips(
+    video: FrameSource, specs: Sequence[ClipSpec], *, preprocess: Callable[[Pixels], Pixels], view: View
+) -> Iterator[Clip | tuple[ClipSpec, VideoError]]:
+    """Read clips in order of their start, in one pass over the file.
+
+    Each source frame is decoded and preprocessed once, even where clips share it; only frames that the
+    first unfinished clip or a later one needs are kept.
+
+    Args:
+        specs: clips of this video, in any order.
+        preprocess: source frames uint8 RGB [n, h, w, 3] to model pixels uint8 [n, 3, h', w'], frame by frame.
+        view: what the model sees of a source frame.
+
+    Yields:
+        A clip; or the spec and the error where some of its frames cannot be decoded.
+
+    Raises:
+        VideoError: a clip of another video, or of a file that has changed since it was cut into clips.
+    """
+    for spec in specs:
+        if spec.video.id != video.ref.id:
+            raise VideoError(
+                f"a clip of {spec.video.path} ({spec.video.id[:12]}) was asked of {video.ref.path} "
+                f"({video.ref.id[:12]}): the file has changed since. Run the command again on the file as it is."
+            )
+    return _stream(video, sorted(specs, key=lambda s: (s.start, s.last)), preprocess, view)
+
+
+def _stream(
+    video: FrameSource, ordered: list[ClipSpec], preprocess: Callable[[Pixels], Pixels], view: View
+) -> Iterator[Clip | tuple[ClipSpec, VideoError]]:
+    waiting = deque(ordered)
+    kept: dict[int, Pixels] = {}
+    for index, rgb in video.frames(sorted({i for spec in ordered for i in spec.indices})):
+        while waiting and waiting[0].last < index:  # its last frame was left out
+            yield _assemble(video, waiting.popleft(), kept, view)
+            _forget(kept, waiting)
+        kept[index] = preprocess(rgb[None])[0]
+        while waiting and waiting[0].last <= index:
+            yield _assemble(video, waiting.popleft(), kept, view)
+            _forget(kept, waiting)
+    while waiting:
+        yield _assemble(video, waiting.popleft(), kept, view)
+
+
+def _forget(kept: dict[int, Pixels], waiting: deque[ClipSpec]) -> None:
+    needed_from = waiting[0].start if waiting else 0
+    for index in [i for i in kept if i < needed_from]:
+        del kept[index]
+
+
+def _assemble(
+    video: FrameSource, spec: ClipSpec, kept: dict[int, Pixels], view: View
+) -> Clip | tuple[ClipSpec, VideoError]:
+    lost = sorted({i for i in spec.indices if i not in kept})
+    if lost:
+        shown = ", ".join(map(str, lost[:5])) + (", ..." if len(lost) > 5 else "")
+        return spec, VideoError(
+            f"clip of frames {spec.start} to {spec.last} of {spec.video.path}: {len(lost)} of them cannot be "
+            f"decoded ({shown}); the file is damaged there."
+        )
+    pixels = np.stack([kept[i] for i in spec.indices])
+    return Clip(spec, video.pts_seconds[list(spec.indices)], view, pixels)

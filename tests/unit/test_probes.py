@@ -1,0 +1,202 @@
+"""Probes and scores against scikit-learn, and against answers known beforehand."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import Ridge as SklearnRidge
+from sklearn.metrics import balanced_accuracy_score, f1_score
+from sklearn.preprocessing import StandardScaler
+
+from worldprobe.errors import ProbeError
+from worldprobe.probes import controls, features, metrics
+from worldprobe.probes.design import Design
+from worldprobe.probes.evaluate import Question, choose, cross_fit, score
+from worldprobe.probes.logistic import Logistic
+from worldprobe.probes.ridge import Ridge
+from worldprobe.probes.splits import make_folds
+from worldprobe.records import Examples
+
+RNG = np.random.default_rng(7)
+
+
+def examples(inputs, target, group, *, clip_seconds=0.5, classes=()):
+    seconds = np.concatenate([np.arange((group == g).sum()) for g in np.unique(group)]).astype(float)
+    return Examples(
+        inputs=inputs.astype(np.float32),
+        target=target.astype(float).reshape(len(inputs), -1),
+        group=group.astype(np.int64),
+        video=group.astype(np.int64),
+        pts_seconds=seconds,
+        clip_seconds=clip_seconds,
+        classes=classes,
+    )
+
+
+@pytest.mark.parametrize("shape", [(120, 30), (40, 200)], ids=["n>d", "n<d"])
+def test_ridge_is_scikit_learns_at_every_strength(shape):
+    x = (RNG.normal(size=shape) * RNG.uniform(0.1, 10, shape[1]) + 3).astype(np.float32)
+    y = x[:, :2] * [1.0, -2.0] + RNG.normal(size=(shape[0], 2))
+    probe = Ridge()
+    path = [probe.fit(Design(x[:-10]), y[:-10], strength=s, classes=0).predict(x[-10:]) for s in probe.strengths]
+    scaler = StandardScaler().fit(x[:-10].astype(float))
+    for ours, strength in zip(path[:-1], probe.strengths[:-1], strict=True):
+        theirs = SklearnRidge(alpha=strength).fit(scaler.transform(x[:-10]), y[:-10])
+        np.testing.assert_allclose(ours, theirs.predict(scaler.transform(x[-10:])), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("shape", [(200, 12), (60, 150)], ids=["n>d", "n<d"])
+def test_logistic_is_scikit_learns_at_every_strength(shape):
+    x = (RNG.normal(size=shape) * RNG.uniform(0.1, 10, shape[1])).astype(np.float32)
+    y = (x[:, 0] / x[:, 0].std() + RNG.normal(size=shape[0])).clip(-1.49, 1.49).round().astype(int) + 1
+    probe = Logistic()
+    design, target, fitted, path = Design(x[:-20]), y[:-20, None].astype(float), None, {}
+    for strength in sorted(probe.strengths, reverse=True):
+        fitted = probe.fit(design, target, strength=strength, classes=3, start=fitted)
+        path[strength] = fitted.predict(x[-20:])
+    path = [path[strength] for strength in probe.strengths]
+    scaler = StandardScaler().fit(x[:-20].astype(float))
+    for ours, strength in zip(path[:-1], probe.strengths[:-1], strict=True):
+        # Its default solver stops short of the optimum where the penalty is very strong.
+        theirs = LogisticRegression(C=1 / strength, tol=1e-8, max_iter=500, solver="newton-cholesky")
+        theirs.fit(scaler.transform(x[:-20]), y[:-20])
+        expected = theirs.predict_proba(scaler.transform(x[-20:]))
+        np.testing.assert_allclose(np.exp(ours), expected, atol=1e-3)
+    # The strongest leaves a constant, which scikit-learn's solvers do not reach.
+    np.testing.assert_allclose(np.exp(path[-1]), np.tile(np.bincount(y[:-20]) / len(y[:-20]), (20, 1)), atol=1e-6)
+
+
+def test_logistic_gives_a_class_it_never_saw_next_to_no_probability():
+    x = RNG.normal(size=(40, 3)).astype(np.float32)
+    output = Logistic().fit(Design(x), (np.arange(40) % 2 * 2.0)[:, None], strength=1.0, classes=3).predict(x)
+    assert np.isfinite(output).all()
+    assert np.exp(output[:, 1]).max() < 1e-9
+
+
+def test_position_written_linearly_into_the_features_is_read_back():
+    group = np.repeat(np.arange(40), 10)
+    xy = RNG.uniform(size=(400, 2))
+    inputs = xy @ RNG.normal(size=(2, 64)) + 0.01 * RNG.normal(size=(400, 64))
+    known = examples(inputs, xy, group)
+    question = Question("xy", Ridge(), known.target)
+    folds = make_folds(known, kind="grouped", seed=0)
+    result = score(question, cross_fit(known.inputs, [question], folds)["xy"], folds.unit, seed=0)["r2"]
+    assert result.value > 0.99
+    assert result.low <= result.value <= result.high
+
+
+def noise(seed, groups=30, rows=8):
+    """Features that hold nothing, and labels that stick together within a group, as real ones do."""
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(groups), rows)
+    target = rng.normal(size=groups)[group] + 0.1 * rng.normal(size=len(group))
+    codes = rng.integers(0, 4, groups)[group][:, None].astype(float)
+    return examples(rng.normal(size=(len(group), 100)), target, group), codes
+
+
+@pytest.mark.parametrize("split", ["grouped", "blocked", "random"])
+def test_features_that_hold_nothing_explain_nothing(split):
+    held = 0
+    for seed in range(20):
+        data, _ = noise(seed)
+        question = Question("size", Ridge(), data.target)
+        folds = make_folds(data, kind=split, seed=seed)
+        result = score(question, cross_fit(data.inputs, [question], folds)["size"], folds.unit, seed=0)["r2"]
+        assert result.value < 0.05
+        held += result.low <= 0 <= result.high
+    # A 95 % interval may miss now and then: 16 of 20 or fewer happens by chance once in forty.
+    assert held >= 16
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_features_that_hold_nothing_classify_like_the_majority(seed):
+    data, codes = noise(seed)
+    question = Question("class", Logistic(), codes, classes=4)
+    folds = make_folds(data, kind="grouped", seed=seed)
+    answer = cross_fit(data.inputs, [question], folds)["class"]
+    accuracy = score(question, answer, folds.unit, seed=0)["accuracy"]
+    majority = (answer.constant == codes).mean()
+    assert accuracy.low <= majority <= accuracy.high
+
+
+def test_the_weakest_penalty_that_wins_by_chance_is_not_chosen():
+    clear = np.array([[1.0] * 20, [0.4] * 20, [0.5] * 20]) + RNG.normal(scale=0.05, size=(3, 20))
+    assert choose(clear) == 1
+    chance = np.array([[1.0] * 20, [0.99] * 20, [1.0] * 20]) + RNG.normal(scale=0.3, size=(3, 20))
+    assert choose(chance) == 0
+
+
+def test_a_random_split_leaks_what_neighbours_share():
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(30), 10)
+    # The features identify the group and say nothing general about the target.
+    inputs = rng.normal(size=(30, 50))[group] + 0.1 * rng.normal(size=(300, 50))
+    data = examples(inputs, rng.normal(size=30)[group], group)
+    question = Question("size", Ridge(), data.target)
+    scores = {}
+    for kind in ("grouped", "random"):
+        folds = make_folds(data, kind=kind, seed=0)
+        scores[kind] = score(question, cross_fit(data.inputs, [question], folds)["size"], folds.unit, seed=0)["r2"]
+    assert scores["grouped"].low <= 0.05
+    assert scores["random"].low > 0.5
+
+
+def test_classification_scores_are_scikit_learns():
+    truth, predicted = RNG.integers(0, 5, 300), RNG.integers(0, 5, 300)
+    truth[truth == 3] = 2
+    scores = metrics.classification(truth, predicted, np.arange(300) // 10, classes=6, seed=0)
+    assert scores["accuracy"].value == pytest.approx((truth == predicted).mean())
+    seen = np.isin(predicted, truth)
+    assert seen.any()
+    with pytest.warns(UserWarning, match="y_pred contains classes not in y_true"):
+        assert scores["balanced_accuracy"].value == pytest.approx(balanced_accuracy_score(truth, predicted))
+    assert scores["macro_f1"].value == pytest.approx(f1_score(truth, predicted, average="macro"))
+
+
+def test_predicting_the_training_mean_scores_zero_and_constant_targets_score_nothing():
+    y = RNG.normal(size=(50, 2))
+    unit = np.arange(50) // 5
+    baseline = np.tile(y[:10].mean(axis=0), (50, 1))
+    result = metrics.r2(y, baseline, baseline, unit, seed=0)
+    assert (result.value, result.low, result.high) == (0, 0, 0)
+    constant = metrics.r2(np.ones((50, 1)), np.ones((50, 1)), np.ones((50, 1)), unit, seed=0)
+    assert constant.value is None
+    assert "constant" in constant.note
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(3)
+    hits = 0
+    for trial in range(200):
+        # 40 groups of 10 rows, all right or all wrong together, right with probability 0.7.
+        right = np.repeat(rng.random(40) < 0.7, 10)
+        truth = np.tile([0, 1], 200)
+        scores = metrics.classification(truth, np.where(right, truth, 1 - truth), np.repeat(np.arange(40), 10),
+                                        classes=2, seed=trial)  # fmt: skip
+        hits += scores["accuracy"].low <= 0.7 <= scores["accuracy"].high
+    assert 0.88 <= hits / 200 <= 0.99
+
+
+def test_shuffled_labels_leave_no_group_its_own():
+    unit = np.repeat(np.arange(12), [3, 5] * 6)
+    moved = controls.shuffled(unit[:, None].astype(float), unit, seed=1)[:, 0]
+    assert (moved != unit).all()
+    assert set(moved) == set(range(12))
+
+
+def test_grid_features_keep_position_and_z_does_not():
+    tokens = RNG.normal(size=(3, 8, 8, 5)).astype(np.float16)
+    turned = tokens[:, ::-1]
+    assert features.pooled(tokens, "grid").shape == (3, 80)
+    np.testing.assert_allclose(features.pooled(tokens, "z"), features.pooled(turned, "z"), atol=1e-3)
+    assert not np.allclose(features.pooled(tokens, "grid"), features.pooled(turned, "grid"), atol=0.1)
+    cell = features.pooled(tokens, "grid").reshape(3, 4, 4, 5)[1, 2, 3]
+    np.testing.assert_allclose(cell, tokens[1, 4:6, 6:8].astype(np.float32).mean(axis=(0, 1)), atol=1e-6)
+    with pytest.raises(ProbeError, match="--pool none"):
+        features.pooled(tokens.mean(axis=(1, 2)), "grid")
+
+
+def test_features_that_are_not_finite_are_refused():
+    data = examples(np.full((50, 3), np.nan), RNG.normal(size=50), np.arange(50) // 5)
+    with pytest.raises(ProbeError, match="50 of 50"):
+        cross_fit(data.inputs, [Question("xy", Ridge(), data.target)], make_folds(data, kind="grouped", seed=0))

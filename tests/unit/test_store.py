@@ -1,0 +1,117 @@
+"""The store loses nothing, finds damage, and knows what is done."""
+
+import numpy as np
+import pytest
+
+from worldprobe.errors import StoreError
+from worldprobe.records import ClipSpec, TokenGrid, VideoRef, View
+from worldprobe.store import Series, Store
+
+REF = VideoRef(id="ab" * 32, path="cat.mp4", width=64, height=48, frames=64, rate=24.0)
+
+
+def series(**changes):
+    fields = {
+        "video": REF,
+        "specs": tuple(ClipSpec(REF, start, 16, 1) for start in (0, 16, 32, 48)),
+        "encoder": "org/model",
+        "revision": "f" * 64,
+        "status": "trained",
+        "twin": "random:org/model",
+        "input": "native",
+        "pool": "none",
+        "grid": TokenGrid(8, 2, 2, 2, 16),
+        "view": View((0.5, 0.5), (1.0, 0.0), (32, 32)),
+    }
+    return Series(**{**fields, **changes})
+
+
+def values(seed):
+    return np.random.default_rng(seed).normal(size=(8, 2, 2, 5)).astype(np.float16)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(str(tmp_path / "store"))
+
+
+def test_what_is_written_is_read_and_the_rest_is_pending(store):
+    s = series()
+    store.create(s, [0, 3], width=5)
+    for index in (0, 2):
+        store.write(s, 0, index, values(index))
+        store.write(s, 3, index, -values(index))
+    store.write(s, 0, 1, values(1))
+    assert Store(store.location).pending(s, [0, 3]) == [1, 3]
+    read = dict(store.read(s, 3))
+    assert sorted(read) == [0, 2]
+    np.testing.assert_array_equal(read[2].values, -values(2))
+    assert (read[2].spec, read[2].grid, read[2].view) == (s.specs[2], s.grid, s.view)
+    assert str(read[2].tap) == "org/model/block3.out"
+
+
+def test_all_zero_values_are_done_too(store):
+    store.create(series(), [0], width=5)
+    store.write(series(), 0, 3, np.zeros((8, 2, 2, 5), np.float16))
+    assert store.pending(series(), [0]) == [0, 1, 2]
+
+
+def test_a_series_is_found_by_name_with_everything_it_was_made_with(store):
+    still = series(input="still", specs=(ClipSpec(REF, 3, 16, 0),), pool="space")
+    store.create(series(), [1, 11], width=5)
+    store.create(still, [11], width=5)
+    store.create(series(encoder="other"), [0], width=5)
+    [(found, blocks)] = store.find(REF.id, encoder="org/model")
+    assert blocks == [1, 11]
+    assert found.attributes() == series().attributes()
+    [(found, _)] = store.find(REF.id, encoder="org/model", input="still")
+    assert found.specs == still.specs
+    assert store.find(REF.id, encoder="org/model", frames=64) == []
+    assert store.find("cd" * 32, encoder="org/model") == []
+
+
+def test_one_flipped_bit_is_found_and_named(store, tmp_path):
+    s = series()
+    store.create(s, [0], width=5)
+    store.write(s, 0, 2, values(2))
+    [chunk] = (tmp_path / "store").rglob("c.2.*")
+    content = bytearray(chunk.read_bytes())
+    content[40] ^= 1
+    chunk.write_bytes(bytes(content))
+    with pytest.raises(StoreError, match=r"clip 2 of cat\.mp4 at org/model/block0\.out is damaged"):
+        list(store.read(s, 0))
+
+
+def test_a_write_that_was_cut_off_is_not_done(store, tmp_path):
+    s = series()
+    store.create(s, [0], width=5)
+    [array] = (tmp_path / "store").rglob("block0.out")
+    (array / "c.1.0.0.0.0123456789abcdef.partial").write_bytes(b"half")
+    assert store.pending(s, [0]) == [0, 1, 2, 3]
+
+
+def test_another_revision_or_sampling_is_another_place(store):
+    others = [
+        series(revision="e" * 64),
+        series(specs=tuple(ClipSpec(REF, start, 16, 1) for start in (0, 16, 32))),
+        series(specs=tuple(ClipSpec(REF, start, 16, 2) for start in (0, 16, 32))),
+        series(pool="space"),
+        series(input="still"),
+    ]
+    assert len({s.path for s in [series(), *others]}) == 6
+
+
+def test_values_that_are_not_finite_are_refused(store):
+    store.create(series(), [0], width=5)
+    bad = values(0)
+    bad[0, 0, 0, 0] = np.inf
+    with pytest.raises(StoreError, match="NaN or infinite"):
+        store.write(series(), 0, 0, bad)
+    assert store.pending(series(), [0]) == [0, 1, 2, 3]
+
+
+def test_a_store_that_is_not_there_holds_nothing_and_one_that_cannot_be_made_says_so(tmp_path):
+    assert Store(str(tmp_path / "nothing")).find(REF.id, encoder="org/model") == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot write"):
+        Store(str(tmp_path / "file")).create(series(), [0], width=5)
