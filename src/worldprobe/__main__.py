@@ -1,0 +1,5 @@
+"""``python -m worldprobe``."""
+
+from worldprobe.cli import main
+
+main()
