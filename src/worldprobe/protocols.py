@@ -104,7 +104,7 @@ class Fitted(Protocol):
 
 @runtime_checkable
 class Probe(Protocol):
-    """A read-out of limited power. The strongest of its ``strengths`` should leave a constant."""
+    """A read-out of limited power. Its ``strengths`` should hold infinity, which leaves a constant."""
 
     name: str
     kind: Literal["regression", "classification"]

@@ -17,7 +17,8 @@ Metric = Literal["r2", "accuracy", "balanced_accuracy", "macro_f1"]
 
 
 class _Result(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # An infinite strength is written as a string, which every JSON reader can take and pydantic reads back.
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
 class ProbeResult(_Result):
@@ -25,7 +26,7 @@ class ProbeResult(_Result):
 
     ``score, low, high`` are None where the score could not be had; ``notes`` then say why. ``low`` and
     ``high`` bound the 95 % interval by resampling groups. ``chosen`` lists the regularisation strength
-    that the inner folds chose in each outer fold. ``control`` is "none" for the real probe.
+    that the inner folds chose in each outer fold; an infinite one leaves a constant. ``control`` is "none" for the real probe.
     """
 
     kind: Literal["probe"] = "probe"

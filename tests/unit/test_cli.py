@@ -55,9 +55,9 @@ def run(worldprobe, experiment, place):
 
 def test_a_run_leaves_everything_in_its_folder_and_shows_scores_beside_controls(run):
     folder, done = run
-    names = "experiment.toml provenance.json labels.parquet embeddings.zarr results.jsonl alignment.json".split()
-    names += ["report.html", "report.md", "figures"]
-    assert {path.name for path in folder.iterdir()} == set(names)
+    names = {"experiment.toml", "provenance.json", "labels.parquet", "embeddings.zarr", "results.jsonl"}
+    names |= {"alignment.json", "report.html", "report.md", "figures"}
+    assert {path.name for path in folder.iterdir()} == names
     assert (folder / "figures" / "probe_summary.png").stat().st_size > 10_000
     for word in ("xy", "motion", "pixels", "leak", "ntrained", "report.html"):
         assert word in done.stdout

@@ -18,7 +18,7 @@ from worldprobe.pipeline.scores import METRICS, Asked, Plan, Probed, report, shu
 from worldprobe.probes import controls as floors
 from worldprobe.probes import features
 from worldprobe.probes.evaluate import Answer, Question, cross_fit
-from worldprobe.probes.splits import make_folds
+from worldprobe.probes.splits import make_folds, units
 from worldprobe.protocols import Probe
 from worldprobe.records import Labels, Tap
 from worldprobe.store import Series, Store
@@ -53,6 +53,7 @@ def probe(store: Store, labels: Labels, plan: Plan, *, progress: Progress = sile
             _one(store, series, moments, plan, asked, block, kind, shared, result)
             done += 1
             progress("probe", done, total)
+    result.results.sort(key=lambda line: (plan.tasks.index(line.task), plan.features.index(line.features)))
     return result
 
 
@@ -64,13 +65,16 @@ def _stored_blocks(store: Store, series: Sequence[Series]) -> list[int]:
 def _ask(plan: Plan, moments: Moments, result: Probed) -> list[Asked]:
     """Turn tasks into questions; a task that cannot be asked gets results without a score that say why."""
     group = moments.video
+    # What classes have to be spread over: the unit that the split keeps together.
+    everything = Target(np.zeros((len(moments), 1)), np.ones(len(moments), dtype=np.bool_), ())
+    unit = units(examples(moments, np.zeros((len(moments), 1), np.float32), everything, group), plan.split)
     asked = []
     for task in plan.tasks:
         kind = targets.kind(task)
         probe: Probe = registry.create(
             "probes", plan.regression_probe if kind == "regression" else plan.classification_probe
         )
-        known = target(moments, task, group)
+        known = target(moments, task, unit)
         if why := _unaskable(task, known, moments):
             result.results += [
                 unmeasured(plan, task, f, m, probe, why) for f in plan.features for m in METRICS[kind]

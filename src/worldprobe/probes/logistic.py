@@ -27,7 +27,7 @@ class Logistic:
 
     name = "logistic"
     kind: Literal["regression", "classification"] = "classification"
-    strengths: tuple[float, ...] = (*np.logspace(0, 6, 7).tolist(), 1e12)
+    strengths: tuple[float, ...] = (*np.logspace(0, 6, 7).tolist(), np.inf)
 
     def __init__(self, argument: str | None = None) -> None:
         if argument is not None:
@@ -50,7 +50,8 @@ class Logistic:
             weights, offsets = start.weights, start.offsets
         else:
             weights, offsets = np.zeros((training.rotated.shape[1], len(present))), np.log(truth.mean(axis=0))
-        weights, offsets = _solve(training, truth, strength, weights, offsets)
+        if np.isfinite(strength):
+            weights, offsets = _solve(training, truth, strength, weights, offsets)
         return FittedLogistic(training, weights, offsets, present, classes)
 
 

@@ -23,7 +23,7 @@ class Ridge:
 
     name = "ridge"
     kind: Literal["regression", "classification"] = "regression"
-    strengths: tuple[float, ...] = (*np.logspace(-2, 7, 13).tolist(), 1e12)
+    strengths: tuple[float, ...] = (*np.logspace(-2, 7, 13).tolist(), np.inf)
 
     def __init__(self, argument: str | None = None) -> None:
         if argument is not None:

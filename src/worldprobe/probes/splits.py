@@ -51,14 +51,10 @@ def make_folds(examples: Examples, *, kind: SplitKind, seed: int) -> Folds:
     Raises:
         ProbeError: too few units for the folds.
     """
-    if kind not in KINDS:
-        raise ProbeError(f"no split {kind!r}: use one of {', '.join(KINDS)}")
-    purge = kind == "blocked"
+    unit = units(examples, kind)
     if kind == "random":
-        grouped = len(np.unique(examples.group)) >= OUTER_FOLDS
-        unit = examples.group if grouped else blocks(examples)
         return Folds(kind, _folds(examples, np.arange(len(examples)), OUTER_FOLDS, seed, purge=False), unit)
-    unit = blocks(examples) if kind == "blocked" else examples.video if kind == "video" else examples.group
+    purge = kind == "blocked"
     n = len(np.unique(unit))
     if kind == "video":
         if n < 3:
@@ -74,6 +70,16 @@ def make_folds(examples: Examples, *, kind: SplitKind, seed: int) -> Folds:
             )
         )
     return Folds(kind, _folds(examples, unit, OUTER_FOLDS, seed, purge=purge), unit)
+
+
+def units(examples: Examples, kind: SplitKind) -> Ints:
+    """What a split keeps together and resamples, int64 [n]. Raises ProbeError for an unknown kind."""
+    if kind not in KINDS:
+        raise ProbeError(f"no split {kind!r}: use one of {', '.join(KINDS)}")
+    if kind == "video":
+        return examples.video
+    few = len(np.unique(examples.group)) < OUTER_FOLDS
+    return blocks(examples) if kind == "blocked" or (kind == "random" and few) else examples.group
 
 
 def blocks(examples: Examples) -> Ints:

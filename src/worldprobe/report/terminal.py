@@ -98,7 +98,7 @@ def _brief(verdict: str) -> str:
 
 
 def _caption(summary: Summary) -> str:
-    groups = sorted({row.n_groups for row in summary.rows})
+    groups = sorted({row.n_groups for row in summary.rows if row.n_groups} or {0})
     span = count(groups[0], "group") if len(groups) == 1 else f"{groups[0]} to {groups[-1]} groups"
     leaks = "leak: what the random split adds. " if any(r.main.leak is not None for r in summary.rows) else ""
     parts = [
