@@ -26,7 +26,8 @@ class ProbeResult(_Result):
 
     ``score, low, high`` are None where the score could not be had; ``notes`` then say why. ``low`` and
     ``high`` bound the 95 % interval by resampling groups. ``chosen`` lists the regularisation strength
-    that the inner folds chose in each outer fold; an infinite one leaves a constant. ``control`` is "none" for the real probe.
+    that the inner folds chose in each outer fold;
+    an infinite one leaves a constant. ``control`` is "none" for the real probe.
     """
 
     kind: Literal["probe"] = "probe"

@@ -22,6 +22,7 @@ from worldprobe.records import ClipSpec, Embeddings, Tap, TokenGrid, VideoRef, V
 Pool = Literal["none", "space"]
 Input = Literal["native", "still"]
 _FORMAT = 1
+_MOST_OPEN = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,6 +100,7 @@ class Store:
 
     def __init__(self, location: str) -> None:
         self.location = str(location)
+        self._opened: dict[str, Any] = {}
 
     def pending(self, series: Series, blocks: Sequence[int]) -> list[int]:
         """Positions of the clips that lack a chunk for some of the blocks."""
@@ -121,7 +123,7 @@ class Store:
         for block in blocks:
             path = f"{series.path}/{_array_name(block)}"
             try:
-                if self._exists(f"{path}/zarr.json"):
+                if path in self._opened or self._exists(f"{path}/zarr.json"):
                     if (found := self._open(path).shape) != shape:
                         raise StoreError(f"{self.location}/{path} has shape {found}, this run would write {shape}")
                     continue
@@ -204,12 +206,18 @@ class Store:
         return FsspecStore.from_url(self.location) if "://" in self.location else LocalStore(self.location)
 
     def _open(self, path: str) -> Any:
+        """The array at a path; the last few stay open, since clip after clip goes to the same one."""
         import zarr
 
-        try:
-            return zarr.open_array(store=self._place(), path=path, mode="r+")
-        except FileNotFoundError as error:
-            raise StoreError(f"no embeddings at {path} in {self.location}") from error
+        if path not in self._opened:
+            try:
+                array = zarr.open_array(store=self._place(), path=path, mode="r+")
+            except FileNotFoundError as error:
+                raise StoreError(f"no embeddings at {path} in {self.location}") from error
+            while len(self._opened) >= _MOST_OPEN:
+                self._opened.pop(next(iter(self._opened)))
+            self._opened[path] = array
+        return self._opened[path]
 
     def _exists(self, key: str) -> bool:
         from zarr.core.sync import sync

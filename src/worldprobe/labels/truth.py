@@ -21,6 +21,7 @@ _MOT_CLASSES = {
 }  # fmt: skip
 # A few boxes may lie outside the frame; more than this share are of another video or size.
 _MOST_OUTSIDE = 0.01
+_LARGEST = 2**53  # whole numbers above it are not exact in a float64
 
 
 class SceneTruth:
@@ -42,8 +43,13 @@ class SceneTruth:
                 f"no truth beside {video.ref.path}: only rendered scenes (scenes:N) have it. "
                 "Use --labeller moving, mot:FILE, coco:FILE or onnx:FILE."
             )
-        table = pl.read_parquet(path)
-        frames = int(table["frame"].max()) + 1  # type: ignore[arg-type]
+        try:
+            table = pl.read_parquet(path)
+            frames = int(table["frame"].max()) + 1  # type: ignore[arg-type]
+        except (pl.exceptions.PolarsError, OSError, TypeError) as error:
+            raise LabelError(
+                f"{path} is damaged ({error}): delete it and {video.ref.path}, and render the scene again"
+            ) from error
         if frames != video.ref.frames:
             raise LabelError(f"{path} speaks of {frames} frames, {video.ref.path} has {video.ref.frames}")
         return Labels(
@@ -69,7 +75,7 @@ class Mot:
                 of another size.
         """
         rows = []
-        for number, line in enumerate(self.path.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        for number, line in enumerate(_text(self.path, "a MOT file").splitlines(), start=1):
             if line.strip():
                 rows.append(_mot_row(line, f"{self.path} line {number}"))
         values = np.array(rows, dtype=np.float64).reshape(-1, 8)
@@ -100,15 +106,20 @@ class Coco:
 
         Images are frames in the order of their number: frame_id or frame_index where given, else the last
         number in file_name, else the image's id. The smallest possible start (0 or 1) is taken as frame 0.
+        Ids that are no frame numbers are taken in sorted order where there are as many as the video has frames.
 
         Raises:
-            LabelError: not COCO; images of another size, or more of them than the video has frames.
+            LabelError: not COCO; images of another size or of several videos, or more of them than the video
+                has frames.
         """
         written = self._read()
         try:
             frame_of = self._frames(written["images"], video.ref)
             names = {c["id"]: str(c["name"]) for c in written["categories"]}
             kept = [a for a in written["annotations"] if not a.get("iscrowd") and not a.get("ignore")]
+            short = next((a["bbox"] for a in kept if len(a["bbox"]) != 4), None)
+            if short is not None:
+                raise ValueError(f"bbox {short} is not left, top, width, height")
             return _boxes(
                 video,
                 source=self.name,
@@ -119,14 +130,14 @@ class Coco:
                 names=[names[a["category_id"]] for a in kept],
                 confidence=np.array([float(a.get("score", 1.0)) for a in kept]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             what = f"lacks {error}" if isinstance(error, KeyError) else f"is malformed: {error}"
             raise LabelError(f"{self.path} is not a COCO file of boxes: an entry {what}") from error
 
     def _read(self) -> dict[str, Any]:
         try:
-            written = json.loads(self.path.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            written = json.loads(_text(self.path, "a COCO file"))
+        except (json.JSONDecodeError, RecursionError) as error:
             raise LabelError(f"{self.path} is not a COCO file: {error}") from error
         missing = {"images", "annotations", "categories"} - set(written if isinstance(written, dict) else ())
         if missing:
@@ -135,7 +146,9 @@ class Coco:
 
     def _frames(self, images: list[dict[str, Any]], ref: VideoRef) -> dict[Any, int]:
         """Frame of each image id."""
-        numbers = {}
+        numbers: dict[Any, int] = {}
+        owner: dict[int, Any] = {}
+        unnumbered = True
         for image in images:
             size = (image.get("width", ref.width), image.get("height", ref.height))
             if size != (ref.width, ref.height):
@@ -143,9 +156,21 @@ class Coco:
                     f"{self.path} speaks of {size[0]} x {size[1]} px, {ref.path} has {ref.width} x {ref.height}: "
                     "labels of another video"
                 )
-            digits = re.findall(r"\d+", Path(str(image.get("file_name", ""))).stem)
+            stem = re.sub(r"\.[A-Za-z]\w*$", "", Path(str(image.get("file_name", ""))).name)
+            digits = re.findall(r"\d+", stem)
+            unnumbered &= not ({"frame_id", "frame_index"} & image.keys() or digits)
             number = image.get("frame_id", image.get("frame_index", digits[-1] if digits else image["id"]))
+            if int(number) != float(number):
+                raise ValueError(f"image {image['id']} has the frame number {number}")
+            if owner.setdefault(int(number), image["id"]) != image["id"]:
+                raise LabelError(
+                    f"{self.path} has two images of frame {int(number)} (ids {owner[int(number)]} and "
+                    f"{image['id']}): it holds several videos, or its file names do not end in the frame's "
+                    f"number. Give a file of {ref.path} alone, with frame_id in each image."
+                )
             numbers[image["id"]] = int(number)
+        if unnumbered and len(numbers) == ref.frames:
+            return {name: frame for frame, name in enumerate(sorted(numbers, key=numbers.__getitem__))}
         # Files count from 0 or from 1; a later start is a part of the video, counted from 0.
         offset = 1 if numbers and min(numbers.values()) == 1 else 0
         return {name: number - offset for name, number in numbers.items()}
@@ -160,6 +185,13 @@ def _file(argument: str | None, name: str, example: str) -> Path:
     return path
 
 
+def _text(path: Path, kind: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise LabelError(f"{path} is not {kind}: it is not UTF-8 text ({error.reason})") from error
+
+
 def _mot_row(line: str, where: str) -> list[float]:
     """frame, id, left, top, width, height, confidence, class of a line."""
     fields = line.split(",")
@@ -172,8 +204,12 @@ def _mot_row(line: str, where: str) -> list[float]:
     if values[0] < 1 or values[4] <= 0 or values[5] <= 0:
         raise LabelError(f"{where}: frame {values[0]:g}, box {values[4]:g} x {values[5]:g}: frames count from 1, "
                          "boxes have a size")  # fmt: skip
-    confidence = values[6] if len(values) > 6 else 1.0
-    return [*values[:6], confidence, values[7] if len(values) > 7 else -1.0]
+    row = [*values[:6], values[6] if len(values) > 6 else 1.0, values[7] if len(values) > 7 else -1.0]
+    for number in (row[0], row[1], row[7]):
+        # Truncated or overflown, it would be another frame or object without a word.
+        if number != int(number) or abs(number) > _LARGEST:
+            raise LabelError(f"{where}: {number:g} is not a frame, id or class: they are whole numbers")
+    return row
 
 
 def _boxes(

@@ -1,0 +1,251 @@
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from worldprobe.errors import VideoError
+from worldprobe.video import scenes as module
+from worldprobe.video import sprites
+from worldprobe.video.read import open_video
+from worldprobe.video.scenes import Scene, Sprite, plan_scene, render_scenes, truth_path
+
+SIZE = np.array([module.WIDTH, module.HEIGHT])
+
+
+@pytest.fixture(scope="module")
+def planned() -> list[Scene]:
+    return [plan_scene(5, index) for index in range(1500)]
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return render_scenes(24, 3, tmp_path_factory.mktemp("scenes"))
+
+
+def blob(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centre and size (w, h) of the largest bright region, found without knowing where it was drawn."""
+    grey = picture.mean(axis=2)
+    regions, _ = ndimage.label(grey > np.median(grey) + 45)
+    largest = regions == np.bincount(regions.ravel())[1:].argmax() + 1
+    rows, columns = np.nonzero(largest)
+    low, high = np.array([columns.min(), rows.min()]), np.array([columns.max() + 1, rows.max() + 1])
+    return (low + high) / 2, high - low
+
+
+def test_the_subject_is_in_the_decoded_video_where_the_truth_says(rendered: list[Path]) -> None:
+    checked = 0
+    for path in rendered:
+        truth = pl.read_parquet(truth_path(path))
+        if truth["object"].max() != 0:
+            continue  # company would be part of the region that is found
+        with open_video(path) as video:
+            pictures = dict(video.frames())
+        assert len(pictures) == truth.height == module.FRAMES
+        for row in truth.iter_rows(named=True):
+            centre, half = np.array([row["x"], row["y"]]), np.array([row["w"], row["h"]]) / 2
+            if row["visible"] < 0.999 or (centre < half).any() or (centre + half > SIZE).any():
+                continue
+            found, size = blob(pictures[row["frame"]])
+            assert np.abs(found - centre).max() < 1.5, (path, row)
+            assert np.abs(size - 2 * half).max() < 3, (path, row)
+            checked += 1
+    assert checked > 60
+
+
+def test_velocity_is_the_step_of_the_centre_and_turns_at_the_margins(planned: list[Scene]) -> None:
+    bounces = stops = 0
+    for scene in planned[:200]:
+        for sprite in scene.sprites:
+            assert (sprite.centre >= 0.1 * SIZE - 1e-9).all()
+            assert (sprite.centre <= 0.9 * SIZE + 1e-9).all()
+            step, speed = np.diff(sprite.centre, axis=0) * scene.rate, sprite.speed
+            stopped = (speed == 0).all(axis=1)
+            assert np.allclose(step[stopped[:-1]], 0)
+            straight = (speed[1:] == speed[:-1]).all(axis=1)
+            assert np.allclose(step[straight], speed[:-1][straight])
+            moving = speed[~stopped]
+            assert np.allclose(np.abs(moving), np.abs(moving[:1])), "a bounce turns the velocity, no more"
+            bounces += int((~straight & ~stopped[1:]).sum())
+            stops += int((stopped[1:] & ~stopped[:-1]).sum())
+    assert bounces > 20
+    assert stops > 20
+
+
+def still_square(*, centre: tuple[float, float], depth: int, colour: float) -> Sprite:
+    return Sprite(
+        shape="square",
+        half=(10.0, 10.0),
+        centre=np.array([centre]),
+        speed=np.zeros((1, 2)),
+        colour=np.full(3, colour),
+        texture="gradient",
+        period=1e6,
+        angle=0.0,
+        depth=depth,
+    )
+
+
+def test_visible_fractions_and_occlusion_by_depth() -> None:
+    scene = Scene(
+        sprites=(
+            still_square(centre=(40, 40), depth=2, colour=200),  # its right half is covered
+            still_square(centre=(50, 40), depth=0, colour=100),
+            still_square(centre=(0, 0), depth=1, colour=150),  # three quarters lie outside
+        ),
+        tile=np.zeros((256, 256), dtype=np.float32),
+        colour=np.full(3, 20.0),
+        tint=np.ones(3),
+        pan=np.zeros((1, 2)),
+        size=(80, 60),
+        rate=24,
+    )
+    [(picture, visible)] = scene.frames()
+    assert visible == pytest.approx([0.5, 1.0, 0.25])
+    assert picture[40, [35, 45, 55, 65], 0].tolist() == [200, 100, 100, 20]
+    assert (picture[:10, :10] == 150).all()
+
+
+@given(
+    st.sampled_from(sprites.SHAPES), st.floats(8, 40), st.floats(0.8, 1.25), st.floats(50, 51), st.floats(50, 51)
+)
+def test_an_outline_fills_its_box_with_its_area(
+    shape: sprites.Shape, a: float, aspect: float, x: float, y: float
+) -> None:
+    b = min(a * aspect, 40.0)
+    mask = sprites.coverage(shape, centre=(x, y), half=(a, b), size=(101, 101))
+    assert mask.sum() == pytest.approx(sprites.area(shape, a, b), rel=0.02)
+    rows, columns = np.nonzero(mask > 0)
+    for found, exact in [
+        (columns.min(), x - a), (columns.max() + 1, x + a), (rows.min(), y - b), (rows.max() + 1, y + b),
+    ]:  # fmt: skip
+        assert abs(found - exact) < 2
+
+
+def test_the_four_outlines_differ_clearly() -> None:
+    masks = [sprites.coverage(s, centre=(32, 32), half=(20, 20), size=(64, 64)) for s in sprites.SHAPES]
+    for i, one in enumerate(masks):
+        for other in masks[:i]:
+            assert np.minimum(one, other).sum() / np.maximum(one, other).sum() < 0.8
+
+
+def test_the_background_pans_by_the_corner_between_pixels_too() -> None:
+    tile = sprites.noise_tile(np.random.default_rng(0), roughness=1.5)
+    here = sprites.window(tile, corner=(250.0, 3.0), size=(40, 30))
+    assert np.array_equal(here[:, 2:], sprites.window(tile, corner=(252.0, 3.0), size=(38, 30)))
+    half = sprites.window(tile, corner=(250.5, 3.0), size=(39, 30))
+    assert np.allclose(half, (here[:, :-1] + here[:, 1:]) / 2, atol=1e-5)
+    lower = sprites.window(tile, corner=(250.0, 3.25), size=(40, 29))
+    assert np.allclose(lower, 0.75 * here[:-1] + 0.25 * here[1:], atol=1e-5)
+
+
+def test_classes_and_directions_are_spread_evenly(planned: list[Scene]) -> None:
+    subjects = [scene.sprites[0] for scene in planned]
+    shapes = [sprite.shape for sprite in subjects]
+    for shape in sprites.SHAPES:
+        assert 0.19 < shapes.count(shape) / len(shapes) < 0.31
+    start = np.array([sprite.speed[0] for sprite in subjects])
+    still = ~start.any(axis=1)
+    degrees = np.rad2deg(np.arctan2(start[~still, 1], start[~still, 0])) % 360
+    shares = [still.mean()]
+    for axis in (0, 90, 180, 270):
+        off = np.abs((degrees - axis + 180) % 360 - 180)
+        shares.append((off < 45).mean() * (~still).mean())
+        assert off[off < 45].max() <= 25.001
+    assert min(shares) > 0.14
+    assert max(shares) < 0.26
+    assert len(np.unique(degrees.round(0))) > 40
+
+
+def test_what_is_decoded_is_independent_of_how_it_looks(planned: list[Scene]) -> None:
+    subjects = [scene.sprites[0] for scene in planned]
+    wanted = {
+        "x": [s.centre[0, 0] for s in subjects],
+        "y": [s.centre[0, 1] for s in subjects],
+        "vx": [s.speed[0, 0] for s in subjects],
+        "vy": [s.speed[0, 1] for s in subjects],
+        "pace": [np.hypot(*s.speed[0]) for s in subjects],
+        "size": [np.sqrt(s.half[0] * s.half[1]) for s in subjects],
+    }
+    looks = {
+        "background": [scene.colour.mean() for scene in planned],
+        "contrast": [s.colour.mean() - scene.colour.mean() for s, scene in zip(subjects, planned, strict=True)],
+        "hue": [s.colour[0] - s.colour[2] for s in subjects],
+        "pan": [scene.pan[1, 0] - scene.pan[0, 0] for scene in planned],
+        "company": [len(scene.sprites) for scene in planned],
+    }
+    for name in sprites.TEXTURES:
+        looks[name] = [float(s.texture == name) for s in subjects]
+    shapes = {name: [float(s.shape == name) for s in subjects] for name in sprites.SHAPES}
+    columns = {**wanted, **shapes, **looks}
+    names = list(columns)
+    table = np.corrcoef(np.array(list(columns.values()), dtype=np.float64))
+    kinds = {name: kind for kind, of in enumerate((wanted, shapes, looks)) for name in of}
+    for i, one in enumerate(names):
+        for j, other in enumerate(names[:i]):
+            if kinds[one] == kinds[other] != 0:  # two names of one choice exclude each other
+                continue
+            # About 110 pairs: five standard errors of 1500 scenes, so that chance alone stays below.
+            assert abs(table[i, j]) < 0.13, (one, other, table[i, j])
+
+
+def test_the_subject_is_the_largest_and_stands_out_in_the_picture(planned: list[Scene]) -> None:
+    for scene in planned[:40]:
+        subject, *company = scene.sprites
+        for other in company:
+            assert other.half[0] * other.half[1] < 0.5 * subject.half[0] * subject.half[1]
+            assert np.mean(other.colour - scene.colour) < 0.5 * np.mean(subject.colour - scene.colour)
+        picture, _ = next(scene.frames())
+        masks = [
+            sprites.coverage(s.shape, centre=tuple(s.centre[0]), half=s.half, size=scene.size)
+            for s in scene.sprites
+        ]
+        background = np.max(masks, axis=0) == 0
+        own = (masks[0] == 1) & (np.max([np.zeros_like(masks[0]), *masks[1:]], axis=0) == 0)
+        assert picture[own].mean() - picture[background].mean() > 60
+
+
+def test_a_scene_is_the_same_whatever_else_is_rendered(rendered: list[Path], tmp_path: Path) -> None:
+    def pixels(seed: int, index: int) -> bytes:
+        return b"".join(picture.tobytes() for picture, _ in plan_scene(seed, index).frames())
+
+    alone = pixels(3, 1)
+    plan_scene(3, 0), plan_scene(4, 1)
+    assert pixels(3, 1) == alone
+    assert len({alone, pixels(4, 1), pixels(3, 2), pixels(1, 3)}) == 4
+    few = render_scenes(2, 3, tmp_path)
+    for one, among in zip(few, rendered, strict=False):
+        assert one.name == among.name
+        assert truth_path(one).read_bytes() == truth_path(among).read_bytes()
+    assert render_scenes(1, 4, tmp_path)[0].parent != few[0].parent
+
+
+def test_a_killed_run_is_finished_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = module.write_video
+    written: list[Path] = []
+
+    def killed_at_the_second(path: Path, *rest: object, **options: object) -> None:
+        assert truth_path(path).exists(), "a video that is there has its truth"
+        written.append(path)
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        whole(path, *rest, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "write_video", killed_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        render_scenes(3, 3, tmp_path)
+    first = written[0].stat()
+    paths = render_scenes(3, 3, tmp_path)
+    assert written == [paths[0], paths[1], paths[1], paths[2]], "what is there is kept, the rest is made"
+    assert (paths[0].stat().st_ino, paths[0].stat().st_mtime_ns) == (first.st_ino, first.st_mtime_ns)
+    assert sorted(paths[0].parent.iterdir()) == sorted([*paths, *map(truth_path, paths)])
+
+
+@pytest.mark.parametrize("count", [0, -3])
+def test_no_scenes_is_an_error(count: int, tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match=f"asks for {count} scenes"):
+        render_scenes(count, 0, tmp_path)
+    assert not list(tmp_path.iterdir())
