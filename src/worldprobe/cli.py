@@ -109,6 +109,7 @@ def encode(
     from worldprobe.store import Store
 
     values = {"videos": videos, "encoder": encoder, "blocks": blocks, "pool": pool, "frames": frames}
+    values["features"] = ["z"]  # nothing is probed here: any pooling will do
     values |= {"stride": stride, "input": input, "device": device, "precision": precision}
     # "majority" reads no embeddings: with it alone nothing but the encoder itself is run.
     values["controls"] = list(CONTROLS) if controls else ["majority"]
@@ -175,7 +176,14 @@ def probe(
     from worldprobe.report.write import write_report
     from worldprobe.store import Store
 
-    values = {"videos": [store], "encoder": encoder, "split": split, "blocks": blocks, "input": input, "seed": seed}
+    values: dict[str, Any] = {
+        "videos": [store],
+        "encoder": encoder,
+        "split": split,
+        "blocks": blocks,
+        "input": input,
+        "seed": seed,
+    }
     values |= {"tasks": tasks.split(","), "features": features.split(",")}
     values["controls"] = list(CONTROLS) if controls == "all" else controls.split(",")
     checked = make_experiment(values)
@@ -191,9 +199,14 @@ def probe(
     )
     table = read_labels(labels)
     with _progress() as progress:
-        probe_into(out, Store(store), table, plan, Ledger(), progress=progress)
+        probed = probe_into(out, Store(store), table, plan, Ledger(), progress=progress)
     write_labels(table, out / "labels.parquet")
-    write_whole(out / "experiment.toml", to_toml(checked).encode())
+    # What the store and the table say of themselves, so that the run's folder tells how it was made.
+    first = probed.series[0]
+    values |= {"videos": [series.video.path for series in probed.series], "pool": first.pool}
+    values |= {"frames": first.specs[0].frames, "stride": max(first.specs[0].stride, 1)}
+    values["labeller"] = ", ".join(sorted(set(table.table["source"])))
+    write_whole(out / "experiment.toml", to_toml(make_experiment(values)).encode())
     _show(write_report(out), out, as_json)
 
 

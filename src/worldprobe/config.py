@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from worldprobe.errors import ConfigError
 
@@ -49,6 +49,12 @@ class Experiment(BaseModel):
             raise ValueError(f"empty; choose from {', '.join(known)}")
         return names
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Experiment:
+        if self.pool == "space" and "grid" in self.features:
+            raise ValueError('features \'grid\' need tokens: set pool = "none", or features = ["z"]')
+        return self
+
 
 def read_experiment(path: Path) -> Experiment:
     """Read an experiment file.
@@ -76,7 +82,7 @@ def make_experiment(values: dict[str, Any], *, source: str = "the options") -> E
             if item["type"] == "extra_forbidden":
                 problems.append(_unknown(key, tuple(Experiment.model_fields)))
             else:
-                problems.append(f"{key}: {item['msg'].removeprefix('Value error, ')}")
+                problems.append(f"{key}: " * bool(key) + item["msg"].removeprefix("Value error, "))
         raise ConfigError(f"{source}: " + "; ".join(problems)) from error
 
 

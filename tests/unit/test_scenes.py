@@ -1,3 +1,4 @@
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -249,3 +250,14 @@ def test_no_scenes_is_an_error(count: int, tmp_path: Path) -> None:
     with pytest.raises(VideoError, match=f"asks for {count} scenes"):
         render_scenes(count, 0, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_scene_is_the_same_file_in_every_rendering(tmp_path):
+    digests = set()
+    for number in range(6):
+        # What else lies in memory must not find its way into the file.
+        ballast = [np.random.default_rng(number).bytes(1000 + 977 * number) for _ in range(50)]
+        [path, *_] = render_scenes(3, 0, tmp_path / str(number))
+        digests.add(hashlib.sha256(path.read_bytes()).hexdigest())
+        del ballast
+    assert len(digests) == 1

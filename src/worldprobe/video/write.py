@@ -82,7 +82,8 @@ def _stream(
             f"cannot write {path}: frames are {width}x{height} px, and H.264 in yuv420p needs an even width "
             f"and height. Crop or pad the frames by one pixel."
         )
-    stream: VideoStream = container.add_stream("libx264", rate=rate, options={"crf": str(crf)})
+    # With mbtree x264 gives other bytes for the same frames from one process to the next.
+    stream: VideoStream = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "mbtree": "0"})
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     stream.time_base = 1 / rate
     stream.codec_context.thread_count = 1
