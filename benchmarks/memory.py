@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from worldprobe.video.scenes import plan_scene
 from worldprobe.video.write import write_video
 
-SHORT, TIMES, SIZE, RATE = 160, 10, (640, 360), 24
+SHORT, TIMES, SIZE, RATE = 480, 10, (640, 360), 24
 
 _RUN = "import resource; from worldprobe.cli import app; app({arguments!r}, standalone_mode=False); \
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from worldprobe.console import bars, cache, end, resolve_videos, say, show, warn
 from worldprobe.errors import ConfigError, WorldprobeError
 
 if TYPE_CHECKING:
     from worldprobe.config import Experiment
-    from worldprobe.pipeline.encode import Failure
-    from worldprobe.pipeline.progress import Progress
-    from worldprobe.report.facts import Summary
 
 app = typer.Typer(
     name="worldprobe",
@@ -56,7 +51,7 @@ def demo(
     from worldprobe.config import make_experiment
 
     sources = videos or [DEMO_SCENES]
-    paths = _resolve(sources)
+    paths = resolve_videos(sources)
     rendered = all(source.startswith("scenes:") for source in sources)
     values = {
         "videos": sources,
@@ -82,7 +77,7 @@ def run_experiment(
     from worldprobe.config import read_experiment
 
     read = read_experiment(experiment)
-    _run(read, _resolve(read.videos), out or Path("runs") / experiment.stem, store, as_json)
+    _run(read, resolve_videos(read.videos), out or Path("runs") / experiment.stem, store, as_json)
 
 
 @app.command()
@@ -114,13 +109,13 @@ def encode(
     # "majority" reads no embeddings: with it alone nothing but the encoder itself is run.
     values["controls"] = list(CONTROLS) if controls else ["majority"]
     ledger = Ledger()
-    with _progress() as progress:
+    with bars() as progress:
         _, failures = encode_all(
-            _resolve(videos), make_experiment(values), Store(store), progress=progress, ledger=ledger
+            resolve_videos(videos), make_experiment(values), Store(store), progress=progress, ledger=ledger
         )
     costs = [cost.model_dump() for cost in ledger.costs]
-    _say(costs, as_json, [f"{c['stage']}: {c['items']} clips in {c['seconds']:.1f} s" for c in costs])
-    _end(failures)
+    say(costs, as_json, [f"{c['stage']}: {c['items']} clips in {c['seconds']:.1f} s" for c in costs])
+    end(failures)
 
 
 @app.command()
@@ -138,15 +133,15 @@ def label(
     from worldprobe.pipeline.label import load_labeller, write_labels
 
     loaded = load_labeller(labeller)
-    with _progress() as progress:
-        labels = label_videos(_resolve(videos), labeller=loaded, progress=progress)
+    with bars() as progress:
+        labels = label_videos(resolve_videos(videos), labeller=loaded, progress=progress)
     write_labels(labels, out)
     table = labels.table
     facts = {"labels": len(table), "frames": table.select("video", "frame").n_unique(), "out": str(out)}
     facts["objects"] = table.select("video", "object").n_unique()
-    _say(facts, as_json, ["{labels} labels of {objects} objects on {frames} frames: {out}".format(**facts)])
+    say(facts, as_json, ["{labels} labels of {objects} objects on {frames} frames: {out}".format(**facts)])
     if not len(table):
-        _warn(f"{loaded.name} found nothing. Try another labeller (`worldprobe list labellers`).")
+        warn(f"{loaded.name} found nothing. Try another labeller (`worldprobe list labellers`).")
 
 
 @app.command()
@@ -171,34 +166,16 @@ def probe(
     from worldprobe.config import CONTROLS, make_experiment, to_toml
     from worldprobe.files import write_whole
     from worldprobe.pipeline.label import read_labels, write_labels
-    from worldprobe.pipeline.run import Ledger, probe_into
-    from worldprobe.pipeline.scores import Plan
+    from worldprobe.pipeline.run import Ledger, plan_of, probe_into
     from worldprobe.report.write import write_report
     from worldprobe.store import Store
 
-    values: dict[str, Any] = {
-        "videos": [store],
-        "encoder": encoder,
-        "split": split,
-        "blocks": blocks,
-        "input": input,
-        "seed": seed,
-    }
-    values |= {"tasks": tasks.split(","), "features": features.split(",")}
+    values: dict[str, Any] = {"videos": [store], "encoder": encoder, "split": split, "blocks": blocks}
+    values |= {"input": input, "seed": seed, "tasks": tasks.split(","), "features": features.split(",")}
     values["controls"] = list(CONTROLS) if controls == "all" else controls.split(",")
-    checked = make_experiment(values)
-    plan = Plan(
-        encoder=encoder,
-        tasks=tuple(checked.tasks),
-        features=tuple(checked.features),
-        controls=tuple(checked.controls),
-        split=checked.split,
-        blocks=checked.blocks,
-        input=checked.input,
-        seed=checked.seed,
-    )
+    plan = plan_of(make_experiment(values), encoder=encoder)
     table = read_labels(labels)
-    with _progress() as progress:
+    with bars() as progress:
         probed = probe_into(out, Store(store), table, plan, Ledger(), progress=progress)
     write_labels(table, out / "labels.parquet")
     # What the store and the table say of themselves, so that the run's folder tells how it was made.
@@ -207,7 +184,7 @@ def probe(
     values |= {"frames": first.specs[0].frames, "stride": max(first.specs[0].stride, 1)}
     values["labeller"] = ", ".join(sorted(set(table.table["source"])))
     write_whole(out / "experiment.toml", to_toml(make_experiment(values)).encode())
-    _show(write_report(out), out, as_json)
+    show(write_report(out), out, as_json)
 
 
 @app.command()
@@ -222,7 +199,7 @@ def report(
     """
     from worldprobe.report.write import write_report
 
-    _show(write_report(run), run, as_json)
+    show(write_report(run), run, as_json)
     if open_it:
         typer.launch(str((run / "report.html").resolve()))
 
@@ -243,7 +220,7 @@ def list_plugins(
         raise ConfigError(f"nothing to list under {kind!r}: use encoders, labellers or probes")
     found = registry.listed(kind)  # type: ignore[arg-type]
     lines = [f"{one.name:14} {one.distribution:16} {one.problem or one.summary}" for one in found]
-    _say([asdict(one) for one in found], as_json, lines)
+    say([asdict(one) for one in found], as_json, lines)
 
 
 @app.command()
@@ -262,7 +239,7 @@ def doctor(as_json: JsonOption = False) -> None:
     facts: dict[str, Any] = provenance.collect()
     facts["cuda"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     facts["h264"] = {"decode": "h264" in av.codecs_available, "encode": "libx264" in av.codecs_available}
-    facts["cache"] = str(_cache())
+    facts["cache"] = str(cache())
     facts["free_disk_gb"] = round(shutil.disk_usage(Path.cwd()).free / 1e9, 1)
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     h264 = facts["h264"]
@@ -273,7 +250,7 @@ def doctor(as_json: JsonOption = False) -> None:
         f"h264       reads {'yes' if h264['decode'] else 'NO'}, writes {'yes' if h264['encode'] else 'NO'}",
         f"cache      {facts['cache']} (WORLDPROBE_CACHE)",
     ]
-    _say(facts, as_json, lines)
+    say(facts, as_json, lines)
 
 
 def main() -> None:
@@ -290,79 +267,7 @@ def _run(experiment: Experiment, paths: Sequence[Path], out: Path, store: str | 
     from worldprobe.report.write import write_report
     from worldprobe.store import Store
 
-    with _progress() as progress:
+    with bars() as progress:
         failures = run(experiment, paths, out, store=Store(store) if store else None, progress=progress)
-    _show(write_report(out), out, as_json)
-    _end(failures)
-
-
-def _cache() -> Path:
-    """Where rendered scenes and fetched films are kept."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("WORLDPROBE_CACHE") or Path(home) / "worldprobe")
-
-
-def _resolve(sources: Sequence[str]) -> list[Path]:
-    from worldprobe.video.scenes import render_scenes
-    from worldprobe.video.source import resolve
-
-    return resolve(sources, cache=_cache(), scenes=render_scenes)
-
-
-def _show(summary: Summary, out: Path, as_json: bool) -> None:
-    if as_json:
-        typer.echo(summary.model_dump_json())
-        return
-    from rich.console import Console
-
-    from worldprobe.report.terminal import table
-
-    console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
-    console.print(table(summary, width=console.width))
-    console.print(f"Report: {out / 'report.html'}", soft_wrap=True, highlight=False)
-
-
-def _say(facts: object, as_json: bool, lines: Sequence[str]) -> None:
-    typer.echo(json.dumps(facts, ensure_ascii=False) if as_json else "\n".join(lines))
-
-
-def _warn(message: str) -> None:
-    typer.echo(f"worldprobe: {message}", err=True)
-
-
-def _end(failures: Sequence[Failure]) -> None:
-    """Name what failed, and end with 3 where something did."""
-    for failure in failures:
-        where = failure.video if failure.clip is None else f"{failure.video} from frame {failure.clip}"
-        _warn(f"skipped {where}: {failure.error}")
-    if failures:
-        raise typer.Exit(3)
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Bars with rate and time left on a terminal, silence elsewhere."""
-    from worldprobe.pipeline.progress import silent
-
-    if not sys.stderr.isatty():
-        yield silent
-        return
-    from rich import progress as bars
-    from rich.console import Console
-
-    columns = (
-        bars.TextColumn("{task.description:24}"),
-        bars.BarColumn(),
-        bars.MofNCompleteColumn(),
-        bars.TimeElapsedColumn(),
-        bars.TimeRemainingColumn(),
-    )
-    with bars.Progress(*columns, console=Console(stderr=True)) as shown:
-        tasks: dict[str, Any] = {}
-
-        def tell(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = shown.add_task(stage, total=total)
-            shown.update(tasks[stage], completed=done, total=total)
-
-        yield tell
+    show(write_report(out), out, as_json)
+    end(failures)

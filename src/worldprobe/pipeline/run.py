@@ -128,8 +128,15 @@ def run(
     write_labels(labels, out / "labels.parquet")
     ledger.book("label", started=started, items=len(labels.table), device="cpu")
 
-    plan = Plan(
-        encoder=encoder.name,
+    plan = plan_of(experiment, encoder=encoder.name)
+    probe_into(out, store, labels, plan, ledger, progress=progress)
+    return failures
+
+
+def plan_of(experiment: Experiment, *, encoder: str) -> Plan:
+    """What an experiment asks of the probes, of an encoder by the name that its embeddings are stored under."""
+    return Plan(
+        encoder=encoder,
         tasks=tuple(experiment.tasks),
         features=tuple(experiment.features),
         controls=tuple(experiment.controls),
@@ -138,8 +145,6 @@ def run(
         input=experiment.input,
         seed=experiment.seed,
     )
-    probe_into(out, store, labels, plan, ledger, progress=progress)
-    return failures
 
 
 def probe_into(

@@ -1,0 +1,94 @@
+"""What the commands share: videos from arguments, bars on stderr, results on stdout, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from worldprobe.pipeline.encode import Failure
+    from worldprobe.pipeline.progress import Progress
+    from worldprobe.report.facts import Summary
+
+
+def cache() -> Path:
+    """Where rendered scenes and fetched films are kept."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("WORLDPROBE_CACHE") or Path(home) / "worldprobe")
+
+
+def resolve_videos(sources: Sequence[str]) -> list[Path]:
+    """Arguments to files: globs and folders spread out, scenes rendered, URLs fetched."""
+    from worldprobe.video.scenes import render_scenes
+    from worldprobe.video.source import resolve
+
+    return resolve(sources, cache=cache(), scenes=render_scenes)
+
+
+def show(summary: Summary, out: Path, as_json: bool) -> None:
+    """A run's answer: each score beside its controls, and where the report is."""
+    if as_json:
+        typer.echo(summary.model_dump_json())
+        return
+    from rich.console import Console
+
+    from worldprobe.report.terminal import table
+
+    console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
+    console.print(table(summary, width=console.width))
+    console.print(f"Report: {out / 'report.html'}", soft_wrap=True, highlight=False)
+
+
+def say(facts: object, as_json: bool, lines: Sequence[str]) -> None:
+    """The same for machines or for people."""
+    typer.echo(json.dumps(facts, ensure_ascii=False) if as_json else "\n".join(lines))
+
+
+def warn(message: str) -> None:
+    """One line on stderr, which leaves the results clean."""
+    typer.echo(f"worldprobe: {message}", err=True)
+
+
+def end(failures: Sequence[Failure]) -> None:
+    """Name what failed, and end with 3 where something did."""
+    for failure in failures:
+        where = failure.video if failure.clip is None else f"{failure.video} from frame {failure.clip}"
+        warn(f"skipped {where}: {failure.error}")
+    if failures:
+        raise typer.Exit(3)
+
+
+@contextmanager
+def bars() -> Iterator[Progress]:
+    """Bars with rate and time left on a terminal, silence elsewhere."""
+    from worldprobe.pipeline.progress import silent
+
+    if not sys.stderr.isatty():
+        yield silent
+        return
+    from rich import progress as rich_bars
+    from rich.console import Console
+
+    columns = (
+        rich_bars.TextColumn("{task.description:24}"),
+        rich_bars.BarColumn(),
+        rich_bars.MofNCompleteColumn(),
+        rich_bars.TimeElapsedColumn(),
+        rich_bars.TimeRemainingColumn(),
+    )
+    with rich_bars.Progress(*columns, console=Console(stderr=True)) as shown:
+        tasks: dict[str, Any] = {}
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = shown.add_task(stage, total=total)
+            shown.update(tasks[stage], completed=done, total=total)
+
+        yield tell

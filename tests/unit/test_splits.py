@@ -1,0 +1,84 @@
+"""Honest splits: nothing tested twice, nothing shared between the sides."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from worldprobe.errors import ProbeError
+from worldprobe.probes.splits import make_folds
+from worldprobe.records import Examples
+
+CLIP_SECONDS = 0.6
+
+
+def examples(videos: int, each: int, *, step: float = 0.1) -> Examples:
+    n = videos * each
+    video = np.repeat(np.arange(videos), each)
+    return Examples(
+        inputs=np.zeros((n, 2), np.float32), target=np.zeros((n, 1)), group=video, video=video,
+        pts_seconds=np.tile(np.arange(each) * step, videos), clip_seconds=CLIP_SECONDS,
+    )  # fmt: skip
+
+
+@settings(max_examples=60)
+@given(
+    kind=st.sampled_from(["grouped", "blocked", "random", "video"]), videos=st.integers(6, 15),
+    each=st.integers(20, 60), seed=st.integers(0, 5),
+)  # fmt: skip
+def test_each_row_is_tested_once_and_never_trained_on_where_it_is_tested(
+    kind: str, videos: int, each: int, seed: int
+) -> None:
+    rows = examples(videos, each)
+    folds = make_folds(rows, kind=kind, seed=seed)  # type: ignore[arg-type]
+    tested = np.concatenate([fold.test for fold in folds.folds])
+    assert sorted(tested) == list(range(len(rows)))
+    for fold in folds.folds:
+        assert not set(fold.train) & set(fold.test)
+        for train, validation in fold.inner:
+            assert not set(train) & set(validation)
+            # Regularisation is chosen without a look at the outer test.
+            assert set(train) | set(validation) <= set(fold.train)
+        if kind != "random":
+            assert not set(folds.unit[fold.train]) & set(folds.unit[fold.test])
+            for train, validation in fold.inner:
+                assert not set(folds.unit[train]) & set(folds.unit[validation])
+
+
+@given(each=st.integers(60, 400), seed=st.integers(0, 5))
+def test_blocks_keep_a_clips_length_between_training_and_test(each: int, seed: int) -> None:
+    rows = examples(1, each)
+    for fold in make_folds(rows, kind="blocked", seed=seed).folds:
+        pairs = [(fold.train, fold.test), *fold.inner]
+        for train, test in pairs:
+            apart = np.abs(rows.pts_seconds[train][:, None] - rows.pts_seconds[test][None]).min()
+            assert apart > CLIP_SECONDS
+
+
+def test_the_random_split_shares_groups_which_is_why_it_leaks() -> None:
+    folds = make_folds(examples(6, 40), kind="random", seed=0)
+    group = folds.unit
+    assert all(set(group[fold.train]) & set(group[fold.test]) for fold in folds.folds)
+
+
+def test_the_same_seed_gives_the_same_folds_and_another_does_not() -> None:
+    def tests(seed: int) -> list[list[int]]:
+        return [fold.test.tolist() for fold in make_folds(examples(12, 20), kind="grouped", seed=seed).folds]
+
+    assert tests(3) == tests(3)
+    assert tests(3) != tests(4)
+
+
+def test_folds_are_about_equally_large() -> None:
+    sizes = [len(fold.test) for fold in make_folds(examples(50, 20), kind="grouped", seed=0).folds]
+    assert max(sizes) - min(sizes) <= 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "videos", "each", "message"),
+    [("grouped", 3, 40, "found 3 groups.*--split blocked"), ("blocked", 1, 8, "Add video"),
+     ("video", 2, 40, "at least 3 videos"), ("thirds", 9, 40, "no split 'thirds'")],
+)  # fmt: skip
+def test_too_few_groups_are_refused_with_what_to_do(kind: str, videos: int, each: int, message: str) -> None:
+    with pytest.raises(ProbeError, match=message):
+        make_folds(examples(videos, each), kind=kind, seed=0)  # type: ignore[arg-type]

@@ -1,0 +1,90 @@
+"""What boxes and tracks become: units, speeds, directions, and one subject a clip."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worldprobe.labels import targets
+from worldprobe.records import Labels
+
+
+def table(frame: list[int], x: list[float], *, rate: float = 25.0, **columns: object) -> Labels:
+    given_columns = {
+        "video": "v", "frame": frame, "pts_seconds": [f / rate for f in frame], "object": 0, "class": "cup",
+        "x": x, "y": 50.0, "w": 10.0, "h": 10.0, "confidence": 1.0, "source": "test",
+    }  # fmt: skip
+    return Labels.from_columns(**{**given_columns, **columns})
+
+
+@given(speed=st.floats(-500, 500), rate=st.floats(5, 60), step=st.integers(1, 3))
+def test_the_speed_of_a_uniform_track_is_its_speed(speed: float, rate: float, step: int) -> None:
+    frames = list(range(0, 30 * step, step))
+    found = targets.tracks(table(frames, [speed * f / rate for f in frames], rate=rate), "v").speed
+    if step / rate > targets.SPEED_WINDOW_SECONDS:
+        assert np.isnan(found).all()  # the neighbours lie further away than a speed may be taken over
+    else:
+        assert found[:, 0] == pytest.approx(np.full(30, speed), abs=1e-6)
+        assert found[:, 1] == pytest.approx(np.zeros(30))
+
+
+def test_a_speed_is_never_taken_between_two_objects_or_without_a_track() -> None:
+    two = targets.tracks(table([0, 1], [0.0, 90.0], object=[0, 1]), "v")
+    unknown = targets.tracks(table([0, 1], [0.0, 90.0], object=-1), "v")
+    assert np.isnan(two.speed).all()
+    assert np.isnan(unknown.speed).all()
+
+
+def test_exact_speeds_are_taken_where_the_table_has_them() -> None:
+    known = targets.tracks(table([0, 1], [0.0, 90.0], vx=[3.0, 4.0], vy=[-1.0, 0.0]), "v")
+    assert known.speed.tolist() == [[3.0, -1.0], [4.0, 0.0]]
+
+
+@pytest.mark.parametrize(
+    ("speed", "expected"),
+    [((30, 5), "right"), ((-30, 5), "left"), ((5, 30), "down"), ((5, -30), "up"), ((1, -1), "still"),
+     ((np.nan, np.nan), "")],
+)  # fmt: skip
+def test_directions(speed: tuple[float, float], expected: str) -> None:
+    box = np.array([[50.0, 50.0, 10.0, 10.0]])
+    assert targets.direction(box=box, speed=np.array([speed], dtype=np.float64)).tolist() == [expected]
+
+
+def test_still_is_judged_by_the_objects_own_size() -> None:
+    speed = np.array([[5.0, 0.0], [5.0, 0.0]])
+    box = np.array([[50.0, 50.0, 10.0, 10.0], [50.0, 50.0, 100.0, 100.0]])
+    assert targets.direction(box=box, speed=speed).tolist() == ["right", "still"]
+
+
+def test_targets_are_in_each_videos_own_units() -> None:
+    box = np.array([[160.0, 120.0, 32.0, 24.0], [640.0, 360.0, 128.0, 72.0]])
+    size = np.array([[320.0, 240.0], [1280.0, 720.0]])
+    speed = np.array([[32.0, 24.0], [128.0, 72.0]])
+    for task, expected in (("xy", 0.5), ("size", 0.1), ("velocity", 0.1)):
+        found = targets.regression(task, box=box, speed=speed, frame_size=size)
+        assert found == pytest.approx(np.full((2, 2), expected)), task
+
+
+def test_the_subject_is_one_object_for_the_whole_clip() -> None:
+    # Object 1 is bigger on one frame only; over the clip object 0 has the most area.
+    known = targets.tracks(
+        table([0, 1, 2, 1], [0.0, 1.0, 2.0, 80.0], object=[0, 0, 0, 1], w=[10.0, 10.0, 10.0, 20.0]), "v"
+    )
+    rows, dropped = targets.subject(known, [0, 1, 2])
+    assert set(known.object[rows]) == {0}
+    assert len(rows) == 3
+    assert dropped["not the clip's subject"] == 1
+
+
+def test_boxes_without_tracks_stand_for_themselves_the_best_of_each_frame() -> None:
+    known = targets.tracks(table([0, 0, 1], [0.0, 80.0, 5.0], object=-1, confidence=[0.4, 0.9, 0.5]), "v")
+    rows, dropped = targets.subject(known, [0, 1])
+    assert known.box[rows, 0].tolist() == [80.0, 5.0]
+    assert dropped["not the clip's subject"] == 1
+
+
+def test_hidden_objects_are_dropped_and_counted() -> None:
+    known = targets.tracks(table([0, 1], [0.0, 1.0], visible=[1.0, 0.05]), "v")
+    rows, dropped = targets.subject(known, [0, 1])
+    assert known.frame[rows].tolist() == [0]
+    assert dropped["hidden behind others"] == 1
