@@ -22,6 +22,11 @@ class FrameSource(Protocol):
         """Presentation time of each frame in seconds, float64 [frames], increasing."""
         ...
 
+    @property
+    def shots(self) -> tuple[int, ...]:
+        """The first frame of each shot, increasing, beginning with 0."""
+        ...
+
     def frames(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield (index, uint8 RGB [h, w, 3]) in increasing order; every frame when ``indices`` is None."""
         ...

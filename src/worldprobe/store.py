@@ -21,7 +21,7 @@ from worldprobe.records import ClipSpec, Embeddings, Tap, TokenGrid, VideoRef, V
 
 Pool = Literal["none", "space"]
 Input = Literal["native", "still"]
-_FORMAT = 1
+_FORMAT = 2
 _MOST_OPEN = 64
 
 
@@ -35,6 +35,7 @@ class Series:
         twin: the name of the same architecture untrained, where there is one.
         input, pool: ``native`` or ``still``; tokens kept (``none``) or averaged over space (``space``).
         grid, view: of every clip.
+        shots: the first frame of each of the video's shots; no clip crosses a cut.
     """
 
     video: VideoRef
@@ -47,6 +48,13 @@ class Series:
     pool: Pool
     grid: TokenGrid
     view: View
+    shots: tuple[int, ...] = (0,)
+
+    @property
+    def shot(self) -> NDArray[np.int64]:
+        """Which shot each clip lies in, counted from 0."""
+        starts = np.array([spec.start for spec in self.specs])
+        return np.asarray(np.searchsorted(np.array(self.shots), starts, side="right") - 1, dtype=np.int64)
 
     @property
     def path(self) -> str:
@@ -61,6 +69,7 @@ class Series:
         return {
             "format": _FORMAT,
             "video": asdict(self.video),
+            "shots": list(self.shots),
             "clip": {
                 "starts": [spec.start for spec in self.specs],
                 "frames": self.specs[0].frames,
@@ -78,6 +87,12 @@ class Series:
 
     @classmethod
     def from_attributes(cls, attributes: Mapping[str, Any]) -> Series:
+        """Read back what ``attributes`` wrote. Raises StoreError for another version's."""
+        if (found := attributes.get("format")) != _FORMAT:
+            raise StoreError(
+                f"these embeddings are in format {found}, this version reads format {_FORMAT}. "
+                "Encode into another store, or delete this one."
+            )
         video = VideoRef(**attributes["video"])
         clip = attributes["clip"]
         view = {key: tuple(value) for key, value in attributes["view"].items()}
@@ -92,6 +107,7 @@ class Series:
             pool=attributes["pool"],
             grid=TokenGrid(**attributes["grid"]),
             view=View(**view),
+            shots=tuple(attributes["shots"]),
         )
 
 
@@ -164,22 +180,29 @@ class Store:
         self, video: str, *, encoder: str, input: Input = "native", frames: int | None = None
     ) -> list[tuple[Series, list[int]]]:
         """Everything stored of a video (its id) by an encoder (its name): series, and blocks that have an array."""
-        prefix = video[:24]
         found = []
+        for series, blocks in self._all(video, f"{_slug(encoder)}@"):
+            wanted = series.encoder == encoder and series.input == input
+            if wanted and frames in (None, series.grid.time * series.grid.tubelet):
+                found.append((series, blocks))
+        return found
+
+    def shots(self, video: str) -> tuple[int, ...] | None:
+        """The shots of a video (its id), as some series recorded them; None where nothing is stored of it."""
+        return next((series.shots for series, _ in self._all(video, "")), None)
+
+    def _all(self, video: str, start: str) -> Iterator[tuple[Series, list[int]]]:
+        """Series of a video whose encoder's folder begins like this, and the blocks that have an array."""
+        prefix = video[:24]
         for folder in self._children(prefix):
-            if not folder.startswith(f"{_slug(encoder)}@"):
+            if not folder.startswith(start):
                 continue
             for sampling in self._children(f"{prefix}/{folder}"):
                 arrays = self._children(f"{prefix}/{folder}/{sampling}")
                 blocks = sorted(int(m[1]) for name in arrays if (m := re.fullmatch(r"block(\d+)\.out", name)))
-                if not blocks:
-                    continue
-                path = f"{prefix}/{folder}/{sampling}/{_array_name(blocks[0])}"
-                series = Series.from_attributes(dict(self._open(path).attrs))
-                wanted = series.encoder == encoder and series.input == input
-                if wanted and frames in (None, series.grid.time * series.grid.tubelet):
-                    found.append((series, blocks))
-        return found
+                if blocks:
+                    path = f"{prefix}/{folder}/{sampling}/{_array_name(blocks[0])}"
+                    yield Series.from_attributes(dict(self._open(path).attrs)), blocks
 
     def read(self, series: Series, block: int) -> Iterator[tuple[int, Embeddings]]:
         """The clips of a series that are there, with their positions.

@@ -1,5 +1,7 @@
 """Labels and embeddings meet at the right tubelet and token, and what does not meet is counted."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,3 +105,13 @@ def test_the_labels_of_another_video_are_not_looked_at() -> None:
     series = [series_of(v, [0], frames=16, stride=1, crop=128, patch=16) for v in (video, other)]
     moments = align(series, labels_of(other, [0], [128.0], [128.0]))
     assert moments.video.tolist() == [1]
+
+
+def test_each_shot_of_each_video_is_a_group() -> None:
+    videos = [VideoRef(name, f"{name}.mp4", 256, 256, 64, RATE) for name in ("v", "w")]
+    series = [
+        replace(series_of(video, [0, 20, 40], frames=16, stride=1, crop=128, patch=16), shots=shots)
+        for video, shots in zip(videos, [(0, 18), (0, 17, 38)], strict=True)
+    ]
+    table = Labels.concat([labels_of(video, [0, 20, 40], [128.0] * 3, [128.0] * 3) for video in videos])
+    assert align(series, table).group.tolist() == [0, 1, 1, 2, 3, 4]

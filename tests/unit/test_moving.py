@@ -18,6 +18,7 @@ class Film:
     make: object
     count: int
     size: tuple = (320, 240)
+    shots: tuple = (0,)
 
     @property
     def ref(self):

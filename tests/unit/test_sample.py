@@ -30,6 +30,7 @@ class Film:
         self.pts_seconds = np.arange(frames) / 10
         self.unreadable = unreadable
         self.passes = 0
+        self.shots = (0,)
         self.decoded: list[int] = []
 
     def frames(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
@@ -126,3 +127,10 @@ def test_a_clip_of_another_file_is_refused() -> None:
     other = VideoRef("cd" * 32, "cat.mp4", 6, 4, 64, 10.0)
     with pytest.raises(VideoError, match="the file has changed"):
         read_clips(Film(64), [ClipSpec(other, 0, 4, 1)], preprocess=halve, view=VIEW)
+
+
+def test_no_clip_crosses_a_cut():
+    cut = clips(ref(60), frames=8, stride=2, shots=(0, 20, 31))
+    assert [(c.start, c.last) for c in cut] == [(0, 14), (31, 45)]
+    with pytest.raises(VideoError, match="60 frames in 3 shots, all shorter"):
+        clips(ref(60), frames=16, stride=2, shots=(0, 20, 40))

@@ -88,3 +88,12 @@ def test_hidden_objects_are_dropped_and_counted() -> None:
     rows, dropped = targets.subject(known, [0, 1])
     assert known.frame[rows].tolist() == [0]
     assert dropped["hidden behind others"] == 1
+
+
+def test_no_speed_is_taken_across_a_cut() -> None:
+    frames = list(range(10))
+    jump = [float(f) if f < 5 else 200.0 + f for f in frames]
+    across = targets.tracks(table(frames, jump), "v").speed[:, 0]
+    within = targets.tracks(table(frames, jump), "v", shots=(0, 5)).speed[:, 0]
+    assert across.max() > 400
+    assert within == pytest.approx(np.full(10, 25.0))

@@ -74,3 +74,8 @@ def test_short_tracks_are_dropped():
     linked = link(labels([(0, 5.0, 5.0), (1, 5.0, 5.0), (1, 80.0, 5.0), (4, 5.0, 5.0)]))
     assert set(drop_short(linked, seconds=0.3).table["object"]) == {0}
     assert len(link(Labels.empty()).table) == 0
+
+
+def test_a_track_ends_where_its_shot_does():
+    linked = link(labels([(0, 5.0, 5.0), (1, 5.0, 5.0), (2, 5.0, 5.0)]), shots=(0, 2)).table
+    assert linked["object"].to_list() == [0, 0, 1]

@@ -20,6 +20,7 @@ class Source:
 
     def __init__(self, path: str = "film.mp4", frames: int = 10, size: tuple[int, int] = (100, 80)) -> None:
         self.ref = VideoRef("a" * 64, path, *size, frames, 10.0)
+        self.shots = (0,)
         self.pts_seconds = 5 + np.arange(frames) ** 2 / 100  # a late start, a variable rate
 
     def frames(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, Any]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -57,37 +59,16 @@ class Moving:
     def label(self, video: FrameSource) -> Labels:
         """Boxes of moving regions, linked to tracks; ``confidence`` is the share of the box that moves.
 
-        The first frames of the film and of what follows a cut give the background, by their median. A frame
-        of which more than 40 % moves has no boxes and starts the background anew: a camera that moves gives
-        no labels rather than wrong ones.
+        The first frames of each shot give its background, by their median. A frame of which more than 40 %
+        moves has no boxes and starts the background anew: a camera that moves gives no labels rather than
+        wrong ones.
         """
         ref = video.ref
         scale = max(1, round(ref.height / _HEIGHT))
         found: dict[str, list[Any]] = {key: [] for key in ("frame", "x", "y", "w", "h", "confidence")}
-        background: _Background | None = None
-        waiting: list[tuple[int, Grey]] = []
-        for index, picture in video.frames():
-            grey = _shrink(picture, scale)
-            if background is None:
-                waiting.append((index, grey))
-                if len(waiting) < _WARM_UP_FRAMES:
-                    continue
-                background, held = _start(waiting)
-                waiting = []
-            else:
-                held = [(index, grey)]
-            for number, image in held:
-                mask = background.moving(image)
-                if mask.mean() > _MOST_MOVING:
-                    background, waiting = None, [(number, image)]
-                    break
-                _collect(found, number, mask, scale, ref.width, ref.height)
-        if background is None and len(waiting) > 1:
-            background, held = _start(waiting)
-            for number, image in held:
-                mask = background.moving(image)
-                if mask.mean() <= _MOST_MOVING:
-                    _collect(found, number, mask, scale, ref.width, ref.height)
+        for frames in _by_shot(video):
+            for index, mask in _masks((index, _shrink(picture, scale)) for index, picture in frames):
+                _collect(found, index, mask, scale, ref.width, ref.height)
         frame = np.array(found["frame"], dtype=np.int64)
         n = len(frame)
         labels = Labels.from_columns(
@@ -97,7 +78,41 @@ class Moving:
                 "h": found["h"], "confidence": found["confidence"], "source": [self.name] * n,
             }
         )  # fmt: skip
-        return drop_short(link(labels), seconds=_LEAST_SECONDS)
+        return drop_short(link(labels, shots=video.shots), seconds=_LEAST_SECONDS)
+
+
+def _by_shot(video: FrameSource) -> Iterator[Iterator[tuple[int, NDArray[np.uint8]]]]:
+    """The frames of each shot in turn, in one pass over the video."""
+    starts = np.array(video.shots)
+    for _, frames in groupby(video.frames(), key=lambda one: int(np.searchsorted(starts, one[0], side="right"))):
+        yield frames
+
+
+def _masks(frames: Iterator[tuple[int, Grey]]) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """What moves in each frame of one shot; nothing for frames of which too much does."""
+    background: _Background | None = None
+    waiting: list[tuple[int, Grey]] = []
+    for index, grey in frames:
+        if background is None:
+            waiting.append((index, grey))
+            if len(waiting) < _WARM_UP_FRAMES:
+                continue
+            background, held = _start(waiting)
+            waiting = []
+        else:
+            held = [(index, grey)]
+        for number, image in held:
+            mask = background.moving(image)
+            if mask.mean() > _MOST_MOVING:
+                background, waiting = None, [(number, image)]
+                break
+            yield number, mask
+    if background is None and len(waiting) > 1:
+        background, held = _start(waiting)
+        for number, image in held:
+            mask = background.moving(image)
+            if mask.mean() <= _MOST_MOVING:
+                yield number, mask
 
 
 def _shrink(picture: NDArray[np.uint8], scale: int) -> Grey:

@@ -72,7 +72,7 @@ class OnnxDetector:
                 "confidence": found["confidence"], "source": [self.name] * len(frame),
             }
         )  # fmt: skip
-        return link(labels)
+        return link(labels, shots=video.shots)
 
     def detect(self, picture: NDArray[np.uint8]) -> tuple[Floats, NDArray[np.int64], Floats]:
         """Boxes [n, 4] as corners in source px, class indices [n] and scores [n] of one RGB frame [h, w, 3]."""

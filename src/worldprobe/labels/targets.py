@@ -47,8 +47,12 @@ class Tracks:
     hidden: NDArray[np.bool_]
 
 
-def tracks(labels: Labels, video: str) -> Tracks:
-    """The rows of one video (its id), with each row's speed."""
+def tracks(labels: Labels, video: str, *, shots: Sequence[int] = (0,)) -> Tracks:
+    """The rows of one video (its id), with each row's speed.
+
+    Args:
+        shots: the first frame of each shot: no speed is taken across a cut.
+    """
     import polars as pl
 
     table = labels.table.filter(pl.col("video") == video).sort("object", "frame")
@@ -58,7 +62,8 @@ def tracks(labels: Labels, video: str) -> Tracks:
     if {"vx", "vy"} <= set(table.columns):
         speed = table.select("vx", "vy").to_numpy().astype(np.float64)
     else:
-        speed = _speeds(identity, pts_seconds, box[:, :2])
+        shot = np.searchsorted(np.asarray(shots), frame, side="right")
+        speed = _speeds(identity, shot, pts_seconds, box[:, :2])
     visible = table["visible"].to_numpy() if "visible" in table.columns else np.ones(len(table))
     return Tracks(
         frame=frame.astype(np.int64),
@@ -72,18 +77,19 @@ def tracks(labels: Labels, video: str) -> Tracks:
     )
 
 
-def _speeds(identity: Ints, pts_seconds: Floats, centre: Floats) -> Floats:
+def _speeds(identity: Ints, shot: Ints, pts_seconds: Floats, centre: Floats) -> Floats:
     """Displacement over the window around each row of a track, divided by the time between: [m, 2]."""
     speed = np.full(centre.shape, np.nan)
-    for name in np.unique(identity[identity >= 0]):
-        rows = np.flatnonzero(identity == name)
+    known = identity >= 0
+    for name, where in np.unique(np.stack([identity, shot], axis=1)[known], axis=0):
+        rows = np.flatnonzero((identity == name) & (shot == where))
         seconds = pts_seconds[rows]
         first = np.searchsorted(seconds, seconds - SPEED_WINDOW_SECONDS - 1e-9)
         last = np.searchsorted(seconds, seconds + SPEED_WINDOW_SECONDS + 1e-9, side="right") - 1
         elapsed = seconds[last] - seconds[first]
-        known = elapsed > 0
+        apart = elapsed > 0
         moved = centre[rows[last]] - centre[rows[first]]
-        speed[rows[known]] = moved[known] / elapsed[known, None]
+        speed[rows[apart]] = moved[apart] / elapsed[apart, None]
     return speed
 
 

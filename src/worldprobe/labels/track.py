@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -29,12 +30,17 @@ class _Track:
         return moved
 
 
-def link(labels: Labels, *, min_iou: float = 0.3, max_gap_seconds: float = 1.0) -> Labels:
+def link(
+    labels: Labels, *, shots: Sequence[int] = (0,), min_iou: float = 0.3, max_gap_seconds: float = 1.0
+) -> Labels:
     """Give each box of one video a track id in ``object``.
 
     Boxes of a frame go to the tracks of their class by the assignment with the greatest overlap (Kuhn 1955)
     with each track's last box, moved on at its velocity; overlaps below ``min_iou`` do not count. A track
-    not seen for ``max_gap_seconds`` ends.
+    not seen for ``max_gap_seconds`` ends, and all end where a shot does.
+
+    Args:
+        shots: the first frame of each shot, increasing.
     """
     import polars as pl
     from scipy.optimize import linear_sum_assignment
@@ -45,9 +51,12 @@ def link(labels: Labels, *, min_iou: float = 0.3, max_gap_seconds: float = 1.0) 
     frames = table["frame"].to_numpy()
     identities = np.full(len(table), -1, dtype=np.int64)
     live: list[_Track] = []
-    born = 0
+    born, shot = 0, 0
     for start, stop in _runs(frames):
         now = float(seconds[start])
+        here = int(np.searchsorted(np.asarray(shots), frames[start], side="right"))
+        if here != shot:
+            live, shot = [], here
         live = [track for track in live if now - track.seen <= max_gap_seconds + 1e-9]
         rows = np.arange(start, stop)
         overlap = np.zeros((len(live), len(rows)))

@@ -26,6 +26,7 @@ class Moments:
 
     Attributes:
         video, clip, tubelet: int64 [n], positions in the list of series, its clips, and their grid.
+        group: int64 [n], the shot that each lies in: what a grouped split keeps together.
         pts_seconds: float64 [n], mean time of the labelled frames.
         box, speed: float64 [n, 4] and [n, 2], means over them, in source px.
         name: class names [n].
@@ -38,6 +39,7 @@ class Moments:
     video: Ints
     clip: Ints
     tubelet: Ints
+    group: Ints
     pts_seconds: Floats
     box: Floats
     speed: Floats
@@ -70,7 +72,7 @@ def align(series: Sequence[Series], labels: Labels) -> Moments:
     dropped: Counter[str] = Counter()
     rows: list[tuple[int, int, _Moment]] = []
     for video, one in enumerate(series):
-        tracks = targets.tracks(labels, one.video.id)
+        tracks = targets.tracks(labels, one.video.id, shots=one.shots)
         used = np.zeros(len(tracks.frame), dtype=bool)
         for clip, spec in enumerate(one.specs):
             moments, reasons = _clip_moments(tracks, one, spec)
@@ -80,10 +82,12 @@ def align(series: Sequence[Series], labels: Labels) -> Moments:
         dropped["outside the clips"] += int((~used).sum())
     found = [moment for _, _, moment in rows]
     sizes = np.array([(one.video.width, one.video.height) for one in series], dtype=np.float64).reshape(-1, 2)
+    first_shot = np.cumsum([0, *(len(one.shots) for one in series)])
     video_of = np.array([video for video, _, _ in rows], dtype=np.int64)
     return Moments(
         video=video_of,
         clip=np.array([clip for _, clip, _ in rows], dtype=np.int64),
+        group=np.array([first_shot[video] + series[video].shot[clip] for video, clip, _ in rows], dtype=np.int64),
         tubelet=np.array([moment.tubelet for moment in found], dtype=np.int64),
         pts_seconds=np.array([moment.pts_seconds for moment in found], dtype=np.float64),
         box=np.array([moment.box for moment in found], dtype=np.float64).reshape(-1, 4),

@@ -107,7 +107,7 @@ def _jobs(
     for number, path in enumerate(videos):
         try:
             with open_video(path) as video:
-                series = _plan(video, encoder, frames, stride, input, pool)
+                series = _plan(video, encoder, store, frames, stride, input, pool)
                 result.series.append(series)
                 pending = store.pending(series, blocks)
                 result.found += len(series.specs) - len(pending)
@@ -134,10 +134,14 @@ def raise_or_keep(failure: Failure, error: WorldprobeError, strict: bool, result
     result.failures.append(failure)
 
 
-def _plan(video: Video, encoder: Encoder, frames: int, stride: int, input: Input, pool: Pool) -> Series:
+def _plan(
+    video: Video, encoder: Encoder, store: Store, frames: int, stride: int, input: Input, pool: Pool
+) -> Series:
     ref = video.ref
+    # Finding cuts takes a pass over the file: what a store knows is not looked for again.
+    shots = store.shots(ref.id) or video.shots
     if input == "native":
-        specs = clips(ref, frames=frames, stride=stride)
+        specs = clips(ref, frames=frames, stride=stride, shots=shots)
     else:
         specs = stills(ref, frames=frames, every=stride * encoder.tubelet)
     return Series(
@@ -151,6 +155,7 @@ def _plan(video: Video, encoder: Encoder, frames: int, stride: int, input: Input
         pool=pool,
         grid=encoder.grid(frames),
         view=encoder.view(ref.width, ref.height),
+        shots=shots,
     )
 
 

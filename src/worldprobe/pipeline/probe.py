@@ -64,7 +64,7 @@ def _stored_blocks(store: Store, series: Sequence[Series]) -> list[int]:
 
 def _ask(plan: Plan, moments: Moments, result: Probed) -> list[Asked]:
     """Turn tasks into questions; a task that cannot be asked gets results without a score that say why."""
-    group = moments.video
+    group = moments.group
     # What classes have to be spread over: the unit that the split keeps together.
     everything = Target(np.zeros((len(moments), 1)), np.ones(len(moments), dtype=np.bool_), ())
     unit = units(examples(moments, np.zeros((len(moments), 1), np.float32), everything, group), plan.split)

@@ -38,6 +38,10 @@ class Watched:
     def pts_seconds(self) -> NDArray[np.float64]:
         return self._source.pts_seconds
 
+    @property
+    def shots(self) -> tuple[int, ...]:
+        return self._source.shots
+
     def frames(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """As the source, counted."""
         for index, frame in self._source.frames(indices):

@@ -23,6 +23,7 @@ from worldprobe.errors import VideoError
 from worldprobe.records import VideoRef
 from worldprobe.video.decode import Decoding, open_stream
 from worldprobe.video.index import FrameIndex, build_index, pictures
+from worldprobe.video.shots import find_shots
 
 
 def open_video(path: str | Path) -> Video:
@@ -67,6 +68,7 @@ class Video:
     def __init__(self, ref: VideoRef, index: FrameIndex) -> None:
         self._ref, self._index = ref, index
         self._closed = False
+        self._shots: tuple[int, ...] | None = None
         self.unreadable: list[int] = []
 
     @property
@@ -77,6 +79,13 @@ class Video:
     def pts_seconds(self) -> NDArray[np.float64]:
         """Presentation time of each frame, relative to the first, float64 [frames]."""
         return self._index.pts_seconds
+
+    @property
+    def shots(self) -> tuple[int, ...]:
+        """The first frame of each shot, increasing, beginning with 0; found by one pass over the file."""
+        if self._shots is None:
+            self._shots = find_shots(self)
+        return self._shots
 
     def frames(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield (index, uint8 RGB [h, w, 3]) in increasing order, each index once; all when None.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,24 +17,33 @@ from worldprobe.records import Clip, ClipSpec, VideoRef
 Pixels = NDArray[np.uint8]
 
 
-def clips(ref: VideoRef, *, frames: int, stride: int) -> list[ClipSpec]:
-    """Back-to-back clips from frame 0, none overlapping; what is left at the end is dropped.
+def clips(ref: VideoRef, *, frames: int, stride: int, shots: Sequence[int] = (0,)) -> list[ClipSpec]:
+    """Back-to-back clips of each shot, none overlapping or crossing a cut; what is left of a shot is dropped.
 
     Clips begin ``frames * stride`` source frames apart, so that sampled frames are evenly spaced across clips.
 
+    Args:
+        shots: the first frame of each shot, increasing.
+
     Raises:
-        VideoError: the video is shorter than one clip, or frames or stride are below 1.
+        VideoError: every shot is shorter than one clip, or frames or stride are below 1.
     """
     if frames < 1 or stride < 1:
         raise VideoError(f"clips of {frames} frames with stride {stride} were asked for; both must be at least 1.")
     span = (frames - 1) * stride + 1
-    if ref.frames < span:
-        lost = f" ({ref.missing} more are missing: the file is cut short)" if ref.missing else ""
-        raise VideoError(
-            f"{ref.path} has {ref.frames} frames{lost}; a clip of {frames} frames with stride {stride} needs "
-            f"{span}. Use a longer video, or smaller --frames or --stride."
-        )
-    return [ClipSpec(ref, start, frames, stride) for start in range(0, ref.frames - span + 1, frames * stride)]
+    found = [
+        ClipSpec(ref, start, frames, stride)
+        for first, end in pairwise([*shots, ref.frames])
+        for start in range(first, end - span + 1, frames * stride)
+    ]
+    if found:
+        return found
+    lost = f" ({ref.missing} more are missing: the file is cut short)" if ref.missing else ""
+    held = f"{ref.frames} frames{lost}" + (f" in {len(shots)} shots, all shorter" if ref.frames >= span else "")
+    raise VideoError(
+        f"{ref.path} has {held}; a clip of {frames} frames with stride {stride} needs "
+        f"{span}. Use a longer video, or smaller --frames or --stride."
+    )
 
 
 def stills(ref: VideoRef, *, frames: int, every: int) -> list[ClipSpec]:
