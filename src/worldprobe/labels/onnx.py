@@ -1,4 +1,4 @@
-"""onnx:FILE: a YOLOX detector (Ge et al. 2021) as an ONNX file, run by onnxruntime on the CPU."""
+"""onnx:FILE: a detector as an ONNX file, run by onnxruntime on the CPU."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from numpy.typing import NDArray
 from worldprobe.errors import LabelError
 from worldprobe.labels.boxes import centre_and_size, nms
 from worldprobe.labels.coco_classes import COCO_CLASSES
+from worldprobe.labels.layouts import LAYOUTS, recognise
 from worldprobe.labels.track import link
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
 
 Floats = NDArray[np.float64]
-_STRIDES = (8, 16, 32)
-_FILL = 114  # the grey that YOLOX pads with
 
 
 class OnnxDetector:
-    """onnx:FILE: boxes and classes by a YOLOX detector, linked to tracks."""
+    """onnx:FILE: boxes and classes by a YOLOX, YOLOv8/v11 or NanoDet detector, linked to tracks."""
 
     def __init__(
         self, argument: str | None = None, *, confidence: float = 0.35, iou: float = 0.5, every: int = 1
@@ -37,7 +36,7 @@ class OnnxDetector:
             every: only every so many frames are looked at.
 
         Raises:
-            LabelError: no such file, not ONNX, another layout than YOLOX's, or a threshold out of (0, 1).
+            LabelError: no such file, not ONNX, an unknown layout, or a threshold out of (0, 1).
         """
         for name, value in (("confidence", confidence), ("iou", iou)):
             if not 0 < value < 1:
@@ -51,7 +50,18 @@ class OnnxDetector:
         model_input = self._session.get_inputs()[0]
         self._input = model_input.name
         self.size = _input_size(self.path, model_input.shape)
-        self.classes = self._classes()
+        blank = np.zeros((1, 3, self.size[1], self.size[0]), dtype=np.float32)
+        shapes = [list(output.shape) for output in self._session.run(None, {self._input: blank})]
+        layout = recognise(shapes, self.size)
+        if layout is None:
+            names = [output.name for output in self._session.get_outputs()]
+            known = "; ".join(one.describe(self.size) for one in LAYOUTS)
+            raise LabelError(
+                f"{self.path} gives {', '.join(f'{n} {s}' for n, s in zip(names, shapes, strict=True))} for "
+                f"{self.size[0]} x {self.size[1]} px, which is no known layout. Known: {known}."
+            )
+        self.layout = layout
+        self.classes = self._classes(layout.classes(shapes[0]))
 
     def label(self, video: FrameSource) -> Labels:
         """Boxes of every frame looked at, with track ids."""
@@ -77,11 +87,10 @@ class OnnxDetector:
     def detect(self, picture: NDArray[np.uint8]) -> tuple[Floats, NDArray[np.int64], Floats]:
         """Boxes [n, 4] as corners in source px, class indices [n] and scores [n] of one RGB frame [h, w, 3]."""
         height, width = picture.shape[:2]
-        padded, scale = letterbox(picture, size=self.size)
-        blob = np.ascontiguousarray(padded[:, :, ::-1].transpose(2, 0, 1)[None], dtype=np.float32)
-        raw = self._session.run(None, {self._input: blob})[0][0]
-        boxes, classes, scores = decode(raw, size=self.size, confidence=self.confidence)
-        boxes = np.clip(boxes / scale, 0, np.array([width, height, width, height], dtype=np.float64))
+        placed = self.layout.place(picture, self.size)
+        raw = self._session.run(None, {self._input: placed.blob})[0][0]
+        boxes, classes, scores = self.layout.decode(raw, size=self.size, confidence=self.confidence)
+        boxes = np.clip(placed.to_source(boxes), 0, np.array([width, height, width, height], dtype=np.float64))
         kept = [
             np.flatnonzero(classes == c)[nms(boxes[classes == c], scores[classes == c], threshold=self.iou)]
             for c in np.unique(classes)
@@ -91,64 +100,12 @@ class OnnxDetector:
         order = order[(sides > 0).all(axis=1)]
         return boxes[order], classes[order], scores[order]
 
-    def _classes(self) -> tuple[str, ...]:
-        """Names by the model's metadata, else COCO's; checks the output's shape on the way."""
-        width, height = self.size
-        rows = sum((width // s) * (height // s) for s in _STRIDES)
-        blank = np.zeros((1, 3, height, width), dtype=np.float32)
-        shapes = [output.shape for output in self._session.run(None, {self._input: blank})]
-        if len(shapes[0]) != 3 or shapes[0][1] != rows or shapes[0][2] < 6:
-            raise LabelError(
-                f"{self.path} gives outputs of shapes {[list(s) for s in shapes]} for {width} x {height} px. "
-                f"The known layout is YOLOX's: [1, {rows}, 5 + classes], raw offsets on strides 8, 16 and 32."
-            )
-        count = int(shapes[0][2]) - 5
+    def _classes(self, count: int) -> tuple[str, ...]:
+        """Names by the model's metadata, else COCO's where there are as many."""
         named = _named(self._session.get_modelmeta().custom_metadata_map.get("names", ""))
         if named and len(named) == count:
             return tuple(named)
         return COCO_CLASSES if count == len(COCO_CLASSES) else tuple(f"class {i}" for i in range(count))
-
-
-def letterbox(picture: NDArray[np.uint8], *, size: tuple[int, int]) -> tuple[NDArray[np.uint8], float]:
-    """An RGB frame [h, w, 3] scaled into the top left of a grey canvas of (width, height); and the scale."""
-    import torch
-    from torch.nn.functional import interpolate
-
-    height, width = picture.shape[:2]
-    scale = min(size[0] / width, size[1] / height)
-    inner = (max(1, int(height * scale)), max(1, int(width * scale)))
-    planes = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None]
-    scaled = interpolate(planes, size=inner, mode="bilinear", align_corners=False)[0].permute(1, 2, 0).numpy()
-    canvas = np.full((size[1], size[0], 3), _FILL, dtype=np.uint8)
-    canvas[: inner[0], : inner[1]] = scaled
-    return canvas, scale
-
-
-def decode(
-    raw: NDArray[np.float32], *, size: tuple[int, int], confidence: float
-) -> tuple[Floats, NDArray[np.int64], Floats]:
-    """YOLOX's raw output to boxes, one class each.
-
-    Args:
-        raw: [n, 5 + classes]: centre as an offset in cells, logarithm of the size in cells, objectness and
-            class scores (already between 0 and 1), cells in the order stride, row, column.
-        size: width and height of the model's input in px.
-
-    Returns:
-        Corners [m, 4] in px of the input, class indices [m], scores [m], of those above ``confidence``.
-    """
-    cells, strides = [], []
-    for step in _STRIDES:
-        rows, columns = np.mgrid[0 : size[1] // step, 0 : size[0] // step]
-        cells.append(np.stack([columns.ravel(), rows.ravel()], axis=1))
-        strides.append(np.full(rows.size, step))
-    cell, stride = np.concatenate(cells), np.concatenate(strides)[:, None]
-    scores = raw[:, 4] * raw[:, 5:].max(axis=1)
-    kept = scores > confidence
-    values, cell, stride = raw[kept].astype(np.float64), cell[kept], stride[kept]
-    centre, half = (values[:, :2] + cell) * stride, np.exp(values[:, 2:4]) * stride / 2
-    boxes = np.concatenate([centre - half, centre + half], axis=1)
-    return boxes, values[:, 5:].argmax(axis=1).astype(np.int64), scores[kept].astype(np.float64)
 
 
 def _load(path: Path) -> Any:
@@ -167,8 +124,8 @@ def _input_size(path: Path, shape: Sequence[Any]) -> tuple[int, int]:
     """Width and height in px of an input [1, 3, height, width]."""
     if len(shape) != 4 or shape[1] != 3 or not all(isinstance(side, int) and side % 32 == 0 for side in shape[2:]):
         raise LabelError(
-            f"{path} takes an input of shape {list(shape)}; known is YOLOX's [1, 3, height, width] with fixed "
-            "sides that are multiples of 32"
+            f"{path} takes an input of shape {list(shape)}; known is [1, 3, height, width] with fixed sides that "
+            "are multiples of 32. Export it with a fixed size."
         )
     return int(shape[3]), int(shape[2])
 
