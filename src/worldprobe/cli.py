@@ -123,23 +123,28 @@ def label(
     videos: Videos,
     out: Annotated[Path, typer.Option(help="The table to write (Parquet).")],
     labeller: Annotated[str, typer.Option(help="truth, moving, mot:FILE, coco:FILE, onnx:FILE.")] = "moving",
+    draw: Annotated[bool, typer.Option("--preview", help="Also the labels drawn on the film: mp4, PNG.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Label videos: where things are, in source pixels and frames.
 
-    Example: worldprobe label film.mp4 --labeller moving --out labels.parquet
+    Example: worldprobe label film.mp4 --labeller moving --out labels.parquet --preview
     """
     from worldprobe.pipeline.label import label as label_videos
     from worldprobe.pipeline.label import load_labeller, write_labels
+    from worldprobe.pipeline.preview import preview_all
 
     loaded = load_labeller(labeller)
+    paths = resolve_videos(videos)
     with bars() as progress:
-        labels = label_videos(resolve_videos(videos), labeller=loaded, progress=progress)
+        labels = label_videos(paths, labeller=loaded, progress=progress)
     write_labels(labels, out)
+    drawn = [str(path) for path in preview_all(paths, labels, beside=out)] if draw else []
     table = labels.table
     facts = {"labels": len(table), "frames": table.select("video", "frame").n_unique(), "out": str(out)}
-    facts["objects"] = table.select("video", "object").n_unique()
-    say(facts, as_json, ["{labels} labels of {objects} objects on {frames} frames: {out}".format(**facts)])
+    facts |= {"objects": table.select("video", "object").n_unique(), "previews": drawn}
+    said = "{labels} labels of {objects} objects on {frames} frames: {out}".format(**facts)
+    say(facts, as_json, [said, *(f"Preview: {path}" for path in drawn)])
     if not len(table):
         warn(f"{loaded.name} found nothing. Try another labeller (`worldprobe list labellers`).")
 
