@@ -155,7 +155,7 @@ def probe(
     labels: Annotated[Path, typer.Option(help="A table that `worldprobe label` wrote.")],
     out: OutOption,
     encoder: EncoderOption = "vjepa2-tiny",
-    tasks: Annotated[str, typer.Option(help="Of xy,size,class,motion,velocity.")] = "xy,size,class,motion,velocity",
+    tasks: Annotated[str, typer.Option(help="Also approach.")] = "xy,size,class,motion,velocity",
     features: Annotated[str, typer.Option(help="Of z,grid.")] = "z,grid",
     split: Annotated[str, typer.Option(help="grouped, blocked, video, or random (leaks).")] = "grouped",
     controls: Annotated[str, typer.Option(help="all, or some, by comma.")] = "all",

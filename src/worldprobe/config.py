@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from worldprobe.errors import ConfigError
 
-TASKS = ("xy", "size", "class", "motion", "velocity")
+DEFAULT_TASKS = ("xy", "size", "class", "motion", "velocity")
+TASKS = (*DEFAULT_TASKS, "approach")
 FEATURES = ("z", "grid")
 CONTROLS = ("gaussian", "shuffled", "random-init", "pixels", "nuisance", "majority")
 
@@ -24,7 +25,7 @@ class Experiment(BaseModel):
     videos: list[str] = Field(min_length=1)
     encoder: str = "vjepa2-tiny"
     labeller: str = "moving"
-    tasks: list[str] = list(TASKS)
+    tasks: list[str] = list(DEFAULT_TASKS)
     features: list[str] = list(FEATURES)
     controls: list[str] = list(CONTROLS)
     split: Literal["grouped", "blocked", "random", "video"] = "grouped"

@@ -60,8 +60,9 @@ def test_targets_are_in_each_videos_own_units() -> None:
     box = np.array([[160.0, 120.0, 32.0, 24.0], [640.0, 360.0, 128.0, 72.0]])
     size = np.array([[320.0, 240.0], [1280.0, 720.0]])
     speed = np.array([[32.0, 24.0], [128.0, 72.0]])
+    growth = np.zeros(2)
     for task, expected in (("xy", 0.5), ("size", 0.1), ("velocity", 0.1)):
-        found = targets.regression(task, box=box, speed=speed, frame_size=size)
+        found = targets.regression(task, box=box, speed=speed, growth=growth, frame_size=size)
         assert found == pytest.approx(np.full((2, 2), expected)), task
 
 
@@ -97,3 +98,11 @@ def test_no_speed_is_taken_across_a_cut() -> None:
     within = targets.tracks(table(frames, jump), "v", shots=(0, 5)).speed[:, 0]
     assert across.max() > 400
     assert within == pytest.approx(np.full(10, 25.0))
+
+
+def test_what_grows_by_a_constant_share_approaches_at_a_constant_rate() -> None:
+    frames = list(range(20))
+    side = [10 * 1.02**f for f in frames]
+    known = targets.tracks(table(frames, [50.0] * 20, w=side, h=side), "v")
+    assert known.growth == pytest.approx(np.full(20, 2 * np.log(1.02) * 25))
+    assert known.speed == pytest.approx(np.zeros((20, 2)))

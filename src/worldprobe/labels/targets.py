@@ -33,6 +33,7 @@ class Tracks:
         pts_seconds, weight: float64 [m]; weight is confidence times area.
         box: float64 [m, 4], centre and size in source px.
         speed: float64 [m, 2], source px a second; NaN where no track says.
+        growth: float64 [m], logarithm of the area a second; NaN where no track says.
         name: class names [m].
         hidden: bool [m], all but covered by others.
     """
@@ -43,6 +44,7 @@ class Tracks:
     weight: Floats
     box: Floats
     speed: Floats
+    growth: Floats
     name: NDArray[np.str_]
     hidden: NDArray[np.bool_]
 
@@ -59,11 +61,12 @@ def tracks(labels: Labels, video: str, *, shots: Sequence[int] = (0,)) -> Tracks
     box = table.select("x", "y", "w", "h").to_numpy().astype(np.float64).reshape(-1, 4)
     frame, identity = table["frame"].to_numpy(), table["object"].to_numpy()
     pts_seconds = table["pts_seconds"].to_numpy()
+    shot = np.searchsorted(np.asarray(shots), frame, side="right")
+    # Boxes without extent have no area to grow.
+    area = np.log(np.maximum(box[:, 2] * box[:, 3], 1e-9))
+    rates = _rates(identity, shot, pts_seconds, np.column_stack([box[:, :2], area]))
     if {"vx", "vy"} <= set(table.columns):
-        speed = table.select("vx", "vy").to_numpy().astype(np.float64)
-    else:
-        shot = np.searchsorted(np.asarray(shots), frame, side="right")
-        speed = _speeds(identity, shot, pts_seconds, box[:, :2])
+        rates[:, :2] = table.select("vx", "vy").to_numpy()
     visible = table["visible"].to_numpy() if "visible" in table.columns else np.ones(len(table))
     return Tracks(
         frame=frame.astype(np.int64),
@@ -71,15 +74,16 @@ def tracks(labels: Labels, video: str, *, shots: Sequence[int] = (0,)) -> Tracks
         pts_seconds=pts_seconds.astype(np.float64),
         weight=(table["confidence"].to_numpy() * box[:, 2] * box[:, 3]).astype(np.float64),
         box=box,
-        speed=speed,
+        speed=rates[:, :2],
+        growth=rates[:, 2],
         name=table["class"].fill_null("").to_numpy().astype(np.str_),
         hidden=np.asarray(visible < LEAST_VISIBLE),
     )
 
 
-def _speeds(identity: Ints, shot: Ints, pts_seconds: Floats, centre: Floats) -> Floats:
-    """Displacement over the window around each row of a track, divided by the time between: [m, 2]."""
-    speed = np.full(centre.shape, np.nan)
+def _rates(identity: Ints, shot: Ints, pts_seconds: Floats, values: Floats) -> Floats:
+    """Change of values [m, k] over the window around each row of a track, a second: [m, k]; NaN without one."""
+    rates = np.full(values.shape, np.nan)
     known = identity >= 0
     for name, where in np.unique(np.stack([identity, shot], axis=1)[known], axis=0):
         rows = np.flatnonzero((identity == name) & (shot == where))
@@ -88,9 +92,9 @@ def _speeds(identity: Ints, shot: Ints, pts_seconds: Floats, centre: Floats) -> 
         last = np.searchsorted(seconds, seconds + SPEED_WINDOW_SECONDS + 1e-9, side="right") - 1
         elapsed = seconds[last] - seconds[first]
         apart = elapsed > 0
-        moved = centre[rows[last]] - centre[rows[first]]
-        speed[rows[apart]] = moved[apart] / elapsed[apart, None]
-    return speed
+        changed = values[rows[last]] - values[rows[first]]
+        rates[rows[apart]] = changed[apart] / elapsed[apart, None]
+    return rates
 
 
 def subject(tracks: Tracks, frames: Sequence[int]) -> tuple[Ints, Counter[str]]:
@@ -129,14 +133,17 @@ def kind(task: str) -> Literal["regression", "classification"]:
     return "classification" if task in ("class", "motion") else "regression"
 
 
-def regression(task: str, *, box: Floats, speed: Floats, frame_size: Floats) -> Floats:
-    """``xy``, ``size`` or ``velocity`` in the video's own units: [n, 2].
+def regression(task: str, *, box: Floats, speed: Floats, growth: Floats, frame_size: Floats) -> Floats:
+    """``xy``, ``size``, ``velocity`` [n, 2] in the video's own units, or ``approach`` [n, 1].
 
     Args:
         box: [n, 4] centre and size in source px. speed: [n, 2] source px a second.
+        growth: [n] logarithm of the area a second: how fast something looms (Lee 1976's tau is 2 over it).
         frame_size: [n, 2] width and height of each row's own video in px. Positions and sizes are in
             frame widths and heights, velocities in those a second.
     """
+    if task == "approach":
+        return growth[:, None]
     values = {"xy": box[:, :2], "size": box[:, 2:], "velocity": speed}[task]
     return np.asarray(values / frame_size)
 

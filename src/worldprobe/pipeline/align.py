@@ -29,6 +29,7 @@ class Moments:
         group: int64 [n], the shot that each lies in: what a grouped split keeps together.
         pts_seconds: float64 [n], mean time of the labelled frames.
         box, speed: float64 [n, 4] and [n, 2], means over them, in source px.
+        growth: float64 [n], mean over them, logarithm of the area a second.
         name: class names [n].
         frame_size: float64 [n, 2], width and height of each row's video in px.
         clip_seconds: the time a clip spans.
@@ -43,6 +44,7 @@ class Moments:
     pts_seconds: Floats
     box: Floats
     speed: Floats
+    growth: Floats
     name: NDArray[np.str_]
     frame_size: Floats
     clip_seconds: float
@@ -59,6 +61,7 @@ class _Moment:
     pts_seconds: float
     box: Floats
     speed: Floats
+    growth: float
     name: str
     labels: int
 
@@ -92,6 +95,7 @@ def align(series: Sequence[Series], labels: Labels) -> Moments:
         pts_seconds=np.array([moment.pts_seconds for moment in found], dtype=np.float64),
         box=np.array([moment.box for moment in found], dtype=np.float64).reshape(-1, 4),
         speed=np.array([moment.speed for moment in found], dtype=np.float64).reshape(-1, 2),
+        growth=np.array([moment.growth for moment in found], dtype=np.float64),
         name=np.array([moment.name for moment in found], dtype=np.str_),
         frame_size=sizes[video_of],
         clip_seconds=max((_clip_seconds(one) for one in series), default=0.0),
@@ -119,6 +123,7 @@ def _clip_moments(tracks: Tracks, series: Series, spec: ClipSpec) -> tuple[list[
                 pts_seconds=float(tracks.pts_seconds[here].mean()),
                 box=tracks.box[here].mean(axis=0),
                 speed=tracks.speed[here].mean(axis=0),
+                growth=float(tracks.growth[here].mean()),
                 name=str(names[counts.argmax()]),
                 labels=len(here),
             )
@@ -149,7 +154,9 @@ def target(moments: Moments, task: str, group: Ints) -> Target:
     """
     if targets.kind(task) == "regression":
         size = moments.frame_size
-        values = targets.regression(task, box=moments.box, speed=moments.speed, frame_size=size)
+        values = targets.regression(
+            task, box=moments.box, speed=moments.speed, growth=moments.growth, frame_size=size
+        )
         usable: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1))
         missing = f"{int((~usable).sum())} moments without a track to take a speed from"
         return Target(values, usable, (), () if usable.all() else (missing,))

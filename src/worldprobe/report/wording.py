@@ -20,6 +20,7 @@ PROPERTIES = {
     "class": "Object class",
     "motion": "Motion direction",
     "velocity": "Velocity",
+    "approach": "Approach",
 }
 SHORT: dict[Control, str] = {
     "majority": "major.",
