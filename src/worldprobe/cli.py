@@ -38,7 +38,8 @@ DEMO_SCENES = "scenes:200"
 def demo(
     videos: Annotated[list[str] | None, typer.Argument(help="Videos; none: 200 rendered scenes.")] = None,
     labeller: Annotated[
-        str | None, typer.Option(help="truth, moving, mot:FILE, coco:FILE, onnx:FILE. By default truth or moving.")
+        str | None,
+        typer.Option(help="truth, moving, mot:FILE, coco:FILE, onnx:FILE, hf:HUB_ID. By default truth or moving."),
     ] = None,
     encoder: EncoderOption = "vjepa2-tiny",
     out: OutOption = Path("runs/demo"),
@@ -122,7 +123,9 @@ def encode(
 def label(
     videos: Videos,
     out: Annotated[Path, typer.Option(help="The table to write (Parquet).")],
-    labeller: Annotated[str, typer.Option(help="truth, moving, mot:FILE, coco:FILE, onnx:FILE.")] = "moving",
+    labeller: Annotated[
+        str, typer.Option(help="truth, moving, mot:FILE, coco:FILE, onnx:FILE, hf:HUB_ID.")
+    ] = "moving",
     draw: Annotated[bool, typer.Option("--preview", help="Also the labels drawn on the film: mp4, PNG.")] = False,
     as_json: JsonOption = False,
 ) -> None:

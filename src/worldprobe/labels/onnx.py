@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import LabelError
-from worldprobe.labels.boxes import centre_and_size, nms
+from worldprobe.labels.boxes import nms
 from worldprobe.labels.coco_classes import COCO_CLASSES
+from worldprobe.labels.detections import CONFIDENCE, Found, check_threshold, to_labels
 from worldprobe.labels.layouts import LAYOUTS, recognise
-from worldprobe.labels.track import link
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
 
@@ -25,7 +25,7 @@ class OnnxDetector:
     """onnx:FILE: boxes and classes by a YOLOX, YOLOv8/v11 or NanoDet detector, linked to tracks."""
 
     def __init__(
-        self, argument: str | None = None, *, confidence: float = 0.35, iou: float = 0.5, every: int = 1
+        self, argument: str | None = None, *, confidence: float = CONFIDENCE, iou: float = 0.5, every: int = 1
     ) -> None:
         """Load a model.
 
@@ -38,9 +38,8 @@ class OnnxDetector:
         Raises:
             LabelError: no such file, not ONNX, an unknown layout, or a threshold out of (0, 1).
         """
-        for name, value in (("confidence", confidence), ("iou", iou)):
-            if not 0 < value < 1:
-                raise LabelError(f"{name} has to lie between 0 and 1, got {value}")
+        check_threshold("confidence", confidence)
+        check_threshold("iou", iou)
         self.confidence, self.iou, self.every = confidence, iou, max(1, every)
         self.path = Path(argument or "")
         if not argument or not self.path.is_file():
@@ -65,39 +64,24 @@ class OnnxDetector:
 
     def label(self, video: FrameSource) -> Labels:
         """Boxes of every frame looked at, with track ids."""
-        indices = range(0, video.ref.frames, self.every)
-        found: dict[str, list[Any]] = {key: [] for key in ("frame", "class", "box", "confidence")}
-        for index, picture in video.frames(None if self.every == 1 else indices):
+        return to_labels(video, self._found(video), source=self.name)
+
+    def _found(self, video: FrameSource) -> Iterator[Found]:
+        for index, picture in video.frames(None if self.every == 1 else range(0, video.ref.frames, self.every)):
             boxes, classes, scores = self.detect(picture)
-            found["frame"] += [index] * len(boxes)
-            found["class"] += [self.classes[c] for c in classes]
-            found["confidence"] += scores.tolist()
-            found["box"] += boxes.tolist()
-        frame = np.array(found["frame"], dtype=np.int64)
-        x, y, w, h = centre_and_size(np.array(found["box"], dtype=np.float64).reshape(-1, 4)).T
-        labels = Labels.from_columns(
-            **{
-                "video": [video.ref.id] * len(frame), "frame": frame, "pts_seconds": video.pts_seconds[frame],
-                "object": np.full(len(frame), -1), "class": found["class"], "x": x, "y": y, "w": w, "h": h,
-                "confidence": found["confidence"], "source": [self.name] * len(frame),
-            }
-        )  # fmt: skip
-        return link(labels, shots=video.shots)
+            yield index, boxes, [self.classes[c] for c in classes], scores
 
     def detect(self, picture: NDArray[np.uint8]) -> tuple[Floats, NDArray[np.int64], Floats]:
         """Boxes [n, 4] as corners in source px, class indices [n] and scores [n] of one RGB frame [h, w, 3]."""
-        height, width = picture.shape[:2]
         placed = self.layout.place(picture, self.size)
         raw = self._session.run(None, {self._input: placed.blob})[0][0]
         boxes, classes, scores = self.layout.decode(raw, size=self.size, confidence=self.confidence)
-        boxes = np.clip(placed.to_source(boxes), 0, np.array([width, height, width, height], dtype=np.float64))
+        boxes = placed.to_source(boxes)
         kept = [
             np.flatnonzero(classes == c)[nms(boxes[classes == c], scores[classes == c], threshold=self.iou)]
             for c in np.unique(classes)
         ]
         order = np.concatenate([*kept, np.zeros(0, np.int64)]).astype(np.int64)
-        sides = boxes[order, 2:] - boxes[order, :2]
-        order = order[(sides > 0).all(axis=1)]
         return boxes[order], classes[order], scores[order]
 
     def _classes(self, count: int) -> tuple[str, ...]:
