@@ -32,6 +32,7 @@ StoreOption = Annotated[str, typer.Option("--store", help="Folder or fsspec URL 
 OutOption = Annotated[Path, typer.Option("--out", help="The run's folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print results for machines.")]
 DEMO_SCENES = "scenes:200"
+LABELLERS = "truth, moving, mot:FILE, coco:FILE, onnx:FILE, hf:HUB_ID."
 
 
 @app.command()
@@ -39,7 +40,7 @@ def demo(
     videos: Annotated[list[str] | None, typer.Argument(help="Videos; none: 200 rendered scenes.")] = None,
     labeller: Annotated[
         str | None,
-        typer.Option(help="truth, moving, mot:FILE, coco:FILE, onnx:FILE, hf:HUB_ID. By default truth or moving."),
+        typer.Option(help=f"{LABELLERS} By default truth or moving."),
     ] = None,
     encoder: EncoderOption = "vjepa2-tiny",
     out: OutOption = Path("runs/demo"),
@@ -123,9 +124,7 @@ def encode(
 def label(
     videos: Videos,
     out: Annotated[Path, typer.Option(help="The table to write (Parquet).")],
-    labeller: Annotated[
-        str, typer.Option(help="truth, moving, mot:FILE, coco:FILE, onnx:FILE, hf:HUB_ID.")
-    ] = "moving",
+    labeller: Annotated[str, typer.Option(help=LABELLERS)] = "moving",
     draw: Annotated[bool, typer.Option("--preview", help="Also the labels drawn on the film: mp4, PNG.")] = False,
     as_json: JsonOption = False,
 ) -> None:
