@@ -25,6 +25,7 @@ class Experiment(BaseModel):
     videos: list[str] = Field(min_length=1)
     encoder: str = "vjepa2-tiny"
     labeller: str = "moving"
+    classes: str | dict[str, list[str]] = "own"
     tasks: list[str] = list(DEFAULT_TASKS)
     features: list[str] = list(FEATURES)
     controls: list[str] = list(CONTROLS)
@@ -91,8 +92,13 @@ def to_toml(experiment: Experiment) -> str:
     """The experiment as TOML, every key written out."""
     import json
 
-    # JSON's strings, numbers, booleans and flat lists are TOML's too.
-    return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in experiment)
+    def written(value: object) -> str:
+        if isinstance(value, dict):
+            return "{ " + ", ".join(f"{json.dumps(key)} = {written(one)}" for key, one in value.items()) + " }"
+        # JSON's strings, numbers, booleans and flat lists are TOML's too.
+        return json.dumps(value, ensure_ascii=False)
+
+    return "".join(f"{key} = {written(value)}\n" for key, value in experiment)
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:

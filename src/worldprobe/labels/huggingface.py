@@ -11,6 +11,7 @@ import numpy as np
 from worldprobe.errors import LabelError
 from worldprobe.labels.detections import CONFIDENCE, Found, check_threshold, to_labels
 from worldprobe.protocols import FrameSource
+from worldprobe.quiet import no_loading_bars
 from worldprobe.records import Labels
 
 _BATCH = 4
@@ -75,7 +76,8 @@ def _load(name: str) -> tuple[Any, Any]:
     from transformers import AutoImageProcessor, AutoModelForObjectDetection
 
     try:
-        model, report = AutoModelForObjectDetection.from_pretrained(name, output_loading_info=True)
+        with no_loading_bars():
+            model, report = AutoModelForObjectDetection.from_pretrained(name, output_loading_info=True)
         processor = AutoImageProcessor.from_pretrained(name, backend="pil")
     except (OSError, ValueError, ImportError) as error:
         why = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -13,6 +13,7 @@ from worldprobe import provenance
 from worldprobe.config import Experiment, to_toml
 from worldprobe.errors import VideoError
 from worldprobe.files import write_whole
+from worldprobe.labels.class_maps import class_map, merge_classes
 from worldprobe.pipeline.encode import Encoded, Failure, encode
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.pipeline.label import label, load_labeller, write_labels
@@ -112,6 +113,7 @@ def run(
     Raises:
         WorldprobeError: what concerns the whole experiment; VideoError when no video could be read.
     """
+    classes = class_map(experiment.classes)  # what is wrong with it is said before anything is encoded
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "experiment.toml", to_toml(experiment).encode())
     store = store or Store(str(out / STORE))
@@ -124,7 +126,8 @@ def run(
         raise VideoError(f"none of the {len(videos)} videos could be read. The first: {failures[0].error}")
 
     started = time.perf_counter()
-    labels = label(readable, labeller=load_labeller(experiment.labeller), progress=progress)
+    found = label(readable, labeller=load_labeller(experiment.labeller), progress=progress)
+    labels = merge_classes(found, classes)
     write_labels(labels, out / "labels.parquet")
     ledger.book("label", started=started, items=len(labels.table), device="cpu")
 

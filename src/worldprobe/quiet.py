@@ -1,0 +1,20 @@
+"""Libraries that print on their own, held back while they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def no_loading_bars() -> Iterator[None]:
+    """Without transformers' bar for each set of weights; the hub's bars for downloads are others and stay."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
