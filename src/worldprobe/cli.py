@@ -23,7 +23,9 @@ app = typer.Typer(
     add_completion=True,
 )
 
-Videos = Annotated[list[str], typer.Argument(help="Files, globs, folders, scenes:N[@SEED] or http(s) URLs.")]
+Videos = Annotated[
+    list[str], typer.Argument(help="Files, globs, folders, scenes:N[@SEED], lerobot:FOLDER or http(s) URLs.")
+]
 EncoderOption = Annotated[
     str,
     typer.Option("--encoder", help="vjepa2-tiny, a hub id or folder, random:E, pixels, gaussian, module:Class."),
@@ -32,7 +34,7 @@ StoreOption = Annotated[str, typer.Option("--store", help="Folder or fsspec URL 
 OutOption = Annotated[Path, typer.Option("--out", help="The run's folder.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print results for machines.")]
 DEMO_SCENES = "scenes:200"
-LABELLERS = "truth, moving, mot:FILE, coco:FILE, onnx:FILE, hf:HUB_ID."
+LABELLERS = "truth, moving, mot:FILE, coco:FILE, onnx:FILE, hf:HUB_ID, lerobot."
 
 
 @app.command()
@@ -54,14 +56,17 @@ def demo(
 
     sources = videos or [DEMO_SCENES]
     paths = resolve_videos(sources)
-    rendered = all(source.startswith("scenes:") for source in sources)
-    values = {
+    kinds = {source.partition(":")[0] for source in sources}
+    robots = kinds == {"lerobot"}
+    values: dict[str, Any] = {
         "videos": sources,
         "encoder": encoder,
-        "labeller": labeller or ("truth" if rendered else "moving"),
-        # Few videos have too few groups for whole ones to be held out.
-        "split": "grouped" if len(paths) >= 10 else "blocked",
+        "labeller": labeller or ("truth" if kinds == {"scenes"} else "lerobot" if robots else "moving"),
+        # Few videos have too few groups for whole ones to be held out; a robot's episodes are many.
+        "split": "grouped" if robots or len(paths) >= 10 else "blocked",
     }
+    if robots and not labeller:
+        values["tasks"] = ["state", "action"]
     _run(make_experiment(values), paths, out, None, as_json)
 
 
@@ -157,7 +162,7 @@ def probe(
     labels: Annotated[Path, typer.Option(help="A table that `worldprobe label` wrote.")],
     out: OutOption,
     encoder: EncoderOption = "vjepa2-tiny",
-    tasks: Annotated[str, typer.Option(help="Also approach.")] = "xy,size,class,motion,velocity",
+    tasks: Annotated[str, typer.Option(help="Also approach, state, action.")] = "xy,size,class,motion,velocity",
     features: Annotated[str, typer.Option(help="Of z,grid.")] = "z,grid",
     split: Annotated[str, typer.Option(help="grouped, blocked, video, or random (leaks).")] = "grouped",
     controls: Annotated[str, typer.Option(help="all, or some, by comma.")] = "all",

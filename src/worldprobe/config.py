@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from worldprobe.errors import ConfigError
 
 DEFAULT_TASKS = ("xy", "size", "class", "motion", "velocity")
-TASKS = (*DEFAULT_TASKS, "approach")
+TASKS = (*DEFAULT_TASKS, "approach", "state", "action")
 FEATURES = ("z", "grid")
 CONTROLS = ("gaussian", "shuffled", "random-init", "pixels", "nuisance", "majority")
 

@@ -26,10 +26,11 @@ def cache() -> Path:
 
 def resolve_videos(sources: Sequence[str]) -> list[Path]:
     """Arguments to files: globs and folders spread out, scenes rendered, URLs fetched."""
+    from worldprobe.labels.lerobot import videos
     from worldprobe.video.scenes import render_scenes
     from worldprobe.video.source import resolve
 
-    return resolve(sources, cache=cache(), scenes=render_scenes)
+    return resolve(sources, cache=cache(), scenes=render_scenes, lerobot=videos)
 
 
 def show(summary: Summary, out: Path, as_json: bool) -> None:

@@ -53,6 +53,10 @@ def web(tmp_path: Path) -> Iterator[str]:
     server.server_close()
 
 
+def no_dataset(folder: Path) -> list[Path]:
+    raise AssertionError("no dataset was asked for")
+
+
 def no_scenes(count: int, seed: int, folder: Path) -> list[Path]:
     raise AssertionError("no scenes were asked for")
 
@@ -65,7 +69,7 @@ def test_files_globs_and_folders_each_once_in_order(tmp_path: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
 
     def names(*sources: str) -> list[str]:
-        return [str(p) for p in resolve(sources, cache=tmp_path / "cache", scenes=no_scenes)]
+        return [str(p) for p in resolve(sources, cache=tmp_path / "cache", scenes=no_scenes, lerobot=no_dataset)]
 
     assert names("b.mp4", str(tmp_path)) == ["b.mp4", str(tmp_path / "a.MKV")]
     assert names("**/*.avi", "*.mp4") == ["sub/c.avi", "b.mp4"]
@@ -81,7 +85,7 @@ def test_scenes_are_rendered_into_the_cache(tmp_path: Path) -> None:
         calls.append((count, seed, folder))
         return [folder / f"{seed}-{i}.mp4" for i in range(count)]
 
-    found = resolve(["scenes:2@7", "scenes:1"], cache=tmp_path, scenes=render)
+    found = resolve(["scenes:2@7", "scenes:1"], cache=tmp_path, scenes=render, lerobot=no_dataset)
     assert [p.name for p in found] == ["7-0.mp4", "7-1.mp4", "0-0.mp4"]
     assert calls == [(2, 7, tmp_path / "scenes"), (1, 0, tmp_path / "scenes")]
 
@@ -101,7 +105,6 @@ def test_scenes_are_rendered_into_the_cache(tmp_path: Path) -> None:
         ("concat:a.mp4|b.mp4", "'concat:' is not"),
         ("rtsp://127.0.0.1/a", "'rtsp:' is not"),
         ("file:///etc/passwd", "'file:' is not"),
-        ("lerobot:folder", "not available in this version"),
         ("films:big-buck-bunny", "not available in this version"),
     ],
 )
@@ -112,17 +115,19 @@ def test_what_cannot_be_resolved_says_so(
     (tmp_path / "notes.txt").touch()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(VideoError) as caught:
-        resolve([source], cache=tmp_path / "cache", scenes=no_scenes)
+        resolve([source], cache=tmp_path / "cache", scenes=no_scenes, lerobot=no_dataset)
     assert message in str(caught.value)
 
 
 def test_films_are_downloaded_once(web: str, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    first, moved = resolve([f"{web}/film.mp4?x=1", f"{web}/to-film"], cache=cache, scenes=no_scenes)
+    first, moved = resolve(
+        [f"{web}/film.mp4?x=1", f"{web}/to-film"], cache=cache, scenes=no_scenes, lerobot=no_dataset
+    )
     assert first.read_bytes() == moved.read_bytes() == BODY
     assert first.suffix == ".mp4"
     assert first.parent == cache / "films"
-    resolve([f"{web}/film.mp4?x=1"], cache=cache, scenes=no_scenes)
+    resolve([f"{web}/film.mp4?x=1"], cache=cache, scenes=no_scenes, lerobot=no_dataset)
     assert Films.asked == ["/film.mp4?x=1", "/to-film", "/film.mp4"]
 
 
@@ -139,11 +144,11 @@ def test_films_are_downloaded_once(web: str, tmp_path: Path) -> None:
 def test_bad_downloads_are_refused_and_leave_nothing(web: str, path: str, message: str, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     with pytest.raises(VideoError) as caught:
-        resolve([web + path], cache=cache, scenes=no_scenes)
+        resolve([web + path], cache=cache, scenes=no_scenes, lerobot=no_dataset)
     assert message in str(caught.value)
     assert list((cache / "films").iterdir()) == []
 
 
 def test_an_unreachable_server_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="could not be downloaded"):
-        resolve(["http://127.0.0.1:1/film.mp4"], cache=tmp_path, scenes=no_scenes)
+        resolve(["http://127.0.0.1:1/film.mp4"], cache=tmp_path, scenes=no_scenes, lerobot=no_dataset)

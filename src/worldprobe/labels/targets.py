@@ -21,6 +21,8 @@ SPEED_WINDOW_SECONDS = 0.2
 STILL_BELOW_SIZES_PER_SECOND = 0.2
 # Labels of objects that are all but covered say where something is that nobody can see.
 LEAST_VISIBLE = 0.1
+# Tasks that the labels hold as columns, one for each dimension: state.x, state.gripper, action.0, ...
+MEASURED_TASKS = ("state", "action")
 DIRECTIONS = ("still", "right", "left", "down", "up")
 
 
@@ -36,6 +38,7 @@ class Tracks:
         growth: float64 [m], logarithm of the area a second; NaN where no track says.
         name: class names [m].
         hidden: bool [m], all but covered by others.
+        measured: float64 [m] by name, columns that are tasks as they are ("state.gripper").
     """
 
     frame: Ints
@@ -47,6 +50,7 @@ class Tracks:
     growth: Floats
     name: NDArray[np.str_]
     hidden: NDArray[np.bool_]
+    measured: dict[str, Floats]
 
 
 def tracks(labels: Labels, video: str, *, shots: Sequence[int] = (0,)) -> Tracks:
@@ -78,6 +82,11 @@ def tracks(labels: Labels, video: str, *, shots: Sequence[int] = (0,)) -> Tracks
         growth=rates[:, 2],
         name=table["class"].fill_null("").to_numpy().astype(np.str_),
         hidden=np.asarray(visible < LEAST_VISIBLE),
+        measured={
+            name: table[name].to_numpy().astype(np.float64)
+            for name in table.columns
+            if name.partition(".")[0] in MEASURED_TASKS and "." in name
+        },
     )
 
 

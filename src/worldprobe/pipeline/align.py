@@ -31,6 +31,7 @@ class Moments:
         box, speed: float64 [n, 4] and [n, 2], means over them, in source px.
         growth: float64 [n], mean over them, logarithm of the area a second.
         name: class names [n].
+        measured: float64 [n] by name, means over them of what the labels measured.
         frame_size: float64 [n, 2], width and height of each row's video in px.
         clip_seconds: the time a clip spans.
         dropped: labels that did not become part of a moment, counted by reason.
@@ -46,6 +47,7 @@ class Moments:
     speed: Floats
     growth: Floats
     name: NDArray[np.str_]
+    measured: dict[str, Floats]
     frame_size: Floats
     clip_seconds: float
     dropped: dict[str, int]
@@ -63,6 +65,7 @@ class _Moment:
     speed: Floats
     growth: float
     name: str
+    measured: dict[str, float]
     labels: int
 
 
@@ -97,6 +100,10 @@ def align(series: Sequence[Series], labels: Labels) -> Moments:
         speed=np.array([moment.speed for moment in found], dtype=np.float64).reshape(-1, 2),
         growth=np.array([moment.growth for moment in found], dtype=np.float64),
         name=np.array([moment.name for moment in found], dtype=np.str_),
+        measured={
+            name: np.array([moment.measured.get(name, np.nan) for moment in found])
+            for name in dict.fromkeys(name for moment in found for name in moment.measured)
+        },
         frame_size=sizes[video_of],
         clip_seconds=max((_clip_seconds(one) for one in series), default=0.0),
         dropped={reason: count for reason, count in sorted(dropped.items()) if count},
@@ -125,6 +132,7 @@ def _clip_moments(tracks: Tracks, series: Series, spec: ClipSpec) -> tuple[list[
                 speed=tracks.speed[here].mean(axis=0),
                 growth=float(tracks.growth[here].mean()),
                 name=str(names[counts.argmax()]),
+                measured={key: float(values[here].mean()) for key, values in tracks.measured.items()},
                 labels=len(here),
             )
         )
@@ -154,11 +162,15 @@ def target(moments: Moments, task: str, group: Ints) -> Target:
     """
     if targets.kind(task) == "regression":
         size = moments.frame_size
-        values = targets.regression(
-            task, box=moments.box, speed=moments.speed, growth=moments.growth, frame_size=size
-        )
+        if task in moments.measured:
+            values = moments.measured[task][:, None]
+        else:
+            values = targets.regression(
+                task, box=moments.box, speed=moments.speed, growth=moments.growth, frame_size=size
+            )
         usable: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1))
-        missing = f"{int((~usable).sum())} moments without a track to take a speed from"
+        lack = "a value" if task in moments.measured else "a track to take a speed from"
+        missing = f"{int((~usable).sum())} moments without {lack}"
         return Target(values, usable, (), () if usable.all() else (missing,))
     names = moments.name if task == "class" else targets.direction(box=moments.box, speed=moments.speed)
     present = [str(name) for name in np.unique(names) if name]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError, WorldprobeError
 from worldprobe.execute.local import prefetch
+from worldprobe.labels.lerobot import episode_starts
 from worldprobe.pipeline.encoders import twin_of
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.protocols import Encoder
@@ -138,8 +139,8 @@ def _plan(
     video: Video, encoder: Encoder, store: Store, frames: int, stride: int, input: Input, pool: Pool
 ) -> Series:
     ref = video.ref
-    # Finding cuts takes a pass over the file: what a store knows is not looked for again.
-    shots = store.shots(ref.id) or video.shots
+    # Finding cuts takes a pass over the file: what a store or a dataset knows is not looked for again.
+    shots = store.shots(ref.id) or episode_starts(Path(ref.path), video.pts_seconds) or video.shots
     if input == "native":
         specs = clips(ref, frames=frames, stride=stride, shots=shots)
     else:

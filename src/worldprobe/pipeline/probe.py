@@ -53,7 +53,8 @@ def probe(store: Store, labels: Labels, plan: Plan, *, progress: Progress = sile
             _one(store, series, moments, plan, asked, block, kind, shared, result)
             done += 1
             progress("probe", done, total)
-    result.results.sort(key=lambda line: (plan.tasks.index(line.task), plan.features.index(line.features)))
+    order = _dimensions(plan.tasks, moments)
+    result.results.sort(key=lambda line: (order.index(line.task), plan.features.index(line.features)))
     return result
 
 
@@ -69,13 +70,17 @@ def _ask(plan: Plan, moments: Moments, result: Probed) -> list[Asked]:
     everything = Target(np.zeros((len(moments), 1)), np.ones(len(moments), dtype=np.bool_), ())
     unit = units(examples(moments, np.zeros((len(moments), 1), np.float32), everything, group), plan.split)
     asked = []
-    for task in plan.tasks:
+    for task in _dimensions(plan.tasks, moments):
         kind = targets.kind(task)
         probe: Probe = registry.create(
             "probes", plan.regression_probe if kind == "regression" else plan.classification_probe
         )
-        known = target(moments, task, unit)
-        if why := _unaskable(task, known, moments):
+        if task in targets.MEASURED_TASKS:
+            why = f"the labels hold no {task}"
+        else:
+            known = target(moments, task, unit)
+            why = _unaskable(task, known, moments)
+        if why:
             result.results += [
                 unmeasured(plan, task, f, m, probe, why) for f in plan.features for m in METRICS[kind]
             ]
@@ -90,6 +95,15 @@ def _ask(plan: Plan, moments: Moments, result: Probed) -> list[Asked]:
             notes.append(f"only {groups} groups: the interval is too narrow to trust")
         asked.append(Asked(task, known, question, folds, leaky, tuple(notes)))
     return asked
+
+
+def _dimensions(tasks: Sequence[str], moments: Moments) -> list[str]:
+    """Tasks that the labels measured, as one task for each of their dimensions."""
+    found = []
+    for task in tasks:
+        parts = [name for name in moments.measured if name.partition(".")[0] == task]
+        found += parts or [task]
+    return found
 
 
 def _unaskable(task: str, known: Target, moments: Moments) -> str:

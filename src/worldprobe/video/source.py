@@ -25,7 +25,7 @@ SUFFIXES = frozenset({
     ".265", ".ivf", ".obu", ".mxf", ".nut", ".rm", ".rmvb", ".dv", ".y4m",
 })
 # fmt: on
-ACCEPTED = "a file, a glob, a folder, scenes:N, scenes:N@SEED, or an http(s) address"
+ACCEPTED = "a file, a glob, a folder, scenes:N, scenes:N@SEED, lerobot:FOLDER, or an http(s) address"
 TIMEOUT_SECONDS = 30.0
 CHUNK = 1 << 20
 
@@ -33,9 +33,10 @@ _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+):")
 _SCENES = re.compile(r"^scenes:(\d+)(?:@(\d+))?$")
 
 Scenes = Callable[[int, int, Path], list[Path]]
+Dataset = Callable[[Path], Iterable[Path]]
 
 
-def resolve(sources: Sequence[str], *, cache: Path, scenes: Scenes) -> list[Path]:
+def resolve(sources: Sequence[str], *, cache: Path, scenes: Scenes, lerobot: Dataset) -> list[Path]:
     """The local files that the sources name, in order, each once.
 
     A folder gives the files in it with a video's suffix, sorted; so does a glob (``**`` goes down). Addresses
@@ -45,20 +46,23 @@ def resolve(sources: Sequence[str], *, cache: Path, scenes: Scenes) -> list[Path
         sources: as typed by the user.
         cache: folder for rendered scenes and downloads; made when needed.
         scenes: renders N scenes from a seed into a folder (``cache/scenes``) and returns their files.
+        lerobot: the video files of a LeRobot dataset's folder.
 
     Raises:
         VideoError: nothing found, an unknown scheme, or a download that failed.
     """
     found: dict[Path, Path] = {}
     for source in sources:
-        for path in _resolve(source, cache, scenes):
+        for path in _resolve(source, cache, scenes, lerobot):
             found.setdefault(path.resolve(), path)
     return list(found.values())
 
 
-def _resolve(source: str, cache: Path, scenes: Scenes) -> list[Path]:
+def _resolve(source: str, cache: Path, scenes: Scenes, lerobot: Dataset) -> list[Path]:
     if source.startswith("scenes:"):
         return _render(source, cache, scenes)
+    if source.startswith("lerobot:"):
+        return list(lerobot(Path(source.removeprefix("lerobot:")).expanduser()))
     if re.match(r"^https?://", source, re.IGNORECASE):
         return [_download(source, cache / "films")]
     path = Path(source).expanduser()
@@ -67,7 +71,7 @@ def _resolve(source: str, cache: Path, scenes: Scenes) -> list[Path]:
     if path.exists():
         return [path]
     scheme = _SCHEME.match(source)
-    if scheme and scheme[1].lower() in ("lerobot", "films"):
+    if scheme and scheme[1].lower() == "films":
         raise VideoError(f"{source}: {scheme[1]}: is not available in this version. Give {ACCEPTED}.")
     if scheme:
         raise VideoError(f"{source}: '{scheme[1]}:' is not a source of videos. Give {ACCEPTED}.")

@@ -1,0 +1,85 @@
+"""Writes datasets in LeRobot's public formats, v3.0 and v2.1."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from worldprobe.video.write import write_video
+
+CAMERA = "observation.images.front"
+NAMES = ["x", "y", "z", "roll", "pitch", "yaw", "gripper"]
+
+
+def write_dataset(
+    root: Path, frames: NDArray[np.uint8], state: NDArray[np.float32], action: NDArray[np.float32], *, fps: int,
+    version: str = "v3.0",
+) -> Path:  # fmt: skip
+    """Episodes uint8 [e, t, h, w, 3] with state and action float32 [e, t, d]."""
+    episodes, steps, height, width, _ = frames.shape
+    v3 = version == "v3.0"
+    vector = {"dtype": "float32", "shape": [state.shape[2]], "names": NAMES[: state.shape[2]]}
+    info = {
+        "codebase_version": version, "robot_type": "widowx", "total_episodes": episodes, "chunks_size": 1000,
+        "total_frames": episodes * steps, "fps": fps,
+        "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet" if v3
+        else "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet",
+        "video_path": "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4" if v3
+        else "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4",
+        "features": {
+            CAMERA: {"dtype": "video", "shape": [height, width, 3], "names": ["height", "width", "channels"]},
+            "observation.state": vector, "action": {**vector, "names": None},
+            "timestamp": {"dtype": "float32", "shape": [1], "names": None},
+        },
+    }  # fmt: skip
+    (root / "meta").mkdir(parents=True)
+    (root / "meta" / "info.json").write_text(json.dumps(info))
+    tables = [
+        pl.DataFrame(
+            {
+                "observation.state": state[e].tolist(), "action": action[e].tolist(),
+                "timestamp": (np.arange(steps) / fps).astype(np.float32), "frame_index": np.arange(steps),
+                "episode_index": np.full(steps, e), "index": e * steps + np.arange(steps),
+            }
+        )
+        for e in range(episodes)
+    ]  # fmt: skip
+    if v3:
+        # Two episodes out of three in the first file, the rest in the second.
+        first = max(1, 2 * episodes // 3)
+        rows = []
+        for file, part in enumerate((range(first), range(first, episodes))):
+            if not part:
+                continue
+            _put(
+                root / info["data_path"].format(chunk_index=0, file_index=file),
+                pl.concat([tables[e] for e in part]),
+            )
+            video = root / info["video_path"].format(video_key=CAMERA, chunk_index=0, file_index=file)
+            video.parent.mkdir(parents=True, exist_ok=True)
+            write_video(video, [frame for e in part for frame in frames[e]], rate=fps, crf=10)
+            for number, e in enumerate(part):
+                rows.append(
+                    {
+                        "episode_index": e, "length": steps, "data/chunk_index": 0, "data/file_index": file,
+                        f"videos/{CAMERA}/chunk_index": 0, f"videos/{CAMERA}/file_index": file,
+                        f"videos/{CAMERA}/from_timestamp": number * steps / fps,
+                        f"videos/{CAMERA}/to_timestamp": (number + 1) * steps / fps,
+                    }
+                )  # fmt: skip
+        _put(root / "meta" / "episodes" / "chunk-000" / "file-000.parquet", pl.DataFrame(rows))
+    else:
+        for e in range(episodes):
+            place = {"episode_chunk": 0, "episode_index": e}
+            _put(root / info["data_path"].format(**place), tables[e])
+            video = root / info["video_path"].format(video_key=CAMERA, **place)
+            video.parent.mkdir(parents=True, exist_ok=True)
+            write_video(video, frames[e], rate=fps, crf=10)
+    return root
+
+
+def _put(path: Path, table: pl.DataFrame) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.write_parquet(path)
