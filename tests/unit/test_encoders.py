@@ -133,23 +133,45 @@ def test_a_gpu_that_is_not_there_is_an_error():
         tiny(device="cuda")
 
 
-def test_the_tiny_one_says_that_it_is_untrained_and_its_twin_differs():
+def test_the_tiny_one_is_trained_and_its_twin_is_not():
     encoder, again, twin = tiny(), tiny(), random_twin("vjepa2-tiny")
-    assert (encoder.status, twin.status) == ("untrained", "untrained")
+    assert (encoder.status, twin.status) == ("trained", "untrained")
     assert encoder.twin == twin.name == "random:vjepa2-tiny"
     assert encoder.revision == again.revision != twin.revision
-    one = clip(encoder, frames=16)
-    a, b, c = (e.encode([one], blocks=[7])[7] for e in (encoder, again, twin))
+    one, last = clip(encoder, frames=16), encoder.blocks - 1
+    a, b, c = (e.encode([one], blocks=[last])[last] for e in (encoder, again, twin))
     np.testing.assert_array_equal(a, b)
     assert np.abs(a.astype(float) - c).mean() > 0.1
     assert encoder.parameters < 6e6
+
+
+def test_the_shipped_weights_load_with_plain_transformers_strictly():
+    model, info = VJEPA2Model.from_pretrained(known.TINY_FOLDER, output_loading_info=True, dtype=torch.float32)
+    assert not any(info[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    stored = load_file(known.TINY_FOLDER / "model.safetensors")
+    assert {value.dtype for value in stored.values()} == {torch.float16}
+    assert (known.TINY_FOLDER / "model.safetensors").stat().st_size < 12e6
+    encoder = tiny(device="cpu", precision="fp32")
+    one, last = clip(encoder, frames=16), encoder.blocks - 1
+    with torch.no_grad():
+        whole = model.eval().encoder(normalize(torch.from_numpy(one.pixels)[None])).last_hidden_state
+    ours = encoder.encode([one], blocks=[last])[last].reshape(whole.shape)
+    np.testing.assert_allclose(ours, whole.numpy(), atol=2e-3)
+
+
+def test_the_shipped_weights_give_golden_values():
+    golden = json.loads((Path(__file__).parent / "golden" / "tiny.json").read_text())
+    encoder = tiny(device="cpu", precision="fp32")
+    tokens = encoder.encode([clip(encoder, frames=16)], blocks=[0, encoder.blocks - 1])
+    for block, expected in zip((0, encoder.blocks - 1), golden["tokens"], strict=True):
+        np.testing.assert_allclose(tokens[block][0, 3, 4, 5, :6].astype(float), expected, atol=5e-3)
 
 
 def test_making_an_untrained_model_leaves_the_global_generator_alone():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    tiny()
+    random_twin("vjepa2-tiny")
     assert torch.equal(torch.rand(3), expected)
 
 

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from transformers import VJEPA2Config
 
 TINY = "vjepa2-tiny"
+TINY_FOLDER = Path(__file__).parent / "weights" / TINY
 
 # Differences from transformers' VJEPA2Config, whose defaults are facebook/vjepa2-vitl-fpc64-256.
 _KNOWN: dict[str, dict[str, int | float]] = {
-    TINY: {
-        "crop_size": 128,
-        "frames_per_clip": 16,
-        "hidden_size": 192,
-        "num_hidden_layers": 8,
-        "num_attention_heads": 3,
-        "pred_hidden_size": 96,
-        "pred_num_hidden_layers": 4,
-        "pred_num_attention_heads": 3,
-        "pred_num_mask_tokens": 2,
-    },
     "facebook/vjepa2-vitl-fpc64-256": {},
     "facebook/vjepa2-vith-fpc64-256": {"hidden_size": 1280, "num_hidden_layers": 32},
     "facebook/vjepa2-vitg-fpc64-256": {
@@ -42,11 +33,14 @@ _KNOWN: dict[str, dict[str, int | float]] = {
 
 def names() -> tuple[str, ...]:
     """The models whose configuration is known, the tiny one first."""
-    return tuple(_KNOWN)
+    return (TINY, *_KNOWN)
 
 
 def config_of(name: str) -> VJEPA2Config | None:
     """The configuration of a known model; None for any other name."""
     from transformers import VJEPA2Config
 
+    if name == TINY:
+        config: VJEPA2Config = VJEPA2Config.from_pretrained(TINY_FOLDER)
+        return config
     return VJEPA2Config(**_KNOWN[name]) if name in _KNOWN else None

@@ -15,6 +15,7 @@ from worldprobe.encoders import known
 from worldprobe.encoders.preprocess import crop_frames, normalize
 from worldprobe.errors import ConfigError, RegistryError
 from worldprobe.geometry import TokenGrid, View, resize_and_crop
+from worldprobe.quiet import no_loading_bars
 from worldprobe.records import Clip
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from transformers import VJEPA2Config, VJEPA2Model
 
 Status = Literal["trained", "untrained", "floor"]
-TWIN_SEED = 1  # vjepa2-tiny's own untrained weights use 0: a twin is another draw
+TWIN_SEED = 1
 
 
 class VJEPA2Encoder:
@@ -120,12 +121,10 @@ class VJEPA2Encoder:
 
 
 def tiny(argument: str | None = None, *, device: str = "auto", precision: str = "auto") -> VJEPA2Encoder:
-    """``vjepa2-tiny``: the small V-JEPA 2 that needs no download. This version's is untrained and says so."""
+    """``vjepa2-tiny``: the small V-JEPA 2 that ships with worldprobe; its card lies beside its weights."""
     if argument is not None:
         raise RegistryError(f"{known.TINY} takes no argument, got {argument!r}")
-    config = known.config_of(known.TINY)
-    assert config is not None
-    return _untrained(config, name=known.TINY, seed=0, device=device, precision=precision)
+    return _load(str(known.TINY_FOLDER), name=known.TINY, device=device, precision=precision)
 
 
 def random_twin(argument: str | None = None, *, device: str = "auto", precision: str = "auto") -> VJEPA2Encoder:
@@ -133,7 +132,7 @@ def random_twin(argument: str | None = None, *, device: str = "auto", precision:
     if not argument:
         raise RegistryError(f"random: which encoder's twin? For instance random:{known.TINY}.")
     config = known.config_of(argument) or _load_config(argument)
-    return _untrained(config, name=f"random:{argument}", seed=TWIN_SEED, device=device, precision=precision)
+    return _untrained(config, name=f"random:{argument}", device=device, precision=precision)
 
 
 def pretrained(name: str, *, device: str = "auto", precision: str = "auto") -> VJEPA2Encoder:
@@ -142,11 +141,17 @@ def pretrained(name: str, *, device: str = "auto", precision: str = "auto") -> V
     Raises:
         RegistryError: no such checkpoint, not a V-JEPA 2, or weights that do not fit.
     """
+    return _load(name, name=name, device=device, precision=precision)
+
+
+def _load(source: str, *, name: str, device: str, precision: str) -> VJEPA2Encoder:
+    """A checkpoint at a hub id or folder ``source``, known as ``name``."""
     from transformers import VJEPA2Model
 
-    config = _load_config(name)
+    config = _load_config(source)
     try:
-        model, report = VJEPA2Model.from_pretrained(name, config=config, output_loading_info=True)
+        with no_loading_bars():
+            model, report = VJEPA2Model.from_pretrained(source, config=config, output_loading_info=True)
     except (OSError, RuntimeError, ValueError) as error:
         raise RegistryError(f"cannot load the weights of {name}: {_first_line(error)}") from error
     # A checkpoint fine-tuned for classification carries a head that this encoder does not use.
@@ -161,18 +166,18 @@ def pretrained(name: str, *, device: str = "auto", precision: str = "auto") -> V
             "The checkpoint is incomplete or of another model."
         )
     return VJEPA2Encoder(
-        model, name=name, revision=_revision(name, config), status="trained", device=device, precision=precision
+        model, name=name, revision=_revision(source, config), status="trained", device=device, precision=precision
     )
 
 
-def _untrained(config: VJEPA2Config, *, name: str, seed: int, device: str, precision: str) -> VJEPA2Encoder:
+def _untrained(config: VJEPA2Config, *, name: str, device: str, precision: str) -> VJEPA2Encoder:
     import torch
     from transformers import VJEPA2Model
 
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(TWIN_SEED)
         model = VJEPA2Model(config)
-    revision = f"untrained seed {seed} " + json.dumps(_architecture(config), sort_keys=True)
+    revision = f"untrained seed {TWIN_SEED} " + json.dumps(_architecture(config), sort_keys=True)
     return VJEPA2Encoder(
         model, name=name, revision=revision, status="untrained", device=device, precision=precision
     )
