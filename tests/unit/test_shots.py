@@ -62,3 +62,8 @@ def test_a_film_that_begins_black_begins_its_first_shot_after(tmp_path: Path) ->
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_a_film_of_a_few_frames_is_one_shot(tmp_path: Path, n: int) -> None:
     assert shots(tmp_path, scene(0, n)) == (0,)
+
+
+def test_tiny_frames_are_looked_at_too(tmp_path: Path) -> None:
+    film = [np.full((6, 10, 3), 30, np.uint8)] * 10 + [np.full((6, 10, 3), 220, np.uint8)] * 10
+    assert shots(tmp_path, film) == (0, 10)

@@ -8,6 +8,9 @@ A fade through black is a cut where the light comes back. Why it is our own: doc
 
 from __future__ import annotations
 
+from collections import deque
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,33 +25,41 @@ _LEAST = 0.18  # a smaller difference is never a cut
 _TIMES = 3.0  # a cut differs by this many times what its neighbours do
 _ALIKE = 0.5  # across a flash the difference is below this share of the flash's own
 _SHORTEST_SECONDS = 0.25  # nearer cuts are taken for one
+_REACH = 4  # frames back that a frame is compared with: flashes are shorter
 _BLACK = 0.03  # mean brightness of a picture that is all but black, of 1
 
 
 def find_shots(video: FrameSource) -> tuple[int, ...]:
-    """The first frame of each shot, increasing, beginning with 0. Reads the whole video once."""
-    pictures, histograms, indices = [], [], []
+    """The first frame of each shot, increasing, beginning with 0. Reads the whole video once, a frame at a time."""
+    recent: deque[_Look] = deque(maxlen=_REACH)
+    rows: list[Floats] = []
+    black: list[bool] = []
+    indices: list[int] = []
     for index, rgb in video.frames():
-        picture, histogram = _look(rgb)
-        pictures.append(picture)
-        histograms.append(histogram)
+        look = _look(rgb)
+        row = np.full(_REACH, np.inf, dtype=np.float32)
+        for apart, before in enumerate(reversed(recent)):
+            row[apart] = _difference(before, look)
+        recent.append(look)
+        rows.append(row)
+        black.append(bool(look.picture.mean() < _BLACK))
         indices.append(index)
     if len(indices) < 3:
         return (0,)
-    starts = cuts(np.stack(pictures), np.stack(histograms), shortest=_SHORTEST_SECONDS * video.ref.rate)
+    found = cuts(np.stack(rows), np.array(black), shortest=_SHORTEST_SECONDS * video.ref.rate)
     # Positions differ from frames where damaged ones were left out.
-    return (0, *(indices[start] for start in starts))
+    return (0, *(indices[position] for position in found))
 
 
-def cuts(pictures: Floats, histograms: Floats, *, shortest: float) -> list[int]:
+def cuts(differences: Floats, black: NDArray[np.bool_], *, shortest: float) -> list[int]:
     """Positions [0, n) at which a new shot begins.
 
     Args:
-        pictures: coarse pictures in 0 to 1, float32 [n, ...]. histograms: float32 [n, channels, bins], shares.
+        differences: float32 [n, 4], of each picture from the ones 1 to 4 before it.
+        black: bool [n], pictures that are all but black.
         shortest: frames that lie between two cuts at least.
     """
-    step = _difference(pictures, histograms, 1)
-    black = pictures.reshape(len(pictures), -1).mean(axis=1) < _BLACK
+    step = differences[1:, 0].copy()  # step[i] lies between pictures i and i + 1
     step[black[1:]] = 0.0  # what happens in the dark is no cut; where it ends is
     found = _after_black(black)
     for at in np.argsort(-step, kind="stable"):
@@ -56,10 +67,10 @@ def cuts(pictures: Floats, histograms: Floats, *, shortest: float) -> list[int]:
         if size < _LEAST:
             break
         near = np.concatenate([step[max(0, at - _WINDOW) : at], step[at + 1 : at + 1 + _WINDOW]])
-        # A neighbouring cut or flash must not hide this one: the second largest is left out too.
+        # A neighbouring cut or flash must not hide this one: the largest is left out.
         if len(near) > 2 and size < _TIMES * np.sort(near)[:-1].mean():
             continue
-        if any(abs(at + 1 - other) < shortest for other in found) or _is_flash(pictures, histograms, at, size):
+        if any(abs(at + 1 - other) < shortest for other in found) or _is_flash(differences, int(at), size):
             continue
         found.append(int(at) + 1)
     return sorted(found)
@@ -70,34 +81,37 @@ def _after_black(black: NDArray[np.bool_]) -> list[int]:
     return [int(end) for end in np.flatnonzero(black[:-1] & ~black[1:]) + 1]
 
 
-def _is_flash(pictures: Floats, histograms: Floats, at: int, size: float) -> bool:
-    """Whether the picture is back within three frames: what differs is a flash, not another shot."""
-    before = at
-    for after in range(at + 2, min(at + 5, len(pictures))):
-        if _between(pictures, histograms, before, after) < _ALIKE * size:
-            return True
-    # The end of a flash: the frame after it is like one before it.
-    return any(_between(pictures, histograms, b, at + 1) < _ALIKE * size for b in range(max(0, at - 3), at))
+def _is_flash(differences: Floats, at: int, size: float) -> bool:
+    """Whether a picture shortly after the step is like the one before it, or one shortly before like the one
+    after: then the step is the beginning or the end of a flash, not another shot."""
+    apart = range(2, _REACH + 1)
+    returns = [differences[at + k, k - 1] for k in apart if at + k < len(differences)]
+    returned = [differences[at + 1, k - 1] for k in apart]
+    return bool(min([*returns, *returned]) < _ALIKE * size)
 
 
-def _difference(pictures: Floats, histograms: Floats, apart: int) -> Floats:
-    colour = np.abs(histograms[apart:] - histograms[:-apart]).sum(axis=2).mean(axis=1) / 2
-    place = np.abs(pictures[apart:] - pictures[:-apart]).reshape(len(pictures) - apart, -1).mean(axis=1)
-    return np.asarray((colour + 3 * place) / 2, dtype=np.float32)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """A frame's coarse picture float32 [16, 16, 3] in 0 to 1, and each channel's histogram float32 [3, 16]."""
+
+    picture: Floats
+    histogram: Floats
 
 
-def _between(pictures: Floats, histograms: Floats, a: int, b: int) -> float:
-    pair = np.array([a, b])
-    return float(_difference(pictures[pair], histograms[pair], 1)[0])
+def _difference(before: _Look, after: _Look) -> float:
+    colour = np.abs(after.histogram - before.histogram).sum(axis=1).mean() / 2
+    place = np.abs(after.picture - before.picture).mean()
+    return float((colour + 3 * place) / 2)
 
 
-def _look(rgb: NDArray[np.uint8]) -> tuple[Floats, Floats]:
-    """A frame's coarse picture float32 [16, 16, 3] and the histogram of each channel float32 [3, 16]."""
+def _look(rgb: NDArray[np.uint8]) -> _Look:
     h, w = rgb.shape[:2]
     step = max(1, min(h, w) // 128)
     small = rgb[::step, ::step]
-    h, w = small.shape[0] // _SIDE * _SIDE, small.shape[1] // _SIDE * _SIDE
-    cells = small[:h, :w].reshape(_SIDE, h // _SIDE, _SIDE, w // _SIDE, 3)
+    # Frames smaller than the coarse picture are taken as they are.
+    rows, columns = min(_SIDE, small.shape[0]), min(_SIDE, small.shape[1])
+    h, w = small.shape[0] // rows * rows, small.shape[1] // columns * columns
+    cells = small[:h, :w].reshape(rows, h // rows, columns, w // columns, 3)
     picture = cells.mean(axis=(1, 3), dtype=np.float32) / 255
     counts = [np.bincount(small[..., c].ravel() >> 4, minlength=_BINS) for c in range(3)]
-    return picture, np.asarray(np.stack(counts) / small[..., 0].size, dtype=np.float32)
+    return _Look(picture, np.asarray(np.stack(counts) / small[..., 0].size, dtype=np.float32))
