@@ -139,14 +139,17 @@ def label(
     """
     from worldprobe.pipeline.label import label as label_videos
     from worldprobe.pipeline.label import load_labeller, write_labels
-    from worldprobe.pipeline.preview import preview_all
 
     loaded = load_labeller(labeller)
     paths = resolve_videos(videos)
     with bars() as progress:
         labels = label_videos(paths, labeller=loaded, progress=progress)
     write_labels(labels, out)
-    drawn = [str(path) for path in preview_all(paths, labels, beside=out)] if draw else []
+    drawn: list[str] = []
+    if draw:
+        from worldprobe.pipeline.preview import preview_all
+
+        drawn = [str(path) for path in preview_all(paths, labels, beside=out)]
     table = labels.table
     facts = {"labels": len(table), "frames": table.select("video", "frame").n_unique(), "out": str(out)}
     facts |= {"objects": table.select("video", "object").n_unique(), "previews": drawn}
