@@ -13,45 +13,31 @@ from worldprobe.records import Clip
 from worldprobe.video.read import open_video
 from worldprobe.video.sample import clips, read_clips
 
-# Mean change of 8 x 8 thumbnails (of 255) from one frame to the next that is taken for a cut.
-_CUT = 25.0
+_MOST_PER_SHOT = 12
 _BATCH = 8
 
 
 def real_clips(films: Sequence[Path], encoder: Encoder, *, frames: int) -> tuple[list[Clip], NDArray[np.int64]]:
-    """Clips that lie within one shot each, at most 12 a shot, and the number of each one's shot."""
+    """Clips that lie within one shot each, the first 12 of a shot, and the number of each one's shot."""
     kept: list[Clip] = []
     shots: list[int] = []
-    shot = 0
+    before = 0
     for film in films:
-        shot += 1
         with open_video(film) as video:
-            specs = clips(video.ref, frames=frames, stride=1)
+            specs = clips(video.ref, frames=frames, stride=1, shots=video.shots)
+            shot_of = np.searchsorted(video.shots, [spec.start for spec in specs], side="right") + before
+            before += len(video.shots)
+            few = [i for i in range(len(specs)) if (shot_of[:i] == shot_of[i]).sum() < _MOST_PER_SHOT]
             view = encoder.view(video.ref.width, video.ref.height)
-            last, here = None, 0
-            for clip in read_clips(video, specs, preprocess=encoder.preprocess, view=view):
-                if not isinstance(clip, Clip):
-                    continue
-                thumbs = _thumbnails(clip.pixels)
-                inside = np.abs(np.diff(thumbs, axis=0)).mean((1, 2)).max()
-                across = 0.0 if last is None else float(np.abs(thumbs[0] - last).mean())
-                last = thumbs[-1]
-                if max(inside, across) > _CUT:
-                    shot, here = shot + 1, 0
-                if inside <= _CUT and here < 12:
+            read = read_clips(video, [specs[i] for i in few], preprocess=encoder.preprocess, view=view)
+            for i, clip in zip(few, read, strict=True):
+                if isinstance(clip, Clip):
                     kept.append(clip)
-                    shots.append(shot)
-                    here += 1
+                    shots.append(int(shot_of[i]))
     number = np.array(shots)
     names, count = np.unique(number, return_counts=True)
     chosen = np.isin(number, names[count >= 2])
     return [clip for clip, keep in zip(kept, chosen, strict=True) if keep], number[chosen]
-
-
-def _thumbnails(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    t, c, h, w = pixels.shape
-    cells = pixels[:, :, : h // 8 * 8, : w // 8 * 8].reshape(t, c, 8, h // 8, 8, w // 8)
-    return np.asarray(cells.mean(axis=(1, 3, 5)), dtype=np.float32)
 
 
 def retrieval(encoder: Encoder, found: Sequence[Clip], shots: NDArray[np.int64], *, seed: int) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worldprobe.console import bars, cache, end, resolve_videos, say, show, warn
+from worldprobe.console import bars, end, resolve_videos, say, show, warn
 from worldprobe.errors import ConfigError, WorldprobeError
 
 if TYPE_CHECKING:
@@ -130,6 +130,9 @@ def label(
     videos: Videos,
     out: Annotated[Path, typer.Option(help="The table to write (Parquet).")],
     labeller: Annotated[str, typer.Option(help=LABELLERS)] = "moving",
+    tracker: Annotated[str, typer.Option(help="own ids, or by overlap, bytetrack, ocsort, sort.")] = "own",
+    confidence: Annotated[float | None, typer.Option(help="Least score, for detectors.")] = None,
+    every: Annotated[int | None, typer.Option(help="Look at every so many frames only, for detectors.")] = None,
     draw: Annotated[bool, typer.Option("--preview", help="Also the labels drawn on the film: mp4, PNG.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -140,10 +143,10 @@ def label(
     from worldprobe.pipeline.label import label as label_videos
     from worldprobe.pipeline.label import load_labeller, write_labels
 
-    loaded = load_labeller(labeller)
+    loaded = load_labeller(labeller, confidence=confidence, every=every)
     paths = resolve_videos(videos)
     with bars() as progress:
-        labels = label_videos(paths, labeller=loaded, progress=progress)
+        labels = label_videos(paths, labeller=loaded, tracker=tracker, progress=progress)
     write_labels(labels, out)
     drawn: list[str] = []
     if draw:
@@ -250,6 +253,7 @@ def doctor(as_json: JsonOption = False) -> None:
     import torch
 
     from worldprobe import provenance
+    from worldprobe.files import cache
 
     facts: dict[str, Any] = provenance.collect()
     facts["cuda"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None

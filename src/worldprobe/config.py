@@ -25,6 +25,9 @@ class Experiment(BaseModel):
     videos: list[str] = Field(min_length=1)
     encoder: str = "vjepa2-tiny"
     labeller: str = "moving"
+    confidence: float | None = Field(default=None, gt=0, lt=1)
+    every: int | None = Field(default=None, ge=1)
+    tracker: Literal["own", "overlap", "bytetrack", "ocsort", "sort"] = "own"
     classes: str | dict[str, list[str]] = "own"
     tasks: list[str] = list(DEFAULT_TASKS)
     features: list[str] = list(FEATURES)
@@ -98,7 +101,8 @@ def to_toml(experiment: Experiment) -> str:
         # JSON's strings, numbers, booleans and flat lists are TOML's too.
         return json.dumps(value, ensure_ascii=False)
 
-    return "".join(f"{key} = {written(value)}\n" for key, value in experiment)
+    # TOML has no null: what is None is left out, and is None again when read.
+    return "".join(f"{key} = {written(value)}\n" for key, value in experiment if value is not None)
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:

@@ -12,16 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from worldprobe.files import cache
+
 if TYPE_CHECKING:
     from worldprobe.pipeline.encode import Failure
     from worldprobe.pipeline.progress import Progress
     from worldprobe.report.facts import Summary
-
-
-def cache() -> Path:
-    """Where rendered scenes and fetched films are kept."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("WORLDPROBE_CACHE") or Path(home) / "worldprobe")
 
 
 def resolve_videos(sources: Sequence[str]) -> list[Path]:

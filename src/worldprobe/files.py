@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and the folder for what can be made again."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def cache() -> Path:
+    """Where rendered scenes, fetched films and detections are kept: WORLDPROBE_CACHE, or the user's cache."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("WORLDPROBE_CACHE") or Path(home) / "worldprobe")
 
 
 @contextmanager

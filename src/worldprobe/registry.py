@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import re
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -32,14 +33,14 @@ def create(kind: Kind, name: str, **options: Any) -> Any:
     The plug-in is called with the argument (None where there is none) and the options.
 
     Raises:
-        RegistryError: no plug-in of that name, or it cannot be loaded.
+        RegistryError: no plug-in of that name, it cannot be loaded, or it does not take these options.
     """
     points = _points(kind)
     head, colon, argument = name.partition(":")
     if head in points:
-        return _load(points[head])(argument if colon else None, **options)
+        return _call(_load(points[head]), head, argument if colon else None, options)
     if _MODULE_CLASS.fullmatch(name) and not Path(name).exists():
-        return _load(EntryPoint(name, name, f"worldprobe.{kind}"))(None, **options)
+        return _call(_load(EntryPoint(name, name, f"worldprobe.{kind}")), name, None, options)
     near = difflib.get_close_matches(head, points, n=1)
     raise RegistryError(
         f"no {kind[:-1]} {name!r}" + (f"; did you mean {near[0]!r}?" if near else "") + f" There are: "
@@ -63,6 +64,16 @@ def listed(kind: Kind) -> list[Listed]:
         except RegistryError as error:
             found.append(Listed(name, distribution, "", str(error)))
     return found
+
+
+def _call(plugin: Any, name: str, argument: str | None, options: dict[str, Any]) -> Any:
+    taken = inspect.signature(plugin).parameters
+    if not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
+        for option in options:
+            if option not in taken:
+                known = ", ".join(taken) or "none"
+                raise RegistryError(f"{name} takes no option {option!r}; what it takes is: {known}")
+    return plugin(argument, **options)
 
 
 def _points(kind: Kind) -> dict[str, EntryPoint]:

@@ -1,11 +1,16 @@
 """Boxes, and tracks from boxes."""
 
+import sys
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from worldprobe.errors import LabelError
 from worldprobe.labels.boxes import centre_and_size, corners, iou, nms
+from worldprobe.labels.library_trackers import TRACKERS, track
 from worldprobe.labels.track import drop_short, link
 from worldprobe.records import Labels
 
@@ -79,3 +84,36 @@ def test_short_tracks_are_dropped():
 def test_a_track_ends_where_its_shot_does():
     linked = link(labels([(0, 5.0, 5.0), (1, 5.0, 5.0), (2, 5.0, 5.0)]), shots=(0, 2)).table
     assert linked["object"].to_list() == [0, 0, 1]
+
+
+def test_the_librarys_trackers_give_one_track_to_each_of_two_objects_that_pass():
+    pytest.importorskip("trackers", reason="the extra [track] is not installed, or OpenCV lacks libGL")
+    rows = []
+    for frame in range(30):
+        rows.append((frame, 10.0 + 2 * frame, 50.0, "cup"))
+        rows.append((frame, 90.0 - 2 * frame, 58.0, "cup"))
+    for tracker in TRACKERS:
+        tracked = track(labels(rows), tracker=tracker).table
+        assert len(tracked) >= len(rows) - 6  # a track needs some frames to be born
+        upper = tracked.filter(tracked["y"] == 50.0)["object"].unique().to_list()
+        lower = tracked.filter(tracked["y"] == 58.0)["object"].unique().to_list()
+        assert len(upper) == len(lower) == 1, tracker
+        assert upper != lower
+
+
+def test_the_librarys_tracks_end_at_a_cut_and_hold_one_class():
+    pytest.importorskip("trackers", reason="the extra [track] is not installed, or OpenCV lacks libGL")
+    rows = [(frame, 50.0, 50.0, "cup" if frame < 20 else "dog") for frame in range(30)]
+    tracked = track(labels(rows), tracker="bytetrack", shots=(0, 10)).table
+    assert tracked["object"].n_unique() == 3
+    assert tracked.group_by("object").n_unique()["class"].to_list() == [1, 1, 1]
+    first, later = (tracked.filter(of)["object"].unique() for of in (tracked["frame"] < 10, tracked["frame"] >= 10))
+    assert not set(first) & set(later)
+
+
+def test_an_unknown_tracker_and_a_missing_library_are_one_clear_error(monkeypatch):
+    with pytest.raises(LabelError, match="no tracker 'kalman'; there are overlap, bytetrack"):
+        track(labels([(0, 5.0, 5.0)]), tracker="kalman")
+    monkeypatch.setitem(sys.modules, "trackers", None)
+    with pytest.raises(LabelError, match=r"worldprobe\[track\].*--tracker overlap"):
+        track(labels([(0, 5.0, 5.0)]), tracker="bytetrack")

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from worldprobe.errors import LabelError
-from worldprobe.labels.detections import CONFIDENCE, Found, check_threshold, to_labels
+from worldprobe.labels.detections import CONFIDENCE, Found, check_threshold, label_frames
 from worldprobe.protocols import FrameSource
 from worldprobe.quiet import no_loading_bars
 from worldprobe.records import Labels
 
 _BATCH = 4
+_VERSION = 1  # of how boxes are read out
 
 
 class HuggingFaceDetector:
@@ -51,13 +53,23 @@ class HuggingFaceDetector:
 
     def label(self, video: FrameSource) -> Labels:
         """Boxes of every frame looked at, with track ids."""
-        return to_labels(video, self._detect(video), source=self.name)
 
-    def _detect(self, video: FrameSource) -> Iterator[Found]:
+        def find(indices: Sequence[int]) -> Iterator[Found]:
+            return self._detect(video, indices)
+
+        return label_frames(video, find, source=self.name, key=self._key(), every=self.every)
+
+    def _key(self) -> str:
+        """Of the weights, and of what else the boxes depend on."""
+        digest = hashlib.sha256(f"{_VERSION} {self.confidence} {self._model.config} {self._processor}".encode())
+        for name, tensor in self._model.state_dict().items():
+            digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _detect(self, video: FrameSource, indices: Sequence[int]) -> Iterator[Found]:
         import torch
 
         size = (video.ref.height, video.ref.width)
-        indices = None if self.every == 1 else range(0, video.ref.frames, self.every)
         source = video.frames(indices)
         while frames := list(islice(source, _BATCH)):
             inputs = self._processor(images=[rgb for _, rgb in frames], return_tensors="pt").to(self._device)

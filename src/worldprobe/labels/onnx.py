@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ from numpy.typing import NDArray
 from worldprobe.errors import LabelError
 from worldprobe.labels.boxes import nms
 from worldprobe.labels.coco_classes import COCO_CLASSES
-from worldprobe.labels.detections import CONFIDENCE, Found, check_threshold, to_labels
+from worldprobe.labels.detections import CONFIDENCE, Found, check_threshold, label_frames
 from worldprobe.labels.layouts import LAYOUTS, recognise
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
 
 Floats = NDArray[np.float64]
+_VERSION = 1  # of how frames are placed and boxes read out: kept boxes of another version are not these
 
 
 class OnnxDetector:
@@ -64,10 +66,20 @@ class OnnxDetector:
 
     def label(self, video: FrameSource) -> Labels:
         """Boxes of every frame looked at, with track ids."""
-        return to_labels(video, self._found(video), source=self.name)
 
-    def _found(self, video: FrameSource) -> Iterator[Found]:
-        for index, picture in video.frames(None if self.every == 1 else range(0, video.ref.frames, self.every)):
+        def find(indices: Sequence[int]) -> Iterator[Found]:
+            return self._found(video, indices)
+
+        return label_frames(video, find, source=self.name, key=self._key(), every=self.every)
+
+    def _key(self) -> str:
+        """Of the weights, and of what else the boxes depend on."""
+        with self.path.open("rb") as file:
+            weights = hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.sha256(f"{_VERSION} {weights} {self.confidence} {self.iou}".encode()).hexdigest()
+
+    def _found(self, video: FrameSource, indices: Sequence[int]) -> Iterator[Found]:
+        for index, picture in video.frames(indices):
             boxes, classes, scores = self.detect(picture)
             yield index, boxes, [self.classes[c] for c in classes], scores
 

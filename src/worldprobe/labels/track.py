@@ -13,6 +13,9 @@ from worldprobe.labels.boxes import corners, iou
 from worldprobe.records import Labels
 
 Floats = NDArray[np.float64]
+# At 10 frames a second a walker's boxes overlap by a third or less; where each object should be by now is
+# known well enough that a tenth tells neighbours apart (docs/decisions/trackers.md).
+MIN_IOU = 0.1
 _SMOOTHING = 0.5  # share of the newest displacement in a track's velocity
 
 
@@ -31,7 +34,7 @@ class _Track:
 
 
 def link(
-    labels: Labels, *, shots: Sequence[int] = (0,), min_iou: float = 0.3, max_gap_seconds: float = 1.0
+    labels: Labels, *, shots: Sequence[int] = (0,), min_iou: float = MIN_IOU, max_gap_seconds: float = 1.0
 ) -> Labels:
     """Give each box of one video a track id in ``object``.
 

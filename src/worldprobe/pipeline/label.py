@@ -8,6 +8,7 @@ from pathlib import Path
 from worldprobe import registry
 from worldprobe.errors import LabelError
 from worldprobe.files import replacing
+from worldprobe.labels.library_trackers import track
 from worldprobe.pipeline.progress import Progress, Watched, silent
 from worldprobe.protocols import Labeller
 from worldprobe.records import Labels
@@ -16,17 +17,32 @@ from worldprobe.video.read import open_video
 _ONE_VIDEO_ONLY = ("mot", "coco")
 
 
-def load_labeller(name: str) -> Labeller:
-    """The labeller of a name: a plug-in or ``module:Class``. Raises RegistryError where there is none."""
-    labeller: Labeller = registry.create("labellers", name)
+def load_labeller(name: str, *, confidence: float | None = None, every: int | None = None) -> Labeller:
+    """The labeller of a name: a plug-in or ``module:Class``.
+
+    Args:
+        confidence, every: for detectors: the least score, and that only every so many frames are looked at;
+            None leaves the labeller's own.
+
+    Raises:
+        RegistryError: there is none, or it takes no such option.
+    """
+    options = {"confidence": confidence, "every": every}
+    asked = {key: value for key, value in options.items() if value is not None}
+    labeller: Labeller = registry.create("labellers", name, **asked)
     return labeller
 
 
-def label(videos: Sequence[Path], *, labeller: Labeller, progress: Progress = silent) -> Labels:
+def label(
+    videos: Sequence[Path], *, labeller: Labeller, tracker: str = "own", progress: Progress = silent
+) -> Labels:
     """Label every video.
 
+    Args:
+        tracker: "own" keeps the labeller's track ids; else the one that gives new ones.
+
     Raises:
-        LabelError: a file of labels for one video was given with several.
+        LabelError: a file of labels for one video was given with several; an unknown tracker.
         VideoError: a video cannot be read.
     """
     if len(videos) > 1 and labeller.name.partition(":")[0] in _ONE_VIDEO_ONLY:
@@ -35,7 +51,8 @@ def label(videos: Sequence[Path], *, labeller: Labeller, progress: Progress = si
     for number, path in enumerate(videos):
         with open_video(path) as video:
             source = Watched(video, stage=f"label {path.name}", progress=progress) if len(videos) == 1 else video
-            parts.append(labeller.label(source))
+            found = labeller.label(source)
+            parts.append(found if tracker == "own" else track(found, tracker=tracker, shots=video.shots))
         if len(videos) > 1:
             progress(f"label ({labeller.name})", number + 1, len(videos))
     return Labels.concat(parts)

@@ -126,7 +126,8 @@ def run(
         raise VideoError(f"none of the {len(videos)} videos could be read. The first: {failures[0].error}")
 
     started = time.perf_counter()
-    found = label(readable, labeller=load_labeller(experiment.labeller), progress=progress)
+    labeller = load_labeller(experiment.labeller, confidence=experiment.confidence, every=experiment.every)
+    found = label(readable, labeller=labeller, tracker=experiment.tracker, progress=progress)
     labels = merge_classes(found, classes)
     write_labels(labels, out / "labels.parquet")
     ledger.book("label", started=started, items=len(labels.table), device="cpu")
