@@ -14,6 +14,7 @@ from worldprobe.pipeline.encoders import load_encoder
 from worldprobe.pipeline.label import label
 from worldprobe.pipeline.probe import probe
 from worldprobe.pipeline.scores import Plan
+from worldprobe.pipeline.sources import open_source
 from worldprobe.store import Store
 from worldprobe.video.read import open_video
 
@@ -116,6 +117,12 @@ def test_another_version_is_refused(recorded, tmp_path):
     (root / "meta" / "info.json").write_text(json.dumps({**info, "codebase_version": "v1.6"}))
     with pytest.raises(LabelError, match=r"version v1\.6; this version of worldprobe reads v2\.0, v2\.1 and v3\.0"):
         list(videos(root))
+
+
+def test_every_stage_takes_episodes_for_shots(recorded, tmp_path):
+    path = next(videos(write_dataset(tmp_path / "robot", *recorded, fps=FPS)))
+    with open_source(path) as video:
+        assert video.shots == (0, STEPS, 2 * STEPS, 3 * STEPS)  # the first of two files
 
 
 def test_a_file_outside_any_dataset_has_no_episodes(tmp_path):

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from worldprobe.files import cache
+from worldprobe.video import shots as shots_module
 from worldprobe.video.read import open_video
 from worldprobe.video.scenes import plan_scene
 from worldprobe.video.write import write_video
@@ -67,3 +69,15 @@ def test_a_film_of_a_few_frames_is_one_shot(tmp_path: Path, n: int) -> None:
 def test_tiny_frames_are_looked_at_too(tmp_path: Path) -> None:
     film = [np.full((6, 10, 3), 30, np.uint8)] * 10 + [np.full((6, 10, 3), 220, np.uint8)] * 10
     assert shots(tmp_path, film) == (0, 10)
+
+
+def test_what_was_found_once_in_a_video_is_kept_by_its_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLDPROBE_CACHE", str(tmp_path / "cache"))
+    found = shots(tmp_path, [*scene(3, 12), *scene(4, 12)])
+    monkeypatch.setattr(shots_module, "find_shots", lambda video: (0, 5))
+    assert shots(tmp_path, [*scene(3, 12), *scene(4, 12)]) == found == (0, 12)
+    (kept,) = (cache() / "shots").iterdir()
+    kept.write_text('{"frames": 24, "shots"')  # torn
+    assert shots(tmp_path, [*scene(3, 12), *scene(4, 12)]) == (0, 5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,7 +97,8 @@ class _Parts:
     def write(self, number: int, found: Sequence[Found]) -> None:
         """Keep a part's boxes, whole or not at all."""
         self._tables[number] = table = _table(found)
-        with replacing(self._path(number)) as temporary:
+        # A cache that cannot be written to costs time, not the run.
+        with suppress(OSError), replacing(self._path(number)) as temporary:
             table.write_parquet(temporary)
 
     def read(self) -> pl.DataFrame:

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError, WorldprobeError
 from worldprobe.execute.local import prefetch
-from worldprobe.labels.lerobot import episode_starts
 from worldprobe.pipeline.encoders import twin_of
 from worldprobe.pipeline.progress import Progress, silent
+from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Encoder
 from worldprobe.records import Clip
 from worldprobe.store import Input, Pool, Series, Store
-from worldprobe.video.read import Video, open_video
+from worldprobe.video.read import Video
 from worldprobe.video.sample import clips, read_clips, stills
 
 # About the most tokens that a batch may hold: enough to fill two cores, 1 GB of activations at ViT-L.
@@ -107,7 +107,7 @@ def _jobs(
     stage = f"encode {encoder.name}"
     for number, path in enumerate(videos):
         try:
-            with open_video(path) as video:
+            with open_source(path) as video:
                 series = _plan(video, encoder, store, frames, stride, input, pool)
                 result.series.append(series)
                 pending = store.pending(series, blocks)
@@ -139,8 +139,8 @@ def _plan(
     video: Video, encoder: Encoder, store: Store, frames: int, stride: int, input: Input, pool: Pool
 ) -> Series:
     ref = video.ref
-    # Finding cuts takes a pass over the file: what a store or a dataset knows is not looked for again.
-    shots = store.shots(ref.id) or episode_starts(Path(ref.path), video.pts_seconds) or video.shots
+    # What is stored of a video was cut so: what is added has to fit, wherever the store was made.
+    shots = store.shots(ref.id) or video.shots
     if input == "native":
         specs = clips(ref, frames=frames, stride=stride, shots=shots)
     else:

@@ -10,9 +10,9 @@ from worldprobe.errors import LabelError
 from worldprobe.files import replacing
 from worldprobe.labels.library_trackers import track
 from worldprobe.pipeline.progress import Progress, Watched, silent
+from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Labeller
 from worldprobe.records import Labels
-from worldprobe.video.read import open_video
 
 _ONE_VIDEO_ONLY = ("mot", "coco")
 
@@ -49,7 +49,7 @@ def label(
         raise LabelError(f"{labeller.name} labels one video, {len(videos)} were given: label them one at a time")
     parts = []
     for number, path in enumerate(videos):
-        with open_video(path) as video:
+        with open_source(path) as video:
             source = Watched(video, stage=f"label {path.name}", progress=progress) if len(videos) == 1 else video
             found = labeller.label(source)
             parts.append(found if tracker == "own" else track(found, tracker=tracker, shots=video.shots))

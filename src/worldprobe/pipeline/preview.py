@@ -12,8 +12,9 @@ from PIL import Image, ImageDraw, ImageFont
 from worldprobe.files import replacing
 from worldprobe.labels import targets
 from worldprobe.labels.targets import Tracks
+from worldprobe.pipeline.sources import open_source
 from worldprobe.records import Labels
-from worldprobe.video.read import Video, open_video
+from worldprobe.video.read import Video
 from worldprobe.video.write import write_video
 
 _WIDTH, _TILE_WIDTH = 640, 320  # px of the clip, and of a picture on the sheet
@@ -30,7 +31,7 @@ def preview_all(videos: Sequence[Path], labels: Labels, *, beside: Path) -> list
     for path in videos:
         stem = beside.with_name(f"{beside.stem}-{path.stem}")
         clip, sheet = stem.with_suffix(".mp4"), stem.with_suffix(".png")
-        with open_video(path) as video:
+        with open_source(path) as video:
             preview(video, labels, clip=clip, sheet=sheet)
         written += [clip, sheet]
     return written

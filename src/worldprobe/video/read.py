@@ -23,7 +23,7 @@ from worldprobe.errors import VideoError
 from worldprobe.records import VideoRef
 from worldprobe.video.decode import Decoding, open_stream
 from worldprobe.video.index import FrameIndex, build_index, pictures
-from worldprobe.video.shots import find_shots
+from worldprobe.video.shots import kept_shots
 
 
 def open_video(path: str | Path) -> Video:
@@ -82,10 +82,17 @@ class Video:
 
     @property
     def shots(self) -> tuple[int, ...]:
-        """The first frame of each shot, increasing, beginning with 0; found by one pass over the file."""
+        """The first frame of each shot, increasing, beginning with 0.
+
+        Found by one pass over the file and kept by its content, unless somebody who knows better set them.
+        """
         if self._shots is None:
-            self._shots = find_shots(self)
+            self._shots = kept_shots(self)
         return self._shots
+
+    @shots.setter
+    def shots(self, shots: Sequence[int]) -> None:
+        self._shots = tuple(shots)
 
     def frames(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield (index, uint8 RGB [h, w, 3]) in increasing order, each index once; all when None.

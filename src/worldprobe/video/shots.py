@@ -8,16 +8,20 @@ A fade through black is a cut where the light comes back. Why it is our own: doc
 
 from __future__ import annotations
 
+import json
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.files import cache, write_whole
 from worldprobe.protocols import FrameSource
 
 Floats = NDArray[np.float32]
 
+_VERSION = 1  # of the method: shots that another one found are not taken for its
 _SIDE = 16  # of the coarse picture
 _BINS = 16  # of each channel's histogram
 _WINDOW = 6  # frames on either side that a cut is compared with
@@ -27,6 +31,21 @@ _ALIKE = 0.5  # across a flash the difference is below this share of the flash's
 _SHORTEST_SECONDS = 0.25  # nearer cuts are taken for one
 _REACH = 4  # frames back that a frame is compared with: flashes are shorter
 _BLACK = 0.03  # mean brightness of a picture that is all but black, of 1
+
+
+def kept_shots(video: FrameSource) -> tuple[int, ...]:
+    """As ``find_shots``; what was found once in a video is read from the cache, by its content."""
+    path = cache() / "shots" / f"{video.ref.id[:40]}-v{_VERSION}.json"
+    try:
+        written = json.loads(path.read_bytes())
+        if written["frames"] == video.ref.frames:
+            return tuple(int(frame) for frame in written["shots"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not there or damaged: found anew
+    found = find_shots(video)
+    with suppress(OSError):  # a cache that cannot be written to costs time, not the run
+        write_whole(path, json.dumps({"frames": video.ref.frames, "shots": found}).encode())
+    return found
 
 
 def find_shots(video: FrameSource) -> tuple[int, ...]:

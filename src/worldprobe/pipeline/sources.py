@@ -1,0 +1,21 @@
+"""Videos as every stage opens them: one place knows their shots."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from worldprobe.labels.lerobot import episode_starts
+from worldprobe.video.read import Video, open_video
+
+
+def open_source(path: Path) -> Video:
+    """A video whose shots are a robot's episodes where it belongs to a dataset, else what lies between its cuts.
+
+    Raises:
+        VideoError: as ``open_video``.
+        LabelError: the dataset that it belongs to is damaged.
+    """
+    video = open_video(path)
+    if episodes := episode_starts(path, video.pts_seconds):
+        video.shots = episodes
+    return video
