@@ -235,7 +235,7 @@ def test_untrained_weights_are_said_beside_every_table_and_figure(run: Path) -> 
     write_report(run)
     page, text = (run / "report.html").read_text(), (run / "report.md").read_text()
     assert 'class="banner"' in page
-    assert page.count('class="tag"') == 3
+    assert page.count('class="tag"') == 4
     assert text.index("Untrained weights") < text.index("| Task")
     console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(table(summarize(run)))

@@ -13,6 +13,8 @@ from worldprobe.results import Control, CostResult, Metric
 
 VerdictKind = Literal["above", "above-run", "not-shown", "below", "no-evidence", "not-judged", "not-measured"]
 
+UseCaseGrade = Literal["strong", "partial", "no-evidence", "not-measured"]
+
 CONTROLS: tuple[Control, ...] = ("majority", "nuisance", "pixels", "random-init", "shuffled", "gaussian")
 UNTRAINED = "untrained weights: these figures describe the architecture, not a trained model"
 
@@ -89,6 +91,14 @@ class Row(_Fact):
         return (self.main, *self.others)
 
 
+class UseCase(_Fact):
+    """Whether the figures speak for a use of the encoder, and which figures those are."""
+
+    name: str
+    grade: UseCaseGrade
+    because: str
+
+
 class EncoderFacts(_Fact):
     """The encoder as the run recorded it; further facts (parameters, width, ...) are kept in ``more``."""
 
@@ -132,6 +142,8 @@ class Summary(_Fact):
     provenance: dict[str, Any]
     experiment: str
     rule: str
+    use_cases: tuple[UseCase, ...]
+    use_case_rule: str
     caveats: tuple[str, ...]
 
     @property

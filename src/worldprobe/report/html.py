@@ -48,6 +48,7 @@ def render(summary: Summary) -> str:
         provenance=list(flatten(summary.provenance)),
         controls=CONTROLS,
         glyphs=GLYPHS,
+        grades=wording.GRADES,
         metrics=wording.METRICS,
         features=wording.FEATURES,
         rules_out=wording.RULES_OUT,

@@ -9,6 +9,7 @@ from worldprobe.files import write_whole
 from worldprobe.report import wording
 from worldprobe.report.facts import CONTROLS, Line, Row, Score, Summary, VerdictKind
 from worldprobe.report.html import flatten
+from worldprobe.report.layers import by_block
 from worldprobe.report.verdicts import headline, leak_sentence
 from worldprobe.report.wording import METRICS, number, property_name, signed, with_interval
 
@@ -73,6 +74,8 @@ def _probes(summary: Summary) -> list[str]:
         "### The leak",
         _text(leak_sentence(summary.rows)),
     ]
+    if by_block(summary):
+        parts += ["### Where", "![Scores by block, with controls as bands](figures/layers.png)"]
     if any(line.leak is not None for row in summary.rows for line in row.lines):
         parts.append(_leak(summary))
     return parts
@@ -131,6 +134,14 @@ def _conclusions(summary: Summary) -> list[str]:
                 for row in rows
             ]
             parts += [f"### {title}", "\n".join(lines)]
+    parts += [
+        "### Implications",
+        _table(
+            ["Use case", "Assessment", "Why"],
+            [[_text(u.name), wording.GRADES[u.grade], _text(u.because)] for u in summary.use_cases],
+        ),
+        f"*{_text(summary.use_case_rule)}*",
+    ]
     return parts
 
 

@@ -25,37 +25,46 @@ INK, FAINT, ALARM = "#333333", "#888888", "#B00020"
 
 def probe_summary(summary: Summary, path: Path) -> None:
     """Write a PNG with one panel a task: each score and its interval above those of the controls."""
-    figure = _figure(summary)
+    save(_figure(summary), path)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=DPI, format="png", pil_kwargs={"optimize": True})
     write_whole(path, buffer.getvalue())
 
 
-def _figure(summary: Summary) -> Figure:
+def blank(count: int, *, height: float) -> tuple[Figure, list[Axes], int]:
+    """A figure with a panel for each of ``count`` things, its panels row by row, and how many stand in a row."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    tasks = list(summary.tasks.values())
-    columns = min(COLUMNS if len(tasks) != 4 else 2, len(tasks))
-    lines = -(-len(tasks) // columns)
+    columns = min(COLUMNS if count != 4 else 2, count)
+    lines = -(-count // columns)
     layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.1)
-    figure = Figure(figsize=(max(3.9 * columns, 5.2), 3.1 * lines + 1.0), layout=layout)
+    figure = Figure(figsize=(max(3.9 * columns, 5.2), height * lines + 1.0), layout=layout)
     FigureCanvasAgg(figure)
-    grid = figure.subplots(lines, columns, squeeze=False)
-    panels = list(grid.flat)
-    for index, (panel, rows) in enumerate(zip(panels, tasks, strict=False)):
-        _panel(panel, summary, rows, names=index % columns == 0)
-    for unused in panels[len(tasks) :]:
+    panels = list(figure.subplots(lines, columns, squeeze=False).flat)
+    for unused in panels[count:]:
         unused.set_axis_off()
+    return figure, panels[:count], columns
+
+
+def _figure(summary: Summary) -> Figure:
+    tasks = list(summary.tasks.values())
+    figure, panels, columns = blank(len(tasks), height=3.1)
+    for index, (panel, rows) in enumerate(zip(panels, tasks, strict=True)):
+        _panel(panel, summary, rows, names=index % columns == 0)
     splits = " and ".join(dict.fromkeys(row.split for row in summary.rows))
     title = f"{summary.encoder.name}: each score beside its controls"
     style = {"fontsize": 11.5, "color": INK}
     if summary.warning:
         title, style = f"{title}\n{summary.warning.upper()}", {"fontsize": 10.5, "color": ALARM, "weight": "bold"}
-    figure.suptitle(_plain(title), wrap=True, **style)
+    figure.suptitle(plain(title), wrap=True, **style)
     series = {}
-    for panel in panels[: len(tasks)]:
+    for panel in panels:
         series.update({label: h for h, label in zip(*panel.get_legend_handles_labels(), strict=True)})
     key = f"{splits} split, 95 % intervals; filled: probe, open: control, dashed: a constant, ◀: below the axis"
     figure.legend(
@@ -68,7 +77,7 @@ def _figure(summary: Summary) -> Figure:
 def _panel(panel: Axes, summary: Summary, rows: list[Row], *, names: bool) -> None:
     metric = rows[0].main.metric
     span = charts.axis(metric, [s for row in rows for s in (row.main.score, *row.main.controls.values())])
-    panel.set_title(_plain(f"{property_name(rows[0].task)}  ({METRICS[metric]})"), fontsize=10, loc="left")
+    panel.set_title(plain(f"{property_name(rows[0].task)}  ({METRICS[metric]})"), fontsize=10, loc="left")
     if all(s.value is None for row in rows for s in (row.main.score, *row.main.controls.values())):
         _nothing(panel, rows)
         return
@@ -84,7 +93,7 @@ def _panel(panel: Axes, summary: Summary, rows: list[Row], *, names: bool) -> No
             score = row.main.score if position == 0 else row.main.controls.get(CONTROLS[position - 1])
             _mark(panel, score, span, position + shift, colour, marker, strong=label == "probe")
         # Drawn empty, for the legend: a row whose own score is missing still has to be named there.
-        panel.plot([], [], color=colour, marker=marker, linestyle="", label=_plain(summary.label(row)))
+        panel.plot([], [], color=colour, marker=marker, linestyle="", label=plain(summary.label(row)))
     panel.axhspan(-0.5, 0.5, color="#0072B2", alpha=0.06, linewidth=0)
     margin = 0.04 * (span.high - span.low)
     panel.set_xlim(span.low - margin, span.high + margin)
@@ -102,7 +111,7 @@ def _nothing(panel: Axes, rows: list[Row]) -> None:
     """A panel without scores says why."""
     reasons = "\n".join(dict.fromkeys(row.main.score.note or "no reason given" for row in rows))
     text = fill(f"not measured: {reasons}", 40)
-    panel.text(0.5, 0.6, _plain(text), transform=panel.transAxes, ha="center", color=FAINT, fontsize=9)
+    panel.text(0.5, 0.6, plain(text), transform=panel.transAxes, ha="center", color=FAINT, fontsize=9)
     panel.set_axis_off()
 
 
@@ -112,7 +121,7 @@ def _mark(
     """One score with its interval; an arrow and the value where it lies below the axis."""
     if score is None or score.value is None:
         text = "not run" if score is None else "not measured"
-        panel.text(span.low, y, _plain(text), fontsize=7, color=FAINT, va="center", style="italic")
+        panel.text(span.low, y, plain(text), fontsize=7, color=FAINT, va="center", style="italic")
         return
     if ends := score.interval:
         panel.hlines(y, span.clip(ends[0]), span.clip(ends[1]), color=colour, linewidth=2.2 if strong else 1.1)
@@ -126,6 +135,6 @@ def _mark(
     panel.plot(score.value, y, marker=marker, color=colour, markerfacecolor=face, markersize=6.5 if strong else 4.5)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text in which matplotlib finds no mathematics."""
     return text.replace("$", r"\$")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.report import files, verdicts
+from worldprobe.report import files, use_cases, verdicts
 from worldprobe.report.facts import EncoderFacts, Line, Row, Score, Summary
 from worldprobe.results import Control, CostResult, Metric, ProbeResult, read_results
 
@@ -43,6 +43,8 @@ def summarize(run: Path) -> Summary:
         provenance=provenance,
         experiment=experiment.read_text(encoding="utf-8") if experiment.exists() else "",
         rule=verdicts.RULE,
+        use_cases=use_cases.use_cases(rows),
+        use_case_rule=use_cases.RULE,
         caveats=verdicts.caveats(rows, encoder, labels, failures),
     )
 

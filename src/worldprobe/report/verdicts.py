@@ -154,6 +154,12 @@ def _of_rows(rows: Sequence[Row]) -> list[str]:
                 found.append(
                     f"The control {control} has no score for {_name(row)}: {score.note or 'no reason given'}."
                 )
+    taps = {row.tap for row in rows}
+    if len(taps) > 2:
+        found.append(
+            f"{len(taps)} taps were read: the best of so many stands too high by chance. Quote the one that was "
+            "chosen before, or choose it on videos that are not scored."
+        )
     if only := [row for row in rows if row.split == "random"]:
         found.append(f"Only the random split was run, and it leaks: {_names(only)}.")
     notes: dict[str, list[Row]] = {}

@@ -6,6 +6,9 @@ from worldprobe.report.facts import Score
 from worldprobe.results import Control, Metric
 
 MINUS = "\N{MINUS SIGN}"
+GRADES = {
+    "strong": "✅ strong", "partial": "◐ partial", "no-evidence": "○ no evidence", "not-measured": "– not measured",
+}  # fmt: skip
 NONE = "\N{EN DASH}"
 
 METRICS: dict[Metric, str] = {

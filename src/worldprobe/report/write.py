@@ -6,6 +6,7 @@ from pathlib import Path
 
 from worldprobe.report.facts import Summary
 from worldprobe.report.html import write_html
+from worldprobe.report.layers import layers
 from worldprobe.report.markdown import write_markdown
 from worldprobe.report.plots import probe_summary
 from worldprobe.report.summary import summarize
@@ -18,6 +19,7 @@ def write_report(run: Path) -> Summary:
     """
     summary = summarize(run)
     probe_summary(summary, run / "figures" / "probe_summary.png")
+    layers(summary, run / "figures" / "layers.png")
     write_markdown(run, summary)
     write_html(run, summary)
     return summary
