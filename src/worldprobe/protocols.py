@@ -94,8 +94,20 @@ class TrainingSet(Protocol):
         """Squared length of each column of ``rotated``, float64 [r], all positive."""
         ...
 
+    def standardize(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Rows [m, d] less the training rows' mean, over their spread: float64 [m, d]."""
+        ...
+
     def rotate(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
         """Other rows [m, d] by the same standardisation and axes: float64 [m, r]."""
+        ...
+
+    def project(self, target: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``rotated.T @ target``, float64 [r, k], without making ``rotated``."""
+        ...
+
+    def apply(self, inputs: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``rotate(inputs) @ weights``, float64 [m, k], for weights [r, k], without the rotation's cost."""
         ...
 
 
