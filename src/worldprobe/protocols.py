@@ -85,6 +85,11 @@ class TrainingSet(Protocol):
         ...
 
     @property
+    def unit(self) -> NDArray[np.int64]:
+        """What the split keeps together, int64 [n]: whoever holds rows out to stop early holds out whole units."""
+        ...
+
+    @property
     def rotated(self) -> NDArray[np.float64]:
         """Standardised, centred, and turned to their principal axes without loss: float64 [n, r]."""
         ...

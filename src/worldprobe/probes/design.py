@@ -27,11 +27,19 @@ class Design:
 
     Args:
         inputs: float32 [n, d].
+        unit: what the split keeps together, int64 [n]; each row for itself where it is not given.
         scatter: of these rows, where it is known already; it saves passing over them.
     """
 
-    def __init__(self, inputs: NDArray[np.float32], *, scatter: Scatter | None = None) -> None:
+    def __init__(
+        self,
+        inputs: NDArray[np.float32],
+        *,
+        unit: NDArray[np.int64] | None = None,
+        scatter: Scatter | None = None,
+    ) -> None:
         self.inputs = inputs
+        self.unit: NDArray[np.int64] = np.arange(len(inputs)) if unit is None else unit
         self._scatter = scatter
         if scatter is None:
             self.mean: Floats = inputs.mean(axis=0, dtype=np.float64)

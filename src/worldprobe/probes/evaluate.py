@@ -57,8 +57,10 @@ def cross_fit(inputs: NDArray[np.float32], questions: Sequence[Question], folds:
     constant = {q.name: np.full(_shape(q), np.nan) for q in questions}
     chosen: dict[str, list[float]] = {q.name: [] for q in questions}
     for fold in folds.folds:
-        inner = [(Design(inputs[train]), train, inputs[held], held) for train, held in fold.inner]
-        training, rows = Design(inputs[fold.train]), inputs[fold.test]
+        inner = [
+            (Design(inputs[train], unit=folds.unit[train]), train, inputs[held], held) for train, held in fold.inner
+        ]
+        training, rows = Design(inputs[fold.train], unit=folds.unit[fold.train]), inputs[fold.test]
         for question in questions:
             strength = _choose_strength(question, inner, fold, folds.unit)
             target = question.target[fold.train]
