@@ -101,6 +101,16 @@ def test_rows_taken_away_leave_the_scatter_of_the_rest():
     np.testing.assert_allclose(left.matrix / np.outer(scale, scale), np.corrcoef(rest.T), atol=1e-10)
 
 
+def test_what_varied_only_in_the_rows_taken_away_is_still():
+    x, _ = rows()
+    x[:40, 3] += 1e6 * np.arange(40)
+    x[40:, 3] = 0.1
+    left = Scatter.of(x) - Scatter.of(x[:40])
+    assert (left.matrix[3] == 0).all()
+    assert (left.matrix[:, 3] == 0).all()
+    assert (np.diag(left.matrix) > 0).sum() == 19
+
+
 @pytest.mark.parametrize("alpha", [-1.0, float("nan")])
 def test_a_penalty_that_is_none_is_refused(alpha):
     x, y = rows(50, 3, 1)

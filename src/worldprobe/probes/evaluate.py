@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +12,15 @@ from numpy.typing import NDArray
 from worldprobe.errors import ProbeError
 from worldprobe.probes import metrics
 from worldprobe.probes.design import Design
-from worldprobe.probes.metrics import Score
-from worldprobe.probes.splits import Fold, Folds
+from worldprobe.probes.metrics import Draws, Score
+from worldprobe.probes.scatter import Scatter
+from worldprobe.probes.splits import Folds
 from worldprobe.protocols import Fitted, Probe
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 # A training set of an inner fold, its rows, and the inputs and rows held out of it.
-_Inner = tuple[Design, NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
+_Inner = tuple[Design, Ints, NDArray[np.float32], Ints]
 _BEYOND_CHANCE = 1.96
 # Past this multiple of the best inner loss so far, weaker penalties only fit the noise better, and slowly.
 _HOPELESS = 1.1
@@ -31,6 +34,15 @@ class Question:
     probe: Probe
     target: Floats
     classes: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Training:
+    """The rows that a probe may see, and what is shared by all that are fitted to them."""
+
+    rows: Ints
+    design: Design
+    inner: tuple[_Inner, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,44 +60,92 @@ def cross_fit(inputs: NDArray[np.float32], questions: Sequence[Question], folds:
     Raises:
         ProbeError: inputs that are not finite.
     """
+    require_finite(inputs)
+    prediction = {q.name: np.full(_shape(q), np.nan) for q in questions}
+    constant = {q.name: np.full(_shape(q), np.nan) for q in questions}
+    chosen: dict[str, list[float]] = {q.name: [] for q in questions}
+    sums = Sums(inputs)
+    for fold in folds.folds:
+        training, rows = prepare(sums, fold.train, fold.inner, folds.unit), inputs[fold.test]
+        for question in questions:
+            fitted, strength = fit_chosen(question, training, folds.unit)
+            output = fitted.predict(rows)
+            prediction[question.name][fold.test] = output.argmax(axis=1)[:, None] if question.classes else output
+            constant[question.name][fold.test] = constant_of(question, fold.train)
+            chosen[question.name].append(strength)
+    return {q.name: Answer(prediction[q.name], constant[q.name], tuple(chosen[q.name])) for q in questions}
+
+
+def require_finite(inputs: NDArray[np.float32]) -> None:
+    """Raises ProbeError where features [n, d] hold NaN or infinity."""
     if not np.isfinite(inputs).all():
         bad = int((~np.isfinite(inputs).all(axis=1)).sum())
         raise ProbeError(
             f"{bad} of {len(inputs)} examples hold NaN or infinite features; encode them again in fp32"
         )
-    prediction = {q.name: np.full(_shape(q), np.nan) for q in questions}
-    constant = {q.name: np.full(_shape(q), np.nan) for q in questions}
-    chosen: dict[str, list[float]] = {q.name: [] for q in questions}
-    for fold in folds.folds:
-        inner = [
-            (Design(inputs[train], unit=folds.unit[train]), train, inputs[held], held) for train, held in fold.inner
-        ]
-        training, rows = Design(inputs[fold.train], unit=folds.unit[fold.train]), inputs[fold.test]
-        for question in questions:
-            strength = _choose_strength(question, inner, fold, folds.unit)
-            target = question.target[fold.train]
-            fitted = question.probe.fit(training, target, strength=strength, classes=question.classes)
-            output = fitted.predict(rows)
-            prediction[question.name][fold.test] = output.argmax(axis=1)[:, None] if question.classes else output
-            constant[question.name][fold.test] = _constant(question, fold)
-            chosen[question.name].append(strength)
-    return {q.name: Answer(prediction[q.name], constant[q.name], tuple(chosen[q.name])) for q in questions}
+
+
+class Sums:
+    """The scatter of all rows, from which that of a training set is had by taking the others away."""
+
+    def __init__(self, inputs: NDArray[np.float32]) -> None:
+        self.inputs = inputs
+
+    @cached_property
+    def whole(self) -> Scatter:
+        """Of every row."""
+        return Scatter.of(self.inputs)
+
+    def within(self, rows: Ints, parent: tuple[Ints, Scatter] | None) -> Scatter:
+        """Of some rows [m], which the parent's rows (None: all rows) include."""
+        above, total = parent or (np.arange(len(self.inputs)), self.whole)
+        others = np.setdiff1d(above, rows, assume_unique=True)
+        if len(others) >= len(rows):
+            return Scatter.of(self.inputs[rows])
+        return total - Scatter.of(self.inputs[others])
+
+
+def prepare(sums: Sums, rows: Ints, inner: Sequence[tuple[Ints, Ints]], unit: Ints) -> Training:
+    """Decompose a training set and those of its inner folds, (train, held) each; ``unit`` is of all rows [n]."""
+    inputs, scatter = sums.inputs, None
+    # With fewer rows than columns the smaller Gram matrix is that of the rows, which is no sum.
+    summed = min(len(rows), *(len(train) for train, _ in inner)) >= inputs.shape[1] if inner else False
+    if summed:
+        scatter = sums.within(rows, None)
+    parts = []
+    for train, held in inner:
+        part = sums.within(train, (rows, scatter)) if scatter else None
+        parts.append((Design(inputs[train], unit=unit[train], scatter=part), train, inputs[held], held))
+    return Training(rows, Design(inputs[rows], unit=unit[rows], scatter=scatter), tuple(parts))
+
+
+def fit_chosen(question: Question, training: Training, unit: Ints) -> tuple[Fitted, float]:
+    """The probe fitted at the strength that the inner folds choose; at the strongest where there are none."""
+    strength = _choose_strength(question, training, unit) if training.inner else max(question.probe.strengths)
+    target = question.target[training.rows]
+    return question.probe.fit(training.design, target, strength=strength, classes=question.classes), strength
 
 
 def score(question: Question, answer: Answer, unit: NDArray[np.int64], *, seed: int) -> dict[str, Score]:
     """The question's metrics with intervals by resampling ``unit`` [n]."""
+    return {name: found.score() for name, found in draws(question, answer, unit, seed=seed).items()}
+
+
+def draws(question: Question, answer: Answer, unit: NDArray[np.int64], *, seed: int) -> dict[str, Draws]:
+    """The question's metrics on the rows and on each resample of ``unit`` [n]."""
     if question.classes:
         truth, predicted = question.target[:, 0].astype(np.int64), answer.prediction[:, 0].astype(np.int64)
-        return metrics.classification(truth, predicted, unit, classes=question.classes, seed=seed)
-    return {"r2": metrics.r2(question.target, answer.prediction, answer.constant, unit, seed=seed)}
+        return metrics.classification_draws(truth, predicted, unit, classes=question.classes, seed=seed)
+    return {"r2": metrics.r2_draws(question.target, answer.prediction, answer.constant, unit, seed=seed)}
 
 
 def _shape(question: Question) -> tuple[int, int]:
     return (len(question.target), 1 if question.classes else question.target.shape[1])
 
 
-def _choose_strength(question: Question, inner: Sequence[_Inner], fold: Fold, unit: NDArray[np.int64]) -> float:
+def _choose_strength(question: Question, among: Training, unit: Ints) -> float:
     """The strength that the inner folds choose; weaker ones are tried until one does much worse."""
+    inner = among.inner
     units, code = np.unique(unit, return_inverse=True)
     held_out = np.unique(code[np.concatenate([held for _, _, _, held in inner])])
     strengths = sorted(question.probe.strengths, reverse=True)
@@ -97,7 +157,7 @@ def _choose_strength(question: Question, inner: Sequence[_Inner], fold: Fold, un
             fitted[index] = now = question.probe.fit(
                 training, question.target[train], strength=strength, classes=question.classes, start=fitted[index]
             )
-            np.add.at(loss, code[held], _loss(now.predict(rows), question, fold.train, held))
+            np.add.at(loss, code[held], _loss(now.predict(rows), question, among.rows, held))
         losses.append(loss[held_out])
         if losses[-1].sum() > _HOPELESS * min(one.sum() for one in losses):
             break
@@ -129,9 +189,9 @@ def choose(losses: Floats) -> int:
     return best if gain.sum() > _BEYOND_CHANCE * gain.std() * np.sqrt(len(gain)) else 0
 
 
-def _constant(question: Question, fold: Fold) -> Floats:
-    """The training rows' mean [k], or their majority class [1]."""
-    target = question.target[fold.train]
+def constant_of(question: Question, rows: Ints) -> Floats:
+    """These rows' mean [k], or their majority class [1]."""
+    target = question.target[rows]
     if question.classes:
         counts = np.bincount(target[:, 0].astype(np.int64), minlength=question.classes)
         return np.array([float(counts.argmax())])

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 # Rows of float32 are turned to float64 this many at a time.
 _CHUNK = 4096
+# A sum of squares below this share of what it was before rows were taken away is rounding.
+_ROUNDING = 1e-11
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,4 +63,7 @@ class Scatter:
         between = np.multiply.outer(apart * (-part.count * count / self.count), apart)
         between += self.matrix
         between -= part.matrix
+        # What varied only in the rows taken away leaves rounding, which standardising would blow up.
+        still = np.diag(between) <= _ROUNDING * np.diag(self.matrix)
+        between[still], between[:, still] = 0.0, 0.0
         return Scatter(count, part.mean - apart, between)

@@ -104,19 +104,26 @@ def blocks(examples: Examples) -> Ints:
 def _folds(examples: Examples, unit: Ints, count: int, seed: int, *, purge: bool) -> tuple[Fold, ...]:
     rows = np.arange(len(examples))
     outer = []
-    for train, test in _partition(examples, unit, rows, count, seed, purge=purge):
+    for train, test in _purged_partition(examples, unit, rows, count, seed, purge=purge):
         inner_count = min(INNER_FOLDS, len(np.unique(unit[train])))
         if inner_count < 2:
             raise ProbeError("too few groups left for choosing regularisation within a training fold: add video")
-        inner = _partition(examples, unit, train, inner_count, seed + 1, purge=purge)
+        inner = _purged_partition(examples, unit, train, inner_count, seed + 1, purge=purge)
         outer.append(Fold(train, test, tuple(inner)))
     return tuple(outer)
 
 
-def _partition(
+def _purged_partition(
     examples: Examples, unit: Ints, rows: Ints, count: int, seed: int, *, purge: bool
 ) -> list[tuple[Ints, Ints]]:
-    """Cut ``rows`` into ``count`` folds of whole units, about equally many rows each."""
+    parts = partition(unit, rows, count, seed)
+    if purge:
+        parts = [(_purged(examples, train, held), held) for train, held in parts]
+    return [(train, held) for train, held in parts if len(train)]
+
+
+def partition(unit: Ints, rows: Ints, count: int, seed: int) -> list[tuple[Ints, Ints]]:
+    """Cut ``rows`` into ``count`` folds of whole units, about equally many rows each: (the rest, the fold)."""
     names, code, sizes = np.unique(unit[rows], return_inverse=True, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(names))
     fold_of = np.zeros(len(names), dtype=np.int64)
@@ -125,15 +132,8 @@ def _partition(
         lightest = int(load.argmin())
         fold_of[name] = lightest
         load[lightest] += sizes[name]
-    parts = []
-    for fold in range(count):
-        test = fold_of[code] == fold
-        train, held = rows[~test], rows[test]
-        if purge:
-            train = _purged(examples, train, held)
-        if len(train) and len(held):
-            parts.append((train, held))
-    return parts
+    held = [fold_of[code] == fold for fold in range(count)]
+    return [(rows[~one], rows[one]) for one in held if one.any() and not one.all()]
 
 
 def _purged(examples: Examples, train: Ints, test: Ints) -> Ints:
