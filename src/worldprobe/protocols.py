@@ -107,12 +107,16 @@ class TrainingSet(Protocol):
         """Other rows [m, d] by the same standardisation and axes: float64 [m, r]."""
         ...
 
-    def project(self, target: NDArray[np.float64]) -> NDArray[np.float64]:
-        """``rotated.T @ target``, float64 [r, k], without making ``rotated``."""
+    def unrotate(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weights [r, k] on ``rotated`` as weights [d, k] on standardised inputs."""
+        ...
+
+    def solve(self, target: NDArray[np.float64], strengths: Sequence[float]) -> list[NDArray[np.float64]]:
+        """Ridge weights [d, k] on standardised inputs at each strength, for a centred target [n, k]."""
         ...
 
     def apply(self, inputs: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """``rotate(inputs) @ weights``, float64 [m, k], for weights [r, k], without the rotation's cost."""
+        """Other rows [m, d], standardised, times weights [d, k]: float64 [m, k]."""
         ...
 
 

@@ -67,6 +67,7 @@ def test_the_choice_is_made_on_units_that_were_not_trained_on():
     tokens = (rng.normal(size=(30, 1, 16))[unit] + 0.1 * rng.normal(size=(240, 4, 16))).astype(np.float32)
     target = rng.normal(size=(30, 1))[unit]
     probe = AttentiveProbe(**{**FAST, "epochs": 30}).fit(tokens, target, unit)
+    assert probe.chosen.epoch < 30
     fresh = rng.normal(size=(30, 1))[unit]
     assert explained(fresh, probe.predict(tokens)) < 0.1
     loose = AttentiveProbe(**{**FAST, "epochs": 30}).fit(tokens, target, np.arange(240))

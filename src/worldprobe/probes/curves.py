@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 from worldprobe.probes.evaluate import (
     Answer,
     Question,
-    Sums,
     constant_of,
     draws,
     fit_chosen,
-    prepare,
     require_finite,
 )
 from worldprobe.probes.metrics import LEVEL, Draws, Score
 from worldprobe.probes.splits import INNER_FOLDS, Folds, partition
+from worldprobe.probes.training import TrainingSets
 
 Floats = NDArray[np.float64]
 FRACTIONS = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
@@ -96,7 +95,7 @@ def learning_curve(
     """
     assert list(fractions) == sorted(set(fractions))
     require_finite(inputs)
-    sums, metric = Sums(inputs), "accuracy" if question.classes else "r2"
+    sets, metric = TrainingSets(inputs, folds.unit), "accuracy" if question.classes else "r2"
     orders = [
         np.random.default_rng([seed, index]).permutation(np.unique(folds.unit[fold.train]))
         for index, fold in enumerate(folds.folds)
@@ -114,7 +113,7 @@ def learning_curve(
             kept = order[: round(fraction * len(order))]
             train = fold.train[np.isin(folds.unit[fold.train], kept)]
             inner = partition(folds.unit, train, min(INNER_FOLDS, len(kept)), seed)
-            fitted, _ = fit_chosen(question, prepare(sums, train, inner, folds.unit), folds.unit)
+            fitted, _ = fit_chosen(question, sets.prepare(train, inner), folds.unit)
             output = fitted.predict(inputs[fold.test])
             prediction[fold.test] = output.argmax(axis=1)[:, None] if question.classes else output
             rows.append(len(train))

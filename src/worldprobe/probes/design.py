@@ -8,6 +8,7 @@ for those that ask for it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -16,38 +17,49 @@ from numpy.typing import NDArray
 from worldprobe.probes.scatter import Scatter
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 # Directions whose squared length is below this share of the longest are rounding, not signal.
 _RANK_TOLERANCE = 1e-12
 # A column whose spread is below this share of the widest one's says nothing.
 _STILL = 1e-6
+# Rows of float32 are turned to float64 this many at a time.
+_CHUNK = 1024
 
 
 class Design:
     """Rows to fit on, standardised by themselves. Satisfies ``protocols.TrainingSet``.
 
     Args:
-        inputs: float32 [n, d].
+        inputs: float32 [n, d], or more rows, of which ``rows`` says which are meant.
         unit: what the split keeps together, int64 [n]; each row for itself where it is not given.
         scatter: of these rows, where it is known already; it saves passing over them.
+        rows: int64 [n]; all where it is not given.
     """
 
     def __init__(
         self,
         inputs: NDArray[np.float32],
         *,
-        unit: NDArray[np.int64] | None = None,
+        unit: Ints | None = None,
         scatter: Scatter | None = None,
+        rows: Ints | None = None,
     ) -> None:
-        self.inputs = inputs
-        self.unit: NDArray[np.int64] = np.arange(len(inputs)) if unit is None else unit
+        self._source = inputs
+        self._rows = np.arange(len(inputs)) if rows is None else rows
         self._scatter = scatter
+        self.unit: Ints = np.arange(len(self._rows)) if unit is None else unit
         if scatter is None:
-            self.mean: Floats = inputs.mean(axis=0, dtype=np.float64)
-            spread = inputs.std(axis=0, dtype=np.float64)
+            self.mean: Floats = self.inputs.mean(axis=0, dtype=np.float64)
+            spread = self.inputs.std(axis=0, dtype=np.float64)
         else:
             self.mean, spread = scatter.mean, np.sqrt(np.diag(scatter.matrix).clip(0) / scatter.count)
         self.scale = column_scale(spread)
         self._last: tuple[NDArray[np.float32], Floats] | None = None
+
+    @cached_property
+    def inputs(self) -> NDArray[np.float32]:
+        """As they came: float32 [n, d]."""
+        return self._source if len(self._rows) == len(self._source) else self._source[self._rows]
 
     @cached_property
     def rotated(self) -> Floats:
@@ -67,21 +79,44 @@ class Design:
         """Rows [m, d] in the training rows' axes, float64 [m, r]."""
         return self._standardized(inputs) @ self._axes
 
-    def project(self, target: Floats) -> Floats:
-        """``rotated.T @ target``, [r, k], without making ``rotated``."""
-        sums = self.inputs.T @ target - np.multiply.outer(self.mean, target.sum(axis=0))
-        return np.asarray(self._axes.T @ (sums / self.scale[:, None]))
-
     def unrotate(self, weights: Floats) -> Floats:
         """Weights [r, k] on the axes as weights [d, k] on standardised inputs."""
         return np.asarray(self._axes @ weights)
 
     def apply(self, inputs: NDArray[np.float32], weights: Floats) -> Floats:
-        """``rotate(inputs) @ weights``, [m, k], for less."""
-        return self._standardized(inputs) @ self.unrotate(weights)
+        """Standardised rows [m, d] times weights [d, k]: float64 [m, k]."""
+        return self._standardized(inputs) @ weights
+
+    def solve(self, target: Floats, strengths: Sequence[float]) -> list[Floats]:
+        """Ridge weights [d, k] on standardised inputs at each strength, for a centred target [n, k]."""
+        products = self._products(target)
+        # A single strength is had for a tenth of a decomposition, if nobody has asked for that yet.
+        if len(strengths) == 1 and strengths[0] > 0 and self._scatter is not None and not self._decomposed:
+            from scipy.linalg import solve
+
+            gram = self._standardized_scatter(self._scatter)
+            gram[np.diag_indices_from(gram)] += strengths[0]
+            return [np.asarray(solve(gram, products, assume_a="pos", overwrite_a=True, check_finite=False))]
+        turned, squares = self._axes.T @ products, self.squares[:, None]
+        weights = self._axes @ np.concatenate([turned / (squares + strength) for strength in strengths], axis=1)
+        return np.split(weights, len(strengths), axis=1)
+
+    def forget(self) -> None:
+        """Let go of what grows with the rows; the decomposition stays, the rest is made again if asked for."""
+        self._last = None
+        for name in ("inputs", "rotated"):
+            self.__dict__.pop(name, None)
+
+    def _products(self, target: Floats) -> Floats:
+        """Standardised inputs times target, [d, k]."""
+        sums = np.zeros((target.shape[1], len(self.mean)))
+        for start in range(0, len(target), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            sums += target[rows].T @ (self._source[self._rows[rows]] - self.mean)
+        return (sums / self.scale).T
 
     def _standardized(self, inputs: NDArray[np.float32]) -> Floats:
-        if inputs is self.inputs:
+        if inputs is self.__dict__.get("inputs"):
             return self.standardize(inputs)
         # All targets of a fold ask for the same rows one after the other.
         if self._last is None or self._last[0] is not inputs:
@@ -91,7 +126,7 @@ class Design:
     @cached_property
     def _decomposition(self) -> tuple[Floats, Floats]:
         """(S squared, V)."""
-        n, d = self.inputs.shape
+        n, d = len(self._rows), len(self.mean)
         if n < d:
             x = self.standardize(self.inputs)
             squares, vectors = principal(x @ x.T)
@@ -99,7 +134,14 @@ class Design:
         if self._scatter is None:
             x = self.standardize(self.inputs)
             return principal(x.T @ x)
-        return principal(self._scatter.matrix / np.multiply.outer(self.scale, self.scale))
+        return principal(self._standardized_scatter(self._scatter))
+
+    @property
+    def _decomposed(self) -> bool:
+        return "_decomposition" in self.__dict__
+
+    def _standardized_scatter(self, scatter: Scatter) -> Floats:
+        return np.asarray(scatter.matrix / self.scale / self.scale[:, None])
 
     @property
     def _axes(self) -> Floats:

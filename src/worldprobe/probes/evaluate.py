@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
 from worldprobe.probes import metrics
-from worldprobe.probes.design import Design
 from worldprobe.probes.metrics import Draws, Score
-from worldprobe.probes.scatter import Scatter
 from worldprobe.probes.splits import Folds
+from worldprobe.probes.training import Training, TrainingSets
 from worldprobe.protocols import Fitted, Probe
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-# A training set of an inner fold, its rows, and the inputs and rows held out of it.
-_Inner = tuple[Design, Ints, NDArray[np.float32], Ints]
 _BEYOND_CHANCE = 1.96
 # Past this multiple of the best inner loss so far, weaker penalties only fit the noise better, and slowly.
 _HOPELESS = 1.1
@@ -34,15 +30,6 @@ class Question:
     probe: Probe
     target: Floats
     classes: int = 0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Training:
-    """The rows that a probe may see, and what is shared by all that are fitted to them."""
-
-    rows: Ints
-    design: Design
-    inner: tuple[_Inner, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,15 +51,16 @@ def cross_fit(inputs: NDArray[np.float32], questions: Sequence[Question], folds:
     prediction = {q.name: np.full(_shape(q), np.nan) for q in questions}
     constant = {q.name: np.full(_shape(q), np.nan) for q in questions}
     chosen: dict[str, list[float]] = {q.name: [] for q in questions}
-    sums = Sums(inputs)
+    sets = TrainingSets(inputs, folds.unit, folds.folds)
     for fold in folds.folds:
-        training, rows = prepare(sums, fold.train, fold.inner, folds.unit), inputs[fold.test]
+        training, rows = sets.prepare(fold.train, fold.inner), inputs[fold.test]
         for question in questions:
             fitted, strength = fit_chosen(question, training, folds.unit)
             output = fitted.predict(rows)
             prediction[question.name][fold.test] = output.argmax(axis=1)[:, None] if question.classes else output
             constant[question.name][fold.test] = constant_of(question, fold.train)
             chosen[question.name].append(strength)
+        training.forget()
     return {q.name: Answer(prediction[q.name], constant[q.name], tuple(chosen[q.name])) for q in questions}
 
 
@@ -83,40 +71,6 @@ def require_finite(inputs: NDArray[np.float32]) -> None:
         raise ProbeError(
             f"{bad} of {len(inputs)} examples hold NaN or infinite features; encode them again in fp32"
         )
-
-
-class Sums:
-    """The scatter of all rows, from which that of a training set is had by taking the others away."""
-
-    def __init__(self, inputs: NDArray[np.float32]) -> None:
-        self.inputs = inputs
-
-    @cached_property
-    def whole(self) -> Scatter:
-        """Of every row."""
-        return Scatter.of(self.inputs)
-
-    def within(self, rows: Ints, parent: tuple[Ints, Scatter] | None) -> Scatter:
-        """Of some rows [m], which the parent's rows (None: all rows) include."""
-        above, total = parent or (np.arange(len(self.inputs)), self.whole)
-        others = np.setdiff1d(above, rows, assume_unique=True)
-        if len(others) >= len(rows):
-            return Scatter.of(self.inputs[rows])
-        return total - Scatter.of(self.inputs[others])
-
-
-def prepare(sums: Sums, rows: Ints, inner: Sequence[tuple[Ints, Ints]], unit: Ints) -> Training:
-    """Decompose a training set and those of its inner folds, (train, held) each; ``unit`` is of all rows [n]."""
-    inputs, scatter = sums.inputs, None
-    # With fewer rows than columns the smaller Gram matrix is that of the rows, which is no sum.
-    summed = min(len(rows), *(len(train) for train, _ in inner)) >= inputs.shape[1] if inner else False
-    if summed:
-        scatter = sums.within(rows, None)
-    parts = []
-    for train, held in inner:
-        part = sums.within(train, (rows, scatter)) if scatter else None
-        parts.append((Design(inputs[train], unit=unit[train], scatter=part), train, inputs[held], held))
-    return Training(rows, Design(inputs[rows], unit=unit[rows], scatter=scatter), tuple(parts))
 
 
 def fit_chosen(question: Question, training: Training, unit: Ints) -> tuple[Fitted, float]:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
-from worldprobe.probes.evaluate import Question, Sums, fit_chosen, prepare, require_finite
+from worldprobe.probes.evaluate import Question, fit_chosen, require_finite
 from worldprobe.probes.metrics import Draws, Score, no_draws
 from worldprobe.probes.splits import INNER_FOLDS, partition
+from worldprobe.probes.training import TrainingSets
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -120,26 +121,26 @@ def online_code_length(
     place = np.empty(len(unit), dtype=np.int64)
     for index, name in enumerate(names):
         place[unit == name] = index
-    sums, uniform = Sums(inputs), _uniform_bits(question)
+    sets, uniform = TrainingSets(inputs, unit), _uniform_bits(question)
     first = float(uniform[place < ends[0]].sum())
     online, constant = first, first
     for start, stop in itertools.pairwise(ends):
         known, sent = np.flatnonzero(place < start), np.flatnonzero((place >= start) & (place < stop))
-        by_probe, by_constant = _block_bits(sums, question, unit, known, sent, seed)
+        by_probe, by_constant = _block_bits(sets, question, unit, known, sent, seed)
         online, constant = online + by_probe, constant + by_constant
     note = "" if question.classes else f"numbers are sent to {PRECISION:.4f} of their spread"
     return CodeLength(online, constant, float(uniform.sum()), len(unit), note)
 
 
 def _block_bits(
-    sums: Sums, question: Question, unit: Ints, known: Ints, sent: Ints, seed: int
+    sets: TrainingSets, question: Question, unit: Ints, known: Ints, sent: Ints, seed: int
 ) -> tuple[float, float]:
     """Bits of the rows sent, by the probe and by the constant, both fitted to the rows known."""
     inner = partition(unit, known, min(INNER_FOLDS, len(np.unique(unit[known]))), seed)
-    training = prepare(sums, known, inner, unit)
+    training = sets.prepare(known, inner)
     fitted, strength = fit_chosen(question, training, unit)
     truth = question.target[sent]
-    output = fitted.predict(sums.inputs[sent])
+    output = fitted.predict(sets.inputs[sent])
     if question.classes:
         codes = truth[:, 0].astype(np.int64)
         # Laplace's rule: a class that was not seen yet can still be sent, by either code.
