@@ -101,10 +101,7 @@ def learning_curve(
         for index, fold in enumerate(folds.folds)
     ]
     fewest = min(len(order) for order in orders)
-    points, drawn = [], []
-    constants = np.zeros((len(inputs), 1 if question.classes else question.target.shape[1]))
-    for fold in folds.folds:
-        constants[fold.test] = constant_of(question, fold.train)
+    points, drawn, constants = [], [], _constants(question, folds)
     for fraction in fractions:
         if round(fraction * fewest) < 2:
             continue
@@ -123,6 +120,14 @@ def learning_curve(
         points.append(Point(float(np.mean(rows)), float(np.mean(groups)), found.score()))
     constant = draws(question, Answer(constants, constants, ()), folds.unit, seed=seed)[metric]
     return judge(metric, tuple(points), drawn, constant)
+
+
+def _constants(question: Question, folds: Folds) -> Floats:
+    """What each row is predicted by the training rows' constant: [n, k], or classes [n, 1]."""
+    constants = np.zeros((len(question.target), 1 if question.classes else question.target.shape[1]))
+    for fold in folds.folds:
+        constants[fold.test] = constant_of(question, fold.train)
+    return constants
 
 
 def judge(metric: str, points: tuple[Point, ...], drawn: list[Draws], constant: Draws) -> Curve:
