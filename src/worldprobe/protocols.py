@@ -85,6 +85,11 @@ class TrainingSet(Protocol):
         ...
 
     @property
+    def unit(self) -> NDArray[np.int64]:
+        """What the split keeps together, int64 [n]: whoever holds rows out to stop early holds out whole units."""
+        ...
+
+    @property
     def rotated(self) -> NDArray[np.float64]:
         """Standardised, centred, and turned to their principal axes without loss: float64 [n, r]."""
         ...
@@ -94,8 +99,24 @@ class TrainingSet(Protocol):
         """Squared length of each column of ``rotated``, float64 [r], all positive."""
         ...
 
+    def standardize(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Rows [m, d] less the training rows' mean, over their spread: float64 [m, d]."""
+        ...
+
     def rotate(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
         """Other rows [m, d] by the same standardisation and axes: float64 [m, r]."""
+        ...
+
+    def unrotate(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weights [r, k] on ``rotated`` as weights [d, k] on standardised inputs."""
+        ...
+
+    def solve(self, target: NDArray[np.float64], strengths: Sequence[float]) -> list[NDArray[np.float64]]:
+        """Ridge weights [d, k] on standardised inputs at each strength, for a centred target [n, k]."""
+        ...
+
+    def apply(self, inputs: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Other rows [m, d], standardised, times weights [d, k]: float64 [m, k]."""
         ...
 
 

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
 from worldprobe.probes import metrics
-from worldprobe.probes.design import Design
-from worldprobe.probes.metrics import Score
-from worldprobe.probes.splits import Fold, Folds
+from worldprobe.probes.metrics import Draws, Score
+from worldprobe.probes.splits import Folds
+from worldprobe.probes.training import Training, TrainingSets
 from worldprobe.protocols import Fitted, Probe
 
 Floats = NDArray[np.float64]
-# A training set of an inner fold, its rows, and the inputs and rows held out of it.
-_Inner = tuple[Design, NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]
+Ints = NDArray[np.int64]
 _BEYOND_CHANCE = 1.96
 # Past this multiple of the best inner loss so far, weaker penalties only fit the noise better, and slowly.
 _HOPELESS = 1.1
@@ -48,42 +47,59 @@ def cross_fit(inputs: NDArray[np.float32], questions: Sequence[Question], folds:
     Raises:
         ProbeError: inputs that are not finite.
     """
+    require_finite(inputs)
+    prediction = {q.name: np.full(_shape(q), np.nan) for q in questions}
+    constant = {q.name: np.full(_shape(q), np.nan) for q in questions}
+    chosen: dict[str, list[float]] = {q.name: [] for q in questions}
+    sets = TrainingSets(inputs, folds.unit, folds.folds)
+    for fold in folds.folds:
+        training, rows = sets.prepare(fold.train, fold.inner), inputs[fold.test]
+        for question in questions:
+            fitted, strength = fit_chosen(question, training, folds.unit)
+            output = fitted.predict(rows)
+            prediction[question.name][fold.test] = output.argmax(axis=1)[:, None] if question.classes else output
+            constant[question.name][fold.test] = constant_of(question, fold.train)
+            chosen[question.name].append(strength)
+        training.forget()
+    return {q.name: Answer(prediction[q.name], constant[q.name], tuple(chosen[q.name])) for q in questions}
+
+
+def require_finite(inputs: NDArray[np.float32]) -> None:
+    """Raises ProbeError where features [n, d] hold NaN or infinity."""
     if not np.isfinite(inputs).all():
         bad = int((~np.isfinite(inputs).all(axis=1)).sum())
         raise ProbeError(
             f"{bad} of {len(inputs)} examples hold NaN or infinite features; encode them again in fp32"
         )
-    prediction = {q.name: np.full(_shape(q), np.nan) for q in questions}
-    constant = {q.name: np.full(_shape(q), np.nan) for q in questions}
-    chosen: dict[str, list[float]] = {q.name: [] for q in questions}
-    for fold in folds.folds:
-        inner = [(Design(inputs[train]), train, inputs[held], held) for train, held in fold.inner]
-        training, rows = Design(inputs[fold.train]), inputs[fold.test]
-        for question in questions:
-            strength = _choose_strength(question, inner, fold, folds.unit)
-            target = question.target[fold.train]
-            fitted = question.probe.fit(training, target, strength=strength, classes=question.classes)
-            output = fitted.predict(rows)
-            prediction[question.name][fold.test] = output.argmax(axis=1)[:, None] if question.classes else output
-            constant[question.name][fold.test] = _constant(question, fold)
-            chosen[question.name].append(strength)
-    return {q.name: Answer(prediction[q.name], constant[q.name], tuple(chosen[q.name])) for q in questions}
+
+
+def fit_chosen(question: Question, training: Training, unit: Ints) -> tuple[Fitted, float]:
+    """The probe fitted at the strength that the inner folds choose; at the strongest where there are none."""
+    strength = _choose_strength(question, training, unit) if training.inner else max(question.probe.strengths)
+    target = question.target[training.rows]
+    return question.probe.fit(training.design, target, strength=strength, classes=question.classes), strength
 
 
 def score(question: Question, answer: Answer, unit: NDArray[np.int64], *, seed: int) -> dict[str, Score]:
     """The question's metrics with intervals by resampling ``unit`` [n]."""
+    return {name: found.score() for name, found in draws(question, answer, unit, seed=seed).items()}
+
+
+def draws(question: Question, answer: Answer, unit: NDArray[np.int64], *, seed: int) -> dict[str, Draws]:
+    """The question's metrics on the rows and on each resample of ``unit`` [n]."""
     if question.classes:
         truth, predicted = question.target[:, 0].astype(np.int64), answer.prediction[:, 0].astype(np.int64)
-        return metrics.classification(truth, predicted, unit, classes=question.classes, seed=seed)
-    return {"r2": metrics.r2(question.target, answer.prediction, answer.constant, unit, seed=seed)}
+        return metrics.classification_draws(truth, predicted, unit, classes=question.classes, seed=seed)
+    return {"r2": metrics.r2_draws(question.target, answer.prediction, answer.constant, unit, seed=seed)}
 
 
 def _shape(question: Question) -> tuple[int, int]:
     return (len(question.target), 1 if question.classes else question.target.shape[1])
 
 
-def _choose_strength(question: Question, inner: Sequence[_Inner], fold: Fold, unit: NDArray[np.int64]) -> float:
+def _choose_strength(question: Question, among: Training, unit: Ints) -> float:
     """The strength that the inner folds choose; weaker ones are tried until one does much worse."""
+    inner = among.inner
     units, code = np.unique(unit, return_inverse=True)
     held_out = np.unique(code[np.concatenate([held for _, _, _, held in inner])])
     strengths = sorted(question.probe.strengths, reverse=True)
@@ -95,7 +111,7 @@ def _choose_strength(question: Question, inner: Sequence[_Inner], fold: Fold, un
             fitted[index] = now = question.probe.fit(
                 training, question.target[train], strength=strength, classes=question.classes, start=fitted[index]
             )
-            np.add.at(loss, code[held], _loss(now.predict(rows), question, fold.train, held))
+            np.add.at(loss, code[held], _loss(now.predict(rows), question, among.rows, held))
         losses.append(loss[held_out])
         if losses[-1].sum() > _HOPELESS * min(one.sum() for one in losses):
             break
@@ -127,9 +143,9 @@ def choose(losses: Floats) -> int:
     return best if gain.sum() > _BEYOND_CHANCE * gain.std() * np.sqrt(len(gain)) else 0
 
 
-def _constant(question: Question, fold: Fold) -> Floats:
-    """The training rows' mean [k], or their majority class [1]."""
-    target = question.target[fold.train]
+def constant_of(question: Question, rows: Ints) -> Floats:
+    """These rows' mean [k], or their majority class [1]."""
+    target = question.target[rows]
     if question.classes:
         counts = np.bincount(target[:, 0].astype(np.int64), minlength=question.classes)
         return np.array([float(counts.argmax())])

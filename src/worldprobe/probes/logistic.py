@@ -99,6 +99,6 @@ class FittedLogistic:
     def predict(self, inputs: NDArray[np.float32]) -> Floats:
         """Log-probabilities float64 [n, classes]."""
         result = np.full((len(inputs), self.classes), _NEVER)
-        scores = self.training.rotate(inputs) @ self.weights + self.offsets
+        scores = self.training.apply(inputs, self.training.unrotate(self.weights)) + self.offsets
         result[:, self.present] = np.maximum(log_softmax(scores), _NEVER)
         return result

@@ -28,7 +28,33 @@ class Score:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """A score, and what it would have been on each of 1,000 resamples of the groups.
+
+    Under the same seed and groups the resamples are the same, so two of these are paired, draw by draw.
+    ``value`` is None where there is no score, and ``note`` says why.
+    """
+
+    value: float | None
+    draws: Floats
+    note: str = ""
+
+    def score(self) -> Score:
+        """The value with its percentile interval."""
+        if self.value is None:
+            return Score(None, None, None, self.note)
+        tail = (1 - LEVEL) / 2
+        low, high = np.nanquantile(self.draws, [tail, 1 - tail])
+        return Score(self.value, float(low), float(high), self.note)
+
+
 def r2(target: Floats, prediction: Floats, baseline: Floats, unit: Ints, *, seed: int) -> Score:
+    """The score of ``r2_draws``, with its interval."""
+    return r2_draws(target, prediction, baseline, unit, seed=seed).score()
+
+
+def r2_draws(target: Floats, prediction: Floats, baseline: Floats, unit: Ints, *, seed: int) -> Draws:
     """Out-of-sample R2, averaged over the columns of the target.
 
     ``1 - sum (y - prediction)^2 / sum (y - baseline)^2`` with the *training* folds' mean as the baseline
@@ -42,7 +68,7 @@ def r2(target: Floats, prediction: Floats, baseline: Floats, unit: Ints, *, seed
     error = _sums((target - prediction) ** 2, unit)
     constant = _sums((target - baseline) ** 2, unit)
     if (np.ptp(target, axis=0) == 0).all():
-        return Score(None, None, None, "the target is constant")
+        return no_draws("the target is constant")
 
     def score(weights: Floats) -> Floats:
         denominator = np.einsum("rg,gk->rk", weights, constant)
@@ -55,19 +81,23 @@ def r2(target: Floats, prediction: Floats, baseline: Floats, unit: Ints, *, seed
 
 
 def classification(truth: Ints, predicted: Ints, unit: Ints, *, classes: int, seed: int) -> dict[str, Score]:
+    """The scores of ``classification_draws``, with their intervals."""
+    found = classification_draws(truth, predicted, unit, classes=classes, seed=seed)
+    return {name: draws.score() for name, draws in found.items()}
+
+
+def classification_draws(truth: Ints, predicted: Ints, unit: Ints, *, classes: int, seed: int) -> dict[str, Draws]:
     """Accuracy, balanced accuracy and macro-F1 from class indices [n].
 
     Classes that the test rows do not hold are left out of the two averages, as scikit-learn does.
     """
     if len(np.unique(truth)) < 2:
-        return dict.fromkeys(
-            ("accuracy", "balanced_accuracy", "macro_f1"), Score(None, None, None, "one class only")
-        )
+        return dict.fromkeys(("accuracy", "balanced_accuracy", "macro_f1"), no_draws("one class only"))
     units, code = np.unique(unit, return_inverse=True)
     confusion = np.zeros((len(units), classes, classes))
     np.add.at(confusion, (code, truth, predicted), 1.0)
 
-    def of(summary: Callable[[Floats], Floats]) -> Score:
+    def of(summary: Callable[[Floats], Floats]) -> Draws:
         return _bootstrap(lambda weights: summary(np.tensordot(weights, confusion, axes=1)), len(units), seed)
 
     return {"accuracy": of(_accuracy), "balanced_accuracy": of(_balanced_accuracy), "macro_f1": of(_macro_f1)}
@@ -96,12 +126,15 @@ def _sums(values: Floats, unit: Ints) -> Floats:
     return sums
 
 
-def _bootstrap(score: Callable[[Floats], Floats], groups: int, seed: int) -> Score:
-    """The score at weights 1, and its percentile interval over resampled groups."""
+def no_draws(note: str) -> Draws:
+    """For a score that does not exist."""
+    return Draws(None, np.full(RESAMPLES, np.nan), note)
+
+
+def _bootstrap(score: Callable[[Floats], Floats], groups: int, seed: int) -> Draws:
+    """The score at weights 1, and over resampled groups."""
     value = float(score(np.ones((1, groups)))[0])
     if not np.isfinite(value):
-        return Score(None, None, None, "the target does not vary")
+        return no_draws("the target does not vary")
     draws = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES)
-    tail = (1 - LEVEL) / 2
-    low, high = np.nanquantile(score(draws.astype(np.float64)), [tail, 1 - tail])
-    return Score(value, float(low), float(high))
+    return Draws(value, score(draws.astype(np.float64)))

@@ -1,15 +1,16 @@
-"""Ridge regression in principal axes (Hoerl and Kennard 1970)."""
+"""Ridge regression (Hoerl and Kennard 1970), at all strengths for the price of one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import RegistryError
-from worldprobe.protocols import TrainingSet
+from worldprobe.protocols import Fitted, TrainingSet
 
 Floats = NDArray[np.float64]
 
@@ -30,22 +31,59 @@ class Ridge:
             raise RegistryError(f"ridge takes no argument, got {argument!r}")
 
     def fit(
-        self, training: TrainingSet, target: Floats, *, strength: float, classes: int, start: object = None
+        self, training: TrainingSet, target: Floats, *, strength: float, classes: int, start: Fitted | None = None
     ) -> FittedRidge:
-        """Fit to a target [n, k]; ``start`` is of no use, the solution is direct."""
-        mean = target.mean(axis=0)
-        products = training.rotated.T @ (target - mean)
-        return FittedRidge(training, products / (training.squares[:, None] + strength), mean)
+        """Fit to a target [n, k]. After a ``start`` all strengths are solved for together."""
+        if isinstance(start, FittedRidge) and start.path.training is training and strength in self.strengths:
+            return FittedRidge(start.path, strength, together=True)
+        return FittedRidge(Path(training, target), strength, together=False)
+
+
+class Path:
+    """A training set and target [n, k], and what all strengths of ``Ridge.strengths`` make of them."""
+
+    def __init__(self, training: TrainingSet, target: Floats) -> None:
+        self.training = training
+        self.mean: Floats = target.mean(axis=0)
+        self._target = target - self.mean
+        self._last: tuple[NDArray[np.float32], list[Floats]] | None = None
+
+    def at(self, strength: float) -> Floats:
+        """Weights [d, k] on standardised inputs."""
+        return self.training.solve(self._target, [strength])[0]
+
+    def values(self, inputs: NDArray[np.float32], strength: float) -> Floats:
+        """Of rows [m, d], less the mean, at one of the strengths: [m, k]."""
+        # Every strength is asked of the same rows one after the other; together they are one product.
+        if self._last is None or self._last[0] is not inputs:
+            values = self.training.apply(inputs, np.concatenate(self._weights, axis=1))
+            self._last = (inputs, np.split(values, len(self._weights), axis=1))
+        return self._last[1][_FINITE.index(strength)]
+
+    @cached_property
+    def _weights(self) -> list[Floats]:
+        return self.training.solve(self._target, _FINITE)
+
+
+_FINITE = [strength for strength in Ridge.strengths if np.isfinite(strength)]
 
 
 @dataclass(frozen=True)
 class FittedRidge:
-    """Weights [r, k] on the training rows' axes, and the offset [k]."""
+    """One strength of a path, solved for together with the others or alone."""
 
-    training: TrainingSet
-    weights: Floats
-    mean: Floats
+    path: Path
+    strength: float
+    together: bool
 
     def predict(self, inputs: NDArray[np.float32]) -> Floats:
-        """Values float64 [n, k]."""
-        return np.asarray(self.training.rotate(inputs) @ self.weights + self.mean)
+        """Values float64 [m, k]."""
+        if not np.isfinite(self.strength):
+            return np.tile(self.path.mean, (len(inputs), 1))
+        if self.together:
+            return self.path.values(inputs, self.strength) + self.path.mean
+        return self.path.training.apply(inputs, self._weights) + self.path.mean
+
+    @cached_property
+    def _weights(self) -> Floats:
+        return self.path.at(self.strength)

@@ -103,20 +103,30 @@ def blocks(examples: Examples) -> Ints:
 
 def _folds(examples: Examples, unit: Ints, count: int, seed: int, *, purge: bool) -> tuple[Fold, ...]:
     rows = np.arange(len(examples))
+    parts = partition(unit, rows, count, seed)
+    # Inner folds are made of the other outer folds: two of these left out are the same training set in whichever
+    # order, so with 5 folds there are 10 inner training sets to decompose, not 20.
+    fold_of = np.empty(len(examples), dtype=np.int64)
+    for index, (_, test) in enumerate(parts):
+        fold_of[test] = index
     outer = []
-    for train, test in _partition(examples, unit, rows, count, seed, purge=purge):
-        inner_count = min(INNER_FOLDS, len(np.unique(unit[train])))
+    for train, test in _purged(examples, parts, purge):
+        if not len(train):
+            continue
+        inner_count = min(INNER_FOLDS, len(np.unique(fold_of[train])))
         if inner_count < 2:
             raise ProbeError("too few groups left for choosing regularisation within a training fold: add video")
-        inner = _partition(examples, unit, train, inner_count, seed + 1, purge=purge)
-        outer.append(Fold(train, test, tuple(inner)))
+        inner = _purged(examples, partition(fold_of, train, inner_count, seed + 1), purge)
+        outer.append(Fold(train, test, tuple((a, b) for a, b in inner if len(a))))
     return tuple(outer)
 
 
-def _partition(
-    examples: Examples, unit: Ints, rows: Ints, count: int, seed: int, *, purge: bool
-) -> list[tuple[Ints, Ints]]:
-    """Cut ``rows`` into ``count`` folds of whole units, about equally many rows each."""
+def _purged(examples: Examples, parts: list[tuple[Ints, Ints]], purge: bool) -> list[tuple[Ints, Ints]]:
+    return [(_purge(examples, train, held), held) for train, held in parts] if purge else parts
+
+
+def partition(unit: Ints, rows: Ints, count: int, seed: int) -> list[tuple[Ints, Ints]]:
+    """Cut ``rows`` into ``count`` folds of whole units, about equally many rows each: (the rest, the fold)."""
     names, code, sizes = np.unique(unit[rows], return_inverse=True, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(names))
     fold_of = np.zeros(len(names), dtype=np.int64)
@@ -125,18 +135,11 @@ def _partition(
         lightest = int(load.argmin())
         fold_of[name] = lightest
         load[lightest] += sizes[name]
-    parts = []
-    for fold in range(count):
-        test = fold_of[code] == fold
-        train, held = rows[~test], rows[test]
-        if purge:
-            train = _purged(examples, train, held)
-        if len(train) and len(held):
-            parts.append((train, held))
-    return parts
+    held = [fold_of[code] == fold for fold in range(count)]
+    return [(rows[~one], rows[one]) for one in held if one.any() and not one.all()]
 
 
-def _purged(examples: Examples, train: Ints, test: Ints) -> Ints:
+def _purge(examples: Examples, train: Ints, test: Ints) -> Ints:
     """Training rows without those within one clip's length of a test row of the same video."""
     keep = np.ones(len(train), dtype=bool)
     for video in np.unique(examples.video[test]):

@@ -1,0 +1,187 @@
+"""How a score grows with the groups that the probe has seen, and whether more of them would help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.probes.evaluate import (
+    Answer,
+    Question,
+    constant_of,
+    draws,
+    fit_chosen,
+    require_finite,
+)
+from worldprobe.probes.metrics import LEVEL, Draws, Score
+from worldprobe.probes.splits import INNER_FOLDS, Folds, partition
+from worldprobe.probes.training import TrainingSets
+
+Floats = NDArray[np.float64]
+FRACTIONS = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
+# Closer to the ceiling than this is there; less gained than this by doubling is not worth the labels.
+CLOSE = 0.01
+_EXPONENTS = np.geomspace(0.05, 4.0, 300)
+_LEAST_POINTS = 4
+_LEAST_VARIANCE = 1e-8
+Verdict = Literal["yes", "no", "cannot tell"]
+
+
+@dataclass(frozen=True, slots=True)
+class PowerLaw:
+    """``score(n) = ceiling - scale n^-exponent`` (Hestness et al. 2017, section 3), never above 1 or falling."""
+
+    ceiling: float
+    scale: float
+    exponent: float
+
+    def at(self, n: float) -> float:
+        """The score at n rows."""
+        return float(self.ceiling - self.scale * n**-self.exponent)
+
+    @property
+    def plateau(self) -> float:
+        """The n where the score comes within 0.01 of the ceiling; at least 1, perhaps beyond the data."""
+        return float(max(self.scale / CLOSE, 1.0) ** (1 / self.exponent))
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The score of probes that saw this many rows and groups in training, the mean over the folds."""
+
+    rows: float
+    groups: float
+    score: Score
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points in increasing n, the law through them (None: too few), and what it says.
+
+    ``more_data_would_help`` is about twice the groups: "yes" if the law gains more than 0.01 by doubling n in
+    97.5 % of the resamples, "no" if in 97.5 % it gains no more, else "cannot tell". It cannot tell either
+    where the last point does not beat the constant, or where there are fewer than 4 points.
+    """
+
+    metric: str
+    points: tuple[Point, ...]
+    law: PowerLaw | None
+    more_data_would_help: Verdict
+    gain_by_doubling: Score
+
+
+def learning_curve(
+    inputs: NDArray[np.float32],
+    question: Question,
+    folds: Folds,
+    *,
+    seed: int,
+    fractions: tuple[float, ...] = FRACTIONS,
+) -> Curve:
+    """R2 or accuracy by how many whole groups the probe saw, on the same test rows throughout.
+
+    Each fraction's groups are among those of the next. The strength is chosen anew at each, on inner folds of
+    the groups there are. R2 is against the mean of all training rows at every n, so that scores compare.
+
+    Args:
+        inputs: [n, d].
+        fractions: of each fold's training groups, increasing, ending with 1; those of under 2 groups are left out.
+
+    Raises:
+        ProbeError: features that are not finite.
+    """
+    assert list(fractions) == sorted(set(fractions))
+    require_finite(inputs)
+    sets, metric = TrainingSets(inputs, folds.unit), "accuracy" if question.classes else "r2"
+    orders = [
+        np.random.default_rng([seed, index]).permutation(np.unique(folds.unit[fold.train]))
+        for index, fold in enumerate(folds.folds)
+    ]
+    fewest = min(len(order) for order in orders)
+    points, drawn, constants = [], [], _constants(question, folds)
+    for fraction in fractions:
+        if round(fraction * fewest) < 2:
+            continue
+        prediction, rows, groups = np.full_like(constants, np.nan), [], []
+        for fold, order in zip(folds.folds, orders, strict=True):
+            kept = order[: round(fraction * len(order))]
+            train = fold.train[np.isin(folds.unit[fold.train], kept)]
+            inner = partition(folds.unit, train, min(INNER_FOLDS, len(kept)), seed)
+            fitted, _ = fit_chosen(question, sets.prepare(train, inner), folds.unit)
+            output = fitted.predict(inputs[fold.test])
+            prediction[fold.test] = output.argmax(axis=1)[:, None] if question.classes else output
+            rows.append(len(train))
+            groups.append(len(kept))
+        found = draws(question, Answer(prediction, constants, ()), folds.unit, seed=seed)[metric]
+        drawn.append(found)
+        points.append(Point(float(np.mean(rows)), float(np.mean(groups)), found.score()))
+    constant = draws(question, Answer(constants, constants, ()), folds.unit, seed=seed)[metric]
+    return judge(metric, tuple(points), drawn, constant)
+
+
+def _constants(question: Question, folds: Folds) -> Floats:
+    """What each row is predicted by the training rows' constant: [n, k], or classes [n, 1]."""
+    constants = np.zeros((len(question.target), 1 if question.classes else question.target.shape[1]))
+    for fold in folds.folds:
+        constants[fold.test] = constant_of(question, fold.train)
+    return constants
+
+
+def judge(metric: str, points: tuple[Point, ...], drawn: list[Draws], constant: Draws) -> Curve:
+    """Fit the law to the points and to each of their resamples, and say what the latter agree on."""
+    nothing = Score(None, None, None, "too few points for a law")
+    if len(points) < _LEAST_POINTS or any(one.value is None for one in drawn):
+        return Curve(metric, points, None, "cannot tell", nothing)
+    n = np.array([point.rows for point in points])
+    samples = np.stack([one.draws for one in drawn], axis=1)
+    whole = ~np.isnan(samples).any(axis=1)
+    weight = 1 / np.maximum(samples[whole].var(axis=0), _LEAST_VARIANCE)
+    value = np.array([[one.value for one in drawn]], dtype=np.float64)
+    ceiling, scale, exponent = fit_power_law(n, np.concatenate([value, samples[whole]]), weight)
+    gain = scale * (n[-1] ** -exponent - (2 * n[-1]) ** -exponent)
+    law = PowerLaw(float(ceiling[0]), float(scale[0]), float(exponent[0]))
+    doubling = Draws(float(gain[0]), gain[1:]).score()
+    beats = np.nanquantile(drawn[-1].draws - constant.draws, (1 - LEVEL) / 2) > 0
+    verdict: Verdict = "cannot tell"
+    if beats and doubling.low is not None and doubling.high is not None:
+        verdict = "yes" if doubling.low > CLOSE else "no" if doubling.high <= CLOSE else "cannot tell"
+    return Curve(metric, points, law, verdict, doubling)
+
+
+def fit_power_law(n: Floats, scores: Floats, weight: Floats) -> tuple[Floats, Floats, Floats]:
+    """Weighted least squares of ``ceiling - scale n^-exponent``, for many curves at once.
+
+    At a given exponent the law is linear in the other two, so these are solved for (variable projection: Golub
+    and Pereyra 1973) and the exponent is looked for on a grid: nothing to start from, no local minimum.
+
+    Args:
+        n: [points], positive.
+        scores: [curves, points].
+        weight: [points].
+
+    Returns:
+        Ceiling (at most 1), scale (at least 0) and exponent, [curves] each.
+    """
+    weight = weight / weight.sum()
+    mean = scores @ weight
+    best = np.full(len(scores), np.inf)
+    ceiling, scale, exponent = mean.copy(), np.zeros(len(scores)), np.full(len(scores), _EXPONENTS[-1])
+    for power in _EXPONENTS:
+        # Scaled to 1 at the smallest n, so that the numbers stay near 1 at every exponent.
+        fall = (n / n[0]) ** -power
+        middle = fall @ weight
+        slope = -((scores - mean[:, None]) @ (weight * (fall - middle))) / ((fall - middle) ** 2 @ weight)
+        slope = np.maximum(slope, 0.0)
+        top = mean + slope * middle
+        capped = top > 1
+        slope = np.where(capped, ((1 - scores) @ (weight * fall)) / (fall**2 @ weight), slope).clip(0)
+        top = np.where(capped, 1.0, top)
+        loss = (scores - top[:, None] + slope[:, None] * fall) ** 2 @ weight
+        better = loss < best
+        best = np.where(better, loss, best)
+        ceiling, exponent = np.where(better, top, ceiling), np.where(better, power, exponent)
+        scale = np.where(better, slope * n[0] ** power, scale)
+    return ceiling, scale, exponent

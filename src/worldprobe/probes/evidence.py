@@ -1,0 +1,179 @@
+"""What a score is worth: beside its best control, beside shuffled labels, and in bits."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.errors import ProbeError
+from worldprobe.probes.evaluate import Question, fit_chosen, require_finite
+from worldprobe.probes.metrics import Draws, Score, no_draws
+from worldprobe.probes.splits import INNER_FOLDS, partition
+from worldprobe.probes.training import TrainingSets
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+PORTIONS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+# A target that is a number is sent to this share of its spread; it sets the zero of the bits.
+PRECISION = 1 / 128
+# No residual is taken for smaller than this share of the target's spread: what is sent has no more digits.
+_LEAST_SPREAD = PRECISION
+
+
+def skill(score: Draws, best_control: Draws) -> Score:
+    """The share of what the best control leaves that the probe explains: ``(score - best) / (1 - best)``.
+
+    1 is perfect, 0 no better than the control. The interval is of the same resampled groups for both, so both
+    have to be drawn under the same seed and groups.
+    """
+    if score.value is None or best_control.value is None:
+        return no_draws(score.note or best_control.note).score()
+    if best_control.value >= 1:
+        return no_draws("the best control is perfect: nothing is left to explain").score()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        left = 1 - best_control.draws
+        drawn = np.where(left > 0, (score.draws - best_control.draws) / left, np.nan)
+    value = (score.value - best_control.value) / (1 - best_control.value)
+    return Draws(value, drawn).score()
+
+
+def selectivity(score: Draws, shuffled: Draws) -> Score:
+    """The score less that of the same probe on labels shuffled between groups (Hewitt and Liang 2019, section 2).
+
+    A probe that is high on both learns by itself and says little of the features. Paired as ``skill`` is.
+    """
+    if score.value is None or shuffled.value is None:
+        return no_draws(score.note or shuffled.note).score()
+    return Draws(score.value - shuffled.value, score.draws - shuffled.draws).score()
+
+
+@dataclass(frozen=True, slots=True)
+class CodeLength:
+    """Bits to send the targets to someone who has the features, block by block.
+
+    Attributes:
+        online: with the probe, refitted after each block.
+        constant: with what the earlier blocks' targets alone suggest, refitted likewise.
+        uniform: without anything: equally likely classes, or one normal with the target's mean and spread.
+        rows: targets sent.
+        note: what hides in the figures.
+    """
+
+    online: float
+    constant: float
+    uniform: float
+    rows: int
+    note: str = ""
+
+    @property
+    def compression(self) -> float:
+        """``uniform / online``, as Voita and Titov report it; for numbers it depends on ``PRECISION``."""
+        return self.uniform / self.online
+
+    @property
+    def compression_of_constant(self) -> float:
+        """``constant / online``: above 1 only if the features say something."""
+        return self.constant / self.online
+
+    @property
+    def saved_bits_per_row(self) -> float:
+        """What the features save of each row's code, against the constant; depends on no precision."""
+        return (self.constant - self.online) / self.rows
+
+
+def online_code_length(
+    inputs: NDArray[np.float32],
+    question: Question,
+    unit: Ints,
+    *,
+    seed: int,
+    portions: tuple[float, ...] = PORTIONS,
+) -> CodeLength:
+    """Minimum description length by online coding (Voita and Titov 2020, section 2.2; eq. 3), in bits.
+
+    Units come in random order, in blocks that end at the given shares of them. The first block is sent by the
+    uniform code; each later one by the probe fitted to all before it, its strength chosen on inner folds of
+    those. A number is sent as a normal around its prediction, to 1/128 of the target's spread, with the
+    spread that the constant or the probe left on inner folds.
+
+    Args:
+        inputs: [n, d].
+        unit: what is kept together, int64 [n]. Neighbouring blocks of one film are not apart: give groups.
+        portions: increasing, ending with 1.
+
+    Raises:
+        ProbeError: fewer than two units to a later block's fit, features that are not finite, a constant target.
+    """
+    assert list(portions) == sorted(set(portions))
+    assert portions[-1] == 1.0
+    require_finite(inputs)
+    if (np.ptp(question.target, axis=0) == 0).any():
+        raise ProbeError(f"{question.name} is constant: there is nothing to send")
+    names = np.random.default_rng(seed).permutation(np.unique(unit))
+    ends = sorted({max(2, round(share * len(names))) for share in portions})
+    if len(names) < 4 or len(ends) < 2:
+        raise ProbeError(
+            f"online coding of {question.name} needs at least 4 groups, found {len(names)}. Add video."
+        )
+    place = np.empty(len(unit), dtype=np.int64)
+    for index, name in enumerate(names):
+        place[unit == name] = index
+    sets, uniform = TrainingSets(inputs, unit), _uniform_bits(question)
+    first = float(uniform[place < ends[0]].sum())
+    online, constant = first, first
+    for start, stop in itertools.pairwise(ends):
+        known, sent = np.flatnonzero(place < start), np.flatnonzero((place >= start) & (place < stop))
+        by_probe, by_constant = _block_bits(sets, question, unit, known, sent, seed)
+        online, constant = online + by_probe, constant + by_constant
+    note = "" if question.classes else f"numbers are sent to {PRECISION:.4f} of their spread"
+    return CodeLength(online, constant, float(uniform.sum()), len(unit), note)
+
+
+def _block_bits(
+    sets: TrainingSets, question: Question, unit: Ints, known: Ints, sent: Ints, seed: int
+) -> tuple[float, float]:
+    """Bits of the rows sent, by the probe and by the constant, both fitted to the rows known."""
+    inner = partition(unit, known, min(INNER_FOLDS, len(np.unique(unit[known]))), seed)
+    training = sets.prepare(known, inner)
+    fitted, strength = fit_chosen(question, training, unit)
+    truth = question.target[sent]
+    output = fitted.predict(sets.inputs[sent])
+    if question.classes:
+        codes = truth[:, 0].astype(np.int64)
+        # Laplace's rule: a class that was not seen yet can still be sent, by either code.
+        counts = np.bincount(question.target[known, 0].astype(np.int64), minlength=question.classes) + 1.0
+        shares = counts / counts.sum()
+        rare = question.classes / counts.sum()
+        probability = (1 - rare) * np.exp(output[np.arange(len(codes)), codes]) + rare / question.classes
+        return float(-np.log2(probability).sum()), float(-np.log2(shares[codes]).sum())
+    spread = question.target.std(axis=0)
+    squares, plain, rows = np.zeros(truth.shape[1]), np.zeros(truth.shape[1]), 0
+    for design, train, held_inputs, held in training.inner:
+        target = question.target[train]
+        part = question.probe.fit(design, target, strength=strength, classes=0)
+        squares += ((part.predict(held_inputs) - question.target[held]) ** 2).sum(axis=0)
+        plain += ((target.mean(axis=0) - question.target[held]) ** 2).sum(axis=0)
+        rows += len(held)
+    mean = question.target[known].mean(axis=0)
+    return (
+        float(_normal_bits(truth - output, np.sqrt(squares / rows), spread).sum()),
+        float(_normal_bits(truth - mean, np.sqrt(plain / rows), spread).sum()),
+    )
+
+
+def _uniform_bits(question: Question) -> Floats:
+    """Of each row [n], by the code that knows nothing."""
+    if question.classes:
+        return np.full(len(question.target), np.log2(question.classes))
+    spread = question.target.std(axis=0)
+    return _normal_bits(question.target - question.target.mean(axis=0), spread, spread)
+
+
+def _normal_bits(error: Floats, expected: Floats, spread: Floats) -> Floats:
+    """Bits [n] of errors [n, k] under a normal of the expected size [k], to ``PRECISION`` of the spread [k]."""
+    sigma = np.maximum(expected, _LEAST_SPREAD * spread)
+    nats = 0.5 * (error / sigma) ** 2 + np.log(sigma * np.sqrt(2 * np.pi) / (PRECISION * spread))
+    return np.asarray(nats.sum(axis=1) / np.log(2))

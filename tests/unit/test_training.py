@@ -1,0 +1,121 @@
+"""Training sets that share their sums give what training sets of their own give."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge as SklearnRidge
+from sklearn.preprocessing import StandardScaler
+
+from worldprobe.probes import design
+from worldprobe.probes.design import Design
+from worldprobe.probes.evaluate import Question, cross_fit
+from worldprobe.probes.logistic import Logistic
+from worldprobe.probes.ridge import Ridge
+from worldprobe.probes.splits import make_folds
+from worldprobe.probes.training import TrainingSets
+from worldprobe.records import Examples
+
+
+def world(split, n=400, d=12):
+    """Columns of different size and offset; the last varies in one group only, so some training sets lose it."""
+    rng = np.random.default_rng(0)
+    group = np.arange(n) // 10
+    inputs = rng.normal(size=(n, d)) * rng.uniform(0.1, 50, d) + rng.normal(size=d) * 100
+    inputs[:, -1] = np.where(group == group[-1], 1e5 * rng.normal(size=n), 7.0)
+    target = inputs[:, :2] / inputs[:, :2].std(axis=0) + rng.normal(size=(n, 2))
+    video = group // 10
+    seconds = (np.arange(n) % 100).astype(float)
+    examples = Examples(inputs.astype(np.float32), target, group, video, seconds, 1.5)
+    return examples, make_folds(examples, kind=split, seed=0)
+
+
+@pytest.mark.parametrize("split", ["grouped", "blocked", "video", "random"])
+def test_predictions_are_scikit_learns_on_the_same_rows(split):
+    examples, folds = world(split)
+    answer = cross_fit(examples.inputs, [Question("it", Ridge(), examples.target)], folds)["it"]
+    for fold, strength in zip(folds.folds, answer.chosen, strict=True):
+        assert np.isfinite(strength)
+        train = examples.inputs[fold.train].astype(float)
+        if np.ptp(train[:, -1]) == 0:
+            train[:, -1] = 0
+        scaler = StandardScaler().fit(train)
+        model = SklearnRidge(alpha=strength).fit(scaler.transform(train), examples.target[fold.train])
+        rows = examples.inputs[fold.test].astype(float)
+        if np.ptp(train[:, -1]) == 0:
+            rows[:, -1] = 0
+        expected = model.predict(scaler.transform(rows))
+        np.testing.assert_allclose(answer.prediction[fold.test], expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("split", ["grouped", "blocked", "video", "random"])
+def test_shared_training_sets_are_those_of_their_rows(split):
+    examples, folds = world(split)
+    sets = TrainingSets(examples.inputs, folds.unit, folds.folds)
+    centred = examples.target - examples.target.mean(axis=0)
+    for fold in folds.folds:
+        training = sets.prepare(fold.train, fold.inner)
+        for shared, rows, _, held in training.inner:
+            fresh = Design(examples.inputs[rows])
+            np.testing.assert_allclose(shared.squares, fresh.squares, rtol=1e-8)
+            np.testing.assert_array_equal(shared.inputs, fresh.inputs)
+            np.testing.assert_array_equal(shared.unit, folds.unit[rows])
+            for ours, theirs in zip(
+                shared.solve(centred[rows], [1.0, 100.0]), fresh.solve(centred[rows], [1.0, 100.0]), strict=True
+            ):
+                np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-9)
+            some = examples.inputs[held]
+            np.testing.assert_allclose(
+                shared.rotate(some) @ shared.rotated.T, fresh.rotate(some) @ fresh.rotated.T, rtol=1e-5, atol=1e-3
+            )
+        training.forget()
+
+
+def test_one_strength_alone_is_the_same_as_among_others():
+    examples, folds = world("grouped")
+    fold = folds.folds[0]
+    centred = examples.target[fold.train] - examples.target[fold.train].mean(axis=0)
+
+    def training():
+        return TrainingSets(examples.inputs, folds.unit).prepare(fold.train, fold.inner).design
+
+    alone, among = training().solve(centred, [10.0])[0], training().solve(centred, [1.0, 10.0])[1]
+    np.testing.assert_allclose(alone, among, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("split", ["grouped", "blocked", "random"])
+def test_inner_folds_are_the_other_outer_folds(split):
+    _, folds = world(split)
+    sets = [train.tobytes() for fold in folds.folds for train, _ in fold.inner]
+    assert (len(sets), len(set(sets))) == (20, 10)
+    for fold in folds.folds:
+        held = np.concatenate([held for _, held in fold.inner])
+        assert len(np.unique(held)) == len(held)
+        assert set(held) == set(fold.train)
+        for train, one in fold.inner:
+            assert not set(train) & (set(one) | set(fold.test))
+            assert not set(folds.unit[train]) & set(folds.unit[one]) or split == "random"
+
+
+def test_training_sets_that_occur_twice_are_decomposed_once(monkeypatch):
+    examples, folds = world("grouped")
+    principal = design.principal
+    decomposed = []
+
+    def counted(gram):
+        decomposed.append(gram.shape)
+        return principal(gram)
+
+    monkeypatch.setattr(design, "principal", counted)
+    questions = [Question("one", Ridge(), examples.target), Question("two", Ridge(), -examples.target[:, :1])]
+    cross_fit(examples.inputs, questions, folds)
+    # 10 inner sets; the outer ones are solved at one strength each.
+    assert decomposed == [(12, 12)] * 10
+
+
+def test_a_shared_set_answers_every_kind_of_probe_at_once():
+    examples, folds = world("grouped")
+    codes = (examples.target[:, :1] > 0).astype(float)
+    together = [Question("size", Ridge(), examples.target), Question("class", Logistic(), codes, 2)]
+    both = cross_fit(examples.inputs, together, folds)
+    for question in together:
+        alone = cross_fit(examples.inputs, [question], folds)[question.name]
+        np.testing.assert_allclose(both[question.name].prediction, alone.prediction, rtol=1e-6, atol=1e-9)
