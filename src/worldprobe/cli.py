@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -146,14 +146,9 @@ def label(
 
     loaded = load_labeller(labeller, confidence=confidence, every=every)
     paths = resolve_videos(videos)
+    camera: Literal["kept", "subtracted"] = "subtracted" if subtract_camera else "kept"
     with bars() as progress:
-        labels = label_videos(
-            paths,
-            labeller=loaded,
-            tracker=tracker,
-            camera="subtracted" if subtract_camera else "kept",
-            progress=progress,
-        )
+        labels = label_videos(paths, labeller=loaded, tracker=tracker, camera=camera, progress=progress)
     write_labels(labels, out)
     drawn: list[str] = []
     if draw:
@@ -162,8 +157,8 @@ def label(
         drawn = [str(path) for path in preview_all(paths, labels, beside=out)]
     table = labels.table
     facts = {"labels": len(table), "frames": table.select("video", "frame").n_unique(), "out": str(out)}
-    facts |= {"objects": table.select("video", "object").n_unique(), "previews": drawn}
-    facts |= {"notes": list(labels.notes)}
+    objects = table.select("video", "object").n_unique()
+    facts |= {"objects": objects, "previews": drawn, "notes": list(labels.notes)}
     said = "{labels} labels of {objects} objects on {frames} frames: {out}".format(**facts)
     say(facts, as_json, [said, *(f"Preview: {path}" for path in drawn)])
     for note in labels.notes:

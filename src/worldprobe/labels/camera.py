@@ -18,6 +18,7 @@ from worldprobe.records import Labels
 
 Floats = NDArray[np.float64]
 COLUMNS = ("camera_vx", "camera_vy")
+_MOST_UNKNOWN = 0.2  # of the frames, without a word
 
 
 def global_motion(video: FrameSource) -> Floats:
@@ -68,7 +69,7 @@ def camera_velocity(motion: Floats, pts_seconds: Floats) -> Floats:
 def with_camera(labels: Labels, video: FrameSource) -> Labels:
     """The labels with the columns ``camera_vx`` and ``camera_vy``: the speed that the camera gives to whatever
     stands still in the world, px a second at that frame. ``targets.tracks`` takes them from the speeds.
-    Rows of other videos are left as they are.
+    Rows of other videos are left as they are. A note says so where it is not known for many of the frames.
     """
     import polars as pl
 
@@ -80,4 +81,12 @@ def with_camera(labels: Labels, video: FrameSource) -> Labels:
         old = table[name].to_numpy() if name in table.columns else np.full(len(table), np.nan)
         values = np.where(mine, speed[np.where(mine, table["frame"].to_numpy(), 0), axis], old)
         columns.append(pl.Series(name, values, dtype=pl.Float64))
-    return replace(labels, table=table.with_columns(columns))
+    unknown = int(np.isnan(speed).any(axis=1).sum())
+    notes = labels.notes
+    if unknown > _MOST_UNKNOWN * len(speed):
+        notes += (
+            f"{video.ref.path}: the camera's motion is not known in {unknown} of {len(speed)} frames (little "
+            "texture, or most of the picture changes), and no speeds are taken there. With a camera that stands "
+            'still, leave it in: without --subtract-camera, or camera = "kept".',
+        )
+    return replace(labels, table=table.with_columns(columns), notes=notes)

@@ -63,19 +63,22 @@ class Moving:
 
 @dataclass(slots=True)
 class _Followed:
-    """How many frames were looked at, and in how many of them most of the picture changed beyond following."""
+    """How many frames were looked at, in how many of them most of the picture moved against the background
+    (``lost``), and in how many it was not where a shift could have taken it from the frame before (``changed``)."""
 
     frames: int = 0
     lost: int = 0
+    changed: int = 0
 
 
 def _notes(path: str, followed: _Followed, *, found: int) -> tuple[str, ...]:
     """What a user must know of a film that is too shaky or too still."""
     detector = "Use a detector: --labeller onnx:FILE or hf:HUB_ID."
-    if followed.lost > _MOST_LOST * followed.frames:
+    beyond = max(followed.lost, followed.changed)
+    if beyond > _MOST_LOST * followed.frames:
         return (
-            f"{path} is too shaky for moving: in {followed.lost} of {followed.frames} frames most of the picture "
-            f"moves, by zoom, turning, closeness or speed, and they are left unlabelled. {detector}",
+            f"{path} is too shaky for moving: in {beyond} of {followed.frames} frames the camera cannot be "
+            f"followed (zoom, roll, speed, or something near that fills the picture). {detector}",
         )
     if not found:
         return (
@@ -100,6 +103,7 @@ def _masks(frames: Iterator[tuple[int, Grey]], followed: _Followed) -> Iterator[
     for index, grey in frames:
         newest = Seen.after(newest, index, grey)
         followed.frames += 1
+        followed.changed += newest.moved is not None and newest.moved.changed
         if background is not None:
             mask = background.moving(newest, step=newest.step)
             if mask.mean() <= _MOST_MOVING:

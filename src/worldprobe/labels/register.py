@@ -55,7 +55,12 @@ class Shift:
 
     @property
     def reliable(self) -> bool:
-        return self.agreeing >= _LEAST_AGREEING and self.correlation >= _LEAST_CORRELATION
+        return not self.changed and self.correlation >= _LEAST_CORRELATION
+
+    @property
+    def changed(self) -> bool:
+        """Whether most of the picture is another, wherever it is looked for."""
+        return self.agreeing < _LEAST_AGREEING
 
 
 def scale_of(height: int) -> int:
@@ -85,7 +90,11 @@ def look(grey: Grey) -> Look:
 
 
 def displacement(before: Look, after: Look) -> Shift:
-    """How far the world moved from one picture to another of the same size."""
+    """How far the world moved from one picture to another of the same size.
+
+    Up to 24 px either way, a sixth of the height, most of the picture has to agree; beyond that it takes fine
+    texture, for phase correlation to find it.
+    """
     candidates = [(0, 0), _by_search(before.coarse, after.coarse), *_by_phase(before, after)]
     best = min(candidates, key=lambda xy: _cost(before.smooth, after.smooth, xy))
     return refine(before.smooth, after.smooth, (float(best[0]), float(best[1])))
