@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -134,6 +134,7 @@ def label(
     confidence: Annotated[float | None, typer.Option(help="Least score, for detectors.")] = None,
     every: Annotated[int | None, typer.Option(help="Look at every so many frames only, for detectors.")] = None,
     draw: Annotated[bool, typer.Option("--preview", help="Also the labels drawn on the film: mp4, PNG.")] = False,
+    subtract_camera: Annotated[bool, typer.Option("--subtract-camera", help="Free speeds of its motion.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Label videos: where things are, in source pixels and frames.
@@ -145,8 +146,9 @@ def label(
 
     loaded = load_labeller(labeller, confidence=confidence, every=every)
     paths = resolve_videos(videos)
+    camera: Literal["kept", "subtracted"] = "subtracted" if subtract_camera else "kept"
     with bars() as progress:
-        labels = label_videos(paths, labeller=loaded, tracker=tracker, progress=progress)
+        labels = label_videos(paths, labeller=loaded, tracker=tracker, camera=camera, progress=progress)
     write_labels(labels, out)
     drawn: list[str] = []
     if draw:
@@ -155,10 +157,13 @@ def label(
         drawn = [str(path) for path in preview_all(paths, labels, beside=out)]
     table = labels.table
     facts = {"labels": len(table), "frames": table.select("video", "frame").n_unique(), "out": str(out)}
-    facts |= {"objects": table.select("video", "object").n_unique(), "previews": drawn}
+    objects = table.select("video", "object").n_unique()
+    facts |= {"objects": objects, "previews": drawn, "notes": list(labels.notes)}
     said = "{labels} labels of {objects} objects on {frames} frames: {out}".format(**facts)
     say(facts, as_json, [said, *(f"Preview: {path}" for path in drawn)])
-    if not len(table):
+    for note in labels.notes:
+        warn(note)
+    if not len(table) and not labels.notes:
         warn(f"{loaded.name} found nothing. Try another labeller (`worldprobe list labellers`).")
 
 
@@ -201,6 +206,7 @@ def probe(
     values |= {"videos": [series.video.path for series in probed.series], "pool": first.pool}
     values |= {"frames": first.specs[0].frames, "stride": max(first.specs[0].stride, 1)}
     values["labeller"] = ", ".join(sorted(set(table.table["source"])))
+    values["camera"] = "subtracted" if "camera_vx" in table.table.columns else "kept"
     write_whole(out / "experiment.toml", to_toml(make_experiment(values)).encode())
     show(write_report(out), out, as_json)
 

@@ -28,6 +28,7 @@ class Experiment(BaseModel):
     confidence: float | None = Field(default=None, gt=0, lt=1)
     every: int | None = Field(default=None, ge=1)
     tracker: Literal["own", "overlap", "bytetrack", "ocsort", "sort"] = "own"
+    camera: Literal["kept", "subtracted"] = "kept"
     classes: str | dict[str, list[str]] = "own"
     tasks: list[str] = list(DEFAULT_TASKS)
     features: list[str] = list(FEATURES)

@@ -30,7 +30,9 @@ def resolve_videos(sources: Sequence[str]) -> list[Path]:
 
 
 def show(summary: Summary, out: Path, as_json: bool) -> None:
-    """A run's answer: each score beside its controls, and where the report is."""
+    """A run's answer: each score beside its controls, and where the report is; on stderr what labels warn of."""
+    for note in summary.labels.notes if summary.labels else ():
+        warn(note)
     if as_json:
         typer.echo(summary.model_dump_json())
         return

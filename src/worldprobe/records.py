@@ -133,9 +133,12 @@ class Labels:
     Columns: ``video`` (VideoRef.id), ``frame``, ``pts_seconds``, ``object`` (track id, -1 unknown),
     ``class`` (empty where the labeller has none), ``x, y`` (centre), ``w, h``, ``confidence``,
     ``source`` (the labeller); further columns are kept (``vx, vy`` in px/s, robot state, ...).
+
+    ``notes`` are what a user must know of how they were made, a sentence or two each.
     """
 
     table: pl.DataFrame
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         missing = [name for name in LABEL_COLUMNS if name not in self.table.columns]
@@ -169,7 +172,10 @@ class Labels:
     def concat(cls, parts: list[Labels]) -> Labels:
         import polars as pl
 
-        return cls(pl.concat([p.table for p in parts], how="diagonal")) if parts else cls.empty()
+        if not parts:
+            return cls.empty()
+        notes = tuple(note for part in parts for note in part.notes)
+        return cls(pl.concat([p.table for p in parts], how="diagonal"), notes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ import pytest
 from worldprobe.errors import LabelError
 from worldprobe.labels.boxes import corners, iou
 from worldprobe.labels.moving import Moving
-from worldprobe.records import VideoRef
+from worldprobe.records import Labels, VideoRef
 
 
 @dataclass
@@ -80,6 +80,57 @@ def test_a_cut_and_a_moving_camera_give_no_boxes():
     assert len(Moving().label(cut).table) == 0
     wide = np.random.default_rng(4).integers(0, 255, (240, 1200, 3))
     assert len(Moving().label(Film(lambda i: picture(wide[:, 10 * i : 10 * i + 320]), 60)).table) == 0
+
+
+WIDE = np.random.default_rng(5).integers(60, 140, (60, 160, 3)).repeat(8, axis=0).repeat(8, axis=1)
+
+
+def corner(index):
+    """Of what the camera sees at a frame: it pans to the right, slows, turns down and shakes."""
+    shake = np.random.default_rng(index).integers(-2, 3, 2)
+    return np.array([40 + 4 * min(index, 50), 40 + 2 * max(0, index - 40)]) + shake
+
+
+def passed_by(index):
+    left, top = corner(index)
+    frame = WIDE[top : top + 240, left : left + 320] + np.random.default_rng(index).normal(0, 3, (240, 320, 3))
+    x, y = seen_at(index)
+    frame[max(0, y) : y + 48, max(0, x) : x + 48] = 230
+    return picture(frame)
+
+
+def seen_at(index):
+    """Left and top of a square that walks through the world."""
+    return np.array([60 + 7 * index, 130 + index]) - corner(index)
+
+
+def test_a_camera_that_pans_and_shakes_gives_the_object_and_not_the_picture():
+    labels = Moving().label(Film(passed_by, 70))
+    good = 0
+    for row in labels.table.iter_rows(named=True):
+        left, top = seen_at(row["frame"])
+        truth = np.array([[max(0, left), max(0, top), min(320, left + 48), min(240, top + 48)]], dtype=float)
+        box = corners(np.array([[row["x"], row["y"], row["w"], row["h"]]]))
+        good += iou(box, truth)[0, 0] >= 0.5
+    assert good >= 60
+    assert len(labels.table) - good <= 7
+    assert labels.notes == ()
+
+
+def test_a_film_that_cannot_be_followed_or_shows_nothing_is_said_to_be_so():
+    def tossed(index):
+        left, top = np.random.default_rng(index).integers(0, [960, 240])
+        return picture(3 * (WIDE[top : top + 240, left : left + 320].astype(float) - 60))
+
+    shaky = Moving().label(Film(tossed, 60))
+    assert "too shaky" in shaky.notes[0]
+    assert "of 60 frames" in shaky.notes[0]
+    assert "--labeller onnx:FILE" in shaky.notes[0]
+    still = Moving().label(Film(lambda i: picture(background(1, i)), 60))
+    assert "too still" in still.notes[0]
+    assert "made.mp4" in still.notes[0]
+    assert Labels.concat([shaky, still]).notes == shaky.notes + still.notes
+    assert Moving().label(Film(with_square, 60)).notes == ()
 
 
 def test_an_argument_is_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from worldprobe.errors import LabelError
 from worldprobe.labels.coco_classes import COCO_CLASSES
@@ -47,4 +48,5 @@ def merge_classes(labels: Labels, new_of: Mapping[str, str] | None) -> Labels:
     if new_of is None:
         return labels
     # Objects without a class keep having none.
-    return Labels(labels.table.with_columns(pl.col("class").replace_strict({**new_of, "": ""}, default=OTHER)))
+    merged = pl.col("class").replace_strict({**new_of, "": ""}, default=OTHER)
+    return replace(labels, table=labels.table.with_columns(merged))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -56,7 +57,8 @@ def track(labels: Labels, *, tracker: str, shots: Sequence[int] = (0,)) -> Label
         known = found >= 0
         identities[rows[known]] = found[known] + born
         born = max(born, int(identities.max(initial=-1)) + 1)
-    return Labels(table.with_columns(pl.Series("object", identities)).filter(pl.Series(identities >= 0)))
+    linked = table.with_columns(pl.Series("object", identities)).filter(pl.Series(identities >= 0))
+    return replace(labels, table=linked)
 
 
 def _identities(

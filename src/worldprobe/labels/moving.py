@@ -1,9 +1,9 @@
-"""moving: whatever moves against a background that stands still. Needs no weights, gives no classes."""
+"""moving: whatever moves against the world behind it, the camera's motion taken out. No weights, no classes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -11,40 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import LabelError
+from worldprobe.labels.background import Background, Seen
+from worldprobe.labels.register import Grey, scale_of, shrink
 from worldprobe.labels.track import drop_short, link
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
 
-Grey = NDArray[np.float32]
-_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # of red, green, blue (ITU-R BT.601)
-_HEIGHT = 144  # frames are looked at this high: finer detail is noise
-_FORGET = 0.04  # share of a new frame in the background, where nothing moves
-_FORGET_MOVING = 0.004  # and where something does: what stays long enough becomes background
-_SIGMAS = 5.0
-_LEAST_DIFFERENCE = 12.0  # of 255
 _LEAST_AREA = 0.0008  # of the frame
-_MOST_MOVING = 0.4  # of the frame: more is a cut or a moving camera, not an object
+_MOST_MOVING = 0.4  # of the frame: more is a cut or a camera that could not be followed, not an object
+_MOST_LOST = 0.2  # of the frames: beyond it a film is too shaky
 _WARM_UP_FRAMES = 36
 _LEAST_SECONDS = 0.3
-
-
-@dataclass(slots=True)
-class _Background:
-    """A running mean of the still parts of the picture, and how much they flicker."""
-
-    mean: Grey
-    noise: float = 2.0
-
-    def moving(self, grey: Grey) -> NDArray[np.bool_]:
-        """Where the picture differs from the background, and the background brought up to date."""
-        from scipy.ndimage import gaussian_filter
-
-        difference = np.abs(gaussian_filter(grey, 0.8) - gaussian_filter(self.mean, 0.8))
-        mask = np.asarray(difference > max(_LEAST_DIFFERENCE, _SIGMAS * self.noise))
-        # The median stands firm while less than half of the picture moves.
-        self.noise = 0.95 * self.noise + 0.05 * float(np.median(difference)) * 1.4826
-        self.mean += np.where(mask, _FORGET_MOVING, _FORGET) * (grey - self.mean)
-        return mask
 
 
 class Moving:
@@ -59,15 +36,17 @@ class Moving:
     def label(self, video: FrameSource) -> Labels:
         """Boxes of moving regions, linked to tracks; ``confidence`` is the share of the box that moves.
 
-        The first frames of each shot give its background, by their median. A frame of which more than 40 %
-        moves has no boxes and starts the background anew: a camera that moves gives no labels rather than
-        wrong ones.
+        The first frames of each shot give its background, by their median; it follows a camera that pans or
+        tilts. A frame of which more than 40 % moves has no boxes and starts the background anew: a camera that
+        cannot be followed gives no labels rather than wrong ones. ``notes`` of the labels say so where that is
+        more than a fifth of the frames, and where nothing was found at all.
         """
         ref = video.ref
-        scale = max(1, round(ref.height / _HEIGHT))
+        scale = scale_of(ref.height)
+        followed = _Followed()
         found: dict[str, list[Any]] = {key: [] for key in ("frame", "x", "y", "w", "h", "confidence")}
         for frames in _by_shot(video):
-            for index, mask in _masks((index, _shrink(picture, scale)) for index, picture in frames):
+            for index, mask in _masks(((index, shrink(picture, scale)) for index, picture in frames), followed):
                 _collect(found, index, mask, scale, ref.width, ref.height)
         frame = np.array(found["frame"], dtype=np.int64)
         n = len(frame)
@@ -78,7 +57,35 @@ class Moving:
                 "h": found["h"], "confidence": found["confidence"], "source": [self.name] * n,
             }
         )  # fmt: skip
-        return drop_short(link(labels, shots=video.shots), seconds=_LEAST_SECONDS)
+        kept = drop_short(link(labels, shots=video.shots), seconds=_LEAST_SECONDS)
+        return replace(kept, notes=_notes(ref.path, followed, found=len(kept.table)))
+
+
+@dataclass(slots=True)
+class _Followed:
+    """How many frames were looked at, in how many of them most of the picture moved against the background
+    (``lost``), and in how many it was not where a shift could have taken it from the frame before (``changed``)."""
+
+    frames: int = 0
+    lost: int = 0
+    changed: int = 0
+
+
+def _notes(path: str, followed: _Followed, *, found: int) -> tuple[str, ...]:
+    """What a user must know of a film that is too shaky or too still."""
+    detector = "Use a detector: --labeller onnx:FILE or hf:HUB_ID."
+    beyond = max(followed.lost, followed.changed)
+    if beyond > _MOST_LOST * followed.frames:
+        return (
+            f"{path} is too shaky for moving: in {beyond} of {followed.frames} frames the camera cannot be "
+            f"followed (zoom, roll, speed, or something near that fills the picture). {detector}",
+        )
+    if not found:
+        return (
+            f"{path} is too still for moving: nothing larger than {_LEAST_AREA:.2%} of the picture moves against "
+            f"it for {_LEAST_SECONDS} s. If there are objects that stand still, moving cannot see them. {detector}",
+        )
+    return ()
 
 
 def _by_shot(video: FrameSource) -> Iterator[Iterator[tuple[int, NDArray[np.uint8]]]]:
@@ -88,46 +95,48 @@ def _by_shot(video: FrameSource) -> Iterator[Iterator[tuple[int, NDArray[np.uint
         yield frames
 
 
-def _masks(frames: Iterator[tuple[int, Grey]]) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+def _masks(frames: Iterator[tuple[int, Grey]], followed: _Followed) -> Iterator[tuple[int, NDArray[np.bool_]]]:
     """What moves in each frame of one shot; nothing for frames of which too much does."""
-    background: _Background | None = None
-    waiting: list[tuple[int, Grey]] = []
+    background: Background | None = None
+    waiting: list[Seen] = []
+    newest: Seen | None = None
     for index, grey in frames:
-        if background is None:
-            waiting.append((index, grey))
-            if len(waiting) < _WARM_UP_FRAMES:
-                continue
-            background, held = _start(waiting)
-            waiting = []
-        else:
-            held = [(index, grey)]
-        for number, image in held:
-            mask = background.moving(image)
-            if mask.mean() > _MOST_MOVING:
-                background, waiting = None, [(number, image)]
-                break
-            yield number, mask
-    if background is None and len(waiting) > 1:
-        background, held = _start(waiting)
-        for number, image in held:
-            mask = background.moving(image)
+        newest = Seen.after(newest, index, grey)
+        followed.frames += 1
+        followed.changed += newest.moved is not None and newest.moved.changed
+        if background is not None:
+            mask = background.moving(newest, step=newest.step)
             if mask.mean() <= _MOST_MOVING:
-                yield number, mask
+                yield index, mask
+                continue
+            background = None
+        waiting.append(newest)
+        if len(waiting) >= _WARM_UP_FRAMES:
+            background, good, waiting = _begin(waiting)
+            followed.lost += _WARM_UP_FRAMES - len(good) - len(waiting)
+            yield from good
+    while waiting:
+        _, good, rest = _begin(waiting)
+        followed.lost += len(waiting) - len(good) - len(rest)
+        waiting = rest
+        yield from good
 
 
-def _shrink(picture: NDArray[np.uint8], scale: int) -> Grey:
-    """RGB [h, w, 3] to grey [h / scale, w / scale] by the mean of each square; a rest at the edge is cut."""
-    height, width = picture.shape[0] // scale * scale, picture.shape[1] // scale * scale
-    squares = picture[:height, :width].reshape(height // scale, scale, width // scale, scale, 3)
-    return np.asarray(squares.mean(axis=(1, 3), dtype=np.float32) @ _LUMA)
+def _begin(frames: list[Seen]) -> tuple[Background | None, list[tuple[int, NDArray[np.bool_]]], list[Seen]]:
+    """A background by the median of some frames, with what moves in them.
 
-
-def _start(frames: list[tuple[int, Grey]]) -> tuple[_Background, list[tuple[int, Grey]]]:
-    """A background by the median of some frames, with the frames to look at again."""
-    stack = np.stack([grey for _, grey in frames])
-    median = np.median(stack, axis=0).astype(np.float32)
-    noise = 1.4826 * float(np.median(np.abs(stack - median)))
-    return _Background(median, noise), frames
+    Returns:
+        The background, what moves in each frame that it holds for, and the frames after one that it does not
+        hold for (then there is no background), to begin from again.
+    """
+    background = Background.of(frames)
+    good: list[tuple[int, NDArray[np.bool_]]] = []
+    for number, seen in enumerate(frames):
+        mask = background.moving(seen, step=seen.step if number else np.zeros(2))
+        if mask.mean() > _MOST_MOVING:
+            return None, good, frames[number + 1 :]
+        good.append((seen.index, mask))
+    return background, good, []
 
 
 def _collect(

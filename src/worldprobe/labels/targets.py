@@ -34,7 +34,8 @@ class Tracks:
         frame, object: int64 [m]; object -1 is unknown.
         pts_seconds, weight: float64 [m]; weight is confidence times area.
         box: float64 [m, 4], centre and size in source px.
-        speed: float64 [m, 2], source px a second; NaN where no track says.
+        speed: float64 [m, 2], source px a second, less the camera's where the labels have it; NaN where no
+            track says.
         growth: float64 [m], logarithm of the area a second; NaN where no track says.
         name: class names [m].
         hidden: bool [m], all but covered by others.
@@ -54,7 +55,8 @@ class Tracks:
 
 
 def tracks(labels: Labels, video: str, *, shots: Sequence[int] = (0,)) -> Tracks:
-    """The rows of one video (its id), with each row's speed.
+    """The rows of one video (its id), with each row's speed: against the world where the labels have the
+    camera's (``camera_vx, camera_vy``; NaN where it is not known), else in the picture.
 
     Args:
         shots: the first frame of each shot: no speed is taken across a cut.
@@ -71,6 +73,8 @@ def tracks(labels: Labels, video: str, *, shots: Sequence[int] = (0,)) -> Tracks
     rates = _rates(identity, shot, pts_seconds, np.column_stack([box[:, :2], area]))
     if {"vx", "vy"} <= set(table.columns):
         rates[:, :2] = table.select("vx", "vy").to_numpy()
+    if {"camera_vx", "camera_vy"} <= set(table.columns):
+        rates[:, :2] -= table.select("camera_vx", "camera_vy").to_numpy()
     visible = table["visible"].to_numpy() if "visible" in table.columns else np.ones(len(table))
     return Tracks(
         frame=frame.astype(np.int64),

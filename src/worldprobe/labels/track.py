@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -79,7 +79,7 @@ def link(
                 live.append(_Track(born, names[row], boxes[row], np.zeros(2), now))
                 identities[row] = born
                 born += 1
-    return Labels(table.with_columns(pl.Series("object", identities)))
+    return replace(labels, table=table.with_columns(pl.Series("object", identities)))
 
 
 def drop_short(labels: Labels, *, seconds: float) -> Labels:
@@ -87,7 +87,7 @@ def drop_short(labels: Labels, *, seconds: float) -> Labels:
     import polars as pl
 
     span = pl.col("pts_seconds").max().over("object") - pl.col("pts_seconds").min().over("object")
-    return Labels(labels.table.filter(span >= seconds))
+    return replace(labels, table=labels.table.filter(span >= seconds))
 
 
 def _move(track: _Track, box: Floats, now: float) -> None:

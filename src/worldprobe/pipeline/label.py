@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from worldprobe import registry
 from worldprobe.errors import LabelError
 from worldprobe.files import replacing
+from worldprobe.labels.camera import with_camera
 from worldprobe.labels.library_trackers import track
 from worldprobe.pipeline.progress import Progress, Watched, silent
 from worldprobe.pipeline.sources import open_source
@@ -34,12 +36,18 @@ def load_labeller(name: str, *, confidence: float | None = None, every: int | No
 
 
 def label(
-    videos: Sequence[Path], *, labeller: Labeller, tracker: str = "own", progress: Progress = silent
+    videos: Sequence[Path],
+    *,
+    labeller: Labeller,
+    tracker: str = "own",
+    camera: Literal["kept", "subtracted"] = "kept",
+    progress: Progress = silent,
 ) -> Labels:
     """Label every video.
 
     Args:
         tracker: "own" keeps the labeller's track ids; else the one that gives new ones.
+        camera: "subtracted" also measures the camera's motion, which is then taken from the speeds of tracks.
 
     Raises:
         LabelError: a file of labels for one video was given with several; an unknown tracker.
@@ -52,7 +60,12 @@ def label(
         with open_source(path) as video:
             source = Watched(video, stage=f"label {path.name}", progress=progress) if len(videos) == 1 else video
             found = labeller.label(source)
-            parts.append(found if tracker == "own" else track(found, tracker=tracker, shots=video.shots))
+            if tracker != "own":
+                found = track(found, tracker=tracker, shots=video.shots)
+            if camera == "subtracted" and len(found.table):
+                watched = Watched(video, stage=f"camera {path.name}", progress=progress)
+                found = with_camera(found, watched if len(videos) == 1 else video)
+            parts.append(found)
         if len(videos) > 1:
             progress(f"label ({labeller.name})", number + 1, len(videos))
     return Labels.concat(parts)

@@ -127,7 +127,9 @@ def run(
 
     started = time.perf_counter()
     labeller = load_labeller(experiment.labeller, confidence=experiment.confidence, every=experiment.every)
-    found = label(readable, labeller=labeller, tracker=experiment.tracker, progress=progress)
+    found = label(
+        readable, labeller=labeller, tracker=experiment.tracker, camera=experiment.camera, progress=progress
+    )
     labels = merge_classes(found, classes)
     write_labels(labels, out / "labels.parquet")
     ledger.book("label", started=started, items=len(labels.table), device="cpu")
@@ -160,7 +162,8 @@ def probe_into(
     probed = probe(store, labels, plan, progress=progress)
     ledger.book("probe", started=started, items=len(probed.results), device="cpu")
     write_results(out / "results.jsonl", [*probed.results, *ledger.costs])
-    write_whole(out / "alignment.json", json.dumps({"kept": probed.kept, "dropped": probed.dropped}).encode())
+    alignment = {"kept": probed.kept, "dropped": probed.dropped, "notes": list(labels.notes)}
+    write_whole(out / "alignment.json", json.dumps(alignment).encode())
     series = probed.series[0]
     facts: dict[str, Any] = {
         "encoder": {"name": series.encoder, "revision": series.revision[:12], "status": series.status},

@@ -116,6 +116,8 @@ class LabelFacts(_Fact):
     sources: tuple[tuple[str, int], ...] = ()
     classes: tuple[tuple[str, int], ...] = ()
     videos: int | None = None
+    camera: Literal["kept", "subtracted"] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def lost(self) -> int:

@@ -47,7 +47,8 @@ def read_labels(run: Path) -> LabelFacts | None:
         return None
     dropped = alignment.get("dropped", {})
     by_count = sorted(((str(k), int(v)) for k, v in dropped.items()), key=lambda item: -item[1])
-    facts = LabelFacts(kept=alignment.get("kept"), dropped=tuple(by_count))
+    notes = tuple(str(note) for note in alignment.get("notes", ()))
+    facts = LabelFacts(kept=alignment.get("kept"), dropped=tuple(by_count), notes=notes)
     return facts.model_copy(update=_of_table(table)) if table.exists() else facts
 
 
@@ -56,6 +57,7 @@ def _of_table(path: Path) -> dict[str, Any]:
 
     try:
         table = pl.read_parquet(path, columns=["video", "class", "source"])
+        camera = "subtracted" if "camera_vx" in pl.read_parquet_schema(path) else "kept"
     except (pl.exceptions.PolarsError, OSError) as error:
         raise WorldprobeError(f"{path} is not a labels table: {error}. Run `worldprobe label` again.") from error
 
@@ -67,4 +69,5 @@ def _of_table(path: Path) -> dict[str, Any]:
         "videos": table["video"].n_unique(),
         "sources": counts("source"),
         "classes": counts("class")[:CLASSES_LISTED],
+        "camera": camera,
     }

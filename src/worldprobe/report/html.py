@@ -53,6 +53,7 @@ def render(summary: Summary) -> str:
         features=wording.FEATURES,
         rules_out=wording.RULES_OUT,
         splits=wording.SPLITS,
+        camera=wording.CAMERA,
     )
 
 

@@ -150,7 +150,8 @@ def _infrastructure(summary: Summary) -> list[str]:
     if summary.labels and summary.labels.kept is not None:
         labels = summary.labels
         dropped = "".join(f"; {_text(reason)} {number_:,}" for reason, number_ in labels.dropped)
-        parts.append(f"**Labels:** {labels.kept:,} kept, {labels.lost:,} dropped{dropped}.")
+        camera = f" Camera: {wording.CAMERA[labels.camera]}." if labels.camera else ""
+        parts.append(f"**Labels:** {labels.kept:,} kept, {labels.lost:,} dropped{dropped}.{camera}")
     if summary.costs:
         parts.append(
             _table(

@@ -108,6 +108,7 @@ def caveats(
     elif encoder.status == "unknown":
         found.append("The run does not record whether the encoder's weights were trained.")
     found += _of_rows(rows)
+    found += labels.notes if labels else ()
     if labels and labels.lost:
         reasons = ", ".join(f"{reason} {number_:,}" for reason, number_ in labels.dropped if number_)
         total = labels.lost + (labels.kept or 0)

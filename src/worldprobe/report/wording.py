@@ -67,6 +67,10 @@ RULES_OUT: dict[Control, tuple[str, str]] = {
         "that many inputs alone fit the labels: expect chance or less",
     ),
 }
+CAMERA = {
+    "kept": "speeds are those in the picture, the camera's motion among them",
+    "subtracted": "the camera's motion is subtracted from speeds: they are against the world behind",
+}
 SPLITS = {
     "grouped": "whole groups (a shot, a rendered scene, an episode) are held out; none stands on both sides",
     "blocked": "contiguous blocks of time are held out, with a gap of at least one clip purged at each border",
