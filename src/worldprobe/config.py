@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -86,14 +86,14 @@ def make_experiment(values: dict[str, Any], *, source: str = "the options") -> E
         for item in error.errors():
             key = ".".join(str(part) for part in item["loc"])
             if item["type"] == "extra_forbidden":
-                problems.append(_unknown(key, tuple(Experiment.model_fields)))
+                problems.append(_unknown(key, _keys()))
             else:
                 problems.append(f"{key}: " * bool(key) + item["msg"].removeprefix("Value error, "))
         raise ConfigError(f"{source}: " + "; ".join(problems)) from error
 
 
 def to_toml(experiment: Experiment) -> str:
-    """The experiment as TOML, every key written out."""
+    """The experiment as TOML, every key written out; tables of stages last."""
     import json
 
     def written(value: object) -> str:
@@ -102,8 +102,24 @@ def to_toml(experiment: Experiment) -> str:
         # JSON's strings, numbers, booleans and flat lists are TOML's too.
         return json.dumps(value, ensure_ascii=False)
 
-    # TOML has no null: what is None is left out, and is None again when read.
-    return "".join(f"{key} = {written(value)}\n" for key, value in experiment if value is not None)
+    def lines(table: BaseModel) -> str:
+        # TOML has no null: what is None is left out, and is None again when read.
+        plain = [(key, value) for key, value in table if value is not None and not isinstance(value, BaseModel)]
+        return "".join(f"{key} = {written(value)}\n" for key, value in plain)
+
+    tables = [(key, value) for key, value in experiment if isinstance(value, BaseModel)]
+    return lines(experiment) + "".join(f"\n[{key}]\n{lines(value)}" for key, value in tables)
+
+
+def _keys() -> tuple[str, ...]:
+    """Every key of an experiment file, those of tables as ``table.key``."""
+    keys: list[str] = []
+    for key, field in Experiment.model_fields.items():
+        keys.append(key)
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                keys += [f"{key}.{inner}" for inner in kind.model_fields]
+    return tuple(keys)
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:

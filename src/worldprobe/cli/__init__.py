@@ -1,0 +1,21 @@
+"""The command line: parse, one API call, print. Results on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import sys
+
+# Importing a module adds its commands, in the order in which the help lists them.
+from worldprobe.cli import experiments, stages, look  # isort: skip
+from worldprobe.cli.options import app
+from worldprobe.errors import WorldprobeError
+
+__all__ = ["app", "experiments", "look", "main", "stages"]
+
+
+def main() -> None:
+    """Entry point: a user's mistake ends with one line and exit code 1, never a traceback."""
+    try:
+        app(standalone_mode=True)
+    except WorldprobeError as error:
+        sys.stderr.write(f"worldprobe: {error}\n")
+        raise SystemExit(1) from None

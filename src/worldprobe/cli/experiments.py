@@ -1,0 +1,78 @@
+"""`demo` and `run`: whole experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from worldprobe.cli.options import LABELLERS, EncoderOption, JsonOption, OutOption, app
+from worldprobe.console import bars, end, resolve_videos, show
+
+if TYPE_CHECKING:
+    from worldprobe.config import Experiment
+
+DEMO_SCENES = "scenes:200"
+
+
+@app.command()
+def demo(
+    videos: Annotated[list[str] | None, typer.Argument(help="Videos; none: 200 rendered scenes.")] = None,
+    labeller: Annotated[
+        str | None,
+        typer.Option(help=f"{LABELLERS} By default truth or moving."),
+    ] = None,
+    encoder: EncoderOption = "vjepa2-tiny",
+    out: OutOption = Path("runs/demo"),
+    as_json: JsonOption = False,
+) -> None:
+    """The whole pipeline: on rendered scenes with exact truth, or on your own videos.
+
+    Example: worldprobe demo film.mp4 --out runs/film
+    """
+    from worldprobe.config import make_experiment
+
+    sources = videos or [DEMO_SCENES]
+    paths = resolve_videos(sources)
+    kinds = {source.partition(":")[0] for source in sources}
+    robots = kinds == {"lerobot"}
+    values: dict[str, Any] = {
+        "videos": sources,
+        "encoder": encoder,
+        "labeller": labeller or ("truth" if kinds == {"scenes"} else "lerobot" if robots else "moving"),
+        # Few videos have too few groups for whole ones to be held out; a robot's episodes are many.
+        "split": "grouped" if robots or len(paths) >= 10 else "blocked",
+    }
+    if robots and not labeller:
+        values["tasks"] = ["state", "action"]
+    _run(make_experiment(values), paths, out, None, as_json)
+
+
+@app.command(name="run")
+def run_experiment(
+    experiment: Annotated[Path, typer.Argument(help="An experiment file (TOML).")],
+    out: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/NAME.")] = None,
+    store: Annotated[str | None, typer.Option(help="Embeddings; by default in the run's folder.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run an experiment file: encode, label, probe, report.
+
+    Example: worldprobe run examples/scenes.toml
+    """
+    from worldprobe.config import read_experiment
+
+    read = read_experiment(experiment)
+    _run(read, resolve_videos(read.videos), out or Path("runs") / experiment.stem, store, as_json)
+
+
+def _run(experiment: Experiment, paths: Sequence[Path], out: Path, store: str | None, as_json: bool) -> None:
+    from worldprobe.pipeline.run import run
+    from worldprobe.report.write import write_report
+    from worldprobe.store import Store
+
+    with bars() as progress:
+        failures = run(experiment, paths, out, store=Store(store) if store else None, progress=progress)
+    show(write_report(out), out, as_json)
+    end(failures)

@@ -1,0 +1,79 @@
+"""`report`, `list` and `doctor`: what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from worldprobe.cli.options import JsonOption, app
+from worldprobe.console import say, show
+from worldprobe.errors import ConfigError
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    open_it: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a run's report.html, report.md and figures anew.
+
+    Example: worldprobe report runs/demo --open
+    """
+    from worldprobe.report.write import write_report
+
+    show(write_report(run), run, as_json)
+    if open_it:
+        typer.launch(str((run / "report.html").resolve()))
+
+
+@app.command(name="list")
+def list_plugins(
+    kind: Annotated[str, typer.Argument(help="encoders, labellers or probes.")], as_json: JsonOption = False
+) -> None:
+    """What there is, from this package and from others, and what is broken.
+
+    Example: worldprobe list encoders
+    """
+    from dataclasses import asdict
+
+    from worldprobe import registry
+
+    if kind not in ("encoders", "labellers", "probes"):
+        raise ConfigError(f"nothing to list under {kind!r}: use encoders, labellers or probes")
+    found = registry.listed(kind)  # type: ignore[arg-type]
+    lines = [f"{one.name:14} {one.distribution:16} {one.problem or one.summary}" for one in found]
+    say([asdict(one) for one in found], as_json, lines)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Check this machine: versions, devices, video decoding, disk.
+
+    Example: worldprobe doctor
+    """
+    import shutil
+
+    import av
+    import torch
+
+    from worldprobe import provenance
+    from worldprobe.files import cache
+
+    facts: dict[str, Any] = provenance.collect()
+    facts["cuda"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    facts["h264"] = {"decode": "h264" in av.codecs_available, "encode": "libx264" in av.codecs_available}
+    facts["cache"] = str(cache())
+    facts["free_disk_gb"] = round(shutil.disk_usage(Path.cwd()).free / 1e9, 1)
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    h264 = facts["h264"]
+    lines = [
+        f"versions   {versions}",
+        f"machine    {facts['platform']}, {facts['cores']} cores, {facts['free_disk_gb']} GB free here",
+        f"device     {facts['cuda'] or 'cpu (torch finds no CUDA GPU)'}",
+        f"h264       reads {'yes' if h264['decode'] else 'NO'}, writes {'yes' if h264['encode'] else 'NO'}",
+        f"cache      {facts['cache']} (WORLDPROBE_CACHE)",
+    ]
+    say(facts, as_json, lines)
