@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' constraints.txt)
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install demo test check bench clean
+.PHONY: install yolo demo test check bench clean
 
 install: $(INSTALLED)
 
@@ -16,6 +16,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt $(TORCH) hatchling editables
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation $(TORCH) --editable '.[dev]'
 	touch $(INSTALLED)
+
+# Ultralytics (AGPL-3.0) for the tests of yolo: alone, without the torchvision that it asks for; nothing else needs it.
+yolo: install
+	$(BIN)/python -m pip install --quiet --no-deps ultralytics==8.4.190 psutil==7.2.2
 
 demo: install
 	$(BIN)/worldprobe demo --out runs/demo

@@ -6,9 +6,11 @@ import difflib
 import importlib
 import inspect
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from worldprobe.errors import RegistryError
@@ -27,10 +29,11 @@ class Listed:
     problem: str
 
 
-def create(kind: Kind, name: str, **options: Any) -> Any:
+def create(kind: Kind, name: str, *, offered: Mapping[str, Any] = MappingProxyType({}), **options: Any) -> Any:
     """Make the plug-in that a user named: ``name``, ``name:argument``, or ``module:Class``.
 
-    The plug-in is called with the argument (None where there is none) and the options.
+    The plug-in is called with the argument (None where there is none) and the options; of what is ``offered`` it
+    gets what it takes.
 
     Raises:
         RegistryError: no plug-in of that name, it cannot be loaded, or it does not take these options.
@@ -38,9 +41,9 @@ def create(kind: Kind, name: str, **options: Any) -> Any:
     points = _points(kind)
     head, colon, argument = name.partition(":")
     if head in points:
-        return _call(_load(points[head]), head, argument if colon else None, options)
+        return _call(_load(points[head]), head, argument if colon else None, offered, options)
     if _MODULE_CLASS.fullmatch(name) and not Path(name).exists():
-        return _call(_load(EntryPoint(name, name, f"worldprobe.{kind}")), name, None, options)
+        return _call(_load(EntryPoint(name, name, f"worldprobe.{kind}")), name, None, offered, options)
     near = difflib.get_close_matches(head, points, n=1)
     raise RegistryError(
         f"no {kind[:-1]} {name!r}" + (f"; did you mean {near[0]!r}?" if near else "") + f" There are: "
@@ -66,14 +69,14 @@ def listed(kind: Kind) -> list[Listed]:
     return found
 
 
-def _call(plugin: Any, name: str, argument: str | None, options: dict[str, Any]) -> Any:
+def _call(plugin: Any, name: str, argument: str | None, offered: Mapping[str, Any], options: dict[str, Any]) -> Any:
     taken = inspect.signature(plugin).parameters
     if not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
         for option in options:
             if option not in taken:
                 known = ", ".join(taken) or "none"
                 raise RegistryError(f"{name} takes no option {option!r}; what it takes is: {known}")
-    return plugin(argument, **options)
+    return plugin(argument, **{key: value for key, value in offered.items() if key in taken}, **options)
 
 
 def _points(kind: Kind) -> dict[str, EntryPoint]:

@@ -152,7 +152,7 @@ def test_what_is_written_as_mot_is_read_back(boxes: list[tuple[Any, int]], write
     "line",
     [
         "1 1 1 1 5 5", "1,1,1,1,5", "1,1,1,1,5,5,1,1,1,1,1", "1,1,1,1,5,", "frame,id,x,y,w,h", "1,1,nan,1,5,5",
-        "1,1,inf,1,5,5", "0,1,1,1,5,5", "-1,1,1,1,5,5", "1,1,1,1,0,5", "1,1,1,1,5,-5", "1.5,1,1,1,5,5",
+        "1,1,inf,1,5,5", "-1,1,1,1,5,5", "1,1,1,1,0,5", "1,1,1,1,5,-5", "1.5,1,1,1,5,5",
         "1,1.5,1,1,5,5", "1e300,1,1,1,5,5", "1,1e300,1,1,5,5", "1,1,1,1,5,5,1,1.5,1",
     ],
 )  # fmt: skip
@@ -160,6 +160,20 @@ def test_a_malformed_mot_line_is_named(line: str, write: Write) -> None:
     path = write(f"1,1,1,1,5,5\n\n{line}\n")
     with pytest.raises(LabelError, match=rf"{path.name} line 3: "):
         mot(path)
+
+
+def test_a_sloppy_mot_file_is_taken_and_what_was_done_is_said(write: Write) -> None:
+    lines = ["0,1,90,1,20,5", "2,1,1,1,5,5,0", "2,1,1,1,5,5,1,99", "5,1,-3,1,5,5,1,99", *["9,1,1,1,5,5"] * 200]
+    labels = mot(write("\n".join([*lines, "9,2,300,1,5,5"])))
+    assert sorted(set(labels.table["frame"])) == [0, 2, 5, 9]
+    assert labels.table.filter(pl.col("frame") == 0)["x"].to_list() == [100.0]
+    assert labels.notes == (
+        "labels.txt: frames count from 0 in it, not from 1 as in MOTChallenge; 1 box that it marks as not to be "
+        "considered (confidence 0): left out; 2 boxes of classes without a name (99): called by their number; "
+        "1 box outside the frame or without extent: left out; 2 boxes reaching past the frame's edge: kept as "
+        "written; 6 frames between the first and the last labelled one have no boxes.",
+    )
+    assert mot(write("1,1,1,1,5,5\n2,1,1,1,5,5")).notes == ()
 
 
 def test_labels_of_another_video_or_size_are_refused(write: Write) -> None:
@@ -232,6 +246,21 @@ def test_coco_boxes_classes_and_tracks(write: Write) -> None:
 def test_coco_frames_are_found(images: list[dict[str, Any]], write: Write) -> None:
     table = coco(write(file(images, [boxed(20), boxed(23)]))).table
     assert table["frame"].to_list() == [0, 3]
+
+
+def test_a_sloppy_coco_file_is_taken_and_what_was_done_is_said(write: Write) -> None:
+    images = [image(20 + i, frame_id=i + 1) for i in range(4)]
+    annotations = [boxed(20), boxed(20, iscrowd=1), boxed(23, (-4, 0, 10, 10), category_id=9)]
+    labels = coco(write(file(images, annotations)))
+    assert list(zip(labels.table["frame"], labels.table["class"], strict=True)) == [(0, "cat"), (3, "class 9")]
+    assert labels.notes == (
+        "labels.txt: frames count from 1 in it; 1 box that it marks as a crowd or as to be ignored: left out; "
+        "1 box of categories that it does not list (9): called by id; 1 box reaching past the frame's edge: kept "
+        "as written; 2 frames between the first and the last labelled one have no boxes.",
+    )
+    assert coco(write(file([image(5)] + [image(i) for i in range(6, 15)], [boxed(5)]))).notes == (
+        "labels.txt: images have no frame numbers: taken in the order of their ids.",
+    )
 
 
 ONE = [image(1, frame_id=0)]

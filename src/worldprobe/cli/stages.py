@@ -68,7 +68,7 @@ def label(
     from worldprobe.pipeline.label import label as label_videos
     from worldprobe.pipeline.label import load_labeller, write_labels
 
-    loaded = load_labeller(labeller, confidence=confidence, every=every)
+    loaded = load_labeller(labeller, confidence=confidence, every=every, folder=out.parent)
     paths = resolve_videos(videos)
     camera: Literal["kept", "subtracted"] = "subtracted" if subtract_camera else "kept"
     with bars() as progress:

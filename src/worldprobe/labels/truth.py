@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from worldprobe.errors import LabelError
+from worldprobe.labels.annotated import named_file, placed, read_text, some, told
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels, VideoRef
 
@@ -19,8 +20,6 @@ _MOT_CLASSES = {
     7: "static person", 8: "distractor", 9: "occluder", 10: "occluder on the ground", 11: "occluder full",
     12: "reflection", 13: "crowd",
 }  # fmt: skip
-# A few boxes may lie outside the frame; more than this share are of another video or size.
-_MOST_OUTSIDE = 0.01
 _LARGEST = 2**53  # whole numbers above it are not exact in a float64
 
 
@@ -63,33 +62,42 @@ class Mot:
     name = "mot"
 
     def __init__(self, argument: str | None = None) -> None:
-        self.path = _file(argument, "mot", "mot:boxes.txt")
+        self.path = named_file(argument, "mot", "mot:boxes.txt")
 
     def label(self, video: FrameSource) -> Labels:
-        """The file's boxes; frame n of the video is frame n + 1 of the file.
+        """The file's boxes; frame n of the video is frame n + 1 of the file, or n where the file has a frame 0.
 
-        Boxes that the file marks as not to be considered (confidence 0) are left out.
+        Boxes that the file marks as not to be considered (confidence 0) are left out. Notes say what was done with
+        what is unusual in the file.
 
         Raises:
             LabelError: a malformed line, named by its number; boxes of another video (too many frames) or
                 of another size.
         """
         rows = []
-        for number, line in enumerate(_text(self.path, "a MOT file").splitlines(), start=1):
+        for number, line in enumerate(read_text(self.path, "a MOT file").splitlines(), start=1):
             if line.strip():
                 rows.append(_mot_row(line, f"{self.path} line {number}"))
         values = np.array(rows, dtype=np.float64).reshape(-1, 8)
-        values = values[values[:, 6] != 0]
+        ignored = values[:, 6] == 0
+        from_zero = bool((values[:, 0] == 0).any())
+        values = values[~ignored]
         ids = values[:, 7].astype(int)
-        return _boxes(
+        strange = [i for i in ids if i >= 0 and i not in _MOT_CLASSES]
+        return placed(
             video,
             source=self.name,
             file=self.path,
-            frame=values[:, 0].astype(np.int64) - 1,
+            frame=values[:, 0].astype(np.int64) - (0 if from_zero else 1),
             identity=values[:, 1].astype(np.int64),
             corner=values[:, 2:6],
             names=[_MOT_CLASSES.get(i, "" if i < 0 else f"class {i}") for i in ids],
             confidence=np.where(values[:, 6] < 0, 1.0, values[:, 6]).clip(0, 1),
+            notes=(
+                *(["frames count from 0 in it, not from 1 as in MOTChallenge"] if from_zero else []),
+                *told(int(ignored.sum()), "that it marks as not to be considered (confidence 0)", "left out"),
+                *told(len(strange), f"of classes without a name ({some(strange)})", "called by their number"),
+            ),
         )
 
 
@@ -99,7 +107,7 @@ class Coco:
     name = "coco"
 
     def __init__(self, argument: str | None = None) -> None:
-        self.path = _file(argument, "coco", "coco:boxes.json")
+        self.path = named_file(argument, "coco", "coco:boxes.json")
 
     def label(self, video: FrameSource) -> Labels:
         """The file's boxes.
@@ -114,21 +122,28 @@ class Coco:
         """
         written = self._read()
         try:
-            frame_of = self._frames(written["images"], video.ref)
+            frame_of, notes = self._frames(written["images"], video.ref)
             names = {c["id"]: str(c["name"]) for c in written["categories"]}
             kept = [a for a in written["annotations"] if not a.get("iscrowd") and not a.get("ignore")]
             short = next((a["bbox"] for a in kept if len(a["bbox"]) != 4), None)
             if short is not None:
                 raise ValueError(f"bbox {short} is not left, top, width, height")
-            return _boxes(
+            strange = [a["category_id"] for a in kept if a["category_id"] not in names]
+            skipped = len(written["annotations"]) - len(kept)
+            return placed(
                 video,
                 source=self.name,
                 file=self.path,
                 frame=np.array([frame_of[a["image_id"]] for a in kept], dtype=np.int64),
                 identity=np.array([a.get("track_id", -1) for a in kept], dtype=np.int64),
                 corner=np.array([a["bbox"] for a in kept], dtype=np.float64).reshape(-1, 4),
-                names=[names[a["category_id"]] for a in kept],
+                names=[names.get(a["category_id"], f"class {a['category_id']}") for a in kept],
                 confidence=np.array([float(a.get("score", 1.0)) for a in kept]),
+                notes=(
+                    *notes,
+                    *told(skipped, "that it marks as a crowd or as to be ignored", "left out"),
+                    *told(len(strange), f"of categories that it does not list ({some(strange)})", "called by id"),
+                ),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             what = f"lacks {error}" if isinstance(error, KeyError) else f"is malformed: {error}"
@@ -136,7 +151,7 @@ class Coco:
 
     def _read(self) -> dict[str, Any]:
         try:
-            written = json.loads(_text(self.path, "a COCO file"))
+            written = json.loads(read_text(self.path, "a COCO file"))
         except (json.JSONDecodeError, RecursionError) as error:
             raise LabelError(f"{self.path} is not a COCO file: {error}") from error
         missing = {"images", "annotations", "categories"} - set(written if isinstance(written, dict) else ())
@@ -144,8 +159,8 @@ class Coco:
             raise LabelError(f"{self.path} is not a COCO file of boxes: it lacks {', '.join(sorted(missing))}")
         return dict(written)
 
-    def _frames(self, images: list[dict[str, Any]], ref: VideoRef) -> dict[Any, int]:
-        """Frame of each image id."""
+    def _frames(self, images: list[dict[str, Any]], ref: VideoRef) -> tuple[dict[Any, int], list[str]]:
+        """Frame of each image id, and what had to be guessed."""
         numbers: dict[Any, int] = {}
         owner: dict[int, Any] = {}
         unnumbered = True
@@ -170,26 +185,13 @@ class Coco:
                 )
             numbers[image["id"]] = int(number)
         if unnumbered and len(numbers) == ref.frames:
-            return {name: frame for frame, name in enumerate(sorted(numbers, key=numbers.__getitem__))}
+            order = sorted(numbers, key=numbers.__getitem__)
+            notes = ["images have no frame numbers: taken in the order of their ids"]
+            return {name: frame for frame, name in enumerate(order)}, notes
         # Files count from 0 or from 1; a later start is a part of the video, counted from 0.
         offset = 1 if numbers and min(numbers.values()) == 1 else 0
-        return {name: number - offset for name, number in numbers.items()}
-
-
-def _file(argument: str | None, name: str, example: str) -> Path:
-    if not argument:
-        raise LabelError(f"{name} needs a file: {example}")
-    path = Path(argument)
-    if not path.is_file():
-        raise LabelError(f"no file of labels at {path}")
-    return path
-
-
-def _text(path: Path, kind: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise LabelError(f"{path} is not {kind}: it is not UTF-8 text ({error.reason})") from error
+        notes = ["frames count from 1 in it"] if offset else []
+        return {name: number - offset for name, number in numbers.items()}, notes
 
 
 def _mot_row(line: str, where: str) -> list[float]:
@@ -201,55 +203,12 @@ def _mot_row(line: str, where: str) -> list[float]:
         raise LabelError(f"{where}: {line.strip()[:60]!r} is not numbers between commas") from None
     if not 6 <= len(values) <= 10 or not np.isfinite(values).all():
         raise LabelError(f"{where}: {len(values)} fields, a MOT line has 6 to 10 numbers")
-    if values[0] < 1 or values[4] <= 0 or values[5] <= 0:
-        raise LabelError(f"{where}: frame {values[0]:g}, box {values[4]:g} x {values[5]:g}: frames count from 1, "
-                         "boxes have a size")  # fmt: skip
+    if values[0] < 0 or values[4] <= 0 or values[5] <= 0:
+        raise LabelError(f"{where}: frame {values[0]:g}, box {values[4]:g} x {values[5]:g}: frames count from 1 or "
+                         "0, boxes have a size")  # fmt: skip
     row = [*values[:6], values[6] if len(values) > 6 else 1.0, values[7] if len(values) > 7 else -1.0]
     for number in (row[0], row[1], row[7]):
         # Truncated or overflown, it would be another frame or object without a word.
         if number != int(number) or abs(number) > _LARGEST:
             raise LabelError(f"{where}: {number:g} is not a frame, id or class: they are whole numbers")
     return row
-
-
-def _boxes(
-    video: FrameSource,
-    *,
-    source: str,
-    file: Path,
-    frame: np.ndarray[Any, np.dtype[np.int64]],
-    identity: np.ndarray[Any, np.dtype[np.int64]],
-    corner: np.ndarray[Any, np.dtype[np.float64]],
-    names: list[str],
-    confidence: np.ndarray[Any, np.dtype[np.float64]],
-) -> Labels:
-    """A table from boxes given as (left, top, width, height), checked against the video."""
-    ref = video.ref
-    if len(frame) and int(frame.max()) >= ref.frames:
-        raise LabelError(
-            f"{file} speaks of frame {int(frame.max())} (counted from 0), {ref.path} has {ref.frames} frames: "
-            "labels of another video"
-        )
-    left, top, width, height = corner.T
-    inside = (left < ref.width) & (top < ref.height) & (left + width > 0) & (top + height > 0)
-    inside &= (frame >= 0) & (width > 0) & (height > 0)
-    if (~inside).sum() > _MOST_OUTSIDE * len(frame):
-        raise LabelError(
-            f"{int((~inside).sum())} of {len(frame)} boxes of {file} lie outside {ref.path}, which is "
-            f"{ref.width} x {ref.height} px: labels of another size"
-        )
-    return Labels.from_columns(
-        **{
-            "video": ref.id,
-            "frame": frame[inside],
-            "pts_seconds": video.pts_seconds[frame[inside]],
-            "object": identity[inside],
-            "class": [name for name, keep in zip(names, inside, strict=True) if keep],
-            "x": (left + width / 2)[inside],
-            "y": (top + height / 2)[inside],
-            "w": width[inside],
-            "h": height[inside],
-            "confidence": confidence[inside],
-            "source": source,
-        }
-    )

@@ -19,19 +19,22 @@ from worldprobe.records import Labels
 _ONE_VIDEO_ONLY = ("mot", "coco")
 
 
-def load_labeller(name: str, *, confidence: float | None = None, every: int | None = None) -> Labeller:
+def load_labeller(
+    name: str, *, confidence: float | None = None, every: int | None = None, folder: Path | None = None
+) -> Labeller:
     """The labeller of a name: a plug-in or ``module:Class``.
 
     Args:
         confidence, every: for detectors: the least score, and that only every so many frames are looked at;
             None leaves the labeller's own.
+        folder: the run's, for labellers whose library writes settings.
 
     Raises:
         RegistryError: there is none, or it takes no such option.
     """
     options = {"confidence": confidence, "every": every}
     asked = {key: value for key, value in options.items() if value is not None}
-    labeller: Labeller = registry.create("labellers", name, **asked)
+    labeller: Labeller = registry.create("labellers", name, offered={"folder": folder}, **asked)
     return labeller
 
 

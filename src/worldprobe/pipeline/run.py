@@ -126,7 +126,9 @@ def run(
         raise VideoError(f"none of the {len(videos)} videos could be read. The first: {failures[0].error}")
 
     started = time.perf_counter()
-    labeller = load_labeller(experiment.labeller, confidence=experiment.confidence, every=experiment.every)
+    labeller = load_labeller(
+        experiment.labeller, confidence=experiment.confidence, every=experiment.every, folder=out
+    )
     found = label(
         readable, labeller=labeller, tracker=experiment.tracker, camera=experiment.camera, progress=progress
     )
