@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from worldprobe.errors import ConfigError
 
 DEFAULT_TASKS = ("xy", "size", "class", "motion", "velocity")
-TASKS = (*DEFAULT_TASKS, "approach", "state", "action")
+TASKS = (*DEFAULT_TASKS, "motion8", "approach", "count", "visible", "state", "action")
 FEATURES = ("z", "grid")
 CONTROLS = ("gaussian", "shuffled", "random-init", "pixels", "nuisance", "majority")
 
@@ -30,6 +30,7 @@ class Experiment(BaseModel):
     tracker: Literal["own", "overlap", "bytetrack", "ocsort", "sort"] = "own"
     camera: Literal["kept", "subtracted"] = "kept"
     classes: str | dict[str, list[str]] = "own"
+    subject: Literal["main", "all"] = "main"
     tasks: list[str] = list(DEFAULT_TASKS)
     features: list[str] = list(FEATURES)
     controls: list[str] = list(CONTROLS)

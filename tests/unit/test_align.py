@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -115,3 +116,22 @@ def test_each_shot_of_each_video_is_a_group() -> None:
     ]
     table = Labels.concat([labels_of(video, [0, 20, 40], [128.0] * 3, [128.0] * 3) for video in videos])
     assert align(series, table).group.tolist() == [0, 1, 1, 2, 3, 4]
+
+
+def test_objects_are_counted_where_the_model_can_see_them_and_each_can_be_a_subject() -> None:
+    video = VideoRef("v", "v.mp4", 320, 240, 40, RATE)
+    series = series_of(video, [0], frames=4, stride=1, crop=128, patch=16)
+    cases = [  # frame, x, object, visible
+        (0, 160.0, 0, 1.0), (0, 120.0, 1, 0.5), (0, 2.0, 2, 1.0), (0, 150.0, 3, 0.02),
+        (2, 160.0, 0, 0.8), (3, 160.0, 0, 0.6), (3, 120.0, 1, 1.0),
+    ]  # fmt: skip
+    frame, x, names, visible = (list(column) for column in zip(*cases, strict=True))
+    labels = labels_of(video, frame, x, [120.0] * len(cases), object=names, visible=visible)
+    main, every = align([series], labels), align([series], labels, subject="all")
+    # One at frame 0 lies outside the crop and one is hidden; the second tubelet averages over its two frames.
+    assert main.measured["count"].tolist() == [2.0, 1.5]
+    assert main.measured["visible"] == pytest.approx([1.0, 0.7])
+    assert every.tubelet.tolist() == [0, 1, 0, 1]
+    assert every.box[:, 0].tolist() == [160.0, 160.0, 120.0, 120.0]
+    assert every.kept == 5
+    assert every.dropped == {"hidden behind others": 1, "outside the crop": 1}

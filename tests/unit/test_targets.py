@@ -1,5 +1,7 @@
 """What boxes and tracks become: units, speeds, directions, and one subject a clip."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -50,6 +52,16 @@ def test_directions(speed: tuple[float, float], expected: str) -> None:
     assert targets.direction(box=box, speed=np.array([speed], dtype=np.float64)).tolist() == [expected]
 
 
+@given(angle=st.floats(-180, 180), directions=st.sampled_from([4, 8]))
+def test_a_heading_is_called_by_the_nearest_direction(angle: float, directions: Literal[4, 8]) -> None:
+    compass = ["right", "up right", "up", "up left", "left", "down left", "down", "down right"][:: 8 // directions]
+    speed = 30 * np.array([[np.cos(np.radians(angle)), -np.sin(np.radians(angle))]])  # y points down
+    box = np.array([[50.0, 50.0, 10.0, 10.0]])
+    (found,) = targets.direction(box=box, speed=speed, directions=directions).tolist()
+    turned = (angle - compass.index(found) * 360 / directions + 180) % 360 - 180
+    assert abs(turned) <= 180 / directions + 1e-6
+
+
 def test_still_is_judged_by_the_objects_own_size() -> None:
     speed = np.array([[5.0, 0.0], [5.0, 0.0]])
     box = np.array([[50.0, 50.0, 10.0, 10.0], [50.0, 50.0, 100.0, 100.0]])
@@ -71,22 +83,29 @@ def test_the_subject_is_one_object_for_the_whole_clip() -> None:
     known = targets.tracks(
         table([0, 1, 2, 1], [0.0, 1.0, 2.0, 80.0], object=[0, 0, 0, 1], w=[10.0, 10.0, 10.0, 20.0]), "v"
     )
-    rows, dropped = targets.subject(known, [0, 1, 2])
+    (rows,), dropped = targets.subjects(known, [0, 1, 2])
     assert set(known.object[rows]) == {0}
     assert len(rows) == 3
     assert dropped["not the clip's subject"] == 1
 
 
+def test_every_track_can_be_a_subject() -> None:
+    known = targets.tracks(table([0, 1, 0, 1, 5], [0.0, 1.0, 80.0, 81.0, 9.0], object=[0, 0, 1, 1, 2]), "v")
+    found, dropped = targets.subjects(known, [0, 1], which="all")
+    assert [known.object[rows].tolist() for rows in found] == [[0, 0], [1, 1]]
+    assert dropped["not the clip's subject"] == 0
+
+
 def test_boxes_without_tracks_stand_for_themselves_the_best_of_each_frame() -> None:
     known = targets.tracks(table([0, 0, 1], [0.0, 80.0, 5.0], object=-1, confidence=[0.4, 0.9, 0.5]), "v")
-    rows, dropped = targets.subject(known, [0, 1])
+    (rows,), dropped = targets.subjects(known, [0, 1])
     assert known.box[rows, 0].tolist() == [80.0, 5.0]
     assert dropped["not the clip's subject"] == 1
 
 
 def test_hidden_objects_are_dropped_and_counted() -> None:
     known = targets.tracks(table([0, 1], [0.0, 1.0], visible=[1.0, 0.05]), "v")
-    rows, dropped = targets.subject(known, [0, 1])
+    (rows,), dropped = targets.subjects(known, [0, 1])
     assert known.frame[rows].tolist() == [0]
     assert dropped["hidden behind others"] == 1
 

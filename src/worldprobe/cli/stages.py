@@ -7,7 +7,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from worldprobe.cli.options import LABELLERS, EncoderOption, JsonOption, OutOption, StoreOption, Videos, app
+from worldprobe.cli.options import (
+    LABELLERS,
+    EncoderOption,
+    JsonOption,
+    OutOption,
+    StoreOption,
+    Videos,
+    app,
+)
 from worldprobe.console import bars, end, resolve_videos, say, show, warn
 
 
@@ -97,7 +105,9 @@ def probe(
     labels: Annotated[Path, typer.Option(help="A table that `worldprobe label` wrote.")],
     out: OutOption,
     encoder: EncoderOption = "vjepa2-tiny",
-    tasks: Annotated[str, typer.Option(help="Also approach, state, action.")] = "xy,size,class,motion,velocity",
+    tasks: Annotated[
+        str, typer.Option(help="Also motion8, approach, count, visible, state, action.")
+    ] = "xy,size,class,motion,velocity",
     features: Annotated[str, typer.Option(help="Of z,grid.")] = "z,grid",
     split: Annotated[str, typer.Option(help="grouped, blocked, video, or random (leaks).")] = "grouped",
     controls: Annotated[str, typer.Option(help="all, or some, by comma.")] = "all",

@@ -22,8 +22,13 @@ STILL_BELOW_SIZES_PER_SECOND = 0.2
 # Labels of objects that are all but covered say where something is that nobody can see.
 LEAST_VISIBLE = 0.1
 # Tasks that the labels hold as columns, one for each dimension: state.x, state.gripper, action.0, ...
-MEASURED_TASKS = ("state", "action")
-DIRECTIONS = ("still", "right", "left", "down", "up")
+_COLUMN_TASKS = ("state", "action")
+# Tasks that are read off the labels as they are.
+MEASURED_TASKS = (*_COLUMN_TASKS, "visible", "count")
+# Which of a clip's objects are probed: the one with the most area times confidence, or each of them.
+Subject = Literal["main", "all"]
+# Anticlockwise from the right, in the picture; frames' y points down.
+_COMPASS = ("right", "up right", "up", "up left", "left", "down left", "down", "down right")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +44,7 @@ class Tracks:
         growth: float64 [m], logarithm of the area a second; NaN where no track says.
         name: class names [m].
         hidden: bool [m], all but covered by others.
-        measured: float64 [m] by name, columns that are tasks as they are ("state.gripper").
+        measured: float64 [m] by name, columns that are tasks as they are ("state.gripper", "visible").
     """
 
     frame: Ints
@@ -89,7 +94,7 @@ def tracks(labels: Labels, video: str, *, shots: Sequence[int] = (0,)) -> Tracks
         measured={
             name: table[name].to_numpy().astype(np.float64)
             for name in table.columns
-            if name.partition(".")[0] in MEASURED_TASKS and "." in name
+            if (name.partition(".")[0] in _COLUMN_TASKS and "." in name) or name == "visible"
         },
     )
 
@@ -110,14 +115,15 @@ def _rates(identity: Ints, shot: Ints, pts_seconds: Floats, values: Floats) -> F
     return rates
 
 
-def subject(tracks: Tracks, frames: Sequence[int]) -> tuple[Ints, Counter[str]]:
-    """The rows that speak of a clip's subject at its sampled frames, and why the others do not.
+def subjects(tracks: Tracks, frames: Sequence[int], *, which: Subject = "main") -> tuple[list[Ints], Counter[str]]:
+    """The rows that speak of each of a clip's subjects at its sampled frames, and why the others do not.
 
-    The subject is one object for the whole clip: the one with the most area times confidence over the
+    The main subject is one object for the whole clip: the one with the most area times confidence over the
     sampled frames. Rows without a track (object -1) each stand for themselves, the best of each frame.
 
     Args:
         frames: source frame of each sampled frame.
+        which: "all" gives every track of the clip; without tracks there is only the best of each frame.
     """
     sampled = np.unique(np.asarray(frames))
     within = (tracks.frame >= sampled[0]) & (tracks.frame <= sampled[-1])
@@ -130,20 +136,22 @@ def subject(tracks: Tracks, frames: Sequence[int]) -> tuple[Ints, Counter[str]]:
         }
     )
     rows = candidates[tracks.object[candidates] >= 0]
+    found = []
     if len(rows):
         names, code = np.unique(tracks.object[rows], return_inverse=True)
-        best = names[np.bincount(code, weights=tracks.weight[rows]).argmax()]
-        rows = rows[tracks.object[rows] == best]
+        if which == "main":
+            names = names[[np.bincount(code, weights=tracks.weight[rows]).argmax()]]
+        found = [rows[tracks.object[rows] == name] for name in names]
     elif len(candidates):
         order = candidates[np.lexsort((-tracks.weight[candidates], tracks.frame[candidates]))]
-        rows = order[np.unique(tracks.frame[order], return_index=True)[1]]
-    dropped["not the clip's subject"] = len(candidates) - len(rows)
-    return rows, dropped
+        found = [order[np.unique(tracks.frame[order], return_index=True)[1]]]
+    dropped["not the clip's subject"] = len(candidates) - sum(len(rows) for rows in found)
+    return found, dropped
 
 
 def kind(task: str) -> Literal["regression", "classification"]:
     """How a task is scored."""
-    return "classification" if task in ("class", "motion") else "regression"
+    return "classification" if task in ("class", "motion", "motion8") else "regression"
 
 
 def regression(task: str, *, box: Floats, speed: Floats, growth: Floats, frame_size: Floats) -> Floats:
@@ -161,10 +169,16 @@ def regression(task: str, *, box: Floats, speed: Floats, growth: Floats, frame_s
     return np.asarray(values / frame_size)
 
 
-def direction(*, box: Floats, speed: Floats) -> NDArray[np.str_]:
-    """``motion``: "still", or the direction of the larger part of the speed; "" where there is no speed."""
+def direction(*, box: Floats, speed: Floats, directions: Literal[4, 8] = 4) -> NDArray[np.str_]:
+    """``motion``, ``motion8``: "still", or the nearest of 4 or 8 directions; "" where there is no speed.
+
+    Args:
+        box: [n, 4] centre and size in source px. speed: [n, 2] source px a second, y pointing down.
+    """
     size = np.sqrt(box[:, 2] * box[:, 3])
     still = np.hypot(speed[:, 0], speed[:, 1]) < STILL_BELOW_SIZES_PER_SECOND * size
-    sideways = np.abs(speed[:, 0]) >= np.abs(speed[:, 1])
-    axis = np.where(sideways, np.where(speed[:, 0] > 0, "right", "left"), np.where(speed[:, 1] > 0, "down", "up"))
-    return np.where(np.isnan(speed).any(axis=1), "", np.where(still, "still", axis)).astype(np.str_)
+    known = np.isfinite(speed).all(axis=1)
+    turns = np.arctan2(-speed[known, 1], speed[known, 0]) / (2 * np.pi) * directions
+    names = np.full(len(speed), "", dtype=f"<U{max(map(len, _COMPASS))}")
+    names[known] = np.array(_COMPASS[:: 8 // directions])[np.round(turns).astype(np.int64) % directions]
+    return np.where(known & still, "still", names).astype(np.str_)

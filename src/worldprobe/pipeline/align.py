@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.labels import targets
-from worldprobe.labels.targets import Tracks
+from worldprobe.labels.targets import Subject, Tracks
 from worldprobe.records import ClipSpec, Examples, Labels
 from worldprobe.store import Series
 
@@ -69,8 +69,11 @@ class _Moment:
     labels: int
 
 
-def align(series: Sequence[Series], labels: Labels) -> Moments:
+def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main") -> Moments:
     """Each label to the tubelet that covers its frame, if the model could see it there.
+
+    With ``subject="all"`` every track of a clip is a row of its own at each tubelet: features pooled over space are
+    then the same for all of them.
 
     What lies outside the crop, between sampled frames, outside every clip, or on another object than the
     clip's subject is dropped and counted.
@@ -81,7 +84,7 @@ def align(series: Sequence[Series], labels: Labels) -> Moments:
         tracks = targets.tracks(labels, one.video.id, shots=one.shots)
         used = np.zeros(len(tracks.frame), dtype=bool)
         for clip, spec in enumerate(one.specs):
-            moments, reasons = _clip_moments(tracks, one, spec)
+            moments, reasons = _clip_moments(tracks, one, spec, subject)
             dropped.update(reasons)
             rows += [(video, clip, moment) for moment in moments]
             used |= (tracks.frame >= spec.start) & (tracks.frame <= spec.last)
@@ -111,12 +114,24 @@ def align(series: Sequence[Series], labels: Labels) -> Moments:
     )
 
 
-def _clip_moments(tracks: Tracks, series: Series, spec: ClipSpec) -> tuple[list[_Moment], Counter[str]]:
-    """The labelled tubelets of one clip."""
-    rows, dropped = targets.subject(tracks, spec.indices)
-    inside = series.view.contains(tracks.box[rows, :2])
-    dropped["outside the crop"] = int((~inside).sum())
-    rows = rows[inside]
+def _clip_moments(
+    tracks: Tracks, series: Series, spec: ClipSpec, which: Subject
+) -> tuple[list[_Moment], Counter[str]]:
+    """The labelled tubelets of one clip, of each of its subjects."""
+    found, dropped = targets.subjects(tracks, spec.indices, which=which)
+    seen = series.view.contains(tracks.box[:, :2])
+    shown = Counter(tracks.frame[seen & ~tracks.hidden].tolist())
+    moments = []
+    for rows in found:
+        dropped["outside the crop"] += int((~seen[rows]).sum())
+        moments += _subject_moments(tracks, rows[seen[rows]], series, spec, shown)
+    return moments, dropped
+
+
+def _subject_moments(
+    tracks: Tracks, rows: Ints, series: Series, spec: ClipSpec, shown: Mapping[int, int]
+) -> list[_Moment]:
+    """One subject's labelled tubelets; ``shown`` counts the objects that the model can see at each frame."""
     # A repeated still is one moment: all its tubelets cover the same frame.
     position = (tracks.frame[rows] - spec.start) // max(spec.stride, 1)
     covers = np.array([series.grid.tubelet_of(int(p)) for p in position], dtype=object)
@@ -124,6 +139,8 @@ def _clip_moments(tracks: Tracks, series: Series, spec: ClipSpec) -> tuple[list[
     for tubelet in sorted({int(t) for t in covers if t is not None}):
         here = rows[covers == tubelet]
         names, counts = np.unique(tracks.name[here], return_counts=True)
+        measured = {key: float(values[here].mean()) for key, values in tracks.measured.items()}
+        measured["count"] = float(np.mean([shown[frame] for frame in tracks.frame[here].tolist()]))
         moments.append(
             _Moment(
                 tubelet=tubelet,
@@ -132,11 +149,11 @@ def _clip_moments(tracks: Tracks, series: Series, spec: ClipSpec) -> tuple[list[
                 speed=tracks.speed[here].mean(axis=0),
                 growth=float(tracks.growth[here].mean()),
                 name=str(names[counts.argmax()]),
-                measured={key: float(values[here].mean()) for key, values in tracks.measured.items()},
+                measured=measured,
                 labels=len(here),
             )
         )
-    return moments, dropped
+    return moments
 
 
 def _clip_seconds(series: Series) -> float:
@@ -172,7 +189,10 @@ def target(moments: Moments, task: str, group: Ints) -> Target:
         lack = "a value" if task in moments.measured else "a track to take a speed from"
         missing = f"{int((~usable).sum())} moments without {lack}"
         return Target(values, usable, (), () if usable.all() else (missing,))
-    names = moments.name if task == "class" else targets.direction(box=moments.box, speed=moments.speed)
+    if task == "class":
+        names = moments.name
+    else:
+        names = targets.direction(box=moments.box, speed=moments.speed, directions=8 if task == "motion8" else 4)
     present = [str(name) for name in np.unique(names) if name]
     enough = [n for n in present if len(np.unique(group[names == n])) >= _LEAST_GROUPS_PER_CLASS]
     rare = [name for name in present if name not in enough]

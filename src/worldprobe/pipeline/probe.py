@@ -39,7 +39,7 @@ def probe(store: Store, labels: Labels, plan: Plan, *, progress: Progress = sile
     series = find_series(store, labelled_videos(labels), encoder=plan.encoder, input=plan.input, block=None)
     if not series:
         raise ProbeError("the labels table is empty: nothing was labelled, so there is nothing to probe")
-    moments = align(series, labels)
+    moments = align(series, labels, subject=plan.subject)
     if not len(moments):
         reasons = ", ".join(f"{count} {reason}" for reason, count in moments.dropped.items()) or "no labels"
         raise ProbeError(f"no label meets an embedding ({reasons}). Check that labels and videos belong together.")

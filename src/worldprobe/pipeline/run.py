@@ -152,6 +152,7 @@ def plan_of(experiment: Experiment, *, encoder: str) -> Plan:
         blocks=experiment.blocks,
         input=experiment.input,
         seed=experiment.seed,
+        subject=experiment.subject,
     )
 
 

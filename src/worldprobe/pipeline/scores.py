@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from worldprobe.labels.targets import Subject
 from worldprobe.pipeline.align import Target
 from worldprobe.pipeline.encoders import control_encoders
 from worldprobe.probes import controls
@@ -35,6 +36,7 @@ class Plan:
     blocks: str = "last"
     input: Input = "native"
     seed: int = 0
+    subject: Subject = "main"
     regression_probe: str = "ridge"
     classification_probe: str = "logistic"
 

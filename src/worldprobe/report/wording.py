@@ -23,7 +23,10 @@ PROPERTIES = {
     "class": "Object class",
     "motion": "Motion direction",
     "velocity": "Velocity",
+    "motion8": "Motion in 8 directions",
     "approach": "Approach",
+    "count": "Number of objects",
+    "visible": "Visible share",
 }
 SHORT: dict[Control, str] = {
     "majority": "major.",
