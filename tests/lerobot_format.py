@@ -32,6 +32,10 @@ def write_dataset(
             CAMERA: {"dtype": "video", "shape": [height, width, 3], "names": ["height", "width", "channels"]},
             "observation.state": vector, "action": {**vector, "names": None},
             "timestamp": {"dtype": "float32", "shape": [1], "names": None},
+            **{
+                name: {"dtype": "int64", "shape": [1], "names": None}
+                for name in ("frame_index", "episode_index", "index", "task_index")
+            },
         },
     }  # fmt: skip
     (root / "meta").mkdir(parents=True)
@@ -42,6 +46,7 @@ def write_dataset(
                 "observation.state": state[e].tolist(), "action": action[e].tolist(),
                 "timestamp": (np.arange(steps) / fps).astype(np.float32), "frame_index": np.arange(steps),
                 "episode_index": np.full(steps, e), "index": e * steps + np.arange(steps),
+                "task_index": np.zeros(steps, dtype=np.int64),
             }
         )
         for e in range(episodes)
@@ -63,13 +68,17 @@ def write_dataset(
             for number, e in enumerate(part):
                 rows.append(
                     {
-                        "episode_index": e, "length": steps, "data/chunk_index": 0, "data/file_index": file,
+                        "episode_index": e, "tasks": ["move"], "length": steps,
+                        "data/chunk_index": 0, "data/file_index": file,
+                        "dataset_from_index": e * steps, "dataset_to_index": (e + 1) * steps,
+                        "meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0,
                         f"videos/{CAMERA}/chunk_index": 0, f"videos/{CAMERA}/file_index": file,
                         f"videos/{CAMERA}/from_timestamp": number * steps / fps,
                         f"videos/{CAMERA}/to_timestamp": (number + 1) * steps / fps,
                     }
                 )  # fmt: skip
         _put(root / "meta" / "episodes" / "chunk-000" / "file-000.parquet", pl.DataFrame(rows))
+        _put(root / "meta" / "tasks.parquet", pl.DataFrame({"task_index": [0], "__index_level_0__": ["move"]}))
     else:
         for e in range(episodes):
             place = {"episode_chunk": 0, "episode_index": e}

@@ -6,7 +6,9 @@ import pytest
 from worldprobe.files import cache
 from worldprobe.labels import detections
 from worldprobe.labels.detections import label_frames
-from worldprobe.records import VideoRef
+from worldprobe.pipeline.label import label
+from worldprobe.records import Labels, VideoRef
+from worldprobe.video.scenes import render_scenes
 
 FRAMES = 25
 
@@ -87,3 +89,18 @@ def test_boxes_are_cut_at_the_edge_and_those_outside_are_dropped():
 
     table = label_frames(Film(), find, source="d", key="k").table
     assert table.select("x", "y", "w", "h").rows() == [(10.0, 75.0, 20.0, 10.0)]
+
+
+def test_a_detector_that_finds_nothing_says_what_to_try(tmp_path):
+    class Blind:
+        name, confidence = "blind", 0.35
+
+        def label(self, video):
+            return Labels.empty()
+
+    film = render_scenes(1, 4, tmp_path)[0]
+    labels = label([film], labeller=Blind())
+    assert labels.notes == (
+        f"blind found nothing in {film.name}: try a lower confidence than 0.35, or another one "
+        "(`worldprobe list labellers`).",
+    )

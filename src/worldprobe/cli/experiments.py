@@ -25,6 +25,7 @@ def demo(
         typer.Option(help=f"{LABELLERS} By default truth or moving."),
     ] = None,
     encoder: EncoderOption = "vjepa2-tiny",
+    frames: Annotated[int, typer.Option(help="Frames a clip; fewer for short episodes.")] = 16,
     out: OutOption = Path("runs/demo"),
     as_json: JsonOption = False,
 ) -> None:
@@ -41,6 +42,7 @@ def demo(
     values: dict[str, Any] = {
         "videos": sources,
         "encoder": encoder,
+        "frames": frames,
         "labeller": labeller or ("truth" if kinds == {"scenes"} else "lerobot" if robots else "moving"),
         # Few videos have too few groups for whole ones to be held out; a robot's episodes are many.
         "split": "grouped" if robots or len(paths) >= 10 else "blocked",

@@ -95,8 +95,6 @@ def label(
     say(facts, as_json, [said, *(f"Preview: {path}" for path in drawn)])
     for note in labels.notes:
         warn(note)
-    if not len(table) and not labels.notes:
-        warn(f"{loaded.name} found nothing. Try another labeller (`worldprobe list labellers`).")
 
 
 @app.command()

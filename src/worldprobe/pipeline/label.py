@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -63,6 +64,8 @@ def label(
         with open_source(path) as video:
             source = Watched(video, stage=f"label {path.name}", progress=progress) if len(videos) == 1 else video
             found = labeller.label(source)
+            if not len(found.table) and not found.notes:
+                found = replace(found, notes=(_nothing(labeller, path),))
             if tracker != "own":
                 found = track(found, tracker=tracker, shots=video.shots)
             if camera == "subtracted" and len(found.table):
@@ -72,6 +75,13 @@ def label(
         if len(videos) > 1:
             progress(f"label ({labeller.name})", number + 1, len(videos))
     return Labels.concat(parts)
+
+
+def _nothing(labeller: Labeller, path: Path) -> str:
+    """That a labeller found nothing, and what to try."""
+    least = getattr(labeller, "confidence", None)
+    lower = "" if least is None else f" a lower confidence than {least:g}, or"
+    return f"{labeller.name} found nothing in {path.name}: try{lower} another one (`worldprobe list labellers`)."
 
 
 def write_labels(labels: Labels, path: Path) -> None:
