@@ -1,7 +1,8 @@
 """Track ids on PETS 2009 S2.L1 against the annotated ones: HOTA, IDF1, MOTA and switches, by tracker.
 
-``python -m benchmarks.tracking onnx:DETECTOR`` wants WORLDPROBE_DATA and the extra ``[track]``, whose library
-computes the figures too (as TrackEval does). Prints a table and one last line of JSON.
+``python -m benchmarks.tracking [onnx:DETECTOR]`` wants WORLDPROBE_DATA (whose YOLOX-nano is the default) and the
+extra ``[track]``, whose library computes the figures too (as TrackEval does). Prints a table and one last line of
+JSON.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def main() -> None:
     truth = data / "labels" / "pets09_s2l1_mot.txt"
     table: dict[str, dict[str, float]] = {}
     with open_video(data / "videos" / "pets09_s2l1.avi") as video:
-        boxes = load_labeller(sys.argv[1], confidence=min(CONFIDENCES)).label(video)
+        detector = sys.argv[1] if len(sys.argv) > 1 else f"onnx:{data / 'detectors' / 'yolox_nano_416.onnx'}"
+        boxes = load_labeller(detector, confidence=min(CONFIDENCES)).label(video)
     for confidence in CONFIDENCES:
         held = Labels(boxes.table.filter(pl.col("confidence") >= confidence))
         for tracker in TRACKERS:
