@@ -25,6 +25,10 @@ class ProbeError(WorldprobeError):
     """The examples do not allow the probe that was asked for."""
 
 
+class PredictionError(WorldprobeError):
+    """The future cannot be predicted in the way that was asked."""
+
+
 class RegistryError(WorldprobeError):
     """No such encoder, labeller or probe, or it is broken."""
 

@@ -18,3 +18,16 @@ def no_loading_bars() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+@contextmanager
+def no_loading_report() -> Iterator[None]:
+    """Without transformers' table of weights that were not used: for those who check it themselves."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)

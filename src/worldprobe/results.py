@@ -15,7 +15,7 @@ from worldprobe.files import write_whole
 Control = Literal["none", "gaussian", "shuffled", "random-init", "pixels", "nuisance", "majority"]
 Metric = Literal["r2", "accuracy", "balanced_accuracy", "macro_f1"]
 PredictionMethod = Literal[
-    "predictor", "copy-last", "linear", "mean", "ridge", "decode-actual", "copy-last-frame", "mean-image"
+    "predictor", "copy-last", "linear", "mean", "ridge", "chance", "decode-actual", "copy-last-frame", "mean-image"
 ]
 PredictionMetric = Literal["l1", "cosine", "skill", "top1", "top5", "mean_rank", "psnr", "ssim"]
 
@@ -62,7 +62,8 @@ class PredictionResult(_Result):
     ``tokens`` is "all", or "changed": those whose pixels moved since the context's end. ``context`` and
     ``horizon`` count tubelets; ``protocol`` says how the prediction was made and what it is held against.
     ``n`` counts tokens (moments for retrieval, tubelets for pixels); ``low`` and ``high`` bound the 95 %
-    interval by resampling groups. ``decode-actual`` decodes the true embeddings: the decoder's ceiling.
+    interval by resampling groups. ``chance`` is a blind choice among moments; ``decode-actual`` decodes the
+    true embeddings: the decoder's ceiling.
     """
 
     kind: Literal["prediction"] = "prediction"

@@ -39,7 +39,8 @@ def encode(
     Example: worldprobe encode film.mp4 --store embeddings.zarr --controls
     """
     from worldprobe.config import CONTROLS, make_experiment
-    from worldprobe.pipeline.run import Ledger, encode_all
+    from worldprobe.pipeline.ledger import Ledger
+    from worldprobe.pipeline.run import encode_all
     from worldprobe.store import Store
 
     values = {"videos": videos, "encoder": encoder, "blocks": blocks, "pool": pool, "frames": frames}
@@ -121,7 +122,8 @@ def probe(
     from worldprobe.config import CONTROLS, make_experiment, to_toml
     from worldprobe.files import write_whole
     from worldprobe.pipeline.label import read_labels, write_labels
-    from worldprobe.pipeline.run import Ledger, plan_of, probe_into
+    from worldprobe.pipeline.ledger import Ledger
+    from worldprobe.pipeline.run import plan_of, probe_into
     from worldprobe.report.write import write_report
     from worldprobe.store import Store
 

@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.encoders import known
+from worldprobe.encoders import checkpoint, known
 from worldprobe.encoders.preprocess import crop_frames, normalize
 from worldprobe.errors import ConfigError, RegistryError
 from worldprobe.geometry import TokenGrid, View, resize_and_crop
-from worldprobe.quiet import no_loading_bars
 from worldprobe.records import Clip
 
 if TYPE_CHECKING:
     import torch
     from transformers import VJEPA2Config, VJEPA2Model
+    from transformers.models.vjepa2.modeling_vjepa2 import VJEPA2Predictor
 
 Status = Literal["trained", "untrained", "floor"]
 TWIN_SEED = 1
 
 
 class VJEPA2Encoder:
-    """The encoder half of a V-JEPA 2 model (Assran et al. 2025); the predictor is never run.
+    """The encoder half of a V-JEPA 2 model (Assran et al. 2025).
 
-    Every tap goes through the encoder's final layer norm, as the model's authors read intermediate
-    blocks; so the last block's tap is transformers' ``last_hidden_state``, and residual streams that
-    exceed float16 cannot overflow the store.
+    The predictor is neither kept nor run; ``load_predictor`` gets it for those who want it. Every tap goes
+    through the encoder's final layer norm, as the model's authors read intermediate blocks; so the last
+    block's tap is transformers' ``last_hidden_state``, and residual streams that exceed float16 cannot
+    overflow the store.
     """
 
     def __init__(
@@ -43,7 +43,9 @@ class VJEPA2Encoder:
         status: Status,
         device: str = "auto",
         precision: str = "auto",
+        predictor: Callable[[], VJEPA2Predictor] | None = None,
     ) -> None:
+        self._predictor = predictor
         self.name = name
         self.status: Status = status
         self.twin = None if name.startswith("random:") else f"random:{name}"
@@ -58,7 +60,7 @@ class VJEPA2Encoder:
         self.patch = int(config.patch_size)
         import torch
 
-        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[self.precision]
+        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
         self.encoder = model.encoder.to(self.device, dtype).eval()
         self.parameters = sum(p.numel() for p in self.encoder.parameters())
 
@@ -96,16 +98,43 @@ class VJEPA2Encoder:
         if outside := [block for block in blocks if not 0 <= block < self.blocks]:
             raise ConfigError(f"{self.name} has blocks 0 to {self.blocks - 1}, asked for {outside}")
         pixels = np.stack([clip.pixels for clip in clips])
-        if pixels.shape[-2:] != (self.crop, self.crop):
-            raise ConfigError(
-                f"{self.name} takes {self.crop} x {self.crop} px, got {pixels.shape[-1]} x {pixels.shape[-2]}: "
-                "its position codes would be wrong. Pass frames through preprocess() first."
-            )
-        grid = self.grid(pixels.shape[1])
+        grid = self._fitting(pixels.shape)
         with torch.inference_mode():
             outputs = self._forward(torch.from_numpy(pixels).to(self.device), set(blocks))
         shape = (len(clips), grid.time, grid.height, grid.width, self.width)
         return {block: tokens.reshape(shape).to(torch.float16).cpu().numpy() for block, tokens in outputs.items()}
+
+    def tokens(self, pixels: torch.Tensor) -> torch.Tensor:
+        """The last block's tokens of clips uint8 [b, t, 3, crop, crop], as computed: [b, t', s, d], s = h' x w'.
+
+        Raises:
+            ConfigError: as ``encode``.
+        """
+        import torch
+
+        grid = self._fitting(pixels.shape)
+        with torch.inference_mode():
+            last = self._forward(pixels.to(self.device), {self.blocks - 1})[self.blocks - 1]
+        return last.reshape(len(pixels), grid.time, -1, self.width)
+
+    def load_predictor(self) -> VJEPA2Predictor:
+        """The predictor of the same checkpoint, in fp32 on the CPU; loaded anew, strictly.
+
+        Raises:
+            RegistryError: there is none, or its weights do not fit.
+        """
+        if self._predictor is None:
+            raise RegistryError(f"{self.name} was made without a predictor. Load it by its name.")
+        return self._predictor()
+
+    def _fitting(self, shape: Sequence[int]) -> TokenGrid:
+        """The grid of clips [b, t, 3, h, w]."""
+        if tuple(shape[-2:]) != (self.crop, self.crop):
+            raise ConfigError(
+                f"{self.name} takes {self.crop} x {self.crop} px, got {shape[-1]} x {shape[-2]}: "
+                "its position codes would be wrong. Pass frames through preprocess() first."
+            )
+        return self.grid(shape[1])
 
     def _forward(self, pixels: torch.Tensor, blocks: set[int]) -> dict[int, torch.Tensor]:
         """uint8 [b, t, 3, h, w] to normed tokens [b, n, d] at each block, stopping after the last one."""
@@ -131,7 +160,7 @@ def random_twin(argument: str | None = None, *, device: str = "auto", precision:
     """``random:E``: E's architecture with fresh weights. Known names and local folders need no network."""
     if not argument:
         raise RegistryError(f"random: which encoder's twin? For instance random:{known.TINY}.")
-    config = known.config_of(argument) or _load_config(argument)
+    config = known.config_of(argument) or checkpoint.load_config(argument)
     return _untrained(config, name=f"random:{argument}", device=device, precision=precision)
 
 
@@ -146,80 +175,28 @@ def pretrained(name: str, *, device: str = "auto", precision: str = "auto") -> V
 
 def _load(source: str, *, name: str, device: str, precision: str) -> VJEPA2Encoder:
     """A checkpoint at a hub id or folder ``source``, known as ``name``."""
-    from transformers import VJEPA2Model
-
-    config = _load_config(source)
-    try:
-        with no_loading_bars():
-            model, report = VJEPA2Model.from_pretrained(source, config=config, output_loading_info=True)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise RegistryError(f"cannot load the weights of {name}: {_first_line(error)}") from error
-    # A checkpoint fine-tuned for classification carries a head that this encoder does not use.
-    heads = ("pooler.", "classifier.")
-    missing = sorted(report["missing_keys"])
-    unexpected = sorted(key for key in report["unexpected_keys"] if not key.startswith(heads))
-    mismatched = sorted(str(key) for key in report.get("mismatched_keys", []))
-    if missing or unexpected or mismatched:
-        raise RegistryError(
-            f"{name} does not fit its own config: {len(missing)} weights missing {missing[:3]}, "
-            f"{len(unexpected)} unexpected {unexpected[:3]}, {len(mismatched)} of another shape {mismatched[:3]}. "
-            "The checkpoint is incomplete or of another model."
-        )
+    config = checkpoint.load_config(source)
     return VJEPA2Encoder(
-        model, name=name, revision=_revision(source, config), status="trained", device=device, precision=precision
+        checkpoint.load_model(source, config, name=name),
+        name=name,
+        revision=checkpoint.revision(source, config),
+        status="trained",
+        device=device,
+        precision=precision,
+        predictor=partial(checkpoint.load_predictor, source, config, name=name),
     )
 
 
 def _untrained(config: VJEPA2Config, *, name: str, device: str, precision: str) -> VJEPA2Encoder:
-    import torch
-    from transformers import VJEPA2Model
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(TWIN_SEED)
-        model = VJEPA2Model(config)
-    revision = f"untrained seed {TWIN_SEED} " + json.dumps(_architecture(config), sort_keys=True)
     return VJEPA2Encoder(
-        model, name=name, revision=revision, status="untrained", device=device, precision=precision
+        checkpoint.fresh(config, seed=TWIN_SEED),
+        name=name,
+        revision=f"untrained seed {TWIN_SEED} {checkpoint.architecture(config)}",
+        status="untrained",
+        device=device,
+        precision=precision,
+        predictor=partial(checkpoint.fresh_predictor, config, seed=TWIN_SEED),
     )
-
-
-def _architecture(config: VJEPA2Config) -> dict[str, Any]:
-    kept = (
-        "crop_size", "patch_size", "tubelet_size", "hidden_size", "num_hidden_layers",
-        "num_attention_heads", "mlp_ratio", "layer_norm_eps", "qkv_bias", "hidden_act",
-    )  # fmt: skip
-    return {key: getattr(config, key) for key in kept}
-
-
-def _load_config(name: str) -> VJEPA2Config:
-    from transformers import VJEPA2Config
-
-    try:
-        written, _ = VJEPA2Config.get_config_dict(name)
-    except (OSError, ValueError) as error:
-        raise RegistryError(
-            f"no encoder {name!r}: not a known name, and no checkpoint is found under it as a folder or hub id "
-            f"({_first_line(error)}). `worldprobe list encoders` shows what there is."
-        ) from error
-    if written.get("model_type") != "vjepa2":
-        raise RegistryError(
-            f"{name} holds a model of type {written.get('model_type')!r}; this version reads V-JEPA 2 checkpoints"
-        )
-    config: VJEPA2Config = VJEPA2Config.from_dict(written)
-    config._commit_hash = written.get("_commit_hash")
-    return config
-
-
-def _revision(name: str, config: VJEPA2Config) -> str:
-    """The hub's commit, or for a folder the hash of its config and weights."""
-    folder = Path(name)
-    if not folder.is_dir():
-        return f"{name}@{config._commit_hash}"
-    digest = hashlib.sha256()
-    for path in sorted([*folder.glob("config.json"), *folder.glob("*.safetensors")]):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
 
 
 def _device(asked: str) -> str:
@@ -238,10 +215,8 @@ def _device(asked: str) -> str:
 def _precision(asked: str, device: str) -> str:
     if asked == "auto":
         return "bf16" if device.startswith("cuda") else "fp32"
-    if asked not in ("fp32", "bf16"):
-        raise ConfigError(f"no precision {asked!r}: use auto, fp32 or bf16")
+    if asked not in ("fp32", "bf16", "fp16"):
+        raise ConfigError(f"no precision {asked!r}: use auto, fp32, bf16 or fp16")
+    if asked == "fp16" and device == "cpu":
+        raise ConfigError("--precision fp16 is for GPUs: on a CPU it is several times slower than fp32. Use bf16.")
     return asked
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,36 +17,16 @@ from worldprobe.labels.class_maps import class_map, merge_classes
 from worldprobe.pipeline.encode import Encoded, Failure, encode
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.pipeline.label import label, load_labeller, write_labels
+from worldprobe.pipeline.ledger import Ledger, device_of
 from worldprobe.pipeline.probe import probe
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.scores import Plan, Probed
 from worldprobe.protocols import Encoder
 from worldprobe.records import Labels
-from worldprobe.results import CostResult, write_results
+from worldprobe.results import write_results
 from worldprobe.store import Store
 
 STORE = "embeddings.zarr"
-
-
-@dataclass(slots=True)
-class Ledger:
-    """What each stage cost, in wall seconds."""
-
-    costs: list[CostResult] = field(default_factory=list)
-
-    def book(self, stage: str, *, started: float, items: int, device: str) -> None:
-        """Write down a stage that began at ``time.perf_counter()`` = ``started``."""
-        seconds = time.perf_counter() - started
-        self.costs.append(
-            CostResult(
-                stage=stage,
-                seconds=round(seconds, 3),
-                items=items,
-                items_per_second=round(items / seconds, 3) if seconds else 0.0,
-                peak_rss_bytes=provenance.peak_rss_bytes(),
-                device=device,
-            )
-        )
 
 
 def encode_all(
@@ -90,11 +70,6 @@ def _encode_one(
     )
     ledger.book(f"encode {encoder.name}", started=started, items=encoded.made, device=device_of(encoder))
     return encoded
-
-
-def device_of(encoder: Encoder) -> str:
-    """Where an encoder computes."""
-    return str(getattr(encoder, "device", "cpu"))
 
 
 def run(

@@ -103,6 +103,25 @@ def classification_draws(truth: Ints, predicted: Ints, unit: Ints, *, classes: i
     return {"accuracy": of(_accuracy), "balanced_accuracy": of(_balanced_accuracy), "macro_f1": of(_macro_f1)}
 
 
+def ratio_draws(numerator: Floats, denominator: Floats, unit: Ints, *, seed: int, empty: str) -> Draws:
+    """A ratio of two sums over rows [n], such as a mean over things of which each row has its own number.
+
+    Args:
+        unit: [n], what is resampled.
+        empty: the note where the denominator's sum is 0.
+    """
+    if not denominator.any():
+        return no_draws(empty)
+    sums = _sums(np.stack((numerator, denominator), axis=1), unit)
+
+    def score(weights: Floats) -> Floats:
+        total = weights @ sums
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(total[:, 0] / total[:, 1])
+
+    return _bootstrap(score, len(sums), seed)
+
+
 def _accuracy(confusion: Floats) -> Floats:
     return np.asarray(np.trace(confusion, axis1=1, axis2=2) / confusion.sum(axis=(1, 2)))
 

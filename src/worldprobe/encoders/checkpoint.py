@@ -1,0 +1,148 @@
+"""V-JEPA 2 checkpoints: configuration, encoder and predictor, each loaded strictly or not at all."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from worldprobe.errors import RegistryError
+from worldprobe.quiet import no_loading_bars, no_loading_report
+
+if TYPE_CHECKING:
+    from transformers import VJEPA2Config, VJEPA2Model
+    from transformers.models.vjepa2.modeling_vjepa2 import VJEPA2Predictor
+
+# A checkpoint fine-tuned for classification carries a head that nothing here uses.
+_HEADS = ("pooler.", "classifier.")
+
+
+def load_model(source: str, config: VJEPA2Config, *, name: str) -> VJEPA2Model:
+    """The model at a hub id or folder, of which only the encoder is promised to be whole.
+
+    Raises:
+        RegistryError: weights of the encoder that are missing, too many or of another shape.
+    """
+    model, report = _read(source, config, name=name)
+    _check(report, name=name, part="encoder", apart=("predictor.", *_HEADS))
+    return model
+
+
+def load_predictor(source: str, config: VJEPA2Config, *, name: str) -> VJEPA2Predictor:
+    """The predictor at a hub id or folder, in fp32 on the CPU.
+
+    Raises:
+        RegistryError: the checkpoint holds none, or one that does not fit.
+    """
+    model, report = _read(source, _without_encoder(config), name=name)
+    lost = [key for key in report["missing_keys"] if key.startswith("predictor.")]
+    if len(lost) == len(list(model.predictor.parameters())):
+        raise RegistryError(
+            f"{name} holds no predictor: its checkpoint is an encoder alone, which cannot tell the future. "
+            "Use a checkpoint with both, such as vjepa2-tiny or facebook/vjepa2-vitl-fpc64-256."
+        )
+    _check(report, name=name, part="predictor", apart=("encoder.", *_HEADS))
+    return model.predictor.float()
+
+
+def fresh(config: VJEPA2Config, *, seed: int) -> VJEPA2Model:
+    """A model with random weights; the global generator is left as it was."""
+    import torch
+    from transformers import VJEPA2Model
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return VJEPA2Model(config)
+
+
+def fresh_predictor(config: VJEPA2Config, *, seed: int) -> VJEPA2Predictor:
+    """A predictor with random weights, the same for the same seed."""
+    return fresh(_without_encoder(config), seed=seed).predictor
+
+
+def architecture(config: VJEPA2Config) -> str:
+    """What makes two untrained encoders equal, as JSON."""
+    kept = (
+        "crop_size", "patch_size", "tubelet_size", "hidden_size", "num_hidden_layers",
+        "num_attention_heads", "mlp_ratio", "layer_norm_eps", "qkv_bias", "hidden_act",
+    )  # fmt: skip
+    return json.dumps({key: getattr(config, key) for key in kept}, sort_keys=True)
+
+
+def load_config(name: str) -> VJEPA2Config:
+    """Raises RegistryError where there is no checkpoint, or one of another model."""
+    from transformers import VJEPA2Config
+
+    try:
+        written, _ = VJEPA2Config.get_config_dict(name)
+    except (OSError, ValueError) as error:
+        raise RegistryError(
+            f"no encoder {name!r}: not a known name, and no checkpoint is found under it as a folder or hub id "
+            f"({first_line(error)}). `worldprobe list encoders` shows what there is."
+        ) from error
+    if written.get("model_type") != "vjepa2":
+        raise RegistryError(
+            f"{name} holds a model of type {written.get('model_type')!r}; this version reads V-JEPA 2 checkpoints"
+        )
+    config: VJEPA2Config = VJEPA2Config.from_dict(written)
+    config._commit_hash = written.get("_commit_hash")
+    return config
+
+
+def revision(name: str, config: VJEPA2Config) -> str:
+    """The hub's commit, or for a folder the hash of its config and weights."""
+    folder = Path(name)
+    if not folder.is_dir():
+        return f"{name}@{config._commit_hash}"
+    digest = hashlib.sha256()
+    for path in sorted([*folder.glob("config.json"), *folder.glob("*.safetensors")]):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def first_line(error: Exception) -> str:
+    """An error's message without what follows its first line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _without_encoder(config: VJEPA2Config) -> VJEPA2Config:
+    # The encoder's blocks are nearly all of the weights: a model without them costs next to nothing.
+    small = copy.deepcopy(config)
+    small.num_hidden_layers = 0
+    return small
+
+
+def _read(source: str, config: VJEPA2Config, *, name: str) -> tuple[VJEPA2Model, dict[str, Any]]:
+    from transformers import VJEPA2Model
+
+    try:
+        with no_loading_bars(), no_loading_report():
+            # Other shapes are refused by the part that they concern, with the others that do not fit.
+            model, report = VJEPA2Model.from_pretrained(
+                source, config=config, output_loading_info=True, ignore_mismatched_sizes=True
+            )
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RegistryError(f"cannot load the weights of {name}: {first_line(error)}") from error
+    return model, report
+
+
+def _check(report: dict[str, Any], *, name: str, part: str, apart: tuple[str, ...]) -> None:
+    """Refuse a part that is not whole; keys that begin with one of ``apart`` are of other parts."""
+    missing, unexpected, mismatched = (
+        sorted(key for key in map(_key, report.get(kind, ())) if not key.startswith(apart))
+        for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")
+    )
+    if missing or unexpected or mismatched:
+        raise RegistryError(
+            f"{name}: its {part} does not fit its own config: {len(missing)} weights missing {missing[:3]}, "
+            f"{len(unexpected)} unexpected {unexpected[:3]}, {len(mismatched)} of another shape {mismatched[:3]}. "
+            "The checkpoint is incomplete or of another model."
+        )
+
+
+def _key(entry: Any) -> str:
+    """A weight's name; where shapes differ transformers gives them along with it."""
+    return str(entry[0] if isinstance(entry, tuple | list) else entry)

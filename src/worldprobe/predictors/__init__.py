@@ -1,0 +1,6 @@
+"""Telling the future's tokens from the past's, beside ways of telling it that know nothing."""
+
+from worldprobe.predictors.leak import Leak, PlainForward, leak
+from worldprobe.predictors.vjepa2 import VJEPA2Predictor
+
+__all__ = ["Leak", "PlainForward", "VJEPA2Predictor", "leak"]

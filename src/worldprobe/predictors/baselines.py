@@ -1,0 +1,164 @@
+"""Ways of telling the future that know nothing of it: no score of a predictor means anything without them.
+
+All of them work on layer-normed tokens. ``copy_last`` and ``linear`` need the context alone; the mean token and
+the ridge are fitted on groups other than those they are scored on. A baseline may be given more than the predictor
+is: the fitted ones have seen tokens of this kind of video, and the mean token those of its cell.
+
+Axes: n clips, c context tubelets, k horizons, s tokens of a tubelet, d width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.errors import PredictionError
+
+Tokens = NDArray[np.float32]
+PENALTIES: tuple[float, ...] = tuple(np.logspace(-2, 7, 13).tolist())
+# Clips are added up this many at a time: all of a film's tokens at once would not fit.
+_CHUNK = 16
+
+
+def copy_last(known: Tokens, *, horizon: int) -> Tokens:
+    """The last tokens of the context again: [n, c, s, d] to [n, horizon, s, d]."""
+    return np.repeat(known[:, -1:], horizon, axis=1)
+
+
+def linear(known: Tokens, *, horizon: int) -> Tokens:
+    """The last step carried on: ``last + k (last - the one before)``, [n, c, s, d] to [n, horizon, s, d].
+
+    Raises:
+        PredictionError: a context of one tubelet, in which there is no step.
+    """
+    if known.shape[1] < 2:
+        raise PredictionError("linear extrapolation needs a context of 2 tubelets or more, got 1")
+    steps = np.arange(1, horizon + 1, dtype=np.float32)[None, :, None, None]
+    return np.asarray(known[:, -1:] + steps * (known[:, -1:] - known[:, -2:-1]), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeanToken:
+    """The mean of each cell's tokens at each horizon, [k, s, d]."""
+
+    mean: Tokens
+
+    @classmethod
+    def fit(cls, future: NDArray[np.floating], rows: NDArray[np.int64]) -> MeanToken:
+        """To the clips ``rows`` of all clips' targets [n, k, s, d]."""
+        total = np.zeros(future.shape[1:], dtype=np.float64)
+        for part in _parts(rows):
+            total += future[part].sum(axis=0, dtype=np.float64)
+        return cls((total / len(rows)).astype(np.float32))
+
+    def predict(self, known: Tokens) -> Tokens:
+        """[n, c, s, d] to [n, k, s, d]."""
+        return np.broadcast_to(self.mean, (len(known), *self.mean.shape))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ridge:
+    """Each cell's future tokens as a linear function of its last two: one function for all cells.
+
+    Hoerl and Kennard 1970, on inputs [last, last but one] less their means; ``weights`` [2d, k d].
+    """
+
+    weights: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    penalty: float
+    horizon: int
+
+    @classmethod
+    def fit(
+        cls,
+        known: NDArray[np.floating],
+        future: NDArray[np.floating],
+        *,
+        train: NDArray[np.int64],
+        validation: NDArray[np.int64],
+    ) -> Ridge:
+        """Fit to clips, with the penalty that is best on ``validation``, which the final fit takes in too.
+
+        Args:
+            known: all clips' contexts, [n, c, s, d]; the last two tubelets are looked at.
+            future: all clips' targets, [n, k, s, d].
+            train, validation: clips of other groups than each other and than those to be scored.
+
+        Raises:
+            PredictionError: a context of one tubelet.
+        """
+        if known.shape[1] < 2:
+            raise PredictionError("the ridge looks at the last 2 tubelets of the context, which has 1")
+        fitted, held = _Sums.of(known, future, train), _Sums.of(known, future, validation)
+        errors = [held.squared_error(*fitted.solve(penalty)) for penalty in PENALTIES]
+        penalty = PENALTIES[int(np.argmin(errors))]
+        weights, offset = (fitted + held).solve(penalty)
+        return cls(weights.astype(np.float32), offset.astype(np.float32), penalty, future.shape[1])
+
+    def predict(self, known: Tokens) -> Tokens:
+        """[n, c, s, d] to [n, k, s, d]."""
+        n, _, s, d = known.shape
+        told = _inputs(known) @ self.weights + self.offset
+        return np.asarray(told.reshape(n, s, self.horizon, d).transpose(0, 2, 1, 3), dtype=np.float32)
+
+
+@dataclass(slots=True, eq=False)
+class _Sums:
+    """All that a ridge regression has to know of its rows; ``gram`` and ``cross`` are not centred."""
+
+    count: int
+    inputs: NDArray[np.float64]
+    target: NDArray[np.float64]
+    gram: NDArray[np.float64]
+    cross: NDArray[np.float64]
+    squares: float
+    _axes: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] | None = None
+
+    @classmethod
+    def of(cls, known: NDArray[np.floating], future: NDArray[np.floating], rows: NDArray[np.int64]) -> _Sums:
+        d, k = future.shape[-1], future.shape[1]
+        sums = cls(0, np.zeros(2 * d), np.zeros(k * d), np.zeros((2 * d, 2 * d)), np.zeros((2 * d, k * d)), 0.0)
+        for part in _parts(rows):
+            x = _inputs(known[part].astype(np.float32)).reshape(-1, 2 * d)
+            y = future[part].astype(np.float32).transpose(0, 2, 1, 3).reshape(len(x), k * d)
+            sums.count += len(x)
+            sums.inputs += x.sum(0, dtype=np.float64)
+            sums.target += y.sum(0, dtype=np.float64)
+            sums.gram += x.T @ x
+            sums.cross += x.T @ y
+            sums.squares += float((y.astype(np.float64) ** 2).sum())
+        return sums
+
+    def __add__(self, other: _Sums) -> _Sums:
+        names = ("count", "inputs", "target", "gram", "cross", "squares")
+        return _Sums(*(getattr(self, name) + getattr(other, name) for name in names))
+
+    def solve(self, penalty: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Weights [2d, k d] and offset [k d]; one decomposition serves every penalty."""
+        mean, goal = self.inputs / self.count, self.target / self.count
+        if self._axes is None:
+            values, axes = np.linalg.eigh(self.gram - self.count * np.outer(mean, mean))
+            self._axes = values.clip(0), axes, axes.T @ (self.cross - self.count * np.outer(mean, goal))
+        values, axes, turned = self._axes
+        weights = axes @ (turned / (values[:, None] + penalty))
+        return weights, goal - mean @ weights
+
+    def squared_error(self, weights: NDArray[np.float64], offset: NDArray[np.float64]) -> float:
+        """Summed over these rows, of ``x @ weights + offset``."""
+        fit = float((weights * (self.gram @ weights)).sum() - 2 * (weights * self.cross).sum())
+        shift = float(
+            2 * (self.inputs @ weights) @ offset - 2 * self.target @ offset + self.count * offset @ offset
+        )
+        return self.squares + fit + shift
+
+
+def _inputs(known: Tokens) -> Tokens:
+    """[n, c, s, d] to [n, s, 2d]: the last token of each cell beside the one before."""
+    return np.concatenate((known[:, -1], known[:, -2]), axis=-1)
+
+
+def _parts(rows: NDArray[np.int64]) -> Sequence[NDArray[np.int64]]:
+    return [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
