@@ -43,10 +43,12 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
         return
     from rich.console import Console
 
+    from worldprobe.report.original_text import tables
     from worldprobe.report.terminal import table
 
     console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
-    console.print(table(summary, width=console.width))
+    for one in tables(summary, summary.original) if summary.original else [table(summary, width=console.width)]:
+        console.print(one)
     console.print(f"Report: {out / 'report.html'}", soft_wrap=True, highlight=False)
 
 

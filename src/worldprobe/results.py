@@ -14,6 +14,17 @@ from worldprobe.files import write_whole
 
 Control = Literal["none", "gaussian", "shuffled", "random-init", "pixels", "nuisance", "majority"]
 Metric = Literal["r2", "accuracy", "balanced_accuracy", "macro_f1"]
+# ``ProbeResult.protocol`` of the waterfall: the original protocol, then one correction more at each step, those
+# before it kept; the last one is sound. On n frames only, for the scaling table, it is "original@n".
+WATERFALL = (
+    "original",
+    "original+own-size",
+    "original+controls",
+    "original+native",
+    "original+grouped",
+    "original+chosen",
+    "sound",
+)  # fmt: skip
 
 
 class _Result(BaseModel):

@@ -31,7 +31,7 @@ def encode(
     input: Annotated[str, typer.Option("--input", help="native clips, or one still repeated.")] = "native",
     controls: Annotated[bool, typer.Option("--controls", help="Also the encoders that controls read.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16.")] = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Encode videos into a store. What is there already is not done again.

@@ -10,15 +10,20 @@ from worldprobe.report.layers import layers
 from worldprobe.report.markdown import write_markdown
 from worldprobe.report.plots import probe_summary
 from worldprobe.report.summary import summarize
+from worldprobe.report.waterfall import draw_original
 
 
 def write_report(run: Path) -> Summary:
     """Write ``report.html``, ``report.md`` and ``figures/probe_summary.png`` into a run's folder.
 
+    A run of the original protocol has that figure as it was published, and ``scaling.png`` and ``waterfall.png``.
     Each file is written whole. Raises WorldprobeError as ``summarize`` does, before anything is written.
     """
     summary = summarize(run)
-    probe_summary(summary, run / "figures" / "probe_summary.png")
+    if summary.original:
+        draw_original(summary, summary.original, run / "figures")
+    else:
+        probe_summary(summary, run / "figures" / "probe_summary.png")
     layers(summary, run / "figures" / "layers.png")
     write_markdown(run, summary)
     write_html(run, summary)
