@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -15,6 +17,12 @@ DEFAULT_TASKS = ("xy", "size", "class", "motion", "velocity")
 TASKS = (*DEFAULT_TASKS, "motion8", "approach", "count", "visible", "state", "action")
 FEATURES = ("z", "grid")
 CONTROLS = ("gaussian", "shuffled", "random-init", "pixels", "nuisance", "majority")
+# What ``protocol = "original"`` says where a file does not; the second ones are the protocol and cannot be changed.
+ORIGINAL_TASKS = ("xy", "size", "class", "motion")
+_ORIGINAL = {"tasks": list(ORIGINAL_TASKS), "frames": 8, "classes": "original", "seed": 42, "samples": 10_000}
+_ORIGINAL_FIXED = {"features": ["z"], "input": "still", "pool": "space", "blocks": "last", "subject": "main"}
+_EXPANDED = ("videos", "labeller", "encoder")
+_VARIABLE = re.compile(r"\$\{([^}]*)\}?")
 
 
 class Experiment(BaseModel):
@@ -22,7 +30,9 @@ class Experiment(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    protocol: Literal["sound", "original"] = "sound"
     videos: list[str] = Field(min_length=1)
+    samples: int | None = Field(default=None, ge=20)
     encoder: str = "vjepa2-tiny"
     labeller: str = "moving"
     confidence: float | None = Field(default=None, gt=0, lt=1)
@@ -42,7 +52,7 @@ class Experiment(BaseModel):
     stride: int = Field(default=1, ge=1, le=1000)
     seed: int = Field(default=0, ge=0)
     device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     strict: bool = False
 
     @field_validator("tasks", "features", "controls")
@@ -56,18 +66,46 @@ class Experiment(BaseModel):
             raise ValueError(f"empty; choose from {', '.join(known)}")
         return names
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_protocol(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if values.get("protocol") != "original":
+            return values
+        return {**_ORIGINAL, **_ORIGINAL_FIXED, **values}
+
     @model_validator(mode="after")
     def _consistent(self) -> Experiment:
+        if self.protocol == "original":
+            self._check_original()
+        elif self.samples is not None:
+            raise ValueError('samples is only for protocol = "original", which takes so many frames of each video')
         if self.pool == "space" and "grid" in self.features:
             raise ValueError('features \'grid\' need tokens: set pool = "none", or features = ["z"]')
         return self
+
+    def _check_original(self) -> None:
+        for key, value in _ORIGINAL_FIXED.items():
+            if getattr(self, key) != value:
+                raise ValueError(f'{key} is {value!r} in protocol = "original", got {getattr(self, key)!r}')
+        for task in self.tasks:
+            if task not in ORIGINAL_TASKS:
+                raise ValueError(f'protocol = "original" has the tasks {", ".join(ORIGINAL_TASKS)}, not {task!r}')
+        if self.split == "random":
+            raise ValueError(
+                'split is what the sound end of protocol = "original" uses, and random is its leaky beginning: '
+                "use grouped, blocked or video"
+            )
 
 
 def read_experiment(path: Path) -> Experiment:
     """Read an experiment file.
 
     Raises:
-        ConfigError: no such file, not TOML, an unknown key (the nearest known one is named), a bad value.
+        ConfigError: no such file, not TOML, an unknown key (the nearest known one is named), a bad value, an
+            environment variable that is not set.
+
+    In videos, labeller and encoder, ``${NAME}`` stands for an environment variable and ``${NAME:-text}`` for the
+    text where there is none.
     """
     try:
         written = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -75,7 +113,8 @@ def read_experiment(path: Path) -> Experiment:
         raise ConfigError(f"no experiment file at {path}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path} is not a TOML file: {error}") from error
-    return make_experiment(written, source=str(path))
+    expanded = {key: _expanded(value, key, path) if key in _EXPANDED else value for key, value in written.items()}
+    return make_experiment(expanded, source=str(path))
 
 
 def make_experiment(values: dict[str, Any], *, source: str = "the options") -> Experiment:
@@ -91,6 +130,25 @@ def make_experiment(values: dict[str, Any], *, source: str = "the options") -> E
             else:
                 problems.append(f"{key}: " * bool(key) + item["msg"].removeprefix("Value error, "))
         raise ConfigError(f"{source}: " + "; ".join(problems)) from error
+
+
+def _expanded(value: Any, key: str, path: Path) -> Any:
+    """A string, or the strings of a list, with environment variables in place."""
+    if isinstance(value, list):
+        return [_expanded(one, key, path) for one in value]
+    if not isinstance(value, str):
+        return value
+
+    def of(match: re.Match[str]) -> str:
+        name, dash, otherwise = match[1].partition(":-")
+        if not match[0].endswith("}") or not name.isidentifier():
+            raise ConfigError(f"{path}: {key} holds {match[0]!r}: write ${{NAME}} or ${{NAME:-text}}")
+        found = os.environ.get(name) or (otherwise if dash else None)
+        if found is None:
+            raise ConfigError(f"{path}: {key} names ${{{name}}}, which is not set. Set it: export {name}=...")
+        return found
+
+    return _VARIABLE.sub(of, value)
 
 
 def to_toml(experiment: Experiment) -> str:

@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 
 
 def resolve_videos(sources: Sequence[str]) -> list[Path]:
-    """Arguments to files: globs and folders spread out, scenes rendered, URLs fetched."""
+    """Arguments to files: globs and folders spread out, scenes rendered, films and URLs fetched."""
     from worldprobe.labels.lerobot import videos
+    from worldprobe.video.films import fetch_film
     from worldprobe.video.scenes import render_scenes
     from worldprobe.video.source import resolve
 
-    return resolve(sources, cache=cache(), scenes=render_scenes, lerobot=videos)
+    def films(name: str, folder: Path) -> Path:
+        with bars() as progress:
+            return fetch_film(name, folder, progress=progress)
+
+    return resolve(sources, cache=cache(), scenes=render_scenes, lerobot=videos, films=films)
 
 
 def show(summary: Summary, out: Path, as_json: bool) -> None:
@@ -38,10 +43,14 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
         return
     from rich.console import Console
 
+    from worldprobe.report.original_text import tables
     from worldprobe.report.terminal import table
 
     console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
-    if summary.rows:
+    if summary.original:
+        for one in tables(summary, summary.original):
+            console.print(one)
+    elif summary.rows:
         console.print(table(summary, width=console.width))
     console.print(f"Report: {out / 'report.html'}", soft_wrap=True, highlight=False)
 

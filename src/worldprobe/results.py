@@ -18,6 +18,17 @@ PredictionMethod = Literal[
     "predictor", "copy-last", "linear", "mean", "ridge", "chance", "decode-actual", "copy-last-frame", "mean-image"
 ]
 PredictionMetric = Literal["l1", "cosine", "skill", "top1", "top5", "mean_rank", "psnr", "ssim"]
+# ``ProbeResult.protocol`` of the waterfall: the original protocol, then one correction more at each step, those
+# before it kept; the last one is sound. On n frames only, for the scaling table, it is "original@n".
+WATERFALL = (
+    "original",
+    "original+own-size",
+    "original+controls",
+    "original+native",
+    "original+grouped",
+    "original+chosen",
+    "sound",
+)  # fmt: skip
 
 
 class _Result(BaseModel):

@@ -1,5 +1,7 @@
 """Experiment files: what is wrong is named, and nothing is guessed."""
 
+from pathlib import Path
+
 import pytest
 
 from worldprobe.config import make_experiment, read_experiment, to_toml
@@ -45,3 +47,44 @@ def test_what_is_written_is_read_back(tmp_path):
 def test_no_file_is_one_clear_error(tmp_path):
     with pytest.raises(ConfigError, match="no experiment file at"):
         read_experiment(tmp_path / "none.toml")
+
+
+def test_environment_variables_stand_in_for_folders(tmp_path, monkeypatch):
+    path = tmp_path / "experiment.toml"
+    path.write_text(
+        'videos = ["${CLIPS_HERE}/a.mp4", "${CLIPS_GONE:-clips}/b.mp4", "costs $5.mp4"]\n'
+        'labeller = "onnx:${CLIPS_HERE}/net.onnx"\n'
+    )
+    monkeypatch.setenv("CLIPS_HERE", "/somewhere")
+    monkeypatch.delenv("CLIPS_GONE", raising=False)
+    read = read_experiment(path)
+    assert read.videos == ["/somewhere/a.mp4", "clips/b.mp4", "costs $5.mp4"]
+    assert read.labeller == "onnx:/somewhere/net.onnx"
+
+
+@pytest.mark.parametrize(
+    ("video", "message"),
+    [
+        ("${CLIPS_GONE}/a.mp4", "videos names ${CLIPS_GONE}, which is not set. Set it: export CLIPS_GONE=..."),
+        ("${CLIPS_GONE/a.mp4", "videos holds '${CLIPS_GONE/a.mp4': write ${NAME} or ${NAME:-text}"),
+        ("${}/a.mp4", "videos holds '${}'"),
+    ],
+)
+def test_a_variable_that_is_not_there_is_said(tmp_path, monkeypatch, video, message):
+    path = tmp_path / "experiment.toml"
+    path.write_text(f'videos = ["{video}"]\n')
+    monkeypatch.delenv("CLIPS_GONE", raising=False)
+    with pytest.raises(ConfigError) as caught:
+        read_experiment(path)
+    assert message in str(caught.value)
+
+
+def test_the_examples_are_experiments(monkeypatch):
+    monkeypatch.delenv("WORLDPROBE_DATA", raising=False)
+    examples = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.toml"))
+    read = {path.stem: read_experiment(path) for path in examples}
+    assert {"original", "original-small", "scenes"} <= set(read)
+    full = read["original"]
+    assert (full.protocol, full.samples, full.confidence) == ("original", 10_000, 0.35)
+    assert full.videos == ["films:big-buck-bunny", "films:sintel"]
+    assert (full.encoder, full.labeller) == ("facebook/vjepa2-vitl-fpc64-256", "yolo:yolov8n.pt")

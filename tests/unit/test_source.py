@@ -105,7 +105,7 @@ def test_scenes_are_rendered_into_the_cache(tmp_path: Path) -> None:
         ("concat:a.mp4|b.mp4", "'concat:' is not"),
         ("rtsp://127.0.0.1/a", "'rtsp:' is not"),
         ("file:///etc/passwd", "'file:' is not"),
-        ("films:big-buck-bunny", "not available in this version"),
+        ("films:jaws", "no such film; there are films:big-buck-bunny, films:sintel"),
     ],
 )
 def test_what_cannot_be_resolved_says_so(

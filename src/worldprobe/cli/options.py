@@ -16,7 +16,8 @@ app = typer.Typer(
 )
 
 Videos = Annotated[
-    list[str], typer.Argument(help="Files, globs, folders, scenes:N[@SEED], lerobot:FOLDER or http(s) URLs.")
+    list[str],
+    typer.Argument(help="Files, globs, folders, scenes:N[@SEED], films:NAME, lerobot:FOLDER or http(s) URLs."),
 ]
 EncoderOption = Annotated[
     str,

@@ -31,7 +31,7 @@ def encode(
     input: Annotated[str, typer.Option("--input", help="native clips, or one still repeated.")] = "native",
     controls: Annotated[bool, typer.Option("--controls", help="Also the encoders that controls read.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32, bf16.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16.")] = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Encode videos into a store. What is there already is not done again.
@@ -48,11 +48,9 @@ def encode(
     values |= {"stride": stride, "input": input, "device": device, "precision": precision}
     # "majority" reads no embeddings: with it alone nothing but the encoder itself is run.
     values["controls"] = list(CONTROLS) if controls else ["majority"]
-    ledger = Ledger()
+    ledger, paths = Ledger(), resolve_videos(videos)
     with bars() as progress:
-        _, failures = encode_all(
-            resolve_videos(videos), make_experiment(values), Store(store), progress=progress, ledger=ledger
-        )
+        _, failures = encode_all(paths, make_experiment(values), Store(store), progress=progress, ledger=ledger)
     costs = [cost.model_dump() for cost in ledger.costs]
     say(costs, as_json, [f"{c['stage']}: {c['items']} clips in {c['seconds']:.1f} s" for c in costs])
     end(failures)

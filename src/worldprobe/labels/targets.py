@@ -37,7 +37,7 @@ class Tracks:
 
     Attributes:
         frame, object: int64 [m]; object -1 is unknown.
-        pts_seconds, weight: float64 [m]; weight is confidence times area.
+        pts_seconds, confidence, weight: float64 [m]; weight is confidence times area.
         box: float64 [m, 4], centre and size in source px.
         speed: float64 [m, 2], source px a second, less the camera's where the labels have it; NaN where no
             track says.
@@ -50,6 +50,7 @@ class Tracks:
     frame: Ints
     object: Ints
     pts_seconds: Floats
+    confidence: Floats
     weight: Floats
     box: Floats
     speed: Floats
@@ -80,12 +81,14 @@ def tracks(labels: Labels, video: str, *, shots: Sequence[int] = (0,)) -> Tracks
         rates[:, :2] = table.select("vx", "vy").to_numpy()
     if {"camera_vx", "camera_vy"} <= set(table.columns):
         rates[:, :2] -= table.select("camera_vx", "camera_vy").to_numpy()
+    confidence = table["confidence"].to_numpy().astype(np.float64)
     visible = table["visible"].to_numpy() if "visible" in table.columns else np.ones(len(table))
     return Tracks(
         frame=frame.astype(np.int64),
         object=identity.astype(np.int64),
         pts_seconds=pts_seconds.astype(np.float64),
-        weight=(table["confidence"].to_numpy() * box[:, 2] * box[:, 3]).astype(np.float64),
+        confidence=confidence,
+        weight=confidence * box[:, 2] * box[:, 3],
         box=box,
         speed=rates[:, :2],
         growth=rates[:, 2],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from worldprobe.pipeline.encoders import twin_of
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Encoder
-from worldprobe.records import Clip
+from worldprobe.records import Clip, ClipSpec
 from worldprobe.store import Input, Pool, Series, Store
 from worldprobe.video.read import Video
 from worldprobe.video.sample import clips, read_clips, stills
@@ -23,6 +23,8 @@ from worldprobe.video.sample import clips, read_clips, stills
 # About the most tokens that a batch may hold: enough to fill two cores, 1 GB of activations at ViT-L.
 _TOKENS_PER_BATCH = 4096
 _CLIPS_AHEAD = 8
+# The clips of a video in the order in which the store keeps them, and the positions of those that are needed.
+Sampler = Callable[[Video], tuple[Sequence[ClipSpec], Collection[int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ def encode(
     pool: Pool = "none",
     strict: bool = False,
     progress: Progress = silent,
+    sampler: Sampler | None = None,
 ) -> Encoded:
     """Encode every clip of every video that the store does not hold yet.
 
@@ -71,6 +74,7 @@ def encode(
             ``input="still"`` it is one frame repeated, a still for each tubelet of the native clips.
         pool: ``space`` averages tokens over space before storing.
         strict: raise the first failure instead of collecting it.
+        sampler: gives each video's clips instead; they have to be of ``frames`` frames.
 
     Raises:
         WorldprobeError: whatever concerns all videos alike (the encoder, the store), or with ``strict``
@@ -80,7 +84,8 @@ def encode(
     result = Encoded()
     batch: list[_Job] = []
     size = max(1, _TOKENS_PER_BATCH // encoder.grid(frames).tokens)
-    source = _jobs(videos, encoder, store, blocks, frames, stride, input, pool, strict, result, progress)
+    sampler = sampler or _evenly(encoder, store, frames, stride, input)
+    source = _jobs(videos, encoder, store, blocks, frames, input, pool, strict, result, progress, sampler)
     for job in prefetch(source, depth=_CLIPS_AHEAD):
         batch.append(job)
         if len(batch) == size:
@@ -96,25 +101,28 @@ def _jobs(
     store: Store,
     blocks: Sequence[int],
     frames: int,
-    stride: int,
     input: Input,
     pool: Pool,
     strict: bool,
     result: Encoded,
     progress: Progress,
+    sampler: Sampler,
 ) -> Iterator[_Job]:
     """The clips that are not done, read one after the other."""
     stage = f"encode {encoder.name}"
     for number, path in enumerate(videos):
         try:
             with open_source(path) as video:
-                series = _plan(video, encoder, store, frames, stride, input, pool)
+                specs, wanted = sampler(video)
+                series = _plan(video, specs, encoder, store, frames, input, pool)
                 result.series.append(series)
-                pending = store.pending(series, blocks)
-                result.found += len(series.specs) - len(pending)
-                specs = [series.specs[index] for index in pending]
+                pending = [index for index in store.pending(series, blocks) if index in wanted]
+                result.found += len(wanted) - len(pending)
+                missing = [series.specs[index] for index in pending]
                 for index, read in zip(
-                    pending, read_clips(video, specs, preprocess=encoder.preprocess, view=series.view), strict=True
+                    pending,
+                    read_clips(video, missing, preprocess=encoder.preprocess, view=series.view),
+                    strict=True,
                 ):
                     if not isinstance(read, Clip):
                         raise_or_keep(Failure(str(path), read[0].start, str(read[1])), read[1], strict, result)
@@ -135,16 +143,34 @@ def raise_or_keep(failure: Failure, error: WorldprobeError, strict: bool, result
     result.failures.append(failure)
 
 
+def _evenly(encoder: Encoder, store: Store, frames: int, stride: int, input: Input) -> Sampler:
+    """Clips end to end within each shot, or a still for each tubelet of them; all of them."""
+
+    def sample(video: Video) -> tuple[Sequence[ClipSpec], Collection[int]]:
+        if input == "native":
+            specs = clips(video.ref, frames=frames, stride=stride, shots=shots_of(video, store))
+        else:
+            specs = stills(video.ref, frames=frames, every=stride * encoder.tubelet)
+        return specs, range(len(specs))
+
+    return sample
+
+
+def shots_of(video: Video, store: Store) -> tuple[int, ...]:
+    """What is stored of a video was cut so: what is added has to fit, wherever the store was made."""
+    return store.shots(video.ref.id) or video.shots
+
+
 def _plan(
-    video: Video, encoder: Encoder, store: Store, frames: int, stride: int, input: Input, pool: Pool
+    video: Video,
+    specs: Sequence[ClipSpec],
+    encoder: Encoder,
+    store: Store,
+    frames: int,
+    input: Input,
+    pool: Pool,
 ) -> Series:
     ref = video.ref
-    # What is stored of a video was cut so: what is added has to fit, wherever the store was made.
-    shots = store.shots(ref.id) or video.shots
-    if input == "native":
-        specs = clips(ref, frames=frames, stride=stride, shots=shots)
-    else:
-        specs = stills(ref, frames=frames, every=stride * encoder.tubelet)
     return Series(
         video=ref,
         specs=tuple(specs),
@@ -156,7 +182,7 @@ def _plan(
         pool=pool,
         grid=encoder.grid(frames),
         view=encoder.view(ref.width, ref.height),
-        shots=shots,
+        shots=shots_of(video, store),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from worldprobe import registry
+from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import ConfigError
 from worldprobe.protocols import Encoder
 
@@ -33,7 +34,9 @@ def twin_of(encoder: Encoder) -> str | None:
 
 def control_encoders(name: str, twin: str | None) -> dict[str, str]:
     """Which encoder each control of an encoder reads, for those that need embeddings of their own."""
-    needed = {} if name in _FLOORS else {"pixels": "pixels"}
+    # What is compared with a squashed view has to see as much.
+    view = PREFIX if name.startswith(PREFIX) else ""
+    needed = {} if name.removeprefix(PREFIX) in _FLOORS else {"pixels": view + "pixels"}
     return {"random-init": twin, **needed} if twin else needed
 
 

@@ -88,6 +88,10 @@ def run(
     Raises:
         WorldprobeError: what concerns the whole experiment; VideoError when no video could be read.
     """
+    if experiment.protocol == "original":
+        from worldprobe.pipeline.original import run_original  # it books and writes as this module does
+
+        return run_original(experiment, videos, out, store=store, progress=progress)
     classes = class_map(experiment.classes)  # what is wrong with it is said before anything is encoded
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "experiment.toml", to_toml(experiment).encode())

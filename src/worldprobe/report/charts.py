@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from worldprobe.report.facts import CONTROLS, Line, Row, Score, Summary
+from worldprobe.report.facts import CONTROLS, Line, Original, Row, Score, Summary
+from worldprobe.report.original import STEP_NAMES
 from worldprobe.report.wording import METRICS, count, number, property_name, with_interval
 from worldprobe.results import Metric
 
@@ -103,6 +104,64 @@ def leaks(summary: Summary) -> list[Chart]:
             ]
             panels.append(_chart(summary, [row for row, _ in both], entries))
     return panels
+
+
+def falls(original: Original) -> list[Chart]:
+    """A panel a task: each step of the waterfall, the score and the best control of the step on one line."""
+    panels = []
+    for fall in original.falls:
+        span = axis(fall.metric, [score for step in fall.steps for score in (step.score, step.floor)])
+        scale = (WIDTH - LEFT - RIGHT) / (span.high - span.low)
+        marks = []
+        for place, step in enumerate(fall.steps):
+            y = TOP + HEADING / 2 + STEP * (place + 1)
+            at = (y, scale, span)
+            if step.best_control:
+                control = f"best control, {step.best_control}: {with_interval(step.floor, 3)}"
+                marks.append(_mark(at, "", "control", step.floor, "", control))
+            said = f"{STEP_NAMES[step.protocol]}: {with_interval(step.score, 3)}, {step.split} split"
+            name = STEP_NAMES[step.protocol]
+            marks.append(_mark(at, name, "probe", step.score, number(step.score.value), said))
+        bottom = TOP + HEADING / 2 + STEP * (len(fall.steps) + 1)
+        panels.append(
+            Chart(
+                title=property_name(fall.task),
+                metric=METRICS[fall.metric],
+                width=WIDTH,
+                height=bottom + BOTTOM,
+                left=LEFT,
+                bottom=bottom,
+                headings=(),
+                ticks=tuple(
+                    (round(LEFT + (t - span.low) * scale, 1), number(t, 2 if t % 0.5 else 1)) for t in span.ticks
+                ),
+                chances=(),
+                marks=tuple(marks),
+                clipped=any(mark.clipped for mark in marks),
+            )
+        )
+    return panels
+
+
+def _mark(at: tuple[float, float, Axis], label: str, style: str, score: Score, value: str, title: str) -> Mark:
+    y, scale, span = at
+
+    def x(value: float) -> float:
+        return round(LEFT + (span.clip(value) - span.low) * scale, 1)
+
+    ends = score.interval
+    return Mark(
+        y=y,
+        label=label,
+        style=style,
+        missing="" if score.value is not None else score.note or "not measured",
+        x=None if score.value is None else x(score.value),
+        x_low=x(ends[0]) if ends else None,
+        x_high=x(ends[1]) if ends else None,
+        clipped=score.value is not None and score.value < span.low,
+        value=value,
+        title=title,
+    )
 
 
 def _controls(row: Row) -> list[Entry]:

@@ -132,6 +132,56 @@ class Failure(_Fact):
     error: str
 
 
+class Step(_Fact):
+    """A task's score at one step of the waterfall, and the best of the controls that the step knows.
+
+    ``change`` is the score less that of the step before.
+    """
+
+    protocol: str
+    score: Score
+    best_control: Control | None
+    floor: Score
+    change: float | None
+    input: str
+    split: str
+    n_test: int
+    n_groups: int
+    notes: tuple[str, ...]
+
+
+class Fall(_Fact):
+    """One task from the original protocol (the first step) to the sound one (the last)."""
+
+    task: str
+    metric: Metric
+    steps: tuple[Step, ...]
+
+
+class Scaled(_Fact):
+    """One task on ``n`` labelled frames: by the original protocol, with the strength chosen, and on noise."""
+
+    task: str
+    n: int
+    score: Score
+    chosen: Score
+    noise: Score
+
+
+class Original(_Fact):
+    """The original experiment made again: frames looked at and labelled, the waterfall, the scaling table.
+
+    The waterfall's first steps are the original's own table: score beside Gaussian noise (``noise``, by task).
+    """
+
+    looked_at: int | None
+    labelled: int | None
+    falls: tuple[Fall, ...]
+    noise: dict[str, Score]
+    majority: dict[str, Score]
+    scaling: tuple[Scaled, ...]
+
+
 class Summary(_Fact):
     """Everything a report says of a run."""
 
@@ -147,6 +197,7 @@ class Summary(_Fact):
     use_cases: tuple[UseCase, ...]
     use_case_rule: str
     caveats: tuple[str, ...]
+    original: Original | None = None
 
     @property
     def warning(self) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from worldprobe.files import write_whole
-from worldprobe.report import charts, verdicts, wording
+from worldprobe.report import charts, original, original_text, verdicts, wording
 from worldprobe.report.facts import CONTROLS, Summary
 
 GLYPHS = {"above": "●", "above-run": "●", "not-shown": "◐", "below": "▽", "no-evidence": "○"}
@@ -54,7 +54,26 @@ def render(summary: Summary) -> str:
         rules_out=wording.RULES_OUT,
         splits=wording.SPLITS,
         camera=wording.CAMERA,
+        remade=_remade(summary),
     )
+
+
+def _remade(summary: Summary) -> dict[str, Any] | None:
+    """What the section on the original experiment draws on; None where it was not made again."""
+    if summary.original is None:
+        return None
+    return {
+        "facts": summary.original,
+        "labelled": original_text.labelled(summary.original),
+        "panels": charts.falls(summary.original),
+        "head": original_text.head,
+        "step": original_text.step_name,
+        "texts": original.STEP_TEXTS,
+        "difference": original_text.difference,
+        "published": original.PUBLISHED,
+        "published_by": original.PUBLISHED_BY,
+        "sizes": sorted({row.n for row in summary.original.scaling}),
+    }
 
 
 def flatten(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from worldprobe.report import wording
 from worldprobe.report.facts import CONTROLS, Line, Row, Score, Summary, VerdictKind
 from worldprobe.report.html import flatten
 from worldprobe.report.layers import by_block
+from worldprobe.report.original_text import section
 from worldprobe.report.verdicts import headline, leak_sentence
 from worldprobe.report.wording import METRICS, number, property_name, signed, with_interval
 
@@ -37,6 +38,7 @@ def render(summary: Summary) -> str:
         "> **Goal:** say what a frozen video encoder knows, and compared with what.\n>\n"
         f"> **Setup:** {_setup(summary)}",
         "---",
+        *([*section(summary, summary.original), "---"] if summary.original else []),
         *([*_probes(summary), "---", *_conclusions(summary), "---"] if summary.rows else []),
         "## Caveats",
         "\n".join(f"- {_text(c)}" for c in summary.caveats) or "None found by the checks of this report.",
@@ -65,7 +67,7 @@ def _probes(summary: Summary) -> list[str]:
         "**Why linear probes?** What a linear read-out finds is used without fine-tuning, and a read-out of so "
         "little power cannot work the answer out for itself.",
         "**Controls:** the same probe on what should not work.\n\n" + "\n".join(controls),
-        "![Each score beside its controls](figures/probe_summary.png)",
+        *([] if summary.original else ["![Each score beside its controls](figures/probe_summary.png)"]),
         _scores(summary),
         f"*{_text(summary.rule)}*",
         "### The leak",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.report import files, use_cases, verdicts
+from worldprobe.report import files, original, use_cases, verdicts
 from worldprobe.report.facts import EncoderFacts, Line, Row, Score, Summary
 from worldprobe.results import Control, CostResult, Metric, ProbeResult, read_results
 
@@ -30,7 +30,9 @@ def summarize(run: Path) -> Summary:
             f"nothing to report: {run / 'results.jsonl'} holds no scores. Run `worldprobe probe ... --out {run}`."
         )
     provenance = files.read_json(run / "provenance.json")
-    rows = _rows(probes, run)
+    remade = original.original(probes, files.read_json(run / "alignment.json"))
+    # What lies between the original protocol and the sound one stands in the waterfall only.
+    rows = _rows([r for r in probes if not r.protocol.startswith("original")], run)
     encoder = _encoder(provenance, [r.encoder for r in (*rows, *others)])
     labels = files.read_labels(run)
     failures = files.read_failures(run / "failures.jsonl")
@@ -48,6 +50,7 @@ def summarize(run: Path) -> Summary:
         use_cases=use_cases.use_cases(rows) if rows else (),
         use_case_rule=use_cases.RULE,
         caveats=verdicts.caveats(rows, encoder, labels, failures),
+        original=remade,
     )
 
 

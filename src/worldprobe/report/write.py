@@ -10,16 +10,21 @@ from worldprobe.report.layers import layers
 from worldprobe.report.markdown import write_markdown
 from worldprobe.report.plots import probe_summary
 from worldprobe.report.summary import summarize
+from worldprobe.report.waterfall import draw_original
 
 
 def write_report(run: Path) -> Summary:
     """Write ``report.html``, ``report.md`` and the figures of the results' kinds into a run's folder.
 
+    A run of the original protocol has that figure as it was published, and ``scaling.png`` and ``waterfall.png``.
     Each file is written whole. Raises WorldprobeError as ``summarize`` does, before anything is written.
     """
     summary = summarize(run)
-    if summary.rows:
+    if summary.original:
+        draw_original(summary, summary.original, run / "figures")
+    elif summary.rows:
         probe_summary(summary, run / "figures" / "probe_summary.png")
+    if summary.rows:
         layers(summary, run / "figures" / "layers.png")
     write_markdown(run, summary)
     write_html(run, summary)

@@ -14,9 +14,10 @@ import urllib.request
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import IO
 
 from worldprobe.errors import VideoError
+from worldprobe.video.films import fetch_film
+from worldprobe.video.web import CHUNK, TIMEOUT_SECONDS, check_kind, opener
 
 # fmt: off
 SUFFIXES = frozenset({
@@ -25,18 +26,19 @@ SUFFIXES = frozenset({
     ".265", ".ivf", ".obu", ".mxf", ".nut", ".rm", ".rmvb", ".dv", ".y4m",
 })
 # fmt: on
-ACCEPTED = "a file, a glob, a folder, scenes:N, scenes:N@SEED, lerobot:FOLDER, or an http(s) address"
-TIMEOUT_SECONDS = 30.0
-CHUNK = 1 << 20
+ACCEPTED = "a file, a glob, a folder, scenes:N[@SEED], films:NAME, lerobot:FOLDER, or an http(s) address"
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+):")
 _SCENES = re.compile(r"^scenes:(\d+)(?:@(\d+))?$")
 
 Scenes = Callable[[int, int, Path], list[Path]]
 Dataset = Callable[[Path], Iterable[Path]]
+Films = Callable[[str, Path], Path]
 
 
-def resolve(sources: Sequence[str], *, cache: Path, scenes: Scenes, lerobot: Dataset) -> list[Path]:
+def resolve(
+    sources: Sequence[str], *, cache: Path, scenes: Scenes, lerobot: Dataset, films: Films = fetch_film
+) -> list[Path]:
     """The local files that the sources name, in order, each once.
 
     A folder gives the files in it with a video's suffix, sorted; so does a glob (``**`` goes down). Addresses
@@ -47,22 +49,25 @@ def resolve(sources: Sequence[str], *, cache: Path, scenes: Scenes, lerobot: Dat
         cache: folder for rendered scenes and downloads; made when needed.
         scenes: renders N scenes from a seed into a folder (``cache/scenes``) and returns their files.
         lerobot: the video files of a LeRobot dataset's folder.
+        films: fetches an open film by name into a folder (``cache/films``) and returns its file.
 
     Raises:
         VideoError: nothing found, an unknown scheme, or a download that failed.
     """
     found: dict[Path, Path] = {}
     for source in sources:
-        for path in _resolve(source, cache, scenes, lerobot):
+        for path in _resolve(source, cache, scenes, lerobot, films):
             found.setdefault(path.resolve(), path)
     return list(found.values())
 
 
-def _resolve(source: str, cache: Path, scenes: Scenes, lerobot: Dataset) -> list[Path]:
+def _resolve(source: str, cache: Path, scenes: Scenes, lerobot: Dataset, films: Films) -> list[Path]:
     if source.startswith("scenes:"):
         return _render(source, cache, scenes)
     if source.startswith("lerobot:"):
         return list(lerobot(Path(source.removeprefix("lerobot:")).expanduser()))
+    if source.startswith("films:"):
+        return [films(source.removeprefix("films:"), cache / "films")]
     if re.match(r"^https?://", source, re.IGNORECASE):
         return [_download(source, cache / "films")]
     path = Path(source).expanduser()
@@ -71,8 +76,6 @@ def _resolve(source: str, cache: Path, scenes: Scenes, lerobot: Dataset) -> list
     if path.exists():
         return [path]
     scheme = _SCHEME.match(source)
-    if scheme and scheme[1].lower() == "films":
-        raise VideoError(f"{source}: {scheme[1]}: is not available in this version. Give {ACCEPTED}.")
     if scheme:
         raise VideoError(f"{source}: '{scheme[1]}:' is not a source of videos. Give {ACCEPTED}.")
     if glob.has_magic(source):
@@ -114,34 +117,6 @@ def _videos(paths: Iterable[Path]) -> list[Path]:
     return sorted(p for p in paths if p.suffix.lower() in SUFFIXES and p.is_file() and p.name[0] != ".")
 
 
-class _WebOnly(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to http(s) only: a server must not make us open a local file."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        if urllib.parse.urlsplit(newurl).scheme.lower() not in ("http", "https"):
-            raise VideoError(f"{req.full_url} redirects to {newurl}, which is not http(s). It was not followed.")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _opener() -> urllib.request.OpenerDirector:
-    """Only http(s): no file, ftp or data handlers, which urllib's own opener would add."""
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(), urllib.request.HTTPHandler(), urllib.request.HTTPSHandler(), _WebOnly(),
-        urllib.request.HTTPDefaultErrorHandler(), urllib.request.HTTPErrorProcessor(),
-    ):  # fmt: skip
-        opener.add_handler(handler)
-    return opener
-
-
 def _download(url: str, folder: Path) -> Path:
     suffix = Path(urllib.parse.urlsplit(url).path).suffix.lower()
     name = hashlib.sha256(url.encode()).hexdigest()[:16] + (suffix if suffix in SUFFIXES else ".video")
@@ -152,8 +127,8 @@ def _download(url: str, folder: Path) -> Path:
     request = urllib.request.Request(url, headers={"User-Agent": "worldprobe"})
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _opener().open(request, timeout=TIMEOUT_SECONDS) as response, temporary.open("wb") as file:
-            _check_kind(url, response)
+        with opener().open(request, timeout=TIMEOUT_SECONDS) as response, temporary.open("wb") as file:
+            check_kind(url, response)
             shutil.copyfileobj(response, file, CHUNK)
         _check_length(url, response, temporary.stat().st_size)
         os.replace(temporary, path)
@@ -165,12 +140,6 @@ def _download(url: str, folder: Path) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return path
-
-
-def _check_kind(url: str, response: http.client.HTTPResponse) -> None:
-    kind = response.headers.get_content_type()
-    if kind in ("text/html", "application/xhtml+xml"):
-        raise VideoError(f"{url} is a web page, not a video. Give the address of the video file itself.")
 
 
 def _check_length(url: str, response: http.client.HTTPResponse, size: int) -> None:

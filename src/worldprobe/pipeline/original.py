@@ -1,0 +1,154 @@
+"""``protocol = "original"``: the experiment that this project starts from, made again, and how much of it is real.
+
+First as published, artefacts included; then the same with one artefact less at a time, down to the sound protocol.
+Two things are not as they were: frames are read exactly, where the original sought by time and took what came, and
+every score has an interval.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from worldprobe import provenance
+from worldprobe.config import Experiment, to_toml
+from worldprobe.errors import ProbeError
+from worldprobe.files import write_whole
+from worldprobe.labels.class_maps import class_map, merge_classes
+from worldprobe.labels.original import Boxes, most_confident
+from worldprobe.pipeline.encode import Failure
+from worldprobe.pipeline.frames import Film, embed, open_films
+from worldprobe.pipeline.label import label, load_labeller, write_labels
+from worldprobe.pipeline.ledger import Ledger
+from worldprobe.pipeline.progress import Progress, silent
+from worldprobe.pipeline.published import scaling
+from worldprobe.pipeline.run import STORE, plan_of, write_failures
+from worldprobe.pipeline.steps import Material, examples_of
+from worldprobe.pipeline.waterfall import waterfall
+from worldprobe.probes.published import permuted
+from worldprobe.probes.splits import make_folds
+from worldprobe.records import Labels
+from worldprobe.results import write_results
+from worldprobe.store import Store
+
+
+def run_original(
+    experiment: Experiment,
+    videos: Sequence[Path],
+    out: Path,
+    *,
+    store: Store | None = None,
+    progress: Progress = silent,
+) -> list[Failure]:
+    """Label, encode and probe; ``out`` gets the files of any run, and a second run does only what is missing.
+
+    Returns:
+        What failed; the rest was done without it.
+
+    Raises:
+        WorldprobeError: what concerns the whole experiment; VideoError when no video could be read, ProbeError
+            where too few frames have a label.
+    """
+    classes = class_map(experiment.classes)  # what is wrong with it is said before anything is read
+    labeller = load_labeller(
+        experiment.labeller, confidence=experiment.confidence, every=experiment.every, folder=out
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / "experiment.toml", to_toml(experiment).encode())
+    store = store or Store(str(out / STORE))
+    ledger = Ledger()
+    films, failures = open_films(videos, experiment, store)
+
+    started = time.perf_counter()
+    paths = [film.path for film in films]
+    found = label(paths, labeller=labeller, tracker=experiment.tracker, camera=experiment.camera, progress=progress)
+    labels = merge_classes(found, classes)
+    write_labels(labels, out / "labels.parquet")
+    ledger.book("label", started=started, items=len(labels.table), device="cpu")
+    boxes = most_confident(
+        labels, [film.ref for film in films], [film.frames for film in films], [film.shots for film in films]
+    )
+    _require_enough(boxes, experiment, films)
+
+    clock = [time.perf_counter()]
+
+    def book(stage: str, items: int, device: str) -> None:
+        ledger.book(stage, started=clock[0], items=items, device=device)
+        clock[0] = time.perf_counter()
+
+    material, failed = embed(films, boxes, experiment, store, progress=progress, book=book)
+    failures += failed
+    write_failures(out / "failures.jsonl", failures)
+    material = _held_only(material)
+    _write(out, experiment, films, labels, material, ledger, progress)
+    return failures
+
+
+def _require_enough(boxes: Boxes, experiment: Experiment, films: Sequence[Film]) -> None:
+    """Say now, before anything is encoded, what the probes would say after it."""
+    if not len(boxes):
+        raise ProbeError(
+            f"none of the {boxes.looked_at:,} frames looked at has a box by {experiment.labeller}. Lower "
+            "`confidence`, or take another labeller."
+        )
+    permuted(len(boxes), seed=experiment.seed)
+    seconds = experiment.frames * experiment.stride / min(film.ref.rate for film in films)
+    make_folds(examples_of(boxes, seconds), kind=experiment.split, seed=experiment.seed)
+
+
+def _held_only(material: Material) -> Material:
+    """Without the frames that could not be encoded: the original has nothing to say of them either."""
+    there = np.flatnonzero(material.held["still"])
+    if not len(there):
+        raise ProbeError("none of the labelled frames could be encoded; failures.jsonl says why")
+    if len(there) == len(material.boxes):
+        return material
+    return replace(
+        material,
+        boxes=material.boxes.take(there),
+        inputs={key: values[there] for key, values in material.inputs.items()},
+        held={kind: held[there] for kind, held in material.held.items()},
+    )
+
+
+def _write(
+    out: Path,
+    experiment: Experiment,
+    films: Sequence[Film],
+    labels: Labels,
+    material: Material,
+    ledger: Ledger,
+    progress: Progress,
+) -> None:
+    """Probe, and write results, alignment and provenance."""
+    started = time.perf_counter()
+    first = material.series[0]
+    plan = plan_of(experiment, encoder=first.encoder)
+    results = waterfall(material, plan, progress=progress) + scaling(material, plan, progress=progress)
+    ledger.book("probe", started=started, items=len(results), device="cpu")
+    write_results(out / "results.jsonl", [*results, *ledger.costs])
+    boxes = material.boxes
+    alignment = {
+        "kept": len(boxes),
+        "dropped": {"less confident than another box, or on a frame not taken": len(labels.table) - len(boxes)},
+        "frames": {"looked_at": boxes.looked_at, "labelled": len(boxes)},
+        "notes": list(labels.notes),
+    }
+    write_whole(out / "alignment.json", json.dumps(alignment).encode())
+    facts: dict[str, Any] = {
+        "encoder": {"name": first.encoder, "revision": first.revision[:12], "status": first.status},
+        "seconds": round(sum(cost.seconds for cost in ledger.costs), 1),
+        "seed": plan.seed,
+        "videos": {
+            film.path.name: f"sha256 {ref.id}, {ref.frames} frames of {ref.width} x {ref.height}"
+            for film in films
+            for ref in (film.ref,)
+        },
+    }
+    provenance.write(out / "provenance.json", provenance.collect(**facts))

@@ -1,0 +1,153 @@
+"""From the original protocol to the sound one, a correction at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.errors import ProbeError
+from worldprobe.labels import targets
+from worldprobe.pipeline.progress import Progress, silent
+from worldprobe.pipeline.published import as_published
+from worldprobe.pipeline.scores import METRICS, Asked, Plan, Probed, report, shuffled, unmeasured
+from worldprobe.pipeline.steps import (
+    STEPS,
+    Material,
+    Rows,
+    Step,
+    examples_of,
+    probe_for,
+    problem,
+    target,
+    unit_of,
+)
+from worldprobe.probes import controls as floors
+from worldprobe.probes import features
+from worldprobe.probes.evaluate import Answer, Question, cross_fit
+from worldprobe.probes.splits import Folds, make_folds, units
+from worldprobe.protocols import Fitted, Probe, TrainingSet
+from worldprobe.records import Examples
+from worldprobe.results import ProbeResult
+
+
+def waterfall(material: Material, plan: Plan, *, progress: Progress = silent) -> list[ProbeResult]:
+    """Every task at every step. ``plan`` is that of the sound end: its split is the one that comes in.
+
+    A step that does not concern a task gives it the score that it had. Every step scores the same frames as far as
+    it can: from ``original+native`` on, those in shots shorter than a clip are left out.
+    """
+    known: dict[tuple[object, ...], list[ProbeResult]] = {}
+    results = []
+    for number, step in enumerate(STEPS):
+        open_ = [task for task in plan.tasks if (task, *step.concerns(task)) not in known]
+        made = _step(material, plan, step, open_) if open_ else []
+        for task in open_:
+            known[task, *step.concerns(task)] = [line for line in made if line.task == task]
+        for task in plan.tasks:
+            lines = known[task, *step.concerns(task)]
+            results += [line.model_copy(update={"protocol": step.protocol}) for line in lines]
+        progress("waterfall", number + 1, len(STEPS))
+    return results
+
+
+def _step(material: Material, plan: Plan, step: Step, tasks: Sequence[str]) -> list[ProbeResult]:
+    return _sound(material, plan, step, tasks) if step.controls else as_published(material, plan, step, tasks)
+
+
+def _sound(material: Material, plan: Plan, step: Step, tasks: Sequence[str]) -> list[ProbeResult]:
+    """Every frame scored once, out of fold, against the training folds' mean or majority, beside every control."""
+    split = plan.split if step.grouped else "random"
+    at = replace(plan, split=split, input=step.input, tasks=tuple(tasks), features=("z",))
+    result = Probed(series=list(material.series))
+    unit = unit_of(material, plan)
+    asked = []
+    for task in tasks:
+        known = target(material.boxes, task, step, material.held[step.input], unit)
+        probe = probe_for(task, plan)
+        try:
+            if why := problem(task, known):
+                raise ProbeError(why)
+            rows = np.flatnonzero(known.usable)
+            frames = examples_of(material.boxes.take(rows), material.clip_seconds)
+            folds = _folds(frames, at, plan, chosen=step.chosen)
+            # The sound end tells its own leak, as any sound score does.
+            leaky = _folds(frames, replace(at, split="random"), plan, chosen=True) if step.chosen else None
+        except ProbeError as error:
+            metrics = METRICS[targets.kind(task)]
+            result.results += [unmeasured(at, task, "z", metric, probe, str(error)) for metric in metrics]
+            continue
+        question = Question(
+            task, probe if step.chosen else _Fixed(probe), known.values[known.usable], len(known.classes)
+        )
+        asked.append(Asked(task, known, question, folds, leaky, known.notes))
+    if asked:
+        report(at, asked, _answers(material, step, at, asked), material.tap, "z", result)
+    return result.results
+
+
+def _answers(
+    material: Material, step: Step, plan: Plan, asked: Sequence[Asked]
+) -> dict[str, dict[tuple[str, str], Answer]]:
+    """By control, then by (task, "real", "shuffled" or "random"); tasks known on the same rows share folds."""
+    boxes, real = material.boxes, material.inputs[step.input, "none"]
+    inputs: dict[str, Callable[[], Rows]] = {"none": lambda: real}
+    for control in ("random-init", "pixels"):
+        if (step.input, control) in material.inputs:
+            inputs[control] = lambda control=control: material.inputs[step.input, control]  # type: ignore[misc]
+    if "gaussian" in plan.controls:
+        inputs["gaussian"] = lambda: floors.gaussian((real.shape[0], real.shape[1]), seed=plan.seed)
+    if "nuisance" in plan.controls:
+        inputs["nuisance"] = lambda: features.nuisance(boxes.film, boxes.pts_seconds, material.clip_seconds)
+    by_rows: dict[bytes, list[Asked]] = {}
+    for one in asked:
+        by_rows.setdefault(one.target.usable.tobytes(), []).append(one)
+    found: dict[str, dict[tuple[str, str], Answer]] = {}
+    for control, make in inputs.items():
+        values, answers = make(), found.setdefault(control, {})
+        for together in by_rows.values():
+            questions = [one.question for one in together]
+            if control == "none" and "shuffled" in plan.controls:
+                questions += [shuffled(one, plan.seed) for one in together]
+            rows = values[together[0].target.usable]
+            for name, answer in cross_fit(rows, questions, together[0].folds).items():
+                task, _, variant = name.partition("/")
+                answers[task, variant or "real"] = answer
+            leaky = together[0].leaky
+            if control == "none" and leaky is not None:
+                for name, answer in cross_fit(rows, [one.question for one in together], leaky).items():
+                    answers[name, "random"] = answer
+    return found
+
+
+class _Fixed:
+    """A probe whose strength is not chosen: scikit-learn's defaults, alpha = 1 and C = 1."""
+
+    strengths: tuple[float, ...] = (1.0,)
+
+    def __init__(self, probe: Probe) -> None:
+        self._probe = probe
+        self.name = probe.name
+        self.kind: Literal["regression", "classification"] = probe.kind
+
+    def fit(
+        self,
+        training: TrainingSet,
+        target: NDArray[np.float64],
+        *,
+        strength: float,
+        classes: int,
+        start: Fitted | None = None,
+    ) -> Fitted:
+        """As the probe's own."""
+        return self._probe.fit(training, target, strength=strength, classes=classes, start=start)
+
+
+def _folds(examples: Examples, at: Plan, sound: Plan, *, chosen: bool) -> Folds:
+    folds = make_folds(examples, kind=at.split, seed=at.seed)
+    if not chosen:  # without inner folds a probe is fitted at its only strength
+        folds = replace(folds, folds=tuple(replace(fold, inner=()) for fold in folds.folds))
+    return replace(folds, unit=units(examples, sound.split))
