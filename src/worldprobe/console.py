@@ -41,7 +41,8 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
     from worldprobe.report.terminal import table
 
     console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
-    console.print(table(summary, width=console.width))
+    if summary.rows:
+        console.print(table(summary, width=console.width))
     console.print(f"Report: {out / 'report.html'}", soft_wrap=True, highlight=False)
 
 

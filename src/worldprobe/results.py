@@ -14,6 +14,10 @@ from worldprobe.files import write_whole
 
 Control = Literal["none", "gaussian", "shuffled", "random-init", "pixels", "nuisance", "majority"]
 Metric = Literal["r2", "accuracy", "balanced_accuracy", "macro_f1"]
+PredictionMethod = Literal[
+    "predictor", "copy-last", "linear", "mean", "ridge", "decode-actual", "copy-last-frame", "mean-image"
+]
+PredictionMetric = Literal["l1", "cosine", "skill", "top1", "top5", "mean_rank", "psnr", "ssim"]
 
 
 class _Result(BaseModel):
@@ -52,6 +56,73 @@ class ProbeResult(_Result):
     notes: list[str] = Field(default_factory=list)
 
 
+class PredictionResult(_Result):
+    """One score of one way to tell the future, at one horizon.
+
+    ``tokens`` is "all", or "changed": those whose pixels moved since the context's end. ``context`` and
+    ``horizon`` count tubelets; ``protocol`` says how the prediction was made and what it is held against.
+    ``n`` counts tokens (moments for retrieval, tubelets for pixels); ``low`` and ``high`` bound the 95 %
+    interval by resampling groups. ``decode-actual`` decodes the true embeddings: the decoder's ceiling.
+    """
+
+    kind: Literal["prediction"] = "prediction"
+    encoder: str
+    method: PredictionMethod
+    tokens: Literal["all", "changed"]
+    context: int
+    horizon: int
+    mode: Literal["joint", "rolling"]
+    protocol: str
+    metric: PredictionMetric
+    score: float | None
+    low: float | None
+    high: float | None
+    n: int
+    n_groups: int
+    split: str
+    seed: int
+    notes: list[str] = Field(default_factory=list)
+
+
+class LeakResult(_Result):
+    """How far the context and the prediction move when only the future frames change, at most.
+
+    ``call`` "prefix" is worldprobe's: the context is encoded from its own frames. "plain forward" is what
+    transformers' model does when called with masks: it encodes the whole clip first.
+    """
+
+    kind: Literal["leak"] = "leak"
+    encoder: str
+    call: Literal["prefix", "plain forward"]
+    context: int
+    horizon: int
+    context_change: float
+    prediction_change: float
+    clips: int
+
+
+class SurpriseResult(_Result):
+    """How well prediction error tells impossible videos from possible ones that are alike but for the violation.
+
+    ``violation`` is one kind of them, or "all". ``measure`` is how a video's windows make one surprise.
+    ``n`` counts pairs, which are what intervals resample.
+    """
+
+    kind: Literal["surprise"] = "surprise"
+    encoder: str
+    violation: str
+    measure: Literal["mean", "max"]
+    metric: Literal["relative_accuracy", "auroc"]
+    score: float
+    low: float
+    high: float
+    n: int
+    context: int
+    horizon: int
+    protocol: str
+    seed: int
+
+
 class CostResult(_Result):
     """What a stage took: wall seconds, items done, the process's peak memory in bytes."""
 
@@ -65,18 +136,18 @@ class CostResult(_Result):
     price: float | None = None
 
 
-Result = Annotated[ProbeResult | CostResult, Field(discriminator="kind")]
-_ADAPTER: TypeAdapter[ProbeResult | CostResult] = TypeAdapter(Result)
+AnyResult = ProbeResult | PredictionResult | LeakResult | SurpriseResult | CostResult
+_ADAPTER: TypeAdapter[AnyResult] = TypeAdapter(Annotated[AnyResult, Field(discriminator="kind")])
 
 
-def read_results(path: Path) -> list[ProbeResult | CostResult]:
+def read_results(path: Path) -> list[AnyResult]:
     """Read a ``results.jsonl``. Raises WorldprobeError naming the line that is not a result."""
-    results = []
+    results: list[AnyResult] = []
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         raise WorldprobeError(
-            f"no results at {path}. Run `worldprobe probe ... --out {path.parent}` first."
+            f"no results at {path}. Run `worldprobe probe ... --out {path.parent}` or another stage first."
         ) from None
     for number, line in enumerate(lines, start=1):
         try:
@@ -86,6 +157,6 @@ def read_results(path: Path) -> list[ProbeResult | CostResult]:
     return results
 
 
-def write_results(path: Path, results: Iterable[ProbeResult | CostResult]) -> None:
+def write_results(path: Path, results: Iterable[AnyResult]) -> None:
     """Write the whole file at once, so that no line is ever torn or written twice."""
     write_whole(path, "".join(result.model_dump_json() + "\n" for result in results).encode())

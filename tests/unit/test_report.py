@@ -17,7 +17,15 @@ from worldprobe.report.facts import CONTROLS, Score
 from worldprobe.report.summary import summarize
 from worldprobe.report.terminal import table
 from worldprobe.report.write import write_report
-from worldprobe.results import Control, CostResult, Metric, ProbeResult, write_results
+from worldprobe.results import (
+    Control,
+    CostResult,
+    Metric,
+    PredictionResult,
+    ProbeResult,
+    read_results,
+    write_results,
+)
 
 TASKS = ("xy", "size", "class", "motion", "velocity")
 CLASSES = ("class", "motion")
@@ -349,3 +357,21 @@ def test_a_run_without_scores_says_what_to_do(run: Path) -> None:
     rewrite(run, [])
     with pytest.raises(WorldprobeError, match="worldprobe probe"):
         summarize(run)
+
+
+def test_a_run_without_probes_has_a_report_of_what_it_has(run: Path) -> None:
+    one = PredictionResult(
+        encoder="vjepa2-tiny", method="predictor", tokens="changed", context=4, horizon=2, mode="joint",
+        protocol="prefix", metric="l1", score=0.7, low=0.6, high=0.8, n=100, n_groups=24, split="grouped", seed=0,
+    )  # fmt: skip
+    write_results(run / "results.jsonl", [one])
+    assert read_results(run / "results.jsonl") == [one]
+    summary = write_report(run)
+    assert summary.rows == summary.use_cases == ()
+    assert not (run / "figures" / "probe_summary.png").exists()
+    for name in ("report.html", "report.md"):
+        text = (run / name).read_text()
+        assert "vjepa2-tiny" in text
+        assert "linear probe" not in text.lower()
+    (run / "provenance.json").unlink()
+    assert summarize(run).encoder.name == "vjepa2-tiny"

@@ -34,13 +34,10 @@ def render(summary: Summary) -> str:
     parts = [
         f"# {_text(summary.encoder.name)}: findings",
         *([f"> ⚠️ **{_text(summary.warning[0].upper() + summary.warning[1:])}.**"] if summary.warning else []),
-        "> **Goal:** say what a frozen video encoder knows, and compared with what, by linear probes.\n>\n"
+        "> **Goal:** say what a frozen video encoder knows, and compared with what.\n>\n"
         f"> **Setup:** {_setup(summary)}",
         "---",
-        *_probes(summary),
-        "---",
-        *_conclusions(summary),
-        "---",
+        *([*_probes(summary), "---", *_conclusions(summary), "---"] if summary.rows else []),
         "## Caveats",
         "\n".join(f"- {_text(c)}" for c in summary.caveats) or "None found by the checks of this report.",
         "---",

@@ -18,18 +18,20 @@ Key = tuple[str, ...]
 def summarize(run: Path) -> Summary:
     """The facts of a run.
 
-    Raises WorldprobeError where there are no probe results, where a score has no controls (a lone number
-    says nothing), where two results claim the same place, or where a file of the run is damaged.
+    Any kind of result will do: a run need not have probes. Raises WorldprobeError where there are no results but
+    costs, where a probe's score has no controls (a lone number says nothing), where two results claim the same
+    place, or where a file of the run is damaged.
     """
     results = read_results(run / "results.jsonl")
     probes = [r for r in results if isinstance(r, ProbeResult)]
-    if not any(r.control == "none" for r in probes):
+    others = [r for r in results if not isinstance(r, ProbeResult | CostResult)]
+    if not others and not any(r.control == "none" for r in probes):
         raise WorldprobeError(
             f"nothing to report: {run / 'results.jsonl'} holds no scores. Run `worldprobe probe ... --out {run}`."
         )
     provenance = files.read_json(run / "provenance.json")
     rows = _rows(probes, run)
-    encoder = _encoder(provenance, rows)
+    encoder = _encoder(provenance, [r.encoder for r in (*rows, *others)])
     labels = files.read_labels(run)
     failures = files.read_failures(run / "failures.jsonl")
     experiment = run / "experiment.toml"
@@ -43,18 +45,19 @@ def summarize(run: Path) -> Summary:
         provenance=provenance,
         experiment=experiment.read_text(encoding="utf-8") if experiment.exists() else "",
         rule=verdicts.RULE,
-        use_cases=use_cases.use_cases(rows),
+        use_cases=use_cases.use_cases(rows) if rows else (),
         use_case_rule=use_cases.RULE,
         caveats=verdicts.caveats(rows, encoder, labels, failures),
     )
 
 
-def _encoder(provenance: dict[str, Any], rows: Sequence[Row]) -> EncoderFacts:
+def _encoder(provenance: dict[str, Any], names: Sequence[str]) -> EncoderFacts:
+    """The encoder as the run recorded it, else by the ``names`` that its results give."""
     recorded = provenance.get("encoder")
     if not isinstance(recorded, dict):
-        return EncoderFacts(name=", ".join(dict.fromkeys(row.encoder for row in rows)))
+        return EncoderFacts(name=", ".join(dict.fromkeys(names)))
     known = {key: str(recorded[key]) for key in ("name", "revision", "status") if recorded.get(key) is not None}
-    known.setdefault("name", rows[0].encoder)
+    known.setdefault("name", names[0])
     return EncoderFacts(**known, more={k: v for k, v in recorded.items() if k not in EncoderFacts.model_fields})
 
 

@@ -13,13 +13,14 @@ from worldprobe.report.summary import summarize
 
 
 def write_report(run: Path) -> Summary:
-    """Write ``report.html``, ``report.md`` and ``figures/probe_summary.png`` into a run's folder.
+    """Write ``report.html``, ``report.md`` and the figures of the results' kinds into a run's folder.
 
     Each file is written whole. Raises WorldprobeError as ``summarize`` does, before anything is written.
     """
     summary = summarize(run)
-    probe_summary(summary, run / "figures" / "probe_summary.png")
-    layers(summary, run / "figures" / "layers.png")
+    if summary.rows:
+        probe_summary(summary, run / "figures" / "probe_summary.png")
+        layers(summary, run / "figures" / "layers.png")
     write_markdown(run, summary)
     write_html(run, summary)
     return summary
