@@ -25,6 +25,10 @@ class ProbeError(WorldprobeError):
     """The examples do not allow the probe that was asked for."""
 
 
+class DecoderError(WorldprobeError):
+    """A decoder cannot be trained on these embeddings, or its weights do not fit them."""
+
+
 class RegistryError(WorldprobeError):
     """No such encoder, labeller or probe, or it is broken."""
 
