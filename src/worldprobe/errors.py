@@ -29,6 +29,10 @@ class PredictionError(WorldprobeError):
     """The future cannot be predicted in the way that was asked."""
 
 
+class DecoderError(WorldprobeError):
+    """A decoder cannot be trained on these embeddings, or its weights do not fit them."""
+
+
 class RegistryError(WorldprobeError):
     """No such encoder, labeller or probe, or it is broken."""
 

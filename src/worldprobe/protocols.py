@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, Protocol, runtime_checkable
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.records import Clip, Labels, TokenGrid, VideoRef, View
+from worldprobe.records import Clip, DecoderShape, Labels, TokenGrid, VideoRef, View
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 class FrameSource(Protocol):
@@ -150,3 +154,34 @@ class Probe(Protocol):
         ``start`` is what this probe gave on the same rows at a stronger penalty, to begin from.
         """
         ...
+
+
+class Decoder(Protocol):
+    """Draws frames from the tokens of a tubelet: a ``torch.nn.Module`` that the one training loop trains.
+
+    Called as ``Decoder(argument, shape=DecoderShape, **options)``.
+
+    Attributes:
+        name: as on the command line; with ``shape`` and ``options`` it makes the same module again.
+        options: what else it was made with, as JSON can hold it.
+    """
+
+    name: str
+    shape: DecoderShape
+    options: dict[str, Any]
+
+    def loss(self, tokens: Tensor, frames: Tensor, *, generator: torch.Generator) -> Tensor:
+        """What to make small: tokens float32 [n, h', w', d], frames float32 [n, frames, 3, H, W] in 0 to 1."""
+        ...
+
+    def sample(self, tokens: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Frames float32 [n, frames, 3, H, W] in 0 to 1, drawn with the generator where anything is left open."""
+        ...
+
+    # The rest is torch.nn.Module's.
+    def parameters(self) -> Iterator[torch.nn.Parameter]: ...
+    def state_dict(self) -> dict[str, Tensor]: ...
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any: ...
+    def to(self, device: str) -> Self: ...
+    def eval(self) -> Self: ...
+    def train(self, mode: bool = True) -> Self: ...

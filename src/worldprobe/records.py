@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Clip",
     "ClipSpec",
+    "DecoderShape",
     "Embeddings",
     "Examples",
     "Labels",
@@ -124,6 +125,31 @@ class Embeddings:
         shape = (self.grid.time, self.grid.height, self.grid.width)
         if self.values.shape[:-1] not in (shape, shape[:1]):
             raise ValueError(f"{self.values.shape = } does not fit {self.grid}")
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderShape:
+    """What a decoder takes, and what it draws: the tokens of one tubelet to its frames.
+
+    Attributes:
+        grid: rows and columns of tokens, h' and w'.
+        width: values of a token, d.
+        size: height and width of the frames in px.
+        frames: frames that one tubelet covers; 1 for one picture a clip.
+        parts: how many taps of equal width stand side by side in a token; each is normalised by itself.
+        norm: whether tokens are layer-normed first; floors, whose scale is their content, are not.
+    """
+
+    grid: tuple[int, int]
+    width: int
+    size: tuple[int, int]
+    frames: int
+    parts: int = 1
+    norm: bool = True
+
+    def __post_init__(self) -> None:
+        if min(*self.grid, self.width, *self.size, self.frames, self.parts) < 1 or self.width % self.parts:
+            raise ValueError(f"not a decoder's shape: {self}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""Encoders, labellers and probes by name: built-in ones and third parties' alike come by entry point."""
+"""Encoders, labellers, probes and decoders by name: built-in ones and third parties' alike come by entry point."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from worldprobe.errors import RegistryError
 
-Kind = Literal["encoders", "labellers", "probes"]
+Kind = Literal["encoders", "labellers", "probes", "decoders"]
 _MODULE_CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 

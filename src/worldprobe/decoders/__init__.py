@@ -1,0 +1,24 @@
+"""Decoders: pictures of what an embedding holds. ``load`` reads a trained one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from worldprobe.decoders.trained import TrainedDecoder
+
+
+def load(folder: str | Path, *, device: str = "auto") -> TrainedDecoder:
+    """A trained decoder from its folder (``decoders/<name>`` of a run).
+
+    Args:
+        device: "cpu", "cuda", "cuda:N"; "auto" takes a GPU where there is one.
+
+    Raises:
+        DecoderError: no decoder there, or weights that do not fit their config.
+    """
+    # torch is loaded by whoever decodes, not by whoever imports worldprobe.
+    from worldprobe.decoders import trained
+
+    return trained.load(folder, device=device)
