@@ -62,8 +62,9 @@ def test_every_tap_is_transformers_own_and_one_pass_gives_them_all(checkpoint):
         last = model(pixels, skip_predictor=True).last_hidden_state
         first = model.encoder.layernorm(model.encoder.layer[0](model.encoder.embeddings(pixels), None)[0])
     assert taps[2].shape == (2, 2, 2, 2, 48)
-    np.testing.assert_array_equal(taps[2].reshape(2, 8, 48), last.to(torch.float16).numpy())
-    np.testing.assert_array_equal(taps[0].reshape(2, 8, 48), first.to(torch.float16).numpy())
+    # Equal but for what float16 rounds to either side.
+    np.testing.assert_allclose(taps[2].reshape(2, 8, 48), last.to(torch.float16).numpy(), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(taps[0].reshape(2, 8, 48), first.to(torch.float16).numpy(), rtol=1e-3, atol=1e-4)
     assert list(encoder.encode(clips, blocks=[0])) == [0]
 
 
@@ -73,12 +74,9 @@ def test_tokens_come_in_the_order_of_the_grid(checkpoint):
     moved = still.pixels.copy()
     moved[2:, :, 16:, :16] = 255  # second tubelet, second row, first column
     changed = Clip(spec=still.spec, pts_seconds=still.pts_seconds, view=still.view, pixels=moved)
-    embed = encoder.encoder.embeddings
-    with torch.inference_mode():
-        before, after = (embed(normalize(torch.from_numpy(c.pixels[None]))) for c in (still, changed))
-    grid = encoder.grid(4)
-    touched = (before != after).any(dim=-1).reshape(grid.time, grid.height, grid.width)
-    assert touched.nonzero().tolist() == [[1, 1, 0]]
+    before, after = (encoder.encode([c], blocks=[0])[0][0].astype(np.float32) for c in (still, changed))
+    moved_most = np.abs(after - before).sum(axis=-1)
+    assert np.argwhere(moved_most > 2 * np.sort(moved_most, axis=None)[-2]).tolist() == [[1, 1, 0]]
 
 
 def test_bf16_stays_close_to_fp32_and_is_another_revision(checkpoint):
@@ -178,7 +176,8 @@ def test_making_an_untrained_model_leaves_the_global_generator_alone():
 def test_a_twin_of_a_local_folder_has_its_shape_and_not_its_weights(checkpoint):
     encoder, twin = pretrained(str(checkpoint)), load_encoder(f"random:{checkpoint}")
     assert (encoder.blocks, encoder.width, encoder.crop) == (twin.blocks, twin.width, twin.crop)
-    assert not torch.equal(encoder.encoder.layer[0].mlp.fc1.weight, twin.encoder.layer[0].mlp.fc1.weight)
+    (real,), (other,) = (one.encode([clip(one)], blocks=[0])[0] for one in (encoder, twin))
+    assert np.abs(real.astype(np.float32) - other.astype(np.float32)).mean() > 0.1
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import torch
 
 # ImageNet's, in 0-255 units, as transformers folds the rescaling into the normalisation.
-_MEAN = (0.485, 0.456, 0.406)
-_STD = (0.229, 0.224, 0.225)
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
 
 
 def crop_frames(frames: NDArray[np.uint8], *, crop: int) -> NDArray[np.uint8]:
@@ -41,6 +41,6 @@ def normalize(pixels: torch.Tensor) -> torch.Tensor:
     """uint8 [..., 3, h, w] to float32 by ``(x - 255 mean) / (255 std)``."""
     import torch
 
-    mean = torch.tensor(_MEAN, device=pixels.device) * 255.0
-    std = torch.tensor(_STD, device=pixels.device) * 255.0
+    mean = torch.tensor(MEAN, device=pixels.device) * 255.0
+    std = torch.tensor(STD, device=pixels.device) * 255.0
     return (pixels.to(torch.float32) - mean[:, None, None]) / std[:, None, None]

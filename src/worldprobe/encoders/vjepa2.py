@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.encoders import checkpoint, known
-from worldprobe.encoders.preprocess import crop_frames, normalize
+from worldprobe.encoders.forward import VERSION, Forward
+from worldprobe.encoders.preprocess import crop_frames
 from worldprobe.errors import ConfigError, RegistryError
 from worldprobe.geometry import TokenGrid, View, resize_and_crop
 from worldprobe.records import Clip
@@ -51,7 +52,7 @@ class VJEPA2Encoder:
         self.twin = None if name.startswith("random:") else f"random:{name}"
         self.device = _device(device)
         self.precision = _precision(precision, self.device)
-        self.revision = hashlib.sha256(f"{revision} {self.precision}".encode()).hexdigest()
+        self.revision = hashlib.sha256(f"{revision} {self.precision} {VERSION}".encode()).hexdigest()
         config = model.config
         self.blocks = int(config.num_hidden_layers)
         self.tubelet = int(config.tubelet_size)
@@ -61,8 +62,8 @@ class VJEPA2Encoder:
         import torch
 
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
-        self.encoder = model.encoder.to(self.device, dtype).eval()
-        self.parameters = sum(p.numel() for p in self.encoder.parameters())
+        self.parameters = sum(p.numel() for p in model.encoder.parameters())
+        self._forward = Forward(model.encoder, device=self.device, dtype=dtype)
 
     def view(self, width: int, height: int) -> View:
         """What the model sees of a frame of this size in px."""
@@ -99,8 +100,7 @@ class VJEPA2Encoder:
             raise ConfigError(f"{self.name} has blocks 0 to {self.blocks - 1}, asked for {outside}")
         pixels = np.stack([clip.pixels for clip in clips])
         grid = self._fitting(pixels.shape)
-        with torch.inference_mode():
-            outputs = self._forward(torch.from_numpy(pixels).to(self.device), set(blocks))
+        outputs = self._forward(torch.from_numpy(pixels).to(self.device), set(blocks))
         shape = (len(clips), grid.time, grid.height, grid.width, self.width)
         return {block: tokens.reshape(shape).to(torch.float16).cpu().numpy() for block, tokens in outputs.items()}
 
@@ -110,11 +110,8 @@ class VJEPA2Encoder:
         Raises:
             ConfigError: as ``encode``.
         """
-        import torch
-
         grid = self._fitting(pixels.shape)
-        with torch.inference_mode():
-            last = self._forward(pixels.to(self.device), {self.blocks - 1})[self.blocks - 1]
+        last = self._forward(pixels.to(self.device), {self.blocks - 1})[self.blocks - 1]
         return last.reshape(len(pixels), grid.time, -1, self.width)
 
     def load_predictor(self) -> VJEPA2Predictor:
@@ -135,18 +132,6 @@ class VJEPA2Encoder:
                 "its position codes would be wrong. Pass frames through preprocess() first."
             )
         return self.grid(shape[1])
-
-    def _forward(self, pixels: torch.Tensor, blocks: set[int]) -> dict[int, torch.Tensor]:
-        """uint8 [b, t, 3, h, w] to normed tokens [b, n, d] at each block, stopping after the last one."""
-        hidden = self.encoder.embeddings(normalize(pixels))
-        outputs = {}
-        for index, layer in enumerate(self.encoder.layer):
-            hidden = layer(hidden, None)[0]
-            if index in blocks:
-                outputs[index] = self.encoder.layernorm(hidden)
-            if index == max(blocks):
-                break
-        return outputs
 
 
 def tiny(argument: str | None = None, *, device: str = "auto", precision: str = "auto") -> VJEPA2Encoder:

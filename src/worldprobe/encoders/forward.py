@@ -1,0 +1,192 @@
+"""V-JEPA 2's encoder as one pass over transformers' weights: the same figures, in less time.
+
+What differs from transformers' modules: RoPE's angles are computed once, exactly, instead of six times a block in
+the activations' dtype; queries, keys and values are one product; patches go through a matrix product instead of a
+convolution, as the bytes that they are; GELU is part of its product where oneDNN has that.
+
+Shapes: B clips, N tokens, H heads, K head width, D = H K, C = K / 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from worldprobe.encoders.preprocess import MEAN, STD
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+VERSION = 2  # of the order of operations: another one rounds otherwise
+_CACHED = 2**17  # float32 values that stay in a core's cache
+_CENTRE = 128.0  # a byte less this is exact in bfloat16, as the byte itself is; and its products are smaller
+
+
+class Forward:
+    """The encoder's blocks, each tap through the final layer norm.
+
+    Args:
+        encoder: transformers' ``VJEPA2Encoder``. Its weights are taken over: the module is of no use afterwards.
+        device, dtype: where and in what to compute.
+    """
+
+    def __init__(self, encoder: Any, *, device: str, dtype: torch.dtype) -> None:
+        import torch
+
+        config = encoder.config
+        self.heads = int(config.num_attention_heads)
+        self.width = int(config.hidden_size)
+        self.tubelet, self.patch = int(config.tubelet_size), int(config.patch_size)
+        self.side = int(config.crop_size) // self.patch
+        weight, bias = _on_bytes(encoder.embeddings.patch_embeddings.proj)
+        self._patches = (weight.to(device, dtype), bias.to(device, dtype))
+        encoder.to(device, dtype).eval()
+        self._blocks = [_Block(layer, self.heads) for layer in encoder.layer]
+        self._norm = encoder.layernorm
+        self.dtype, self.device = dtype, torch.device(device)
+        self._gelu = _fused_gelu(dtype, self.device.type, str(config.hidden_act))
+
+    def __call__(self, pixels: Tensor, blocks: set[int]) -> dict[int, Tensor]:
+        """uint8 [B, t, 3, h, w] to tokens [B, N, D] at each block asked for, stopping after the last one."""
+        import torch
+        from torch.nn import functional
+
+        outputs = {}
+        with torch.inference_mode():
+            hidden = functional.linear(self._unfolded(pixels), *self._patches)
+            tables = _rotations(hidden.shape[1], self.side, self.width // self.heads, self.device)
+            for index in range(max(blocks) + 1):
+                hidden = self._blocks[index](hidden, tables, self._gelu)
+                if index in blocks:
+                    outputs[index] = self._norm(hidden)
+        return outputs
+
+    def _unfolded(self, pixels: Tensor) -> Tensor:
+        """Tubelets as rows, centred: [B, N, 3 x tubelet x patch x patch], tokens in order of time, row, column."""
+        clips, frames = pixels.shape[:2]
+        cells = pixels.reshape(clips, frames // self.tubelet, self.tubelet, 3, self.side, self.patch, self.side, -1)
+        # [B, t', tubelet, 3, rows, patch, columns, patch]
+        rows = cells.permute(0, 1, 4, 6, 3, 2, 5, 7).to(self.dtype)
+        tokens: Tensor = (rows - _CENTRE).flatten(4).flatten(1, 3)
+        return tokens
+
+
+class _Block:
+    """One transformer block: attention with rotated queries and keys, then the MLP, each added to what came in."""
+
+    def __init__(self, layer: Any, heads: int) -> None:
+        import torch
+
+        attention = layer.attention
+        self.heads = heads
+        parts = (attention.query, attention.key, attention.value)
+        # A product of queries and keys is the same in any order of a head's dimensions, if it is the same for both:
+        # even ones first makes the pairs that RoPE turns into two halves, which lie together in memory.
+        order = _evens_first(attention.query.weight.shape[0] // heads, heads, attention.query.weight.device)
+        joined = [part.weight[order] if part is not attention.value else part.weight for part in parts]
+        self.qkv = torch.cat(joined).detach()
+        self.qkv_bias = None
+        if attention.query.bias is not None:
+            biases = [part.bias[order] if part is not attention.value else part.bias for part in parts]
+            self.qkv_bias = torch.cat(biases).detach()
+        for part in parts:
+            part.weight = part.bias = None  # held once, not twice
+        self.norm1, self.norm2 = layer.norm1, layer.norm2
+        self.out, self.up, self.down = attention.proj, layer.mlp.fc1, layer.mlp.fc2
+
+    def __call__(self, hidden: Tensor, tables: tuple[Tensor, Tensor], gelu: Callable[..., Tensor]) -> Tensor:
+        """[B, N, D] to the same shape."""
+        from torch.nn import functional
+
+        joined = functional.linear(self.norm1(hidden), self.qkv, self.qkv_bias)
+        parts = joined.view(*joined.shape[:2], 3 * self.heads, -1)
+        query, key = _turned(parts[:, :, : 2 * self.heads], *tables).chunk(2, dim=1)
+        # Attention reads heads whose rows lie together faster.
+        value = parts[:, :, 2 * self.heads :].transpose(1, 2).contiguous()
+        found = functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        hidden = self.out(found).add_(hidden)
+        added: Tensor = self.down(gelu(self.norm2(hidden), self.up.weight, self.up.bias)).add_(hidden)
+        return added
+
+
+def _turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Queries and keys [B, N, 2H, K], evens first, turned by their token's angles; tables float32 [N, 1, K].
+
+    In float32 whatever the activations are: rounding the angles to bfloat16 costs more than the rest of a block
+    does. On a CPU a few tokens at a time, which stay in its cache between the steps.
+
+    Returns:
+        [B, 2H, N, K], each head's rows together.
+    """
+    import torch
+
+    count, half = x.shape[1], x.shape[-1] // 2
+    turned = torch.empty((x.shape[0], x.shape[2], count, x.shape[3]), dtype=x.dtype, device=x.device)
+    step = max(1, _CACHED // x[:, 0].numel()) if x.device.type == "cpu" else count
+    for start in range(0, count, step):
+        rows = slice(start, start + step)
+        part = x[:, rows].float()
+        found = part * cosine[rows]
+        found[..., :half].addcmul_(part[..., half:], sine[rows, :, :half])
+        found[..., half:].addcmul_(part[..., :half], sine[rows, :, half:])
+        turned[:, :, rows] = found.transpose(1, 2)
+    return turned
+
+
+@lru_cache(maxsize=8)
+def _rotations(tokens: int, side: int, head: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cosines and signed sines, float32 [N, 1, K], of the angles by which a head's dimensions turn, evens first.
+
+    A third of the head turns with time, one with the row, one with the column (each rounded down to even; what is
+    left does not turn). Frequencies are tiled along each third, not interleaved: dimensions 2i and 2i + 1 are
+    turned as a pair, though not by the same frequency. Trained weights expect it so.
+    """
+    import torch
+
+    part = 2 * ((head // 3) // 2)
+    index = torch.arange(tokens, device=device)
+    places = (index // side**2, index // side % side, index % side)
+    rates = 10000.0 ** -(torch.arange(part // 2, device=device, dtype=torch.float64) / (part / 2))
+    angles = torch.zeros(tokens, head, device=device, dtype=torch.float64)
+    for number, place in enumerate(places):
+        angles[:, number * part : (number + 1) * part] = (place[:, None] * rates).repeat(1, 2)
+    order = _evens_first(head, 1, device)
+    cosine, sine = angles.cos()[:, order], angles.sin()[:, order]
+    sine[:, : head // 2] *= -1
+    return cosine[:, None].float(), sine[:, None].float()
+
+
+def _evens_first(head: int, heads: int, device: torch.device) -> Tensor:
+    """Positions of all heads' dimensions, in each head the even ones first: int64 [heads x head]."""
+    import torch
+
+    one = torch.cat((torch.arange(0, head, 2), torch.arange(1, head, 2)))
+    return (torch.arange(heads)[:, None] * head + one).flatten().to(device)
+
+
+def _on_bytes(convolution: Any) -> tuple[Tensor, Tensor]:
+    """What does to bytes less 128 what the convolution does to normalised pixels: float64 [D, n] and [D]."""
+    import torch
+
+    weight = convolution.weight.detach().double()
+    mean = 255.0 * torch.tensor(MEAN, device=weight.device, dtype=torch.float64)[:, None, None, None]
+    std = 255.0 * torch.tensor(STD, device=weight.device, dtype=torch.float64)[:, None, None, None]
+    scaled = weight / std
+    bias = convolution.bias.detach().double() + (scaled * (_CENTRE - mean)).flatten(1).sum(1)
+    return scaled.flatten(1), bias
+
+
+def _fused_gelu(dtype: torch.dtype, device: str, activation: str) -> Callable[..., Tensor]:
+    """A linear layer and its activation as one call of (input, weight, bias)."""
+    import torch
+    from torch.nn import functional
+    from transformers.activations import ACT2FN
+
+    # oneDNN applies GELU to the product's float32 sums; torch has it for its own compiler, so it may be absent.
+    fused = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    if device == "cpu" and dtype == torch.bfloat16 and activation == "gelu" and fused is not None:
+        return lambda x, weight, bias: fused(x, weight, bias, "gelu", [], "none")
+    act = ACT2FN[activation]
+    return lambda x, weight, bias: act(functional.linear(x, weight, bias))

@@ -1,0 +1,95 @@
+"""Our pass over the weights gives what transformers' modules give, and in bfloat16 comes closer to float32."""
+
+import copy
+
+import pytest
+import torch
+from transformers import VJEPA2Config, VJEPA2Model
+
+from worldprobe.encoders.forward import Forward
+from worldprobe.encoders.known import TINY_FOLDER
+from worldprobe.encoders.preprocess import normalize
+
+SIZES = {
+    "heads of 24": {"hidden_size": 48, "num_attention_heads": 2},
+    "heads of 64, of which 4 do not turn": {"hidden_size": 128, "num_attention_heads": 2},
+    "no bias of queries, another activation": {
+        "hidden_size": 64, "num_attention_heads": 2, "qkv_bias": False, "hidden_act": "gelu_new",
+    },
+}  # fmt: skip
+
+
+def model_of(crop: int = 64, **sizes: object) -> VJEPA2Model:
+    torch.manual_seed(0)
+    config = VJEPA2Config(
+        crop_size=crop, num_hidden_layers=3, pred_hidden_size=24, pred_num_hidden_layers=1,
+        pred_num_attention_heads=2, pred_num_mask_tokens=1, **sizes,
+    )  # fmt: skip
+    model = VJEPA2Model(config).eval()
+    # Fresh weights are so small that attention is all but even, and no error in it would show.
+    for layer in model.encoder.layer:
+        for part in (layer.attention.query, layer.attention.key):
+            torch.nn.init.normal_(part.weight, std=0.3)
+            if part.bias is not None:
+                torch.nn.init.normal_(part.bias, std=0.3)
+    return model
+
+
+def pixels_of(clips: int, frames: int, crop: int) -> torch.Tensor:
+    """Smooth pictures, as films have them."""
+    generator = torch.Generator().manual_seed(1)
+    coarse = torch.rand((clips * frames, 3, 8, 8), generator=generator) * 255
+    fine = torch.nn.functional.interpolate(coarse, size=(crop, crop), mode="bilinear")
+    return fine.to(torch.uint8).unflatten(0, (clips, frames))
+
+
+def taps_of(model: VJEPA2Model, pixels: torch.Tensor, dtype: torch.dtype) -> list[torch.Tensor]:
+    """Each block's output through the final norm, by transformers' modules."""
+    encoder = copy.deepcopy(model.encoder).to(dtype)
+    with torch.inference_mode():
+        hidden, taps = encoder.embeddings(normalize(pixels)), []
+        for layer in encoder.layer:
+            hidden = layer(hidden, None)[0]
+            taps.append(encoder.layernorm(hidden).float())
+    return taps
+
+
+def distance(found: torch.Tensor, wanted: torch.Tensor) -> float:
+    return float((found.float() - wanted).norm() / wanted.norm())
+
+
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize(("clips", "frames"), [(1, 2), (3, 8)])
+def test_every_tap_is_that_of_transformers(sizes: dict[str, object], clips: int, frames: int) -> None:
+    model, pixels = model_of(**sizes), pixels_of(clips, frames, 64)
+    wanted = taps_of(model, pixels, torch.float32)
+    found = Forward(copy.deepcopy(model.encoder), device="cpu", dtype=torch.float32)(pixels, {0, 1, 2})
+    for block, tokens in enumerate(wanted):
+        assert distance(found[block], tokens) < 1e-5
+
+
+def test_the_shipped_model_is_equal_in_float32_and_closer_to_it_in_bfloat16() -> None:
+    model = VJEPA2Model.from_pretrained(TINY_FOLDER, dtype=torch.float32).eval()
+    pixels = pixels_of(2, 16, model.config.crop_size)
+    last = model.config.num_hidden_layers - 1
+    exact = taps_of(model, pixels, torch.float32)[last]
+    rounded = taps_of(model, pixels, torch.bfloat16)[last]
+    found = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        found[dtype] = Forward(copy.deepcopy(model.encoder), device="cpu", dtype=dtype)(pixels, {last})[last]
+    assert distance(found[torch.float32], exact) < 1e-5
+    assert distance(found[torch.bfloat16], exact) < distance(rounded, exact)
+
+
+def test_bfloat16_is_closer_with_strong_attention_too() -> None:
+    model, pixels = model_of(hidden_size=128, num_attention_heads=2), pixels_of(2, 16, 64)
+    exact, rounded = (taps_of(model, pixels, dtype)[2] for dtype in (torch.float32, torch.bfloat16))
+    found = Forward(copy.deepcopy(model.encoder), device="cpu", dtype=torch.bfloat16)(pixels, {2})[2]
+    assert distance(found, exact) < distance(rounded, exact)
+
+
+def test_only_what_was_asked_for_is_computed() -> None:
+    model = model_of(hidden_size=48, num_attention_heads=2)
+    forward = Forward(copy.deepcopy(model.encoder), device="cpu", dtype=torch.float32)
+    del forward._blocks[2]
+    assert list(forward(pixels_of(1, 2, 64), {1})) == [1]
