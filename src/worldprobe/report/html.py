@@ -67,7 +67,7 @@ def _remade(summary: Summary) -> dict[str, Any] | None:
         "labelled": original_text.labelled(summary.original),
         "panels": charts.falls(summary.original),
         "head": original_text.head,
-        "step": original_text.step_name,
+        "step": original.step_name,
         "texts": original.STEP_TEXTS,
         "difference": original_text.difference,
         "published": original.PUBLISHED,

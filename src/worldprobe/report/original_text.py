@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from worldprobe.report.facts import Fall, Original, Row, Score, Step, Summary
-from worldprobe.report.original import PUBLISHED, PUBLISHED_BY, PUBLISHED_NOISE, STEP_NAMES, STEP_TEXTS
+from worldprobe.report.original import PUBLISHED, PUBLISHED_BY, PUBLISHED_NOISE, STEP_TEXTS, step_name
 from worldprobe.report.wording import METRICS, NONE, SHORT, interval, number, property_name, signed, with_interval
 
 if TYPE_CHECKING:
@@ -34,13 +34,6 @@ def difference(a: Score, b: Score | None) -> str:
 def beside(step: Step) -> str:
     """``best: pixels 0.61``, or nothing where there is no control."""
     return f"{SHORT[step.best_control]} {number(step.floor.value)}" if step.best_control else ""
-
-
-def step_name(step: Step) -> str:
-    """A step as tables call it; what is held out is said where it comes in."""
-    kinds = {"grouped": "held-out groups", "blocked": "held-out blocks", "video": "held-out videos"}
-    held = step.protocol == "original+grouped"
-    return kinds.get(step.split, STEP_NAMES[step.protocol]) if held else STEP_NAMES[step.protocol]
 
 
 def tables(summary: Summary, original: Original) -> list[Table]:
@@ -122,7 +115,7 @@ def _verdict(summary: Summary, fall: Fall) -> str:
     if not rows:
         return NONE
     kinds = {
-        "above": "above every control", "above-run": "above those run", "not-shown": "not above controls",
+        "above": "above every control", "above-run": "above those run", "not-shown": "not shown above",
         "below": "below a control", "no-evidence": "no evidence", "not-judged": "not judged",
         "not-measured": "not measured",
     }  # fmt: skip
