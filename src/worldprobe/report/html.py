@@ -70,6 +70,8 @@ def _remade(summary: Summary) -> dict[str, Any] | None:
         "step": original.step_name,
         "texts": original.STEP_TEXTS,
         "difference": original_text.difference,
+        "constant": original_text.constant,
+        "published_number": original_text.published_number,
         "published": original.PUBLISHED,
         "published_by": original.PUBLISHED_BY,
         "sizes": sorted({row.n for row in summary.original.scaling}),

@@ -31,6 +31,17 @@ def difference(a: Score, b: Score | None) -> str:
     return NONE if a.value is None or b is None or b.value is None else signed(a.value - b.value)
 
 
+def constant(original: Original, fall: Fall) -> str:
+    """What the commonest class scores; nothing for R², which is measured against a constant."""
+    score = original.majority.get(fall.task) if fall.metric != "r2" else None
+    return number(score.value if score else None)
+
+
+def published_number(fall: Fall, n: int) -> str:
+    """The write-up's own figure at n frames, as exact as it gives it."""
+    return number(PUBLISHED.get(fall.task, {}).get(n), 2 if fall.metric == "r2" else 3)
+
+
 def beside(step: Step) -> str:
     """``best: pixels 0.61``, or nothing where there is no control."""
     return f"{SHORT[step.best_control]} {number(step.floor.value)}" if step.best_control else ""
@@ -67,9 +78,8 @@ def _own(summary: Summary, original: Original) -> Table:
         table.add_column(name, no_wrap=True, justify="left" if name == "task" else "right")
     for fall in original.falls:
         first, noise = fall.steps[0].score, original.noise.get(fall.task)
-        constant = original.majority.get(fall.task) if fall.metric != "r2" else None
         cells = [head(fall), with_interval(first), number(noise.value if noise else None), difference(first, noise)]
-        table.add_row(*cells, number(constant.value) if constant else NONE)
+        table.add_row(*cells, constant(original, fall))
     return table
 
 
@@ -131,10 +141,8 @@ def section(summary: Summary, original: Original) -> list[str]:
             f"**{with_interval(fall.steps[0].score)}**",
             with_interval(original.noise.get(fall.task, Score(value=None))),
             difference(fall.steps[0].score, original.noise.get(fall.task)),
-            number(original.majority[fall.task].value) if fall.task in original.majority else NONE,
-            f"{number(PUBLISHED[fall.task][_FULL])} / {number(PUBLISHED_NOISE[fall.task])}"
-            if fall.task in PUBLISHED
-            else NONE,
+            constant(original, fall),
+            f"{published_number(fall, _FULL)} / {number(PUBLISHED_NOISE.get(fall.task))}",
         ]
         for fall in original.falls
     ]
@@ -173,8 +181,7 @@ def _scaling_section(original: Original) -> list[str]:
             ]
         )
     published = [
-        [f"{n:,}, {PUBLISHED_BY}", *(number(PUBLISHED.get(fall.task, {}).get(n)) for fall in original.falls)]
-        for n in PUBLISHED["xy"]
+        [f"{n:,}, {PUBLISHED_BY}", *(published_number(fall, n) for fall in original.falls)] for n in PUBLISHED["xy"]
     ]
     return [
         "### Scaling",
