@@ -50,6 +50,7 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
     if summary.original:
         for one in tables(summary, summary.original):
             console.print(one)
+            console.print()
     elif summary.rows:
         console.print(table(summary, width=console.width))
     console.print(f"Report: {out / 'report.html'}", soft_wrap=True, highlight=False)

@@ -9,6 +9,7 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.preprocessing import StandardScaler
 
 from worldprobe.config import make_experiment
+from worldprobe.console import show
 from worldprobe.errors import ConfigError, ProbeError, RegistryError, VideoError
 from worldprobe.labels.original import Boxes, evenly, most_confident, naive_motion
 from worldprobe.pipeline.encode import encode
@@ -289,6 +290,24 @@ def test_the_report_tells_the_table_the_scaling_and_the_waterfall(done):
         assert said in page
         assert said in text
     assert "published: ViT-L, Big Buck Bunny and Sintel" in text
+
+
+def test_the_closing_tables_say_the_original_then_the_waterfall(done, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    show(write_report(done), done, False)
+    printed = capsys.readouterr().out
+    assert "The original protocol, as published: 192 of 192 frames labelled" in printed
+    assert printed.index("delta") < printed.index("On fewer frames") < printed.index("The waterfall")
+    for said in (
+        "own frame size",
+        "native clips",
+        "held-out groups",
+        "chosen penalty",
+        "tracked motion",
+        "verdict",
+    ):
+        assert said in printed
+    assert max(map(len, printed.splitlines()[:-1])) <= 120
 
 
 def test_what_cannot_be_run_says_so_before_anything_is_encoded(films, place, tmp_path):

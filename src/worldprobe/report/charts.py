@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from worldprobe.report.facts import CONTROLS, Line, Original, Row, Score, Summary
-from worldprobe.report.original import STEP_NAMES
+from worldprobe.report.original import step_name
 from worldprobe.report.wording import METRICS, count, number, property_name, with_interval
 from worldprobe.results import Metric
 
@@ -119,8 +119,8 @@ def falls(original: Original) -> list[Chart]:
             if step.best_control:
                 control = f"best control, {step.best_control}: {with_interval(step.floor, 3)}"
                 marks.append(_mark(at, "", "control", step.floor, "", control))
-            said = f"{STEP_NAMES[step.protocol]}: {with_interval(step.score, 3)}, {step.split} split"
-            name = STEP_NAMES[step.protocol]
+            name = step_name(step)
+            said = f"{name}: {with_interval(step.score, 3)}, {step.split} split"
             marks.append(_mark(at, name, "probe", step.score, number(step.score.value), said))
         bottom = TOP + HEADING / 2 + STEP * (len(fall.steps) + 1)
         panels.append(

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from worldprobe.report import verdicts
-from worldprobe.report.facts import Fall, Original, Scaled, Score, Step
+from worldprobe.report.facts import CONTROLS, Fall, Original, Scaled, Score, Step
 from worldprobe.results import WATERFALL, Control, Metric, ProbeResult
 
 # How the steps are called, and what each corrects.
@@ -66,6 +65,13 @@ def original(probes: Sequence[ProbeResult], alignment: dict[str, Any]) -> Origin
     )
 
 
+def step_name(step: Step) -> str:
+    """A step as tables call it; what is held out is said where it comes in."""
+    kinds = {"grouped": "held-out groups", "blocked": "held-out blocks", "video": "held-out videos"}
+    held = step.protocol == "original+grouped"
+    return kinds.get(step.split, STEP_NAMES[step.protocol]) if held else STEP_NAMES[step.protocol]
+
+
 def _fall(task: str, results: Sequence[ProbeResult]) -> Fall:
     steps: list[Step] = []
     for protocol in WATERFALL:
@@ -79,7 +85,7 @@ def _fall(task: str, results: Sequence[ProbeResult]) -> Fall:
         known: dict[Control, Score] = {r.control: _score(r) for r in at if r.control != "none" and r.split == split}
         if protocol in _NOISE_ONLY:
             known = {control: score for control, score in known.items() if control == "gaussian"}
-        best = verdicts.best(known)
+        best = _best(known)
         score, before = _score(real), steps[-1].score.value if steps else None
         steps.append(
             Step(
@@ -96,6 +102,14 @@ def _fall(task: str, results: Sequence[ProbeResult]) -> Fall:
             )
         )
     return Fall(task=task, metric=next(r.metric for r in results), steps=tuple(steps))
+
+
+def _best(known: Mapping[Control, Score]) -> Control | None:
+    """The highest control; of equal ones the plainest."""
+    measured = [
+        (control, score.value) for control in CONTROLS if (score := known.get(control)) and score.value is not None
+    ]
+    return max(measured, key=lambda one: one[1])[0] if measured else None
 
 
 def _scaled(results: Sequence[ProbeResult], tasks: Sequence[str]) -> list[Scaled]:

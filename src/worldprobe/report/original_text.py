@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from worldprobe.report.facts import Fall, Original, Row, Score, Step, Summary
-from worldprobe.report.original import PUBLISHED, PUBLISHED_BY, PUBLISHED_NOISE, STEP_NAMES, STEP_TEXTS
+from worldprobe.report.original import PUBLISHED, PUBLISHED_BY, PUBLISHED_NOISE, STEP_TEXTS, step_name
 from worldprobe.report.wording import METRICS, NONE, SHORT, interval, number, property_name, signed, with_interval
 
 if TYPE_CHECKING:
@@ -31,16 +31,20 @@ def difference(a: Score, b: Score | None) -> str:
     return NONE if a.value is None or b is None or b.value is None else signed(a.value - b.value)
 
 
+def constant(original: Original, fall: Fall) -> str:
+    """What the commonest class scores; nothing for R², which is measured against a constant."""
+    score = original.majority.get(fall.task) if fall.metric != "r2" else None
+    return number(score.value if score else None)
+
+
+def published_number(fall: Fall, n: int) -> str:
+    """The write-up's own figure at n frames, as exact as it gives it."""
+    return number(PUBLISHED.get(fall.task, {}).get(n), 2 if fall.metric == "r2" else 3)
+
+
 def beside(step: Step) -> str:
     """``best: pixels 0.61``, or nothing where there is no control."""
     return f"{SHORT[step.best_control]} {number(step.floor.value)}" if step.best_control else ""
-
-
-def step_name(step: Step) -> str:
-    """A step as tables call it; what is held out is said where it comes in."""
-    kinds = {"grouped": "held-out groups", "blocked": "held-out blocks", "video": "held-out videos"}
-    held = step.protocol == "original+grouped"
-    return kinds.get(step.split, STEP_NAMES[step.protocol]) if held else STEP_NAMES[step.protocol]
 
 
 def tables(summary: Summary, original: Original) -> list[Table]:
@@ -74,9 +78,8 @@ def _own(summary: Summary, original: Original) -> Table:
         table.add_column(name, no_wrap=True, justify="left" if name == "task" else "right")
     for fall in original.falls:
         first, noise = fall.steps[0].score, original.noise.get(fall.task)
-        constant = original.majority.get(fall.task) if fall.metric != "r2" else None
         cells = [head(fall), with_interval(first), number(noise.value if noise else None), difference(first, noise)]
-        table.add_row(*cells, number(constant.value) if constant else NONE)
+        table.add_row(*cells, constant(original, fall))
     return table
 
 
@@ -122,7 +125,7 @@ def _verdict(summary: Summary, fall: Fall) -> str:
     if not rows:
         return NONE
     kinds = {
-        "above": "above every control", "above-run": "above those run", "not-shown": "not above controls",
+        "above": "above every control", "above-run": "above those run", "not-shown": "not shown above",
         "below": "below a control", "no-evidence": "no evidence", "not-judged": "not judged",
         "not-measured": "not measured",
     }  # fmt: skip
@@ -138,10 +141,8 @@ def section(summary: Summary, original: Original) -> list[str]:
             f"**{with_interval(fall.steps[0].score)}**",
             with_interval(original.noise.get(fall.task, Score(value=None))),
             difference(fall.steps[0].score, original.noise.get(fall.task)),
-            number(original.majority[fall.task].value) if fall.task in original.majority else NONE,
-            f"{number(PUBLISHED[fall.task][_FULL])} / {number(PUBLISHED_NOISE[fall.task])}"
-            if fall.task in PUBLISHED
-            else NONE,
+            constant(original, fall),
+            f"{published_number(fall, _FULL)} / {number(PUBLISHED_NOISE.get(fall.task))}",
         ]
         for fall in original.falls
     ]
@@ -180,8 +181,7 @@ def _scaling_section(original: Original) -> list[str]:
             ]
         )
     published = [
-        [f"{n:,}, {PUBLISHED_BY}", *(number(PUBLISHED.get(fall.task, {}).get(n)) for fall in original.falls)]
-        for n in PUBLISHED["xy"]
+        [f"{n:,}, {PUBLISHED_BY}", *(published_number(fall, n) for fall in original.falls)] for n in PUBLISHED["xy"]
     ]
     return [
         "### Scaling",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from worldprobe.report import charts
 from worldprobe.report.facts import Fall, Original, Scaled, Score, Step, Summary
-from worldprobe.report.original import PUBLISHED, PUBLISHED_BY, STEP_NAMES
+from worldprobe.report.original import PUBLISHED, PUBLISHED_BY, step_name
 from worldprobe.report.plots import ALARM, FAINT, INK, blank, plain, save
 from worldprobe.report.wording import METRICS, SHORT, number, property_name, signed
 
@@ -33,6 +33,8 @@ def _title(summary: Summary, text: str) -> tuple[str, dict[str, object]]:
 
 def _published(summary: Summary, original: Original, path: Path) -> None:
     """The original's own figure: each task's score beside that of Gaussian noise, as bars."""
+    from matplotlib.patches import Patch
+
     figure, panels, _ = blank(1, height=3.4)
     figure.set_size_inches(7.2, 4.6)
     panel = panels[0]
@@ -43,22 +45,23 @@ def _published(summary: Summary, original: Original, path: Path) -> None:
         (summary.encoder.name, _BLUE, -0.2, [score for _, score, _ in pairs]),
         ("Gaussian noise", "#b3b3b3", 0.2, [noise for _, _, noise in pairs]),
     )
+    keys: list[Patch] = []
     for label, colour, shift, scores in series:
         for place, score in enumerate(scores):
             _bar(panel, place + shift, score, colour)
-        panel.bar([], [], color=colour, label=plain(label))
+        keys.append(Patch(color=colour, label=plain(label)))
     panel.axhline(0, color=INK, linewidth=0.8)
     names = [f"{property_name(fall.task)}\n({METRICS[fall.metric]})" for fall in original.falls]
     panel.set_xticks(range(len(names)), names, fontsize=9)
     lowest = min([0.0, *(s.value for _, a, b in pairs for s in (a, b) if s.value is not None)])
-    panel.set_ylim(max(_LEAST, lowest) - 0.16, 1.12)
+    panel.set_ylim(max(_LEAST, lowest) - 0.16, 1.1)
     _tidy(panel)
-    panel.legend(loc="upper right", frameon=False, fontsize=9, ncols=2)
+    figure.legend(handles=keys, loc="outside lower center", frameon=False, fontsize=9, ncols=2,
+                  title="bars: 95 % intervals. This is not what is known of the encoder: see waterfall.png",
+                  title_fontsize=8.5)  # fmt: skip
     n = f", n = {original.labelled:,}" if original.labelled is not None else ""
     text, style = _title(summary, f"As published: repeated stills, one random split{n}")
     figure.suptitle(text, **style)
-    figure.supxlabel("Not what is known of the encoder: see waterfall.png. Lines: 95 % intervals.", fontsize=8.5,
-                     color=INK)  # fmt: skip
     save(figure, path)
 
 
@@ -95,11 +98,12 @@ def _scaling(summary: Summary, original: Original, path: Path) -> None:
         panel.plot(list(there), [max(v, _LEAST) for v in there.values()], "x", color=_ORANGE, markersize=6,
                    label=PUBLISHED_BY)  # fmt: skip
         panel.set_xscale("log")
-        panel.axhline(0, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
+        if metric[task] == "r2":
+            panel.axhline(0, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
         panel.set_title(plain(f"{property_name(task)}  ({METRICS[metric[task]]})"), fontsize=10, loc="left")
         low = _LEAST if metric[task] == "r2" else 0.0
         panel.set_ylim(low - 0.06, 1.04)
-        sizes = [row.n for row in rows]
+        sizes = [row.n for row in rows if row.score.value is not None]
         panel.set_xticks([], minor=True)
         ticks = sorted({*sizes, *there})
         panel.set_xticks(ticks, [f"{n:,}" for n in ticks], fontsize=7.5, rotation=35, ha="right")
@@ -148,7 +152,7 @@ def _fall(panel: Axes, fall: Fall, *, names: bool) -> None:
         _step(panel, place, step, span)
     if fall.metric == "r2":
         panel.axvline(0, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
-    labels = [STEP_NAMES[step.protocol] for step in fall.steps]
+    labels = [step_name(step) for step in fall.steps]
     panel.set_yticks(range(len(labels)), labels if names else [""] * len(labels), fontsize=9)
     panel.set_ylim(len(labels) - 0.5, -0.5)
     margin = 0.04 * (span.high - span.low)
@@ -177,9 +181,10 @@ def _step(panel: Axes, y: int, step: Step, span: charts.Axis) -> None:
     if ends := step.score.interval:
         panel.hlines(y, span.clip(ends[0]), span.clip(ends[1]), color=_BLUE, linewidth=2.2, zorder=2)
     panel.plot(span.clip(score), y, "o" if score >= span.low else "<", color=_BLUE, markersize=6.5, zorder=4)
-    change = "" if step.change is None else f"  {signed(step.change)}"
-    panel.annotate(f"{number(score)}{change}", (1.0, y), (0, 0), xycoords=panel.get_yaxis_transform(),
-                   textcoords="offset points", fontsize=8, color=INK, ha="right", va="center")  # fmt: skip
+    # Beside the axis, in two columns that line up.
+    for column, text in ((0.9, number(score)), (1.0, "" if step.change is None else signed(step.change))):
+        where = panel.get_yaxis_transform()
+        panel.text(column, y, text, transform=where, fontsize=8, color=INK, ha="right", va="center")
 
 
 def _tidy(panel: Axes) -> None:
