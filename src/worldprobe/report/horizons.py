@@ -26,8 +26,7 @@ TITLES = {"changed": "tokens that changed", "all": "all tokens"}
 def horizons(future: Future, path: Path) -> bool:
     """Write the PNG: L1 above, skill below, changed tokens left. False, and no file, where nothing was told."""
     kinds = {name: [step for step in future.steps if step.tokens == name] for name in ("changed", "all")}
-    measured = {name: steps for name, steps in kinds.items() if any(s.l1["predictor"].value for s in steps)}
-    if not measured:
+    if not any(step.l1["predictor"].value for step in future.steps):
         path.unlink(missing_ok=True)
         return False
     figure, panels, _ = blank(4, height=3.0)
@@ -56,8 +55,8 @@ def _errors(panel: Axes, steps: list[Step], title: str) -> None:
         for end in score.interval
     ]
     _frame(panel, f"L1 on layer-normed targets, {title}", steps)
-    if not others:
-        panel.text(0.5, 0.5, "no token changed", transform=panel.transAxes, ha="center", color=FAINT, fontsize=9)
+    if not others:  # nothing moves, or nothing was asked of these tokens
+        panel.text(0.5, 0.5, "not measured", transform=panel.transAxes, ha="center", color=FAINT, fontsize=9)
         return
     low, high = min(others), max(others)
     top = high + 0.25 * (high - low)
@@ -125,7 +124,7 @@ def _skills(panel: Axes, steps: list[Step], title: str, twin: str) -> None:
 def _frame(panel: Axes, title: str, steps: list[Step]) -> None:
     panel.set_title(plain(title), fontsize=10, loc="left")
     panel.set_xticks([step.horizon for step in steps])
-    panel.set_xlim(0.6, len(steps) + 0.4)
+    panel.set_xlim(0.6, max([1, *(step.horizon for step in steps)]) + 0.4)
     panel.set_xlabel("horizon (tubelets after the context)", fontsize=8.5, color=INK)
     panel.tick_params(length=0, colors=INK, labelsize=8)
     panel.grid(axis="y", color="#e6e6e6", linewidth=0.6)
