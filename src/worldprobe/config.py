@@ -25,6 +25,20 @@ _EXPANDED = ("videos", "labeller", "encoder")
 _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
 
 
+class Predict(BaseModel):
+    """Telling the future: the table ``[predict]`` of an experiment file. Context and horizon count tubelets."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    context: int = Field(default=4, ge=1)
+    horizon: int = Field(default=4, ge=1)
+    mode: Literal["joint", "rolling"] = "joint"
+    windows: int | None = Field(default=None, ge=1)
+    twin: bool = True
+    pairs: int = Field(default=0, ge=0)
+    decoder: str | None = None
+
+
 class Experiment(BaseModel):
     """What to run. Every key of an experiment file, with its default."""
 
@@ -54,6 +68,7 @@ class Experiment(BaseModel):
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     strict: bool = False
+    predict: Predict | None = None
 
     @field_validator("tasks", "features", "controls")
     @classmethod

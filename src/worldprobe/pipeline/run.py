@@ -18,6 +18,7 @@ from worldprobe.pipeline.encode import Encoded, Failure, encode
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.pipeline.label import label, load_labeller, write_labels
 from worldprobe.pipeline.ledger import Ledger, device_of
+from worldprobe.pipeline.predict import predict
 from worldprobe.pipeline.probe import probe
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.scores import Plan, Probed
@@ -117,6 +118,9 @@ def run(
 
     plan = plan_of(experiment, encoder=encoder.name)
     probe_into(out, store, labels, plan, ledger, progress=progress)
+    if experiment.predict is not None:
+        failures += predict(experiment, readable, out, progress=progress)
+        write_failures(out / "failures.jsonl", failures)
     return failures
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from worldprobe.errors import PredictionError
 
 Tokens = NDArray[np.float32]
-PENALTIES: tuple[float, ...] = tuple(np.logspace(-2, 7, 13).tolist())
+PENALTIES: tuple[float, ...] = tuple(np.logspace(-2, 7, 10).tolist())
 # Clips are added up this many at a time: all of a film's tokens at once would not fit.
 _CHUNK = 16
 
@@ -95,7 +95,7 @@ class Ridge:
         fitted, held = _Sums.of(known, future, train), _Sums.of(known, future, validation)
         errors = [held.squared_error(*fitted.solve(penalty)) for penalty in PENALTIES]
         penalty = PENALTIES[int(np.argmin(errors))]
-        weights, offset = (fitted + held).solve(penalty)
+        weights, offset = (fitted + held).solve_once(penalty)
         return cls(weights.astype(np.float32), offset.astype(np.float32), penalty, future.shape[1])
 
     def predict(self, known: Tokens) -> Tokens:
@@ -144,6 +144,16 @@ class _Sums:
             self._axes = values.clip(0), axes, axes.T @ (self.cross - self.count * np.outer(mean, goal))
         values, axes, turned = self._axes
         weights = axes @ (turned / (values[:, None] + penalty))
+        return weights, goal - mean @ weights
+
+    def solve_once(self, penalty: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The same for a single penalty, at a tenth of a decomposition."""
+        from scipy.linalg import solve
+
+        mean, goal = self.inputs / self.count, self.target / self.count
+        gram = self.gram - self.count * np.outer(mean, mean)
+        gram[np.diag_indices_from(gram)] += penalty
+        weights = np.asarray(solve(gram, self.cross - self.count * np.outer(mean, goal), assume_a="pos"))
         return weights, goal - mean @ weights
 
     def squared_error(self, weights: NDArray[np.float64], offset: NDArray[np.float64]) -> float:

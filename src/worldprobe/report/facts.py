@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from worldprobe.report.base import Fact as Fact
+from worldprobe.report.base import Score as Score
+from worldprobe.report.future_facts import Future
 from worldprobe.results import Control, CostResult, Metric
 
 VerdictKind = Literal["above", "above-run", "not-shown", "below", "no-evidence", "not-judged", "not-measured"]
@@ -19,25 +22,7 @@ CONTROLS: tuple[Control, ...] = ("majority", "nuisance", "pixels", "random-init"
 UNTRAINED = "untrained weights: these figures describe the architecture, not a trained model"
 
 
-class _Fact(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Score(_Fact):
-    """A score with its 95 % interval; ``value`` None means not measured, and ``note`` says why."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    note: str = ""
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """(low, high), or None unless both ends are known."""
-        return None if self.low is None or self.high is None else (self.low, self.high)
-
-
-class Verdict(_Fact):
+class Verdict(Fact):
     """What the intervals allow to be said: ``kind`` for grouping, ``text`` in full, ``short`` for a terminal."""
 
     kind: VerdictKind
@@ -45,7 +30,7 @@ class Verdict(_Fact):
     short: str
 
 
-class Line(_Fact):
+class Line(Fact):
     """One metric of one probe beside its controls.
 
     ``margin`` is the score less that of ``best_control``; ``random`` is the same probe under the leaky
@@ -67,7 +52,7 @@ class Line(_Fact):
         return () if self.score.value is None else tuple(c for c in CONTROLS if c not in self.controls)
 
 
-class Row(_Fact):
+class Row(Fact):
     """One property read from one kind of features: the main metric, and the others that go with it."""
 
     task: str
@@ -91,7 +76,7 @@ class Row(_Fact):
         return (self.main, *self.others)
 
 
-class UseCase(_Fact):
+class UseCase(Fact):
     """Whether the figures speak for a use of the encoder, and which figures those are."""
 
     name: str
@@ -99,7 +84,7 @@ class UseCase(_Fact):
     because: str
 
 
-class EncoderFacts(_Fact):
+class EncoderFacts(Fact):
     """The encoder as the run recorded it; further facts (parameters, width, ...) are kept in ``more``."""
 
     name: str
@@ -108,7 +93,7 @@ class EncoderFacts(_Fact):
     more: dict[str, Any] = Field(default_factory=dict)
 
 
-class LabelFacts(_Fact):
+class LabelFacts(Fact):
     """What became of the labels: pairs of (name, count), and what alignment kept and dropped by reason."""
 
     kept: int | None = None
@@ -124,7 +109,7 @@ class LabelFacts(_Fact):
         return sum(count for _, count in self.dropped)
 
 
-class Failure(_Fact):
+class Failure(Fact):
     """A clip that could not be encoded, and why."""
 
     video: str
@@ -132,7 +117,7 @@ class Failure(_Fact):
     error: str
 
 
-class Step(_Fact):
+class Step(Fact):
     """A task's score at one step of the waterfall, and the best of the controls that the step knows.
 
     ``change`` is the score less that of the step before.
@@ -150,7 +135,7 @@ class Step(_Fact):
     notes: tuple[str, ...]
 
 
-class Fall(_Fact):
+class Fall(Fact):
     """One task from the original protocol (the first step) to the sound one (the last)."""
 
     task: str
@@ -158,7 +143,7 @@ class Fall(_Fact):
     steps: tuple[Step, ...]
 
 
-class Scaled(_Fact):
+class Scaled(Fact):
     """One task on ``n`` labelled frames: by the original protocol, with the strength chosen, and on noise."""
 
     task: str
@@ -168,7 +153,7 @@ class Scaled(_Fact):
     noise: Score
 
 
-class Original(_Fact):
+class Original(Fact):
     """The original experiment made again: frames looked at and labelled, the waterfall, the scaling table.
 
     The waterfall's first steps are the original's own table: score beside Gaussian noise (``noise``, by task).
@@ -182,7 +167,7 @@ class Original(_Fact):
     scaling: tuple[Scaled, ...]
 
 
-class Summary(_Fact):
+class Summary(Fact):
     """Everything a report says of a run."""
 
     name: str
@@ -198,6 +183,7 @@ class Summary(_Fact):
     use_case_rule: str
     caveats: tuple[str, ...]
     original: Original | None = None
+    future: Future | None = None
 
     @property
     def warning(self) -> str:

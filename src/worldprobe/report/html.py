@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
 
 from worldprobe.files import write_whole
-from worldprobe.report import charts, original, original_text, verdicts, wording
+from worldprobe.report import charts, forecasts, original, original_text, verdicts, wording
 from worldprobe.report.facts import CONTROLS, Summary
 
 GLYPHS = {"above": "●", "above-run": "●", "not-shown": "◐", "below": "▽", "no-evidence": "○"}
@@ -15,10 +16,20 @@ GLYPHS = {"above": "●", "above-run": "●", "not-shown": "◐", "below": "▽"
 
 def write_html(run: Path, summary: Summary) -> None:
     """Write ``report.html`` into the run's folder. It loads nothing: styles, charts and script are inside."""
-    write_whole(run / "report.html", render(summary).encode())
+    write_whole(run / "report.html", render(summary, figures=pictures(run)).encode())
 
 
-def render(summary: Summary) -> str:
+def pictures(run: Path) -> dict[str, str]:
+    """The run's figures of predictions, as addresses that hold them whole."""
+    paths = [run / "figures" / f"{name}.png" for name in wording.CAPTIONS]
+    return {
+        path.stem: "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+        for path in paths
+        if path.exists()
+    }
+
+
+def render(summary: Summary, *, figures: dict[str, str] | None = None) -> str:
     """The page as text; every name from the run comes out escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -55,6 +66,12 @@ def render(summary: Summary) -> str:
         splits=wording.SPLITS,
         camera=wording.CAMERA,
         remade=_remade(summary),
+        figures=figures or {},
+        captions=wording.CAPTIONS,
+        calls=wording.CALLS,
+        baselines=list(forecasts.BASELINES),
+        drawn=wording.DRAWN,
+        measures=wording.MEASURES,
     )
 
 

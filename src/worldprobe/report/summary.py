@@ -9,6 +9,7 @@ from typing import Any
 from worldprobe.errors import WorldprobeError
 from worldprobe.report import files, original, use_cases, verdicts
 from worldprobe.report.facts import EncoderFacts, Line, Row, Score, Summary
+from worldprobe.report.forecasts import future
 from worldprobe.results import Control, CostResult, Metric, ProbeResult, read_results
 
 METRIC_ORDER: tuple[Metric, ...] = ("r2", "accuracy", "balanced_accuracy", "macro_f1")
@@ -35,6 +36,7 @@ def summarize(run: Path) -> Summary:
     rows = _rows([r for r in probes if not r.protocol.startswith("original")], run)
     encoder = _encoder(provenance, [r.encoder for r in (*rows, *others)])
     labels = files.read_labels(run)
+    told = future(others, encoder.name)
     failures = files.read_failures(run / "failures.jsonl")
     experiment = run / "experiment.toml"
     return Summary(
@@ -49,8 +51,9 @@ def summarize(run: Path) -> Summary:
         rule=verdicts.RULE,
         use_cases=use_cases.use_cases(rows) if rows else (),
         use_case_rule=use_cases.RULE,
-        caveats=verdicts.caveats(rows, encoder, labels, failures),
         original=remade,
+        caveats=(*verdicts.caveats(rows, encoder, labels, failures), *(told.caveats if told else ())),
+        future=told,
     )
 
 

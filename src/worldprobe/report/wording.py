@@ -70,6 +70,29 @@ RULES_OUT: dict[Control, tuple[str, str]] = {
         "that many inputs alone fit the labels: expect chance or less",
     ),
 }
+CALLS = {
+    "prefix": "context encoded alone (used here)",
+    "plain forward": "transformers' plain forward (not used)",
+}
+CAPTIONS = {
+    "horizon": "Error and skill by horizon, with 95 % intervals.",
+    "error_map": "Where predictions fail: L1 by token.",
+    "prediction_comparison": "Context, and the future: as told, as decoded from its true embeddings, as it came.",
+    "violations": "Possible and impossible videos, alike but for the violation, and the surprise at each.",
+    "surprise": "Surprise over time, and what was seen at its peaks.",
+}
+DRAWN = {
+    "predictor": "predicted",
+    "decode-actual": "DECODE_ACTUAL",
+    "copy-last-frame": "copy-last frame",
+    "mean-image": "mean image",
+}
+MEASURES = {
+    "mean relative_accuracy": "relative accuracy, mean",
+    "max relative_accuracy": "relative accuracy, max",
+    "mean auroc": "AUROC, mean",
+    "max auroc": "AUROC, max",
+}
 CAMERA = {
     "kept": "speeds are those in the picture, the camera's motion among them",
     "subtracted": "the camera's motion is subtracted from speeds: they are against the world behind",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from worldprobe.report.facts import Summary
+from worldprobe.report.horizons import horizons
 from worldprobe.report.html import write_html
 from worldprobe.report.layers import layers
 from worldprobe.report.markdown import write_markdown
@@ -26,6 +27,8 @@ def write_report(run: Path) -> Summary:
         probe_summary(summary, run / "figures" / "probe_summary.png")
     if summary.rows:
         layers(summary, run / "figures" / "layers.png")
+    if summary.future:
+        horizons(summary.future, run / "figures" / "horizon.png")
     write_markdown(run, summary)
     write_html(run, summary)
     return summary

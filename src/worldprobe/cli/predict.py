@@ -1,0 +1,47 @@
+"""`predict`: the future, told and held against what came."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from worldprobe.cli.options import EncoderOption, JsonOption, OutOption, Videos, app
+from worldprobe.console import bars, end, resolve_videos, show
+
+
+@app.command()
+def predict(
+    videos: Videos,
+    out: OutOption,
+    encoder: EncoderOption = "vjepa2-tiny",
+    context: Annotated[int, typer.Option(help="Tubelets (2 frames) that are seen.")] = 4,
+    horizon: Annotated[int, typer.Option(help="Tubelets that are told.")] = 4,
+    mode: Annotated[str, typer.Option(help="joint: all at once; rolling: one at a time, fed back.")] = "joint",
+    stride: Annotated[int, typer.Option(help="Source frames from one to the next.")] = 1,
+    pairs: Annotated[int, typer.Option(help="Also surprise at so many impossible videos of each kind.")] = 0,
+    twin: Annotated[bool, typer.Option("--twin/--no-twin", help="Also the untrained twin.")] = True,
+    decoder: Annotated[Path | None, typer.Option(help="A trained decoder's folder, to draw what is told.")] = None,
+    precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16.")] = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Predict the future of videos from a context that has not seen it, beside baselines that know nothing.
+
+    Example: worldprobe predict scenes:200 --out runs/future
+    """
+    from worldprobe.config import make_experiment, to_toml
+    from worldprobe.files import write_whole
+    from worldprobe.pipeline.predict import predict as predict_videos
+    from worldprobe.report.write import write_report
+
+    table: dict[str, Any] = {"context": context, "horizon": horizon, "mode": mode, "twin": twin, "pairs": pairs}
+    table["decoder"] = str(decoder) if decoder else None
+    values: dict[str, Any] = {"videos": videos, "encoder": encoder, "stride": stride, "precision": precision}
+    experiment = make_experiment({**values, "predict": table})
+    with bars() as progress:
+        failures = predict_videos(experiment, resolve_videos(videos), out, progress=progress)
+    if not (out / "experiment.toml").exists():
+        write_whole(out / "experiment.toml", to_toml(experiment).encode())
+    show(write_report(out), out, as_json)
+    end(failures)

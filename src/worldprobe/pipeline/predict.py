@@ -1,0 +1,110 @@
+"""Predictions of some videos' futures, in a run's folder: scores beside baselines, leak, surprise, pixels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from worldprobe import provenance
+from worldprobe.config import Experiment, Predict
+from worldprobe.errors import PredictionError, VideoError
+from worldprobe.pipeline.encode import Failure
+from worldprobe.pipeline.encoders import load_encoder, twin_of
+from worldprobe.pipeline.forecast import forecast
+from worldprobe.pipeline.forecast_scores import Told, leak_lines, lines
+from worldprobe.pipeline.ledger import Ledger, device_of
+from worldprobe.pipeline.progress import Progress, silent
+from worldprobe.pipeline.windows import Cut, read_windows
+from worldprobe.predictors.vjepa2 import VJEPA2Predictor
+from worldprobe.protocols import Encoder
+from worldprobe.report.files import read_json
+from worldprobe.results import AnyResult, CostResult, read_results, write_results
+
+KINDS = ("prediction", "leak", "surprise")
+
+
+def predict(
+    experiment: Experiment, videos: Sequence[Path], out: Path, *, progress: Progress = silent
+) -> list[Failure]:
+    """Predict what ``experiment.predict`` asks for and write it into a run's folder, beside what is there.
+
+    Lines of the same kinds from an earlier run are replaced; those of other kinds (probes, decoders) stay.
+
+    Returns:
+        What failed; the rest was done without it.
+
+    Raises:
+        PredictionError: an encoder without predictor, or a folder that holds another encoder's results.
+        VideoError: no video has room for a context and a horizon.
+    """
+    asked = experiment.predict or Predict()
+    encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
+    predictor = VJEPA2Predictor.from_encoder(encoder)
+    _own_folder(out, encoder)
+    cut = Cut(asked.context, asked.horizon, experiment.stride, asked.windows)
+    ledger = Ledger()
+    found: list[AnyResult] = []
+    failures: list[Failure] = []
+    for encoder_of, one in ((encoder, predictor), *_twins(experiment, encoder, asked)):
+        lost: list[Failure] = []
+        started = time.perf_counter()
+        stage = f"predict {encoder_of.name}"
+        batches = read_windows(videos, encoder_of, cut, failures=lost, progress=progress, stage=stage)
+        done = forecast(
+            batches, one, context=asked.context, horizon=asked.horizon, mode=asked.mode, seed=experiment.seed
+        )
+        if done is None:
+            raise VideoError(f"nothing could be predicted of {len(videos)} videos. The first: {lost[0].error}")
+        ledger.book(stage, started=started, items=len(done.windows), device=device_of(encoder_of))
+        # What cannot be read for one encoder cannot for the other: it is counted once.
+        failures = failures or lost
+        told = Told(one.encoder.name, one.precision, asked.context, asked.horizon, asked.mode, experiment.seed)
+        found += [*lines(done, told), *leak_lines(done, told)]
+    out.mkdir(parents=True, exist_ok=True)
+    merge_results(out / "results.jsonl", found, ledger.costs, kinds=KINDS, stage="predict")
+    _provenance(out, encoder, ledger, experiment.seed)
+    return failures
+
+
+def merge_results(
+    path: Path, found: Sequence[AnyResult], costs: Sequence[CostResult], *, kinds: Sequence[str], stage: str
+) -> None:
+    """Write lines into a run's results in place of those of the same kinds, and of costs of the same stage."""
+    old = read_results(path) if path.exists() else []
+    kept = [
+        line
+        for line in old
+        if line.kind not in kinds and not (isinstance(line, CostResult) and line.stage.split(" ")[0] == stage)
+    ]
+    write_results(
+        path, [*(x for x in kept if x.kind != "cost"), *found, *(x for x in kept if x.kind == "cost"), *costs]
+    )
+
+
+def _twins(experiment: Experiment, encoder: Encoder, asked: Predict) -> list[tuple[Encoder, VJEPA2Predictor]]:
+    """The untrained twin, which shows what the architecture tells without training."""
+    name = twin_of(encoder) if asked.twin else None
+    if name is None:
+        return []
+    twin = load_encoder(name, device=experiment.device, precision=experiment.precision)
+    return [(twin, VJEPA2Predictor.from_encoder(twin))]
+
+
+def _own_folder(out: Path, encoder: Encoder) -> None:
+    """A run speaks of one encoder."""
+    recorded = read_json(out / "provenance.json").get("encoder", {})
+    if recorded and str(recorded.get("revision", "")) not in ("", encoder.revision[:12]):
+        raise PredictionError(
+            f"{out} holds results of {recorded.get('name')} (revision {recorded.get('revision')}), and "
+            f"{encoder.name} ({encoder.revision[:12]}) was asked for. Use another --out."
+        )
+
+
+def _provenance(out: Path, encoder: Encoder, ledger: Ledger, seed: int) -> None:
+    path = out / "provenance.json"
+    before = read_json(path)
+    seconds = round(float(before.get("seconds", 0.0)) + sum(cost.seconds for cost in ledger.costs), 1)
+    known = {"name": encoder.name, "revision": encoder.revision[:12], "status": encoder.status}
+    facts = provenance.collect(encoder=before.get("encoder", known), seconds=seconds, seed=seed)
+    provenance.write(path, {**before, **facts})

@@ -1,0 +1,25 @@
+"""What every fact of a report is made of."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Fact(BaseModel):
+    """Typed and frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Score(Fact):
+    """A score with its 95 % interval; ``value`` None means not measured, and ``note`` says why."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """(low, high), or None unless both ends are known."""
+        return None if self.low is None or self.high is None else (self.low, self.high)

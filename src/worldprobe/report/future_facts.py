@@ -1,0 +1,74 @@
+"""What a report states of predictions, typed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from worldprobe.report.base import Fact, Score
+
+
+class Step(Fact):
+    """One horizon, for all tokens or the changed ones: scores by method; ``verdict`` is the predictor's."""
+
+    tokens: Literal["all", "changed"]
+    horizon: int
+    l1: dict[str, Score]
+    cosine: dict[str, Score]
+    skill: dict[str, Score]
+    twin: Score
+    verdict: str
+    better: tuple[str, ...]
+    n: int
+    n_groups: int
+
+
+class Recall(Fact):
+    """Where the true moment stands among its video's: (top-1, top-5, mean rank) by method."""
+
+    horizon: int
+    found: dict[str, tuple[Score, Score, Score]]
+
+
+class LeakFact(Fact):
+    """What changed when only the future changed."""
+
+    encoder: str
+    call: str
+    context_change: float
+    prediction_change: float
+    clips: int
+
+
+class Violation(Fact):
+    """How well surprise tells one kind of impossible videos: scores by "measure metric", for both encoders."""
+
+    name: str
+    pairs: int
+    trained: dict[str, Score]
+    twin: dict[str, Score]
+
+
+class Shown(Fact):
+    """Decoded pixels at one horizon: PSNR in dB and SSIM by method."""
+
+    horizon: int
+    psnr: dict[str, Score]
+    ssim: dict[str, Score]
+
+
+class Future(Fact):
+    """Everything a run says of the future. ``twin`` is the name of the untrained twin, or empty."""
+
+    encoder: str
+    twin: str
+    protocol: str
+    surprise_protocol: str
+    split: str
+    headline: str
+    rule: str
+    steps: tuple[Step, ...]
+    recalls: tuple[Recall, ...]
+    leaks: tuple[LeakFact, ...]
+    violations: tuple[Violation, ...]
+    shown: tuple[Shown, ...]
+    caveats: tuple[str, ...]
