@@ -57,11 +57,12 @@ def _by_method(told: Sequence[PredictionResult], **at: object) -> dict[str, Scor
 
 def _steps(ours: Sequence[PredictionResult], twins: Sequence[PredictionResult]) -> list[Step]:
     steps = []
+    absent = Score(value=None, note="not run")
     kinds: tuple[Literal["changed", "all"], ...] = ("changed", "all")
     for tokens in kinds:
         for horizon in sorted({r.horizon for r in ours if r.metric == "l1"}):
             at = {"tokens": tokens, "horizon": horizon}
-            l1 = _by_method(ours, metric="l1", **at)
+            l1 = {"predictor": absent, **_by_method(ours, metric="l1", **at)}
             better, verdict = _judge(l1)
             first = next(r for r in ours if r.metric == "l1" and (r.tokens, r.horizon) == (tokens, horizon))
             steps.append(
@@ -69,9 +70,9 @@ def _steps(ours: Sequence[PredictionResult], twins: Sequence[PredictionResult]) 
                     tokens=tokens,
                     horizon=horizon,
                     l1=l1,
-                    cosine=_by_method(ours, metric="cosine", **at),
-                    skill=_by_method(ours, metric="skill", **at),
-                    twin=_by_method(twins, metric="skill", **at).get("predictor", Score(value=None)),
+                    cosine={"predictor": absent, **_by_method(ours, metric="cosine", **at)},
+                    skill={"predictor": absent, **_by_method(ours, metric="skill", **at)},
+                    twin=_by_method(twins, metric="skill", **at).get("predictor", absent),
                     verdict=verdict,
                     better=better,
                     n=first.n,
