@@ -87,20 +87,26 @@ def bars() -> Iterator[Progress]:
         return
     from rich import progress as rich_bars
     from rich.console import Console
+    from rich.text import Text
+
+    class _Rate(rich_bars.ProgressColumn):
+        def render(self, task: rich_bars.Task) -> Text:
+            return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
     columns = (
         rich_bars.TextColumn("{task.description:24}"),
         rich_bars.BarColumn(),
         rich_bars.MofNCompleteColumn(),
+        _Rate(),
         rich_bars.TimeElapsedColumn(),
         rich_bars.TimeRemainingColumn(),
     )
     with rich_bars.Progress(*columns, console=Console(stderr=True)) as shown:
         tasks: dict[str, Any] = {}
 
-        def tell(stage: str, done: int, total: int) -> None:
+        def tell(stage: str, done: int, total: int, note: str = "") -> None:
             if stage not in tasks:
                 tasks[stage] = shown.add_task(stage, total=total)
-            shown.update(tasks[stage], completed=done, total=total)
+            shown.update(tasks[stage], completed=done, total=total, description=f"{stage} {note}".strip())
 
         yield tell
