@@ -62,7 +62,7 @@ class Tally:
         self.outside.append(_within(squared, nowhere if masks is None else ~masks))
 
     def score(self, metric: str, *, region: str = "all", seed: int) -> Interval:
-        """``psnr``, ``ssim``, ``sharpness``, ``spread`` of all frames; PSNR also ``inside``, ``outside`` objects."""
+        """``psnr``, ``ssim``, ``sharpness`` or ``spread`` of all frames; PSNR also inside or outside objects."""
         group = np.concatenate(self.group)
         if metric == "sharpness":
             return ratio(np.concatenate(self.drawn), np.concatenate(self.real), group, seed=seed)

@@ -16,6 +16,7 @@ from worldprobe.errors import DecoderError
 from worldprobe.files import write_whole
 from worldprobe.pipeline.decode_rows import Rows, lay_out, mismatched, unpooled
 from worldprobe.pipeline.encoders import control_encoders
+from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import Progress
 from worldprobe.probes.splits import SplitKind
 from worldprobe.records import DecoderShape
@@ -25,7 +26,6 @@ from worldprobe.store import Series, Store
 if TYPE_CHECKING:
     from worldprobe.decoders.trained import TrainedDecoder
     from worldprobe.decoders.training import Losses
-    from worldprobe.pipeline.run import Ledger
 
 FOLDER = "decoders"
 LOSSES = "losses.jsonl"

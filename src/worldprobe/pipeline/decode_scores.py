@@ -46,7 +46,7 @@ def score(shop: Workshop, drawn: Sequence[Drawn], regions: Regions | None) -> li
         lines = lines_of(shop, one, regions)
         if not number:
             lines += trivial(shop, one, regions)
-        results += [result for line in lines for result in results_of(shop, line, len(one.rows))]
+        results += [result for line in lines for result in results_of(shop, line)]
     return results
 
 
@@ -126,7 +126,7 @@ def trivial(shop: Workshop, like: Drawn, regions: Regions | None) -> list[Line]:
     return lines
 
 
-def results_of(shop: Workshop, line: Line, clips: int) -> list[DecodingResult]:
+def results_of(shop: Workshop, line: Line) -> list[DecodingResult]:
     """A line's scores."""
     found: list[tuple[DecodingMetric, str, Interval]] = []
     for metric in metrics.METRICS:
