@@ -38,6 +38,7 @@ class Predict(BaseModel):
     pairs: int = Field(default=0, ge=0)
     decoder: str | None = None
 
+
 DECODE_CONTROLS = ("mean-image", "bicubic", "shuffled", "random-init", "pixels")
 
 

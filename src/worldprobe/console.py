@@ -43,6 +43,7 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
         return
     from rich.console import Console
 
+    from worldprobe.report.decoding_terminal import decoding_tables
     from worldprobe.report.future_terminal import future_tables
     from worldprobe.report.original_text import tables
     from worldprobe.report.terminal import table
@@ -54,6 +55,8 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
     elif summary.rows:
         console.print(table(summary, width=console.width))
     for one in future_tables(summary.future) if summary.future else []:
+        console.print(one)
+    for one in decoding_tables(summary.decoding) if summary.decoding else []:
         console.print(one)
     console.print(f"Report: {out / 'report.html'}", soft_wrap=True, highlight=False)
 

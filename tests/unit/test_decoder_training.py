@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from tests.decoder_training import SHAPE, Blobs, module, run
+
 from worldprobe.decoders.batches import batches
 from worldprobe.decoders.training import Recipe, train, validation_loss
 from worldprobe.errors import DecoderError

@@ -7,6 +7,7 @@ blurred wherever the embedding leaves something open, so a figure of sharpness s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -42,6 +43,7 @@ class Tally:
     drawn: list[Floats] = field(default_factory=list)
     real: list[Floats] = field(default_factory=list)
     spread: list[Floats] = field(default_factory=list)
+    lpips: list[Floats] = field(default_factory=list)
     group: list[NDArray[np.int64]] = field(default_factory=list)
 
     def add_spread(self, deviation: Frames, *, group: int) -> None:
@@ -54,6 +56,8 @@ class Tally:
         squared = (drawn.astype(np.float64) - real) ** 2
         self.psnr.append(decibel(squared.mean(axis=(1, 2, 3))))
         self.ssim.append(ssim(drawn, real))
+        if not lpips_missing():
+            self.lpips.append(lpips(drawn, real))
         self.drawn.append(edges(drawn))
         self.real.append(edges(real))
         self.group.append(np.full(len(drawn), group, dtype=np.int64))
@@ -66,7 +70,7 @@ class Tally:
         group = np.concatenate(self.group)
         if metric == "sharpness":
             return ratio(np.concatenate(self.drawn), np.concatenate(self.real), group, seed=seed)
-        values = {"psnr": self.psnr, "ssim": self.ssim, "spread": self.spread}[metric]
+        values = {"psnr": self.psnr, "ssim": self.ssim, "spread": self.spread, "lpips": self.lpips}[metric]
         if region != "all":
             values = {"inside": self.inside, "outside": self.outside}[region]
         return mean(np.concatenate(values), group, seed=seed)
@@ -120,12 +124,25 @@ def ratio(above: Floats, below: Floats, group: NDArray[np.int64], *, seed: int) 
     return Interval(float(tops.sum() / bottoms.sum()), float(low), float(high), n)
 
 
+def lpips(drawn: Frames, real: Frames) -> Floats:
+    """Perceptual distance of each frame by AlexNet's features (Zhang et al. 2018), by torchmetrics."""
+    import torch
+    from torchmetrics.functional.image import learned_perceptual_image_patch_similarity as distance
+
+    pairs = zip(torch.from_numpy(drawn), torch.from_numpy(real), strict=True)
+    return np.array([float(distance(a[None], b[None], net_type="alex", normalize=True)) for a, b in pairs])
+
+
 def lpips_missing() -> str:
-    """Why LPIPS (Zhang et al. 2018) cannot be measured here; empty where it can."""
+    """Why LPIPS cannot be measured here, its weights being fetched for nobody; empty where it can."""
     from importlib.util import find_spec
 
     if find_spec("torchvision") is None:
         return "LPIPS not measured: its network comes with torchvision, which is not installed"
+    import torch
+
+    if not list((Path(torch.hub.get_dir()) / "checkpoints").glob("alexnet-*.pth")):
+        return f"LPIPS not measured: AlexNet's weights are not in {torch.hub.get_dir()}/checkpoints"
     return ""
 
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from worldprobe.decoders.pairs import StoredPairs
 from worldprobe.errors import ConfigError, DecoderError, StoreError
+from worldprobe.pipeline.decode_frames import KeptFrames, keep_frames
 from worldprobe.pipeline.encode import Failure
 from worldprobe.pipeline.encoders import parse_blocks
-from worldprobe.pipeline.decode_frames import KeptFrames, keep_frames
 from worldprobe.pipeline.progress import Progress
 from worldprobe.probes.splits import SplitKind, make_folds
 from worldprobe.records import Examples

@@ -55,10 +55,11 @@ def decode_into(
     write_pictures(shop, drawn, out / FOLDER / PICTURES)
     if film is not None:
         write_film(shop, drawn, film)
-    write_results(out / "results.jsonl", [*_others(out, ledger), *results, *ledger.costs])
+    every = [*_others(out, ledger), *results, *ledger.costs]
+    write_results(out / "results.jsonl", every)
     first = shop.series[0]
     encoder = {"name": first.encoder, "revision": first.revision[:12], "status": first.status}
-    seconds = round(sum(cost.seconds for cost in ledger.costs), 1)
+    seconds = round(sum(cost.seconds for cost in every if isinstance(cost, CostResult)), 1)
     provenance.write(out / "provenance.json", provenance.collect(encoder=encoder, seconds=seconds, seed=plan.seed))
     shop.rows.pairs.frames.path.unlink()
     return list(shop.rows.failures)
@@ -72,7 +73,8 @@ def plan_of(experiment: Experiment, *, encoder: str, weights: Path | None = None
         split=experiment.split,
         seed=experiment.seed,
         device=experiment.device,
-        precision=experiment.precision,
+        # fp16 is for encoding: training in it would need its loss scaled.
+        precision="auto" if experiment.precision == "fp16" else experiment.precision,
         weights=weights,
     )
 

@@ -137,6 +137,10 @@ def results_of(shop: Workshop, line: Line) -> list[DecodingResult]:
             found.append(("psnr", region, inside))
     if line.spread.spread:
         found.append(("spread", "all", line.spread.score("spread", seed=shop.plan.seed)))
+    if line.baseline == "none":
+        reason = metrics.lpips_missing()
+        lpips = Interval(None, None, None, 0) if reason else line.tally.score("lpips", seed=shop.plan.seed)
+        found.append(("lpips", "all", lpips))
     height, width = shop.rows.size
     groups = len(np.unique(np.concatenate(line.tally.group)))
     few = [f"{groups} groups held out: the interval is too narrow to trust"] if groups < 20 else []
@@ -161,7 +165,7 @@ def results_of(shop: Workshop, line: Line) -> list[DecodingResult]:
             height=height,
             split=shop.plan.split,
             seed=shop.plan.seed,
-            notes=few if line.baseline == "none" and metric == "psnr" else [],
+            notes=few if metric == "psnr" and line.baseline == "none" else [reason] if metric == "lpips" else [],
         )
         for metric, region, interval in found
     ]

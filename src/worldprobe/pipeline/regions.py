@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.decoders.pairs import StoredPairs
-from worldprobe.pipeline.frames import sized
+from worldprobe.pipeline.decode_frames import sized
 from worldprobe.records import Labels
 
 Floats = NDArray[np.float64]

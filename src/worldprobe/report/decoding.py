@@ -9,11 +9,11 @@ from worldprobe.report.decoding_facts import Decoding, Drawing, Rung
 from worldprobe.results import DecodingResult
 
 RULE = (
-    "A decoder lies above a control if the lower end of its interval (95 %, resampling groups) lies above the upper "
-    "end of the control's; below it the other way round; else nothing is shown. Bicubic frames are no control but a "
-    "yardstick: they are the real frame itself, known at 8 × 8 or 16 × 16 px only. PSNR and SSIM favour blur: "
-    "sharpness is the mean length of differences between neighbouring px over that of the real frames (1: as sharp "
-    "as they are; more: noise)."
+    "A decoder lies above a control if the lower end of its interval (95 %, resampling groups) lies above the "
+    "upper end of the control's; below it the other way round; else nothing is shown. Bicubic frames are no "
+    "control but a yardstick: the real frame itself, known at 8 × 8 or 16 × 16 px only. PSNR and SSIM favour "
+    "blur: sharpness is the mean length of differences between neighbouring px over that of the real frames "
+    "(1: as sharp as they are; more: noise)."
 )
 CONTROLS = {
     "mean-image": "mean image",
@@ -39,7 +39,9 @@ def decoding(results: Sequence[object]) -> Decoding | None:
     for one in sound:
         groups.setdefault((one.encoder, one.decoder, one.baseline, one.variant), []).append(one)
     drawings = [_drawing(group) for group in groups.values()]
-    controls = {group[0].baseline: found for group, found in zip(groups.values(), drawings, strict=True)}
+    controls: dict[str, Drawing] = {
+        group[0].baseline: found for group, found in zip(groups.values(), drawings, strict=True)
+    }
     judged = tuple(
         one if one.control else one.model_copy(update={"verdict": _verdict(one, controls)}) for one in drawings
     )

@@ -5,12 +5,7 @@ from __future__ import annotations
 from worldprobe.report.base import Score
 from worldprobe.report.decoding_facts import Decoding
 from worldprobe.report.marks import escaped, table
-from worldprobe.report.wording import count, with_interval
-
-CAPTIONS = {
-    "decoder_reconstructions": "Test frames as drawn by each decoder and control",
-    "decoder_loss": "Training and held-out loss",
-}
+from worldprobe.report.wording import DECODER_CAPTIONS, count, with_interval
 
 
 def decoding_parts(decoding: Decoding, figures: list[str]) -> list[str]:
@@ -34,7 +29,7 @@ def decoding_parts(decoding: Decoding, figures: list[str]) -> list[str]:
         table(heads, rows),
         f"*{escaped(decoding.rule)}*",
         *([escaped(decoding.lpips) + "."] if decoding.lpips else []),
-        *(f"![{text}](figures/{name}.png)" for name, text in CAPTIONS.items() if name in figures),
+        *(f"![{text}](figures/{name}.png)" for name, text in DECODER_CAPTIONS.items() if name in figures),
     ]
     if decoding.rungs:
         parts += ["### What the blur is made of", _ladder(decoding)]

@@ -1,4 +1,4 @@
-"""``figures/decoder_loss.png`` and ``figures/decoder_reconstructions.png``, from what a run keeps of its decoders."""
+"""``decoder_loss.png`` and ``decoder_reconstructions.png``, from what a run keeps of its decoders."""
 
 from __future__ import annotations
 
