@@ -39,6 +39,40 @@ class Predict(BaseModel):
     decoder: str | None = None
 
 
+DECODE_CONTROLS = ("mean-image", "bicubic", "shuffled", "random-init", "pixels")
+
+
+class Decode(BaseModel):
+    """``[decode]``: which decoders to train on the embeddings, and how. What is None is the decoder's own.
+
+    ``blocks`` that are several are joined, side by side. ``options`` go to each decoder by its name:
+    ``options = { flow = { latent = "folder" } }``. Controls are trained with the first decoder named.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    decoders: list[str] = Field(default=["cnn"], min_length=1)
+    controls: list[str] = list(DECODE_CONTROLS)
+    blocks: str = "last"
+    size: int | None = Field(default=None, ge=16, le=1024)
+    steps: int | None = Field(default=None, ge=1)
+    batch: int | None = Field(default=None, ge=1)
+    learning_rate: float | None = Field(default=None, gt=0)
+    patience: int | None = Field(default=None, ge=1)
+    samples: int = Field(default=4, ge=2, le=64)
+    most_tested: int = Field(default=400, ge=1)
+    ladder: bool = False
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @field_validator("controls")
+    @classmethod
+    def _known_controls(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name not in DECODE_CONTROLS:
+                raise ValueError(_unknown(name, DECODE_CONTROLS))
+        return names
+
+
 class Experiment(BaseModel):
     """What to run. Every key of an experiment file, with its default."""
 
@@ -69,6 +103,7 @@ class Experiment(BaseModel):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     strict: bool = False
     predict: Predict | None = None
+    decode: Decode | None = None
 
     @field_validator("tasks", "features", "controls")
     @classmethod
@@ -96,6 +131,8 @@ class Experiment(BaseModel):
             raise ValueError('samples is only for protocol = "original", which takes so many frames of each video')
         if self.pool == "space" and "grid" in self.features:
             raise ValueError('features \'grid\' need tokens: set pool = "none", or features = ["z"]')
+        if self.decode and (self.pool == "space" or self.input == "still" or self.split == "random"):
+            raise ValueError('[decode] needs pool = "none", input = "native", and a split that is not random')
         return self
 
     def _check_original(self) -> None:

@@ -43,6 +43,7 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
         return
     from rich.console import Console
 
+    from worldprobe.report.decoding_terminal import decoding_tables
     from worldprobe.report.future_terminal import future_tables
     from worldprobe.report.original_text import tables
     from worldprobe.report.terminal import table
@@ -55,6 +56,8 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
     elif summary.rows:
         console.print(table(summary, width=console.width))
     for one in future_tables(summary.future) if summary.future else []:
+        console.print(one)
+    for one in decoding_tables(summary.decoding) if summary.decoding else []:
         console.print(one)
     console.print(f"Report: {out / 'report.html'}", soft_wrap=True, highlight=False)
 
@@ -88,20 +91,26 @@ def bars() -> Iterator[Progress]:
         return
     from rich import progress as rich_bars
     from rich.console import Console
+    from rich.text import Text
+
+    class _Rate(rich_bars.ProgressColumn):
+        def render(self, task: rich_bars.Task) -> Text:
+            return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
     columns = (
         rich_bars.TextColumn("{task.description:24}"),
         rich_bars.BarColumn(),
         rich_bars.MofNCompleteColumn(),
+        _Rate(),
         rich_bars.TimeElapsedColumn(),
         rich_bars.TimeRemainingColumn(),
     )
     with rich_bars.Progress(*columns, console=Console(stderr=True)) as shown:
         tasks: dict[str, Any] = {}
 
-        def tell(stage: str, done: int, total: int) -> None:
+        def tell(stage: str, done: int, total: int, note: str = "") -> None:
             if stage not in tasks:
                 tasks[stage] = shown.add_task(stage, total=total)
-            shown.update(tasks[stage], completed=done, total=total)
+            shown.update(tasks[stage], completed=done, total=total, description=f"{stage} {note}".strip())
 
         yield tell

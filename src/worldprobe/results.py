@@ -31,6 +31,12 @@ WATERFALL = (
 )  # fmt: skip
 
 
+DecodingBaseline = Literal[
+    "none", "mean-image", "shuffled-embedding", "random-init", "pixels", "bicubic-8", "bicubic-16", "copy-last"
+]
+DecodingMetric = Literal["psnr", "ssim", "lpips", "sharpness", "spread"]
+
+
 class _Result(BaseModel):
     # An infinite strength is written as a string, which every JSON reader can take and pydantic reads back.
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
@@ -135,6 +141,40 @@ class SurpriseResult(_Result):
     seed: int
 
 
+class DecodingResult(_Result):
+    """How near the frames drawn from embeddings come to the real ones, on groups that no decoder was trained on.
+
+    ``metric``: PSNR in dB and SSIM, means over frames; ``sharpness``, the mean length of differences between
+    neighbouring px over that of the real frames; ``spread``, the mean deviation of a px (0 to 1) between samples.
+    ``region`` is "all", or the px "inside" or "outside" the labelled objects' boxes. ``variant`` says how a decoder
+    was asked ("4 steps", "mean of 4 samples"). ``protocol`` is "sound", or a rung of the ladder from the original
+    protocol to it, whose ``change`` says what was changed; only there may frames be of training pairs.
+    """
+
+    kind: Literal["decoding"] = "decoding"
+    encoder: str
+    tap: str
+    decoder: str
+    target: Literal["actual", "predicted"] = "actual"
+    baseline: DecodingBaseline = "none"
+    variant: str = ""
+    protocol: str = "sound"
+    change: str = ""
+    metric: DecodingMetric
+    region: Literal["all", "inside", "outside"] = "all"
+    score: float | None
+    low: float | None
+    high: float | None
+    n: int
+    n_groups: int
+    n_train: int
+    width: int
+    height: int
+    split: str
+    seed: int
+    notes: list[str] = Field(default_factory=list)
+
+
 class CostResult(_Result):
     """What a stage took: wall seconds, items done, the process's peak memory in bytes."""
 
@@ -148,7 +188,7 @@ class CostResult(_Result):
     price: float | None = None
 
 
-AnyResult = ProbeResult | PredictionResult | LeakResult | SurpriseResult | CostResult
+AnyResult = ProbeResult | PredictionResult | LeakResult | SurpriseResult | DecodingResult | CostResult
 _ADAPTER: TypeAdapter[AnyResult] = TypeAdapter(Annotated[AnyResult, Field(discriminator="kind")])
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -117,6 +118,7 @@ class Store:
     def __init__(self, location: str) -> None:
         self.location = str(location)
         self._opened: dict[str, Any] = {}
+        self._opening = threading.Lock()
 
     def pending(self, series: Series, blocks: Sequence[int]) -> list[int]:
         """Positions of the clips that lack a chunk for some of the blocks."""
@@ -210,18 +212,26 @@ class Store:
         Raises:
             StoreError: a chunk whose checksum is wrong; it names the clip and the file.
         """
+        for index in self.held(series, block):
+            yield index, self.clip(series, block, index)
+
+    def held(self, series: Series, block: int) -> list[int]:
+        """Positions of the clips of a series that are there at a block, increasing."""
+        return sorted(self._done(f"{series.path}/{_array_name(block)}"))
+
+    def clip(self, series: Series, block: int, index: int) -> Embeddings:
+        """One clip that is there. Raises StoreError as ``read``."""
         path = f"{series.path}/{_array_name(block)}"
         array = self._open(path)
         tap = Tap(series.encoder, block)
-        for index in sorted(self._done(path)):
-            try:
-                values = np.asarray(array[index])
-            except (ValueError, OSError, RuntimeError) as error:
-                raise StoreError(
-                    f"clip {index} of {series.video.path} at {tap} is damaged in {self.location} ({error}). "
-                    f"Delete {path}/c.{index}.0* there and run `worldprobe encode` again."
-                ) from error
-            yield index, Embeddings(series.specs[index], tap, series.grid, series.view, values)
+        try:
+            values = np.asarray(array[index])
+        except (ValueError, OSError, RuntimeError) as error:
+            raise StoreError(
+                f"clip {index} of {series.video.path} at {tap} is damaged in {self.location} ({error}). "
+                f"Delete {path}/c.{index}.0* there and run `worldprobe encode` again."
+            ) from error
+        return Embeddings(series.specs[index], tap, series.grid, series.view, values)
 
     def _place(self) -> Any:
         from zarr.storage import FsspecStore, LocalStore
@@ -232,15 +242,18 @@ class Store:
         """The array at a path; the last few stay open, since clip after clip goes to the same one."""
         import zarr
 
-        if path not in self._opened:
-            try:
-                array = zarr.open_array(store=self._place(), path=path, mode="r+")
-            except FileNotFoundError as error:
-                raise StoreError(f"no embeddings at {path} in {self.location}") from error
+        if (found := self._opened.get(path)) is not None:
+            return found
+        try:
+            array = zarr.open_array(store=self._place(), path=path, mode="r+")
+        except FileNotFoundError as error:
+            raise StoreError(f"no embeddings at {path} in {self.location}") from error
+        # Clips are read ahead in a thread of their own.
+        with self._opening:
             while len(self._opened) >= _MOST_OPEN:
                 self._opened.pop(next(iter(self._opened)))
             self._opened[path] = array
-        return self._opened[path]
+        return array
 
     def _exists(self, key: str) -> bool:
         from zarr.core.sync import sync

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 
 # Importing a module adds its commands, in the order in which the help lists them.
-from worldprobe.cli import experiments, stages, predict, look  # isort: skip
+from worldprobe.cli import experiments, stages, predict, decode, look  # isort: skip
 from worldprobe.cli.options import app
 from worldprobe.errors import WorldprobeError
 
-__all__ = ["app", "experiments", "look", "main", "predict", "stages"]
+__all__ = ["app", "decode", "experiments", "look", "main", "predict", "stages"]
 
 
 def main() -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 Item = TypeVar("Item")
 _POLL_SECONDS = 0.1
 
 
-def prefetch(items: Iterable[Item], *, depth: int) -> Iterator[Item]:
+def prefetch(items: Iterable[Item], *, depth: int) -> Generator[Item, None, None]:
     """Make items in a thread of their own, at most ``depth`` ahead of who takes them.
 
     Decoding and matrix products release the interpreter, so the two overlap. An error of the maker is

@@ -138,7 +138,7 @@ def _encode(
         # Pixels are compared as the 8 x 8 picture that they are, all others as the mean over tokens.
         pool="none" if control == "pixels" else "space",
         strict=experiment.strict,
-        progress=lambda stage, done, total: progress(f"{stage} ({kind})", done, total),
+        progress=lambda stage, done, total, note="": progress(f"{stage} ({kind})", done, total, note),
         sampler=_sampler(films, boxes, starts, frames=experiment.frames, stride=stride),
     )
     book(f"encode {encoder.name} ({kind})", encoded.made, str(getattr(encoder, "device", "cpu")))

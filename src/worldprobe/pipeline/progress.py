@@ -13,12 +13,12 @@ from worldprobe.records import VideoRef
 
 
 class Progress(Protocol):
-    """Called with a stage, how many are done, and of how many."""
+    """Called with a stage, how many are done, and of how many; a note may say how it goes."""
 
-    def __call__(self, stage: str, done: int, total: int) -> None: ...
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None: ...
 
 
-def silent(stage: str, done: int, total: int) -> None:
+def silent(stage: str, done: int, total: int, note: str = "") -> None:
     """Tell nobody."""
 
 

@@ -14,6 +14,8 @@ from worldprobe.config import Experiment, to_toml
 from worldprobe.errors import VideoError
 from worldprobe.files import write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes
+from worldprobe.pipeline.decode_run import decode_into, ids_of
+from worldprobe.pipeline.decode_run import plan_of as decode_plan_of
 from worldprobe.pipeline.encode import Encoded, Failure, encode
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.pipeline.label import label, load_labeller, write_labels
@@ -120,6 +122,11 @@ def run(
     probe_into(out, store, labels, plan, ledger, progress=progress)
     if experiment.predict is not None:
         failures += predict(experiment, readable, out, progress=progress)
+    if experiment.decode is not None:
+        asked = decode_plan_of(experiment, encoder=encoder.name)
+        ids = ids_of(readable)
+        failures += decode_into(out, store, ids, asked, Ledger(), labels=labels, progress=progress)
+    if experiment.predict is not None or experiment.decode is not None:
         write_failures(out / "failures.jsonl", failures)
     return failures
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from worldprobe.report.base import Fact as Fact
 from worldprobe.report.base import Score as Score
+from worldprobe.report.decoding_facts import Decoding
 from worldprobe.report.future_facts import Future
 from worldprobe.results import Control, CostResult, Metric
 
@@ -184,6 +185,7 @@ class Summary(Fact):
     caveats: tuple[str, ...]
     original: Original | None = None
     future: Future | None = None
+    decoding: Decoding | None = None
 
     @property
     def warning(self) -> str:

@@ -21,7 +21,7 @@ def write_html(run: Path, summary: Summary) -> None:
 
 def pictures(run: Path) -> dict[str, str]:
     """The run's figures of predictions, as addresses that hold them whole."""
-    paths = [run / "figures" / f"{name}.png" for name in wording.CAPTIONS]
+    paths = [run / "figures" / f"{name}.png" for name in (*wording.CAPTIONS, *wording.DECODER_CAPTIONS)]
     return {
         path.stem: "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
         for path in paths
@@ -68,6 +68,7 @@ def render(summary: Summary, *, figures: dict[str, str] | None = None) -> str:
         remade=_remade(summary),
         figures=figures or {},
         captions=wording.CAPTIONS,
+        decoder_captions=wording.DECODER_CAPTIONS,
         calls=wording.CALLS,
         baselines=list(forecasts.BASELINES),
         drawn=wording.DRAWN,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from worldprobe.files import write_whole
 from worldprobe.report import wording
+from worldprobe.report.decoding_markdown import decoding_parts
 from worldprobe.report.facts import CONTROLS, Line, Row, Score, Summary, VerdictKind
 from worldprobe.report.future_markdown import future_parts
 from worldprobe.report.html import flatten
@@ -43,6 +44,7 @@ def render(summary: Summary, *, figures: list[str] | None = None) -> str:
         *([*section(summary, summary.original), "---"] if summary.original else []),
         *([*_probes(summary), "---", *_conclusions(summary), "---"] if summary.rows else []),
         *([*future_parts(summary.future, figures or []), "---"] if summary.future else []),
+        *([*decoding_parts(summary.decoding, figures or []), "---"] if summary.decoding else []),
         "## Caveats",
         "\n".join(f"- {escaped(c)}" for c in summary.caveats) or "None found by the checks of this report.",
         "---",

@@ -8,6 +8,7 @@ from typing import Any
 
 from worldprobe.errors import WorldprobeError
 from worldprobe.report import files, original, use_cases, verdicts
+from worldprobe.report.decoding import decoding
 from worldprobe.report.facts import EncoderFacts, Line, Row, Score, Summary
 from worldprobe.report.forecasts import future
 from worldprobe.results import Control, CostResult, Metric, ProbeResult, read_results
@@ -36,7 +37,7 @@ def summarize(run: Path) -> Summary:
     rows = _rows([r for r in probes if not r.protocol.startswith("original")], run)
     encoder = _encoder(provenance, [r.encoder for r in (*rows, *others)])
     labels = files.read_labels(run)
-    told = future(others, encoder.name)
+    told, drawn = future(others, encoder.name), decoding(others)
     failures = files.read_failures(run / "failures.jsonl")
     experiment = run / "experiment.toml"
     return Summary(
@@ -52,8 +53,13 @@ def summarize(run: Path) -> Summary:
         use_cases=use_cases.use_cases(rows) if rows else (),
         use_case_rule=use_cases.RULE,
         original=remade,
-        caveats=(*verdicts.caveats(rows, encoder, labels, failures), *(told.caveats if told else ())),
+        caveats=(
+            *verdicts.caveats(rows, encoder, labels, failures),
+            *(told.caveats if told else ()),
+            *(drawn.caveats if drawn else ()),
+        ),
         future=told,
+        decoding=drawn,
     )
 
 

@@ -81,6 +81,10 @@ CAPTIONS = {
     "violations": "Possible and impossible videos, alike but for the violation, and the surprise at each.",
     "surprise": "Surprise over time, and what was seen at its peaks.",
 }
+DECODER_CAPTIONS = {
+    "decoder_reconstructions": "Held-out moments as drawn by each decoder and control.",
+    "decoder_loss": "Loss in training and on held-out groups.",
+}
 DRAWN = {
     "predictor": "predicted",
     "decode-actual": "DECODE_ACTUAL",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from worldprobe.report.decoding_plots import decoder_loss, decoder_reconstructions
 from worldprobe.report.facts import Summary
 from worldprobe.report.horizons import horizons
 from worldprobe.report.html import write_html
@@ -29,6 +30,10 @@ def write_report(run: Path) -> Summary:
         layers(summary, run / "figures" / "layers.png")
     if summary.future:
         horizons(summary.future, run / "figures" / "horizon.png")
+    if summary.decoding:
+        title = f"{summary.decoding.tap}: held-out moments, drawn"
+        decoder_loss(run / "decoders", run / "figures" / "decoder_loss.png")
+        decoder_reconstructions(run / "decoders", run / "figures" / "decoder_reconstructions.png", title=title)
     write_markdown(run, summary)
     write_html(run, summary)
     return summary

@@ -1,0 +1,136 @@
+"""A generative decoder: pictures that fit an embedding, one for each draw of noise.
+
+Rectified flow (Liu et al. 2023; Lipman et al. 2023) refines a mean picture, as in "Deblurring via Stochastic
+Refinement" (Whang et al. 2022): a convolutional trunk draws what the tokens settle, and the flow draws the rest,
+given the trunk's picture and features. What the embedding leaves open is then what differs between samples.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from worldprobe.decoders.cnn import GRADIENT_WEIGHT, gradient_loss
+from worldprobe.decoders.diffusers_extra import diffusers
+from worldprobe.decoders.latent import open_space
+from worldprobe.decoders.trunk import Trunk
+from worldprobe.errors import DecoderError
+from worldprobe.records import DecoderShape
+
+STEPS = 4
+_LEAST_SPREAD = 0.01
+_SPREAD_RATE = 0.02
+_TIMES = 1000
+_DIVISOR = 4  # of the U-Net's two halvings
+
+
+class FlowDecoder(nn.Module):
+    """diffusers' ``UNet2DModel`` on what the trunk's picture lacks, given that picture and the trunk's features.
+
+    Args:
+        channels: of the finest level of the U-Net; coarser ones have twice as many.
+        latent: hub id or local folder of a diffusers VAE to work in; None works on pixels.
+        patch: px (or latent cells) along each side that are folded into channels, which makes steps cheap;
+            by default 2 on pixels and 1 on latents.
+        steps: Euler steps of a sample, unless ``draw`` is told otherwise.
+
+    Raises:
+        DecoderError: diffusers is not installed, the VAE cannot be had, or the patch does not divide the frames.
+    """
+
+    name = "flow"
+
+    def __init__(
+        self,
+        shape: DecoderShape,
+        *,
+        channels: int = 64,
+        latent: str | None = None,
+        patch: int | None = None,
+        steps: int = STEPS,
+    ) -> None:
+        super().__init__()
+        self.shape, self.space = shape, open_space(latent, shape)
+        self.patch, self.steps = patch or (1 if latent else 2), steps
+        self.options = {"channels": channels, "latent": latent, "patch": self.patch, "steps": steps}
+        if any(side % self.patch for side in self.space.size):
+            raise DecoderError(f"patches of {self.patch} do not divide {self.space.size}: choose another patch")
+        values = self.space.channels * shape.frames
+        self.trunk = Trunk(shape, size=self.space.size, channels=2 * channels)
+        self.leave = nn.Conv2d(self.trunk.features, values, 3, padding=1)
+        self.given = nn.Conv2d(self.trunk.features * self.patch**2, channels, 1)
+        folded = values * self.patch**2
+        self.unet = diffusers().UNet2DModel(
+            in_channels=2 * folded + channels,
+            out_channels=folded,
+            layers_per_block=1,
+            block_out_channels=(channels, 2 * channels, 2 * channels),
+            down_block_types=("DownBlock2D", "DownBlock2D", "AttnDownBlock2D"),
+            up_block_types=("AttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+            norm_num_groups=min(16, channels),
+            attention_head_dim=min(32, channels),
+        )
+        # The flow's values are brought to a spread of 1; how much the picture lacks shrinks as the trunk learns.
+        self.spread = nn.Buffer(torch.tensor(0.2))
+
+    def loss(self, tokens: Tensor, frames: Tensor, *, generator: torch.Generator) -> Tensor:
+        """The trunk's squared error and gradient loss, and the flow's squared error in velocity."""
+        real = self.space.encode(frames)
+        picture, given = self._coarse(tokens)
+        mean = functional.mse_loss(picture, real) + GRADIENT_WEIGHT * gradient_loss(picture, real)
+        with torch.no_grad():
+            lack = self._fold(real - picture)
+            if self.training:
+                self.spread.lerp_(lack.std().clamp_min(_LEAST_SPREAD), _SPREAD_RATE)
+            lack = lack / self.spread
+            noise = torch.randn(lack.shape, generator=generator, device=lack.device)
+            # More of the times in the middle, where the velocity is hardest (Esser et al. 2024, logit-normal).
+            sigma = torch.sigmoid(torch.randn(len(lack), generator=generator, device=lack.device))
+            noisy = torch.lerp(lack, noise, sigma[:, None, None, None])
+        velocity = self._velocity(noisy, sigma, self._fold(picture.detach()), given)
+        return mean + functional.mse_loss(velocity.float(), noise - lack)
+
+    def sample(self, tokens: Tensor, *, generator: torch.Generator) -> Tensor:
+        """One sample of each tubelet's frames."""
+        return self.draw(tokens, generator=generator, steps=self.steps)
+
+    def draw(self, tokens: Tensor, *, generator: torch.Generator, steps: int) -> Tensor:
+        """One sample of each tubelet's frames, in so many Euler steps of diffusers' flow-match scheduler."""
+        scheduler = diffusers().FlowMatchEulerDiscreteScheduler(num_train_timesteps=_TIMES)
+        scheduler.set_timesteps(sigmas=[1 - step / steps for step in range(steps)])
+        picture, given = self._coarse(tokens)
+        coarse = self._fold(picture)
+        state = torch.randn(coarse.shape, generator=generator, device=coarse.device)
+        for time in scheduler.timesteps:
+            sigma = (time / _TIMES).to(coarse.device).expand(len(coarse))
+            state = scheduler.step(self._velocity(state, sigma, coarse, given), time, state).prev_sample
+        return self.space.decode(picture + functional.pixel_shuffle(self.spread * state, self.patch))
+
+    def mean(self, tokens: Tensor) -> Tensor:
+        """The trunk's own picture, before the flow: frames [n, frames, 3, H, W]."""
+        return self.space.decode(self._coarse(tokens)[0])
+
+    def _coarse(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """The trunk's picture [n, values, h, w], and what the U-Net is given of its features, folded."""
+        features = self.trunk(tokens)
+        return self.leave(features).float(), self.given(functional.pixel_unshuffle(features, self.patch))
+
+    def _velocity(self, noisy: Tensor, sigma: Tensor, coarse: Tensor, given: Tensor) -> Tensor:
+        stacked = torch.cat([noisy, coarse, given], dim=1)
+        height, width = stacked.shape[-2:]
+        padded = functional.pad(stacked, (0, -width % _DIVISOR, 0, -height % _DIVISOR))
+        velocity: Tensor = self.unet(padded, sigma * _TIMES).sample
+        return velocity[..., :height, :width]
+
+    def _fold(self, values: Tensor) -> Tensor:
+        return functional.pixel_unshuffle(values, self.patch)
+
+
+def flow(argument: str | None = None, *, shape: DecoderShape, **options: Any) -> FlowDecoder:
+    """``flow``: rectified flow; samples of the pictures that fit an embedding (extra [flow])."""
+    if argument is not None:
+        raise DecoderError(f"flow takes no argument, got {argument!r}; options go into [decode] of an experiment")
+    return FlowDecoder(shape, **options)

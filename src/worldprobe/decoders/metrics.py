@@ -1,0 +1,154 @@
+"""How near drawn frames come to the real ones, and how sharp they are; intervals by resampling groups.
+
+PSNR and SSIM (Wang et al. 2004, by torchmetrics) are means over frames. They favour the mean picture, which is
+blurred wherever the embedding leaves something open, so a figure of sharpness stands beside them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Frames = NDArray[np.float32]
+Masks = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+RESAMPLES = 1000
+LEVEL = 0.95
+METRICS: tuple[Literal["psnr", "ssim", "sharpness"], ...] = ("psnr", "ssim", "sharpness")
+_LEAST_ERROR = 1e-10  # 100 dB: equal bytes have no finite PSNR
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A score with its 95 % interval by resampling groups; all None where nothing could be measured."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """Figures of each frame measured so far; scalars only, so it may see any number of frames."""
+
+    psnr: list[Floats] = field(default_factory=list)
+    ssim: list[Floats] = field(default_factory=list)
+    inside: list[Floats] = field(default_factory=list)
+    outside: list[Floats] = field(default_factory=list)
+    drawn: list[Floats] = field(default_factory=list)
+    real: list[Floats] = field(default_factory=list)
+    spread: list[Floats] = field(default_factory=list)
+    lpips: list[Floats] = field(default_factory=list)
+    group: list[NDArray[np.int64]] = field(default_factory=list)
+
+    def add_spread(self, deviation: Frames, *, group: int) -> None:
+        """Note the deviation between samples of each px of frames [n, 3, H, W]."""
+        self.spread.append(deviation.mean(axis=(1, 2, 3), dtype=np.float64))
+        self.group.append(np.full(len(deviation), group, dtype=np.int64))
+
+    def add(self, drawn: Frames, real: Frames, *, group: int, masks: Masks | None = None) -> None:
+        """Measure frames [n, 3, H, W] in 0 to 1 of one group; ``masks`` [n, H, W] say where objects are."""
+        squared = (drawn.astype(np.float64) - real) ** 2
+        self.psnr.append(decibel(squared.mean(axis=(1, 2, 3))))
+        self.ssim.append(ssim(drawn, real))
+        if not lpips_missing():
+            self.lpips.append(lpips(drawn, real))
+        self.drawn.append(edges(drawn))
+        self.real.append(edges(real))
+        self.group.append(np.full(len(drawn), group, dtype=np.int64))
+        nowhere = np.zeros(squared.shape[:1] + squared.shape[2:], dtype=bool)
+        self.inside.append(_within(squared, nowhere if masks is None else masks))
+        self.outside.append(_within(squared, nowhere if masks is None else ~masks))
+
+    def score(self, metric: str, *, region: str = "all", seed: int) -> Interval:
+        """``psnr``, ``ssim``, ``sharpness`` or ``spread`` of all frames; PSNR also inside or outside objects."""
+        group = np.concatenate(self.group)
+        if metric == "sharpness":
+            return ratio(np.concatenate(self.drawn), np.concatenate(self.real), group, seed=seed)
+        values = {"psnr": self.psnr, "ssim": self.ssim, "spread": self.spread, "lpips": self.lpips}[metric]
+        if region != "all":
+            values = {"inside": self.inside, "outside": self.outside}[region]
+        return mean(np.concatenate(values), group, seed=seed)
+
+
+def decibel(squared_error: Floats) -> Floats:
+    """PSNR of mean squared errors of values in 0 to 1."""
+    return np.asarray(-10.0 * np.log10(np.maximum(squared_error, _LEAST_ERROR)))
+
+
+def ssim(drawn: Frames, real: Frames) -> Floats:
+    """Structural similarity of each frame [n, 3, H, W], Gaussian window of 11 px and 1.5 px deviation."""
+    import torch
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    found: Any = structural_similarity_index_measure(
+        torch.from_numpy(drawn), torch.from_numpy(real), data_range=1.0, reduction="none"
+    )
+    return np.atleast_1d(np.asarray(found.numpy(), dtype=np.float64))
+
+
+def edges(frames: Frames) -> Floats:
+    """Mean length of the differences to the next px, right and down, of each frame [n, 3, H, W].
+
+    Sharpness is that of the drawn frames over that of the real ones: below 1 blurred, above 1 noisy.
+    """
+    across = np.diff(frames, axis=-1)[..., :-1, :]
+    down = np.diff(frames, axis=-2)[..., :, :-1]
+    return np.asarray(np.sqrt(across**2 + down**2).mean(axis=(1, 2, 3)), dtype=np.float64)
+
+
+def mean(values: Floats, group: NDArray[np.int64], *, seed: int) -> Interval:
+    """The mean of the values that are there, with its interval."""
+    known = np.isfinite(values)
+    return ratio(np.where(known, values, 0.0), known.astype(np.float64), group, seed=seed)
+
+
+def ratio(above: Floats, below: Floats, group: NDArray[np.int64], *, seed: int) -> Interval:
+    """Sum over sum, with its percentile interval by resampling groups (cluster bootstrap, Field and Welsh 2007)."""
+    _, code = np.unique(group, return_inverse=True)
+    count = int(code.max()) + 1
+    tops, bottoms = np.bincount(code, above, minlength=count), np.bincount(code, below, minlength=count)
+    n = int((below > 0).sum())
+    if not bottoms.sum():
+        return Interval(None, None, None, 0)
+    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scores = (draws @ tops) / (draws @ bottoms)
+    tail = (1 - LEVEL) / 2
+    low, high = np.nanquantile(scores, [tail, 1 - tail])
+    return Interval(float(tops.sum() / bottoms.sum()), float(low), float(high), n)
+
+
+def lpips(drawn: Frames, real: Frames) -> Floats:
+    """Perceptual distance of each frame by AlexNet's features (Zhang et al. 2018), by torchmetrics."""
+    import torch
+    from torchmetrics.functional.image import learned_perceptual_image_patch_similarity as distance
+
+    pairs = zip(torch.from_numpy(drawn), torch.from_numpy(real), strict=True)
+    return np.array([float(distance(a[None], b[None], net_type="alex", normalize=True)) for a, b in pairs])
+
+
+def lpips_missing() -> str:
+    """Why LPIPS cannot be measured here, its weights being fetched for nobody; empty where it can."""
+    from importlib.util import find_spec
+
+    if find_spec("torchvision") is None:
+        return "LPIPS not measured: its network comes with torchvision, which is not installed"
+    import torch
+
+    if not list((Path(torch.hub.get_dir()) / "checkpoints").glob("alexnet-*.pth")):
+        return f"LPIPS not measured: AlexNet's weights are not in {torch.hub.get_dir()}/checkpoints"
+    return ""
+
+
+def _within(squared: Floats, masks: Masks) -> Floats:
+    """PSNR over the px of a mask [n, H, W]; NaN where it is empty."""
+    count = masks.sum(axis=(1, 2)) * squared.shape[1]
+    with np.errstate(invalid="ignore"):
+        error = (squared * masks[:, None]).sum(axis=(1, 2, 3)) / count
+    return np.where(count > 0, decibel(np.where(count > 0, error, 1.0)), np.nan)

@@ -1,0 +1,84 @@
+"""Scores with known answers, and their intervals by group."""
+
+import numpy as np
+import pytest
+
+from worldprobe.decoders import metrics
+from worldprobe.decoders.metrics import Tally
+
+
+def frames(n=6, seed=0, side=32):
+    return np.random.default_rng(seed).random((n, 3, side, side), dtype=np.float32)
+
+
+def test_psnr_of_a_known_error():
+    real = np.full((2, 3, 32, 32), 0.5, dtype=np.float32)
+    tally = Tally()
+    tally.add(real + np.float32(0.1), real, group=0)
+    assert tally.score("psnr", seed=0).value == pytest.approx(20.0, abs=1e-4)
+
+
+def test_ssim_is_that_of_the_paper_written_out():
+    from scipy.ndimage import gaussian_filter
+
+    one, other = frames(1)[0], frames(1, seed=1)[0]
+    found = metrics.ssim(one[None], other[None])[0]
+    x, y = one.astype(np.float64), other.astype(np.float64)
+
+    def local(values):
+        return gaussian_filter(values, sigma=(0, 1.5, 1.5), radius=(0, 5, 5), mode="mirror")
+
+    mx, my = local(x), local(y)
+    vx, vy, both = local(x * x) - mx**2, local(y * y) - my**2, local(x * y) - mx * my
+    c1, c2 = 0.01**2, 0.03**2
+    each = (2 * mx * my + c1) * (2 * both + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
+    assert found == pytest.approx(each.mean(), abs=1e-4)
+    assert metrics.ssim(one[None], one[None])[0] == pytest.approx(1.0)
+
+
+def test_sharpness_is_one_for_the_real_below_for_blur_above_for_noise():
+    from scipy.ndimage import gaussian_filter
+
+    real = frames()
+    soft = gaussian_filter(real, sigma=(0, 0, 1, 1)).astype(np.float32)
+
+    def sharpness(drawn):
+        tally = Tally()
+        tally.add(drawn, real, group=0)
+        return tally.score("sharpness", seed=0).value
+
+    assert sharpness(real) == pytest.approx(1.0)
+    assert sharpness(soft) < 0.5
+    assert sharpness(real + frames(seed=5)) > 1.2
+    assert metrics.edges(np.zeros((1, 3, 4, 4), np.float32))[0] == 0
+
+
+def test_regions_are_measured_apart():
+    real, drawn = np.zeros((1, 3, 16, 16), np.float32), np.zeros((1, 3, 16, 16), np.float32)
+    mask = np.zeros((1, 16, 16), bool)
+    mask[:, :4] = True
+    drawn[:, :, :4], drawn[:, :, 4:] = 0.1, 0.01
+    tally = Tally()
+    tally.add(drawn, real, group=0, masks=mask)
+    tally.add(drawn, real, group=1)  # without masks: counts for no region
+    inside, outside = (tally.score("psnr", region=name, seed=0) for name in ("inside", "outside"))
+    assert inside.value == pytest.approx(20.0, abs=1e-4)
+    assert outside.value == pytest.approx(40.0, abs=1e-3)
+    assert inside.n == outside.n == 1
+
+
+def test_intervals_resample_groups_and_not_frames():
+    rng = np.random.default_rng(0)
+    level = rng.normal(size=20)
+    alike = np.repeat(level, 50)
+    by_group = metrics.mean(alike, np.repeat(np.arange(20), 50), seed=0)
+    by_frame = metrics.mean(alike, np.arange(1000), seed=0)
+    assert by_group.value == pytest.approx(level.mean())
+    assert (by_group.high - by_group.low) > 5 * (by_frame.high - by_frame.low)
+    expected = 2 * 1.96 * level.std() / np.sqrt(20)
+    assert (by_group.high - by_group.low) == pytest.approx(expected, rel=0.15)
+
+
+def test_nothing_measured_is_none():
+    nothing = metrics.mean(np.full(4, np.nan), np.arange(4), seed=0)
+    assert (nothing.value, nothing.low, nothing.n) == (None, None, 0)
