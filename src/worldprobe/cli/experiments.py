@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worldprobe.cli.options import LABELLERS, EncoderOption, JsonOption, OutOption, app
-from worldprobe.console import bars, end, resolve_videos, show
+from worldprobe.console import bars, end, resolve_videos, say, show
 
 if TYPE_CHECKING:
     from worldprobe.config import Experiment
@@ -57,6 +57,8 @@ def run_experiment(
     experiment: Annotated[Path, typer.Argument(help="An experiment file (TOML).")],
     out: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/NAME.")] = None,
     store: Annotated[str | None, typer.Option(help="Embeddings; by default in the run's folder.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what encoding would take.")] = False,
+    price: Annotated[float | None, typer.Option(help="Of an hour of this machine, for --dry-run.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run an experiment file: encode, label, probe, report.
@@ -66,7 +68,18 @@ def run_experiment(
     from worldprobe.config import read_experiment
 
     read = read_experiment(experiment)
+    if dry_run:
+        _estimate(read, store or str((out or Path("runs") / experiment.stem) / "embeddings.zarr"), price, as_json)
+        return
     _run(read, resolve_videos(read.videos), out or Path("runs") / experiment.stem, store, as_json)
+
+
+def _estimate(experiment: Experiment, store: str, price: float | None, as_json: bool) -> None:
+    from worldprobe.pipeline.estimate import as_facts, as_lines, estimate
+    from worldprobe.store import Store
+
+    found = estimate(experiment, resolve_videos(experiment.videos), Store(store), price=price)
+    say(as_facts(found), as_json, as_lines(found))
 
 
 def _run(experiment: Experiment, paths: Sequence[Path], out: Path, store: str | None, as_json: bool) -> None:

@@ -63,6 +63,13 @@ class Forward:
                     outputs[index] = self._norm(hidden)
         return outputs
 
+    def flop(self, tokens: int) -> float:
+        """Operations of the matrix products that a clip of N tokens takes, multiplications and additions apart."""
+        weights = int(self._patches[0].numel())
+        for block in self._blocks:
+            weights += block.qkv.numel() + sum(int(p.weight.numel()) for p in (block.out, block.up, block.down))
+        return 2.0 * tokens * weights + 4.0 * tokens**2 * self.width * len(self._blocks)
+
     def _unfolded(self, pixels: Tensor) -> Tensor:
         """Tubelets as rows, centred: [B, N, 3 x tubelet x patch x patch], tokens in order of time, row, column."""
         clips, frames = pixels.shape[:2]

@@ -87,6 +87,10 @@ class VJEPA2Encoder:
         side = self.crop // self.patch
         return TokenGrid(frames // self.tubelet, side, side, self.tubelet, self.patch)
 
+    def flop(self, frames: int) -> float:
+        """Operations of a clip's matrix products, multiplications and additions counted apart."""
+        return self._forward.flop(self.grid(frames).tokens)
+
     def encode(self, clips: Sequence[Clip], *, blocks: Sequence[int]) -> dict[int, NDArray[np.float16]]:
         """Tokens at each block's output, float16 [b, t', h', w', d], all blocks in one pass.
 

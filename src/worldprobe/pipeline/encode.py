@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError, WorldprobeError
 from worldprobe.execute.local import prefetch
+from worldprobe.pipeline.batches import Batches
 from worldprobe.pipeline.encoders import twin_of
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.sources import open_source
@@ -85,13 +86,14 @@ def encode(
     batch: list[_Job] = []
     size = max(1, _TOKENS_PER_BATCH // encoder.grid(frames).tokens)
     sampler = sampler or _evenly(encoder, store, frames, stride, input)
+    batches = Batches(encoder, blocks=blocks, most=size)
     source = _jobs(videos, encoder, store, blocks, frames, input, pool, strict, result, progress, sampler)
     for job in prefetch(source, depth=_CLIPS_AHEAD):
         batch.append(job)
         if len(batch) == size:
-            _finish(batch, encoder, store, blocks, result)
+            _finish(batch, batches, store, result)
             batch = []
-    _finish(batch, encoder, store, blocks, result)
+    _finish(batch, batches, store, result)
     return result
 
 
@@ -161,6 +163,14 @@ def shots_of(video: Video, store: Store) -> tuple[int, ...]:
     return store.shots(video.ref.id) or video.shots
 
 
+def plan_series(
+    video: Video, encoder: Encoder, store: Store, *, frames: int, stride: int, input: Input, pool: Pool
+) -> Series:
+    """The clips that ``encode`` would make of a video, and where they would lie in the store."""
+    specs, _ = _evenly(encoder, store, frames, stride, input)(video)
+    return _plan(video, specs, encoder, store, frames, input, pool)
+
+
 def _plan(
     video: Video,
     specs: Sequence[ClipSpec],
@@ -186,13 +196,13 @@ def _plan(
     )
 
 
-def _finish(batch: list[_Job], encoder: Encoder, store: Store, blocks: Sequence[int], result: Encoded) -> None:
+def _finish(batch: list[_Job], batches: Batches, store: Store, result: Encoded) -> None:
     """Encode a batch and write each clip."""
     if not batch:
         return
-    outputs = encoder.encode([job.clip for job in batch], blocks=blocks)
+    outputs = batches.encode([job.clip for job in batch])
     for position, job in enumerate(batch):
-        for block in blocks:
+        for block in batches.blocks:
             values = _pool(outputs[block][position], job.series.pool)
             store.create(job.series, [block], width=values.shape[-1])
             store.write(job.series, block, job.index, values)
