@@ -35,7 +35,10 @@ check: install
 
 bench: install
 	$(BIN)/python benchmarks/probes.py
-	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.encode
+	$(BIN)/python -m benchmarks.limit
+	$(BIN)/python -m benchmarks.reading
 
 clean:
 	rm -rf $(VENV) runs build dist

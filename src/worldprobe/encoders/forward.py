@@ -56,7 +56,7 @@ class Forward:
         outputs = {}
         with torch.inference_mode():
             hidden = functional.linear(self._unfolded(pixels), *self._patches)
-            tables = _rotations(hidden.shape[1], self.side, self.width // self.heads, self.device)
+            tables = rotations(hidden.shape[1], self.side, self.width // self.heads, self.device)
             for index in range(max(blocks) + 1):
                 hidden = self._blocks[index](hidden, tables, self._gelu)
                 if index in blocks:
@@ -109,7 +109,7 @@ class _Block:
 
         joined = functional.linear(self.norm1(hidden), self.qkv, self.qkv_bias)
         parts = joined.view(*joined.shape[:2], 3 * self.heads, -1)
-        query, key = _turned(parts[:, :, : 2 * self.heads], *tables).chunk(2, dim=1)
+        query, key = turned(parts[:, :, : 2 * self.heads], *tables).chunk(2, dim=1)
         # Attention reads heads whose rows lie together faster.
         value = parts[:, :, 2 * self.heads :].transpose(1, 2).contiguous()
         found = functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
@@ -118,7 +118,7 @@ class _Block:
         return added
 
 
-def _turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+def turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Queries and keys [B, N, 2H, K], evens first, turned by their token's angles; tables float32 [N, 1, K].
 
     In float32 whatever the activations are: rounding the angles to bfloat16 costs more than the rest of a block
@@ -143,7 +143,7 @@ def _turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _rotations(tokens: int, side: int, head: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def rotations(tokens: int, side: int, head: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Cosines and signed sines, float32 [N, 1, K], of the angles by which a head's dimensions turn, evens first.
 
     A third of the head turns with time, one with the row, one with the column (each rounded down to even; what is

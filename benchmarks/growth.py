@@ -1,0 +1,69 @@
+"""Time and peak memory of `worldprobe encode` on films of 1, 2, 4 and 8 times the frames, each in its own process.
+
+Prints a table and one last line of JSON with `peak_mb` and `seconds` (of all cores) by frames, the memory's `ratio`
+of the longest to the shortest, and the `exponent` with which time grows between them (1 is linear; what a process
+takes to start is in all of them).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.video.scenes import plan_scene
+from worldprobe.video.write import write_video
+
+LENGTHS, SIZE, RATE = (480, 960, 1920, 3840), (640, 360), 24
+
+_RUN = "import resource; from worldprobe.cli import app; app({arguments!r}, standalone_mode=False); \
+used = resource.getrusage(resource.RUSAGE_SELF); print(used.ru_maxrss, used.ru_utime + used.ru_stime)"
+
+
+def film(frames: int) -> Iterator[NDArray[np.uint8]]:
+    """One long rendered scene."""
+    scene = plan_scene(0, 0, frames=frames, width=SIZE[0], height=SIZE[1], rate=RATE)
+    for picture, _ in scene.frames():
+        yield picture
+
+
+def encoded(path: Path, store: Path) -> tuple[float, float]:
+    """Peak resident memory in MB, and seconds of processor time, of encoding a file in a fresh process."""
+    arguments = ["encode", str(path), "--store", str(store), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN.format(arguments=arguments)], capture_output=True, text=True, check=True
+    )
+    kilobytes, seconds = done.stdout.split()[-2:]
+    return int(kilobytes) / 1024, float(seconds)
+
+
+def main() -> None:
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for frames in LENGTHS:
+            path = Path(folder) / f"film{frames}.mp4"
+            write_video(path, film(frames), rate=RATE)
+            peak, seconds = found[frames] = encoded(path, Path(folder) / f"store{frames}")
+            print(f"{frames:6d} frames of {SIZE[0]} x {SIZE[1]}: peak {peak:7.1f} MB, {seconds:7.1f} s")
+    peaks, times = ([row[part] for row in found.values()] for part in range(2))
+    exponent = np.polyfit(np.log(LENGTHS), np.log(times), 1)[0]
+    print(
+        json.dumps(
+            {
+                "peak_mb": dict(zip(LENGTHS, np.round(peaks, 1), strict=True)),
+                "seconds": dict(zip(LENGTHS, np.round(times, 1), strict=True)),
+                "ratio": round(peaks[-1] / peaks[0], 3),
+                "exponent": round(float(exponent), 3),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""How far encoding is from what this machine can do: its rates, the floor they give, and where the time goes.
+
+The matrix rate is that of a large product in bfloat16, the memory rate that of a copy. The floor of a clip is its
+operations at the matrix rate. The parts of a block are timed alone, on tensors of the clip's size.
+
+    python -m benchmarks.limit [--frames 16] [--blocks 4] [--device cpu]
+
+ViT-L with random weights and so many blocks. Prints tables and one last line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.nn import functional
+from transformers import VJEPA2Config, VJEPA2Model
+
+from worldprobe.encoders.forward import Forward, rotations, turned
+
+REPEATS = 7
+
+
+def seconds(what: Callable[[], Any], device: str) -> float:
+    """Median time of one call."""
+    times = []
+    for repeat in range(REPEATS + 1):
+        started = time.perf_counter()
+        what()
+        if device != "cpu":
+            torch.cuda.synchronize()
+        if repeat:
+            times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def machine(device: str) -> dict[str, float]:
+    """Operations a second of a large product, and bytes a second read and written by a copy."""
+    side = 4096 if device == "cpu" else 16384
+    a, b = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
+    source = torch.empty(2**28, dtype=torch.uint8, device=device).random_()
+    target = torch.empty_like(source)
+    return {
+        "matrix_gflop_per_second": 2 * side**3 / seconds(lambda: a @ b, device) / 1e9,
+        "memory_gb_per_second": 2 * source.numel() / seconds(lambda: target.copy_(source), device) / 1e9,
+    }
+
+
+def parts(forward: Forward, pixels: torch.Tensor, device: str) -> dict[str, float]:
+    """Seconds of each part of a pass: the patches once, the rest times the number of blocks."""
+    block, count = forward._blocks[0], len(forward._blocks)
+    with torch.inference_mode():
+        hidden = functional.linear(forward._unfolded(pixels), *forward._patches)
+        n, heads = hidden.shape[1], forward.heads
+        tables = rotations(n, forward.side, forward.width // heads, forward.device)
+        normed = block.norm1(hidden)
+        joined = functional.linear(normed, block.qkv, block.qkv_bias).view(1, n, 3 * heads, -1)
+        query, key = turned(joined[:, :, : 2 * heads], *tables).chunk(2, dim=1)
+        value = joined[:, :, 2 * heads :].transpose(1, 2).contiguous()
+        attended = functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        wide = forward._gelu(normed, block.up.weight, block.up.bias)
+
+        def timed(what: Callable[[], Any]) -> float:
+            return count * seconds(what, device)
+
+        return {
+            "patches": seconds(lambda: functional.linear(forward._unfolded(pixels), *forward._patches), device),
+            "layer norms": 2 * timed(lambda: block.norm1(hidden)),
+            "queries, keys, values": timed(lambda: functional.linear(normed, block.qkv, block.qkv_bias)),
+            "rotation": timed(lambda: turned(joined[:, :, : 2 * heads], *tables)),
+            "attention": timed(lambda: functional.scaled_dot_product_attention(query, key, value)),
+            "projection": timed(lambda: block.out(attended)),
+            "MLP up, GELU": timed(lambda: forward._gelu(normed, block.up.weight, block.up.bias)),
+            "MLP down": timed(lambda: block.down(wide)),
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=16)
+    parser.add_argument("--blocks", type=int, default=4)
+    parser.add_argument("--device", default="cpu")
+    asked = parser.parse_args()
+    torch.manual_seed(0)
+    model = VJEPA2Model(VJEPA2Config(num_hidden_layers=asked.blocks))
+    forward = Forward(model.encoder, device=asked.device, dtype=torch.bfloat16)
+    pixels = torch.randint(0, 256, (1, asked.frames, 3, 256, 256), dtype=torch.uint8).to(asked.device)
+    tokens = asked.frames // 2 * 256
+    rates = machine(asked.device)
+    whole = seconds(lambda: forward(pixels, {asked.blocks - 1}), asked.device)
+    floor = forward.flop(tokens) / 1e9 / rates["matrix_gflop_per_second"]
+    found = parts(forward, pixels, asked.device)
+    for name, rate in rates.items():
+        print(f"{name:28} {rate:9.1f}")
+    print(f"{'floor of a clip':28} {1e3 * floor:9.1f} ms")
+    print(f"{'measured':28} {1e3 * whole:9.1f} ms, {floor / whole:.0%} of the machine's matrix rate")
+    for name, took in found.items():
+        print(f"  {name:26} {1e3 * took:9.1f} ms, {took / whole:.0%}")
+    print(f"  {'the rest':26} {1e3 * (whole - sum(found.values())):9.1f} ms")
+    print(
+        json.dumps(
+            {**rates, "floor_seconds": floor, "seconds": whole, "utilisation": floor / whole, "parts": found}
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
