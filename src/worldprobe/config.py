@@ -14,8 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from worldprobe.errors import ConfigError
 
 DEFAULT_TASKS = ("xy", "size", "class", "motion", "velocity")
-TASKS = (*DEFAULT_TASKS, "motion8", "approach", "count", "visible", "state", "action")
-FEATURES = ("z", "grid")
+TASKS = (*DEFAULT_TASKS, "motion8", "direction", "approach", "count", "visible", "state", "action")
+FEATURES = ("z", "grid", "delta", "z+delta", "tokens")
+DEFAULT_FEATURES = ("z", "grid")
+INPUTS = ("native", "still")
+EVIDENCE: tuple[Literal["code", "learning"], ...] = ("code", "learning")
 CONTROLS = ("gaussian", "shuffled", "random-init", "pixels", "nuisance", "majority")
 # What ``protocol = "original"`` says where a file does not; the second ones are the protocol and cannot be changed.
 ORIGINAL_TASKS = ("xy", "size", "class", "motion")
@@ -90,12 +93,14 @@ class Experiment(BaseModel):
     classes: str | dict[str, list[str]] = "own"
     subject: Literal["main", "all"] = "main"
     tasks: list[str] = list(DEFAULT_TASKS)
-    features: list[str] = list(FEATURES)
+    features: list[str] = list(DEFAULT_FEATURES)
+    probes: list[str] = Field(default=["linear"], min_length=1)
     controls: list[str] = list(CONTROLS)
+    evidence: list[Literal["code", "learning"]] = list(EVIDENCE)
     split: Literal["grouped", "blocked", "random", "video"] = "grouped"
     blocks: str = "last"
     pool: Literal["none", "space"] = "none"
-    input: Literal["native", "still"] = "native"
+    input: str | list[str] = "native"
     frames: int = Field(default=16, ge=2, le=256)
     stride: int = Field(default=1, ge=1, le=1000)
     seed: int = Field(default=0, ge=0)
@@ -116,6 +121,17 @@ class Experiment(BaseModel):
             raise ValueError(f"empty; choose from {', '.join(known)}")
         return names
 
+    @field_validator("input")
+    @classmethod
+    def _known_input(cls, written: str | list[str]) -> str | list[str]:
+        names = [written] if isinstance(written, str) else written
+        for name in names:
+            if name not in INPUTS:
+                raise ValueError(_unknown(name, INPUTS))
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"each once, of {', '.join(INPUTS)}")
+        return written
+
     @model_validator(mode="before")
     @classmethod
     def _of_protocol(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -129,9 +145,10 @@ class Experiment(BaseModel):
             self._check_original()
         elif self.samples is not None:
             raise ValueError('samples is only for protocol = "original", which takes so many frames of each video')
-        if self.pool == "space" and "grid" in self.features:
-            raise ValueError('features \'grid\' need tokens: set pool = "none", or features = ["z"]')
-        if self.decode and (self.pool == "space" or self.input == "still" or self.split == "random"):
+        for kind in ("grid", "tokens"):
+            if self.pool == "space" and kind in self.features:
+                raise ValueError(f'features {kind!r} need tokens: set pool = "none", or features = ["z"]')
+        if self.decode and (self.pool == "space" or self.inputs != ("native",) or self.split == "random"):
             raise ValueError('[decode] needs pool = "none", input = "native", and a split that is not random')
         return self
 
@@ -147,6 +164,12 @@ class Experiment(BaseModel):
                 'split is what the sound end of protocol = "original" uses, and random is its leaky beginning: '
                 "use grouped, blocked or video"
             )
+
+    @property
+    def inputs(self) -> tuple[Literal["native", "still"], ...]:
+        """What ``input`` names, one or several."""
+        names = [self.input] if isinstance(self.input, str) else self.input
+        return tuple("native" if name == "native" else "still" for name in names)
 
 
 def read_experiment(path: Path) -> Experiment:

@@ -44,6 +44,7 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
     from rich.console import Console
 
     from worldprobe.report.decoding_terminal import decoding_tables
+    from worldprobe.report.evidence_text import delta_table
     from worldprobe.report.future_terminal import future_tables
     from worldprobe.report.original_text import tables
     from worldprobe.report.terminal import table
@@ -55,6 +56,9 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
             console.print()
     elif summary.rows:
         console.print(table(summary, width=console.width))
+    if summary.deltas:
+        console.print()
+        console.print(delta_table(summary.deltas))
     for one in future_tables(summary.future) if summary.future else []:
         console.print(one)
     for one in decoding_tables(summary.decoding) if summary.decoding else []:

@@ -185,3 +185,40 @@ class Decoder(Protocol):
     def to(self, device: str) -> Self: ...
     def eval(self) -> Self: ...
     def train(self, mode: bool = True) -> Self: ...
+
+
+class FittedTokens(Protocol):
+    """A token probe after its own choice."""
+
+    def predict(self, tokens: NDArray[np.float16], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Of these rows [m] of tokens [n, t, d]: values [m, k], or log-probabilities [m, classes]."""
+        ...
+
+    def choice(self) -> tuple[float, float]:
+        """The strength that was chosen on groups held out of the training rows, and its loss a row there."""
+        ...
+
+
+@runtime_checkable
+class TokenProbe(Protocol):
+    """A read-out of a tubelet's tokens as they are, which chooses its own regularisation. ``reads`` is "tokens"."""
+
+    name: str
+    kind: Literal["regression", "classification"]
+    reads: Literal["tokens"]
+
+    def fit(
+        self,
+        tokens: NDArray[np.float16],
+        target: NDArray[np.float64],
+        *,
+        unit: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        classes: int,
+        seed: int,
+    ) -> FittedTokens:
+        """Fit to these rows [m] of tokens [n, t, d], which may lie in a file, and of the target [n, k].
+
+        ``unit`` [n] is what may not stand on both sides of whatever the probe holds out to choose on.
+        """
+        ...

@@ -13,7 +13,8 @@ from worldprobe.errors import WorldprobeError
 from worldprobe.files import write_whole
 
 Control = Literal["none", "gaussian", "shuffled", "random-init", "pixels", "nuisance", "majority"]
-Metric = Literal["r2", "accuracy", "balanced_accuracy", "macro_f1"]
+Metric = Literal["r2", "accuracy", "balanced_accuracy", "macro_f1", "angular_error"]
+Measure = Literal["skill", "selectivity", "contrast"]
 PredictionMethod = Literal[
     "predictor", "copy-last", "linear", "mean", "ridge", "chance", "decode-actual", "copy-last-frame", "mean-image"
 ]
@@ -48,7 +49,8 @@ class ProbeResult(_Result):
     ``score, low, high`` are None where the score could not be had; ``notes`` then say why. ``low`` and
     ``high`` bound the 95 % interval by resampling groups. ``chosen`` lists the regularisation strength
     that the inner folds chose in each outer fold;
-    an infinite one leaves a constant. ``control`` is "none" for the real probe.
+    an infinite one leaves a constant. ``control`` is "none" for the real probe. ``taps`` lists the tap and features
+    that each fold's inner folds chose, where the tap was part of the choice. ``angular_error`` is in degrees.
     """
 
     kind: Literal["probe"] = "probe"
@@ -69,6 +71,7 @@ class ProbeResult(_Result):
     n_test: int
     n_groups: int
     chosen: list[float] = Field(default_factory=list)
+    taps: list[str] = Field(default_factory=list)
     seed: int
     notes: list[str] = Field(default_factory=list)
 
@@ -175,6 +178,83 @@ class DecodingResult(_Result):
     notes: list[str] = Field(default_factory=list)
 
 
+class _OfProbe(_Result):
+    """Which probe's answer a line of evidence is about."""
+
+    task: str
+    encoder: str
+    tap: str
+    features: str
+    input: str
+    probe: str
+    split: str
+    protocol: str = "sound"
+    metric: Metric
+    n_groups: int
+    seed: int
+    notes: list[str] = Field(default_factory=list)
+
+
+class EvidenceResult(_OfProbe):
+    """One score beside another, on the same resampled groups.
+
+    ``skill``: (score - control) / (1 - control) against the best control, which ``against`` names. ``selectivity``:
+    score less that on shuffled labels. ``contrast``: score less that of the features or the input in ``against``.
+    """
+
+    kind: Literal["evidence"] = "evidence"
+    measure: Measure
+    against: str
+    score: float | None
+    low: float | None
+    high: float | None
+
+
+class CodeResult(_OfProbe):
+    """Bits to send the labels by online coding: with the probe, with a constant, with nothing. None: not had."""
+
+    kind: Literal["code"] = "code"
+    rows: int
+    online_bits: float | None = None
+    constant_bits: float | None = None
+    uniform_bits: float | None = None
+    compression: float | None = None
+    compression_of_constant: float | None = None
+    saved_bits_per_row: float | None = None
+
+
+class LearningPoint(_Result):
+    """The score of probes that saw so many rows and groups, the mean over the folds."""
+
+    rows: float
+    groups: float
+    score: float | None
+    low: float | None
+    high: float | None
+
+
+class LearningResult(_OfProbe):
+    """How the score grows with data: ``ceiling - scale n^-exponent`` (n in rows), and whether more would help.
+
+    ``plateau_rows`` is the n at which the law comes within 0.01 of its ceiling; ``gain_by_doubling`` is what it
+    gains by twice the data, with its interval.
+    """
+
+    kind: Literal["learning"] = "learning"
+    points: list[LearningPoint]
+    ceiling: float | None = None
+    scale: float | None = None
+    exponent: float | None = None
+    plateau_rows: float | None = None
+    gain_by_doubling: float | None = None
+    gain_low: float | None = None
+    gain_high: float | None = None
+    more_data_would_help: Literal["yes", "no", "cannot tell"]
+
+
+EvidenceLine = EvidenceResult | CodeResult | LearningResult
+
+
 class CostResult(_Result):
     """What a stage took: wall seconds, items done, the process's peak memory in bytes."""
 
@@ -188,7 +268,17 @@ class CostResult(_Result):
     price: float | None = None
 
 
-AnyResult = ProbeResult | PredictionResult | LeakResult | SurpriseResult | DecodingResult | CostResult
+AnyResult = (
+    ProbeResult
+    | EvidenceResult
+    | CodeResult
+    | LearningResult
+    | PredictionResult
+    | LeakResult
+    | SurpriseResult
+    | DecodingResult
+    | CostResult
+)
 _ADAPTER: TypeAdapter[AnyResult] = TypeAdapter(Annotated[AnyResult, Field(discriminator="kind")])
 
 

@@ -10,6 +10,7 @@ from worldprobe.probes.design import Design
 from worldprobe.probes.evaluate import Question, cross_fit
 from worldprobe.probes.logistic import Logistic
 from worldprobe.probes.ridge import Ridge
+from worldprobe.probes.shifted import Shifted
 from worldprobe.probes.splits import make_folds
 from worldprobe.probes.training import TrainingSets
 from worldprobe.records import Examples
@@ -97,18 +98,43 @@ def test_inner_folds_are_the_other_outer_folds(split):
 
 def test_training_sets_that_occur_twice_are_decomposed_once(monkeypatch):
     examples, folds = world("grouped")
-    principal = design.principal
-    decomposed = []
+    reduced = []
 
-    def counted(gram):
-        decomposed.append(gram.shape)
-        return principal(gram)
+    class Counted(Shifted):
+        def __init__(self, matrix):
+            reduced.append(matrix.shape)
+            super().__init__(matrix)
 
-    monkeypatch.setattr(design, "principal", counted)
+    monkeypatch.setattr(design, "Shifted", Counted)
     questions = [Question("one", Ridge(), examples.target), Question("two", Ridge(), -examples.target[:, :1])]
     cross_fit(examples.inputs, questions, folds)
     # 10 inner sets; the outer ones are solved at one strength each.
-    assert decomposed == [(12, 12)] * 10
+    assert reduced == [(12, 12)] * 10
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 40])
+def test_systems_shifted_along_the_diagonal_are_solved_at_every_shift(size):
+    rng = np.random.default_rng(size)
+    half = rng.normal(size=(size, size))
+    matrix, right, shifts = half @ half.T, rng.normal(size=(size, 3)), [1e-2, 1.0, 1e6]
+    before = matrix.copy()
+    for solution, shift in zip(Shifted(matrix).solve(right, shifts), shifts, strict=True):
+        expected = np.linalg.solve(matrix + shift * np.eye(size), right)
+        np.testing.assert_allclose(solution, expected, rtol=1e-8, atol=1e-14)
+    np.testing.assert_array_equal(matrix, before)
+
+
+@pytest.mark.parametrize("shape", [(60, 12), (20, 40)], ids=["n>d", "n<d"])
+def test_weights_by_axes_and_by_reduction_are_the_same(shape):
+    rng = np.random.default_rng(1)
+    inputs, target = rng.normal(size=shape).astype(np.float32), rng.normal(size=(shape[0], 2))
+    target -= target.mean(axis=0)
+    by_axes, by_reduction = Design(inputs), Design(inputs)
+    assert len(by_axes.squares)  # asked for, so they are there and are used
+    for one, other in zip(
+        by_axes.solve(target, [0.01, 1.0, 1e4]), by_reduction.solve(target, [0.01, 1.0, 1e4]), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-12)
 
 
 def test_a_shared_set_answers_every_kind_of_probe_at_once():

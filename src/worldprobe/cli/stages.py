@@ -28,7 +28,7 @@ def encode(
     pool: Annotated[str, typer.Option(help="none keeps tokens, space averages them.")] = "none",
     frames: Annotated[int, typer.Option(help="Frames a clip.")] = 16,
     stride: Annotated[int, typer.Option(help="Source frames from one to the next.")] = 1,
-    input: Annotated[str, typer.Option("--input", help="native clips, or one still repeated.")] = "native",
+    input: Annotated[str, typer.Option("--input", help="native clips, one still repeated, or both.")] = "native",
     controls: Annotated[bool, typer.Option("--controls", help="Also the encoders that controls read.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16.")] = "auto",
@@ -45,7 +45,7 @@ def encode(
 
     values = {"videos": videos, "encoder": encoder, "blocks": blocks, "pool": pool, "frames": frames}
     values["features"] = ["z"]  # nothing is probed here: any pooling will do
-    values |= {"stride": stride, "input": input, "device": device, "precision": precision}
+    values |= {"stride": stride, "input": input.split(","), "device": device, "precision": precision}
     # "majority" reads no embeddings: with it alone nothing but the encoder itself is run.
     values["controls"] = list(CONTROLS) if controls else ["majority"]
     ledger, paths = Ledger(), resolve_videos(videos)
@@ -105,12 +105,12 @@ def probe(
     tasks: Annotated[
         str, typer.Option(help="Also motion8, approach, count, visible, state, action.")
     ] = "xy,size,class,motion,velocity",
-    features: Annotated[str, typer.Option(help="Of z,grid.")] = "z,grid",
+    features: Annotated[str, typer.Option(help="Of z,grid,delta,z+delta,tokens.")] = "z,grid",
     split: Annotated[str, typer.Option(help="grouped, blocked, video, or random (leaks).")] = "grouped",
     controls: Annotated[str, typer.Option(help="all, or some, by comma.")] = "all",
     blocks: Annotated[str, typer.Option(help="last, all, or indices; of those in the store.")] = "last",
-    input: Annotated[str, typer.Option("--input", help="native or still.")] = "native",
-    seed: Annotated[int, typer.Option(help="Of folds, shuffles and resamples.")] = 0,
+    input: Annotated[str, typer.Option("--input", help="native, still, or both by comma.")] = "native",
+    probes: Annotated[str, typer.Option(help="linear, mlp, knn, attentive, or others by name.")] = "linear",
     as_json: JsonOption = False,
 ) -> None:
     """Probe embeddings in a store for labelled properties, each score beside its controls.
@@ -126,12 +126,14 @@ def probe(
     from worldprobe.store import Store
 
     values: dict[str, Any] = {"videos": [store], "encoder": encoder, "split": split, "blocks": blocks}
-    values |= {"input": input, "seed": seed, "tasks": tasks.split(","), "features": features.split(",")}
+    values |= {"input": input.split(","), "probes": probes.split(",")}
+    values |= {"tasks": tasks.split(","), "features": features.split(",")}
     values["controls"] = list(CONTROLS) if controls == "all" else controls.split(",")
-    plan = plan_of(make_experiment(values), encoder=encoder)
+    experiment = make_experiment(values)
+    plan = plan_of(experiment, encoder=encoder)
     table = read_labels(labels)
     with bars() as progress:
-        probed = probe_into(out, Store(store), table, plan, Ledger(), progress=progress)
+        probed = probe_into(out, Store(store), table, plan, Ledger(), inputs=experiment.inputs, progress=progress)
     write_labels(table, out / "labels.parquet")
     # What the store and the table say of themselves, so that the run's folder tells how it was made.
     first = probed.series[0]

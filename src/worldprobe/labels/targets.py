@@ -25,6 +25,8 @@ LEAST_VISIBLE = 0.1
 _COLUMN_TASKS = ("state", "action")
 # Tasks that are read off the labels as they are.
 MEASURED_TASKS = (*_COLUMN_TASKS, "visible", "count")
+# Tasks whose two columns are the cosine and sine of an angle.
+CIRCULAR_TASKS = ("direction",)
 # Which of a clip's objects are probed: the one with the most area times confidence, or each of them.
 Subject = Literal["main", "all"]
 # Anticlockwise from the right, in the picture; frames' y points down.
@@ -158,7 +160,7 @@ def kind(task: str) -> Literal["regression", "classification"]:
 
 
 def regression(task: str, *, box: Floats, speed: Floats, growth: Floats, frame_size: Floats) -> Floats:
-    """``xy``, ``size``, ``velocity`` [n, 2] in the video's own units, or ``approach`` [n, 1].
+    """``xy``, ``size``, ``velocity``, ``direction`` [n, 2] in the video's own units, or ``approach`` [n, 1].
 
     Args:
         box: [n, 4] centre and size in source px. speed: [n, 2] source px a second.
@@ -168,6 +170,8 @@ def regression(task: str, *, box: Floats, speed: Floats, growth: Floats, frame_s
     """
     if task == "approach":
         return growth[:, None]
+    if task == "direction":
+        return heading(box=box, speed=speed)
     values = {"xy": box[:, :2], "size": box[:, 2:], "velocity": speed}[task]
     return np.asarray(values / frame_size)
 
@@ -178,10 +182,29 @@ def direction(*, box: Floats, speed: Floats, directions: Literal[4, 8] = 4) -> N
     Args:
         box: [n, 4] centre and size in source px. speed: [n, 2] source px a second, y pointing down.
     """
-    size = np.sqrt(box[:, 2] * box[:, 3])
-    still = np.hypot(speed[:, 0], speed[:, 1]) < STILL_BELOW_SIZES_PER_SECOND * size
     known = np.isfinite(speed).all(axis=1)
     turns = np.arctan2(-speed[known, 1], speed[known, 0]) / (2 * np.pi) * directions
     names = np.full(len(speed), "", dtype=f"<U{max(map(len, _COMPASS))}")
     names[known] = np.array(_COMPASS[:: 8 // directions])[np.round(turns).astype(np.int64) % directions]
-    return np.where(known & still, "still", names).astype(np.str_)
+    return np.where(known & _still(box, speed), "still", names).astype(np.str_)
+
+
+def heading(*, box: Floats, speed: Floats) -> Floats:
+    """``direction``: cosine and sine of where a moving subject is heading, [n, 2]; NaN where it is still.
+
+    A circular target, so that 359 and 1 degree are near each other. Anticlockwise from the right in the picture.
+
+    Args:
+        box: [n, 4] centre and size in source px. speed: [n, 2] source px a second, y pointing down.
+    """
+    length = np.hypot(speed[:, 0], speed[:, 1])
+    moving = np.isfinite(length) & (length > 0) & ~_still(box, speed)
+    result = np.full((len(speed), 2), np.nan)
+    result[moving] = speed[moving] * [1.0, -1.0] / length[moving, None]
+    return result
+
+
+def _still(box: Floats, speed: Floats) -> NDArray[np.bool_]:
+    """Slower than a fifth of the box's size a second."""
+    slow = np.hypot(speed[:, 0], speed[:, 1]) < STILL_BELOW_SIZES_PER_SECOND * np.sqrt(box[:, 2] * box[:, 3])
+    return np.asarray(slow)

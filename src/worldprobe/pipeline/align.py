@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,8 @@ class Moments:
         measured: float64 [n] by name, means over them of what the labels measured.
         frame_size: float64 [n, 2], width and height of each row's video in px.
         clip_seconds: the time a clip spans.
+        labels: int64 [n], how many labels each is the mean of.
         dropped: labels that did not become part of a moment, counted by reason.
-        kept: labels that did.
     """
 
     video: Ints
@@ -50,11 +51,30 @@ class Moments:
     measured: dict[str, Floats]
     frame_size: Floats
     clip_seconds: float
+    labels: Ints
     dropped: dict[str, int]
-    kept: int
 
     def __len__(self) -> int:
         return len(self.video)
+
+    @property
+    def kept(self) -> int:
+        """Labels that became part of a moment."""
+        return int(self.labels.sum())
+
+    def only(self, rows: NDArray[np.bool_], *, reason: str) -> Moments:
+        """These rows [n]; the labels of the others count as dropped for this reason."""
+        arrays: dict[str, Any] = {
+            field.name: value[rows]
+            for field in fields(self)
+            if isinstance(value := getattr(self, field.name), np.ndarray)
+        }
+        lost = int(self.labels[~rows].sum())
+        dropped = dict(sorted({**self.dropped, reason: self.dropped.get(reason, 0) + lost}.items()))
+        measured = {name: values[rows] for name, values in self.measured.items()}
+        return replace(
+            self, **arrays, measured=measured, dropped={name: count for name, count in dropped.items() if count}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +129,25 @@ def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main"
         },
         frame_size=sizes[video_of],
         clip_seconds=max((_clip_seconds(one) for one in series), default=0.0),
+        labels=np.array([moment.labels for moment in found], dtype=np.int64),
         dropped={reason: count for reason, count in sorted(dropped.items()) if count},
-        kept=sum(moment.labels for moment in found),
     )
+
+
+def with_before(moments: Moments, series: Sequence[Series]) -> Moments:
+    """Those moments before which there is another: what differences of embeddings in time can be had for.
+
+    The one before is the clip's previous tubelet; of stills, the previous still of the same shot. Where there is
+    none the moment's labels are dropped and counted.
+    """
+    first = moments.tubelet == 0
+    for video, one in enumerate(series):
+        if one.specs[0].stride:
+            continue
+        opens = np.diff(one.shot, prepend=-1) != 0
+        mine = moments.video == video
+        first[mine] = opens[moments.clip[mine]]
+    return moments.only(~first, reason="nothing before it in its clip or shot")
 
 
 def _clip_moments(
@@ -187,6 +223,7 @@ def target(moments: Moments, task: str, group: Ints) -> Target:
             )
         usable: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1))
         lack = "a value" if task in moments.measured else "a track to take a speed from"
+        lack = "a heading: still, or without a track" if task in targets.CIRCULAR_TASKS else lack
         missing = f"{int((~usable).sum())} moments without {lack}"
         return Target(values, usable, (), () if usable.all() else (missing,))
     if task == "class":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,9 @@ from worldprobe.pipeline.align import Moments
 from worldprobe.probes import features
 from worldprobe.records import Labels, VideoRef
 from worldprobe.store import Input, Series, Store
+
+Ints = NDArray[np.int64]
+_Rows = TypeVar("_Rows")
 
 
 def find_series(
@@ -70,7 +75,8 @@ def matching_series(store: Store, like: Sequence[Series], *, encoder: str, contr
             raise StoreError(
                 f"the control {control} needs embeddings of {encoder} for {series.video.path}, which are not in "
                 f"{store.location}. Run `worldprobe encode {series.video.path} --encoder {series.encoder} "
-                f"--store {store.location} --controls --frames {spec.frames} --stride {max(spec.stride, 1)}`, "
+                f"--store {store.location} --controls --input {series.input} "
+                f"--frames {spec.frames} --stride {max(spec.stride, 1)}`, "
                 f"or leave the control out: --controls with the others."
             )
         result.append(alike[0])
@@ -84,36 +90,100 @@ def _respec(series: Series, video: VideoRef) -> tuple[object, ...]:
     return tuple(replace(spec, video=video) for spec in series.specs)
 
 
-def gather(
-    store: Store, series: Sequence[Series], moments: Moments, *, block: int, kind: str
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Features of each moment.
+def chunks(
+    store: Store, series: Sequence[Series], moments: Moments, *, block: int, kind: str, floor: bool = False
+) -> Iterator[tuple[Ints, NDArray[Any]]]:
+    """Features a clip at a time: which moments lie in it, int64 [m], and theirs, float32 [m, d].
+
+    No more than a clip is ever held, so this is what to read when all features would not fit. Clips without a
+    moment are left out.
 
     Args:
-        kind: ``z`` or ``grid``; ``flat`` takes all tokens side by side (for floors).
-
-    Returns:
-        float32 [n, d], and bool [n]: which moments' clips the store holds (the others are zero).
+        kind: of ``features.KINDS``; ``tokens`` gives float16 [m, t, d].
+        floor: take all tokens side by side instead of pooling them (for floors, whose tokens are few); differences
+            in time are taken of these.
     """
     order = np.lexsort((moments.clip, moments.video))
-    rows: NDArray[np.float32] | None = None
-    held = np.zeros(len(moments), dtype=bool)
     starts = np.searchsorted(moments.video[order], np.arange(len(series) + 1))
     for video, one in enumerate(series):
         mine = order[starts[video] : starts[video + 1]]
+        last: tuple[int, NDArray[Any]] | None = None
         for index, embeddings in store.read(one, block):
             here = mine[moments.clip[mine] == index]
-            if not len(here):
+            still = one.specs[index].stride == 0
+            # A still's successor needs it even where no moment lies in it.
+            if not len(here) and not (still and kind in features.CHANGES):
                 continue
-            values = embeddings.values
-            pooled = features.flat(values) if kind == "flat" else features.pooled(values, kind)
-            if one.specs[index].stride == 0:
+            values = features.flat(embeddings.values) if floor else features.pooled(embeddings.values, kind)
+            if floor and kind == "tokens":
+                values = values[:, None, :]
+            if still:
                 # All tubelets of a still show the same frame: their mean is the still's embedding.
-                pooled = np.repeat(pooled.mean(axis=0, keepdims=True), len(pooled), axis=0)
-            if rows is None:
-                rows = np.zeros((len(moments), pooled.shape[1]), dtype=np.float32)
-            rows[here] = pooled[moments.tubelet[here]]
-            held[here] = True
-    if rows is None:
-        raise StoreError(f"{store.location} holds none of the labelled clips at block {block}")
-    return rows, held
+                values = values.mean(axis=0, keepdims=True, dtype=np.float32).astype(values.dtype)
+            if len(here):
+                tubelet = np.zeros(len(here), dtype=np.int64) if still else moments.tubelet[here]
+                yield here, _in_time(values, tubelet, last if still else None, index, kind)
+            last = (index, values)
+
+
+def _in_time(
+    values: NDArray[Any], tubelet: Ints, last: tuple[int, NDArray[Any]] | None, index: int, kind: str
+) -> NDArray[Any]:
+    """The rows of a clip's values [t', ...] that moments ask for, with their change where the kind wants it."""
+    if kind not in features.CHANGES:
+        return np.asarray(values[tubelet])
+    if len(values) == 1:
+        if last is None or last[0] != index - 1:
+            raise StoreError(f"still {index - 1} is not in the store, and still {index} differs from it by {kind}")
+        before = last[1][tubelet]
+    else:
+        assert (tubelet > 0).all(), "a moment without one before it has no change"
+        before = values[tubelet - 1]
+    return features.changed(values[tubelet], before, kind)
+
+
+def gather(
+    store: Store, series: Sequence[Series], moments: Moments, *, block: int, kind: str, floor: bool = False
+) -> NDArray[np.float32]:
+    """Features of each moment, float32 [n, d]; the arguments are those of ``chunks``.
+
+    Raises:
+        StoreError: some of the moments' clips are not in the store.
+    """
+    rows: NDArray[np.float32] | None = None
+    held = np.zeros(len(moments), dtype=bool)
+    for here, values in chunks(store, series, moments, block=block, kind=kind, floor=floor):
+        if rows is None:
+            rows = np.zeros((len(moments), values.shape[1]), dtype=np.float32)
+        rows[here] = values
+        held[here] = True
+    return _whole(rows, held, store, series, block)
+
+
+def gather_tokens(
+    store: Store, series: Sequence[Series], moments: Moments, folder: Path, *, block: int, floor: bool = False
+) -> NDArray[np.float16]:
+    """Every token of each moment's tubelet, float16 [n, t, d], in a file in ``folder`` that is read where asked.
+
+    Only what a batch needs is in memory at a time, whatever the number of moments. Raises StoreError as ``gather``.
+    """
+    rows: NDArray[np.float16] | None = None
+    held = np.zeros(len(moments), dtype=bool)
+    for here, values in chunks(store, series, moments, block=block, kind="tokens", floor=floor):
+        if rows is None:
+            shape = (len(moments), *values.shape[1:])
+            rows = np.memmap(folder / f"{series[0].revision[:12]}-{block}", np.float16, "w+", shape=shape)
+        rows[here] = values
+        held[here] = True
+    return _whole(rows, held, store, series, block)
+
+
+def _whole(
+    rows: _Rows | None, held: NDArray[np.bool_], store: Store, series: Sequence[Series], block: int
+) -> _Rows:
+    if rows is None or not held.all():
+        raise StoreError(
+            f"{int((~held).sum())} labelled moments lie in clips that {store.location} does not hold at block "
+            f"{block} of {series[0].encoder}. Run `worldprobe encode` again; it does only what is missing."
+        )
+    return rows

@@ -47,11 +47,11 @@ def as_published(
             }
         except ProbeError as error:
             metrics = METRICS[targets.kind(task)]
-            results += [unmeasured(at, task, "z", metric, probe, str(error)) for metric in metrics]
+            results += [unmeasured(at, task, "z", metric, probe.name, str(error)) for metric in metrics]
             continue
         train, test = permuted(len(rows), seed=plan.seed)
         for control, scores in lines.items():
-            blank = unmeasured(at, task, "z", "r2", probe, "").model_copy(
+            blank = unmeasured(at, task, "z", "r2", probe.name, "").model_copy(
                 update={
                     "encoder": plan.encoder if control == "none" else control,
                     "tap": material.tap,

@@ -14,20 +14,21 @@ from worldprobe.config import Experiment, to_toml
 from worldprobe.errors import VideoError
 from worldprobe.files import write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes
+from worldprobe.pipeline.ask import check_probes
 from worldprobe.pipeline.decode_run import decode_into, ids_of
 from worldprobe.pipeline.decode_run import plan_of as decode_plan_of
-from worldprobe.pipeline.encode import Encoded, Failure, encode
+from worldprobe.pipeline.encode import Failure, encode
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.pipeline.label import label, load_labeller, write_labels
 from worldprobe.pipeline.ledger import Ledger, device_of
 from worldprobe.pipeline.predict import predict
-from worldprobe.pipeline.probe import probe
+from worldprobe.pipeline.probe import probe_inputs
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.scores import Plan, Probed
 from worldprobe.protocols import Encoder
 from worldprobe.records import Labels
 from worldprobe.results import write_results
-from worldprobe.store import Store
+from worldprobe.store import Input, Store
 
 STORE = "embeddings.zarr"
 
@@ -38,7 +39,10 @@ def encode_all(
     """Encode with the experiment's encoder and with those that its controls read."""
     encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
     blocks = parse_blocks(experiment.blocks, encoder.blocks)
-    failures = list(_encode_one(videos, encoder, blocks, experiment, store, progress, ledger).failures)
+    failures: list[Failure] = []
+    for failure in _encode_one(videos, encoder, blocks, experiment, store, progress, ledger):
+        # A video that cannot be read fails once, whatever the input.
+        failures += [failure] if failure not in failures else []
     for control, name in control_encoders(encoder.name, twin_of(encoder)).items():
         if control not in experiment.controls:
             continue
@@ -57,22 +61,27 @@ def _encode_one(
     store: Store,
     progress: Progress,
     ledger: Ledger,
-) -> Encoded:
-    started = time.perf_counter()
-    encoded = encode(
-        videos,
-        encoder=encoder,
-        store=store,
-        blocks=blocks,
-        frames=experiment.frames,
-        stride=experiment.stride,
-        input=experiment.input,
-        pool=experiment.pool,
-        strict=experiment.strict,
-        progress=progress,
-    )
-    ledger.book(f"encode {encoder.name}", started=started, items=encoded.made, device=device_of(encoder))
-    return encoded
+) -> list[Failure]:
+    """Each kind of input that the experiment asks for; returns what failed."""
+    failures = []
+    for input in experiment.inputs:
+        started = time.perf_counter()
+        encoded = encode(
+            videos,
+            encoder=encoder,
+            store=store,
+            blocks=blocks,
+            frames=experiment.frames,
+            stride=experiment.stride,
+            input=input,
+            pool=experiment.pool,
+            strict=experiment.strict,
+            progress=progress,
+        )
+        stage = f"encode {encoder.name}" + (f", {input}" if len(experiment.inputs) > 1 else "")
+        ledger.book(stage, started=started, items=encoded.made, device=device_of(encoder))
+        failures += encoded.failures
+    return failures
 
 
 def run(
@@ -95,7 +104,9 @@ def run(
         from worldprobe.pipeline.original import run_original  # it books and writes as this module does
 
         return run_original(experiment, videos, out, store=store, progress=progress)
-    classes = class_map(experiment.classes)  # what is wrong with it is said before anything is encoded
+    # What is wrong with these is said before anything is encoded.
+    classes = class_map(experiment.classes)
+    check_probes(plan_of(experiment, encoder=experiment.encoder))
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "experiment.toml", to_toml(experiment).encode())
     store = store or Store(str(out / STORE))
@@ -119,7 +130,7 @@ def run(
     ledger.book("label", started=started, items=len(labels.table), device="cpu")
 
     plan = plan_of(experiment, encoder=encoder.name)
-    probe_into(out, store, labels, plan, ledger, progress=progress)
+    probe_into(out, store, labels, plan, ledger, inputs=experiment.inputs, progress=progress)
     if experiment.predict is not None:
         failures += predict(experiment, readable, out, progress=progress)
     if experiment.decode is not None:
@@ -140,22 +151,31 @@ def plan_of(experiment: Experiment, *, encoder: str) -> Plan:
         controls=tuple(experiment.controls),
         split=experiment.split,
         blocks=experiment.blocks,
-        input=experiment.input,
+        input=experiment.inputs[0],
         seed=experiment.seed,
         subject=experiment.subject,
+        probes=tuple(experiment.probes),
+        evidence=tuple(experiment.evidence),
     )
 
 
 def probe_into(
-    out: Path, store: Store, labels: Labels, plan: Plan, ledger: Ledger, *, progress: Progress = silent
+    out: Path,
+    store: Store,
+    labels: Labels,
+    plan: Plan,
+    ledger: Ledger,
+    *,
+    inputs: Sequence[Input] = (),
+    progress: Progress = silent,
 ) -> Probed:
-    """Probe, and write results, alignment and provenance into a run's folder."""
+    """Probe each kind of input (the plan's alone where none is named); write results, alignment and provenance."""
     out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    probed = probe(store, labels, plan, progress=progress)
+    probed = probe_inputs(store, labels, plan, inputs or (plan.input,), progress=progress)
     ledger.book("probe", started=started, items=len(probed.results), device="cpu")
-    write_results(out / "results.jsonl", [*probed.results, *ledger.costs])
-    alignment = {"kept": probed.kept, "dropped": probed.dropped, "notes": list(labels.notes)}
+    write_results(out / "results.jsonl", [*probed.results, *probed.evidence, *ledger.costs])
+    alignment = {"kept": probed.kept, "dropped": probed.dropped, "notes": [*labels.notes, *probed.notes]}
     write_whole(out / "alignment.json", json.dumps(alignment).encode())
     series = probed.series[0]
     facts: dict[str, Any] = {

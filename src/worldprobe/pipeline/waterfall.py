@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
 from worldprobe.labels import targets
+from worldprobe.pipeline.answers import answer
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.published import as_published
-from worldprobe.pipeline.scores import METRICS, Asked, Plan, Probed, report, shuffled, unmeasured
+from worldprobe.pipeline.scores import METRICS, Answers, Asked, Plan, Probed, beside_controls, lines, unmeasured
 from worldprobe.pipeline.steps import (
     STEPS,
     Material,
-    Rows,
     Step,
     examples_of,
     probe_for,
@@ -27,11 +27,11 @@ from worldprobe.pipeline.steps import (
 )
 from worldprobe.probes import controls as floors
 from worldprobe.probes import features
-from worldprobe.probes.evaluate import Answer, Question, cross_fit
+from worldprobe.probes.evaluate import Question
 from worldprobe.probes.splits import Folds, make_folds, units
 from worldprobe.protocols import Fitted, Probe, TrainingSet
 from worldprobe.records import Examples
-from worldprobe.results import ProbeResult
+from worldprobe.results import Control, ProbeResult
 
 
 def waterfall(material: Material, plan: Plan, *, progress: Progress = silent) -> list[ProbeResult]:
@@ -78,48 +78,32 @@ def _sound(material: Material, plan: Plan, step: Step, tasks: Sequence[str]) -> 
             leaky = _folds(frames, replace(at, split="random"), plan, chosen=True) if step.chosen else None
         except ProbeError as error:
             metrics = METRICS[targets.kind(task)]
-            result.results += [unmeasured(at, task, "z", metric, probe, str(error)) for metric in metrics]
+            result.results += [unmeasured(at, task, "z", metric, probe.name, str(error)) for metric in metrics]
             continue
         question = Question(
             task, probe if step.chosen else _Fixed(probe), known.values[known.usable], len(known.classes)
         )
-        asked.append(Asked(task, known, question, folds, leaky, known.notes))
+        asked.append(Asked(task, probe.name, known, question, folds, leaky, known.notes))
     if asked:
-        report(at, asked, _answers(material, step, at, asked), material.tap, "z", result)
+        found = _answers(material, step, at, asked)
+        result.results += lines(beside_controls(at, asked, found, material.tap, "z", twin=material.series[0].twin))
     return result.results
 
 
-def _answers(
-    material: Material, step: Step, plan: Plan, asked: Sequence[Asked]
-) -> dict[str, dict[tuple[str, str], Answer]]:
-    """By control, then by (task, "real", "shuffled" or "random"); tasks known on the same rows share folds."""
+def _answers(material: Material, step: Step, plan: Plan, asked: Sequence[Asked]) -> dict[Control, Answers]:
+    """What the real probe and each control that was read answer."""
     boxes, real = material.boxes, material.inputs[step.input, "none"]
-    inputs: dict[str, Callable[[], Rows]] = {"none": lambda: real}
-    for control in ("random-init", "pixels"):
+    shuffle = "shuffled" in plan.controls
+    found: dict[Control, Answers] = {"none": answer(real, asked, leaky=True, shuffle=shuffle, seed=plan.seed)}
+    controls: tuple[Control, ...] = ("random-init", "pixels")
+    for control in controls:
         if (step.input, control) in material.inputs:
-            inputs[control] = lambda control=control: material.inputs[step.input, control]  # type: ignore[misc]
+            found[control] = answer(material.inputs[step.input, control], asked)
     if "gaussian" in plan.controls:
-        inputs["gaussian"] = lambda: floors.gaussian((real.shape[0], real.shape[1]), seed=plan.seed)
+        found["gaussian"] = answer(floors.gaussian((real.shape[0], real.shape[1]), seed=plan.seed), asked)
     if "nuisance" in plan.controls:
-        inputs["nuisance"] = lambda: features.nuisance(boxes.film, boxes.pts_seconds, material.clip_seconds)
-    by_rows: dict[bytes, list[Asked]] = {}
-    for one in asked:
-        by_rows.setdefault(one.target.usable.tobytes(), []).append(one)
-    found: dict[str, dict[tuple[str, str], Answer]] = {}
-    for control, make in inputs.items():
-        values, answers = make(), found.setdefault(control, {})
-        for together in by_rows.values():
-            questions = [one.question for one in together]
-            if control == "none" and "shuffled" in plan.controls:
-                questions += [shuffled(one, plan.seed) for one in together]
-            rows = values[together[0].target.usable]
-            for name, answer in cross_fit(rows, questions, together[0].folds).items():
-                task, _, variant = name.partition("/")
-                answers[task, variant or "real"] = answer
-            leaky = together[0].leaky
-            if control == "none" and leaky is not None:
-                for name, answer in cross_fit(rows, [one.question for one in together], leaky).items():
-                    answers[name, "random"] = answer
+        when = features.nuisance(boxes.film, boxes.pts_seconds, material.clip_seconds)
+        found["nuisance"] = answer(when, asked)
     return found
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
-from worldprobe.errors import ProbeError
+from worldprobe.errors import ProbeError, RegistryError
 from worldprobe.probes.attention import Parameters, forward, heads_for, initial
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Choice:
     loss: float
 
 
-class AttentiveProbe:
+class AttentiveProbe(BaseEstimator):  # type: ignore[misc]
     """Cross-attention pooling and a linear layer; all configurations are trained side by side in one model.
 
     Args:
@@ -62,63 +63,80 @@ class AttentiveProbe:
         seed: int = 0,
         device: str = "cpu",
     ) -> None:
-        self.configurations = tuple(product(learning_rates, weight_decays))
+        self.learning_rates, self.weight_decays = learning_rates, weight_decays
         self.epochs, self.batch, self.seed, self.device = epochs, batch, seed, device
         self.chosen: Choice | None = None
 
-    def fit(self, tokens: Tokens, target: Floats, unit: Ints, *, classes: int = 0) -> AttentiveProbe:
-        """Train on tokens [n, t, d], choosing on a fifth of the units.
+    @property
+    def configurations(self) -> tuple[tuple[float, float], ...]:
+        """Every learning rate with every weight decay."""
+        return tuple(product(self.learning_rates, self.weight_decays))
+
+    def fit(
+        self, tokens: Tokens, target: Floats, unit: Ints, *, classes: int = 0, rows: Ints | None = None
+    ) -> AttentiveProbe:
+        """Train on tokens [n, t, d], choosing on a fifth of the units. Only batches are taken out of ``tokens``.
 
         Args:
+            tokens: in memory or in a file (``numpy.memmap``).
             target: float64 [n, k], or class indices [n, 1] out of ``classes`` (0: regression).
             unit: what may not stand on both sides, int64 [n].
+            rows: the rows that may be seen; all where it is not given.
 
         Raises:
             ProbeError: tokens of another shape or not finite, a constant target, fewer than two units.
         """
         import torch
 
-        _check(tokens, target, unit)
+        rows = np.arange(len(tokens)) if rows is None else rows
+        _check(tokens, target, unit, rows)
         generator = torch.Generator().manual_seed(self.seed)
-        held = _held_out(unit, self.seed)
+        held = _held_out(unit[rows], self.seed)
+        fitting, stopping = rows[~held], rows[held]
         if classes:
-            counts = np.bincount(target[~held, 0].astype(np.int64), minlength=classes)
+            counts = np.bincount(target[fitting, 0].astype(np.int64), minlength=classes)
             start = np.log(np.maximum(counts / counts.sum(), np.exp(_NEVER)))
             goal = torch.from_numpy(target[:, 0].astype(np.int64))
             self._middle, self._spread = np.zeros(classes), np.ones(classes)
         else:
-            spread = target[~held].std(axis=0)
-            self._middle, self._spread = target[~held].mean(axis=0), np.where(spread > 0, spread, 1.0)
+            spread = target[fitting].std(axis=0)
+            self._middle, self._spread = target[fitting].mean(axis=0), np.where(spread > 0, spread, 1.0)
             start = np.zeros(target.shape[1])
             goal = torch.from_numpy((target - self._middle) / self._spread).float()
         self._classes, self._width, self._heads = classes, tokens.shape[2], heads_for(tokens.shape[2])
         parameters = initial(tokens.shape[2], len(self.configurations), start, generator)
-        self._train({name: one.to(self.device) for name, one in parameters.items()}, tokens, goal, held, generator)
+        parameters = {name: one.to(self.device) for name, one in parameters.items()}
+        self._train(parameters, tokens, goal, fitting, stopping, generator)
         return self
 
-    def predict(self, tokens: Tokens) -> Floats:
-        """Values float64 [n, k], or log-probabilities [n, classes], of tokens [n, t, d]."""
+    def predict(self, tokens: Tokens, rows: Ints | None = None) -> Floats:
+        """Values float64 [n, k], or log-probabilities [n, classes], of these rows (or all) of tokens [n, t, d]."""
         import torch
 
         assert self.chosen is not None, "predict before fit"
         if tokens.ndim != 3 or tokens.shape[2] != self._width:
             raise ProbeError(f"the probe was fitted to tokens [n, t, {self._width}], got {tokens.shape = }")
-        parts = []
+        parts, rows = [], np.arange(len(tokens)) if rows is None else rows
         with torch.inference_mode():
-            for start in range(0, len(tokens), self.batch):
-                output = forward(self._parameters, self._batch(tokens, start, None), self._heads)[0]
+            for start in range(0, len(rows), self.batch):
+                batch = self._batch(tokens, rows[start : start + self.batch])
+                output = forward(self._parameters, batch, self._heads)[0]
                 parts.append(
                     (output.log_softmax(dim=1).clamp(min=_NEVER) if self._classes else output).double().cpu()
                 )
         return np.asarray(torch.cat(parts).numpy() * self._spread + self._middle)
 
+    def choice(self) -> tuple[float, float]:
+        """The weight decay chosen, infinite if no epoch beat the constant, and its validation loss a row."""
+        assert self.chosen is not None, "asked before fit"
+        return (self.chosen.weight_decay if self.chosen.epoch else np.inf), self.chosen.loss
+
     def _train(
-        self, parameters: Parameters, tokens: Tokens, goal: Tensor, held: NDArray[np.bool_], generator: object
+        self, parameters: Parameters, tokens: Tokens, goal: Tensor, fitting: Ints, stopping: Ints, generator: object
     ) -> None:
         """Keep, of all configurations and epochs, the one with the least validation loss."""
         import torch
 
-        fitting, stopping = np.flatnonzero(~held), np.flatnonzero(held)
         steps = -(-len(fitting) // self.batch)
         optimizer = _AdamW(parameters, self.configurations, self.device, total=self.epochs * steps)
         best = np.inf
@@ -146,7 +164,7 @@ class AttentiveProbe:
         """Log loss or squared error of each configuration and row, [C, rows]."""
         from torch.nn import functional
 
-        output = forward(parameters, self._batch(tokens, 0, rows), self._heads)
+        output = forward(parameters, self._batch(tokens, rows), self._heads)
         truth = goal[rows].to(self.device).expand(len(output), *goal[rows].shape)
         if self._classes:
             return functional.cross_entropy(output.flatten(0, 1), truth.flatten(), reduction="none").view(
@@ -154,11 +172,41 @@ class AttentiveProbe:
             )
         return ((output - truth) ** 2).mean(dim=2)
 
-    def _batch(self, tokens: Tokens, start: int, rows: Ints | None) -> Tensor:
+    def _batch(self, tokens: Tokens, rows: Ints) -> Tensor:
         import torch
 
-        chosen = tokens[start : start + self.batch] if rows is None else tokens[rows]
-        return torch.from_numpy(np.ascontiguousarray(chosen)).to(self.device).float()
+        return torch.from_numpy(np.ascontiguousarray(tokens[rows])).to(self.device).float()
+
+
+class _Attentive:
+    """Shared by both kinds. The argument is the number of epochs, 20 by default."""
+
+    reads: Literal["tokens"] = "tokens"
+
+    def __init__(self, argument: str | None = None) -> None:
+        if argument is not None and not (argument.isdecimal() and int(argument) > 0):
+            raise RegistryError(f"an attentive probe's argument is its number of epochs, got {argument!r}")
+        self.epochs = int(argument) if argument else 20
+
+    def fit(
+        self, tokens: Tokens, target: Floats, *, unit: Ints, rows: Ints, classes: int, seed: int
+    ) -> AttentiveProbe:
+        """Fit to these rows of tokens [n, t, d]; the configuration and the epoch are chosen among them."""
+        return AttentiveProbe(epochs=self.epochs, seed=seed).fit(tokens, target, unit, classes=classes, rows=rows)
+
+
+class AttentiveRegression(_Attentive):
+    """Cross-attention pooling over a tubelet's tokens, then a linear layer, fitted to squared error."""
+
+    name = "attentive-regression"
+    kind: Literal["regression", "classification"] = "regression"
+
+
+class AttentiveClassification(_Attentive):
+    """Cross-attention pooling over a tubelet's tokens, then a linear layer, fitted to log loss."""
+
+    name = "attentive-classification"
+    kind: Literal["regression", "classification"] = "classification"
 
 
 class _AdamW:
@@ -204,16 +252,16 @@ def _held_out(unit: Ints, seed: int) -> NDArray[np.bool_]:
     return np.isin(unit, names[: max(1, round(_HELD_OUT * len(names)))])
 
 
-def _check(tokens: Tokens, target: Floats, unit: Ints) -> None:
+def _check(tokens: Tokens, target: Floats, unit: Ints, rows: Ints) -> None:
     if tokens.ndim != 3 or not len(tokens) == len(target) == len(unit) or target.ndim != 2:
         raise ProbeError(
             "an attentive probe needs tokens [n, t, d], a target [n, k] and units [n], got "
             f"{tokens.shape = }, {target.shape = }, {unit.shape = }"
         )
-    bad = sum(not np.isfinite(clip).all() for clip in tokens)
+    bad = sum(not np.isfinite(tokens[row]).all() for row in rows)
     if bad:
-        raise ProbeError(f"{bad} of {len(tokens)} examples hold NaN or infinite tokens; encode them again in fp32")
-    if (np.ptp(target, axis=0) == 0).all():
+        raise ProbeError(f"{bad} of {len(rows)} examples hold NaN or infinite tokens; encode them again in fp32")
+    if (np.ptp(target[rows], axis=0) == 0).all():
         raise ProbeError("the target is constant: there is nothing to read")
-    if len(np.unique(unit)) < 2:
+    if len(np.unique(unit[rows])) < 2:
         raise ProbeError("all examples are of one group, so none can be held out to choose on. Add video.")

@@ -2,8 +2,8 @@
 
 L2-penalised linear models see their inputs only through the inner products of the rows. Turning the
 standardised inputs X = U S V' to Z = U S loses nothing: weights found on Z are the weights on X, turned.
-S and V come from the smaller of the two Gram matrices (n x n or d x d), in float64; Z itself is made only
-for those that ask for it.
+S and V come from the smaller of the two Gram matrices (n x n or d x d), in float64; they and Z itself are made
+only for those that ask for them. Ridge does not: it solves with the Gram matrix reduced to three diagonals.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.probes.scatter import Scatter
+from worldprobe.probes.shifted import Shifted
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -55,6 +56,7 @@ class Design:
             self.mean, spread = scatter.mean, np.sqrt(np.diag(scatter.matrix).clip(0) / scatter.count)
         self.scale = column_scale(spread)
         self._last: tuple[NDArray[np.float32], Floats] | None = None
+        self._known: dict[bytes, Floats] = {}
 
     @cached_property
     def inputs(self) -> NDArray[np.float32]:
@@ -77,7 +79,7 @@ class Design:
 
     def rotate(self, inputs: NDArray[np.float32]) -> Floats:
         """Rows [m, d] in the training rows' axes, float64 [m, r]."""
-        return self._standardized(inputs) @ self._axes
+        return self._centred(inputs) @ (self._axes / self.scale[:, None])
 
     def unrotate(self, weights: Floats) -> Floats:
         """Weights [r, k] on the axes as weights [d, k] on standardised inputs."""
@@ -85,21 +87,33 @@ class Design:
 
     def apply(self, inputs: NDArray[np.float32], weights: Floats) -> Floats:
         """Standardised rows [m, d] times weights [d, k]: float64 [m, k]."""
-        return self._standardized(inputs) @ weights
+        return self._centred(inputs) @ (weights / self.scale[:, None])
 
     def solve(self, target: Floats, strengths: Sequence[float]) -> list[Floats]:
         """Ridge weights [d, k] on standardised inputs at each strength, for a centred target [n, k]."""
-        products = self._products(target)
-        # A single strength is had for a tenth of a decomposition, if nobody has asked for that yet.
-        if len(strengths) == 1 and strengths[0] > 0 and self._scatter is not None and not self._decomposed:
-            from scipy.linalg import solve
-
-            gram = self._standardized_scatter(self._scatter)
-            gram[np.diag_indices_from(gram)] += strengths[0]
-            return [np.asarray(solve(gram, products, assume_a="pos", overwrite_a=True, check_finite=False))]
-        turned, squares = self._axes.T @ products, self.squares[:, None]
+        if not self._decomposed and min(strengths) > 0:
+            try:
+                return self._solve_reduced(target, strengths)
+            except np.linalg.LinAlgError:
+                pass  # rounding made it indefinite; the axes below leave out what is rounding
+        turned, squares = self._axes.T @ self._products(target), self.squares[:, None]
         weights = self._axes @ np.concatenate([turned / (squares + strength) for strength in strengths], axis=1)
         return np.split(weights, len(strengths), axis=1)
+
+    def _solve_reduced(self, target: Floats, strengths: Sequence[float]) -> list[Floats]:
+        """As ``solve``, without axes, by the smaller of the two Gram matrices."""
+        if len(self._rows) < len(self.mean):
+            x = self.standardize(self.inputs)
+            return [np.asarray(x.T @ dual) for dual in self._reduced.solve(target, strengths)]
+        products = self._products(target)
+        # A single strength is had for less than the reduction, if nobody has asked for that yet.
+        if len(strengths) == 1 and "_reduced" not in self.__dict__:
+            from scipy.linalg import solve
+
+            gram = self._gram()
+            gram[np.diag_indices_from(gram)] += strengths[0]
+            return [np.asarray(solve(gram, products, assume_a="pos", overwrite_a=True, check_finite=False))]
+        return self._reduced.solve(products, strengths)
 
     def forget(self) -> None:
         """Let go of what grows with the rows; the decomposition stays, the rest is made again if asked for."""
@@ -108,40 +122,49 @@ class Design:
             self.__dict__.pop(name, None)
 
     def _products(self, target: Floats) -> Floats:
-        """Standardised inputs times target, [d, k]."""
+        """Standardised inputs times target, [d, k]; kept, since a training set may serve two outer folds."""
+        key = target.tobytes()
+        if key not in self._known:
+            self._known[key] = self._sum_products(target)
+        return self._known[key]
+
+    def _sum_products(self, target: Floats) -> Floats:
         sums = np.zeros((target.shape[1], len(self.mean)))
         for start in range(0, len(target), _CHUNK):
             rows = slice(start, start + _CHUNK)
             sums += target[rows].T @ (self._source[self._rows[rows]] - self.mean)
         return (sums / self.scale).T
 
-    def _standardized(self, inputs: NDArray[np.float32]) -> Floats:
+    def _centred(self, inputs: NDArray[np.float32]) -> Floats:
         if inputs is self.__dict__.get("inputs"):
-            return self.standardize(inputs)
+            return np.asarray(inputs - self.mean)
         # All targets of a fold ask for the same rows one after the other.
         if self._last is None or self._last[0] is not inputs:
-            self._last = (inputs, self.standardize(inputs))
+            self._last = (inputs, np.asarray(inputs - self.mean))
         return self._last[1]
 
     @cached_property
     def _decomposition(self) -> tuple[Floats, Floats]:
         """(S squared, V)."""
-        n, d = len(self._rows), len(self.mean)
-        if n < d:
-            x = self.standardize(self.inputs)
-            squares, vectors = principal(x @ x.T)
-            return squares, x.T @ (vectors / np.sqrt(squares))
-        if self._scatter is None:
-            x = self.standardize(self.inputs)
-            return principal(x.T @ x)
-        return principal(self._standardized_scatter(self._scatter))
+        if len(self._rows) >= len(self.mean):
+            return principal(self._gram())
+        squares, vectors = principal(self._gram())
+        return squares, self.standardize(self.inputs).T @ (vectors / np.sqrt(squares))
+
+    @cached_property
+    def _reduced(self) -> Shifted:
+        return Shifted(self._gram())
+
+    def _gram(self) -> Floats:
+        """The smaller one of the standardised rows: of the rows [n, n], or of the columns [d, d]."""
+        if len(self._rows) >= len(self.mean) and self._scatter is not None:
+            return np.asarray(self._scatter.matrix / self.scale / self.scale[:, None])
+        x = self.standardize(self.inputs)
+        return x @ x.T if len(self._rows) < len(self.mean) else x.T @ x
 
     @property
     def _decomposed(self) -> bool:
         return "_decomposition" in self.__dict__
-
-    def _standardized_scatter(self, scatter: Scatter) -> Floats:
-        return np.asarray(scatter.matrix / self.scale / self.scale[:, None])
 
     @property
     def _axes(self) -> Floats:

@@ -24,21 +24,30 @@ _HOPELESS = 1.1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """A target to decode, and the probe to decode it with. ``classes`` is 0 for regression."""
+    """A target to decode, and the probe to decode it with.
+
+    ``classes`` is 0 for regression; ``circular`` says that the target is the cosine and sine of an angle.
+    """
 
     name: str
     probe: Probe
     target: Floats
     classes: int = 0
+    circular: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """Out-of-fold predictions [n, k] (regression) or classes [n, 1], the constant to beat, what was chosen."""
+    """Out-of-fold predictions [n, k] (regression) or classes [n, 1], the constant to beat, what was chosen.
+
+    ``chosen`` is the strength of each outer fold, ``validation`` its loss a row on the inner folds: what to compare
+    where more than a strength is to be chosen, since it has seen no test row.
+    """
 
     prediction: Floats
     constant: Floats
     chosen: tuple[float, ...]
+    validation: tuple[float, ...] = ()
 
 
 def cross_fit(inputs: NDArray[np.float32], questions: Sequence[Question], folds: Folds) -> dict[str, Answer]:
@@ -51,17 +60,22 @@ def cross_fit(inputs: NDArray[np.float32], questions: Sequence[Question], folds:
     prediction = {q.name: np.full(_shape(q), np.nan) for q in questions}
     constant = {q.name: np.full(_shape(q), np.nan) for q in questions}
     chosen: dict[str, list[float]] = {q.name: [] for q in questions}
+    validation: dict[str, list[float]] = {q.name: [] for q in questions}
     sets = TrainingSets(inputs, folds.unit, folds.folds)
     for fold in folds.folds:
         training, rows = sets.prepare(fold.train, fold.inner), inputs[fold.test]
         for question in questions:
-            fitted, strength = fit_chosen(question, training, folds.unit)
+            fitted, strength, loss = _fit_validated(question, training, folds.unit)
             output = fitted.predict(rows)
             prediction[question.name][fold.test] = output.argmax(axis=1)[:, None] if question.classes else output
             constant[question.name][fold.test] = constant_of(question, fold.train)
             chosen[question.name].append(strength)
+            validation[question.name].append(loss)
         training.forget()
-    return {q.name: Answer(prediction[q.name], constant[q.name], tuple(chosen[q.name])) for q in questions}
+    return {
+        q.name: Answer(prediction[q.name], constant[q.name], tuple(chosen[q.name]), tuple(validation[q.name]))
+        for q in questions
+    }
 
 
 def require_finite(inputs: NDArray[np.float32]) -> None:
@@ -75,9 +89,18 @@ def require_finite(inputs: NDArray[np.float32]) -> None:
 
 def fit_chosen(question: Question, training: Training, unit: Ints) -> tuple[Fitted, float]:
     """The probe fitted at the strength that the inner folds choose; at the strongest where there are none."""
-    strength = _choose_strength(question, training, unit) if training.inner else max(question.probe.strengths)
+    fitted, strength, _ = _fit_validated(question, training, unit)
+    return fitted, strength
+
+
+def _fit_validated(question: Question, training: Training, unit: Ints) -> tuple[Fitted, float, float]:
+    """As ``fit_chosen``, and the loss a row that the inner folds found; infinite where there are none."""
+    strength, loss = max(question.probe.strengths), np.inf
+    if training.inner:
+        strength, loss = _choose_strength(question, training, unit)
     target = question.target[training.rows]
-    return question.probe.fit(training.design, target, strength=strength, classes=question.classes), strength
+    fitted = question.probe.fit(training.design, target, strength=strength, classes=question.classes)
+    return fitted, strength, loss
 
 
 def score(question: Question, answer: Answer, unit: NDArray[np.int64], *, seed: int) -> dict[str, Score]:
@@ -90,15 +113,18 @@ def draws(question: Question, answer: Answer, unit: NDArray[np.int64], *, seed: 
     if question.classes:
         truth, predicted = question.target[:, 0].astype(np.int64), answer.prediction[:, 0].astype(np.int64)
         return metrics.classification_draws(truth, predicted, unit, classes=question.classes, seed=seed)
-    return {"r2": metrics.r2_draws(question.target, answer.prediction, answer.constant, unit, seed=seed)}
+    found = {"r2": metrics.r2_draws(question.target, answer.prediction, answer.constant, unit, seed=seed)}
+    if question.circular:
+        found["angular_error"] = metrics.angular_error_draws(question.target, answer.prediction, unit, seed=seed)
+    return found
 
 
 def _shape(question: Question) -> tuple[int, int]:
     return (len(question.target), 1 if question.classes else question.target.shape[1])
 
 
-def _choose_strength(question: Question, among: Training, unit: Ints) -> float:
-    """The strength that the inner folds choose; weaker ones are tried until one does much worse."""
+def _choose_strength(question: Question, among: Training, unit: Ints) -> tuple[float, float]:
+    """The strength that inner folds choose, and its loss a row; weaker ones are tried until one does much worse."""
     inner = among.inner
     units, code = np.unique(unit, return_inverse=True)
     held_out = np.unique(code[np.concatenate([held for _, _, _, held in inner])])
@@ -115,7 +141,8 @@ def _choose_strength(question: Question, among: Training, unit: Ints) -> float:
         losses.append(loss[held_out])
         if losses[-1].sum() > _HOPELESS * min(one.sum() for one in losses):
             break
-    return strengths[choose(np.stack(losses))]
+    best = choose(np.stack(losses))
+    return strengths[best], float(losses[best].sum()) / sum(len(held) for _, _, _, held in inner)
 
 
 def _loss(output: Floats, question: Question, train: NDArray[np.int64], held: NDArray[np.int64]) -> Floats:

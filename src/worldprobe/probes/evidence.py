@@ -45,9 +45,14 @@ def selectivity(score: Draws, shuffled: Draws) -> Score:
 
     A probe that is high on both learns by itself and says little of the features. Paired as ``skill`` is.
     """
-    if score.value is None or shuffled.value is None:
-        return no_draws(score.note or shuffled.note).score()
-    return Draws(score.value - shuffled.value, score.draws - shuffled.draws).score()
+    return difference(score, shuffled)
+
+
+def difference(one: Draws, other: Draws) -> Score:
+    """One score less another, its interval on the same resampled groups."""
+    if one.value is None or other.value is None:
+        return no_draws(one.note or other.note).score()
+    return Draws(one.value - other.value, one.draws - other.draws).score()
 
 
 @dataclass(frozen=True, slots=True)

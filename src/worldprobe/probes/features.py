@@ -2,40 +2,53 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
 
-KINDS = ("z", "grid")
+KINDS = ("z", "grid", "delta", "z+delta", "tokens")
+# Kinds that say how the embedding changes: they need the one before.
+CHANGES = ("delta", "z+delta")
 CELLS = 4
 _MOST_BUMPS = 512
 
 
-def pooled(values: NDArray[np.float16], kind: str) -> NDArray[np.float32]:
-    """Features of one clip, one row a tubelet.
+def pooled(values: NDArray[np.float16], kind: str) -> NDArray[Any]:
+    """What one clip's tokens give before time comes in, one row a tubelet.
 
     Args:
         values: tokens [t', h', w', d], or [t', d] when the store holds them pooled.
-        kind: ``z``, the mean over space, gives [t', d]; ``grid``, tokens pooled to 4 x 4 cells with their
-            position kept, gives [t', 16 d].
+        kind: ``grid``, tokens pooled to 4 x 4 cells with their position kept, gives [t', 16 d]; ``tokens``, all of
+            them as they are, gives float16 [t', h' w', d]; the others, the mean over space, [t', d].
 
     Raises:
-        ProbeError: an unknown kind, or ``grid`` of pooled values.
+        ProbeError: an unknown kind, or ``grid`` or ``tokens`` of pooled values.
     """
     if kind not in KINDS:
         raise ProbeError(f"no features {kind!r}: this version has {', '.join(KINDS)}")
-    tokens = values.astype(np.float32)
-    if kind == "z":
-        return tokens if tokens.ndim == 2 else tokens.mean(axis=(1, 2))
-    if tokens.ndim == 2:
+    if kind in ("grid", "tokens") and values.ndim == 2:
         raise ProbeError(
-            "features 'grid' need tokens, but the store holds them pooled over space. "
+            f"features {kind!r} need tokens, but the store holds them pooled over space. "
             "Run `worldprobe encode ... --pool none`, or probe with --features z."
         )
+    if kind == "tokens":
+        return values.reshape(len(values), -1, values.shape[-1])
+    tokens = values.astype(np.float32)
+    if kind != "grid":
+        return tokens if tokens.ndim == 2 else tokens.mean(axis=(1, 2))
     rows = [part.mean(axis=1) for part in np.array_split(tokens, min(CELLS, tokens.shape[1]), axis=1)]
     cells = [[part.mean(axis=1) for part in np.array_split(row, min(CELLS, row.shape[1]), axis=1)] for row in rows]
     return np.concatenate([cell for row in cells for cell in row], axis=-1)
+
+
+def changed(now: NDArray[np.float32], before: NDArray[np.float32], kind: str) -> NDArray[np.float32]:
+    """``delta``: now less before; ``z+delta``: now beside the difference; else now. [n, d] or [n, 2 d]."""
+    if kind not in CHANGES:
+        return now
+    return now - before if kind == "delta" else np.concatenate([now, now - before], axis=1)
 
 
 def flat(values: NDArray[np.float16]) -> NDArray[np.float32]:

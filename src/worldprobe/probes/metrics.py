@@ -80,6 +80,24 @@ def r2_draws(target: Floats, prediction: Floats, baseline: Floats, unit: Ints, *
     return _bootstrap(score, len(error), seed)
 
 
+def angular_error_draws(target: Floats, prediction: Floats, unit: Ints, *, seed: int) -> Draws:
+    """Mean angle in degrees between the directions of target and prediction [n, 2], 0 to 180; lower is better.
+
+    Chance is 90. A prediction of length 0 points nowhere and counts as 90.
+    """
+    cross = target[:, 0] * prediction[:, 1] - target[:, 1] * prediction[:, 0]
+    along = (target * prediction).sum(axis=1)
+    nowhere = ~np.asarray(prediction, dtype=np.bool_).any(axis=1)
+    error = np.where(nowhere, 90.0, np.degrees(np.abs(np.arctan2(cross, along))))
+    sums = _sums(np.stack([error, np.ones(len(error))], axis=1), unit)
+
+    def score(weights: Floats) -> Floats:
+        total = weights @ sums
+        return np.asarray(total[:, 0] / total[:, 1])
+
+    return _bootstrap(score, len(sums), seed)
+
+
 def classification(truth: Ints, predicted: Ints, unit: Ints, *, classes: int, seed: int) -> dict[str, Score]:
     """The scores of ``classification_draws``, with their intervals."""
     found = classification_draws(truth, predicted, unit, classes=classes, seed=seed)

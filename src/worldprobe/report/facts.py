@@ -12,6 +12,7 @@ from pydantic import Field
 from worldprobe.report.base import Fact as Fact
 from worldprobe.report.base import Score as Score
 from worldprobe.report.decoding_facts import Decoding
+from worldprobe.report.evidence_facts import Deltas, Evidence
 from worldprobe.report.future_facts import Future
 from worldprobe.results import Control, CostResult, Metric
 
@@ -35,7 +36,8 @@ class Line(Fact):
     """One metric of one probe beside its controls.
 
     ``margin`` is the score less that of ``best_control``; ``random`` is the same probe under the leaky
-    random split, and ``leak`` is random less the sound score. None where either side is missing.
+    random split, and ``leak`` is random less the sound score (of errors both are turned, so that more is better).
+    None where either side is missing.
     """
 
     metric: Metric
@@ -70,6 +72,7 @@ class Row(Fact):
     n_test: int
     n_groups: int
     chosen: tuple[float, ...]
+    taps: tuple[str, ...] = ()
     notes: tuple[str, ...]
 
     @property
@@ -184,6 +187,8 @@ class Summary(Fact):
     use_case_rule: str
     caveats: tuple[str, ...]
     original: Original | None = None
+    deltas: Deltas | None = None
+    evidence: Evidence | None = None
     future: Future | None = None
     decoding: Decoding | None = None
 

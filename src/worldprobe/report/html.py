@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from worldprobe.files import write_whole
-from worldprobe.report import charts, forecasts, original, original_text, verdicts, wording
+from worldprobe.report import charts, deltas, evidence_text, forecasts, original, original_text, verdicts, wording
 from worldprobe.report.facts import CONTROLS, Summary
 
 GLYPHS = {"above": "●", "above-run": "●", "not-shown": "◐", "below": "▽", "no-evidence": "○"}
+
+
+# Drawn as pictures; the others are drawn in the page itself.
+FIGURES = ("layers", "learning")
 
 
 def write_html(run: Path, summary: Summary) -> None:
@@ -21,7 +25,7 @@ def write_html(run: Path, summary: Summary) -> None:
 
 def pictures(run: Path) -> dict[str, str]:
     """The run's figures of predictions, as addresses that hold them whole."""
-    paths = [run / "figures" / f"{name}.png" for name in (*wording.CAPTIONS, *wording.DECODER_CAPTIONS)]
+    paths = [run / "figures" / f"{name}.png" for name in (*FIGURES, *wording.CAPTIONS, *wording.DECODER_CAPTIONS)]
     return {
         path.stem: "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
         for path in paths
@@ -73,6 +77,12 @@ def render(summary: Summary, *, figures: dict[str, str] | None = None) -> str:
         baselines=list(forecasts.BASELINES),
         drawn=wording.DRAWN,
         measures=wording.MEASURES,
+        places=deltas.PLACES,
+        worth_heads=evidence_text.WORTH_HEADS,
+        worth_cells=evidence_text.worth_cells,
+        worth_note=evidence_text.WORTH_NOTE,
+        tap_sentence=evidence_text.tap_sentence,
+        taps_note=evidence_text.TAPS_NOTE,
     )
 
 

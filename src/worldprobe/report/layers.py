@@ -31,7 +31,8 @@ def by_block(summary: Summary) -> dict[str, dict[str, list[tuple[int, Row]]]]:
     for row in summary.rows:
         block = block_of(row.tap)
         if block is not None and row.main.score.value is not None:
-            found.setdefault(row.task, {}).setdefault(row.features, []).append((block, row))
+            kind = ", ".join(part for part in summary.label(row).split(", ") if part != row.tap)
+            found.setdefault(row.task, {}).setdefault(kind, []).append((block, row))
     kept = {
         task: {kind: sorted(rows, key=lambda one: one[0]) for kind, rows in kinds.items() if len(rows) > 1}
         for task, kinds in found.items()

@@ -7,6 +7,7 @@ from pathlib import Path
 from worldprobe.files import write_whole
 from worldprobe.report import wording
 from worldprobe.report.decoding_markdown import decoding_parts
+from worldprobe.report.evidence_text import delta_parts, evidence_parts, tap_parts
 from worldprobe.report.facts import CONTROLS, Line, Row, Score, Summary, VerdictKind
 from worldprobe.report.future_markdown import future_parts
 from worldprobe.report.html import flatten
@@ -43,6 +44,8 @@ def render(summary: Summary, *, figures: list[str] | None = None) -> str:
         "---",
         *([*section(summary, summary.original), "---"] if summary.original else []),
         *([*_probes(summary), "---", *_conclusions(summary), "---"] if summary.rows else []),
+        *([*delta_parts(summary.deltas), "---"] if summary.deltas else []),
+        *([*evidence_parts(summary.evidence), "---"] if summary.evidence and summary.evidence.rows else []),
         *([*future_parts(summary.future, figures or []), "---"] if summary.future else []),
         *([*decoding_parts(summary.decoding, figures or []), "---"] if summary.decoding else []),
         "## Caveats",
@@ -80,6 +83,7 @@ def _probes(summary: Summary) -> list[str]:
     ]
     if by_block(summary):
         parts += ["### Where", "![Scores by block, with controls as bands](figures/layers.png)"]
+        parts += tap_parts(summary.evidence)
     if any(line.leak is not None for row in summary.rows for line in row.lines):
         parts.append(_leak(summary))
     return parts

@@ -9,11 +9,14 @@ from typing import Any
 from worldprobe.errors import WorldprobeError
 from worldprobe.report import files, original, use_cases, verdicts
 from worldprobe.report.decoding import decoding
+from worldprobe.report.deltas import deltas
+from worldprobe.report.evidence import evidence
 from worldprobe.report.facts import EncoderFacts, Line, Row, Score, Summary
 from worldprobe.report.forecasts import future
+from worldprobe.report.wording import ERRORS
 from worldprobe.results import Control, CostResult, Metric, ProbeResult, read_results
 
-METRIC_ORDER: tuple[Metric, ...] = ("r2", "accuracy", "balanced_accuracy", "macro_f1")
+METRIC_ORDER: tuple[Metric, ...] = ("r2", "accuracy", "balanced_accuracy", "macro_f1", "angular_error")
 Key = tuple[str, ...]
 
 
@@ -40,7 +43,7 @@ def summarize(run: Path) -> Summary:
     told, drawn = future(others, encoder.name), decoding(others)
     failures = files.read_failures(run / "failures.jsonl")
     experiment = run / "experiment.toml"
-    return Summary(
+    whole = Summary(
         name=run.resolve().name,
         encoder=encoder,
         rows=rows,
@@ -58,9 +61,11 @@ def summarize(run: Path) -> Summary:
             *(told.caveats if told else ()),
             *(drawn.caveats if drawn else ()),
         ),
+        deltas=deltas(rows, results),
         future=told,
         decoding=drawn,
     )
+    return whole.model_copy(update={"evidence": evidence(rows, results, whole.label)})
 
 
 def _encoder(provenance: dict[str, Any], names: Sequence[str]) -> EncoderFacts:
@@ -114,6 +119,7 @@ def _row(real: ProbeResult, lines: Sequence[Line]) -> Row:
         n_test=real.n_test,
         n_groups=real.n_groups,
         chosen=tuple(real.chosen),
+        taps=tuple(real.taps),
         notes=notes,
     )
 
@@ -124,7 +130,7 @@ def _controls(real: ProbeResult, probes: Sequence[ProbeResult], run: Path) -> di
     A control that was read at a tap of its own (``pixels/block0.out``) stands beside every tap of the run.
     """
     taps = {r.tap for r in probes if r.control == "none"}
-    same = ("task", "features", "input", "split", "protocol", "metric")
+    same = ("task", "features", "input", "probe", "split", "protocol", "metric")
     found: dict[Control, ProbeResult] = {}
     for r in probes:
         if r.control == "none" or any(getattr(r, name) != getattr(real, name) for name in same):
@@ -156,20 +162,21 @@ def _score(result: ProbeResult) -> Score:
 
 def _line(real: ProbeResult, controls: dict[Control, Score], leaky: ProbeResult | None) -> Line:
     score = _score(real)
-    best = verdicts.best(controls)
+    best = verdicts.best(controls, metric=real.metric)
     top = controls[best].value if best else None
     random = _score(leaky) if leaky else None
+    sign = -1 if real.metric in ERRORS else 1
     return Line(
         metric=real.metric,
         score=score,
         controls=controls,
         best_control=best,
-        margin=_difference(score.value, top),
+        margin=_difference(score.value, top, sign),
         random=random,
-        leak=_difference(random.value, score.value) if random else None,
+        leak=_difference(random.value, score.value, sign) if random else None,
         verdict=verdicts.judge(real.metric, score, controls, split=real.split),
     )
 
 
-def _difference(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else a - b
+def _difference(a: float | None, b: float | None, sign: int) -> float | None:
+    return None if a is None or b is None else sign * (a - b)

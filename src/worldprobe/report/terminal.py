@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 NARROW = 116
-METRIC: dict[Metric, str] = {"r2": "R²", "accuracy": "acc", "balanced_accuracy": "bal acc", "macro_f1": "F1"}
+METRIC: dict[Metric, str] = {
+    "r2": "R²",
+    "accuracy": "acc",
+    "balanced_accuracy": "bal acc",
+    "macro_f1": "F1",
+    "angular_error": "°",
+}
 STYLES = {"above": "bold green", "above-run": "green", "not-shown": "yellow", "below": "yellow"}
 
 

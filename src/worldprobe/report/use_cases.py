@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worldprobe.report.facts import Row, UseCase, UseCaseGrade
-from worldprobe.report.wording import number, property_name
+from worldprobe.report.wording import CHOSEN, number, property_name
 
 STRONG_SKILL = 0.5
 _ABOVE = ("above", "above-run")
@@ -19,6 +19,8 @@ class _Need:
     name: str
     tasks: tuple[str, ...]
     also: str = ""
+    # Needed too, where they were asked.
+    if_asked: tuple[str, ...] = ()
 
 
 # The rows of the original write-up's table, with the properties that its notes appeal to.
@@ -27,20 +29,20 @@ _NEEDS = (
     _Need("Object classification", ("class",)),
     _Need("Grasping and manipulation", ("xy", "size", "approach")),
     _Need("Video generation conditioning", ("xy", "size", "class"), also="a decoder's reconstructions"),
-    _Need("Motion prediction, optical flow", ("motion", "velocity")),
+    _Need("Motion prediction, optical flow", ("motion", "velocity"), if_asked=("direction", "motion8")),
     _Need("Pixel reconstruction", (), also="a decoder's reconstructions"),
 )
 
 RULE = (
-    "A use needs every property named beside it. Each is judged on the features on which its probe reaches "
-    "furthest above the best control; of n kinds of features tried the best is quoted, so a narrow win counts for "
-    "little. Skill is the part of what the best control leaves open that the probe closes: "
-    "(score - control) / (1 - control); its cautious value takes the probe's low end and the control's high end. "
-    "Strong: everything needed is measured, above every control, and at a cautious skill of at least "
-    f"{STRONG_SKILL}. "
-    "Partial: something needed is above every control, but not all of it, not by that much, or not all of it was "
-    "measured. No evidence: all was measured and nothing is above every control. Not measured: nothing that was "
-    "measured is above every control, and something was not measured."
+    "A use needs every property named beside it. Each is judged at the tap that validation groups chose, where "
+    "several blocks were read; else on the features, input and probe on which it reaches furthest above the "
+    "best control: of n ways tried the best is quoted, so a narrow win counts for little. Skill is the part of "
+    "what the best control leaves open that the probe closes: (score - control) / (1 - control); its cautious "
+    "value takes the probe's low end and the control's high end. Strong: everything needed is measured, above "
+    f"every control, and at a cautious skill of at least {STRONG_SKILL}. Partial: something needed is above "
+    "every control, but not all of it, not by that much, or not all of it was measured. No evidence: all was "
+    "measured and nothing is above every control. Not measured: nothing that was measured is above every "
+    "control, and something was not measured."
 )
 
 
@@ -59,7 +61,9 @@ def cautious_skill(row: Row) -> float | None:
 
 
 def _judge(need: _Need, rows: Sequence[Row]) -> UseCase:
-    best = {task: _best([row for row in rows if row.task == task]) for task in need.tasks}
+    asked = {row.task for row in rows}
+    tasks = (*need.tasks, *(task for task in need.if_asked if task in asked))
+    best = {task: _best([row for row in rows if row.task == task]) for task in tasks}
     missing = [property_name(task) for task, row in best.items() if row is None or row.main.score.value is None]
     missing += [need.also] if need.also else []
     known = [row for row in best.values() if row is not None and row.main.score.value is not None]
@@ -79,7 +83,7 @@ def _judge(need: _Need, rows: Sequence[Row]) -> UseCase:
 def _best(rows: Sequence[Row]) -> Row | None:
     """The row that reaches furthest above its controls; one without a score only where there is no other."""
     return max(
-        rows,
+        [row for row in rows if row.features == CHOSEN] or rows,
         key=lambda row: (
             row.main.score.value is not None,
             row.main.verdict.kind in _ABOVE,

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from worldprobe.report.facts import CONTROLS, EncoderFacts, Failure, LabelFacts, Line, Row, Score, Verdict
-from worldprobe.report.wording import NONE, count, interval, number, property_name, signed, with_interval
+from worldprobe.report.wording import (
+    CHOSEN,
+    ERRORS,
+    NONE,
+    count,
+    interval,
+    number,
+    property_name,
+    signed,
+    with_interval,
+)
 from worldprobe.results import Control, Metric
 
 FEW_GROUPS = 20
 WIDE = 0.2
 FLATTERY = 0.05
+MANY_WAYS = 4
 
 RULE = (
     "Verdicts follow from the 95 % intervals (groups resampled) and from nothing else. "
@@ -22,14 +33,19 @@ RULE = (
 )
 
 
-def best(controls: Mapping[Control, Score]) -> Control | None:
-    """The control that scores highest, or None where none was measured."""
-    measured = [(s.value, c) for c, s in controls.items() if s.value is not None]
+def best(controls: Mapping[Control, Score], *, metric: Metric = "r2") -> Control | None:
+    """The control that scores best, or None where none was measured."""
+    sign = -1 if metric in ERRORS else 1
+    measured = [(sign * s.value, c) for c, s in controls.items() if s.value is not None]
     return max(measured)[1] if measured else None
 
 
 def judge(metric: Metric, score: Score, controls: Mapping[Control, Score], *, split: str) -> Verdict:
     """The conclusion that ``RULE`` allows for one score beside its controls."""
+    if metric in ERRORS:
+        # Turned round, errors are judged as scores; the turned figures are not for print.
+        turned = judge("accuracy", _turned(score), {c: _turned(s) for c, s in controls.items()}, split=split)
+        return turned.model_copy(update={"text": turned.short})
     if score.value is None:
         reason = score.note or "the run gives no reason"
         return Verdict(kind="not-measured", text=f"not measured: {reason}", short=f"not measured: {reason}")
@@ -48,6 +64,12 @@ def judge(metric: Metric, score: Score, controls: Mapping[Control, Score], *, sp
         where = "lies below" if ends[1] < chance else "contains"
         return Verdict(kind="no-evidence", text=f"no evidence: the interval {where} {what}", short="no evidence")
     return _against(ends, controls)
+
+
+def _turned(score: Score) -> Score:
+    """Of an error, less of which is better, a score, more of which is."""
+    value, low, high = (None if end is None else -end for end in (score.value, score.high, score.low))
+    return Score(value=value, low=low, high=high, note=score.note)
 
 
 def _chance(metric: Metric, controls: Mapping[Control, Score]) -> float | None:
@@ -136,7 +158,7 @@ def _of_rows(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         for line in row.lines:
             ends = line.score.interval
-            if ends and ends[1] - ends[0] > WIDE:
+            if line.metric not in ERRORS and ends and ends[1] - ends[0] > WIDE:
                 found.append(
                     f"A wide interval, {interval(line.score)}: {_name(row)}, {line.metric}. "
                     "More groups would narrow it."
@@ -155,12 +177,7 @@ def _of_rows(rows: Sequence[Row]) -> list[str]:
                 found.append(
                     f"The control {control} has no score for {_name(row)}: {score.note or 'no reason given'}."
                 )
-    taps = {row.tap for row in rows}
-    if len(taps) > 2:
-        found.append(
-            f"{len(taps)} taps were read: the best of so many stands too high by chance. Quote the one that was "
-            "chosen before, or choose it on videos that are not scored."
-        )
+    found += _of_choice(rows)
     if only := [row for row in rows if row.split == "random"]:
         found.append(f"Only the random split was run, and it leaks: {_names(only)}.")
     notes: dict[str, list[Row]] = {}
@@ -171,10 +188,33 @@ def _of_rows(rows: Sequence[Row]) -> list[str]:
     return found
 
 
+def _of_choice(rows: Sequence[Row]) -> list[str]:
+    """That the best of many stands too high by chance, where many were read."""
+    taps = {row.tap for row in rows if row.features != CHOSEN}
+    if len(taps) > 2:
+        advice = (
+            "Quote the rows “chosen”: in each fold their tap was chosen on validation groups, and scored on groups "
+            "that had no say in it."
+            if any(row.features == CHOSEN for row in rows)
+            else "Quote the one that was chosen before, or choose it on videos that are not scored."
+        )
+        return [f"{len(taps)} taps were read: the best of so many stands too high by chance. {advice}"]
+    ways = max((sum(other.task == row.task for other in rows) for row in rows), default=0)
+    if ways > MANY_WAYS:
+        return [
+            f"A property was read in up to {ways} ways (features, input, probe): the best of so many stands too "
+            "high by chance. Quote the one that was chosen before, or all of them."
+        ]
+    return []
+
+
 def leak_sentence(rows: Iterable[Row]) -> str:
     """How far the random split flatters, in one sentence."""
     known: list[tuple[Row, Line, float]] = [
-        (row, line, line.leak) for row in rows for line in row.lines if line.leak is not None
+        (row, line, line.leak)
+        for row in rows
+        for line in row.lines
+        if line.leak is not None and line.metric not in ERRORS
     ]
     if not known:
         return "The random split was not run, so the leak is not known."

@@ -16,13 +16,19 @@ METRICS: dict[Metric, str] = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced accuracy",
     "macro_f1": "macro-F1",
+    "angular_error": "angular error, degrees",
 }
+# Features, and part of the tap, of a score whose tap validation groups chose in each fold.
+CHOSEN = "chosen"
+# Metrics of which less is better.
+ERRORS: tuple[Metric, ...] = ("angular_error",)
 PROPERTIES = {
     "xy": "XY position",
     "size": "Object size",
     "class": "Object class",
     "motion": "Motion direction",
     "velocity": "Velocity",
+    "direction": "Heading",
     "motion8": "Motion in 8 directions",
     "approach": "Approach",
     "count": "Number of objects",
@@ -41,7 +47,8 @@ FEATURES = {
     "grid": "tokens averaged in 4 × 4 cells: position is kept",
     "delta": "difference of successive z",
     "z+delta": "z beside its difference from the one before",
-    "tokens": "every token",
+    "tokens": "every token of a tubelet as it is, for attentive probes",
+    CHOSEN: "the block and the features that validation groups chose in each fold",
     "nuisance": "video identity and time only",
 }
 RULES_OUT: dict[Control, tuple[str, str]] = {

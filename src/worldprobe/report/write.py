@@ -9,6 +9,7 @@ from worldprobe.report.facts import Summary
 from worldprobe.report.horizons import horizons
 from worldprobe.report.html import write_html
 from worldprobe.report.layers import layers
+from worldprobe.report.learning import learning
 from worldprobe.report.markdown import write_markdown
 from worldprobe.report.plots import probe_summary
 from worldprobe.report.summary import summarize
@@ -28,6 +29,7 @@ def write_report(run: Path) -> Summary:
         probe_summary(summary, run / "figures" / "probe_summary.png")
     if summary.rows:
         layers(summary, run / "figures" / "layers.png")
+        learning(summary, run / "figures" / "learning.png")
     if summary.future:
         horizons(summary.future, run / "figures" / "horizon.png")
     if summary.decoding:

@@ -1,0 +1,57 @@
+"""Questions to answers: those that are known on the same rows share every decomposition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.pipeline.scores import Answers, Asked, shuffled
+from worldprobe.probes.evaluate import Answer, Question, cross_fit
+from worldprobe.probes.splits import Folds
+from worldprobe.probes.tokens import cross_fit_tokens
+
+Rows = NDArray[Any]
+
+
+def answer(
+    inputs: Rows, asked: Sequence[Asked], *, leaky: bool = False, shuffle: bool = False, seed: int = 0
+) -> Answers:
+    """Answers from features float32 [n, d] of all moments."""
+
+    def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[str, Answer]:
+        return cross_fit(inputs[usable], questions, folds)
+
+    return _answers(fit, asked, leaky=leaky, shuffle=shuffle, seed=seed)
+
+
+def answer_tokens(
+    tokens: Rows, asked: Sequence[Asked], *, leaky: bool = False, shuffle: bool = False, seed: int = 0
+) -> Answers:
+    """Answers from tokens float16 [n, t, d] of all moments, which may lie in a file."""
+
+    def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[str, Answer]:
+        return cross_fit_tokens(tokens, usable, questions, folds, seed=seed)
+
+    return _answers(fit, asked, leaky=leaky, shuffle=shuffle, seed=seed)
+
+
+def _answers(fit: Any, asked: Sequence[Asked], *, leaky: bool, shuffle: bool, seed: int) -> Answers:
+    by_rows: dict[bytes, list[Asked]] = {}
+    for one in asked:
+        by_rows.setdefault(one.target.usable.tobytes(), []).append(one)
+    found: Answers = {}
+    for together in by_rows.values():
+        usable = np.flatnonzero(together[0].target.usable)
+        questions = [one.question for one in together]
+        if shuffle:
+            questions += [shuffled(one, seed) for one in together]
+        for name, given in fit(usable, questions, together[0].folds).items():
+            question, _, variant = name.partition("/")
+            found[question, variant or "real"] = given
+        if leaky and together[0].leaky is not None:
+            for name, given in fit(usable, [one.question for one in together], together[0].leaky).items():
+                found[name, "random"] = given
+    return found

@@ -1,0 +1,141 @@
+"""From the tasks and probes of a plan to questions, with their folds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from worldprobe import registry
+from worldprobe.errors import ConfigError
+from worldprobe.labels import targets
+from worldprobe.pipeline.align import Moments, Target, examples, target
+from worldprobe.pipeline.scores import Asked, Plan, Probed, metrics_of, unmeasured
+from worldprobe.probes.evaluate import Question
+from worldprobe.probes.splits import make_folds, units
+from worldprobe.protocols import Probe
+
+LINEAR = "linear"
+_FEW_GROUPS = 20
+
+
+def probe_of(plan: Plan, name: str, kind: str) -> tuple[str, Probe] | None:
+    """A plan's probe of this name for a kind of task, and what results call it; None if there is none.
+
+    "linear" is ridge or logistic regression; of a name such as ``mlp`` or ``mlp:64`` it is ``mlp-regression`` or
+    ``mlp-classification``; any other is a plug-in's own name and answers the kind it says.
+
+    Raises:
+        RegistryError: no such probe.
+    """
+    if name == LINEAR:
+        name = plan.regression_probe if kind == "regression" else plan.classification_probe
+    head, colon, argument = name.partition(":")
+    if ":" not in argument and registry.knows("probes", f"{head}-{kind}"):
+        name = f"{head}-{kind}{colon}{argument}"
+    probe: Probe = registry.create("probes", name)
+    shown = probe.name + (f":{argument}" if argument and registry.knows("probes", name.partition(":")[0]) else "")
+    return (shown, probe) if probe.kind == kind else None
+
+
+def reads_tokens(probe: object) -> bool:
+    """Whether a probe takes tokens as they are instead of one row a moment."""
+    return getattr(probe, "reads", "rows") == "tokens"
+
+
+def check_probes(plan: Plan) -> None:
+    """Find out before anything is encoded what cannot be probed.
+
+    Raises:
+        RegistryError: no such probe.
+        ConfigError: a probe that none of the tasks or none of the features are for, or features without a probe.
+    """
+    kinds = {targets.kind(task) for task in plan.tasks}
+    served = set()
+    for name in plan.probes:
+        found = [one for kind in sorted(kinds) if (one := probe_of(plan, name, kind))]
+        if not found:
+            raise ConfigError(f"the probe {name!r} is for none of the tasks {', '.join(plan.tasks)}")
+        wants = {reads_tokens(probe) for _, probe in found}
+        if not any((kind == "tokens") in wants for kind in plan.features):
+            needs = "tokens" if True in wants else "other features than tokens"
+            raise ConfigError(
+                f"the probe {name!r} reads {needs}, and the features are {', '.join(plan.features)}: "
+                f'add "{"tokens" if True in wants else "z"}" to features'
+            )
+        served |= wants
+    for kind in plan.features:
+        if (kind == "tokens") not in served:
+            needs = "a probe of tokens, such as attentive" if kind == "tokens" else "another probe, such as linear"
+            raise ConfigError(f"features {kind!r} need {needs}; the probes are {', '.join(plan.probes)}")
+
+
+def ask(plan: Plan, moments: Moments, result: Probed) -> list[Asked]:
+    """Turn tasks into questions; a task that cannot be asked gets results without a score that say why."""
+    # What classes have to be spread over: the unit that the split keeps together.
+    everything = Target(np.zeros((len(moments), 1)), np.ones(len(moments), dtype=np.bool_), ())
+    unit = units(examples(moments, np.zeros((len(moments), 1), np.float32), everything, moments.group), plan.split)
+    asked = []
+    for task in dimensions(plan.tasks, moments):
+        known = None
+        if task in targets.MEASURED_TASKS and task not in moments.measured:
+            why = f"the labels hold no {task}"
+        else:
+            known = target(moments, task, unit)
+            why = _unaskable(task, known, moments)
+        probes = [found for name in plan.probes if (found := probe_of(plan, name, targets.kind(task)))]
+        if why or known is None:
+            result.results += [
+                unmeasured(plan, task, kind, metric, name, why)
+                for name, probe in probes
+                for kind in plan.features
+                if reads_tokens(probe) == (kind == "tokens")
+                for metric in metrics_of(task)
+            ]
+            continue
+        asked += _questions(plan, task, known, moments, probes)
+    return asked
+
+
+def _questions(
+    plan: Plan, task: str, known: Target, moments: Moments, probes: Sequence[tuple[str, Probe]]
+) -> list[Asked]:
+    """One task, asked of each probe on the same folds."""
+    rows = examples(moments, np.zeros((len(moments), 1), np.float32), known, moments.group)
+    folds = make_folds(rows, kind=plan.split, seed=plan.seed)
+    leaky = None if plan.split == "random" else make_folds(rows, kind="random", seed=plan.seed)
+    groups = len(np.unique(folds.unit))
+    notes = list(known.notes)
+    if groups < _FEW_GROUPS:
+        notes.append(f"only {groups} groups: the interval is too narrow to trust")
+    circular = task in targets.CIRCULAR_TASKS
+    return [
+        Asked(
+            task, name, known, Question(f"{task}@{name}", probe, rows.target, len(known.classes), circular),
+            folds, leaky, tuple(notes),
+        )
+        for name, probe in probes
+    ]  # fmt: skip
+
+
+def dimensions(tasks: Sequence[str], moments: Moments) -> list[str]:
+    """Tasks that the labels measured, as one task for each of their dimensions."""
+    found = []
+    for task in tasks:
+        parts = [name for name in moments.measured if name.partition(".")[0] == task]
+        found += parts or [task]
+    return found
+
+
+def _unaskable(task: str, known: Target, moments: Moments) -> str:
+    """Why a task cannot be asked of these moments; empty when it can."""
+    if task == "class" and not any(moments.name):
+        return "the labeller gives no classes"
+    if targets.kind(task) == "classification" and len(known.classes) < 2:
+        only = f"always {known.classes[0]!r}" if known.classes else "no class is in enough groups"
+        return f"{task} is constant: {only}"
+    if not known.usable.any():
+        return "; ".join(known.notes) or "no usable labels"
+    if not known.classes and (np.ptp(known.values[known.usable], axis=0) == 0).all():
+        return f"{task} is constant"
+    return ""

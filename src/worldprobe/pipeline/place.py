@@ -1,0 +1,105 @@
+"""What is read of a run's moments at one place, and answered beside every control."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from worldprobe.pipeline.align import Moments
+from worldprobe.pipeline.answers import Rows, answer, answer_tokens
+from worldprobe.pipeline.ask import reads_tokens
+from worldprobe.pipeline.encoders import control_encoders
+from worldprobe.pipeline.gather import find_series, gather, gather_tokens, matching_series
+from worldprobe.pipeline.scores import Answered, Answers, Asked, Plan, beside_controls
+from worldprobe.probes import controls, features
+from worldprobe.probes.tokens import gaussian_like
+from worldprobe.records import Tap
+from worldprobe.results import Control
+from worldprobe.store import Series, Store
+
+_READ_ONCE = ("pixels", "nuisance")
+
+
+class Place:
+    """The moments of a run and what is asked of them; controls that no block changes are answered once.
+
+    Args:
+        folder: where tokens lie while they are read.
+    """
+
+    def __init__(
+        self, store: Store, series: Sequence[Series], moments: Moments, plan: Plan, asked: list[Asked], folder: Path
+    ) -> None:
+        self._store, self._series, self._moments, self._plan = store, series, moments, plan
+        self._asked, self._folder = asked, folder
+        self._once: dict[tuple[Control, str], Answers] = {}
+        self._last: tuple[int, str, Rows] | None = None
+
+    def read(self, block: int, kind: str) -> list[Answered]:
+        """All tasks and controls on one kind of features of one block."""
+        tokens, plan = kind == "tokens", self._plan
+        asked = [one for one in self._asked if reads_tokens(one.question.probe) == tokens]
+        if not asked:
+            return []
+        work = answer_tokens if tokens else answer
+        source = self._tokens(self._at(block), block) if tokens else self.rows(block, kind)
+        shuffle = "shuffled" in plan.controls
+        found: dict[Control, Answers] = {"none": work(source, asked, leaky=True, shuffle=shuffle, seed=plan.seed)}
+        for control, read in self._others(source, block, kind).items():
+            if control not in plan.controls:
+                continue
+            # Pixels are the same beside every block, and beside all features that take no difference in time.
+            key = (control, kind if tokens or kind in features.CHANGES else "")
+            given = self._once.get(key) or work(read(), asked, seed=plan.seed)
+            if control in _READ_ONCE:
+                self._once[key] = given
+            found[control] = given
+        return beside_controls(plan, asked, found, str(Tap(plan.encoder, block)), kind, twin=self._series[0].twin)
+
+    def rows(self, block: int, kind: str) -> Rows:
+        """Features of the moments, float32 [n, d]; the last that were asked for are remembered."""
+        if self._last is None or self._last[:2] != (block, kind):
+            self._last = None
+            read = gather(self._store, self._at(block), self._moments, block=block, kind=kind)
+            self._last = (block, kind, read)
+        return self._last[2]
+
+    def _at(self, block: int) -> list[Series]:
+        ids, plan = [one.video.id for one in self._series], self._plan
+        return find_series(self._store, ids, encoder=plan.encoder, input=plan.input, block=block)
+
+    def _tokens(self, series: Sequence[Series], block: int, *, floor: bool = False) -> Rows:
+        return gather_tokens(self._store, series, self._moments, self._folder, block=block, floor=floor)
+
+    def _others(self, source: Rows, block: int, kind: str) -> dict[Control, Callable[[], Rows]]:
+        """What each control reads instead of ``source``."""
+        moments, tokens = self._moments, kind == "tokens"
+
+        def when() -> Rows:
+            rows = features.nuisance(moments.video, moments.pts_seconds, moments.clip_seconds)
+            return rows[:, None, :] if tokens else rows
+
+        def of(control: str, encoder: str) -> Callable[[], Rows]:
+            def read() -> Rows:
+                others = matching_series(self._store, self._series, encoder=encoder, control=control)
+                floor = control == "pixels"
+                at = 0 if floor else block
+                if tokens:
+                    return self._tokens(others, at, floor=floor)
+                return gather(self._store, others, moments, block=at, kind=kind, floor=floor)
+
+            return read
+
+        named = control_encoders(self._plan.encoder, self._series[0].twin)
+        others: dict[Control, Callable[[], Rows]] = {"gaussian": lambda: self._noise(source), "nuisance": when}
+        return others | {cast(Control, control): of(control, encoder) for control, encoder in named.items()}
+
+    def _noise(self, like: Rows) -> Rows:
+        """Noise of the features' shape; that of tokens lies in a file, as they do."""
+        if like.ndim == 2:
+            return controls.gaussian((like.shape[0], like.shape[1]), seed=self._plan.seed)
+        into = np.memmap(self._folder / "gaussian", np.float16, "w+", shape=like.shape)
+        return gaussian_like(like, into, seed=self._plan.seed)
