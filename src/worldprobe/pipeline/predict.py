@@ -9,6 +9,7 @@ from pathlib import Path
 from worldprobe import provenance
 from worldprobe.config import Experiment, Predict
 from worldprobe.errors import PredictionError, VideoError
+from worldprobe.pipeline.drawn_future import draw_future, find_pen
 from worldprobe.pipeline.encode import Failure
 from worldprobe.pipeline.encoders import load_encoder, twin_of
 from worldprobe.pipeline.forecast import forecast
@@ -44,6 +45,7 @@ def predict(
     encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
     predictor = VJEPA2Predictor.from_encoder(encoder)
     _own_folder(out, encoder)
+    pen = find_pen(asked.decoder, out, encoder)  # one that does not fit is said before anything is predicted
     cut = Cut(asked.context, asked.horizon, experiment.stride, asked.windows)
     ledger = Ledger()
     found: list[AnyResult] = []
@@ -67,6 +69,13 @@ def predict(
         if figures:
             show_errors(done, videos, encoder, figures / "error_map.png", context=asked.context)
             show_curves(done, videos, encoder, figures / "surprise.png", context=asked.context)
+        if pen is not None and figures:
+            started = time.perf_counter()
+            shown = figures / "prediction_comparison.png"
+            drawn = draw_future(videos, encoder, predictor, pen, told, cut, shown, progress=progress)
+            found += drawn
+            items = max(line.n for line in drawn)
+            ledger.book("predict: draw", started=started, items=items, device=device_of(encoder))
         if asked.pairs:
             started = time.perf_counter()
             at = surprises(encoder_of, one, pairs=asked.pairs, told=told, progress=progress)

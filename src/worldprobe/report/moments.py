@@ -38,6 +38,39 @@ class Curve:
     peaks: Sequence[tuple[int, Pictures]]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """One window: two frames that were seen [2, h, w, 3], and a frame of each horizon, [k, h, w, 3]."""
+
+    name: str
+    seen: Pictures
+    told: Pictures
+    actual: Pictures
+    real: Pictures
+
+
+def comparison(path: Path, *, encoder: str, decoder: str, examples: Sequence[Compared]) -> None:
+    """``prediction_comparison.png``: context, then the future as told, as decoded from what came, as it came."""
+    k = len(examples[0].real)
+    names = ("predicted", "decoded from\nactual", "real")
+    rows = len(names) * len(examples)
+    figure, panels = figure_of(rows, 2 + k, width=1.3 * (2 + k) + 1.2, height=1.32 * rows + 0.9)
+    for number, one in enumerate(examples):
+        for line, (name, images) in enumerate(zip(names, (one.told, one.actual, one.real), strict=True)):
+            row = number * len(names) + line
+            for column in range(2):
+                if name == "real":
+                    picture(panels[row, column], one.seen[column], "context" if column else "context, first")
+                else:
+                    panels[row, column].set_axis_off()
+            for column, image in enumerate(images, start=2):
+                picture(panels[row, column], image, f"horizon {column - 1}" if line == 0 else "")
+            panels[row, 2].set_ylabel(name, fontsize=8, color=INK)
+        panels[number * len(names), 0].set_title(plain(one.name), fontsize=8, loc="left", color=INK)
+    figure.suptitle(plain(f"{encoder}: the future, drawn by {decoder}"), fontsize=11, color=INK)
+    save(figure, path)
+
+
 def figure_of(rows: int, columns: int, *, width: float, height: float) -> tuple[Figure, NDArray[np.object_]]:
     """A figure with a grid of panels [rows, columns]."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
