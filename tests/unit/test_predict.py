@@ -10,18 +10,20 @@ from transformers import VJEPA2Config, VJEPA2Model
 
 from worldprobe.config import make_experiment
 from worldprobe.encoders.vjepa2 import pretrained, random_twin, tiny
-from worldprobe.errors import ConfigError, PredictionError, VideoError
+from worldprobe.errors import ConfigError, DecoderError, PredictionError, VideoError
 from worldprobe.pipeline import predict as pipeline
+from worldprobe.pipeline.drawn_future import Pen, draw_future, find_pen
 from worldprobe.pipeline.encode import Failure
 from worldprobe.pipeline.forecast import forecast
 from worldprobe.pipeline.forecast_scores import Told, lines
 from worldprobe.pipeline.progress import silent
 from worldprobe.pipeline.windows import Cut, cut_windows, read_windows
 from worldprobe.predictors import VJEPA2Predictor
-from worldprobe.records import VideoRef
+from worldprobe.records import DecoderShape, VideoRef
 from worldprobe.report.summary import summarize
 from worldprobe.report.write import write_report
 from worldprobe.results import CostResult, PredictionResult, ProbeResult, read_results, write_results
+from worldprobe.video.read import open_video
 from worldprobe.video.scenes import render_scenes
 from worldprobe.video.write import write_video
 
@@ -74,10 +76,14 @@ def test_every_moment_after_a_shots_context_is_told_once():
     assert sorted(ahead) == [*range(4, 28), *range(35, 95)]  # of 31 and 69 frames, six at a time
     assert [first for _, _, first in found] == [True, *[False] * 3, True, *[False] * 9]
     assert {number for _, number, _ in found} == {0, 1}
-    few = cut_windows(ref(100), (0, 31), Cut(2, 3, most=3), tubelet=2)
-    assert [one[0] for one in few] == [found[i][0] for i in (0, 6, 13)] or len(few) == 3
     strided = cut_windows(ref(100), (0,), Cut(2, 3, stride=4), tubelet=2)
     assert [spec.start for spec, _, _ in strided] == [0, 24, 48]
+
+
+def test_windows_can_be_thinned_out_evenly(scenes, small):
+    encoder = pretrained(small, device="cpu", precision="fp32")
+    batches = read_windows(scenes[:2], encoder, Cut(2, 2, most=2), failures=[], progress=silent, stage="")
+    assert [w.spec.start for batch in batches for w in batch.windows] == [0, 8, 0, 8]
 
 
 def test_a_video_that_is_too_short_says_what_would_fit():
@@ -260,3 +266,92 @@ def test_provenance_names_the_encoder(run: Path):
     facts = json.loads((run / "provenance.json").read_text())
     assert facts["encoder"]["name"] == "vjepa2-tiny"
     assert facts["encoder"]["status"] == "trained"
+
+
+class Stand:
+    """Stands in for a trained decoder: every tubelet drawn in one grey that its first token's sign decides."""
+
+    name = "stand-in"
+
+    def __init__(self, grid=(2, 2), size=(16, 16), **changes):
+        self.shape = DecoderShape(**{"grid": grid, "width": 48, "size": size, "frames": 2, **changes})
+        self.asked = []
+
+    def decode(self, tokens, *, seed=0):
+        self.asked.append((tokens.shape, tokens.dtype, seed))
+        grey = 0.25 + 0.5 * (tokens[:, 0, 0, 0] > 0)
+        return np.broadcast_to(grey[:, None, None, None, None], (len(tokens), 2, 3, *self.shape.size)).astype(
+            np.float32
+        )
+
+
+def draw(videos, small, pen, path, **cut):
+    encoder = pretrained(small, device="cpu", precision="fp32")
+    predictor = VJEPA2Predictor.from_encoder(encoder)
+    shared = Told(encoder.name, "fp32", 2, 2, "joint", 5)
+    return draw_future(videos, encoder, predictor, pen, shared, Cut(2, 2, **cut), path, progress=silent)
+
+
+def test_the_future_is_drawn_beside_its_ceiling_the_last_frame_and_the_mean_image(scenes, small, tmp_path):
+    decoder = Stand()
+    found = draw(scenes, small, Pen(decoder, {}), tmp_path / "shown.png")
+    scored = {(r.method, r.tokens, r.metric, r.horizon): r for r in found}
+    assert len(scored) == len(found) == 4 * 3 * 2
+    assert {r.method for r in found} == {"predictor", "decode-actual", "copy-last-frame", "mean-image"}
+    assert all(r.n_groups == SCENES and "drawn by the decoder stand-in at 16 x 16 px" in r.protocol for r in found)
+    assert all(
+        shape[1:] == (2, 2, 48) and dtype == np.float32 and seed == 5 for shape, dtype, seed in decoder.asked
+    )
+    # Where hardly anything moves the last frame is the best picture of the next, which is why changed tokens
+    # stand apart; a grey is a poor one.
+    last = scored["copy-last-frame", "all", "psnr", 1]
+    assert last.score > scored["mean-image", "all", "psnr", 1].score > scored["predictor", "all", "psnr", 1].score
+    assert scored["copy-last-frame", "changed", "psnr", 1].score < last.score
+    assert (tmp_path / "shown.png").stat().st_size > 5_000
+
+
+def test_frames_of_a_perfect_decoder_have_no_error_and_those_of_a_still_film_repeat(small, tmp_path):
+    grey = [np.full((48, 64, 3), 64 + 128 * (t >= 12), np.uint8) for t in range(24)]
+    write_video(tmp_path / "step.mp4", grey, rate=24, crf=0)
+    found = draw([tmp_path / "step.mp4"], small, Pen(Stand(), {}), tmp_path / "shown.png", most=1)
+    scored = {(r.method, r.tokens, r.metric, r.horizon): r.score for r in found}
+    assert scored["copy-last-frame", "all", "psnr", 1] > 45
+    assert ("mean-image", "all", "psnr", 1) not in scored  # one window has no others
+    assert scored["predictor", "changed", "psnr", 1] is None
+
+
+def test_only_windows_that_the_decoder_has_not_seen_are_drawn(scenes, small, tmp_path):
+    with open_video(scenes[0]) as video:
+        seen = {video.ref.id: [0]}
+    found = draw(scenes, small, Pen(Stand(), seen), tmp_path / "shown.png")
+    assert {r.n for r in found if (r.tokens, r.metric) == ("all", "ssim")} == {
+        3 * SCENES - 2
+    }  # each scene has three, two of which share frames with the clip
+    every = {}
+    for path in scenes:
+        with open_video(path) as video:
+            every[video.ref.id] = [0, 8]
+    none = draw(scenes, small, Pen(Stand(), every), tmp_path / "none.png")
+    assert {r.score for r in none} == {None}
+    assert "trained on every window" in none[0].notes[0]
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_a_decoder_of_other_tokens_is_refused_before_anything_is_predicted(small, tmp_path, monkeypatch):
+    encoder = pretrained(small, device="cpu", precision="fp32")
+    with pytest.raises(DecoderError, match="no trained decoder"):
+        find_pen(str(tmp_path), tmp_path, encoder)
+    assert find_pen(None, tmp_path, encoder) is None
+    for changes, said in (
+        ({"grid": (8, 8)}, "8 x 8 tokens"),
+        ({"frames": 1}, "1 frames"),
+        ({"norm": False}, "norm"),
+    ):
+        monkeypatch.setattr("worldprobe.pipeline.drawn_future.load", lambda folder, c=changes: Stand(**c))
+        with pytest.raises(PredictionError, match=said):
+            find_pen(str(tmp_path), tmp_path, encoder)
+    other = Stand()
+    other.facts = {"tap": "vjepa2-tiny/block5.out"}
+    monkeypatch.setattr("worldprobe.pipeline.drawn_future.load", lambda folder: other)
+    with pytest.raises(PredictionError, match="trained on vjepa2-tiny/block5"):
+        find_pen(str(tmp_path), tmp_path, encoder)

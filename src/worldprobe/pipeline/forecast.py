@@ -111,13 +111,18 @@ def examples_of(windows: Sequence[Window]) -> Examples:
     )
 
 
+def unit_of(windows: Sequence[Window]) -> tuple[SplitKind, Ints]:
+    """What is resampled, int64 [n]: shots, or contiguous blocks of the videos where there are few shots."""
+    examples = examples_of(windows)
+    split: SplitKind = "grouped" if len(np.unique(examples.group)) >= FEW_GROUPS else "blocked"
+    return split, units(examples, split)
+
+
 def _group(done: Forecast, seed: int) -> Folds | None:
-    """What is resampled, and the folds of the fitted baselines; None where there are too few groups for these."""
-    examples = examples_of(done.windows)
-    done.split = "grouped" if len(np.unique(examples.group)) >= FEW_GROUPS else "blocked"
-    done.unit = units(examples, done.split)
+    """The units, and the folds of the fitted baselines; None where there are too few groups for these."""
+    done.split, done.unit = unit_of(done.windows)
     try:
-        return make_folds(examples, kind=done.split, seed=seed)
+        return make_folds(examples_of(done.windows), kind=done.split, seed=seed)
     except ProbeError as error:
         done.missing |= dict.fromkeys(("mean", "ridge"), f"nothing to fit on apart from what is scored: {error}")
         return None

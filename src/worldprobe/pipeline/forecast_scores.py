@@ -28,13 +28,15 @@ class Told:
     horizon: int
     mode: Mode
     seed: int
+    extra: str = ""
 
     @property
     def protocol(self) -> str:
         """How the prediction was made, and what it is held against."""
+        targets = f"layer-normed tokens of the whole window of {self.context + self.horizon} tubelets"
         return (
-            f"context of {self.context} tubelets encoded alone; {self.mode}, {self.horizon} tubelets; targets: "
-            f"layer-normed tokens of the whole window of {self.context + self.horizon} tubelets; {self.precision}"
+            f"context of {self.context} tubelets encoded alone; {self.mode}, {self.horizon} tubelets; "
+            f"targets: {targets}; {self.precision}{self.extra}"
         )
 
 

@@ -9,12 +9,15 @@ from pathlib import Path
 from worldprobe import provenance
 from worldprobe.config import Experiment, Predict
 from worldprobe.errors import PredictionError, VideoError
+from worldprobe.pipeline.drawn_future import draw_future, find_pen
 from worldprobe.pipeline.encode import Failure
 from worldprobe.pipeline.encoders import load_encoder, twin_of
 from worldprobe.pipeline.forecast import forecast
 from worldprobe.pipeline.forecast_scores import Told, leak_lines, lines
 from worldprobe.pipeline.ledger import Ledger, device_of
 from worldprobe.pipeline.progress import Progress, silent
+from worldprobe.pipeline.showing import show_curves, show_errors, show_violations
+from worldprobe.pipeline.violations import surprise_lines, surprises
 from worldprobe.pipeline.windows import Cut, read_windows
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder
@@ -42,6 +45,7 @@ def predict(
     encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
     predictor = VJEPA2Predictor.from_encoder(encoder)
     _own_folder(out, encoder)
+    pen = find_pen(asked.decoder, out, encoder)  # one that does not fit is said before anything is predicted
     cut = Cut(asked.context, asked.horizon, experiment.stride, asked.windows)
     ledger = Ledger()
     found: list[AnyResult] = []
@@ -61,6 +65,27 @@ def predict(
         failures = failures or lost
         told = Told(one.encoder.name, one.precision, asked.context, asked.horizon, asked.mode, experiment.seed)
         found += [*lines(done, told), *leak_lines(done, told)]
+        figures = out / "figures" if one is predictor else None
+        if figures:
+            show_errors(done, videos, encoder, figures / "error_map.png", context=asked.context)
+            show_curves(done, videos, encoder, figures / "surprise.png", context=asked.context)
+        if pen is not None and figures:
+            started = time.perf_counter()
+            shown = figures / "prediction_comparison.png"
+            drawn = draw_future(videos, encoder, predictor, pen, told, cut, shown, progress=progress)
+            found += drawn
+            items = max(line.n for line in drawn)
+            ledger.book("predict: draw", started=started, items=items, device=device_of(encoder))
+        if asked.pairs:
+            started = time.perf_counter()
+            at = surprises(encoder_of, one, pairs=asked.pairs, told=told, progress=progress)
+            found += surprise_lines(at, told)
+            items = 2 * sum(map(len, at.found.values()))
+            ledger.book(
+                f"predict: surprise {encoder_of.name}", started=started, items=items, device=device_of(encoder_of)
+            )
+            if figures:
+                show_violations(at, encoder, figures / "violations.png", context=asked.context)
     out.mkdir(parents=True, exist_ok=True)
     merge_results(out / "results.jsonl", found, ledger.costs, kinds=KINDS, stage="predict")
     _provenance(out, encoder, ledger, experiment.seed)
@@ -75,7 +100,7 @@ def merge_results(
     kept = [
         line
         for line in old
-        if line.kind not in kinds and not (isinstance(line, CostResult) and line.stage.split(" ")[0] == stage)
+        if line.kind not in kinds and not (isinstance(line, CostResult) and line.stage.startswith(stage))
     ]
     write_results(
         path, [*(x for x in kept if x.kind != "cost"), *found, *(x for x in kept if x.kind == "cost"), *costs]

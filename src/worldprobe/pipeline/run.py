@@ -131,12 +131,12 @@ def run(
 
     plan = plan_of(experiment, encoder=encoder.name)
     probe_into(out, store, labels, plan, ledger, inputs=experiment.inputs, progress=progress)
-    if experiment.predict is not None:
-        failures += predict(experiment, readable, out, progress=progress)
     if experiment.decode is not None:
         asked = decode_plan_of(experiment, encoder=encoder.name)
         ids = ids_of(readable)
         failures += decode_into(out, store, ids, asked, Ledger(), labels=labels, progress=progress)
+    if experiment.predict is not None:
+        failures += predict(experiment, readable, out, progress=progress)  # after decoders, which it draws with
     if experiment.predict is not None or experiment.decode is not None:
         write_failures(out / "failures.jsonl", failures)
     return failures

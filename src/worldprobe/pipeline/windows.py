@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -97,19 +97,35 @@ def cut_windows(ref: VideoRef, shots: Sequence[int], cut: Cut, *, tubelet: int) 
             f"stride {cut.stride}; its longest shot has {longest}, which is room for "
             f"{fits // tubelet} tubelets in all. Use less --context, --horizon or --stride."
         )
-    if cut.most is None or len(found) <= cut.most:
+    return found
+
+
+def _spread(found: list[tuple[ClipSpec, int, bool]], most: int | None) -> list[tuple[ClipSpec, int, bool]]:
+    """At most so many of them, evenly."""
+    if most is None or len(found) <= most:
         return found
-    return [found[i] for i in np.linspace(0, len(found) - 1, cut.most).round().astype(int)]
+    return [found[i] for i in np.linspace(0, len(found) - 1, most).round().astype(int)]
 
 
 def read_windows(
-    videos: Sequence[Path], encoder: Encoder, cut: Cut, *, failures: list[Failure], progress: Progress, stage: str
+    videos: Sequence[Path],
+    encoder: Encoder,
+    cut: Cut,
+    *,
+    failures: list[Failure],
+    progress: Progress,
+    stage: str,
+    keep: Callable[[ClipSpec], bool] = lambda spec: True,
 ) -> Iterator[Batch]:
-    """Batches of windows, read ahead in a thread of their own; what cannot be read is added to ``failures``."""
+    """Batches of windows, read ahead in a thread of their own; what cannot be read is added to ``failures``.
+
+    Args:
+        keep: which windows are wanted; the others are not read.
+    """
     size = max(1, _TOKENS_PER_BATCH // encoder.grid((cut.context + cut.horizon) * encoder.tubelet).tokens)
     windows: list[Window] = []
     pixels: list[NDArray[np.uint8]] = []
-    for window, clip in prefetch(_read(videos, encoder, cut, failures, progress, stage), depth=_AHEAD):
+    for window, clip in prefetch(_read(videos, encoder, cut, keep, failures, progress, stage), depth=_AHEAD):
         windows.append(window)
         pixels.append(clip)
         if len(windows) == size:
@@ -120,13 +136,20 @@ def read_windows(
 
 
 def _read(
-    videos: Sequence[Path], encoder: Encoder, cut: Cut, failures: list[Failure], progress: Progress, stage: str
+    videos: Sequence[Path],
+    encoder: Encoder,
+    cut: Cut,
+    keep: Callable[[ClipSpec], bool],
+    failures: list[Failure],
+    progress: Progress,
+    stage: str,
 ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
     before = 0
     for number, path in enumerate(videos):
         try:
             with open_source(path) as video:
-                found = cut_windows(video.ref, video.shots, cut, tubelet=encoder.tubelet)
+                every = cut_windows(video.ref, video.shots, cut, tubelet=encoder.tubelet)
+                found = _spread([one for one in every if keep(one[0])], cut.most)
                 groups, before = before, before + len(video.shots)
                 view = encoder.view(video.ref.width, video.ref.height)
                 specs = [spec for spec, _, _ in found]

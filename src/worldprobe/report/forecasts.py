@@ -142,7 +142,8 @@ def _shown(told: Sequence[PredictionResult]) -> list[Shown]:
     return [
         Shown(
             horizon=horizon,
-            psnr=_by_method(told, metric="psnr", horizon=horizon),
+            psnr=_by_method(told, metric="psnr", tokens="all", horizon=horizon),
+            changed=_by_method(told, metric="psnr", tokens="changed", horizon=horizon),
             ssim=_by_method(told, metric="ssim", horizon=horizon),
         )
         for horizon in horizons
@@ -165,6 +166,10 @@ def _caveats(told: Sequence[PredictionResult], leaks: Sequence[LeakResult], step
         )
     missing = {(method, s.note) for step in steps for method, s in step.l1.items() if s.value is None}
     found += [f"No {method} among the predictions: {note}." for method, note in sorted(missing)]
+    undrawn = {
+        note for r in told if r.metric == "psnr" and r.score is None and r.tokens == "all" for note in r.notes
+    }
+    found += [f"The future is not drawn: {note}." for note in sorted(undrawn)]
     still = [step for step in steps if step.tokens == "changed" and step.l1["predictor"].value is None]
     if still:
         found.append(f"At {len(still)} horizons no token changed: nothing can be seen there.")

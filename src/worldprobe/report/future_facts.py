@@ -49,10 +49,11 @@ class Violation(Fact):
 
 
 class Shown(Fact):
-    """Decoded pixels at one horizon: PSNR in dB and SSIM by method."""
+    """Decoded pixels at one horizon, by method: PSNR in dB, also where tokens changed, and SSIM."""
 
     horizon: int
     psnr: dict[str, Score]
+    changed: dict[str, Score]
     ssim: dict[str, Score]
 
 

@@ -21,9 +21,15 @@ def future_parts(future: Future, figures: list[str]) -> list[str]:
         parts += _pictures(figures, ("horizon", "error_map"))
         parts += ["### Is the true future the nearest moment?", _recalls(future)]
     if future.shown:
-        heads = ["Horizon", *(f"{name}: {m}" for name in DRAWN.values() for m in ("PSNR", "SSIM"))]
+        heads = [
+            "Horizon",
+            *(f"{name}: {m}" for name in DRAWN.values() for m in ("PSNR", "PSNR where changed", "SSIM")),
+        ]
         rows = [
-            [str(one.horizon), *(_cell(found.get(way)) for way in DRAWN for found in (one.psnr, one.ssim))]
+            [
+                str(one.horizon),
+                *(_cell(found.get(way)) for way in DRAWN for found in (one.psnr, one.changed, one.ssim)),
+            ]
             for one in future.shown
         ]
         parts += ["### The future, drawn", table([escaped(head) for head in heads], rows)]

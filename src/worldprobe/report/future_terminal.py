@@ -72,14 +72,18 @@ def _shown(future: Future) -> Table:
     from worldprobe.report.wording import DRAWN
 
     result = _blank(
-        "The future, drawn: PSNR in dB, SSIM", "DECODE_ACTUAL decodes the true embeddings: the ceiling."
+        "The future, drawn: PSNR in dB (where changed), SSIM",
+        "DECODE_ACTUAL decodes the true embeddings: the ceiling.",
     )
     result.add_column("h", justify="right")
     for name in DRAWN.values():
         result.add_column(name, justify="right", no_wrap=True)
     for one in future.shown:
-        values = [(one.psnr.get(way), one.ssim.get(way)) for way in DRAWN]
-        cells = [f"{number(a.value if a else None, 1)}, {number(b.value if b else None)}" for a, b in values]
+        cells = []
+        for way in DRAWN:
+            whole, part, like = (s.get(way) for s in (one.psnr, one.changed, one.ssim))
+            decibel = f"{number(whole.value if whole else None, 1)} ({number(part.value if part else None, 1)})"
+            cells.append(f"{decibel}, {number(like.value if like else None)}")
         result.add_row(str(one.horizon), *cells)
     return result
 

@@ -1,0 +1,79 @@
+"""Violation of expectation: is what is impossible harder to predict than what is possible?
+
+As published for V-JEPA (Garrido et al. 2025, arXiv 2502.11831): windows slide over a video, the context of each
+is encoded alone, and the surprise of a window is the L1 distance between what is predicted of its rest and the
+layer-normed tokens of the whole window. A video's surprise is the mean or the maximum over its windows. There the
+best of several context lengths is reported; here the context is fixed before anything is measured.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.errors import PredictionError
+from worldprobe.predictors import scores
+from worldprobe.predictors.vjepa2 import Mode, VJEPA2Predictor, as_clips
+
+Floats = NDArray[np.float64]
+RESAMPLES = 1000
+_TOKENS_PER_BATCH = 4096
+
+
+def surprise(
+    predictor: VJEPA2Predictor,
+    pixels: NDArray[np.uint8],
+    *,
+    context: int,
+    horizon: int,
+    hop: int = 1,
+    mode: Mode = "joint",
+) -> Floats:
+    """The surprise of each window of one video, float64 [windows]; they begin ``hop`` tubelets apart.
+
+    Args:
+        pixels: uint8 [t, 3, crop, crop]. Window i has its context at tubelets ``i hop`` to ``i hop + context``.
+
+    Raises:
+        PredictionError: a video shorter than one window, or a hop below 1.
+    """
+    frames, step = (context + horizon) * predictor.tubelet, hop * predictor.tubelet
+    if hop < 1 or len(pixels) < frames:
+        raise PredictionError(
+            f"windows of {context} + {horizon} tubelets ({frames} frames), {hop} apart, of a video of "
+            f"{len(pixels)} frames: use a hop of 1 or more, and a context and horizon that fit."
+        )
+    clips = np.stack([pixels[start : start + frames] for start in range(0, len(pixels) - frames + 1, step)])
+    size = max(1, _TOKENS_PER_BATCH // predictor.encoder.grid(frames).tokens)
+    found = []
+    for first in range(0, len(clips), size):
+        batch = as_clips(clips[first : first + size])
+        told = predictor.predict(batch, context=context, horizon=horizon, mode=mode)
+        true = predictor.targets(batch)[:, context:].cpu().numpy()
+        found.append(scores.l1(told, true).mean(axis=(1, 2), dtype=np.float64))
+    return np.concatenate(found)
+
+
+def relative_accuracy(possible: Floats, impossible: Floats) -> float:
+    """The share of pairs [n] in which the impossible video surprises more; a draw counts half."""
+    return float(_better(impossible - possible).mean())
+
+
+def auroc(possible: Floats, impossible: Floats) -> float:
+    """The chance that any impossible video [n] surprises more than any possible one [m]; a draw counts half."""
+    return float(_better(impossible[:, None] - possible[None, :]).mean())
+
+
+def resampled(possible: Floats, impossible: Floats, *, seed: int) -> dict[str, tuple[float, float, float]]:
+    """Both measures with their 95 % intervals, (value, low, high), by resampling pairs [n]."""
+    n = len(possible)
+    draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES) / n
+    own, every = _better(impossible - possible), _better(impossible[:, None] - possible[None, :])
+    spread = {"relative_accuracy": draws @ own, "auroc": np.einsum("ri,ij,rj->r", draws, every, draws)}
+    values = {"relative_accuracy": relative_accuracy(possible, impossible), "auroc": auroc(possible, impossible)}
+    ends = {name: np.quantile(found, [0.025, 0.975]) for name, found in spread.items()}
+    return {name: (values[name], float(ends[name][0]), float(ends[name][1])) for name in values}
+
+
+def _better(difference: Floats) -> Floats:
+    return np.asarray((np.sign(difference) + 1) / 2, dtype=np.float64)
