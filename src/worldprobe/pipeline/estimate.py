@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -104,11 +105,11 @@ def _one(
     clips = stored = 0
     per_clip: float | None = None
     width = 0
-    for path in videos:
+    for path, input in product(videos, experiment.inputs):
         with open_source(path) as video:
             series = plan_series(
                 video, encoder, store, frames=experiment.frames, stride=experiment.stride,
-                input=experiment.input, pool=experiment.pool,
+                input=input, pool=experiment.pool,
             )  # fmt: skip
             pending = store.pending(series, blocks)
             clips, stored = clips + len(series.specs), stored + len(series.specs) - len(pending)
