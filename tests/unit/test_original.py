@@ -186,6 +186,7 @@ def test_clips_that_are_needed_later_are_added_to_those_that_are_there(tmp_path)
         ),
         ({"protocol": "original", "split": "random"}, "random is its leaky beginning"),
         ({"protocol": "original", "samples": 3}, "samples: Input should be greater than or equal to 20"),
+        ({"protocol": "original", "predict": {}}, "[predict] and [decode] are parts of sound runs"),
         ({"protocol": "orginal"}, "protocol: Input should be 'sound' or 'original'"),
     ],
 )
@@ -331,7 +332,9 @@ def test_what_cannot_be_run_says_so_before_anything_is_encoded(films, place, tmp
 def test_a_film_that_cannot_be_read_is_left_out_and_named(films, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"not a film")
-    failures = run(experiment(encoder="pixels", tasks=["xy"], controls=["majority"]), [broken, *films[:6]], tmp_path / "run")
+    failures = run(
+        experiment(encoder="pixels", tasks=["xy"], controls=["majority"]), [broken, *films[:6]], tmp_path / "run"
+    )
     assert [failure.video for failure in failures] == [str(broken)]
     assert (tmp_path / "run" / "failures.jsonl").exists()
     with pytest.raises(VideoError):
