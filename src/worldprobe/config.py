@@ -159,6 +159,10 @@ class Experiment(BaseModel):
         for task in self.tasks:
             if task not in ORIGINAL_TASKS:
                 raise ValueError(f'protocol = "original" has the tasks {", ".join(ORIGINAL_TASKS)}, not {task!r}')
+        if self.predict or self.decode:
+            raise ValueError(
+                '[predict] and [decode] are parts of sound runs: give them a file without protocol = "original"'
+            )
         if self.split == "random":
             raise ValueError(
                 'split is what the sound end of protocol = "original" uses, and random is its leaky beginning: '

@@ -186,6 +186,7 @@ def test_clips_that_are_needed_later_are_added_to_those_that_are_there(tmp_path)
         ),
         ({"protocol": "original", "split": "random"}, "random is its leaky beginning"),
         ({"protocol": "original", "samples": 3}, "samples: Input should be greater than or equal to 20"),
+        ({"protocol": "original", "predict": {}}, "[predict] and [decode] are parts of sound runs"),
         ({"protocol": "orginal"}, "protocol: Input should be 'sound' or 'original'"),
     ],
 )
@@ -209,7 +210,7 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def films(place):
     """Rendered scenes, in which every label is exact."""
-    return render_scenes(12, 5, place / "scenes")
+    return render_scenes(8, 5, place / "scenes")
 
 
 def experiment(**changes):
@@ -231,17 +232,17 @@ def test_a_run_has_every_step_of_every_task_and_the_files_of_any_run(done):
     tasks = ("xy", "size", "class", "motion")
     assert {pair for pair in real if "@" not in pair[0]} == {(name, task) for name in WATERFALL for task in tasks}
     assert {pair[0] for pair in real if "@" in pair[0]} == {
-        f"{name}@{n}" for name in ("original", "original+chosen") for n in sizes_of(192)
+        f"{name}@{n}" for name in ("original", "original+chosen") for n in sizes_of(128)
     }
     first = next(r for r in results if r.kind == "probe" and (r.protocol, r.task) == ("original", "xy"))
     assert (first.split, first.input, first.features, first.seed) == ("random", "still", "z", 42)
-    assert (first.n_train, first.n_test) == (153, 39)
+    assert (first.n_train, first.n_test) == (102, 26)
     assert first.tap == "squashed:vjepa2-tiny/block5.out"
     names = {"experiment.toml", "provenance.json", "labels.parquet", "embeddings.zarr", "results.jsonl"}
     assert {path.name for path in done.iterdir()} >= names | {"alignment.json"}
-    assert json.loads((done / "alignment.json").read_bytes())["frames"] == {"looked_at": 192, "labelled": 192}
+    assert json.loads((done / "alignment.json").read_bytes())["frames"] == {"looked_at": 128, "labelled": 128}
     recorded = json.loads((done / "provenance.json").read_bytes())["videos"]
-    assert len(recorded) == 12
+    assert len(recorded) == 8
     assert all(text.startswith("sha256 ") for text in recorded.values())
 
 
@@ -262,7 +263,7 @@ def encoded(results):
 def test_a_second_run_encodes_nothing_again(films, done, place):
     results = read_results(done / "results.jsonl")
     # By the encoder and by pixels: a still of each frame, and each of the nine clips that a scene of 16 frames has.
-    assert encoded(results) == 2 * 12 * (16 + 9)
+    assert encoded(results) == 2 * 8 * (16 + 9)
     run(experiment(), films, done)
     again = read_results(done / "results.jsonl")
     assert encoded(again) == 0
@@ -296,7 +297,7 @@ def test_the_closing_tables_say_the_original_then_the_waterfall(done, capsys, mo
     monkeypatch.setenv("COLUMNS", "120")
     show(write_report(done), done, False)
     printed = capsys.readouterr().out
-    assert "The original protocol, as published: 192 of 192 frames labelled" in printed
+    assert "The original protocol, as published: 128 of 128 frames labelled" in printed
     assert printed.index("delta") < printed.index("On fewer frames") < printed.index("The waterfall")
     for said in (
         "own frame size",
@@ -331,7 +332,9 @@ def test_what_cannot_be_run_says_so_before_anything_is_encoded(films, place, tmp
 def test_a_film_that_cannot_be_read_is_left_out_and_named(films, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"not a film")
-    failures = run(experiment(tasks=["xy"], controls=["majority"]), [broken, *films[:6]], tmp_path / "run")
+    failures = run(
+        experiment(encoder="pixels", tasks=["xy"], controls=["majority"]), [broken, *films[:6]], tmp_path / "run"
+    )
     assert [failure.video for failure in failures] == [str(broken)]
     assert (tmp_path / "run" / "failures.jsonl").exists()
     with pytest.raises(VideoError):

@@ -100,9 +100,13 @@ def _scaling(original: Original) -> Table:
 def _waterfall(summary: Summary, original: Original) -> Table:
     from rich.text import Text
 
+    lacking = {
+        head(fall): one.score.note for fall in original.falls for one in fall.steps if one.score.value is None
+    }
     table = _table(
         "The waterfall: one correction more at each step, those above it kept",
-        "Score, 95 % interval; beneath it the best control that the step knows.",
+        "Score, 95 % interval; beneath it the best control that the step knows."
+        + "".join(f" {name} is not measured at each step: {why}." for name, why in lacking.items()),
     )
     table.add_column("step", no_wrap=True)
     for fall in original.falls:
@@ -112,7 +116,7 @@ def _waterfall(summary: Summary, original: Original) -> Table:
         for fall in original.falls:
             one = fall.steps[place]
             score = (number(one.score.value), "bold"), f" {interval(one.score)}"
-            cells.append(Text.assemble(*score, "\n", (beside(one) or one.score.note[:24], "dim")))
+            cells.append(Text.assemble(*score, "\n", (beside(one), "dim")))
         table.add_row(step_name(step), *cells)
     verdicts = [_verdict(summary, fall) for fall in original.falls]
     table.add_row(Text("verdict", "bold"), *(Text(verdict, "bold") for verdict in verdicts))

@@ -53,7 +53,8 @@ def _published(summary: Summary, original: Original, path: Path) -> None:
     panel.axhline(0, color=INK, linewidth=0.8)
     names = [f"{property_name(fall.task)}\n({METRICS[fall.metric]})" for fall in original.falls]
     panel.set_xticks(range(len(names)), names, fontsize=9)
-    lowest = min([0.0, *(s.value for _, a, b in pairs for s in (a, b) if s.value is not None)])
+    ends = [v for _, a, b in pairs for s in (a, b) for v in (s.value, s.low) if v is not None]
+    lowest = min([0.0, *ends])
     panel.set_ylim(max(_LEAST, lowest) - 0.16, 1.1)
     _tidy(panel)
     figure.legend(handles=keys, loc="outside lower center", frameon=False, fontsize=9, ncols=2,
