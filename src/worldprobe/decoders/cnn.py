@@ -6,7 +6,7 @@ they leave open (and what the network itself cannot draw).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ class CnnDecoder(nn.Module):
     """
 
     name = "cnn"
+    recipe: ClassVar = {"steps": 2000, "learning_rate": 1e-3}
 
     def __init__(self, shape: DecoderShape, *, channels: int = 128) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ given the trunk's picture and features. What the embedding leaves open is then w
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +42,7 @@ class FlowDecoder(nn.Module):
     """
 
     name = "flow"
+    recipe: ClassVar = {"steps": 2500, "learning_rate": 5e-4, "every": 125, "patience": 12}
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from worldprobe.errors import WorldprobeError
@@ -24,8 +25,8 @@ def decoder_loss(decoders: Path, path: Path) -> None:
     for panel, (name, lines) in zip(panels, found.items(), strict=True):
         steps = [one["step"] for one in lines]
         (blue, _), (red, _), *_ = SERIES
-        panel.plot(steps, [one["training"] for one in lines], color=blue, label="training")
-        panel.plot(steps, [one["validation"] for one in lines], color=red, label="held-out groups")
+        panel.plot(steps, [one["training"] for one in lines], color=blue, marker=".", label="training")
+        panel.plot(steps, [one["validation"] for one in lines], color=red, marker=".", label="held-out groups")
         best = min(lines, key=lambda one: float(one["validation"]))
         panel.axvline(best["step"], color=FAINT, linestyle=":", label="kept")
         panel.set_yscale("log")
@@ -39,7 +40,7 @@ def decoder_loss(decoders: Path, path: Path) -> None:
 
 
 def decoder_reconstructions(decoders: Path, path: Path, *, title: str) -> None:
-    """Test moments in columns, what drew them in rows; no file where the run kept no pictures.
+    """Test moments in rows, what drew them in columns; no file where the run kept no pictures.
 
     Raises:
         WorldprobeError: pictures that are damaged.
@@ -52,22 +53,17 @@ def decoder_reconstructions(decoders: Path, path: Path, *, title: str) -> None:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    columns = len(pictures[0])
+    moments = len(pictures[0])
     layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02)
-    figure = Figure(figsize=(1.35 * columns + 1.9, 1.35 * len(titles) + 0.5), layout=layout)
+    figure = Figure(figsize=(1.3 * len(titles) + 0.4, 1.3 * moments + 1.0), layout=layout)
     FigureCanvasAgg(figure)
-    cells = figure.subplots(len(titles), columns, squeeze=False)
-    for row, (name, drawn) in enumerate(zip(titles, pictures, strict=True)):
-        for column in range(columns):
+    cells = figure.subplots(moments, len(titles), squeeze=False)
+    for column, (name, drawn) in enumerate(zip(titles, pictures, strict=True)):
+        for row in range(moments):
             cell = cells[row][column]
-            cell.imshow(drawn[column], interpolation="nearest", vmin=0, vmax=255)
-            cell.set_xticks([])
-            cell.set_yticks([])
-            for edge in cell.spines.values():
-                edge.set_visible(False)
-        cells[row][0].set_ylabel(
-            plain(name.replace(", ", ",\n").replace(": ", ":\n")), fontsize=9, rotation=0, ha="right", va="center"
-        )
+            cell.imshow(drawn[row], interpolation="nearest", vmin=0, vmax=255)
+            cell.set_axis_off()
+        cells[0][column].set_title(plain(fill(name.replace("-", " "), 13)), fontsize=8)
     figure.suptitle(plain(title), fontsize=11, color=INK)
     save(figure, path)
 
