@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' constraints.txt)
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install yolo demo test check bench clean
+.PHONY: install yolo extras demo test faults fuzz check bench clean
 
 install: $(INSTALLED)
 
@@ -21,11 +21,23 @@ $(INSTALLED): pyproject.toml constraints.txt
 yolo: install
 	$(BIN)/python -m pip install --quiet --no-deps ultralytics==8.4.190 psutil==7.2.2
 
+# Clusters, clouds and object storage, for the tests of them: 330 MB, which nothing else needs.
+extras: install
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation $(TORCH) --editable '.[dev,ray,modal,s3]' 'moto[server]'
+
 demo: install
 	$(BIN)/worldprobe demo --out runs/demo
 
 test: install
 	$(BIN)/python -m pytest
+
+# Every fault of the longer tests: kills, full disks, lost workers.
+faults: extras
+	$(BIN)/python -m pytest -m slow -s tests/faults tests/unit/test_ray.py
+
+# Hostile inputs by the ten thousand.
+fuzz: install
+	WORLDPROBE_FUZZ=10000 $(BIN)/python -m pytest -s tests/unit/test_hostile.py
 
 check: install
 	$(BIN)/ruff check .

@@ -39,3 +39,7 @@ class RegistryError(WorldprobeError):
 
 class ConfigError(WorldprobeError):
     """An experiment file or an option says something that cannot be."""
+
+
+class WriteError(WorldprobeError, OSError):
+    """A file cannot be written: no space, no permission, no such place."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from worldprobe.errors import WorldprobeError, WriteError
 
 
 def cache() -> Path:
@@ -16,14 +18,25 @@ def cache() -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path``, which takes its place when the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A temporary path beside ``path``, which takes its place when the block ends without an error.
+
+    Raises:
+        WriteError: no space, no permission, or no such place; what was at ``path`` before is still there.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, path)
+    except WorldprobeError:
+        raise
+    except OSError as error:
+        raise WriteError(
+            f"cannot write {path}: {error.strerror or error}. What was there before is kept."
+        ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import StoreError
+from worldprobe.location import Location
 from worldprobe.records import ClipSpec, Embeddings, Tap, TokenGrid, VideoRef, View
 
 Pool = Literal["none", "space"]
@@ -117,6 +119,7 @@ class Store:
 
     def __init__(self, location: str) -> None:
         self.location = str(location)
+        self._place = Location(self.location)
         self._opened: dict[str, Any] = {}
         self._opening = threading.Lock()
 
@@ -135,32 +138,35 @@ class Store:
         """
         import zarr
         from zarr.codecs import Crc32cCodec
+        from zarr.errors import ContainsArrayError
 
         space = () if series.pool == "space" else (series.grid.height, series.grid.width)
         shape = (len(series.specs), series.grid.time, *space, width)
+        if self._opened:
+            self._place.require("zarr.json")
         for block in blocks:
             path = f"{series.path}/{_array_name(block)}"
-            try:
-                if path in self._opened or self._exists(f"{path}/zarr.json"):
+            with self._place.using("write to"):
+                if path in self._opened or self._place.holds(f"{path}/zarr.json"):
                     if (found := self._open(path).shape) != shape:
                         raise StoreError(f"{self.location}/{path} has shape {found}, this run would write {shape}")
                     continue
-                zarr.create_array(
-                    store=self._place(),
-                    name=path,
-                    shape=shape,
-                    chunks=(1, *shape[1:]),
-                    dtype="float16",
-                    compressors=[Crc32cCodec()],
-                    # One flat file a chunk: a folder left by a write that was cut off must not look done.
-                    chunk_key_encoding={"name": "default", "separator": "."},
-                    # Zarr leaves out chunks that equal the fill value; no clip that is written can be NaN.
-                    fill_value=float("nan"),
-                    attributes=series.attributes(),
-                    overwrite=False,
-                )
-            except OSError as error:
-                raise StoreError(f"cannot write to the store {self.location}: {error}") from error
+                # Another run may have made it just now: it is the same, since the path is made of content.
+                with suppress(ContainsArrayError):
+                    zarr.create_array(
+                        store=self._place.zarr,
+                        name=path,
+                        shape=shape,
+                        chunks=(1, *shape[1:]),
+                        dtype="float16",
+                        compressors=[Crc32cCodec()],
+                        # One flat file a chunk: a folder left by a write that was cut off must not look done.
+                        chunk_key_encoding={"name": "default", "separator": "."},
+                        # Zarr leaves out chunks that equal the fill value; no clip that is written can be NaN.
+                        fill_value=float("nan"),
+                        attributes=series.attributes(),
+                        overwrite=False,
+                    )
 
     def write(self, series: Series, block: int, index: int, values: NDArray[np.float16]) -> None:
         """Write one clip's values [t', (h', w',) d] at one block.
@@ -173,10 +179,11 @@ class Store:
                 f"clip {index} of {series.video.path} has NaN or infinite values at block {block} of "
                 f"{series.encoder}; it was not stored. Encode with --precision fp32."
             )
-        try:
-            self._open(f"{series.path}/{_array_name(block)}")[index] = values
-        except OSError as error:
-            raise StoreError(f"cannot write to the store {self.location}: {error}") from error
+        path = f"{series.path}/{_array_name(block)}"
+        with self._place.using("write to"):
+            array = self._open(path)
+            self._place.require(f"{path}/zarr.json")
+            array[index] = values
 
     def find(
         self, video: str, *, encoder: str, input: Input = "native", frames: int | None = None
@@ -196,14 +203,16 @@ class Store:
     def _all(self, video: str, start: str) -> Iterator[tuple[Series, list[int]]]:
         """Series of a video whose encoder's folder begins like this, and the blocks that have an array."""
         prefix = video[:24]
-        for folder in self._children(prefix):
+        for folder in self._place.children(prefix):
             if not folder.startswith(start):
                 continue
-            for sampling in self._children(f"{prefix}/{folder}"):
-                arrays = self._children(f"{prefix}/{folder}/{sampling}")
-                blocks = sorted(int(m[1]) for name in arrays if (m := re.fullmatch(r"block(\d+)\.out", name)))
+            for sampling in self._place.children(f"{prefix}/{folder}"):
+                arrays = self._place.children(f"{prefix}/{folder}/{sampling}")
+                at = f"{prefix}/{folder}/{sampling}"
+                named = sorted(int(m[1]) for name in arrays if (m := re.fullmatch(r"block(\d+)\.out", name)))
+                blocks = [block for block in named if self._place.holds(f"{at}/{_array_name(block)}/zarr.json")]
                 if blocks:
-                    path = f"{prefix}/{folder}/{sampling}/{_array_name(blocks[0])}"
+                    path = f"{at}/{_array_name(blocks[0])}"
                     yield Series.from_attributes(dict(self._open(path).attrs)), blocks
 
     def read(self, series: Series, block: int) -> Iterator[tuple[int, Embeddings]]:
@@ -228,15 +237,23 @@ class Store:
             values = np.asarray(array[index])
         except (ValueError, OSError, RuntimeError) as error:
             raise StoreError(
-                f"clip {index} of {series.video.path} at {tap} is damaged in {self.location} ({error}). "
-                f"Delete {path}/c.{index}.0* there and run `worldprobe encode` again."
+                f"clip {index} of {series.video.path} at {tap} is damaged in {self.location} ({path}/c.{index}.*: "
+                f"{error}). Run `worldprobe encode` again with --verify: it makes anew what is damaged."
             ) from error
         return Embeddings(series.specs[index], tap, series.grid, series.view, values)
 
-    def _place(self) -> Any:
-        from zarr.storage import FsspecStore, LocalStore
-
-        return FsspecStore.from_url(self.location) if "://" in self.location else LocalStore(self.location)
+    def drop_damaged(self, series: Series, blocks: Sequence[int]) -> list[int]:
+        """Read every clip of a series that is there, and delete those that are damaged; returns their positions."""
+        found: set[int] = set()
+        for block in blocks:
+            for index in self.held(series, block):
+                try:
+                    self.clip(series, block, index)
+                except StoreError:
+                    path = f"{series.path}/{_array_name(block)}"
+                    self._place.remove(f"{path}/c.{index}" + ".0" * (self._open(path).ndim - 1))
+                    found.add(index)
+        return sorted(found)
 
     def _open(self, path: str) -> Any:
         """The array at a path; the last few stay open, since clip after clip goes to the same one."""
@@ -244,10 +261,16 @@ class Store:
 
         if (found := self._opened.get(path)) is not None:
             return found
+        if not self._place.holds(f"{path}/zarr.json"):
+            raise StoreError(f"no embeddings at {path} in {self.location}")
         try:
-            array = zarr.open_array(store=self._place(), path=path, mode="r+")
-        except FileNotFoundError as error:
-            raise StoreError(f"no embeddings at {path} in {self.location}") from error
+            with self._place.using("read"):
+                array = zarr.open_array(store=self._place.zarr, path=path, mode="r+")
+        except (ValueError, TypeError, KeyError) as error:
+            raise StoreError(
+                f"{path}/zarr.json in {self.location} is damaged ({error}). Delete that file and run "
+                "`worldprobe encode` again, which makes anew what lies beside it."
+            ) from error
         # Clips are read ahead in a thread of their own.
         with self._opening:
             while len(self._opened) >= _MOST_OPEN:
@@ -255,22 +278,12 @@ class Store:
             self._opened[path] = array
         return array
 
-    def _exists(self, key: str) -> bool:
-        from zarr.core.sync import sync
-
-        return bool(sync(self._place().exists(key)))
-
-    def _children(self, prefix: str) -> list[str]:
-        from zarr.core.sync import sync
-
-        async def listed() -> list[str]:
-            return [name async for name in self._place().list_dir(prefix)]
-
-        return sorted(sync(listed()))
-
     def _done(self, path: str) -> set[int]:
-        """Positions whose chunk is there."""
-        return {int(m[1]) for name in self._children(path) if (m := re.fullmatch(r"c\.(\d+)(\.0)+", name))}
+        """Positions whose chunk is there; none where the array's description is lost: it is needed."""
+        names = self._place.children(path)
+        if "zarr.json" not in names:
+            return set()
+        return {int(m[1]) for name in names if (m := re.fullmatch(r"c\.(\d+)(\.0)+", name))}
 
 
 def _array_name(block: int) -> str:

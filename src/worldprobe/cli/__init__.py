@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 # Importing a module adds its commands, in the order in which the help lists them.
 from worldprobe.cli import experiments, stages, predict, decode, look  # isort: skip
 from worldprobe.cli.options import app
 from worldprobe.errors import WorldprobeError
+
+# What a disk says, wherever it is met: libraries write files of their own.
+_NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 __all__ = ["app", "decode", "experiments", "look", "main", "predict", "stages"]
 
@@ -18,4 +22,9 @@ def main() -> None:
         app(standalone_mode=True)
     except WorldprobeError as error:
         sys.stderr.write(f"worldprobe: {error}\n")
+        raise SystemExit(1) from None
+    except OSError as error:
+        if error.errno not in _NO_PLACE:
+            raise
+        sys.stderr.write(f"worldprobe: {error.filename or 'a file'} cannot be written: {error.strerror}\n")
         raise SystemExit(1) from None

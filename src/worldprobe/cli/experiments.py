@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worldprobe.cli.options import LABELLERS, EncoderOption, JsonOption, OutOption, app
+from worldprobe.cli.options import LABELLERS, EncoderOption, JsonOption, OutOption, VerifyOption, app
 from worldprobe.console import bars, end, resolve_videos, say, show
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def run_experiment(
     store: Annotated[str | None, typer.Option(help="Embeddings; by default in the run's folder.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what encoding would take.")] = False,
     price: Annotated[float | None, typer.Option(help="Of an hour of this machine, for --dry-run.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first video or clip that fails.")] = False,
+    verify: VerifyOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run an experiment file: encode, label, probe, report.
@@ -68,10 +70,13 @@ def run_experiment(
     from worldprobe.config import read_experiment
 
     read = read_experiment(experiment)
+    if strict:
+        read = read.model_copy(update={"strict": True})
+    folder = out or Path("runs") / experiment.stem
     if dry_run:
-        _estimate(read, store or str((out or Path("runs") / experiment.stem) / "embeddings.zarr"), price, as_json)
+        _estimate(read, store or str(folder / "embeddings.zarr"), price, as_json)
         return
-    _run(read, resolve_videos(read.videos), out or Path("runs") / experiment.stem, store, as_json)
+    _run(read, resolve_videos(read.videos), folder, store, as_json, verify=verify)
 
 
 def _estimate(experiment: Experiment, store: str, price: float | None, as_json: bool) -> None:
@@ -82,12 +87,21 @@ def _estimate(experiment: Experiment, store: str, price: float | None, as_json: 
     say(as_facts(found), as_json, as_lines(found))
 
 
-def _run(experiment: Experiment, paths: Sequence[Path], out: Path, store: str | None, as_json: bool) -> None:
+def _run(
+    experiment: Experiment,
+    paths: Sequence[Path],
+    out: Path,
+    store: str | None,
+    as_json: bool,
+    *,
+    verify: bool = False,
+) -> None:
     from worldprobe.pipeline.run import run
     from worldprobe.report.write import write_report
     from worldprobe.store import Store
 
     with bars() as progress:
-        failures = run(experiment, paths, out, store=Store(store) if store else None, progress=progress)
+        place = Store(store) if store else None
+        failures = run(experiment, paths, out, store=place, verify=verify, progress=progress)
     show(write_report(out), out, as_json)
     end(failures)

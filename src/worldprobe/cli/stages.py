@@ -13,6 +13,7 @@ from worldprobe.cli.options import (
     JsonOption,
     OutOption,
     StoreOption,
+    VerifyOption,
     Videos,
     app,
 )
@@ -32,6 +33,7 @@ def encode(
     controls: Annotated[bool, typer.Option("--controls", help="Also the encoders that controls read.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16.")] = "auto",
+    verify: VerifyOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Encode videos into a store. What is there already is not done again.
@@ -50,7 +52,9 @@ def encode(
     values["controls"] = list(CONTROLS) if controls else ["majority"]
     ledger, paths = Ledger(), resolve_videos(videos)
     with bars() as progress:
-        _, failures = encode_all(paths, make_experiment(values), Store(store), progress=progress, ledger=ledger)
+        _, failures = encode_all(
+            paths, make_experiment(values), Store(store), verify=verify, progress=progress, ledger=ledger
+        )
     costs = [cost.model_dump() for cost in ledger.costs]
     say(costs, as_json, [f"{c['stage']}: {c['items']} clips in {c['seconds']:.1f} s" for c in costs])
     end(failures)
@@ -72,20 +76,38 @@ def label(
 
     Example: worldprobe label film.mp4 --labeller moving --out labels.parquet --preview
     """
+    from worldprobe.errors import VideoError
+    from worldprobe.pipeline.encode import Failure
     from worldprobe.pipeline.label import label as label_videos
     from worldprobe.pipeline.label import load_labeller, write_labels
+    from worldprobe.pipeline.parts import Parts
 
     loaded = load_labeller(labeller, confidence=confidence, every=every, folder=out.parent)
     paths = resolve_videos(videos)
     camera: Literal["kept", "subtracted"] = "subtracted" if subtract_camera else "kept"
+    parts = Parts(out, labeller=labeller, asked=f"{tracker} {confidence} {every} {camera}")
+    failures: list[Failure] = []
     with bars() as progress:
-        labels = label_videos(paths, labeller=loaded, tracker=tracker, camera=camera, progress=progress)
+        labels = label_videos(
+            paths,
+            labeller=loaded,
+            tracker=tracker,
+            camera=camera,
+            parts=parts,
+            failures=failures,
+            progress=progress,
+        )
+    if len(failures) == len(paths):
+        raise VideoError(f"none of the {len(paths)} videos could be read. The first: {failures[0].error}")
     write_labels(labels, out)
+    parts.clear()
     drawn: list[str] = []
     if draw:
         from worldprobe.pipeline.preview import preview_all
 
-        drawn = [str(path) for path in preview_all(paths, labels, beside=out)]
+        unread = {failure.video for failure in failures}
+        readable = [path for path in paths if str(path) not in unread]
+        drawn = [str(path) for path in preview_all(readable, labels, beside=out)]
     table = labels.table
     facts = {"labels": len(table), "frames": table.select("video", "frame").n_unique(), "out": str(out)}
     objects = table.select("video", "object").n_unique()
@@ -94,6 +116,7 @@ def label(
     say(facts, as_json, [said, *(f"Preview: {path}" for path in drawn)])
     for note in labels.notes:
         warn(note)
+    end(failures)
 
 
 @app.command()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError, WorldprobeError
 from worldprobe.execute.local import prefetch
+from worldprobe.execute.turns import Turn, in_turn
 from worldprobe.pipeline.batches import Batches
 from worldprobe.pipeline.encoders import twin_of
 from worldprobe.pipeline.progress import Progress, silent
@@ -65,6 +67,7 @@ def encode(
     input: Input = "native",
     pool: Pool = "none",
     strict: bool = False,
+    verify: bool = False,
     progress: Progress = silent,
     sampler: Sampler | None = None,
 ) -> Encoded:
@@ -76,6 +79,9 @@ def encode(
         pool: ``space`` averages tokens over space before storing.
         strict: raise the first failure instead of collecting it.
         sampler: gives each video's clips instead; they have to be of ``frames`` frames.
+        verify: read what the store holds, and make anew what is damaged.
+
+    What another run on this machine is at is left for later, so that two share the work.
 
     Raises:
         WorldprobeError: whatever concerns all videos alike (the encoder, the store), or with ``strict``
@@ -87,13 +93,25 @@ def encode(
     size = max(1, _TOKENS_PER_BATCH // encoder.grid(frames).tokens)
     sampler = sampler or _evenly(encoder, store, frames, stride, input)
     batches = Batches(encoder, blocks=blocks, most=size)
-    source = _jobs(videos, encoder, store, blocks, frames, input, pool, strict, result, progress, sampler)
-    for job in prefetch(source, depth=_CLIPS_AHEAD):
-        batch.append(job)
-        if len(batch) == size:
-            _finish(batch, batches, store, result)
-            batch = []
-    _finish(batch, batches, store, result)
+    turns: list[Turn] = []
+    source = _jobs(videos, encoder, store, blocks, frames, input, pool, strict, verify, result, progress, sampler)
+    try:
+        with closing(prefetch(source, depth=_CLIPS_AHEAD)) as jobs:
+            for job in jobs:
+                if isinstance(job, _Job):
+                    batch.append(job)
+                elif job is not None:
+                    turns.append(job)
+                if len(batch) == size or job is None or not batch:
+                    _finish(batch, batches, store, result)
+                    batch = []
+                    while turns:
+                        turns.pop().end()
+        _finish(batch, batches, store, result)
+    finally:
+        source.close()
+        for turn in turns:
+            turn.end()
     return result
 
 
@@ -106,36 +124,66 @@ def _jobs(
     input: Input,
     pool: Pool,
     strict: bool,
+    verify: bool,
+    result: Encoded,
+    progress: Progress,
+    sampler: Sampler,
+) -> Generator[_Job | Turn | None, None, None]:
+    """The clips that are not done, read one after the other; after a video's last its turn; None: write now."""
+    number = 0
+    for turn in in_turn(videos, work=f"{store.location} {encoder.name}@{encoder.revision}"):
+        if turn is None:
+            yield None
+            continue
+        try:
+            yield from _clips_of(
+                turn.item, encoder, store, blocks, frames, input, pool, strict, verify, result,
+                progress if len(videos) == 1 else silent, sampler,
+            )  # fmt: skip
+        except BaseException:
+            turn.end()
+            raise
+        yield turn
+        number += 1
+        if len(videos) > 1:
+            progress(f"encode {encoder.name}", number, len(videos))
+
+
+def _clips_of(
+    path: Path,
+    encoder: Encoder,
+    store: Store,
+    blocks: Sequence[int],
+    frames: int,
+    input: Input,
+    pool: Pool,
+    strict: bool,
+    verify: bool,
     result: Encoded,
     progress: Progress,
     sampler: Sampler,
 ) -> Iterator[_Job]:
-    """The clips that are not done, read one after the other."""
-    stage = f"encode {encoder.name}"
-    for number, path in enumerate(videos):
-        try:
-            with open_source(path) as video:
-                specs, wanted = sampler(video)
-                series = _plan(video, specs, encoder, store, frames, input, pool)
-                result.series.append(series)
-                pending = [index for index in store.pending(series, blocks) if index in wanted]
-                result.found += len(wanted) - len(pending)
-                missing = [series.specs[index] for index in pending]
-                for index, read in zip(
-                    pending,
-                    read_clips(video, missing, preprocess=encoder.preprocess, view=series.view),
-                    strict=True,
-                ):
-                    if not isinstance(read, Clip):
-                        raise_or_keep(Failure(str(path), read[0].start, str(read[1])), read[1], strict, result)
-                        continue
-                    yield _Job(series, index, read)
-                    if len(videos) == 1:
-                        progress(stage, index + 1, len(series.specs))
-        except VideoError as error:
-            raise_or_keep(Failure(str(path), None, str(error)), error, strict, result)
-        if len(videos) > 1:
-            progress(stage, number + 1, len(videos))
+    """The clips of one video that are not done."""
+    try:
+        with open_source(path) as video:
+            specs, wanted = sampler(video)
+            series = _plan(video, specs, encoder, store, frames, input, pool)
+            result.series.append(series)
+            if verify:
+                store.drop_damaged(series, blocks)
+            pending = [index for index in store.pending(series, blocks) if index in wanted]
+            result.found += len(wanted) - len(pending)
+            missing = [series.specs[index] for index in pending]
+            for index, read in zip(
+                pending, read_clips(video, missing, preprocess=encoder.preprocess, view=series.view), strict=True
+            ):
+                if not isinstance(read, Clip):
+                    raise_or_keep(Failure(str(path), read[0].start, str(read[1])), read[1], strict, result)
+                    continue
+                yield _Job(series, index, read)
+                progress(f"encode {encoder.name}", index + 1, len(series.specs))
+    except VideoError as error:
+        raise_or_keep(Failure(str(path), None, str(error)), error, strict, result)
 
 
 def raise_or_keep(failure: Failure, error: WorldprobeError, strict: bool, result: Encoded) -> None:

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Literal
 
 from worldprobe import registry
-from worldprobe.errors import LabelError
+from worldprobe.errors import LabelError, VideoError
 from worldprobe.files import replacing
 from worldprobe.labels.camera import with_camera
 from worldprobe.labels.library_trackers import track
+from worldprobe.pipeline.encode import Failure
+from worldprobe.pipeline.parts import Parts
 from worldprobe.pipeline.progress import Progress, Watched, silent
 from worldprobe.pipeline.sources import open_source
-from worldprobe.protocols import Labeller
+from worldprobe.protocols import FrameSource, Labeller
 from worldprobe.records import Labels
 
 _ONE_VIDEO_ONLY = ("mot", "coco")
@@ -45,6 +47,8 @@ def label(
     labeller: Labeller,
     tracker: str = "own",
     camera: Literal["kept", "subtracted"] = "kept",
+    parts: Parts | None = None,
+    failures: list[Failure] | None = None,
     progress: Progress = silent,
 ) -> Labels:
     """Label every video.
@@ -52,6 +56,8 @@ def label(
     Args:
         tracker: "own" keeps the labeller's track ids; else the one that gives new ones.
         camera: "subtracted" also measures the camera's motion, which is then taken from the speeds of tracks.
+        parts: where the labels of each video are kept until all are done.
+        failures: gets the videos that cannot be read, which are left out; None raises the first one's error.
 
     Raises:
         LabelError: a file of labels for one video was given with several; an unknown tracker.
@@ -59,22 +65,45 @@ def label(
     """
     if len(videos) > 1 and labeller.name.partition(":")[0] in _ONE_VIDEO_ONLY:
         raise LabelError(f"{labeller.name} labels one video, {len(videos)} were given: label them one at a time")
-    parts = []
+    found = []
     for number, path in enumerate(videos):
-        with open_source(path) as video:
-            source = Watched(video, stage=f"label {path.name}", progress=progress) if len(videos) == 1 else video
-            found = labeller.label(source)
-            if not len(found.table) and not found.notes:
-                found = replace(found, notes=(_nothing(labeller, path),))
-            if tracker != "own":
-                found = track(found, tracker=tracker, shots=video.shots)
-            if camera == "subtracted" and len(found.table):
-                watched = Watched(video, stage=f"camera {path.name}", progress=progress)
-                found = with_camera(found, watched if len(videos) == 1 else video)
-            parts.append(found)
+        try:
+            found.append(_label_one(path, labeller, tracker, camera, parts, progress if len(videos) == 1 else None))
+        except VideoError as error:
+            if failures is None:
+                raise
+            failures.append(Failure(str(path), None, str(error)))
         if len(videos) > 1:
             progress(f"label ({labeller.name})", number + 1, len(videos))
-    return Labels.concat(parts)
+    return Labels.concat(found)
+
+
+def _label_one(
+    path: Path,
+    labeller: Labeller,
+    tracker: str,
+    camera: Literal["kept", "subtracted"],
+    parts: Parts | None,
+    progress: Progress | None,
+) -> Labels:
+    """One video's labels, from its part where it has one; its frames are counted where ``progress`` is given."""
+    with open_source(path) as video:
+        if parts is not None and (kept := parts.get(video.ref.id)) is not None:
+            return kept
+
+        def source(stage: str) -> FrameSource:
+            return Watched(video, stage=f"{stage} {path.name}", progress=progress) if progress else video
+
+        found = labeller.label(source("label"))
+        if not len(found.table) and not found.notes:
+            found = replace(found, notes=(_nothing(labeller, path),))
+        if tracker != "own":
+            found = track(found, tracker=tracker, shots=video.shots)
+        if camera == "subtracted" and len(found.table):
+            found = with_camera(found, source("camera"))
+        if parts is not None:
+            parts.put(video.ref.id, found)
+        return found
 
 
 def _nothing(labeller: Labeller, path: Path) -> str:

@@ -21,6 +21,7 @@ from worldprobe.pipeline.encode import Failure, encode
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.pipeline.label import label, load_labeller, write_labels
 from worldprobe.pipeline.ledger import Ledger, device_of
+from worldprobe.pipeline.parts import Parts
 from worldprobe.pipeline.predict import predict
 from worldprobe.pipeline.probe import probe_inputs
 from worldprobe.pipeline.progress import Progress, silent
@@ -34,13 +35,19 @@ STORE = "embeddings.zarr"
 
 
 def encode_all(
-    videos: Sequence[Path], experiment: Experiment, store: Store, *, progress: Progress, ledger: Ledger
+    videos: Sequence[Path],
+    experiment: Experiment,
+    store: Store,
+    *,
+    verify: bool = False,
+    progress: Progress,
+    ledger: Ledger,
 ) -> tuple[Encoder, list[Failure]]:
     """Encode with the experiment's encoder and with those that its controls read."""
     encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
     blocks = parse_blocks(experiment.blocks, encoder.blocks)
     failures: list[Failure] = []
-    for failure in _encode_one(videos, encoder, blocks, experiment, store, progress, ledger):
+    for failure in _encode_one(videos, encoder, blocks, experiment, store, verify, progress, ledger):
         # A video that cannot be read fails once, whatever the input.
         failures += [failure] if failure not in failures else []
     for control, name in control_encoders(encoder.name, twin_of(encoder)).items():
@@ -49,7 +56,7 @@ def encode_all(
         other = load_encoder(name, device=experiment.device, precision=experiment.precision)
         at = blocks if control == "random-init" else [0]
         # What fails for one encoder fails for all: it is the reading that fails, and it is counted once.
-        _encode_one(videos, other, at, experiment, store, progress, ledger)
+        _encode_one(videos, other, at, experiment, store, verify, progress, ledger)
     return encoder, failures
 
 
@@ -59,6 +66,7 @@ def _encode_one(
     blocks: Sequence[int],
     experiment: Experiment,
     store: Store,
+    verify: bool,
     progress: Progress,
     ledger: Ledger,
 ) -> list[Failure]:
@@ -76,6 +84,7 @@ def _encode_one(
             input=input,
             pool=experiment.pool,
             strict=experiment.strict,
+            verify=verify,
             progress=progress,
         )
         stage = f"encode {encoder.name}" + (f", {input}" if len(experiment.inputs) > 1 else "")
@@ -90,6 +99,7 @@ def run(
     out: Path,
     *,
     store: Store | None = None,
+    verify: bool = False,
     progress: Progress = silent,
 ) -> list[Failure]:
     """Encode, label and probe; everything is written into ``out``, and a second run does only what is missing.
@@ -111,7 +121,7 @@ def run(
     write_whole(out / "experiment.toml", to_toml(experiment).encode())
     store = store or Store(str(out / STORE))
     ledger = Ledger()
-    encoder, failures = encode_all(videos, experiment, store, progress=progress, ledger=ledger)
+    encoder, failures = encode_all(videos, experiment, store, verify=verify, progress=progress, ledger=ledger)
     write_failures(out / "failures.jsonl", failures)
     unread = {failure.video for failure in failures if failure.clip is None}
     readable = [path for path in videos if str(path) not in unread]
@@ -122,11 +132,20 @@ def run(
     labeller = load_labeller(
         experiment.labeller, confidence=experiment.confidence, every=experiment.every, folder=out
     )
+    parts = Parts(out / "labels.parquet", labeller=experiment.labeller, asked=to_toml(experiment))
     found = label(
-        readable, labeller=labeller, tracker=experiment.tracker, camera=experiment.camera, progress=progress
+        readable,
+        labeller=labeller,
+        tracker=experiment.tracker,
+        camera=experiment.camera,
+        parts=parts,
+        failures=None if experiment.strict else failures,
+        progress=progress,
     )
     labels = merge_classes(found, classes)
     write_labels(labels, out / "labels.parquet")
+    parts.clear()
+    write_failures(out / "failures.jsonl", failures)
     ledger.book("label", started=started, items=len(labels.table), device="cpu")
 
     plan = plan_of(experiment, encoder=encoder.name)

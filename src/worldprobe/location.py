@@ -1,0 +1,107 @@
+"""Where a store lies: a folder on this machine, or an fsspec URL (``s3://``, ``gs://``, ...)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from worldprobe.errors import StoreError, WorldprobeError
+
+# A write that was cut off leaves a temporary file; one that goes on is younger than this.
+_STALE_SECONDS = 600.0
+
+
+class Location:
+    """A folder or a URL, as Zarr sees it, with errors that say what to do."""
+
+    def __init__(self, location: str) -> None:
+        self.location = location
+        self.local = "://" not in location
+
+    @cached_property
+    def zarr(self) -> Any:
+        """Zarr's store. Raises StoreError where the URL's protocol is unknown or needs a package."""
+        from zarr.storage import FsspecStore, LocalStore
+
+        if self.local:
+            return LocalStore(self.location)
+        try:
+            # A cached listing would hide what another machine has written since.
+            return FsspecStore.from_url(self.location, storage_options={"use_listings_cache": False})
+        except ImportError as error:
+            raise StoreError(
+                f"the store {self.location} needs a package that is not installed ({error}). For s3:// it is "
+                "`pip install 'worldprobe[s3]'`, for gs:// gcsfs."
+            ) from error
+        except ValueError as error:
+            raise StoreError(f"{self.location} is no place for a store: {error}") from error
+
+    @contextmanager
+    def using(self, what: str) -> Iterator[None]:
+        """Whatever goes wrong with the place inside becomes one StoreError: ``cannot <what> the store ...``."""
+        try:
+            yield
+        except WorldprobeError:
+            raise
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise StoreError(
+                f"cannot {what} the store {self.location}: {reason}. What is stored stays; when the place is well "
+                "again, the same command does only what is missing."
+            ) from error
+        # Each object storage's library has errors of its own, that no common class covers.
+        except Exception as error:
+            if self.local:
+                raise
+            raise StoreError(f"cannot {what} the store {self.location}: {error}") from error
+
+    def holds(self, key: str) -> bool:
+        """Whether something is stored under a key."""
+        from zarr.core.sync import sync
+
+        if self.local:
+            return Path(self.location, key).exists()
+        with self.using("read"):
+            return bool(sync(self.zarr.exists(key)))
+
+    def require(self, key: str) -> None:
+        """That a key is still there, in a folder. Raises StoreError: the folder vanished.
+
+        Zarr makes missing folders as it writes: what is written where a disk was mounted before would be lost.
+        An object is written with its key or not at all, so URLs are not asked.
+        """
+        if self.local and not self.holds(key):
+            raise StoreError(
+                f"the store {self.location} has vanished since this run began ({key} is gone): was its disk "
+                "unmounted, or the folder moved? Bring it back; the same command then does only what is missing."
+            )
+
+    def children(self, prefix: str) -> list[str]:
+        """Names right below a prefix, sorted; none where there is nothing. Old leftovers of cut-off writes go."""
+        from zarr.core.sync import sync
+
+        async def listed() -> list[str]:
+            return [name async for name in self.zarr.list_dir(prefix)]
+
+        with self.using("read"):
+            names = sorted(sync(listed()))
+        for name in [name for name in names if name.endswith(".partial")]:
+            self._sweep(Path(self.location, prefix, name))
+        return names
+
+    def remove(self, key: str) -> None:
+        """Delete a key."""
+        from zarr.core.sync import sync
+
+        with self.using("write to"):
+            sync(self.zarr.delete(key))
+
+    def _sweep(self, leftover: Path) -> None:
+        if self.local:
+            with suppress(OSError):  # another run sweeps too
+                if time.time() - leftover.stat().st_mtime > _STALE_SECONDS:
+                    leftover.unlink()
