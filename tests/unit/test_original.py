@@ -319,6 +319,11 @@ def test_what_cannot_be_run_says_so_before_anything_is_encoded(films, place, tmp
         run(experiment(), films[:1], tmp_path / "one")
     with pytest.raises(VideoError, match="none of the 1 videos could be read"):
         run(experiment(), [tmp_path / "none.mp4"], tmp_path / "none")
+    with pytest.raises(ConfigError, match="7 frames a clip do not divide"):
+        run(experiment(frames=7), films, tmp_path / "odd")
+    with pytest.raises(RegistryError, match="squashed: which encoder's"):
+        run(experiment(encoder="squashed:pixels"), films, tmp_path / "squashed")
+    assert not (tmp_path / "odd").exists()
     copy = tmp_path / "copy.mp4"
     copy.write_bytes(films[0].read_bytes())
     with pytest.raises(ConfigError, match="are the same film: name it once"):

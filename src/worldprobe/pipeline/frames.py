@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from worldprobe.config import Experiment
 from worldprobe.errors import ConfigError, VideoError
 from worldprobe.labels.original import Boxes, evenly
-from worldprobe.pipeline.encode import Failure, Sampler, encode, shots_of
+from worldprobe.pipeline.encode import Encoded, Failure, Sampler, encode, shots_of
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, twin_of
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import open_source
@@ -25,6 +25,7 @@ from worldprobe.store import Input, Series, Store
 from worldprobe.video.read import Video
 
 Ints = NDArray[np.int64]
+_KINDS: tuple[Input, ...] = ("still", "native")
 Book = Callable[[str, int, str], None]
 """Told a stage that has just ended, how many clips it made, and on which device."""
 
@@ -77,111 +78,111 @@ def native_starts(film: Film, *, frames: int, stride: int) -> Ints:
 
 
 def embed(
-    films: Sequence[Film], boxes: Boxes, experiment: Experiment, store: Store, *, progress: Progress, book: Book
+    encoder: Encoder,
+    films: Sequence[Film],
+    boxes: Boxes,
+    experiment: Experiment,
+    store: Store,
+    *,
+    progress: Progress,
+    book: Book,
 ) -> tuple[Material, list[Failure]]:
     """Encode the labelled frames, as stills and as native clips, by the encoder and by those of its controls.
 
     The store keeps each by its place among all frames looked at, so that other labels add clips to what is there.
     """
-    device, precision = experiment.device, experiment.precision
-    encoder = load_encoder(f"squashed:{experiment.encoder}", device=device, precision=precision)
-    others = control_encoders(encoder.name, twin_of(encoder))
-    names: dict[Control, str] = {"none": encoder.name}
-    names |= {control: others[control] for control in ("random-init", "pixels") if control in others}
+    names: dict[Control, str] = {}
+    for control, name in control_encoders(encoder.name, twin_of(encoder)).items():
+        if control in ("random-init", "pixels") and control in experiment.controls:
+            names[control] = name  # type: ignore[index]
+    native = [native_starts(film, frames=experiment.frames, stride=experiment.stride) for film in films]
+    work = _Work(films, boxes, {"still": [film.frames for film in films], "native": native}, experiment, store)
     inputs: dict[tuple[Input, Control], NDArray[np.float32]] = {}
     held: dict[Input, NDArray[np.bool_]] = {}
     stills: list[Series] = []
     failures: list[Failure] = []
-    clips = {"still": [film.frames for film in films]}
-    clips["native"] = [native_starts(film, frames=experiment.frames, stride=experiment.stride) for film in films]
-    for control, name in names.items():
-        if control not in ("none", *experiment.controls):
-            continue
-        one = encoder if control == "none" else load_encoder(name, device=device, precision=precision)
-        kinds: tuple[Input, ...] = ("still", "native")
-        for kind in kinds:
-            series, failed = _encode(
-                films, boxes, clips[kind], one, kind, control, experiment, store, progress, book
-            )
+    for control in ("none", *names):
+        one = encoder
+        if control != "none":
+            one = load_encoder(names[control], device=experiment.device, precision=experiment.precision)
+        for kind in _KINDS:
+            encoded = work.encode(one, kind, keep_places=control == "pixels", progress=progress)
+            book(f"encode {one.name} ({kind})", encoded.made, str(getattr(one, "device", "cpu")))
             # What fails for one encoder fails for all: it is the reading that fails, and it is counted once.
-            failures += failed if (control, kind) == ("none", "still") else []
-            stills = series if (control, kind) == ("none", "still") else stills
-            values, there = _read(films, boxes, clips[kind], series, store, one.blocks - 1)
-            inputs[kind, control] = values
+            if (control, kind) == ("none", "still"):
+                failures, stills = encoded.failures, encoded.series
+            inputs[kind, control], there = work.read(encoded.series, kind, one.blocks - 1)
             held[kind] = held.get(kind, there) & there
     span = experiment.frames * experiment.stride / min(film.ref.rate for film in films)
     tap = str(Tap(encoder.name, encoder.blocks - 1))
     return Material(boxes, inputs, held, tap, tuple(stills), span), failures
 
 
-def _encode(
-    films: Sequence[Film],
-    boxes: Boxes,
-    starts: Sequence[Ints],
-    encoder: Encoder,
-    kind: Input,
-    control: Control,
-    experiment: Experiment,
-    store: Store,
-    progress: Progress,
-    book: Book,
-) -> tuple[list[Series], list[Failure]]:
-    """One encoder on one kind of input; ``starts`` are each film's clips, one for each frame looked at."""
-    stride = experiment.stride if kind == "native" else 0
-    encoded = encode(
-        [film.path for film, begins in zip(films, starts, strict=True) if (begins >= 0).any()],
-        encoder=encoder,
-        store=store,
-        blocks=[encoder.blocks - 1],
-        frames=experiment.frames,
-        input=kind,
-        # Pixels are compared as the 8 x 8 picture that they are, all others as the mean over tokens.
-        pool="none" if control == "pixels" else "space",
-        strict=experiment.strict,
-        progress=lambda stage, done, total, note="": progress(f"{stage} ({kind})", done, total, note),
-        sampler=_sampler(films, boxes, starts, frames=experiment.frames, stride=stride),
-    )
-    book(f"encode {encoder.name} ({kind})", encoded.made, str(getattr(encoder, "device", "cpu")))
-    return encoded.series, encoded.failures
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """What every encoder is asked for. ``starts``: by kind of input, of each film's clips, one for each frame."""
 
+    films: Sequence[Film]
+    boxes: Boxes
+    starts: dict[Input, list[Ints]]
+    experiment: Experiment
+    store: Store
 
-def _sampler(films: Sequence[Film], boxes: Boxes, starts: Sequence[Ints], *, frames: int, stride: int) -> Sampler:
-    """Clips of all frames looked at; those that have a label are needed."""
-    place = {film.ref.id: index for index, film in enumerate(films)}
+    def encode(self, encoder: Encoder, kind: Input, *, keep_places: bool, progress: Progress) -> Encoded:
+        """One encoder on one kind of input, its last block. Pixels are compared as the 8 x 8 picture that they are
+        (``keep_places``), all others as the mean over tokens."""
 
-    def sample(video: Video) -> tuple[Sequence[ClipSpec], Collection[int]]:
-        index = place[video.ref.id]
-        begins = np.unique(starts[index][starts[index] >= 0])
-        labelled = np.isin(films[index].frames, boxes.frame[boxes.film == index])
-        needed = np.searchsorted(begins, starts[index][labelled & (starts[index] >= 0)])
-        return [ClipSpec(video.ref, int(start), frames, stride) for start in begins], set(needed.tolist())
+        def told(stage: str, done: int, total: int, note: str = "") -> None:
+            progress(f"{stage} ({kind})", done, total, note)
 
-    return sample
+        return encode(
+            [film.path for film, begins in zip(self.films, self.starts[kind], strict=True) if (begins >= 0).any()],
+            encoder=encoder,
+            store=self.store,
+            blocks=[encoder.blocks - 1],
+            frames=self.experiment.frames,
+            input=kind,
+            pool="none" if keep_places else "space",
+            strict=self.experiment.strict,
+            progress=told,
+            sampler=self._sampler(kind),
+        )
 
+    def _sampler(self, kind: Input) -> Sampler:
+        """Clips of all frames looked at; those that have a label are needed."""
+        stride = self.experiment.stride if kind == "native" else 0
 
-def _read(
-    films: Sequence[Film],
-    boxes: Boxes,
-    starts: Sequence[Ints],
-    series: Sequence[Series],
-    store: Store,
-    block: int,
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The mean over all tokens of each labelled frame's clip, float32 [n, d] (pixels keep their places), and which
-    of them the store holds, bool [n]."""
-    values: NDArray[np.float32] | None = None
-    held = np.zeros(len(boxes), dtype=bool)
-    place = {film.ref.id: index for index, film in enumerate(films)}
-    for one in series:
-        index = place[one.video.id]
-        rows = np.flatnonzero(boxes.film == index)
-        begins = starts[index][np.searchsorted(films[index].frames, boxes.frame[rows])]
-        for clip, embeddings in store.read(one, block):
-            here = rows[begins == one.specs[clip].start]
-            if not len(here):
-                continue
-            mean = embeddings.values.astype(np.float32).mean(axis=0).ravel()
-            if values is None:
-                values = np.zeros((len(boxes), len(mean)), dtype=np.float32)
-            values[here], held[here] = mean, True
-    return (np.zeros((len(boxes), 1), dtype=np.float32) if values is None else values), held
+        def sample(video: Video) -> tuple[Sequence[ClipSpec], Collection[int]]:
+            film = self._place(video.ref)
+            starts = self.starts[kind][film]
+            begins = np.unique(starts[starts >= 0])
+            labelled = np.isin(self.films[film].frames, self.boxes.frame[self.boxes.film == film])
+            needed = np.searchsorted(begins, starts[labelled & (starts >= 0)])
+            specs = [ClipSpec(video.ref, int(start), self.experiment.frames, stride) for start in begins]
+            return specs, set(needed.tolist())
+
+        return sample
+
+    def read(
+        self, series: Sequence[Series], kind: Input, block: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """The mean over time of each labelled frame's clip, float32 [n, d], and which of them the store holds."""
+        values: NDArray[np.float32] | None = None
+        held = np.zeros(len(self.boxes), dtype=bool)
+        for one in series:
+            film = self._place(one.video)
+            rows = np.flatnonzero(self.boxes.film == film)
+            begins = self.starts[kind][film][np.searchsorted(self.films[film].frames, self.boxes.frame[rows])]
+            for clip, embeddings in self.store.read(one, block):
+                here = rows[begins == one.specs[clip].start]
+                if not len(here):
+                    continue
+                mean = embeddings.values.astype(np.float32).mean(axis=0).ravel()
+                if values is None:
+                    values = np.zeros((len(self.boxes), len(mean)), dtype=np.float32)
+                values[here], held[here] = mean, True
+        return (np.zeros((len(self.boxes), 1), dtype=np.float32) if values is None else values), held
+
+    def _place(self, ref: VideoRef) -> int:
+        """Which of the films it is."""
+        return next(index for index, film in enumerate(self.films) if film.ref.id == ref.id)

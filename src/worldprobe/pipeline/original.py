@@ -18,11 +18,13 @@ import numpy as np
 
 from worldprobe import provenance
 from worldprobe.config import Experiment, to_toml
+from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import ProbeError
 from worldprobe.files import write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes
 from worldprobe.labels.original import Boxes, most_confident
 from worldprobe.pipeline.encode import Failure
+from worldprobe.pipeline.encoders import load_encoder
 from worldprobe.pipeline.frames import Film, embed, open_films
 from worldprobe.pipeline.label import label, load_labeller, write_labels
 from worldprobe.pipeline.ledger import Ledger
@@ -59,6 +61,9 @@ def run_original(
     labeller = load_labeller(
         experiment.labeller, confidence=experiment.confidence, every=experiment.every, folder=out
     )
+    device, precision = experiment.device, experiment.precision
+    encoder = load_encoder(f"{PREFIX}{experiment.encoder}", device=device, precision=precision)
+    encoder.grid(experiment.frames)
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "experiment.toml", to_toml(experiment).encode())
     store = store or Store(str(out / STORE))
@@ -82,7 +87,7 @@ def run_original(
         ledger.book(stage, started=clock[0], items=items, device=device)
         clock[0] = time.perf_counter()
 
-    material, failed = embed(films, boxes, experiment, store, progress=progress, book=book)
+    material, failed = embed(encoder, films, boxes, experiment, store, progress=progress, book=book)
     failures += failed
     write_failures(out / "failures.jsonl", failures)
     material = _held_only(material)

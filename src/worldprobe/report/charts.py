@@ -14,6 +14,7 @@ from worldprobe.results import Metric
 FLOOR = -0.5
 WIDTH = 360
 LEFT, RIGHT, TOP, STEP, HEADING, BOTTOM = 96, 48, 8, 19, 24, 26
+_STEPS_LEFT = 118  # the waterfall's steps have longer names than probes and controls
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def falls(original: Original) -> list[Chart]:
     panels = []
     for fall in original.falls:
         span = axis(fall.metric, [score for step in fall.steps for score in (step.score, step.floor)])
-        scale = (WIDTH - LEFT - RIGHT) / (span.high - span.low)
+        scale = (WIDTH - _STEPS_LEFT - RIGHT) / (span.high - span.low)
         marks = []
         for place, step in enumerate(fall.steps):
             y = TOP + HEADING / 2 + STEP * (place + 1)
@@ -129,11 +130,12 @@ def falls(original: Original) -> list[Chart]:
                 metric=METRICS[fall.metric],
                 width=WIDTH,
                 height=bottom + BOTTOM,
-                left=LEFT,
+                left=_STEPS_LEFT,
                 bottom=bottom,
                 headings=(),
                 ticks=tuple(
-                    (round(LEFT + (t - span.low) * scale, 1), number(t, 2 if t % 0.5 else 1)) for t in span.ticks
+                    (round(_STEPS_LEFT + (t - span.low) * scale, 1), number(t, 2 if t % 0.5 else 1))
+                    for t in span.ticks
                 ),
                 chances=(),
                 marks=tuple(marks),
@@ -147,7 +149,7 @@ def _mark(at: tuple[float, float, Axis], label: str, style: str, score: Score, v
     y, scale, span = at
 
     def x(value: float) -> float:
-        return round(LEFT + (span.clip(value) - span.low) * scale, 1)
+        return round(_STEPS_LEFT + (span.clip(value) - span.low) * scale, 1)
 
     ends = score.interval
     return Mark(

@@ -131,6 +131,8 @@ class _Download:
             furthest = max(furthest, self.size)
             if in_vain < TRIES:
                 time.sleep(pause_seconds * in_vain)
+        if not self.size:
+            raise VideoError(f"{self.url} could not be fetched ({reason}). Check the network, and try again.")
         raise VideoError(
             f"{self.url} could not be fetched ({reason}); {self.size:,} bytes have come and are kept. "
             "Run the command again to go on from there."
