@@ -117,6 +117,10 @@ def test_an_error_is_one_line_and_exit_1(worldprobe, place):
         ("label", "scenes:2", "--labeller", "trth", "--out", "l.parquet"): "did you mean 'truth'",
         ("encode", "scenes:2", "--store", "t", "--frames", "7"): "--frames 6",
         ("encode", "scenes:2", "--store", "t", "--blocks", "8"): "blocks 0 to 5",
+        ("predict", "scenes:2", "--out", "f", "--encoder", "pixels"): "pixels has no predictor",
+        ("predict", "scenes:2", "--out", "f", "--context", "7"): "room for 8 tubelets in all",
+        ("predict", "scenes:2", "--out", "f", "--horizon", "0"): "predict.horizon",
+        ("predict", "scenes:2", "--out", "f", "--decoder", "nowhere"): "no trained decoder in nowhere",
     }
     for arguments, expected in cases.items():
         done = worldprobe(*arguments)
@@ -124,6 +128,33 @@ def test_an_error_is_one_line_and_exit_1(worldprobe, place):
         assert expected in done.stderr, done.stderr
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr
         assert done.stdout == ""
+
+
+def test_predicting_prints_the_horizons_and_leaves_its_report(worldprobe, place):
+    done = worldprobe("predict", "scenes:12", "--no-twin", "--horizon", "3", "--out", "future")
+    assert done.returncode == 0, done.stderr
+    for word in ("copy-last", "ridge", "horizons 1 to 3", "plain forward", "report.html"):
+        assert word in done.stdout
+    folder = place / "future"
+    names = {"experiment.toml", "provenance.json", "results.jsonl", "figures", "report.html", "report.md"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert {path.name for path in (folder / "figures").iterdir()} == {"horizon.png", "error_map.png"}
+    assert "[predict]" in (folder / "experiment.toml").read_text()
+    assert worldprobe("report", "future").returncode == 0
+
+
+def test_an_experiment_with_the_table_predicts_into_the_same_report(worldprobe, place):
+    (place / "both.toml").write_text(
+        'videos = ["scenes:12"]\nlabeller = "truth"\ntasks = ["xy"]\nfeatures = ["z"]\ncontrols = ["majority"]\n'
+        "[predict]\ntwin = false\n"
+    )
+    done = worldprobe("run", "both.toml", "--out", "both", "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["rows"]
+    assert len(summary["future"]["steps"]) == 8
+    kinds = {r.kind for r in read_results(place / "both" / "results.jsonl")}
+    assert kinds >= {"probe", "prediction", "leak", "cost"}
 
 
 def test_wrong_usage_ends_with_2(worldprobe):

@@ -9,6 +9,7 @@ import torch
 from transformers import VJEPA2Config, VJEPA2Model
 
 from worldprobe.config import make_experiment
+from worldprobe.encoders.known import TINY_FOLDER
 from worldprobe.encoders.vjepa2 import pretrained, random_twin, tiny
 from worldprobe.errors import ConfigError, DecoderError, PredictionError, VideoError
 from worldprobe.pipeline import predict as pipeline
@@ -247,19 +248,22 @@ def test_a_vit_l_runs_the_same_call_in_bf16():
     assert predictor.predict(pixels, context=4, horizon=4).shape == (1, 4, 256, 1024)
 
 
-def test_the_recipes_figures_are_the_packages(scenes):
-    from recipes.pretrain_tiny.prediction import errors
+def test_the_shipped_card_is_what_the_package_measures(scenes):
+    from recipes.pretrain_tiny.prediction import table
 
     encoder = tiny(device="cpu", precision="fp32")
-    (batch, *_) = read_windows(scenes[:4], encoder, Cut(4, 4), failures=[], progress=silent, stage="")
-    found = forecast([batch], VJEPA2Predictor.from_encoder(encoder), context=4, horizon=4, mode="joint", seed=0)
-    from worldprobe.encoders.known import TINY_FOLDER
-
+    batches = list(read_windows(scenes, encoder, Cut(4, 4), failures=[], progress=silent, stage=""))
+    done = forecast(batches, VJEPA2Predictor.from_encoder(encoder), context=4, horizon=4, mode="joint", seed=0)
+    found = {
+        (r.tokens, r.horizon, r.method): (r.score, r.low, r.high, r.n)
+        for r in lines(done, Told(encoder.name, "fp32", 4, 4, "joint", 0))
+        if r.metric == "l1"
+    }
     model = VJEPA2Model.from_pretrained(TINY_FOLDER, dtype=torch.float32).eval()
-    theirs, changed = errors(model, torch.from_numpy(batch.pixels))
-    np.testing.assert_allclose(found.errors["predictor"]["l1"], theirs[..., 0], atol=1e-5)
-    np.testing.assert_allclose(found.errors["copy-last"]["l1"], theirs[..., 1], atol=1e-5)
-    np.testing.assert_array_equal(found.changed, changed)
+    for row in table(model, [torch.from_numpy(batch.pixels) for batch in batches], seed=0):
+        for name, method in (("predictor", "predictor"), ("copy_last", "copy-last")):
+            theirs = [row[name], row[f"{name}_low"], row[f"{name}_high"], row["n"]]
+            assert found[row["tokens"], row["horizon"], method] == pytest.approx(theirs, abs=1e-5)
 
 
 def test_provenance_names_the_encoder(run: Path):
