@@ -36,8 +36,8 @@ def test_with_the_true_velocity_any_number_of_steps_ends_at_the_frames(monkeypat
     """Straight paths: Euler is exact, whatever the scheduler makes of the steps."""
     flow = module("flow").eval()
     real = torch.rand(2, 2, 3, 16, 16, generator=generator(0)) * 0.8 + 0.1
-    picture, _ = flow._coarse(tokens(2))
-    lack = flow._fold(flow.space.encode(real) - picture) / flow.spread
+    picture, deviation, _ = flow._coarse(tokens(2))
+    lack = flow._fold((flow.space.encode(real) - picture) / deviation)
 
     def velocity(noisy, sigma, coarse, given):
         return (noisy - lack) / sigma[:, None, None, None]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from worldprobe.config import Experiment
 
 DEMO_SCENES = "scenes:200"
+DEMO_STEPS = 300
 
 
 @app.command()
@@ -49,6 +50,9 @@ def demo(
     }
     if robots and not labeller:
         values["tasks"] = ["state", "action"]
+    if kinds == {"scenes"}:
+        # Enough to see what is in the tokens, and a minute of training rather than ten.
+        values["decode"] = {"steps": DEMO_STEPS, "controls": ["mean-image", "bicubic", "shuffled"]}
     _run(make_experiment(values), paths, out, None, as_json)
 
 

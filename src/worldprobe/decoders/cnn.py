@@ -27,7 +27,7 @@ class CnnDecoder(nn.Module):
     """
 
     name = "cnn"
-    recipe: ClassVar = {"steps": 2000, "learning_rate": 1e-3}
+    recipe: ClassVar = {"steps": 1000, "learning_rate": 1e-3}
 
     def __init__(self, shape: DecoderShape, *, channels: int = 128) -> None:
         super().__init__()

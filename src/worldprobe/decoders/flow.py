@@ -1,12 +1,14 @@
 """A generative decoder: pictures that fit an embedding, one for each draw of noise.
 
 Rectified flow (Liu et al. 2023; Lipman et al. 2023) refines a mean picture, as in "Deblurring via Stochastic
-Refinement" (Whang et al. 2022): a convolutional trunk draws what the tokens settle, and the flow draws the rest,
-given the trunk's picture and features. What the embedding leaves open is then what differs between samples.
+Refinement" (Whang et al. 2022): a convolutional trunk draws what the tokens settle and how far off it is, and the
+flow draws the rest, given the trunk's picture and features. What the embedding leaves open is then what differs
+between samples.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import torch
@@ -21,9 +23,9 @@ from worldprobe.errors import DecoderError
 from worldprobe.records import DecoderShape
 
 STEPS = 4
-_LEAST_SPREAD = 0.01
-_SPREAD_RATE = 0.02
+_LEAST, _MOST = 0.01, 1.0
 _TIMES = 1000
+_LIKELIHOOD_WEIGHT = 0.1
 _DIVISOR = 4  # of the U-Net's two halvings
 
 
@@ -34,7 +36,7 @@ class FlowDecoder(nn.Module):
         channels: of the finest level of the U-Net; coarser ones have twice as many.
         latent: hub id or local folder of a diffusers VAE to work in; None works on pixels.
         patch: px (or latent cells) along each side that are folded into channels, which makes steps cheap;
-            by default 2 on pixels and 1 on latents.
+            by default 4 on pixels and 1 on latents.
         steps: Euler steps of a sample, unless ``draw`` is told otherwise.
 
     Raises:
@@ -42,7 +44,7 @@ class FlowDecoder(nn.Module):
     """
 
     name = "flow"
-    recipe: ClassVar = {"steps": 2500, "learning_rate": 5e-4, "every": 125, "patience": 12}
+    recipe: ClassVar = {"steps": 1500, "learning_rate": 5e-4, "every": 100, "patience": 10}
 
     def __init__(
         self,
@@ -55,13 +57,14 @@ class FlowDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.shape, self.space = shape, open_space(latent, shape)
-        self.patch, self.steps = patch or (1 if latent else 2), steps
+        self.patch, self.steps = patch or (1 if latent else 4), steps
         self.options = {"channels": channels, "latent": latent, "patch": self.patch, "steps": steps}
         if any(side % self.patch for side in self.space.size):
             raise DecoderError(f"patches of {self.patch} do not divide {self.space.size}: choose another patch")
         values = self.space.channels * shape.frames
         self.trunk = Trunk(shape, size=self.space.size, channels=2 * channels)
         self.leave = nn.Conv2d(self.trunk.features, values, 3, padding=1)
+        self.deviate = nn.Conv2d(self.trunk.features, values, 3, padding=1)
         self.given = nn.Conv2d(self.trunk.features * self.patch**2, channels, 1)
         folded = values * self.patch**2
         self.unet = diffusers().UNet2DModel(
@@ -74,25 +77,26 @@ class FlowDecoder(nn.Module):
             norm_num_groups=min(16, channels),
             attention_head_dim=min(32, channels),
         )
-        # The flow's values are brought to a spread of 1; how much the picture lacks shrinks as the trunk learns.
-        self.spread = nn.Buffer(torch.tensor(0.2))
 
     def loss(self, tokens: Tensor, frames: Tensor, *, generator: torch.Generator) -> Tensor:
-        """The trunk's squared error and gradient loss, and the flow's squared error in velocity."""
+        """The trunk's squared error and gradient loss, its deviation's likelihood, and the flow's squared error.
+
+        The flow's is that of what the network adds to the best linear guess of the velocity (``_velocity``).
+        """
         real = self.space.encode(frames)
-        picture, given = self._coarse(tokens)
+        picture, deviation, given = self._coarse(tokens)
         mean = functional.mse_loss(picture, real) + GRADIENT_WEIGHT * gradient_loss(picture, real)
+        lack = (real - picture).detach()
+        likelihood = (deviation.log() + (lack / deviation) ** 2 / 2).mean()
         with torch.no_grad():
-            lack = self._fold(real - picture)
-            if self.training:
-                self.spread.lerp_(lack.std().clamp_min(_LEAST_SPREAD), _SPREAD_RATE)
-            lack = lack / self.spread
+            lack = self._fold(lack / deviation)
             noise = torch.randn(lack.shape, generator=generator, device=lack.device)
             # More of the times in the middle, where the velocity is hardest (Esser et al. 2024, logit-normal).
             sigma = torch.sigmoid(torch.randn(len(lack), generator=generator, device=lack.device))
             noisy = torch.lerp(lack, noise, sigma[:, None, None, None])
         velocity = self._velocity(noisy, sigma, self._fold(picture.detach()), given)
-        return mean + functional.mse_loss(velocity.float(), noise - lack)
+        weight = _variance(sigma)[:, None, None, None]
+        return mean + _LIKELIHOOD_WEIGHT * likelihood + (weight * (velocity - noise + lack) ** 2).mean()
 
     def sample(self, tokens: Tensor, *, generator: torch.Generator) -> Tensor:
         """One sample of each tubelet's frames."""
@@ -102,32 +106,51 @@ class FlowDecoder(nn.Module):
         """One sample of each tubelet's frames, in so many Euler steps of diffusers' flow-match scheduler."""
         scheduler = diffusers().FlowMatchEulerDiscreteScheduler(num_train_timesteps=_TIMES)
         scheduler.set_timesteps(sigmas=[1 - step / steps for step in range(steps)])
-        picture, given = self._coarse(tokens)
+        picture, deviation, given = self._coarse(tokens)
         coarse = self._fold(picture)
         state = torch.randn(coarse.shape, generator=generator, device=coarse.device)
         for time in scheduler.timesteps:
             sigma = (time / _TIMES).to(coarse.device).expand(len(coarse))
             state = scheduler.step(self._velocity(state, sigma, coarse, given), time, state).prev_sample
-        return self.space.decode(picture + functional.pixel_shuffle(self.spread * state, self.patch))
+        return self.space.decode(picture + deviation * functional.pixel_shuffle(state, self.patch))
 
     def mean(self, tokens: Tensor) -> Tensor:
         """The trunk's own picture, before the flow: frames [n, frames, 3, H, W]."""
         return self.space.decode(self._coarse(tokens)[0])
 
-    def _coarse(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """The trunk's picture [n, values, h, w], and what the U-Net is given of its features, folded."""
+    def _coarse(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The trunk's picture [n, values, h, w], how far off it is, and what the U-Net is given, folded.
+
+        The deviation (Kendall and Gal 2017) brings what the picture lacks to one scale everywhere: where the
+        tokens settle the picture, the flow has nothing to add. It does not train the trunk.
+        """
         features = self.trunk(tokens)
-        return self.leave(features).float(), self.given(functional.pixel_unshuffle(features, self.patch))
+        deviation = self.deviate(features.detach()).float().clamp(math.log(_LEAST), math.log(_MOST)).exp()
+        given = self.given(functional.pixel_unshuffle(features, self.patch))
+        return self.leave(features).float(), deviation, given
 
     def _velocity(self, noisy: Tensor, sigma: Tensor, coarse: Tensor, given: Tensor) -> Tensor:
+        """The best linear guess for data of spread 1, and what the U-Net adds (as Karras et al. 2022, section 5).
+
+        With x = (1 - s) data + s noise, the guess of noise - data is (2 s - 1) x / ((1 - s)^2 + s^2), and what it
+        leaves has the variance 1 / ((1 - s)^2 + s^2).
+        """
         stacked = torch.cat([noisy, coarse, given], dim=1)
         height, width = stacked.shape[-2:]
         padded = functional.pad(stacked, (0, -width % _DIVISOR, 0, -height % _DIVISOR))
-        velocity: Tensor = self.unet(padded, sigma * _TIMES).sample
-        return velocity[..., :height, :width]
+        added = self.unet(padded, sigma * _TIMES).sample[..., :height, :width].float()
+        s = sigma[:, None, None, None]
+        variance = _variance(s)
+        velocity: Tensor = (2 * s - 1) / variance * noisy + added / variance.sqrt()
+        return velocity
 
     def _fold(self, values: Tensor) -> Tensor:
         return functional.pixel_unshuffle(values, self.patch)
+
+
+def _variance(sigma: Tensor) -> Tensor:
+    """Of data and noise of spread 1, mixed."""
+    return (1 - sigma) ** 2 + sigma**2
 
 
 def flow(argument: str | None = None, *, shape: DecoderShape, **options: Any) -> FlowDecoder:
