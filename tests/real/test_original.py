@@ -16,6 +16,7 @@ def test_two_films_of_different_sizes_go_through_the_whole_protocol(data, tmp_pa
             "videos": [str(clip) for clip in clips],
             "labeller": f"onnx:{data / 'detectors' / 'yolox_nano_416.onnx'}",
             "confidence": 0.35,
+            "every": 2,
             "samples": 60,
             "split": "blocked",
             "controls": ["gaussian", "nuisance", "majority"],
