@@ -18,7 +18,8 @@ METHODS = ("predictor", "copy-last", "linear", "mean", "ridge")
 def line(method: str, score: float | None, **changes: object) -> PredictionResult:
     half = 0.02
     fields: dict[str, object] = {
-        "encoder": "vjepa2-tiny", "method": method, "tokens": "changed", "context": 4, "horizon": 1, "mode": "joint",
+        "encoder": "vjepa2-tiny", "method": method, "tokens": "changed", "context": 4, "horizon": 1,
+        "mode": "joint",
         "protocol": "alone", "metric": "l1", "score": score, "low": None if score is None else score - half,
         "high": None if score is None else score + half, "n": 900, "n_groups": 40, "split": "grouped", "seed": 0,
     }  # fmt: skip
