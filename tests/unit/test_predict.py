@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import VJEPA2Config, VJEPA2Model
 
-from worldprobe.config import make_experiment
+from worldprobe.config import make_experiment, read_experiment
 from worldprobe.encoders.known import TINY_FOLDER
 from worldprobe.encoders.vjepa2 import pretrained, random_twin, tiny
 from worldprobe.errors import ConfigError, DecoderError, PredictionError, VideoError
@@ -175,6 +175,10 @@ def test_a_second_run_replaces_its_own_lines_and_leaves_others(scenes, small, tm
     assert [r for r in found if isinstance(r, ProbeResult)] == [other]
     assert {r.context for r in found if isinstance(r, PredictionResult)} == {2}
     assert [r.stage for r in found if isinstance(r, CostResult)] == ["probe", f"predict {small}"]
+    (tmp_path / "experiment.toml").write_text('videos = ["film.mp4"]\ntasks = ["xy"]\n')
+    pipeline.record(experiment(small, context=2), tmp_path)
+    recorded = read_experiment(tmp_path / "experiment.toml")
+    assert (recorded.videos, recorded.tasks, recorded.predict.context) == (["film.mp4"], ["xy"], 2)
 
 
 def test_a_folder_of_another_encoder_is_not_written_into(run, scenes):
@@ -206,6 +210,9 @@ def test_nothing_that_fits_is_an_error_and_a_broken_film_among_good_ones_is_name
     broken.write_bytes(b"\0" * 100)
     failures = pipeline.predict(experiment(small, twin=False), [*scenes[:3], broken], tmp_path)
     assert [f.video for f in failures] == [str(broken)]
+    strict = experiment(small, twin=False).model_copy(update={"strict": True})
+    with pytest.raises(VideoError, match=r"broken\.mp4"):
+        pipeline.predict(strict, [*scenes[:3], broken], tmp_path)
 
 
 def test_a_film_in_which_nothing_moves_has_no_changed_tokens(small, tmp_path):

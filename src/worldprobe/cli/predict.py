@@ -30,9 +30,9 @@ def predict(
 
     Example: worldprobe predict scenes:200 --out runs/future
     """
-    from worldprobe.config import make_experiment, to_toml
-    from worldprobe.files import write_whole
+    from worldprobe.config import make_experiment
     from worldprobe.pipeline.predict import predict as predict_videos
+    from worldprobe.pipeline.predict import record
     from worldprobe.report.write import write_report
 
     table: dict[str, Any] = {"context": context, "horizon": horizon, "mode": mode, "twin": twin, "pairs": pairs}
@@ -41,7 +41,6 @@ def predict(
     experiment = make_experiment({**values, "predict": table})
     with bars() as progress:
         failures = predict_videos(experiment, resolve_videos(videos), out, progress=progress)
-    if not (out / "experiment.toml").exists():
-        write_whole(out / "experiment.toml", to_toml(experiment).encode())
+    record(experiment, out)
     show(write_report(out), out, as_json)
     end(failures)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from worldprobe import provenance
-from worldprobe.config import Experiment, Predict
+from worldprobe.config import Experiment, Predict, read_experiment, to_toml
 from worldprobe.errors import PredictionError, VideoError
+from worldprobe.files import write_whole
 from worldprobe.pipeline.drawn_future import draw_future, find_pen
 from worldprobe.pipeline.encode import Failure
 from worldprobe.pipeline.encoders import load_encoder, twin_of
@@ -39,7 +40,7 @@ def predict(
 
     Raises:
         PredictionError: an encoder without predictor, or a folder that holds another encoder's results.
-        VideoError: no video has room for a context and a horizon.
+        VideoError: no video has room for a context and a horizon; with ``strict`` the first that fails.
     """
     asked = experiment.predict or Predict()
     encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
@@ -60,6 +61,8 @@ def predict(
         )
         if done is None:
             raise VideoError(f"nothing could be predicted of {len(videos)} videos. The first: {lost[0].error}")
+        if experiment.strict and lost:
+            raise VideoError(lost[0].error)
         ledger.book(stage, started=started, items=len(done.windows), device=device_of(encoder_of))
         # What cannot be read for one encoder cannot for the other: it is counted once.
         failures = failures or lost
@@ -90,6 +93,15 @@ def predict(
     merge_results(out / "results.jsonl", found, ledger.costs, kinds=KINDS, stage="predict")
     _provenance(out, encoder, ledger, experiment.seed)
     return failures
+
+
+def record(experiment: Experiment, out: Path) -> None:
+    """Write the experiment down; where the folder holds an experiment of other stages, its table alone."""
+    path = out / "experiment.toml"
+    known = read_results(out / "results.jsonl")
+    if path.exists() and any(line.kind not in (*KINDS, "cost") for line in known):
+        experiment = read_experiment(path).model_copy(update={"predict": experiment.predict})
+    write_whole(path, to_toml(experiment).encode())
 
 
 def merge_results(

@@ -42,7 +42,7 @@ def future(results: Sequence[AnyResult], encoder: str) -> Future | None:
         leaks=tuple(LeakFact(**{key: getattr(r, key) for key in LeakFact.model_fields}) for r in leaks),
         violations=tuple(_violations(surprises, encoder)),
         shown=tuple(_shown(told)),
-        caveats=tuple(_caveats(told, leaks, steps)),
+        caveats=(*_caveats(told, leaks, steps), *_few_pairs(surprises)),
     )
 
 
@@ -183,3 +183,10 @@ def _caveats(told: Sequence[PredictionResult], leaks: Sequence[LeakResult], step
         share = number(100 * sum(c for c, _ in shares) / sum(a for _, a in shares), 1)
         found.append(f"Only {share} % of the tokens change: scores on all tokens say next to nothing here.")
     return found
+
+
+def _few_pairs(surprises: Sequence[SurpriseResult]) -> list[str]:
+    few = min((r.n for r in surprises), default=20)
+    if few >= 20:
+        return []
+    return [f"Surprise: only {few} pairs of a kind: below 20, an interval is rough and tends to be too narrow."]

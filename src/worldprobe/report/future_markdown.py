@@ -51,8 +51,8 @@ def _leaks(future: Future) -> str:
         [
             CALLS[one.call],
             escaped(one.encoder),
-            f"{one.context_change:g}",
-            f"{one.prediction_change:g}",
+            f"{one.context_change:.3g}",
+            f"{one.prediction_change:.3g}",
             str(one.clips),
         ]
         for one in future.leaks
