@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Floats = NDArray[np.float64]
-_STRENGTHS = (0.01, 0.1, 1.0, np.inf)
+_STRENGTHS = (0.01, 1.0, np.inf)
 _WIDTH = 128
 _RATE = 3e-3
 _BATCH = 256
 _MOST_EPOCHS = 300
-_PATIENCE = 30
+_PATIENCE = 20
 _HELD_OUT = 0.2
 # Log-probability of a class that the training rows do not hold: as good as never, but finite.
 _NEVER = -30.0
