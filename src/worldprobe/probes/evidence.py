@@ -179,7 +179,8 @@ def _uniform_bits(question: Question) -> Floats:
     if question.classes:
         return np.full(len(question.target), np.log2(question.classes))
     spread = question.target.std(axis=0)
-    return _normal_bits(question.target - question.target.mean(axis=0), spread, spread).sum(axis=1)
+    bits = _normal_bits(question.target - question.target.mean(axis=0), spread, spread)
+    return np.asarray(bits.sum(axis=1))
 
 
 def _normal_bits(error: Floats, expected: Floats, spread: Floats) -> Floats:
