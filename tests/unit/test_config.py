@@ -14,6 +14,10 @@ from worldprobe.errors import ConfigError
         ('videos = ["a.mp4"]\nencodr = "pixels"', "unknown 'encodr'; did you mean 'encoder'"),
         ('videos = ["a.mp4"]\ntasks = ["xy", "szie"]', "unknown 'szie'; did you mean 'size'"),
         ('videos = ["a.mp4"]\nsplit = "even"', "split: Input should be 'grouped'"),
+        ('videos = ["a.mp4"]\ninput = ["native", "stil"]', "unknown 'stil'; did you mean 'still'"),
+        ('videos = ["a.mp4"]\ninput = ["still", "still"]', "each once, of native, still"),
+        ('videos = ["a.mp4"]\npool = "space"\nfeatures = ["tokens"]', "features 'tokens' need tokens"),
+        ('videos = ["a.mp4"]\nevidence = ["skill"]', "evidence.0: Input should be 'code' or 'learning'"),
         ('videos = ["a.mp4"]\nframes = 1', "frames: Input should be greater than or equal to 2"),
         ('videos = ["a.mp4"]\ncontrols = []', "controls: empty; choose from gaussian"),
         ('videos = ["a.mp4"]\npool = "space"', "features 'grid' need tokens"),
@@ -88,3 +92,19 @@ def test_the_examples_are_experiments(monkeypatch):
     assert (full.protocol, full.samples, full.confidence) == ("original", 10_000, 0.35)
     assert full.videos == ["films:big-buck-bunny", "films:sintel"]
     assert (full.encoder, full.labeller) == ("facebook/vjepa2-vitl-fpc64-256", "yolo:yolov8n.pt")
+
+
+def test_inputs_are_one_or_several():
+    assert make_experiment({"videos": ["a"]}).inputs == ("native",)
+    assert make_experiment({"videos": ["a"], "input": "still"}).inputs == ("still",)
+    both = make_experiment({"videos": ["a"], "input": ["still", "native"]})
+    assert both.inputs == ("still", "native")
+    assert 'input = ["still", "native"]' in to_toml(both)
+
+
+def test_the_example_of_deltas_crosses_features_inputs_and_probes():
+    example = read_experiment(Path(__file__).resolve().parents[2] / "examples" / "deltas.toml")
+    assert example.features == ["z", "delta", "z+delta"]
+    assert example.inputs == ("native", "still")
+    assert example.probes == ["linear", "mlp"]
+    assert {"motion", "velocity", "approach"} <= set(example.tasks)
