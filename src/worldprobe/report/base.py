@@ -11,6 +11,11 @@ class Fact(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def tap_name(tap: str) -> str:
+    """``block3`` of ``vjepa2-tiny/block3.out``: a report is about one encoder."""
+    return tap.rpartition("/")[2].removesuffix(".out")
+
+
 class Score(Fact):
     """A score with its 95 % interval; ``value`` None means not measured, and ``note`` says why."""
 

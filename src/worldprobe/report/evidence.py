@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from worldprobe.report.base import Score
+from worldprobe.report.base import Score, tap_name
 from worldprobe.report.evidence_facts import Curve, CurvePoint, Evidence, Tap, Worth
 from worldprobe.report.wording import CHOSEN
 from worldprobe.results import AnyResult, CodeResult, EvidenceResult, LearningResult
@@ -86,4 +86,5 @@ def _tap(row: Row, rows: Sequence[Row]) -> Tap:
 
 def short(tap: str) -> str:
     """``block3 grid`` of ``vjepa2-tiny/block3.out grid``."""
-    return tap.rpartition("/")[2].replace(".out", "")
+    where, _, features = tap.partition(" ")
+    return f"{tap_name(where)} {features}"

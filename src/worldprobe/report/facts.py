@@ -11,6 +11,7 @@ from pydantic import Field
 
 from worldprobe.report.base import Fact as Fact
 from worldprobe.report.base import Score as Score
+from worldprobe.report.base import tap_name
 from worldprobe.report.decoding_facts import Decoding
 from worldprobe.report.evidence_facts import Deltas, Evidence
 from worldprobe.report.future_facts import Future
@@ -215,5 +216,6 @@ class Summary(Fact):
         alike = [other for other in self.rows if (other.task, other.features) == (row.task, row.features)]
         for name in ("tap", "input", "probe", "protocol", "split"):
             if len({getattr(other, name) for other in alike}) > 1:
-                parts.append(str(getattr(row, name)))
+                value = str(getattr(row, name))
+                parts.append(tap_name(value) if name == "tap" else value)
         return ", ".join(parts)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worldprobe.report import charts
+from worldprobe.report.base import tap_name
 from worldprobe.report.facts import Row, Summary
 from worldprobe.report.plots import FAINT, INK, SERIES, blank, plain, save
 from worldprobe.report.wording import METRICS, number, property_name
@@ -31,7 +32,7 @@ def by_block(summary: Summary) -> dict[str, dict[str, list[tuple[int, Row]]]]:
     for row in summary.rows:
         block = block_of(row.tap)
         if block is not None and row.main.score.value is not None:
-            kind = ", ".join(part for part in summary.label(row).split(", ") if part != row.tap)
+            kind = ", ".join(part for part in summary.label(row).split(", ") if part != tap_name(row.tap))
             found.setdefault(row.task, {}).setdefault(kind, []).append((block, row))
     kept = {
         task: {kind: sorted(rows, key=lambda one: one[0]) for kind, rows in kinds.items() if len(rows) > 1}

@@ -33,10 +33,8 @@ def learning(summary: Summary, path: Path) -> bool:
     figure.suptitle(
         plain(f"{summary.encoder.name}: score by the data that the probe saw"), fontsize=11.5, color=INK
     )
-    figure.text(
-        0.5, 0.005, "bars: 95 % intervals; lines: ceiling less a power of n, fitted; dotted: beyond the data",
-        ha="center", fontsize=8.5, color=INK,
-    )  # fmt: skip
+    said = "bars: 95 % intervals; lines: ceiling less a power of n, fitted; dotted: twice the data"
+    figure.supxlabel(said, fontsize=8.5, color=INK)
     save(figure, path)
     return True
 
@@ -47,19 +45,23 @@ def _panel(panel: Axes, task: str, rows: list[Worth]) -> None:
         colour, marker = SERIES[k % len(SERIES)]
         curve = row.curve
         points = [point for point in curve.points if point.score.value is not None]
-        x = [point.rows for point in points]
+        # A little apart, or equal scores would hide each other.
+        x = [point.rows * 1.03**k for point in points]
         y = [max(point.score.value or 0.0, _LOWEST) for point in points]
         name = f"{row.label}: more data would help: {curve.more_data_would_help}"
         panel.plot(x, y, color=colour, marker=marker, linestyle="", markersize=5, label=plain(name))
-        for point in points:
+        for at_rows, point in zip(x, points, strict=True):
             if ends := point.score.interval:
-                panel.vlines(point.rows, max(ends[0], _LOWEST), max(ends[1], _LOWEST), color=colour, linewidth=1.4)
+                panel.vlines(at_rows, max(ends[0], _LOWEST), max(ends[1], _LOWEST), color=colour, linewidth=1.4)
         if curve.ceiling is not None and curve.scale is not None and curve.exponent is not None:
             for span, style in (((x[0], x[-1]), "-"), ((x[-1], 2 * x[-1]), ":")):
                 at = np.geomspace(*span, 40)
                 law = curve.ceiling - curve.scale * at**-curve.exponent
                 panel.plot(at, law.clip(_LOWEST), style, color=colour, linewidth=1.2)
     panel.set_xscale("log")
+    counts = sorted({round(point.rows) for row in rows if row.curve for point in row.curve.points})
+    panel.set_xticks(counts, [f"{n:,}" for n in counts])
+    panel.set_xticks([], minor=True)
     panel.set_title(plain(f"{property_name(task)}  ({METRICS[rows[0].metric]})"), fontsize=10, loc="left")
     panel.set_xlabel("moments that the probe was trained on", fontsize=8.5, color=INK)
     panel.grid(axis="y", color="#e6e6e6", linewidth=0.6)
