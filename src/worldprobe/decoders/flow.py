@@ -8,7 +8,6 @@ between samples.
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
 import torch
@@ -36,7 +35,7 @@ class FlowDecoder(nn.Module):
         channels: of the finest level of the U-Net; coarser ones have twice as many.
         latent: hub id or local folder of a diffusers VAE to work in; None works on pixels.
         patch: px (or latent cells) along each side that are folded into channels, which makes steps cheap;
-            by default 4 on pixels and 1 on latents.
+            by default 4 on pixels, or what divides them, and 1 on latents.
         steps: Euler steps of a sample, unless ``draw`` is told otherwise.
 
     Raises:
@@ -44,7 +43,7 @@ class FlowDecoder(nn.Module):
     """
 
     name = "flow"
-    recipe: ClassVar = {"steps": 1500, "learning_rate": 5e-4, "every": 100, "patience": 10}
+    recipe: ClassVar = {"steps": 1000, "learning_rate": 5e-4, "every": 100, "patience": 10}
 
     def __init__(
         self,
@@ -57,7 +56,8 @@ class FlowDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.shape, self.space = shape, open_space(latent, shape)
-        self.patch, self.steps = patch or (1 if latent else 4), steps
+        self.patch = patch or (1 if latent else _patch(self.space.size))
+        self.steps = steps
         self.options = {"channels": channels, "latent": latent, "patch": self.patch, "steps": steps}
         if any(side % self.patch for side in self.space.size):
             raise DecoderError(f"patches of {self.patch} do not divide {self.space.size}: choose another patch")
@@ -91,8 +91,8 @@ class FlowDecoder(nn.Module):
         with torch.no_grad():
             lack = self._fold(lack / deviation)
             noise = torch.randn(lack.shape, generator=generator, device=lack.device)
-            # More of the times in the middle, where the velocity is hardest (Esser et al. 2024, logit-normal).
-            sigma = torch.sigmoid(torch.randn(len(lack), generator=generator, device=lack.device))
+            # Evenly: sampling begins at 1, which times drawn about the middle would hardly ever show.
+            sigma = torch.rand(len(lack), generator=generator, device=lack.device)
             noisy = torch.lerp(lack, noise, sigma[:, None, None, None])
         velocity = self._velocity(noisy, sigma, self._fold(picture.detach()), given)
         weight = _variance(sigma)[:, None, None, None]
@@ -125,7 +125,9 @@ class FlowDecoder(nn.Module):
         tokens settle the picture, the flow has nothing to add. It does not train the trunk.
         """
         features = self.trunk(tokens)
-        deviation = self.deviate(features.detach()).float().clamp(math.log(_LEAST), math.log(_MOST)).exp()
+        # Bounded smoothly: beyond a clamp's edge there is no gradient to lead a deviation back.
+        share = torch.sigmoid(self.deviate(features.detach()).float())
+        deviation = _LEAST * (_MOST / _LEAST) ** share
         given = self.given(functional.pixel_unshuffle(features, self.patch))
         return self.leave(features).float(), deviation, given
 
@@ -146,6 +148,10 @@ class FlowDecoder(nn.Module):
 
     def _fold(self, values: Tensor) -> Tensor:
         return functional.pixel_unshuffle(values, self.patch)
+
+
+def _patch(size: tuple[int, int]) -> int:
+    return next(patch for patch in (4, 2, 1) if not (size[0] % patch or size[1] % patch))
 
 
 def _variance(sigma: Tensor) -> Tensor:
