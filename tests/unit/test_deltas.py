@@ -128,6 +128,15 @@ def test_the_same_answer_stands_in_terminal_markdown_html_and_json(both: Path):
     assert "data:image/png" in (both / "report.html").read_text()
 
 
+def test_the_last_block_is_shown_and_what_could_not_be_measured_too(tmp_path):
+    lines = [probed("velocity", "delta", 0.2 + 0.1 * block, tap=f"e/block{block}.out") for block in (4, 5)]
+    none = probed("approach", "delta", 0.0, tap="e")[0]
+    gone = {"score": None, "low": None, "high": None, "notes": ["approach is constant"]}
+    summary = write_report(run(tmp_path, *lines, none.model_copy(update=gone)))
+    assert [(r.task, r.place) for r in summary.deltas.rows] == [("velocity", "deltas"), ("approach", "unknown")]
+    assert summary.deltas.rows[0].cells[0].score.value == pytest.approx(0.7)
+
+
 def test_there_is_no_table_without_deltas(tmp_path):
     summary = write_report(run(tmp_path, probed("velocity", "z", 0.5)))
     assert summary.deltas is None

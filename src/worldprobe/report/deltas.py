@@ -55,10 +55,13 @@ def deltas(rows: Sequence[Row], results: Sequence[AnyResult]) -> Deltas | None:
     groups: dict[tuple[str, str, str, str], dict[str, Row]] = {}
     for row in wanted:
         groups.setdefault((row.task, row.input, row.probe, row.tap), {})[row.features] = row
-    last = {tap: index for index, tap in enumerate(dict.fromkeys(row.tap for row in wanted))}
-    # Of several blocks the last is shown; the others are in the table of all scores.
-    shown = max(last, key=lambda tap: last[tap])
-    found = [_row(kinds, lines) for key, kinds in groups.items() if key[3] in (shown, key[3].partition("/")[0])]
+    # Of several blocks the last is shown; the others are in the table of all scores. What is not measured has none.
+    taps = [row.tap for row in wanted if row.main.score.value is not None]
+    found = [
+        _row(kinds, lines)
+        for (*_, tap), kinds in groups.items()
+        if tap in taps[-1:] or all(row.main.score.value is None for row in kinds.values())
+    ]
     features = tuple(kind for kind in FEATURES if any(kind in kinds for kinds in groups.values()))
     return Deltas(features=features, rows=tuple(found), conclusion=_conclusion(found), rule=RULE)
 
