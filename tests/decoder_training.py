@@ -38,7 +38,7 @@ class Blobs:
 
 def module(name="cnn", shape=SHAPE, **options):
     torch.manual_seed(0)
-    return registry.create("decoders", name, shape=shape, **{"channels": 16, **options})
+    return registry.create("decoders", name, shape=shape, **{"channels": 32 if name == "flow" else 16, **options})
 
 
 def run(checkpoint, *, name="cnn", told=lambda *_: None, **recipe):

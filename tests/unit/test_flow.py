@@ -118,10 +118,12 @@ def test_a_vae_that_cannot_be_had_is_named(tmp_path, monkeypatch):
         module("flow", latent=str(tmp_path / "nowhere"))
     with pytest.raises(DecoderError, match="patches of 3 do not divide"):
         module("flow", patch=3)
+    with pytest.raises(DecoderError, match="holds 96 values, which 32 channels cannot carry"):
+        module("flow", patch=4)
 
 
 def test_an_odd_grid_and_size_will_do():
     shape = DecoderShape(grid=(9, 12), width=8, size=(54, 72), frames=2)
-    flow = registry.create("decoders", "flow", shape=shape, channels=16).eval()
+    flow = registry.create("decoders", "flow", shape=shape, channels=32).eval()
     with torch.inference_mode():
         assert flow.draw(tokens(1, shape), generator=generator(0), steps=1).shape == (1, 2, 3, 54, 72)

@@ -35,11 +35,12 @@ class FlowDecoder(nn.Module):
         channels: of the finest level of the U-Net; coarser ones have twice as many.
         latent: hub id or local folder of a diffusers VAE to work in; None works on pixels.
         patch: px (or latent cells) along each side that are folded into channels, which makes steps cheap;
-            by default 4 on pixels, or what divides them, and 1 on latents.
+            by default 2 on pixels, where it divides them, and 1 on latents.
         steps: Euler steps of a sample, unless ``draw`` is told otherwise.
 
     Raises:
-        DecoderError: diffusers is not installed, the VAE cannot be had, or the patch does not divide the frames.
+        DecoderError: diffusers is not installed, the VAE cannot be had, or a patch that does not divide the frames
+            or holds more values than there are channels.
     """
 
     name = "flow"
@@ -67,6 +68,11 @@ class FlowDecoder(nn.Module):
         self.deviate = nn.Conv2d(self.trunk.features, values, 3, padding=1)
         self.given = nn.Conv2d(self.trunk.features * self.patch**2, channels, 1)
         folded = values * self.patch**2
+        if folded > channels:
+            raise DecoderError(
+                f"a patch of {self.patch} holds {folded} values, which {channels} channels cannot carry: its noise "
+                "could not be taken away again. Use a smaller patch or more channels."
+            )
         self.unet = diffusers().UNet2DModel(
             in_channels=2 * folded + channels,
             out_channels=folded,
@@ -151,7 +157,7 @@ class FlowDecoder(nn.Module):
 
 
 def _patch(size: tuple[int, int]) -> int:
-    return next(patch for patch in (4, 2, 1) if not (size[0] % patch or size[1] % patch))
+    return next(patch for patch in (2, 1) if not (size[0] % patch or size[1] % patch))
 
 
 def _variance(sigma: Tensor) -> Tensor:
