@@ -89,6 +89,12 @@ class Command:
     def seconds_so_far(self):
         return time.perf_counter() - self.started
 
+    def kill_when(self, far, seconds):
+        """SIGKILL so many seconds after it has come so far; whether it was still at work."""
+        while self._process.is_alive() and not far():
+            time.sleep(0.002)
+        return self.kill_after(seconds)
+
     def kill_after(self, seconds):
         """SIGKILL; whether it was still at work."""
         self._process.join(timeout=seconds)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from worldprobe.errors import RegistryError
 
-Kind = Literal["encoders", "labellers", "probes", "decoders"]
+Kind = Literal["encoders", "executors", "labellers", "probes", "decoders"]
 _MODULE_CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 

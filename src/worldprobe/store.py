@@ -250,8 +250,7 @@ class Store:
                 try:
                     self.clip(series, block, index)
                 except StoreError:
-                    path = f"{series.path}/{_array_name(block)}"
-                    self._place.remove(f"{path}/c.{index}" + ".0" * (self._open(path).ndim - 1))
+                    self._place.remove(chunk(f"{series.path}/{_array_name(block)}", index, pool=series.pool))
                     found.add(index)
         return sorted(found)
 
@@ -288,6 +287,11 @@ class Store:
 
 def _array_name(block: int) -> str:
     return f"block{block}.out"
+
+
+def chunk(array: str, index: int, *, pool: Pool) -> str:
+    """The key of a clip's chunk in the array at a path."""
+    return f"{array}/c.{index}" + ".0" * (2 if pool == "space" else 4)
 
 
 def _slug(name: str) -> str:

@@ -13,6 +13,7 @@ from worldprobe.console import bars, end, resolve_videos, say, show
 
 if TYPE_CHECKING:
     from worldprobe.config import Experiment
+    from worldprobe.execute.outcomes import Executor
 
 DEMO_SCENES = "scenes:200"
 DEMO_STEPS = 300
@@ -65,6 +66,9 @@ def run_experiment(
     price: Annotated[float | None, typer.Option(help="Of an hour of this machine, for --dry-run.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first video or clip that fails.")] = False,
     verify: VerifyOption = False,
+    executor: Annotated[str, typer.Option(help="Who encodes and labels: local, ray[:WORKERS], modal.")] = "local",
+    ray_address: Annotated[str | None, typer.Option(help="A Ray cluster; none: one is started here.")] = None,
+    gpu: Annotated[str, typer.Option(help="What --executor modal rents.")] = "A10G",
     as_json: JsonOption = False,
 ) -> None:
     """Run an experiment file: encode, label, probe, report.
@@ -80,7 +84,13 @@ def run_experiment(
     if dry_run:
         _estimate(read, store or str(folder / "embeddings.zarr"), price, as_json)
         return
-    _run(read, resolve_videos(read.videos), folder, store, as_json, verify=verify)
+    from worldprobe import registry
+
+    workers = registry.create("executors", executor, offered={"address": ray_address, "gpu": gpu})
+    try:
+        _run(read, resolve_videos(read.videos), folder, store, as_json, verify=verify, executor=workers)
+    finally:
+        workers.close()
 
 
 def _estimate(experiment: Experiment, store: str, price: float | None, as_json: bool) -> None:
@@ -99,6 +109,7 @@ def _run(
     as_json: bool,
     *,
     verify: bool = False,
+    executor: Executor | None = None,
 ) -> None:
     from worldprobe.pipeline.run import run
     from worldprobe.report.write import write_report
@@ -106,6 +117,6 @@ def _run(
 
     with bars() as progress:
         place = Store(store) if store else None
-        failures = run(experiment, paths, out, store=place, verify=verify, progress=progress)
+        failures = run(experiment, paths, out, store=place, verify=verify, executor=executor, progress=progress)
     show(write_report(out), out, as_json)
     end(failures)

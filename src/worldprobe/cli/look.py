@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -31,7 +31,7 @@ def report(
 
 @app.command(name="list")
 def list_plugins(
-    kind: Annotated[str, typer.Argument(help="encoders, labellers, probes or decoders.")],
+    kind: Annotated[str, typer.Argument(help="encoders, executors, labellers, probes or decoders.")],
     as_json: JsonOption = False,
 ) -> None:
     """What there is, from this package and from others, and what is broken.
@@ -42,8 +42,8 @@ def list_plugins(
 
     from worldprobe import registry
 
-    if kind not in ("encoders", "labellers", "probes", "decoders"):
-        raise ConfigError(f"nothing to list under {kind!r}: use encoders, labellers, probes or decoders")
+    if kind not in get_args(registry.Kind):
+        raise ConfigError(f"nothing to list under {kind!r}: use {', '.join(get_args(registry.Kind))}")
     found = registry.listed(kind)  # type: ignore[arg-type]
     lines = [f"{one.name:14} {one.distribution:16} {one.problem or one.summary}" for one in found]
     say([asdict(one) for one in found], as_json, lines)

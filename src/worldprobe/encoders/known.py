@@ -44,3 +44,7 @@ def config_of(name: str) -> VJEPA2Config | None:
         config: VJEPA2Config = VJEPA2Config.from_pretrained(TINY_FOLDER)
         return config
     return VJEPA2Config(**_KNOWN[name]) if name in _KNOWN else None
+
+
+# A device that is not of this machine: an encoder for it is loaded here only to be described, in its precision.
+ELSEWHERE = "elsewhere"

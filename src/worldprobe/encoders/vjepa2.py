@@ -50,8 +50,8 @@ class VJEPA2Encoder:
         self.name = name
         self.status: Status = status
         self.twin = None if name.startswith("random:") else f"random:{name}"
-        self.device = _device(device)
-        self.precision = _precision(precision, self.device)
+        self.device = _device("cpu" if device == known.ELSEWHERE else device)
+        self.precision = _precision(precision, "cuda" if device == known.ELSEWHERE else self.device)
         self.revision = hashlib.sha256(f"{revision} {self.precision} {VERSION}".encode()).hexdigest()
         config = model.config
         self.blocks = int(config.num_hidden_layers)

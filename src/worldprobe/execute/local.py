@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from worldprobe.errors import ConfigError
+from worldprobe.execute.outcomes import Outcome
 
 Item = TypeVar("Item")
 _POLL_SECONDS = 0.1
@@ -53,3 +56,30 @@ def prefetch(items: Iterable[Item], *, depth: int) -> Generator[Item, None, None
     finally:
         stopped.set()
         thread.join()
+
+
+class Local:
+    """local: this process, one item after the other; stages overlap reading and computing themselves."""
+
+    name = "local"
+    workers = 1
+    gpus = False
+
+    def __init__(self, argument: str | None = None) -> None:
+        if argument is not None:
+            raise ConfigError(f"the executor local takes no argument, got {argument!r}")
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Outcome[Any, Any]]:
+        """In order."""
+        for item in items:
+            try:
+                yield Outcome(item, function(item), None)
+            except Exception as error:  # whatever an item meets is its own
+                yield Outcome(item, None, error)
+
+    def spent(self) -> float | None:
+        """Not known here."""
+        return None
+
+    def close(self) -> None:
+        """Nothing to let go of."""

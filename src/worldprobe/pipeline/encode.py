@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ from worldprobe.records import Clip, ClipSpec
 from worldprobe.store import Input, Pool, Series, Store
 from worldprobe.video.read import Video
 from worldprobe.video.sample import clips, read_clips, stills
+
+if TYPE_CHECKING:
+    from worldprobe.pipeline.spread import Spread
 
 # About the most tokens that a batch may hold: enough to fill two cores, 1 GB of activations at ViT-L.
 _TOKENS_PER_BATCH = 4096
@@ -70,6 +74,8 @@ def encode(
     verify: bool = False,
     progress: Progress = silent,
     sampler: Sampler | None = None,
+    spread: Spread | None = None,
+    alone: bool = False,
 ) -> Encoded:
     """Encode every clip of every video that the store does not hold yet.
 
@@ -80,21 +86,43 @@ def encode(
         strict: raise the first failure instead of collecting it.
         sampler: gives each video's clips instead; they have to be of ``frames`` frames.
         verify: read what the store holds, and make anew what is damaged.
-
-    What another run on this machine is at is left for later, so that two share the work.
+        spread: the workers that do it instead of this process.
+        alone: whether nobody else is at these videos; else what another run on this machine is at is left for
+            later, so that two share the work.
 
     Raises:
         WorldprobeError: whatever concerns all videos alike (the encoder, the store), or with ``strict``
             the first failure.
     """
+    sampler = sampler or _evenly(encoder, store, frames, stride, input)
+    if spread is not None:
+        return spread.encode(
+            videos, encoder=encoder, store=store, blocks=blocks, frames=frames, input=input, pool=pool,
+            sampler=sampler, strict=strict, verify=verify, progress=progress,
+        )  # fmt: skip
     encoder.grid(frames)  # refuses a number of frames that does not fit, before anything is read
     result = Encoded()
     batch: list[_Job] = []
     size = max(1, _TOKENS_PER_BATCH // encoder.grid(frames).tokens)
-    sampler = sampler or _evenly(encoder, store, frames, stride, input)
     batches = Batches(encoder, blocks=blocks, most=size)
     turns: list[Turn] = []
-    source = _jobs(videos, encoder, store, blocks, frames, input, pool, strict, verify, result, progress, sampler)
+    work = f"{store.location} {encoder.name}@{encoder.revision}"
+    turns_of = (Turn(path, None) for path in videos) if alone else in_turn(videos, work=work)
+    source = _jobs(
+        turns_of,
+        len(videos),
+        encoder,
+        store,
+        blocks,
+        frames,
+        input,
+        pool,
+        strict,
+        verify,
+        result,
+        progress,
+        sampler,
+    )
     try:
         with closing(prefetch(source, depth=_CLIPS_AHEAD)) as jobs:
             for job in jobs:
@@ -116,7 +144,8 @@ def encode(
 
 
 def _jobs(
-    videos: Sequence[Path],
+    turns: Iterable[Turn | None],
+    total: int,
     encoder: Encoder,
     store: Store,
     blocks: Sequence[int],
@@ -131,22 +160,22 @@ def _jobs(
 ) -> Generator[_Job | Turn | None, None, None]:
     """The clips that are not done, read one after the other; after a video's last its turn; None: write now."""
     number = 0
-    for turn in in_turn(videos, work=f"{store.location} {encoder.name}@{encoder.revision}"):
+    for turn in turns:
         if turn is None:
             yield None
             continue
         try:
             yield from _clips_of(
                 turn.item, encoder, store, blocks, frames, input, pool, strict, verify, result,
-                progress if len(videos) == 1 else silent, sampler,
+                progress if total == 1 else silent, sampler,
             )  # fmt: skip
         except BaseException:
             turn.end()
             raise
         yield turn
         number += 1
-        if len(videos) > 1:
-            progress(f"encode {encoder.name}", number, len(videos))
+        if total > 1:
+            progress(f"encode {encoder.name}", number, total)
 
 
 def _clips_of(
@@ -167,7 +196,7 @@ def _clips_of(
     try:
         with open_source(path) as video:
             specs, wanted = sampler(video)
-            series = _plan(video, specs, encoder, store, frames, input, pool)
+            series = plan_sampled(video, specs, encoder, store, frames, input, pool)
             result.series.append(series)
             if verify:
                 store.drop_damaged(series, blocks)
@@ -216,10 +245,10 @@ def plan_series(
 ) -> Series:
     """The clips that ``encode`` would make of a video, and where they would lie in the store."""
     specs, _ = _evenly(encoder, store, frames, stride, input)(video)
-    return _plan(video, specs, encoder, store, frames, input, pool)
+    return plan_sampled(video, specs, encoder, store, frames, input, pool)
 
 
-def _plan(
+def plan_sampled(
     video: Video,
     specs: Sequence[ClipSpec],
     encoder: Encoder,
@@ -228,6 +257,7 @@ def _plan(
     input: Input,
     pool: Pool,
 ) -> Series:
+    """The series of these clips of a video."""
     ref = video.ref
     return Series(
         video=ref,

@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.config import Experiment
+from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import ConfigError, VideoError
+from worldprobe.execute.outcomes import Executor
 from worldprobe.labels.original import Boxes, evenly
 from worldprobe.pipeline.encode import Encoded, Failure, Sampler, encode, shots_of
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, twin_of
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import open_source
+from worldprobe.pipeline.spread import Spread, device_here, spread_of
 from worldprobe.pipeline.steps import Material
 from worldprobe.protocols import Encoder
 from worldprobe.records import ClipSpec, Tap, VideoRef
@@ -84,6 +87,7 @@ def embed(
     experiment: Experiment,
     store: Store,
     *,
+    executor: Executor | None = None,
     progress: Progress,
     book: Book,
 ) -> tuple[Material, list[Failure]]:
@@ -104,10 +108,14 @@ def embed(
     for control in ("none", *names):
         one = encoder
         if control != "none":
-            one = load_encoder(names[control], device=experiment.device, precision=experiment.precision)
+            device = device_here(experiment, executor)
+            one = load_encoder(names[control], device=device, precision=experiment.precision)
+        asked = f"{PREFIX}{experiment.encoder}" if control == "none" else names[control]
+        spread = spread_of(experiment, asked, executor)
         for kind in _KINDS:
-            encoded = work.encode(one, kind, keep_places=control == "pixels", progress=progress)
-            book(f"encode {one.name} ({kind})", encoded.made, str(getattr(one, "device", "cpu")))
+            encoded = work.encode(one, kind, keep_places=control == "pixels", spread=spread, progress=progress)
+            where = str(getattr(one, "device", "cpu")) if spread is None else spread.executor.name
+            book(f"encode {one.name} ({kind})", encoded.made, where)
             # What fails for one encoder fails for all: it is the reading that fails, and it is counted once.
             if (control, kind) == ("none", "still"):
                 failures, stills = encoded.failures, encoded.series
@@ -128,7 +136,9 @@ class _Work:
     experiment: Experiment
     store: Store
 
-    def encode(self, encoder: Encoder, kind: Input, *, keep_places: bool, progress: Progress) -> Encoded:
+    def encode(
+        self, encoder: Encoder, kind: Input, *, keep_places: bool, spread: Spread | None, progress: Progress
+    ) -> Encoded:
         """One encoder on one kind of input, its last block. Pixels are compared as the 8 x 8 picture that they are
         (``keep_places``), all others as the mean over tokens."""
 
@@ -146,6 +156,7 @@ class _Work:
             strict=self.experiment.strict,
             progress=told,
             sampler=self._sampler(kind),
+            spread=spread,
         )
 
     def _sampler(self, kind: Input) -> Sampler:

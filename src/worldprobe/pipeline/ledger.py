@@ -16,7 +16,7 @@ class Ledger:
 
     costs: list[CostResult] = field(default_factory=list)
 
-    def book(self, stage: str, *, started: float, items: int, device: str) -> None:
+    def book(self, stage: str, *, started: float, items: int, device: str, price: float | None = None) -> None:
         """Write down a stage that began at ``time.perf_counter()`` = ``started``."""
         seconds = time.perf_counter() - started
         self.costs.append(
@@ -27,6 +27,7 @@ class Ledger:
                 items_per_second=round(items / seconds, 3) if seconds else 0.0,
                 peak_rss_bytes=provenance.peak_rss_bytes(),
                 device=device,
+                price=None if price is None else round(price, 4),
             )
         )
 

@@ -20,6 +20,7 @@ from worldprobe import provenance
 from worldprobe.config import Experiment, to_toml
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import ProbeError
+from worldprobe.execute.outcomes import Executor
 from worldprobe.files import write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes
 from worldprobe.labels.original import Boxes, most_confident
@@ -31,6 +32,7 @@ from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.published import scaling
 from worldprobe.pipeline.run import STORE, plan_of, write_failures
+from worldprobe.pipeline.spread import device_here
 from worldprobe.pipeline.steps import Material, examples_of
 from worldprobe.pipeline.waterfall import waterfall
 from worldprobe.probes.published import permuted
@@ -46,6 +48,7 @@ def run_original(
     out: Path,
     *,
     store: Store | None = None,
+    executor: Executor | None = None,
     progress: Progress = silent,
 ) -> list[Failure]:
     """Label, encode and probe; ``out`` gets the files of any run, and a second run does only what is missing.
@@ -61,7 +64,7 @@ def run_original(
     labeller = load_labeller(
         experiment.labeller, confidence=experiment.confidence, every=experiment.every, folder=out
     )
-    device, precision = experiment.device, experiment.precision
+    device, precision = device_here(experiment, executor), experiment.precision
     encoder = load_encoder(f"{PREFIX}{experiment.encoder}", device=device, precision=precision)
     encoder.grid(experiment.frames)
     out.mkdir(parents=True, exist_ok=True)
@@ -87,7 +90,9 @@ def run_original(
         ledger.book(stage, started=clock[0], items=items, device=device)
         clock[0] = time.perf_counter()
 
-    material, failed = embed(encoder, films, boxes, experiment, store, progress=progress, book=book)
+    material, failed = embed(
+        encoder, films, boxes, experiment, store, executor=executor, progress=progress, book=book
+    )
     failures += failed
     write_failures(out / "failures.jsonl", failures)
     material = _held_only(material)

@@ -12,6 +12,7 @@ from typing import Any
 from worldprobe import provenance
 from worldprobe.config import Experiment, to_toml
 from worldprobe.errors import VideoError
+from worldprobe.execute.outcomes import Executor
 from worldprobe.files import write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes
 from worldprobe.pipeline.ask import check_probes
@@ -26,6 +27,7 @@ from worldprobe.pipeline.predict import predict
 from worldprobe.pipeline.probe import probe_inputs
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.scores import Plan, Probed
+from worldprobe.pipeline.spread import LabelVideos, Spread, device_here, label_into, spread_of
 from worldprobe.protocols import Encoder
 from worldprobe.records import Labels
 from worldprobe.results import write_results
@@ -40,23 +42,27 @@ def encode_all(
     store: Store,
     *,
     verify: bool = False,
+    executor: Executor | None = None,
     progress: Progress,
     ledger: Ledger,
 ) -> tuple[Encoder, list[Failure]]:
     """Encode with the experiment's encoder and with those that its controls read."""
-    encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
+    device = device_here(experiment, executor)
+    encoder = load_encoder(experiment.encoder, device=device, precision=experiment.precision)
     blocks = parse_blocks(experiment.blocks, encoder.blocks)
     failures: list[Failure] = []
-    for failure in _encode_one(videos, encoder, blocks, experiment, store, verify, progress, ledger):
+    spread = spread_of(experiment, experiment.encoder, executor)
+    for failure in _encode_one(videos, encoder, blocks, experiment, store, verify, spread, progress, ledger):
         # A video that cannot be read fails once, whatever the input.
         failures += [failure] if failure not in failures else []
     for control, name in control_encoders(encoder.name, twin_of(encoder)).items():
         if control not in experiment.controls:
             continue
-        other = load_encoder(name, device=experiment.device, precision=experiment.precision)
+        other = load_encoder(name, device=device, precision=experiment.precision)
         at = blocks if control == "random-init" else [0]
         # What fails for one encoder fails for all: it is the reading that fails, and it is counted once.
-        _encode_one(videos, other, at, experiment, store, verify, progress, ledger)
+        spread = spread_of(experiment, name, executor)
+        _encode_one(videos, other, at, experiment, store, verify, spread, progress, ledger)
     return encoder, failures
 
 
@@ -67,6 +73,7 @@ def _encode_one(
     experiment: Experiment,
     store: Store,
     verify: bool,
+    spread: Spread | None,
     progress: Progress,
     ledger: Ledger,
 ) -> list[Failure]:
@@ -85,10 +92,13 @@ def _encode_one(
             pool=experiment.pool,
             strict=experiment.strict,
             verify=verify,
+            spread=spread,
             progress=progress,
         )
         stage = f"encode {encoder.name}" + (f", {input}" if len(experiment.inputs) > 1 else "")
-        ledger.book(stage, started=started, items=encoded.made, device=device_of(encoder))
+        device = device_of(encoder) if spread is None else spread.executor.name
+        price = None if spread is None else spread.executor.spent()
+        ledger.book(stage, started=started, items=encoded.made, device=device, price=price)
         failures += encoded.failures
     return failures
 
@@ -100,9 +110,14 @@ def run(
     *,
     store: Store | None = None,
     verify: bool = False,
+    executor: Executor | None = None,
     progress: Progress = silent,
 ) -> list[Failure]:
     """Encode, label and probe; everything is written into ``out``, and a second run does only what is missing.
+
+    Args:
+        verify: read what is stored, and make anew what is damaged.
+        executor: who encodes and labels, where it is not this process.
 
     Returns:
         What failed; the rest was done without it.
@@ -113,7 +128,7 @@ def run(
     if experiment.protocol == "original":
         from worldprobe.pipeline.original import run_original  # it books and writes as this module does
 
-        return run_original(experiment, videos, out, store=store, progress=progress)
+        return run_original(experiment, videos, out, store=store, executor=executor, progress=progress)
     # What is wrong with these is said before anything is encoded.
     classes = class_map(experiment.classes)
     check_probes(plan_of(experiment, encoder=experiment.encoder))
@@ -121,7 +136,9 @@ def run(
     write_whole(out / "experiment.toml", to_toml(experiment).encode())
     store = store or Store(str(out / STORE))
     ledger = Ledger()
-    encoder, failures = encode_all(videos, experiment, store, verify=verify, progress=progress, ledger=ledger)
+    encoder, failures = encode_all(
+        videos, experiment, store, verify=verify, executor=executor, progress=progress, ledger=ledger
+    )
     write_failures(out / "failures.jsonl", failures)
     unread = {failure.video for failure in failures if failure.clip is None}
     readable = [path for path in videos if str(path) not in unread]
@@ -133,6 +150,9 @@ def run(
         experiment.labeller, confidence=experiment.confidence, every=experiment.every, folder=out
     )
     parts = Parts(out / "labels.parquet", labeller=experiment.labeller, asked=to_toml(experiment))
+    if executor is not None and executor.name == "ray" and len(readable) > 1:
+        by_video = LabelVideos.of(experiment)
+        label_into(parts, readable, executor=executor, labeller=by_video, progress=progress)
     found = label(
         readable,
         labeller=labeller,
@@ -144,7 +164,6 @@ def run(
     )
     labels = merge_classes(found, classes)
     write_labels(labels, out / "labels.parquet")
-    parts.clear()
     write_failures(out / "failures.jsonl", failures)
     ledger.book("label", started=started, items=len(labels.table), device="cpu")
 
@@ -158,6 +177,7 @@ def run(
         failures += predict(experiment, readable, out, progress=progress)  # after decoders, which it draws with
     if experiment.predict is not None or experiment.decode is not None:
         write_failures(out / "failures.jsonl", failures)
+    parts.clear()
     return failures
 
 

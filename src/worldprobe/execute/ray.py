@@ -1,0 +1,137 @@
+"""Work on a Ray cluster: one that runs already, or one started on this machine for as long as it is needed."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from worldprobe.errors import ConfigError, WorldprobeError
+from worldprobe.execute.outcomes import Outcome
+
+# A worker that dies takes its item with it; Ray starts another and gives it the item again, so many times.
+_RETRIES = 3
+_ANSWER_SECONDS = 5.0
+_AHEAD = 2  # items that a worker has at hand, so that it does not wait for the next
+
+
+class Ray:
+    """ray: actors of a Ray cluster, each with the model loaded (extra [ray]; --ray-address, else started here)."""
+
+    name = "ray"
+
+    def __init__(
+        self, argument: str | None = None, *, address: str | None = None, workers: int | None = None
+    ) -> None:
+        """Connect, or start a cluster of this machine.
+
+        Args:
+            argument: the number of workers (``ray:2``); by default one for each GPU, without GPUs one for every
+                two cores.
+            address: of a running cluster (``ray://HOST:10001``, ``HOST:6379`` or ``auto``).
+
+        Raises:
+            ConfigError: Ray is not installed, the cluster does not answer, or the argument is no number.
+        """
+        if argument is not None and not (argument.isdecimal() and int(argument) > 0):
+            raise ConfigError(f"ray:{argument}: give a number of workers, such as ray:2")
+        # Ray tells its makers of use by default: no host is asked unless the user named it.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            import ray
+        except ImportError as error:
+            raise ConfigError("the executor ray needs Ray: pip install 'worldprobe[ray]'") from error
+        self._ray = ray
+        self._started = not ray.is_initialized()
+        if self._started:
+            if address:
+                _reach(address)
+            here = {} if address else {"include_dashboard": False}
+            try:
+                ray.init(address=address, log_to_driver=False, configure_logging=False, **here)
+            except (ConnectionError, OSError, ValueError, RuntimeError) as error:
+                raise ConfigError(f"no Ray cluster answers at {address or 'this machine'}: {error}") from error
+        resources = ray.cluster_resources()
+        gpus, cores = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
+        self.workers = int(argument or 0) or gpus or max(1, cores // 2)
+        self.gpus, self._share = gpus > 0, min(1.0, gpus / self.workers)
+        self._threads = max(1, (cores // max(1, len(ray.nodes()))) // self.workers) if not gpus else 0
+        self._cores = min(1.0, cores / self.workers)
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Outcome[Any, Any]]:
+        """As they finish. A worker that is lost is started anew, and what it was at is done again."""
+        ray = self._ray
+        remote = ray.remote(num_cpus=self._cores, num_gpus=self._share, max_restarts=-1, max_task_retries=_RETRIES)(
+            _Worker
+        )
+        actors = [remote.remote(function, self._threads) for _ in range(min(self.workers, len(items)))]
+        waiting = list(reversed(items))
+        at_work: dict[Any, tuple[Any, Any]] = {}
+
+        def give(actor: Any) -> None:
+            if waiting:
+                item = waiting.pop()
+                at_work[actor.work.remote(item)] = (actor, item)
+
+        try:
+            for _ in range(_AHEAD):
+                for actor in actors:
+                    give(actor)
+            while at_work:
+                [ready], _ = ray.wait(list(at_work), num_returns=1)
+                actor, item = at_work.pop(ready)
+                give(actor)
+                yield self._outcome(ready, item)
+        finally:
+            for actor in actors:
+                ray.kill(actor)
+
+    def spent(self) -> float | None:
+        """Not known here."""
+        return None
+
+    def close(self) -> None:
+        """Disconnect; a cluster that was started here ends."""
+        if self._started:
+            self._ray.shutdown()
+
+    def _outcome(self, ready: Any, item: Any) -> Outcome[Any, Any]:
+        try:
+            value, error = self._ray.get(ready)
+        except self._ray.exceptions.RayError as lost:
+            reason = f"the worker was lost {_RETRIES + 1} times: {str(lost).splitlines()[0]}"
+            return Outcome(item, None, WorldprobeError(reason))
+        return Outcome(item, value, error)
+
+
+def _reach(address: str) -> None:
+    """That somebody listens there: Ray itself ends the whole process where nobody does."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        return  # auto, or a name that Ray knows
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise ConfigError(
+            f"no Ray cluster answers at {address} ({error}). Start one (`ray start --head`), or leave "
+            "--ray-address out to start one on this machine."
+        ) from error
+
+
+class _Worker:
+    """A process of its own, that holds the function and what it caches."""
+
+    def __init__(self, function: Callable[[Any], Any], threads: int) -> None:
+        if threads:
+            import torch
+
+            torch.set_num_threads(threads)
+        self._function = function
+
+    def work(self, item: Any) -> tuple[Any, Exception | None]:
+        """The function's value, or its error: an item's error is no reason for Ray to try it again."""
+        try:
+            return self._function(item), None
+        except Exception as error:
+            return None, error

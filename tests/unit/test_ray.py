@@ -1,0 +1,179 @@
+"""Ray: two workers give what one process gives, byte for byte, and a worker that is lost changes nothing."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.killing import findings, tree
+
+from worldprobe.config import make_experiment
+from worldprobe.errors import ConfigError, VideoError, WorldprobeError
+from worldprobe.execute.local import Local
+from worldprobe.execute.outcomes import Executor
+from worldprobe.pipeline.run import run
+from worldprobe.video.scenes import render_scenes
+
+pytestmark = pytest.mark.timeout(900)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Halves:
+    """A function of items that fails for odd ones."""
+
+    def __call__(self, item):
+        if item % 2:
+            raise VideoError(f"{item} is odd")
+        return item // 2
+
+
+@dataclass(frozen=True)
+class Deadly:
+    """Kills its worker once, at one item."""
+
+    witness: str
+
+    def __call__(self, item):
+        if item == 3 and not os.path.exists(self.witness):
+            Path(self.witness).write_text(str(os.getpid()))
+            os.kill(os.getpid(), signal.SIGKILL)
+        return item * item, os.getpid()
+
+
+def check_map(executor):
+    assert isinstance(executor, Executor)
+    found = {outcome.item: outcome for outcome in executor.map(Halves(), range(7))}
+    assert sorted(found) == list(range(7))
+    assert [found[item].get() for item in (0, 2, 4, 6)] == [0, 1, 2, 3]
+    with pytest.raises(VideoError, match="3 is odd"):
+        found[3].get()
+    assert list(executor.map(Halves(), [])) == []
+
+
+def test_local_keeps_the_protocol():
+    check_map(Local())
+    with pytest.raises(ConfigError, match="takes no argument"):
+        Local("4")
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    pytest.importorskip("ray", reason="Ray is not installed: make extras")
+    from worldprobe.execute.ray import Ray
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))
+        started = time.perf_counter()
+        executor = Ray("2")
+        print(f"a cluster of 2 workers started in {time.perf_counter() - started:.1f} s")
+        yield executor
+        executor.close()
+
+
+@pytest.mark.slow
+def test_ray_keeps_the_protocol(two):
+    check_map(two)
+
+
+@pytest.mark.slow
+def test_what_a_lost_worker_was_at_is_done_again(two, tmp_path):
+    outcomes = list(two.map(Deadly(str(tmp_path / "killed")), range(8)))
+    killed = int((tmp_path / "killed").read_text())
+    assert sorted(outcome.get()[0] for outcome in outcomes) == [item * item for item in range(8)]
+    assert next(outcome.get()[1] for outcome in outcomes if outcome.item == 3) != killed
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    return render_scenes(16, 4, tmp_path_factory.mktemp("films"))
+
+
+def experiment(films, **more):
+    values = {"videos": [str(films[0].parent)], "labeller": "truth", "frames": 8, "tasks": ["xy"]}
+    return make_experiment({**values, "features": ["z"], "controls": ["pixels", "majority"], **more})
+
+
+@pytest.fixture(scope="module")
+def local(films, tmp_path_factory):
+    out = tmp_path_factory.mktemp("local")
+    started = time.perf_counter()
+    assert run(experiment(films), films, out) == []
+    print(f"local: {time.perf_counter() - started:.1f} s")
+    return out
+
+
+def check_same(out, local):
+    assert tree(out / "embeddings.zarr") == tree(local / "embeddings.zarr")
+    assert findings(out) == findings(local)
+    assert (out / "labels.parquet").read_bytes() == (local / "labels.parquet").read_bytes()
+    assert (out / "alignment.json").read_bytes() == (local / "alignment.json").read_bytes()
+
+
+@pytest.mark.slow
+def test_two_workers_make_the_same_store_and_the_same_results(two, films, local, tmp_path):
+    started = time.perf_counter()
+    assert run(experiment(films), films, tmp_path / "run", executor=two) == []
+    print(f"ray, 2 workers: {time.perf_counter() - started:.1f} s")
+    check_same(tmp_path / "run", local)
+    costs = [json.loads(line) for line in (tmp_path / "run" / "results.jsonl").read_text().splitlines()]
+    assert [c["items"] for c in costs if c["kind"] == "cost" and c["stage"] == "encode vjepa2-tiny"] == [32]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
+def test_a_worker_killed_in_the_middle_changes_nothing(two, films, local, tmp_path):
+    killed = []
+
+    def kill_one():
+        store = tmp_path / "run" / "embeddings.zarr"
+        while not list(store.rglob("c.*")):
+            time.sleep(0.02)
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdecimal() and folder.name not in before:
+                try:
+                    command = (folder / "cmdline").read_bytes()
+                except OSError:
+                    continue
+                if command.startswith(b"ray::_Worker"):
+                    os.kill(int(folder.name), signal.SIGKILL)
+                    killed.append(int(folder.name))
+                    return
+
+    before = {folder.name for folder in Path("/proc").iterdir() if (folder / "cmdline").exists()
+              and b"ray::_Worker" in (folder / "cmdline").read_bytes()}  # fmt: skip
+    thread = threading.Thread(target=kill_one, daemon=True)
+    thread.start()
+    assert run(experiment(films), films, tmp_path / "run", executor=two) == []
+    thread.join(timeout=5)
+    assert len(killed) == 1, "no worker was killed"
+    check_same(tmp_path / "run", local)
+
+
+@pytest.mark.slow
+def test_broken_videos_fail_as_they_do_here(two, films, tmp_path):
+    (tmp_path / "broken.mp4").write_bytes(films[0].read_bytes()[:3000])
+    videos = [films[0], tmp_path / "broken.mp4", *films[1:4]]
+    few = experiment(films, split="random", controls=["majority"], tasks=["xy"])
+    here = run(few, videos, tmp_path / "here")
+    there = run(few, videos, tmp_path / "there", executor=two)
+    assert here == there
+    assert len(here) == 1
+    with pytest.raises(WorldprobeError):
+        run(experiment(films, strict=True), videos, tmp_path / "strict", executor=two)
+
+
+def test_a_cluster_that_does_not_answer_is_named():
+    pytest.importorskip("ray", reason="Ray is not installed: make extras")
+    from worldprobe.execute.ray import Ray
+
+    for address in ("127.0.0.1:1", "ray://127.0.0.1:1", "127.0.0.1:port"):
+        with pytest.raises(ConfigError, match=f"no Ray cluster answers at {address}"):
+            Ray(address=address)
+    with pytest.raises(ConfigError, match="give a number of workers"):
+        Ray("many")
