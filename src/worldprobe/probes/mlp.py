@@ -21,7 +21,9 @@ _WIDTH = 128
 _RATE = 3e-3
 _BATCH = 256
 _MOST_EPOCHS = 300
-_PATIENCE = 20
+# Without getting better, this many epochs and this many steps: of few rows an epoch is a step or two.
+_PATIENCE = 15
+_PATIENT_STEPS = 60
 _HELD_OUT = 0.2
 # Log-probability of a class that the training rows do not hold: as good as never, but finite.
 _NEVER = -30.0
@@ -145,6 +147,8 @@ def _train(
             return torch.nn.functional.cross_entropy(output, truth[index])
         return torch.nn.functional.mse_loss(output, truth[index])
 
+    steps = -(-len(fitting) // _BATCH)
+    patience = max(_PATIENCE, -(-_PATIENT_STEPS // steps))
     best, best_loss, waited = _copy(model), np.inf, 0
     for epoch in range(_MOST_EPOCHS + 1):
         if epoch:
@@ -157,7 +161,7 @@ def _train(
         waited += 1
         if now < best_loss:
             best, best_loss, waited = _copy(model), now, 0
-        if waited >= _PATIENCE:
+        if waited >= patience:
             break
     model.load_state_dict(best)
     return model
