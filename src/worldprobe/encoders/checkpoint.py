@@ -116,6 +116,7 @@ def _without_encoder(config: VJEPA2Config) -> VJEPA2Config:
 
 
 def _read(source: str, config: VJEPA2Config, *, name: str) -> tuple[VJEPA2Model, dict[str, Any]]:
+    from safetensors import SafetensorError
     from transformers import VJEPA2Model
 
     try:
@@ -124,7 +125,7 @@ def _read(source: str, config: VJEPA2Config, *, name: str) -> tuple[VJEPA2Model,
             model, report = VJEPA2Model.from_pretrained(
                 source, config=config, output_loading_info=True, ignore_mismatched_sizes=True
             )
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise RegistryError(f"cannot load the weights of {name}: {first_line(error)}") from error
     return model, report
 

@@ -35,6 +35,7 @@ class Squashed:
         twin = getattr(encoder, "twin", None)
         self.twin = PREFIX + twin if twin else None
         self.device = getattr(encoder, "device", "cpu")
+        self.precision = getattr(encoder, "precision", "auto")
         self._size = encoder.view(64, 64).size
 
     def view(self, width: int, height: int) -> View:

@@ -17,6 +17,7 @@ from worldprobe.labels.boxes import centre_and_size
 from worldprobe.labels.track import link
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
+from worldprobe.tables import read_table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -111,7 +112,7 @@ class _Parts:
         import polars as pl
 
         try:
-            self._tables[number] = pl.read_parquet(self._path(number)).select(_table([]).columns)
+            self._tables[number] = read_table(self._path(number)).select(_table([]).columns)
         except FileNotFoundError:
             pass
         except (pl.exceptions.PolarsError, OSError):

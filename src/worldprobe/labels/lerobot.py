@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from worldprobe.errors import LabelError
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
+from worldprobe.tables import read_table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -103,9 +104,16 @@ class Dataset:
                     continue
                 data = {"chunk_index": row["data/chunk_index"], "file_index": row["data/file_index"]}
                 begin, end = row[f"videos/{key}/from_timestamp"], row[f"videos/{key}/to_timestamp"]
-                path = self.root / self.info["data_path"].format(**data)
+                path = self._inside(self.info["data_path"].format(**data))
                 found.append(Episode(int(row["episode_index"]), float(begin), float(end), path))
         return found
+
+    def _inside(self, relative: str) -> Path:
+        """A file of the dataset. Raises ValueError where the metadata name one outside of it."""
+        path = self.root / relative
+        if not path.resolve().is_relative_to(self.root.resolve()):
+            raise ValueError(f"{relative!r} leads out of the dataset")
+        return path
 
     def _of_v2(self, relative: str) -> list[Episode]:
         size = int(self.info.get("chunks_size", 1000))
@@ -113,7 +121,7 @@ class Dataset:
             place = {"episode_chunk": index // size, "episode_index": index}
             for key in self.cameras:
                 if self.info["video_path"].format(video_key=key, **place) == relative:
-                    path = self.root / self.info["data_path"].format(**place)
+                    path = self._inside(self.info["data_path"].format(**place))
                     return [Episode(index, 0.0, np.inf, path)]
         return []
 
@@ -221,4 +229,4 @@ def _parquet(paths: list[Path]) -> pl.DataFrame:
 
     if not paths:
         raise FileNotFoundError("no Parquet files under meta/episodes")
-    return pl.concat([pl.read_parquet(path) for path in paths], how="diagonal_relaxed")
+    return pl.concat([read_table(path) for path in paths], how="diagonal_relaxed")

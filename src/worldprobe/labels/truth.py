@@ -13,6 +13,7 @@ from worldprobe.errors import LabelError
 from worldprobe.labels.annotated import named_file, placed, read_text, some, told
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels, VideoRef
+from worldprobe.tables import read_table
 
 # The benchmark's own list (Milan et al. 2016, table 3).
 _MOT_CLASSES = {
@@ -43,7 +44,7 @@ class SceneTruth:
                 "Use --labeller moving, mot:FILE, coco:FILE or onnx:FILE."
             )
         try:
-            table = pl.read_parquet(path)
+            table = read_table(path)
             frames = int(table["frame"].max()) + 1  # type: ignore[arg-type]
         except (pl.exceptions.PolarsError, OSError, TypeError) as error:
             raise LabelError(

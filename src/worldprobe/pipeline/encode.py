@@ -258,7 +258,8 @@ def plan_sampled(
     pool: Pool,
 ) -> Series:
     """The series of these clips of a video."""
-    ref = video.ref
+    # As whoever cut the clips knows the file: a worker may see it at another path.
+    ref = specs[0].video if specs else video.ref
     return Series(
         video=ref,
         specs=tuple(specs),

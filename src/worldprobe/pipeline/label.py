@@ -18,6 +18,7 @@ from worldprobe.pipeline.progress import Progress, Watched, silent
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import FrameSource, Labeller
 from worldprobe.records import Labels
+from worldprobe.tables import read_table
 
 _ONE_VIDEO_ONLY = ("mot", "coco")
 
@@ -124,7 +125,7 @@ def read_labels(path: Path) -> Labels:
     import polars as pl
 
     try:
-        return Labels(pl.read_parquet(path))
+        return Labels(read_table(path))
     except FileNotFoundError:
         raise LabelError(f"no labels at {path}. Run `worldprobe label VIDEO --labeller L --out {path}`.") from None
     except (pl.exceptions.PolarsError, OSError) as error:

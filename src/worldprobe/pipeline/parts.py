@@ -11,6 +11,7 @@ from pathlib import Path
 from worldprobe import __version__
 from worldprobe.files import replacing
 from worldprobe.records import Labels
+from worldprobe.tables import read_table
 
 _NOTES = "worldprobe.notes"
 
@@ -36,7 +37,7 @@ class Parts:
         path = self._path(video)
         try:
             notes = json.loads(pl.read_parquet_metadata(path)[_NOTES])
-            return Labels(pl.read_parquet(path), tuple(notes))
+            return Labels(read_table(path), tuple(notes))
         except (pl.exceptions.PolarsError, OSError, KeyError, ValueError):
             return None
 

@@ -86,7 +86,7 @@ class EncodeParts:
 
         def sample(video: Video) -> tuple[Sequence[ClipSpec], Collection[int]]:
             video.shots = part.shots
-            return [replace(spec, video=video.ref) for spec in part.specs], part.positions
+            return part.specs, part.positions
 
         done = encode(
             [Path(part.path)],
@@ -247,8 +247,11 @@ def _take(outcome: Outcome[Part, tuple[int, list[Failure]]], strict: bool, resul
         return
     made, failures = outcome.get()
     result.made += made
+    here = outcome.item
     for failure in failures:
-        raise_or_keep(failure, VideoError(failure.error), strict, result)
+        # Where the worker saw the film says nothing to the user.
+        said = failure.error.replace(failure.video, here.path)
+        raise_or_keep(replace(failure, video=here.path, error=said), VideoError(said), strict, result)
 
 
 def _check_seen(store: Store, blocks: Sequence[int], parts: Sequence[Part], result: Encoded) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from worldprobe.errors import WorldprobeError
 from worldprobe.report.facts import Failure, LabelFacts
+from worldprobe.tables import read_table
 
 CLASSES_LISTED = 12
 
@@ -56,7 +57,7 @@ def _of_table(path: Path) -> dict[str, Any]:
     import polars as pl
 
     try:
-        table = pl.read_parquet(path, columns=["video", "class", "source"])
+        table = read_table(path, columns=["video", "class", "source"])
         camera = "subtracted" if "camera_vx" in pl.read_parquet_schema(path) else "kept"
     except (pl.exceptions.PolarsError, OSError) as error:
         raise WorldprobeError(f"{path} is not a labels table: {error}. Run `worldprobe label` again.") from error

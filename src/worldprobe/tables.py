@@ -1,0 +1,26 @@
+"""Parquet tables that may be damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Read a Parquet file.
+
+    Raises:
+        FileNotFoundError, OSError: it cannot be read.
+        polars.exceptions.PolarsError: it is damaged. On some damage polars panics, and a panic is no Exception: it
+            would pass through everything that catches errors.
+    """
+    import polars as pl
+
+    try:
+        return pl.read_parquet(path, columns=None if columns is None else list(columns))
+    except pl.exceptions.PanicException as error:
+        raise pl.exceptions.ComputeError(f"damaged: {str(error).splitlines()[0]}") from error
