@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ class Location:
     def __init__(self, location: str) -> None:
         self.location = location
         self.local = "://" not in location
+        self._folder: tuple[int, int] | None = None
 
     @cached_property
     def zarr(self) -> Any:
@@ -48,6 +50,9 @@ class Location:
         except WorldprobeError:
             raise
         except OSError as error:
+            # Once something was there, a folder that is missing was taken away between two steps of a write.
+            if self._folder and isinstance(error, FileNotFoundError):
+                raise self._vanished(str(error.filename or "a folder")) from error
             reason = error.strerror or str(error)
             raise StoreError(
                 f"cannot {what} the store {self.location}: {reason}. What is stored stays; when the place is well "
@@ -69,16 +74,27 @@ class Location:
             return bool(sync(self.zarr.exists(key)))
 
     def require(self, key: str) -> None:
-        """That a key is still there, in a folder. Raises StoreError: the folder vanished.
+        """That a key is still there, in the folder that was there before. Raises StoreError: the folder vanished.
 
         Zarr makes missing folders as it writes: what is written where a disk was mounted before would be lost.
-        An object is written with its key or not at all, so URLs are not asked.
+        So a folder of the same name is not enough. An object is written with its key or not at all, so URLs are
+        not asked.
         """
-        if self.local and not self.holds(key):
-            raise StoreError(
-                f"the store {self.location} has vanished since this run began ({key} is gone): was its disk "
-                "unmounted, or the folder moved? Bring it back; the same command then does only what is missing."
-            )
+        if self.local and not (self.holds(key) and self._same()):
+            raise self._vanished(key)
+
+    def _vanished(self, what: str) -> StoreError:
+        return StoreError(
+            f"the store {self.location} has vanished since this run began ({what} is gone): was its disk "
+            "unmounted, or the folder moved? Bring it back; the same command then does only what is missing."
+        )
+
+    def _same(self) -> bool:
+        """Whether the folder is the one that was there when this was first asked."""
+        found = os.stat(self.location)
+        folder = (found.st_dev, found.st_ino)
+        self._folder = self._folder or folder
+        return self._folder == folder
 
     def children(self, prefix: str) -> list[str]:
         """Names right below a prefix, sorted; none where there is nothing. Old leftovers of cut-off writes go."""
