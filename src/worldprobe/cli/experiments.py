@@ -52,7 +52,7 @@ def demo(
     if robots and not labeller:
         values["tasks"] = ["state", "action"]
     if not videos:
-        values["evidence"] = ["code"]  # learning curves take as long as all the rest of a first look
+        values["evidence"] = []  # code lengths and learning curves take as long as all the rest of a first look
     if kinds == {"scenes"}:
         # Enough to see what is in the tokens, and a minute of training rather than ten.
         values["decode"] = {"steps": DEMO_STEPS, "controls": ["mean-image", "bicubic", "shuffled"]}
