@@ -50,8 +50,9 @@ class Location:
         except WorldprobeError:
             raise
         except OSError as error:
-            # Once something was there, a folder that is missing was taken away between two steps of a write.
-            if self._folder and isinstance(error, FileNotFoundError):
+            # Whatever a write stumbles over (no such file; one that exists, since a half of it was made anew) where
+            # the folder was taken away between two of its steps, that is what is wrong.
+            if self._folder and (isinstance(error, FileNotFoundError) or not self._same()):
                 raise self._vanished(str(error.filename or "a folder")) from error
             reason = error.strerror or str(error)
             raise StoreError(
@@ -83,6 +84,11 @@ class Location:
         if self.local and not (self.holds(key) and self._same()):
             raise self._vanished(key)
 
+    def require_folder(self) -> None:
+        """That the folder is the one that was there before, where ``require`` was asked. Raises StoreError."""
+        if self._folder and not self._same():
+            raise self._vanished("the folder")
+
     def _vanished(self, what: str) -> StoreError:
         return StoreError(
             f"the store {self.location} has vanished since this run began ({what} is gone): was its disk "
@@ -91,7 +97,12 @@ class Location:
 
     def _same(self) -> bool:
         """Whether the folder is the one that was there when this was first asked."""
-        found = os.stat(self.location)
+        try:
+            found = os.stat(self.location)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:  # not to be looked at is not gone: the write itself says what is wrong
+            return True
         folder = (found.st_dev, found.st_ino)
         self._folder = self._folder or folder
         return self._folder == folder

@@ -261,6 +261,7 @@ class Store:
         if (found := self._opened.get(path)) is not None:
             return found
         if not self._place.holds(f"{path}/zarr.json"):
+            self._place.require_folder()
             raise StoreError(f"no embeddings at {path} in {self.location}")
         try:
             with self._place.using("read"):
