@@ -64,7 +64,8 @@ def cross_fit(inputs: NDArray[np.float32], questions: Sequence[Question], folds:
     sets = TrainingSets(inputs, folds.unit, folds.folds)
     for fold in folds.folds:
         training, rows = sets.prepare(fold.train, fold.inner), inputs[fold.test]
-        for question in questions:
+        # Logistic regression needs a decomposition, which ridge can use where it is there, and need not where not.
+        for question in sorted(questions, key=lambda one: not one.classes):
             fitted, strength, loss = _fit_validated(question, training, folds.unit)
             output = fitted.predict(rows)
             prediction[question.name][fold.test] = output.argmax(axis=1)[:, None] if question.classes else output
