@@ -78,6 +78,15 @@ def perform(function: Any, item: Any) -> tuple[Any, Exception | None, float]:
         return None, error, time.perf_counter() - started
 
 
+def _on_volumes(function: Any, item: Any) -> tuple[Any, Exception | None, float]:
+    """``perform`` with what others have put on the volumes; what it puts there is kept."""
+    store.reload()
+    films.reload()
+    done = perform(function, item)
+    store.commit()
+    return done
+
+
 @app.cls(gpu=GPU, timeout=_HOUR, **_COMMON)
 class Encoding:
     """Encodes parts of films; the function that it is made with keeps its encoder loaded."""
@@ -92,11 +101,7 @@ class Encoding:
     @modal.method()  # type: ignore[untyped-decorator]
     def work(self, item: Any) -> tuple[Any, Exception | None, float]:
         """Encode a part; its clips are in the store's volume when this returns."""
-        store.reload()
-        films.reload()
-        done = perform(self._function, item)
-        store.commit()
-        return done
+        return _on_volumes(self._function, item)
 
 
 @app.cls(gpu=GPU, timeout=24 * _HOUR, **_COMMON)
@@ -113,8 +118,4 @@ class Training:
     @modal.method()  # type: ignore[untyped-decorator]
     def work(self, item: Any) -> tuple[Any, Exception | None, float]:
         """Train; the run's folder is in the store's volume when this returns."""
-        store.reload()
-        films.reload()
-        done = perform(self._function, item)
-        store.commit()
-        return done
+        return _on_volumes(self._function, item)

@@ -60,6 +60,21 @@ class _Job:
     clip: Clip
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Order:
+    """What to make of each video, as ``encode`` was asked."""
+
+    encoder: Encoder
+    store: Store
+    blocks: Sequence[int]
+    frames: int
+    input: Input
+    pool: Pool
+    strict: bool
+    verify: bool
+    sampler: Sampler
+
+
 def encode(
     videos: Sequence[Path],
     *,
@@ -108,21 +123,8 @@ def encode(
     turns: list[Turn] = []
     work = f"{store.location} {encoder.name}@{encoder.revision}"
     turns_of = (Turn(path, None) for path in videos) if alone else in_turn(videos, work=work)
-    source = _jobs(
-        turns_of,
-        len(videos),
-        encoder,
-        store,
-        blocks,
-        frames,
-        input,
-        pool,
-        strict,
-        verify,
-        result,
-        progress,
-        sampler,
-    )
+    order = _Order(encoder, store, blocks, frames, input, pool, strict, verify, sampler)
+    source = _jobs(turns_of, len(videos), order, result, progress)
     try:
         with closing(prefetch(source, depth=_CLIPS_AHEAD)) as jobs:
             for job in jobs:
@@ -144,19 +146,7 @@ def encode(
 
 
 def _jobs(
-    turns: Iterable[Turn | None],
-    total: int,
-    encoder: Encoder,
-    store: Store,
-    blocks: Sequence[int],
-    frames: int,
-    input: Input,
-    pool: Pool,
-    strict: bool,
-    verify: bool,
-    result: Encoded,
-    progress: Progress,
-    sampler: Sampler,
+    turns: Iterable[Turn | None], total: int, order: _Order, result: Encoded, progress: Progress
 ) -> Generator[_Job | Turn | None, None, None]:
     """The clips that are not done, read one after the other; after a video's last its turn; None: write now."""
     number = 0
@@ -165,40 +155,25 @@ def _jobs(
             yield None
             continue
         try:
-            yield from _clips_of(
-                turn.item, encoder, store, blocks, frames, input, pool, strict, verify, result,
-                progress if total == 1 else silent, sampler,
-            )  # fmt: skip
+            yield from _clips_of(turn.item, order, result, progress if total == 1 else silent)
         except BaseException:
             turn.end()
             raise
         yield turn
         number += 1
         if total > 1:
-            progress(f"encode {encoder.name}", number, total)
+            progress(f"encode {order.encoder.name}", number, total)
 
 
-def _clips_of(
-    path: Path,
-    encoder: Encoder,
-    store: Store,
-    blocks: Sequence[int],
-    frames: int,
-    input: Input,
-    pool: Pool,
-    strict: bool,
-    verify: bool,
-    result: Encoded,
-    progress: Progress,
-    sampler: Sampler,
-) -> Iterator[_Job]:
+def _clips_of(path: Path, order: _Order, result: Encoded, progress: Progress) -> Iterator[_Job]:
     """The clips of one video that are not done."""
+    encoder, store, blocks = order.encoder, order.store, order.blocks
     try:
         with open_source(path) as video:
-            specs, wanted = sampler(video)
-            series = plan_sampled(video, specs, encoder, store, frames, input, pool)
+            specs, wanted = order.sampler(video)
+            series = plan_sampled(video, specs, encoder, store, order.frames, order.input, order.pool)
             result.series.append(series)
-            if verify:
+            if order.verify:
                 store.drop_damaged(series, blocks)
             pending = [index for index in store.pending(series, blocks) if index in wanted]
             result.found += len(wanted) - len(pending)
@@ -207,12 +182,13 @@ def _clips_of(
                 pending, read_clips(video, missing, preprocess=encoder.preprocess, view=series.view), strict=True
             ):
                 if not isinstance(read, Clip):
-                    raise_or_keep(Failure(str(path), read[0].start, str(read[1])), read[1], strict, result)
+                    failure = Failure(str(path), read[0].start, str(read[1]))
+                    raise_or_keep(failure, read[1], order.strict, result)
                     continue
                 yield _Job(series, index, read)
                 progress(f"encode {encoder.name}", index + 1, len(series.specs))
     except VideoError as error:
-        raise_or_keep(Failure(str(path), None, str(error)), error, strict, result)
+        raise_or_keep(Failure(str(path), None, str(error)), error, order.strict, result)
 
 
 def raise_or_keep(failure: Failure, error: WorldprobeError, strict: bool, result: Encoded) -> None:

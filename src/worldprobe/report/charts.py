@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from worldprobe.report.facts import CONTROLS, Line, Original, Row, Score, Summary
@@ -112,11 +112,11 @@ def falls(original: Original) -> list[Chart]:
     panels = []
     for fall in original.falls:
         span = axis(fall.metric, [score for step in fall.steps for score in (step.score, step.floor)])
-        scale = (WIDTH - _STEPS_LEFT - RIGHT) / (span.high - span.low)
+        x = _across(span, _STEPS_LEFT)
         marks = []
         for place, step in enumerate(fall.steps):
             y = TOP + HEADING / 2 + STEP * (place + 1)
-            at = (y, scale, span)
+            at = (y, x, span)
             if step.best_control:
                 control = f"best control, {step.best_control}: {with_interval(step.floor, 3)}"
                 marks.append(_mark(at, "", "control", step.floor, "", control))
@@ -133,10 +133,7 @@ def falls(original: Original) -> list[Chart]:
                 left=_STEPS_LEFT,
                 bottom=bottom,
                 headings=(),
-                ticks=tuple(
-                    (round(_STEPS_LEFT + (t - span.low) * scale, 1), number(t, 2 if t % 0.5 else 1))
-                    for t in span.ticks
-                ),
+                ticks=tuple((x(t), number(t, 2 if t % 0.5 else 1)) for t in span.ticks),
                 chances=(),
                 marks=tuple(marks),
                 clipped=any(mark.clipped for mark in marks),
@@ -145,21 +142,26 @@ def falls(original: Original) -> list[Chart]:
     return panels
 
 
-def _mark(at: tuple[float, float, Axis], label: str, style: str, score: Score, value: str, title: str) -> Mark:
-    y, scale, span = at
+def _across(span: Axis, left: float) -> Callable[[float], float]:
+    """From a value to its place between the left margin and the right one."""
+    scale = (WIDTH - left - RIGHT) / (span.high - span.low)
+    return lambda value: round(left + (span.clip(value) - span.low) * scale, 1)
 
-    def x(value: float) -> float:
-        return round(_STEPS_LEFT + (span.clip(value) - span.low) * scale, 1)
 
+def _mark(
+    at: tuple[float, Callable[[float], float], Axis], label: str, style: str, score: Score, value: str, title: str
+) -> Mark:
+    """A score's mark; ``at``: its height, from values to places, and the axis."""
+    y, place, span = at
     ends = score.interval
     return Mark(
         y=y,
         label=label,
         style=style,
         missing="" if score.value is not None else score.note or "not measured",
-        x=None if score.value is None else x(score.value),
-        x_low=x(ends[0]) if ends else None,
-        x_high=x(ends[1]) if ends else None,
+        x=None if score.value is None else place(score.value),
+        x_low=place(ends[0]) if ends else None,
+        x_high=place(ends[1]) if ends else None,
         clipped=score.value is not None and score.value < span.low,
         value=value,
         title=title,
@@ -177,11 +179,7 @@ def _controls(row: Row) -> list[Entry]:
 def _chart(summary: Summary, rows: Sequence[Row], entries: Sequence[Sequence[Entry]]) -> Chart:
     metric = rows[0].main.metric
     span = axis(metric, [score for group in entries for _, _, score in group])
-    scale = (WIDTH - LEFT - RIGHT) / (span.high - span.low)
-
-    def x(value: float) -> float:
-        return round(LEFT + (span.clip(value) - span.low) * scale, 1)
-
+    x = _across(span, LEFT)
     headings, chances, marks = [], [], []
     y = float(TOP)
     for row, group in zip(rows, entries, strict=True):
@@ -191,21 +189,8 @@ def _chart(summary: Summary, rows: Sequence[Row], entries: Sequence[Sequence[Ent
         if constant is not None:
             chances.append((x(constant), y - 4, y + STEP * len(group) - 4))
         for label, style, score in group:
-            ends = score.interval
-            marks.append(
-                Mark(
-                    y=y + STEP / 2 - 4,
-                    label=label,
-                    style=style,
-                    missing="" if score.value is not None else score.note or "not measured",
-                    x=None if score.value is None else x(score.value),
-                    x_low=x(ends[0]) if ends else None,
-                    x_high=x(ends[1]) if ends else None,
-                    clipped=score.value is not None and score.value < span.low,
-                    value=number(score.value),
-                    title=_tooltip(row, label, score),
-                )
-            )
+            at = (y + STEP / 2 - 4, x, span)
+            marks.append(_mark(at, label, style, score, number(score.value), _tooltip(row, label, score)))
             y += STEP
         y += 6
     return Chart(

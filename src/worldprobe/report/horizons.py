@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worldprobe.report.future_facts import Future, Step
-from worldprobe.report.plots import FAINT, INK, blank, plain, save
+from worldprobe.report.plots import FAINT, INK, blank, legend, plain, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,14 +33,9 @@ def horizons(future: Future, path: Path) -> bool:
     for column, (name, steps) in enumerate(kinds.items()):
         _errors(panels[column], steps, TITLES[name])
         _skills(panels[2 + column], steps, TITLES[name], future.twin)
-    series = {}
-    for panel in panels:
-        series.update({label: h for h, label in zip(*panel.get_legend_handles_labels(), strict=True)})
     figure.suptitle(plain(f"{future.encoder}: the future by horizon"), fontsize=11.5, color=INK)
-    figure.legend(
-        series.values(), series.keys(), loc="outside lower center", ncols=6, frameon=False, fontsize=9,
-        title="bars: 95 % intervals, groups resampled; ▲ ▼ beyond the axis", title_fontsize=8.5,
-    )  # fmt: skip
+    key = "bars: 95 % intervals, groups resampled; ▲ ▼ beyond the axis"
+    legend(figure, panels, title=key, columns=6)
     save(figure, path)
     return True
 
@@ -68,12 +63,7 @@ def _errors(panel: Axes, steps: list[Step], title: str) -> None:
         if not known:
             continue
         inside = [(x, v) for x, v, _ in known if v <= top]
-        strong = name == "predictor"
-        panel.plot(
-            [x for x, _ in inside], [v for _, v in inside], color=colour, marker=marker, label=name,
-            linewidth=2.0 if strong else 1.1, markersize=6 if strong else 4.5,
-            markerfacecolor=colour if strong else "white",
-        )  # fmt: skip
+        _line(panel, name, inside, colour, marker)
         for x, value, ends in known:
             if value > top:
                 panel.plot(x, top, marker="^", color=colour, markersize=5, clip_on=False)
@@ -83,6 +73,16 @@ def _errors(panel: Axes, steps: list[Step], title: str) -> None:
                 )  # fmt: skip
             elif ends:
                 panel.vlines(x, ends[0], min(ends[1], top), color=colour, linewidth=1.6)
+
+
+def _line(panel: Axes, name: str, points: list[tuple[float, float]], colour: str, marker: str) -> None:
+    """One way of telling the future, by horizon; the predictor's stands out."""
+    strong = name == "predictor"
+    panel.plot(
+        [x for x, _ in points], [v for _, v in points], color=colour, marker=marker, label=name,
+        linewidth=2.0 if strong else 1.1, markersize=6 if strong else 4.5,
+        markerfacecolor=colour if strong else "white",
+    )  # fmt: skip
 
 
 def _skills(panel: Axes, steps: list[Step], title: str, twin: str) -> None:
@@ -102,12 +102,7 @@ def _skills(panel: Axes, steps: list[Step], title: str, twin: str) -> None:
     for k, (name, colour, marker, points) in enumerate(shown):
         shift = (k - 1.5) * 0.06
         inside = [(x + shift, v) for x, v, _ in points if v is not None and v >= floor]
-        strong = name == "predictor"
-        panel.plot(
-            [x for x, _ in inside], [v for _, v in inside], color=colour, marker=marker, label=name,
-            linewidth=2.0 if strong else 1.1, markersize=6 if strong else 4.5,
-            markerfacecolor=colour if strong else "white",
-        )  # fmt: skip
+        _line(panel, name, inside, colour, marker)
         for x, value, ends in points:
             if value is not None and value < floor:
                 panel.plot(x + shift, floor, marker="v", color=colour, markersize=5, clip_on=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from worldprobe.report import charts
 from worldprobe.report.base import tap_name
 from worldprobe.report.facts import Row, Summary
-from worldprobe.report.plots import FAINT, INK, SERIES, blank, plain, save
+from worldprobe.report.plots import FAINT, INK, SERIES, blank, legend, plain, save
 from worldprobe.report.wording import METRICS, number, property_name
 from worldprobe.results import Control
 
@@ -50,14 +50,8 @@ def layers(summary: Summary, path: Path) -> bool:
     figure, panels, _ = blank(len(tasks), height=2.7)
     for panel, (task, kinds) in zip(panels, tasks.items(), strict=True):
         _panel(panel, task, kinds)
-    series = {}
-    for panel in panels:
-        series.update({label: h for h, label in zip(*panel.get_legend_handles_labels(), strict=True)})
     figure.suptitle(plain(f"{summary.encoder.name}: where each property is decodable"), fontsize=11.5, color=INK)
-    figure.legend(
-        series.values(), series.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=9,
-        title="bars and bands: 95 % intervals; dashed: a constant", title_fontsize=8.5,
-    )  # fmt: skip
+    legend(figure, panels, title="bars and bands: 95 % intervals; dashed: a constant")
     save(figure, path)
     return True
 

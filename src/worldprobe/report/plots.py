@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
@@ -63,15 +64,20 @@ def _figure(summary: Summary) -> Figure:
     if summary.warning:
         title, style = f"{title}\n{summary.warning.upper()}", {"fontsize": 10.5, "color": ALARM, "weight": "bold"}
     figure.suptitle(plain(title), wrap=True, **style)
+    key = f"{splits} split, 95 % intervals; filled: probe, open: control, dashed: a constant, ◀: below the axis"
+    legend(figure, panels, title=key)
+    return figure
+
+
+def legend(figure: Figure, panels: Sequence[Axes], *, title: str, columns: int = 4) -> None:
+    """One legend below all panels, each series named once."""
     series = {}
     for panel in panels:
         series.update({label: h for h, label in zip(*panel.get_legend_handles_labels(), strict=True)})
-    key = f"{splits} split, 95 % intervals; filled: probe, open: control, dashed: a constant, ◀: below the axis"
     figure.legend(
-        series.values(), series.keys(), loc="outside lower center", ncols=4, frameon=False,
-        fontsize=9, title=key, title_fontsize=8.5,
+        series.values(), series.keys(), loc="outside lower center", ncols=columns, frameon=False,
+        fontsize=9, title=title, title_fontsize=8.5,
     )  # fmt: skip
-    return figure
 
 
 def _panel(panel: Axes, summary: Summary, rows: list[Row], *, names: bool) -> None:
