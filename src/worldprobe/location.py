@@ -107,6 +107,17 @@ class Location:
         self._folder = self._folder or folder
         return self._folder == folder
 
+    def described(self, path: str) -> bool:
+        """Whether an array is there. The folders above it are described first, where a run that was cut off did not
+        come to it."""
+        import zarr
+
+        parts = path.split("/")[:-1]
+        for prefix in ["/".join(parts[:count]) for count in range(len(parts) + 1)]:
+            if not self.holds(f"{prefix}/zarr.json".lstrip("/")):
+                zarr.open_group(store=self.zarr, path=prefix, mode="a")
+        return self.holds(f"{path}/zarr.json")
+
     def children(self, prefix: str) -> list[str]:
         """Names right below a prefix, sorted; none where there is nothing. Old leftovers of cut-off writes go."""
         from zarr.core.sync import sync

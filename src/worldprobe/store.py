@@ -147,7 +147,7 @@ class Store:
         for block in blocks:
             path = f"{series.path}/{_array_name(block)}"
             with self._place.using("write to"):
-                if path in self._opened or self._place.holds(f"{path}/zarr.json"):
+                if path in self._opened or self._place.described(path):
                     if (found := self._open(path).shape) != shape:
                         raise StoreError(f"{self.location}/{path} has shape {found}, this run would write {shape}")
                     continue

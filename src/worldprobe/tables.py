@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from worldprobe.errors import WriteError
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -24,3 +26,13 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame
         return pl.read_parquet(path, columns=None if columns is None else list(columns))
     except pl.exceptions.PanicException as error:
         raise pl.exceptions.ComputeError(f"damaged: {str(error).splitlines()[0]}") from error
+
+
+def write_table(table: pl.DataFrame, path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write a Parquet file at a temporary path. Raises WriteError, whatever polars makes of a full disk."""
+    import polars as pl
+
+    try:
+        table.write_parquet(path, metadata=metadata)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise WriteError(f"cannot write {path.parent}: {error}. What was there before is kept.") from error

@@ -97,7 +97,8 @@ def check_equal(stage, folder, whole):
     store = "store" if stage == "encode" else "run/embeddings.zarr"
     assert tree(folder / store) == tree(whole / store)
     leftovers = list((folder / store).rglob("*.partial"))
-    assert len(leftovers) <= 1
+    # A kill hits a clip being written, or an array's description with those of the folders above it, together.
+    assert len(leftovers) <= 5
     if stage == "run":
         assert findings(folder / "run") == findings(whole / "run")
         for name in ("alignment.json", "experiment.toml", "labels.parquet"):

@@ -27,8 +27,8 @@ class Ray:
         """Connect, or start a cluster of this machine.
 
         Args:
-            argument: the number of workers (``ray:2``); by default one for each GPU, without GPUs one for every
-                two cores.
+            argument: the number of workers (``ray:2``); by default one for each GPU, without GPUs as many as
+                the cores allow at this process's number of threads.
             address: of a running cluster (``ray://HOST:10001``, ``HOST:6379`` or ``auto``).
 
         Raises:
@@ -40,13 +40,14 @@ class Ray:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
             import ray
+            import torch
         except ImportError as error:
             raise ConfigError("the executor ray needs Ray: pip install 'worldprobe[ray]'") from error
         self._ray = ray
         self._started = not ray.is_initialized()
+        if address:
+            _reach(address)
         if self._started:
-            if address:
-                _reach(address)
             here = {} if address else {"include_dashboard": False}
             try:
                 ray.init(address=address, log_to_driver=False, configure_logging=False, **here)
@@ -54,9 +55,11 @@ class Ray:
                 raise ConfigError(f"no Ray cluster answers at {address or 'this machine'}: {error}") from error
         resources = ray.cluster_resources()
         gpus, cores = int(resources.get("GPU", 0)), int(resources.get("CPU", 1))
-        self.workers = int(argument or 0) or gpus or max(1, cores // 2)
+        # The number of threads decides the order of sums, and so the last bits: workers take this process's, so
+        # that they store what it would (OMP_NUM_THREADS sets it).
+        self._threads = torch.get_num_threads()
+        self.workers = int(argument or 0) or gpus or max(1, cores // self._threads)
         self.gpus, self._share = gpus > 0, min(1.0, gpus / self.workers)
-        self._threads = max(1, (cores // max(1, len(ray.nodes()))) // self.workers) if not gpus else 0
         self._cores = min(1.0, cores / self.workers)
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Outcome[Any, Any]]:
@@ -123,10 +126,9 @@ class _Worker:
     """A process of its own, that holds the function and what it caches."""
 
     def __init__(self, function: Callable[[Any], Any], threads: int) -> None:
-        if threads:
-            import torch
+        import torch
 
-            torch.set_num_threads(threads)
+        torch.set_num_threads(threads)
         self._function = function
 
     def work(self, item: Any) -> tuple[Any, Exception | None]:

@@ -18,7 +18,7 @@ from worldprobe.pipeline.progress import Progress, Watched, silent
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import FrameSource, Labeller
 from worldprobe.records import Labels
-from worldprobe.tables import read_table
+from worldprobe.tables import read_table, write_table
 
 _ONE_VIDEO_ONLY = ("mot", "coco")
 
@@ -117,7 +117,7 @@ def _nothing(labeller: Labeller, path: Path) -> str:
 def write_labels(labels: Labels, path: Path) -> None:
     """Write a Parquet file, whole or not at all."""
     with replacing(path) as temporary:
-        labels.table.write_parquet(temporary)
+        write_table(labels.table, temporary)
 
 
 def read_labels(path: Path) -> Labels:

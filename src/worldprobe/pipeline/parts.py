@@ -11,7 +11,7 @@ from pathlib import Path
 from worldprobe import __version__
 from worldprobe.files import replacing
 from worldprobe.records import Labels
-from worldprobe.tables import read_table
+from worldprobe.tables import read_table, write_table
 
 _NOTES = "worldprobe.notes"
 
@@ -44,7 +44,7 @@ class Parts:
     def put(self, video: str, labels: Labels) -> None:
         """Keep a video's labels."""
         with replacing(self._path(video)) as temporary:
-            labels.table.write_parquet(temporary, metadata={_NOTES: json.dumps(labels.notes)})
+            write_table(labels.table, temporary, {_NOTES: json.dumps(labels.notes)})
 
     def clear(self) -> None:
         """The table is written: the parts are no longer needed."""
