@@ -19,6 +19,8 @@ Ints = NDArray[np.int64]
 Inner = tuple[Design, Ints, NDArray[np.float32], Ints]
 # Each is a d x d matrix; the usual 5 folds fit.
 _MOST_PARTS = 5
+# Ten training sets of so many rows, fewer than columns, decomposed and reduced: two n x n matrices each, 0.6 GB.
+_MOST_ROWS = 2000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,8 +70,7 @@ class TrainingSets:
         if design is None:
             part = self._scatter(train, (rows, scatter)) if scatter else None
             design = Design(self.inputs, unit=self._unit[train], scatter=part, rows=train)
-        # Without sums its axes are as large as the rows themselves: too much to keep.
-        if self._left[key] > 0 and scatter is not None:
+        if self._left[key] > 0 and (scatter is not None or len(train) <= _MOST_ROWS):
             self._kept[key] = design
         return design
 
