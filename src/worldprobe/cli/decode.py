@@ -33,10 +33,10 @@ def decode(
 
     Example: worldprobe decode scenes:200 --decoder cnn --out runs/decoded --video decoded.mp4
     """
-    from worldprobe.config import make_experiment, to_toml
-    from worldprobe.files import write_whole
+    from worldprobe.config import make_experiment
     from worldprobe.pipeline.decode_run import decode_into, ids_of, plan_of, truth_of
     from worldprobe.pipeline.ledger import Ledger
+    from worldprobe.pipeline.made import record_experiment
     from worldprobe.pipeline.run import STORE, encode_all, write_failures
     from worldprobe.report.write import write_report
     from worldprobe.store import Store
@@ -46,7 +46,7 @@ def decode(
     experiment = make_experiment({**values, "controls": ["random-init", "pixels"], "decode": table})
     paths = resolve_videos(videos)
     out.mkdir(parents=True, exist_ok=True)
-    write_whole(out / "experiment.toml", to_toml(experiment).encode())
+    record_experiment(experiment, out, "decode", ("decoding",))
     embeddings, ledger, name = Store(store or str(out / STORE)), Ledger(), encoder
     with bars() as progress:
         failures: list[Failure] = []

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from worldprobe import provenance
 from worldprobe.config import Decode, Experiment
+from worldprobe.files import sha256
 from worldprobe.pipeline.decode import FOLDER, Plan, open_workshop, train_all
 from worldprobe.pipeline.decode_pictures import PICTURES, write_film, write_pictures
 from worldprobe.pipeline.decode_scores import score
@@ -14,9 +14,10 @@ from worldprobe.pipeline.encode import Failure
 from worldprobe.pipeline.label import label, load_labeller
 from worldprobe.pipeline.ladder import ladder
 from worldprobe.pipeline.ledger import Ledger
+from worldprobe.pipeline.made import write_provenance
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.regions import regions_of
-from worldprobe.pipeline.sources import open_source
+from worldprobe.pipeline.sources import ref_of
 from worldprobe.records import Labels
 from worldprobe.results import AnyResult, CostResult, DecodingResult, read_results, write_results
 from worldprobe.store import Store
@@ -46,6 +47,8 @@ def decode_into(
     Raises:
         WorldprobeError: no tokens, too few groups, weights or a VAE that cannot be had.
     """
+    from worldprobe.decoders.trained import WEIGHTS  # with torch, which importing this does not load
+
     out.mkdir(parents=True, exist_ok=True)
     shop = open_workshop(store, videos, plan, out, ledger, progress=progress)
     drawn = train_all(shop)
@@ -55,12 +58,12 @@ def decode_into(
     write_pictures(shop, drawn, out / FOLDER / PICTURES)
     if film is not None:
         write_film(shop, drawn, film)
-    every = [*_others(out, ledger), *results, *ledger.costs]
-    write_results(out / "results.jsonl", every)
-    first = shop.series[0]
-    encoder = {"name": first.encoder, "revision": first.revision[:12], "status": first.status}
-    seconds = round(sum(cost.seconds for cost in every if isinstance(cost, CostResult)), 1)
-    provenance.write(out / "provenance.json", provenance.collect(encoder=encoder, seconds=seconds, seed=plan.seed))
+    write_results(out / "results.jsonl", [*_others(out, ledger), *results, *ledger.costs])
+    seen = [one.video for one in shop.series]
+    weights = {one.name: sha256((plan.weights or out / FOLDER / one.name) / WEIGHTS) for one in drawn}
+    write_provenance(
+        out, "decode", shop.series[0], videos=seen, seed=plan.seed, ledger=ledger, labels=labels, decoders=weights
+    )
     shop.rows.pairs.frames.path.unlink()
     return list(shop.rows.failures)
 
@@ -81,11 +84,7 @@ def plan_of(experiment: Experiment, *, encoder: str, weights: Path | None = None
 
 def ids_of(paths: Sequence[Path]) -> list[str]:
     """What the store knows videos by. Raises VideoError for one that cannot be read."""
-    found = []
-    for path in paths:
-        with open_source(path) as video:
-            found.append(video.ref.id)
-    return found
+    return [ref_of(path).id for path in paths]
 
 
 def truth_of(paths: Sequence[Path]) -> Labels | None:

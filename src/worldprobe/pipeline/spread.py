@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from worldprobe import provenance
 from worldprobe.config import Experiment
 from worldprobe.encoders.known import ELSEWHERE
 from worldprobe.errors import ConfigError, RegistryError, StoreError, VideoError, WorldprobeError
@@ -43,6 +44,15 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """What a worker did of a part: clips made, what failed, and on which machine."""
+
+    clips: int
+    failures: tuple[Failure, ...]
+    machine: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class EncodeParts:
     """The function that workers run on parts; each loads the encoder once.
 
@@ -75,8 +85,8 @@ class EncodeParts:
             found += [f"{array}/zarr.json", *(chunk(array, one, pool=self.pool) for one in part.positions)]
         return found
 
-    def __call__(self, part: Part) -> tuple[int, list[Failure]]:
-        """Encode what is pending of a part; returns how many clips were made, and what failed."""
+    def __call__(self, part: Part) -> Made:
+        """Encode what is pending of a part."""
         encoder = _loaded(self.encoder, self.device, self.precision)
         if encoder.revision != self.revision:
             raise ConfigError(
@@ -99,7 +109,7 @@ class EncodeParts:
             sampler=sample,
             alone=True,
         )
-        return done.made, done.failures
+        return Made(done.made, tuple(done.failures), _machine())
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +228,11 @@ def device_here(experiment: Experiment, executor: Executor | None) -> str:
 
 
 @lru_cache(maxsize=1)
+def _machine() -> dict[str, Any]:
+    return provenance.machine()
+
+
+@lru_cache(maxsize=1)
 def _loaded(name: str, device: str, precision: str) -> Encoder:
     """One encoder at a time: the next one takes the memory of the last."""
     return load_encoder(name, device=device, precision=precision)
@@ -236,7 +251,7 @@ def _shared(store: Store) -> str:
     return store.location if "://" in store.location else str(Path(store.location).resolve())
 
 
-def _take(outcome: Outcome[Part, tuple[int, list[Failure]]], strict: bool, result: Encoded) -> None:
+def _take(outcome: Outcome[Part, Made], strict: bool, result: Encoded) -> None:
     """Count what became of a part. What concerns all parts alike (no store, no weights) is raised."""
     if outcome.error is not None:
         part, error = outcome.item, outcome.error
@@ -245,10 +260,11 @@ def _take(outcome: Outcome[Part, tuple[int, list[Failure]]], strict: bool, resul
         failure = Failure(part.path, part.specs[part.positions[0]].start, str(error))
         raise_or_keep(failure, error, strict, result)
         return
-    made, failures = outcome.get()
-    result.made += made
-    here = outcome.item
-    for failure in failures:
+    made, here = outcome.get(), outcome.item
+    result.made += made.clips
+    if made.clips and made.machine not in result.workers:
+        result.workers.append(made.machine)
+    for failure in made.failures:
         # Where the worker saw the film says nothing to the user.
         said = failure.error.replace(failure.video, here.path)
         raise_or_keep(replace(failure, video=here.path, error=said), VideoError(said), strict, result)
