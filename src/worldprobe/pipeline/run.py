@@ -168,7 +168,7 @@ def run(
     ledger.book("label", started=started, items=len(labels.table), device="cpu")
 
     plan = plan_of(experiment, encoder=encoder.name)
-    probe_into(out, store, labels, plan, ledger, inputs=experiment.inputs, progress=progress)
+    probe_into(out, store, labels, plan, ledger, inputs=experiment.inputs, executor=executor, progress=progress)
     if experiment.decode is not None:
         asked = decode_plan_of(experiment, encoder=encoder.name)
         ids = ids_of(readable)
@@ -206,12 +206,13 @@ def probe_into(
     ledger: Ledger,
     *,
     inputs: Sequence[Input] = (),
+    executor: Executor | None = None,
     progress: Progress = silent,
 ) -> Probed:
     """Probe each kind of input (the plan's alone where none is named); write results, alignment and provenance."""
     out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    probed = probe_inputs(store, labels, plan, inputs or (plan.input,), progress=progress)
+    probed = probe_inputs(store, labels, plan, inputs or (plan.input,), executor=executor, progress=progress)
     ledger.book("probe", started=started, items=len(probed.results), device="cpu")
     write_results(out / "results.jsonl", [*probed.results, *probed.evidence, *ledger.costs])
     alignment = {"kept": probed.kept, "dropped": probed.dropped, "notes": [*labels.notes, *probed.notes]}

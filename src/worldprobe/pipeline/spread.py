@@ -142,7 +142,7 @@ class Spread:
             StoreError: workers wrote where this machine does not see it.
         """
         encoder.grid(frames)
-        result, parts, shared = Encoded(), list[Part](), _shared(store)
+        result, parts, place = Encoded(), list[Part](), shared(store)
         for path in videos:
             try:
                 with open_source(path) as video:
@@ -160,7 +160,7 @@ class Spread:
         # Resolved here: workers of another kind would choose another one.
         precision = str(getattr(encoder, "precision", "auto"))
         work = EncodeParts(
-            self.encoder, encoder.revision, self.device, precision, shared, tuple(blocks), frames, input, pool
+            self.encoder, encoder.revision, self.device, precision, place, tuple(blocks), frames, input, pool
         )
         for done, outcome in enumerate(self.executor.map(work, parts), start=1):
             _take(outcome, strict, result)
@@ -246,7 +246,7 @@ def _cut(path: Path, series: Series, pending: Sequence[int]) -> list[Part]:
     return found
 
 
-def _shared(store: Store) -> str:
+def shared(store: Store) -> str:
     """Where workers find the store: a folder's absolute path, or its URL."""
     return store.location if "://" in store.location else str(Path(store.location).resolve())
 
