@@ -107,6 +107,11 @@ class Ray:
         """Not known here."""
         return None
 
+    @property
+    def terms(self) -> dict[str, Any]:
+        """For whoever reads the result."""
+        return {"executor": self.name, "workers": self.workers}
+
     def close(self) -> None:
         """Let go of the workers and disconnect; a cluster that was started here ends."""
         self._let_go()

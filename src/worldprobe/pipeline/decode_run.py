@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from worldprobe.config import Decode, Experiment
+from worldprobe.execute.outcomes import Executor
 from worldprobe.files import sha256
 from worldprobe.pipeline.decode import FOLDER, Plan, open_workshop, train_all
+from worldprobe.pipeline.decode_elsewhere import elsewhere, train_elsewhere
 from worldprobe.pipeline.decode_pictures import PICTURES, write_film, write_pictures
 from worldprobe.pipeline.decode_scores import score
 from worldprobe.pipeline.encode import Failure
@@ -27,19 +29,21 @@ from worldprobe.video.scenes import truth_path
 def decode_into(
     out: Path,
     store: Store,
-    videos: Sequence[str],
+    videos: Mapping[str, Path],
     plan: Plan,
     ledger: Ledger,
     *,
     labels: Labels | None = None,
     film: Path | None = None,
+    executor: Executor | None = None,
     progress: Progress = silent,
 ) -> list[Failure]:
-    """Train and score decoders of the videos (ids) in a store; results of other kinds in the folder are kept.
+    """Train and score decoders of the videos in a store (ids, and where each is); other kinds of results are kept.
 
     Args:
         labels: boxes, for scores inside and outside them.
         film: where to write the test clips as a film, real above decoded.
+        executor: who trains, where it is Modal; scores are worked out here.
 
     Returns:
         Clips whose frames could not be read.
@@ -50,7 +54,9 @@ def decode_into(
     from worldprobe.decoders.trained import WEIGHTS  # with torch, which importing this does not load
 
     out.mkdir(parents=True, exist_ok=True)
+    plan = elsewhere(plan, executor)
     shop = open_workshop(store, videos, plan, out, ledger, progress=progress)
+    train_elsewhere(shop, executor, progress=progress)
     drawn = train_all(shop)
     results = score(shop, drawn, regions_of(shop.rows.pairs, labels, rows=shop.rows.test))
     if plan.decode.ladder and plan.weights is None:
@@ -82,9 +88,9 @@ def plan_of(experiment: Experiment, *, encoder: str, weights: Path | None = None
     )
 
 
-def ids_of(paths: Sequence[Path]) -> list[str]:
-    """What the store knows videos by. Raises VideoError for one that cannot be read."""
-    return [ref_of(path).id for path in paths]
+def ids_of(paths: Sequence[Path]) -> dict[str, Path]:
+    """What the store knows videos by, and where each is. Raises VideoError for one that cannot be read."""
+    return {ref_of(path).id: path for path in paths}
 
 
 def truth_of(paths: Sequence[Path]) -> Labels | None:

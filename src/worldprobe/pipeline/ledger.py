@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worldprobe import provenance
+from worldprobe.execute.outcomes import Executor
 from worldprobe.protocols import Encoder
 from worldprobe.results import CostResult
 
@@ -19,6 +20,12 @@ class Ledger:
     costs: list[CostResult] = field(default_factory=list)
     clips: dict[str, int] = field(default_factory=dict)
     workers: list[dict[str, Any]] = field(default_factory=list)
+    terms: dict[str, Any] = field(default_factory=dict)
+
+    def by(self, executor: Executor | None) -> Ledger:
+        """Write down who works, and at what price."""
+        self.terms = dict(getattr(executor, "terms", {}))
+        return self
 
     def note(self, *, made: int, found: int, workers: Sequence[dict[str, Any]] = ()) -> None:
         """Write down clips that were made now and found in the store, and the machines that made them elsewhere."""

@@ -41,6 +41,7 @@ def write_provenance(
     }
     facts |= {"price": round(sum(prices), 4)} if prices else {}
     facts |= {"labels": provenance.of_labels(labels)} if labels is not None and len(labels.table) else {}
+    facts |= {"executor": ledger.terms} if ledger.terms else {}
     facts |= {"workers": ledger.workers} if ledger.workers else {}
     facts |= {"clips": ledger.clips} if ledger.clips else {}
     provenance.record(out / provenance.FILE, [stage], provenance.collect(**facts, **more))

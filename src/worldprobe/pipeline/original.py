@@ -69,7 +69,7 @@ def run_original(
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "experiment.toml", to_toml(experiment).encode())
     store = store or Store(str(out / STORE))
-    ledger = Ledger()
+    ledger = Ledger().by(executor)
     films, failures = open_films(videos, experiment, store)
 
     started = time.perf_counter()

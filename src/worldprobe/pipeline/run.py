@@ -135,7 +135,7 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "experiment.toml", to_toml(experiment).encode())
     store = store or Store(str(out / STORE))
-    ledger = Ledger()
+    ledger = Ledger().by(executor)
     encoder, failures = encode_all(
         videos, experiment, store, verify=verify, executor=executor, progress=progress, ledger=ledger
     )
@@ -172,7 +172,9 @@ def run(
     if experiment.decode is not None:
         asked = decode_plan_of(experiment, encoder=encoder.name)
         ids = ids_of(readable)
-        failures += decode_into(out, store, ids, asked, Ledger(), labels=labels, progress=progress)
+        failures += decode_into(
+            out, store, ids, asked, Ledger().by(executor), labels=labels, executor=executor, progress=progress
+        )
     if experiment.predict is not None:
         failures += predict(experiment, readable, out, progress=progress)  # after decoders, which it draws with
     if experiment.predict is not None or experiment.decode is not None:

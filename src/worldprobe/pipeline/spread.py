@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -38,10 +38,6 @@ class Part:
     positions: tuple[int, ...]
     key: str
 
-    def at(self, path: str) -> Part:
-        """The same part of the same video, at another path."""
-        return replace(self, path=path)
-
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -75,15 +71,27 @@ class EncodeParts:
         """The same work into another store."""
         return replace(self, store=store)
 
-    def keys(self, part: Part) -> list[str]:
-        """What a part leaves in the store: descriptions of the array and of the folders above it, and its clips."""
-        found = ["zarr.json"]
-        folders = part.key.split("/")
-        found += ["/".join(folders[: count + 1]) + "/zarr.json" for count in range(len(folders))]
-        for block in self.blocks:
-            array = f"{part.key}/block{block}.out"
-            found += [f"{array}/zarr.json", *(chunk(array, one, pool=self.pool) for one in part.positions)]
-        return found
+    @property
+    def remote(self) -> Literal["Encoding"]:
+        """On Modal."""
+        return "Encoding"
+
+    def films(self, part: Part) -> list[str]:
+        """What a part is of."""
+        return [part.path]
+
+    def moved(self, part: Part, films: Mapping[str, str]) -> Part:
+        """The same part of the same video, at another path."""
+        return replace(part, path=films[part.path])
+
+    def reads(self, part: Part) -> list[str]:
+        """What it needs of a store: nothing."""
+        return []
+
+    def leaves(self, part: Part, made: Made) -> dict[str, Path]:
+        """What a part leaves in the store."""
+        keys = keys_of(part.key, self.blocks, part.positions, pool=self.pool)
+        return {key: Path(self.store, key) for key in keys}
 
     def __call__(self, part: Part) -> Made:
         """Encode what is pending of a part."""
@@ -212,6 +220,16 @@ def label_into(
         if outcome.error is None:
             parts.put(outcome.item[1], outcome.get())
         progress(f"label ({executor.name})", done, len(missing))
+
+
+def keys_of(series: str, blocks: Sequence[int], positions: Sequence[int], *, pool: Pool) -> list[str]:
+    """Keys of some clips of a series (its path): the arrays' descriptions, those of folders above, and chunks."""
+    folders = series.split("/")
+    found = ["zarr.json", *("/".join(folders[: count + 1]) + "/zarr.json" for count in range(len(folders)))]
+    for block in blocks:
+        array = f"{series}/block{block}.out"
+        found += [f"{array}/zarr.json", *(chunk(array, one, pool=pool) for one in positions)]
+    return found
 
 
 def spread_of(experiment: Experiment, encoder: str, executor: Executor | None) -> Spread | None:
