@@ -46,6 +46,9 @@ class Encoder(Protocol):
         blocks: number of transformer blocks; 1 for those that have none.
         tubelet: source frames that one token covers.
         status: "trained", "untrained" or "floor"; said beside every score.
+
+    It may also have ``twin``, the name of the same architecture untrained, and ``origin``, which JSON can hold
+    (checkpoint, hashes of its files, options), which goes into what is stored and into ``provenance.json``.
     """
 
     name: str

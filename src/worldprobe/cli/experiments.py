@@ -65,10 +65,12 @@ def run_experiment(
     out: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/NAME.")] = None,
     store: Annotated[str | None, typer.Option(help="Embeddings; by default in the run's folder.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what encoding would take.")] = False,
-    price: Annotated[float | None, typer.Option(help="Of an hour of this machine, for --dry-run.")] = None,
+    price: Annotated[
+        float | None, typer.Option(help="Of an hour: of this machine (--dry-run) or Modal's GPU.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first video or clip that fails.")] = False,
     verify: VerifyOption = False,
-    executor: Annotated[str, typer.Option(help="Who encodes and labels: local, ray[:WORKERS], modal.")] = "local",
+    executor: Annotated[str, typer.Option(help="Who does the work: local, ray[:WORKERS], modal.")] = "local",
     ray_address: Annotated[str | None, typer.Option(help="A Ray cluster; none: one is started here.")] = None,
     gpu: Annotated[str, typer.Option(help="What --executor modal rents.")] = "A10G",
     as_json: JsonOption = False,
@@ -88,7 +90,7 @@ def run_experiment(
         return
     from worldprobe import registry
 
-    workers = registry.create("executors", executor, offered={"address": ray_address, "gpu": gpu})
+    workers = registry.create("executors", executor, offered={"address": ray_address, "gpu": gpu, "price": price})
     try:
         _run(read, resolve_videos(read.videos), folder, store, as_json, verify=verify, executor=workers)
     finally:

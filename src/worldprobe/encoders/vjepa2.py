@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,7 @@ class VJEPA2Encoder:
         device: str = "auto",
         precision: str = "auto",
         predictor: Callable[[], VJEPA2Predictor] | None = None,
+        origin: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._predictor = predictor
         self.name = name
@@ -53,6 +55,7 @@ class VJEPA2Encoder:
         self.device = _device("cpu" if device == known.ELSEWHERE else device)
         self.precision = _precision(precision, "cuda" if device == known.ELSEWHERE else self.device)
         self.revision = hashlib.sha256(f"{revision} {self.precision} {VERSION}".encode()).hexdigest()
+        self.origin = {**origin, "precision": self.precision, "forward": VERSION}
         config = model.config
         self.blocks = int(config.num_hidden_layers)
         self.tubelet = int(config.tubelet_size)
@@ -168,11 +171,12 @@ def _load(source: str, *, name: str, device: str, precision: str) -> VJEPA2Encod
     return VJEPA2Encoder(
         checkpoint.load_model(source, config, name=name),
         name=name,
-        revision=checkpoint.revision(source, config),
+        revision=checkpoint.revision(source),
         status="trained",
         device=device,
         precision=precision,
         predictor=partial(checkpoint.load_predictor, source, config, name=name),
+        origin=checkpoint.origin(source),
     )
 
 
@@ -185,6 +189,7 @@ def _untrained(config: VJEPA2Config, *, name: str, device: str, precision: str) 
         device=device,
         precision=precision,
         predictor=partial(checkpoint.fresh_predictor, config, seed=TWIN_SEED),
+        origin={"checkpoint": f"none: untrained, seed {TWIN_SEED}"},
     )
 
 
