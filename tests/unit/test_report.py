@@ -272,7 +272,7 @@ def test_every_form_gives_every_score(run: Path) -> None:
 def test_the_page_loads_nothing_and_the_figure_is_small(run: Path) -> None:
     write_report(run)
     page = (run / "report.html").read_text()
-    assert not re.search(r"""(?:src|href)\s*=\s*(?!["']?data:)|url\(|@import|https?://|//\w+\.""", page)
+    assert not re.search(r"""(?:src|href)\s*=\s*(?!["']?(?:data:|#))|url\(|@import|https?://|//\w+\.""", page)
     assert len(page) < 300_000
     figure = run / "figures" / "probe_summary.png"
     assert figure.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
@@ -368,6 +368,7 @@ def test_a_run_without_probes_has_a_report_of_what_it_has(run: Path) -> None:
     assert read_results(run / "results.jsonl") == [one]
     summary = write_report(run)
     assert summary.rows == summary.use_cases == ()
+    assert [(one.about, one.kind) for one in summary.answers] == [("prediction", "not-judged")]
     assert not (run / "figures" / "probe_summary.png").exists()
     for name in ("report.html", "report.md"):
         text = (run / name).read_text()

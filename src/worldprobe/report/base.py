@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
+
+VerdictKind = Literal["above", "above-run", "not-shown", "below", "no-evidence", "not-judged", "not-measured"]
+ABOVE: tuple[VerdictKind, ...] = ("above", "above-run")
 
 
 class Fact(BaseModel):

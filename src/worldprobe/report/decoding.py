@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from worldprobe.report.base import Score
+from worldprobe.report.base import Score, VerdictKind
 from worldprobe.report.decoding_facts import Decoding, Drawing, Rung
 from worldprobe.results import DecodingResult
 
@@ -42,9 +42,7 @@ def decoding(results: Sequence[object]) -> Decoding | None:
     controls: dict[str, Drawing] = {
         group[0].baseline: found for group, found in zip(groups.values(), drawings, strict=True)
     }
-    judged = tuple(
-        one if one.control else one.model_copy(update={"verdict": _verdict(one, controls)}) for one in drawings
-    )
+    judged = tuple(one if one.control else _judged(one, controls) for one in drawings)
     first = next((group[0] for group in groups.values() if group[0].baseline == "none"), sound[0])
     lpips = next((one.notes[0] for one in sound if one.metric == "lpips" and one.notes), "")
     return Decoding(
@@ -87,18 +85,37 @@ def _score(one: DecodingResult) -> Score:
     return Score(value=one.score, low=one.low, high=one.high, note="; ".join(one.notes))
 
 
-def _verdict(one: Drawing, controls: dict[str, Drawing]) -> str:
-    """PSNR against each control's."""
+def _judged(one: Drawing, controls: dict[str, Drawing]) -> Drawing:
+    """PSNR against each control's, and against the yardsticks."""
     by: dict[str, list[str]] = {"above": [], "not shown above": [], "below": []}
+    mine = one.psnr.interval
+    beyond = []
+    floors = [(d.psnr.value, name) for name, d in controls.items() if _binds(name) and d.psnr.value is not None]
     for baseline, other in controls.items():
-        if baseline == "none" or baseline in _YARDSTICKS:
-            continue
-        mine, theirs = one.psnr.interval, other.psnr.interval
-        if mine is None or theirs is None:
+        theirs = other.psnr.interval
+        if baseline == "none" or mine is None or theirs is None:
             continue
         how = "above" if mine[0] > theirs[1] else "below" if mine[1] < theirs[0] else "not shown above"
-        by[how].append(CONTROLS[baseline])
-    return "; ".join(f"{how} {', '.join(names)}" for how, names in by.items() if names) or "no controls were run"
+        if _binds(baseline):
+            by[how].append(CONTROLS[baseline])
+        elif how == "above":
+            beyond.append(CONTROLS[baseline])
+    best = max(floors)[1] if floors else ""
+    kind: VerdictKind = "below" if by["below"] else "not-shown" if by["not shown above"] else "above"
+    if not any(by.values()):
+        kind = "not-measured" if one.psnr.value is None else "not-judged"
+    said = "; ".join(f"{how} {', '.join(names)}" for how, names in by.items() if names) or "no controls were run"
+    update = {
+        "verdict": said, "kind": kind, "best_control": CONTROLS[best] if best else "",
+        "floor": controls[best].psnr if best else _NOTHING, "beyond": tuple(beyond),
+        "yardsticks": tuple(CONTROLS[name] for name in _YARDSTICKS if name in controls),
+    }  # fmt: skip
+    return one.model_copy(update=update)
+
+
+def _binds(baseline: str) -> bool:
+    """Whether it is a control, not the decoder itself and not a yardstick."""
+    return baseline != "none" and baseline not in _YARDSTICKS
 
 
 def _headline(drawings: Sequence[Drawing], controls: dict[str, Drawing]) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from worldprobe.report.base import Fact, Score
+from worldprobe.report.base import Fact, Score, VerdictKind
 
 
 class Drawing(Fact):
-    """One decoder, one way to ask it, or one control. ``verdict`` is empty for controls."""
+    """One decoder, one way to ask it, or one control.
+
+    ``verdict`` is empty for controls. ``best_control`` is that of the highest PSNR, ``floor`` its PSNR; bicubic
+    frames are no controls but ``yardsticks``, and ``beyond`` names those that the whole interval lies above.
+    """
 
     name: str
     encoder: str
@@ -21,6 +25,11 @@ class Drawing(Fact):
     n_groups: int
     n_train: int
     verdict: str = ""
+    kind: VerdictKind = "not-judged"
+    best_control: str = ""
+    floor: Score = Score(value=None)
+    beyond: tuple[str, ...] = ()
+    yardsticks: tuple[str, ...] = ()
 
 
 class Rung(Fact):

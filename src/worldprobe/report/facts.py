@@ -9,15 +9,15 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from worldprobe.report.answer_facts import Answer
 from worldprobe.report.base import Fact as Fact
 from worldprobe.report.base import Score as Score
+from worldprobe.report.base import VerdictKind as VerdictKind
 from worldprobe.report.base import tap_name
 from worldprobe.report.decoding_facts import Decoding
 from worldprobe.report.evidence_facts import Deltas, Evidence
 from worldprobe.report.future_facts import Future
 from worldprobe.results import Control, CostResult, Metric
-
-VerdictKind = Literal["above", "above-run", "not-shown", "below", "no-evidence", "not-judged", "not-measured"]
 
 UseCaseGrade = Literal["strong", "partial", "no-evidence", "not-measured"]
 
@@ -177,6 +177,7 @@ class Summary(Fact):
 
     name: str
     encoder: EncoderFacts
+    answers: tuple[Answer, ...] = ()
     rows: tuple[Row, ...]
     labels: LabelFacts | None
     failures: tuple[Failure, ...]
@@ -187,6 +188,7 @@ class Summary(Fact):
     use_cases: tuple[UseCase, ...]
     use_case_rule: str
     caveats: tuple[str, ...]
+    next_steps: tuple[str, ...] = ()
     original: Original | None = None
     deltas: Deltas | None = None
     evidence: Evidence | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from worldprobe.report.base import Score
+from worldprobe.report.base import Score, VerdictKind
 from worldprobe.report.future_facts import Future, LeakFact, Recall, Shown, Step, Violation
 from worldprobe.report.wording import number
 from worldprobe.results import AnyResult, LeakResult, PredictionResult, SurpriseResult
@@ -63,7 +63,7 @@ def _steps(ours: Sequence[PredictionResult], twins: Sequence[PredictionResult]) 
         for horizon in sorted({r.horizon for r in ours if r.metric == "l1" and r.tokens == tokens}):
             at = {"tokens": tokens, "horizon": horizon}
             l1 = {"predictor": absent, **_by_method(ours, metric="l1", **at)}
-            better, verdict = _judge(l1)
+            better, verdict, kind = _judge(l1)
             first = next(r for r in ours if r.metric == "l1" and (r.tokens, r.horizon) == (tokens, horizon))
             steps.append(
                 Step(
@@ -74,6 +74,7 @@ def _steps(ours: Sequence[PredictionResult], twins: Sequence[PredictionResult]) 
                     skill={"predictor": absent, **_by_method(ours, metric="skill", **at)},
                     twin=_by_method(twins, metric="skill", **at).get("predictor", absent),
                     verdict=verdict,
+                    kind=kind,
                     better=better,
                     n=first.n,
                     n_groups=first.n_groups,
@@ -82,11 +83,11 @@ def _steps(ours: Sequence[PredictionResult], twins: Sequence[PredictionResult]) 
     return steps
 
 
-def _judge(l1: Mapping[str, Score]) -> tuple[tuple[str, ...], str]:
-    """Baselines that the predictor is better than, and the verdict in words."""
+def _judge(l1: Mapping[str, Score]) -> tuple[tuple[str, ...], str, VerdictKind]:
+    """Baselines that the predictor is better than, and the verdict in words and by its kind."""
     own = l1["predictor"].interval
     if own is None:
-        return (), f"not measured: {l1['predictor'].note or 'no reason given'}"
+        return (), f"not measured: {l1['predictor'].note or 'no reason given'}", "not-measured"
     ends = {name: s.interval for name in BASELINES if (s := l1.get(name)) and s.interval}
     better = tuple(name for name, end in ends.items() if end and own[1] < end[0])
     worse = [name for name, end in ends.items() if end and own[0] > end[1]]
@@ -96,8 +97,10 @@ def _judge(l1: Mapping[str, Score]) -> tuple[tuple[str, ...], str]:
         for said, names in (("better than", better), ("not shown better than", even), ("worse than", worse))
         if names
     ]
-    whole = len(better) == len(BASELINES)
-    return better, "better than every baseline" if whole else "; ".join(parts)
+    if len(better) == len(BASELINES):
+        return better, "better than every baseline", "above"
+    kind: VerdictKind = "below" if worse else "not-shown" if even else "above-run" if better else "not-judged"
+    return better, "; ".join(parts) or "not judged: no baseline has an interval", kind
 
 
 def _headline(steps: Sequence[Step]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from worldprobe.report.base import Fact, Score
+from worldprobe.report.base import Fact, Score, VerdictKind
 
 
 class Step(Fact):
@@ -17,6 +17,7 @@ class Step(Fact):
     skill: dict[str, Score]
     twin: Score
     verdict: str
+    kind: VerdictKind
     better: tuple[str, ...]
     n: int
     n_groups: int

@@ -5,11 +5,25 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from worldprobe.files import write_whole
-from worldprobe.report import charts, deltas, evidence_text, forecasts, original, original_text, verdicts, wording
+from worldprobe.report import (
+    charts,
+    deltas,
+    evidence_text,
+    forecasts,
+    original,
+    original_text,
+    quoted,
+    strips,
+    verdicts,
+    wording,
+)
 from worldprobe.report.facts import CONTROLS, Summary
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 GLYPHS = {"above": "●", "above-run": "●", "not-shown": "◐", "below": "▽", "no-evidence": "○"}
 
@@ -53,9 +67,12 @@ def render(summary: Summary, *, figures: dict[str, str] | None = None) -> str:
         duration=wording.duration,
         property=wording.property_name,
         shortest="{:g}".format,
+        coded=_coded,
     )
     return environment.get_template("report.html.j2").render(
         summary=summary,
+        strips=[strips.strip(one) for one in summary.answers],
+        quoted_rule=quoted.RULE,
         panels=charts.beside_controls(summary),
         leak_panels=charts.leaks(summary),
         leak_sentence=verdicts.leak_sentence(summary.rows),
@@ -84,6 +101,14 @@ def render(summary: Summary, *, figures: dict[str, str] | None = None) -> str:
         tap_sentence=evidence_text.tap_sentence,
         taps_note=evidence_text.TAPS_NOTE,
     )
+
+
+def _coded(text: str) -> Markup:
+    """Text whose parts between backticks are set as code."""
+    from markupsafe import Markup, escape
+
+    parts = str(escape(text)).split("`")
+    return Markup("".join(f"<code>{part}</code>" if odd % 2 else part for odd, part in enumerate(parts)))
 
 
 def _remade(summary: Summary) -> dict[str, Any] | None:

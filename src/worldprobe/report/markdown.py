@@ -14,6 +14,7 @@ from worldprobe.report.html import flatten
 from worldprobe.report.layers import by_block
 from worldprobe.report.marks import escaped, table
 from worldprobe.report.original_text import section
+from worldprobe.report.quoted import RULE as QUOTED
 from worldprobe.report.verdicts import headline, leak_sentence
 from worldprobe.report.wording import METRICS, number, property_name, signed, with_interval
 
@@ -36,24 +37,60 @@ def write_markdown(run: Path, summary: Summary) -> None:
 
 def render(summary: Summary, *, figures: list[str] | None = None) -> str:
     """The report as Markdown; every name from the run comes out escaped."""
-    parts = [
+    figures = figures or []
+    opening = [
         f"# {escaped(summary.encoder.name)}: findings",
         *([f"> ⚠️ **{escaped(summary.warning[0].upper() + summary.warning[1:])}.**"] if summary.warning else []),
         "> **Goal:** say what a frozen video encoder knows, and compared with what.\n>\n"
         f"> **Setup:** {_setup(summary)}",
-        "---",
-        *([*section(summary, summary.original), "---"] if summary.original else []),
-        *([*_probes(summary), "---", *_conclusions(summary), "---"] if summary.rows else []),
-        *([*delta_parts(summary.deltas), "---"] if summary.deltas else []),
-        *([*evidence_parts(summary.evidence), "---"] if summary.evidence and summary.evidence.rows else []),
-        *([*future_parts(summary.future, figures or []), "---"] if summary.future else []),
-        *([*decoding_parts(summary.decoding, figures or []), "---"] if summary.decoding else []),
-        "## Caveats",
-        "\n".join(f"- {escaped(c)}" for c in summary.caveats) or "None found by the checks of this report.",
-        "---",
-        *_infrastructure(summary),
+        *_answer(summary),
     ]
-    return "\n\n".join(parts) + "\n"
+    # In the order of the write-up that this began with.
+    sections = [
+        decoding_parts(summary.decoding, figures) if summary.decoding else [],
+        future_parts(summary.future, figures) if summary.future else [],
+        _probes(summary) if summary.rows or summary.original else [],
+        _conclusions(summary),
+        _next(summary),
+    ]
+    numbered = [_numbered(parts, k) for k, parts in enumerate(filter(None, sections), start=1)]
+    caveats = "\n".join(f"- {escaped(c)}" for c in summary.caveats) or "None found by the checks of this report."
+    closing = ["## Caveats", caveats, "---", *_infrastructure(summary)]
+    return (
+        "\n\n".join([*opening, *(part for parts in numbered for part in ("---", *parts)), "---", *closing]) + "\n"
+    )
+
+
+def _numbered(parts: list[str], number_: int) -> list[str]:
+    return [parts[0].replace("## ", f"## {number_}. ", 1), *parts[1:]]
+
+
+def _within(parts: list[str]) -> list[str]:
+    """A section as a part of another: its headings one level further down."""
+    return ["#" + part if part.startswith("##") else part for part in parts]
+
+
+def _answer(summary: Summary) -> list[str]:
+    """A line a property, then the prediction, then the decoder."""
+    rows = []
+    for one in summary.answers:
+        ways = f", of {one.ways} ways" if one.ways > 1 else ""
+        what = "; ".join(filter(None, (one.metric, one.how)))
+        floor = f"{one.against} {with_interval(one.floor, one.digits)}" if one.against else wording.NONE
+        rows.append(
+            [
+                f"**{escaped(one.subject)}** ({escaped(what)}{ways})",
+                f"**{number(one.score.value, one.digits)}** {wording.interval(one.score, one.digits)}".strip(),
+                escaped(floor),
+                escaped(one.verdict),
+                f"{one.n:,} in {wording.count(one.groups, one.unit)}",
+            ]
+        )
+    parts = ["## The answer", *([escaped(headline(summary.rows))] if summary.rows else [])]
+    parts.append(table(["What", "How well", "Against what", "Verdict", "n"], rows))
+    said = "In brackets: 95 % intervals."
+    parts.append(f"{said} {QUOTED}" if summary.rows else said)
+    return parts
 
 
 def _setup(summary: Summary) -> str:
@@ -68,10 +105,18 @@ def _setup(summary: Summary) -> str:
 
 
 def _probes(summary: Summary) -> list[str]:
+    """Probes, and all that goes with them; the original experiment first, where it was made again."""
+    parts = _scored(summary) if summary.rows else ["## Linear probes: what is in the representation"]
+    parts[1:1] = _within(section(summary, summary.original)) if summary.original else []
+    parts += _within(delta_parts(summary.deltas)) if summary.deltas else []
+    parts += _within(evidence_parts(summary.evidence)) if summary.evidence and summary.evidence.rows else []
+    return parts
+
+
+def _scored(summary: Summary) -> list[str]:
     controls = [f"- **{c}**: {what}. Rules out {why}." for c, (what, why) in wording.RULES_OUT.items()]
     parts = [
         "## Linear probes: what is in the representation",
-        headline(summary.rows),
         "**Why linear probes?** What a linear read-out finds is used without fine-tuning, and a read-out of so "
         "little power cannot work the answer out for itself.",
         "**Controls:** the same probe on what should not work.\n\n" + "\n".join(controls),
@@ -81,11 +126,11 @@ def _probes(summary: Summary) -> list[str]:
         "### The leak",
         escaped(leak_sentence(summary.rows)),
     ]
+    if any(line.leak is not None for row in summary.rows for line in row.lines):
+        parts.append(_leak(summary))
     if by_block(summary):
         parts += ["### Where", "![Scores by block, with controls as bands](figures/layers.png)"]
         parts += tap_parts(summary.evidence)
-    if any(line.leak is not None for row in summary.rows for line in row.lines):
-        parts.append(_leak(summary))
     return parts
 
 
@@ -142,15 +187,17 @@ def _conclusions(summary: Summary) -> list[str]:
                 for row in rows
             ]
             parts += [f"### {title}", "\n".join(lines)]
-    parts += [
-        "### Implications",
-        table(
-            ["Use case", "Assessment", "Why"],
-            [[escaped(u.name), wording.GRADES[u.grade], escaped(u.because)] for u in summary.use_cases],
-        ),
-        f"*{escaped(summary.use_case_rule)}*",
-    ]
-    return parts
+    if summary.use_cases:
+        uses = [[escaped(u.name), wording.GRADES[u.grade], escaped(u.because)] for u in summary.use_cases]
+        parts += ["### Implications", table(["Use case", "Assessment", "Why"], uses)]
+        parts.append(f"*{escaped(summary.use_case_rule)}*")
+    return parts if len(parts) > 1 else []
+
+
+def _next(summary: Summary) -> list[str]:
+    """What the run leaves open, as the write-up's list of boxes to tick."""
+    boxes = "\n".join(f"- [ ] {step}" for step in summary.next_steps)
+    return ["## Next experiments", boxes] if boxes else []
 
 
 def _infrastructure(summary: Summary) -> list[str]:

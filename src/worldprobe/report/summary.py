@@ -8,11 +8,13 @@ from typing import Any
 
 from worldprobe.errors import WorldprobeError
 from worldprobe.report import files, original, use_cases, verdicts
+from worldprobe.report.answer import answers
 from worldprobe.report.decoding import decoding
 from worldprobe.report.deltas import deltas
 from worldprobe.report.evidence import evidence
 from worldprobe.report.facts import EncoderFacts, Line, Row, Score, Summary
 from worldprobe.report.forecasts import future
+from worldprobe.report.next_steps import next_steps
 from worldprobe.report.wording import ERRORS
 from worldprobe.results import Control, CostResult, Metric, ProbeResult, read_results
 
@@ -53,7 +55,7 @@ def summarize(run: Path) -> Summary:
         provenance=provenance,
         experiment=experiment.read_text(encoding="utf-8") if experiment.exists() else "",
         rule=verdicts.RULE,
-        use_cases=use_cases.use_cases(rows) if rows else (),
+        use_cases=use_cases.use_cases(rows, told, drawn),
         use_case_rule=use_cases.RULE,
         original=remade,
         caveats=(
@@ -65,7 +67,10 @@ def summarize(run: Path) -> Summary:
         future=told,
         decoding=drawn,
     )
-    return whole.model_copy(update={"evidence": evidence(rows, results, whole.label)})
+    opening = answers(rows, told, drawn, whole.label)
+    worth = evidence(rows, results, whole.label)
+    whole = whole.model_copy(update={"answers": opening, "evidence": worth})
+    return whole.model_copy(update={"next_steps": next_steps(whole)})
 
 
 def _encoder(provenance: dict[str, Any], names: Sequence[str]) -> EncoderFacts:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from worldprobe.report.base import ABOVE
+from worldprobe.report.decoding_facts import Decoding, Drawing
 from worldprobe.report.facts import Row, UseCase, UseCaseGrade
-from worldprobe.report.wording import CHOSEN, number, property_name
+from worldprobe.report.future_facts import Future, Step
+from worldprobe.report.quoted import RULE as QUOTED
+from worldprobe.report.quoted import cautious_skill, quoted
+from worldprobe.report.wording import number, property_name
 
 STRONG_SKILL = 0.5
-_ABOVE = ("above", "above-run")
+_DECODER, _PREDICTION = "a decoder's reconstructions", "a prediction of the future"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,84 +23,130 @@ class _Need:
     """What a use needs: each of these properties, or kinds of result that other stages give."""
 
     name: str
-    tasks: tuple[str, ...]
-    also: str = ""
+    tasks: tuple[str, ...] = ()
+    # Frames drawn by a decoder; "sharp": which must hold more than a small picture does.
+    drawn: Literal["", "any", "sharp"] = ""
+    told: bool = False
     # Needed too, where they were asked.
     if_asked: tuple[str, ...] = ()
 
 
-# The rows of the original write-up's table, with the properties that its notes appeal to.
+# The rows of the original write-up's table, with what its notes appeal to, and what its predictor is for.
 _NEEDS = (
     _Need("Robot perception backbone", ("xy", "size")),
     _Need("Object classification", ("class",)),
     _Need("Grasping and manipulation", ("xy", "size", "approach")),
-    _Need("Video generation conditioning", ("xy", "size", "class"), also="a decoder's reconstructions"),
+    _Need("Video generation conditioning", ("xy", "size", "class"), drawn="any"),
     _Need("Motion prediction, optical flow", ("motion", "velocity"), if_asked=("direction", "motion8")),
-    _Need("Pixel reconstruction", (), also="a decoder's reconstructions"),
+    _Need("Planning with predicted futures", told=True),
+    _Need("Pixel reconstruction", drawn="sharp"),
 )
 
 RULE = (
-    "A use needs every property named beside it. Each is judged at the tap that validation groups chose, where "
-    "several blocks were read; else on the features, input and probe on which it reaches furthest above the "
-    "best control: of n ways tried the best is quoted, so a narrow win counts for little. Skill is the part of "
-    "what the best control leaves open that the probe closes: (score - control) / (1 - control); its cautious "
-    "value takes the probe's low end and the control's high end. Strong: everything needed is measured, above "
-    f"every control, and at a cautious skill of at least {STRONG_SKILL}. Partial: something needed is above "
-    "every control, but not all of it, not by that much, or not all of it was measured. No evidence: all was "
-    "measured and nothing is above every control. Not measured: nothing that was measured is above every "
-    "control, and something was not measured."
+    f"A use needs everything named beside it. {QUOTED} Skill is the part of what the best control leaves open "
+    "that the probe closes: (score - control) / (1 - control); its cautious value takes the probe's low end and "
+    "the control's high end. Of a decoder it is the part of the best control's squared error that is gone, 1 - "
+    "10^(-(PSNR - control's) / 10), and pixel reconstruction must lie above bicubic frames too; of a "
+    "prediction, 1 - error / best baseline's error on tokens that changed, the worst horizon's. Strong: "
+    "everything needed is measured, above every control or baseline, at a cautious skill of at least "
+    f"{STRONG_SKILL}, and at every horizon. Partial: something needed is above every control, but not all of it, "
+    "not by that much, or not all of it was measured. No evidence: all was measured and nothing is above every "
+    "control. Not measured: nothing that was measured is above every control, and something was not measured."
 )
 
 
-def use_cases(rows: Sequence[Row]) -> tuple[UseCase, ...]:
-    """The table of uses, from probes' rows by ``RULE``."""
-    return tuple(_judge(need, rows) for need in _NEEDS)
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """Something needed that was measured: whether it lies above every control, and far above."""
+
+    above: bool
+    strong: bool
+    said: str
 
 
-def cautious_skill(row: Row) -> float | None:
-    """Skill from the probe's low end and the highest high end among the controls; None where either lacks."""
-    ends = row.main.score.interval
-    highs = [s.interval[1] for s in row.main.controls.values() if s.interval]
-    if ends is None or not highs or max(highs) >= 1:
-        return None
-    return (ends[0] - max(highs)) / (1 - max(highs))
+def use_cases(
+    rows: Sequence[Row], future: Future | None = None, decoding: Decoding | None = None
+) -> tuple[UseCase, ...]:
+    """The table of uses, from a run's facts by ``RULE``. Without probes: those uses that the run speaks of."""
+    found = [_judge(need, rows, future, decoding) for need in _NEEDS]
+    return tuple(use for use, measured in found if rows or measured)
 
 
-def _judge(need: _Need, rows: Sequence[Row]) -> UseCase:
+def _judge(
+    need: _Need, rows: Sequence[Row], future: Future | None, decoding: Decoding | None
+) -> tuple[UseCase, bool]:
+    """A use, and whether anything that it needs was measured."""
     asked = {row.task for row in rows}
     tasks = (*need.tasks, *(task for task in need.if_asked if task in asked))
-    best = {task: _best([row for row in rows if row.task == task]) for task in tasks}
-    missing = [property_name(task) for task, row in best.items() if row is None or row.main.score.value is None]
-    missing += [need.also] if need.also else []
-    known = [row for row in best.values() if row is not None and row.main.score.value is not None]
-    above = [row for row in known if row.main.verdict.kind in _ABOVE]
-    strong = [row for row in above if (cautious_skill(row) or 0.0) >= STRONG_SKILL]
+    found = {property_name(task): _probed([row for row in rows if row.task == task]) for task in tasks}
+    if need.drawn:
+        found[_DECODER] = _drawn(decoding, sharp=need.drawn == "sharp")
+    if need.told:
+        found[_PREDICTION] = _told(future)
+    missing = [name for name, finding in found.items() if finding is None]
+    known = [finding for finding in found.values() if finding is not None]
     grade: UseCaseGrade
-    if above:
-        grade = "strong" if len(strong) == len(known) and not missing else "partial"
+    if any(finding.above for finding in known):
+        grade = "strong" if all(finding.strong for finding in known) and not missing else "partial"
     else:
         grade = "not-measured" if missing else "no-evidence"
-    parts = [_said(row) for row in known]
+    parts = [finding.said for finding in known]
     if missing:
         parts.append("not measured: " + ", ".join(missing))
-    return UseCase(name=need.name, grade=grade, because="; ".join(parts))
+    return UseCase(name=need.name, grade=grade, because="; ".join(parts)), bool(known)
 
 
-def _best(rows: Sequence[Row]) -> Row | None:
-    """The row that reaches furthest above its controls; one without a score only where there is no other."""
-    return max(
-        [row for row in rows if row.features == CHOSEN] or rows,
-        key=lambda row: (
-            row.main.score.value is not None,
-            row.main.verdict.kind in _ABOVE,
-            cautious_skill(row) if cautious_skill(row) is not None else float("-inf"),
-        ),
-        default=None,
-    )
-
-
-def _said(row: Row) -> str:
+def _probed(rows: Sequence[Row]) -> _Finding | None:
+    row = quoted(rows)
+    if row is None or row.main.score.value is None:
+        return None
     skill = cautious_skill(row)
-    beyond = f", cautious skill {number(skill)}" if skill is not None and skill > 0 else ""
     what = f"{property_name(row.task)} from {row.features} {number(row.main.score.value)}"
-    return f"{what}: {row.main.verdict.short}{beyond}"
+    above = row.main.verdict.kind in ABOVE
+    return _finding(f"{what}: {row.main.verdict.short}", above=above, skill=skill)
+
+
+def _drawn(decoding: Decoding | None, *, sharp: bool) -> _Finding | None:
+    """Of several decoders that which reaches furthest above its best control."""
+    drawings = [one for one in decoding.drawings if not one.control] if decoding else []
+    known = [(_removed(one), one) for one in drawings if one.psnr.value is not None]
+    if not known:
+        return None
+    skill, one = max(known, key=lambda each: float("-inf") if each[0] is None else each[0])
+    said = f"{one.name} {number(one.psnr.value, 1)} dB: {one.verdict}"
+    short = [name for name in one.yardsticks if name not in one.beyond]
+    if sharp and (short or not one.yardsticks):
+        said += f", not shown above {', '.join(short)}" if short else ", bicubic frames not measured"
+        skill = None
+    return _finding(said, above=one.kind in ABOVE, skill=skill)
+
+
+def _removed(one: Drawing) -> float | None:
+    """The part of the best control's squared error that is gone at least; None where an interval lacks."""
+    own, floor = one.psnr.interval, one.floor.interval
+    return None if own is None or floor is None else 1 - 10.0 ** (-(own[0] - floor[1]) / 10)
+
+
+def _told(future: Future | None) -> _Finding | None:
+    steps = [step for step in future.steps if step.tokens == "changed"] if future else []
+    known = [step for step in steps if step.kind not in ("not-measured", "not-judged")]
+    if not known:
+        return None
+    above = [step for step in known if step.kind in ABOVE]
+    skills = [_gained(step) for step in known]
+    worst = None if None in skills else min(skill for skill in skills if skill is not None)
+    horizons = ", ".join(str(step.horizon) for step in above) or "none"
+    said = f"prediction better than every baseline measured at horizons {horizons} of 1 to {known[-1].horizon}"
+    return _finding(said, above=bool(above), skill=worst if len(above) == len(steps) else None)
+
+
+def _gained(step: Step) -> float | None:
+    """The part of the best baseline's error that is gone at least; None where an interval lacks."""
+    own = step.l1["predictor"].interval
+    lows = [s.interval[0] for name, s in step.l1.items() if name != "predictor" and s.interval]
+    return None if own is None or not lows or min(lows) <= 0 else 1 - own[1] / min(lows)
+
+
+def _finding(said: str, *, above: bool, skill: float | None) -> _Finding:
+    beyond = f", cautious skill {number(skill)}" if skill is not None and skill > 0 else ""
+    return _Finding(above, above and skill is not None and skill >= STRONG_SKILL, said + beyond)

@@ -1,0 +1,39 @@
+"""What a report opens with, typed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from worldprobe.report.base import Fact, Score, VerdictKind
+
+
+class Answer(Fact):
+    """One line: how well (``score``), against what (``floor``, of ``against``), how sure (intervals, n), verdict.
+
+    Attributes:
+        task, features, tap, probe, input: of a property, the row that is quoted; empty for the others.
+        subject, how: what is answered, and from what, in words.
+        metric: as it is printed; ``digits`` behind the point.
+        ways: of so many rows of the same property this one is quoted.
+        unit: what ``groups`` counts: what the intervals resample.
+    """
+
+    about: Literal["property", "prediction", "surprise", "decoder"]
+    subject: str
+    how: str
+    metric: str
+    digits: int
+    score: Score
+    against: str
+    floor: Score
+    kind: VerdictKind
+    verdict: str
+    n: int
+    groups: int
+    unit: Literal["group", "pair"] = "group"
+    ways: int = 1
+    task: str = ""
+    features: str = ""
+    tap: str = ""
+    probe: str = ""
+    input: str = ""
