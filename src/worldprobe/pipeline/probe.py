@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from worldprobe.errors import ProbeError
 from worldprobe.execute.outcomes import Executor
 from worldprobe.pipeline.align import align, with_before
+from worldprobe.pipeline.answer_rows import answer_rows
 from worldprobe.pipeline.ask import ask, check_probes, dimensions
 from worldprobe.pipeline.choice import chosen_taps
 from worldprobe.pipeline.encoders import parse_blocks
@@ -66,6 +67,7 @@ def probe(
                 done += 1
                 progress("probe", done, total)
     result.answered += chosen_taps(result.answered) if len(blocks) > 1 else []
+    result.answers.append(answer_rows(result.answered, moments, series, block=blocks[-1]))
     result.results += lines(result.answered)
     result.evidence += evidence_of(result.answered)
     order = dimensions(plan.tasks, moments)
@@ -94,6 +96,7 @@ def probe_inputs(
         whole.results += part.results
         whole.evidence += part.evidence
         whole.answered += part.answered
+        whole.answers += part.answers
     whole.evidence += contrasts(whole.answered)
     return whole
 

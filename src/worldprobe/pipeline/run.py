@@ -13,6 +13,7 @@ from worldprobe.errors import VideoError
 from worldprobe.execute.outcomes import Executor
 from worldprobe.files import write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes
+from worldprobe.pipeline.answer_rows import write_answers
 from worldprobe.pipeline.ask import check_probes
 from worldprobe.pipeline.decode_run import decode_into, ids_of
 from worldprobe.pipeline.decode_run import plan_of as decode_plan_of
@@ -217,6 +218,7 @@ def probe_into(
     probed = probe_inputs(store, labels, plan, inputs or (plan.input,), executor=executor, progress=progress)
     ledger.book("probe", started=started, items=len(probed.results), device="cpu")
     write_results(out / "results.jsonl", [*probed.results, *probed.evidence, *ledger.costs])
+    write_answers(out, probed.answers)
     alignment = {"kept": probed.kept, "dropped": probed.dropped, "notes": [*labels.notes, *probed.notes]}
     write_whole(out / "alignment.json", json.dumps(alignment).encode())
     series, videos = probed.series[0], [one.video for one in probed.series]

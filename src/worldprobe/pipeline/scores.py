@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from worldprobe.probes.metrics import Draws
 from worldprobe.probes.splits import Folds, SplitKind
 from worldprobe.results import Control, EvidenceLine, Metric, ProbeResult
 from worldprobe.store import Input, Series
+
+if TYPE_CHECKING:
+    import polars as pl
 
 METRICS: dict[str, tuple[Metric, ...]] = {
     "regression": ("r2",),
@@ -99,7 +102,7 @@ class Answered:
 
 @dataclass(slots=True)
 class Probed:
-    """Scores and evidence, what became of the labels, and the series that were probed."""
+    """Scores and evidence, what became of the labels, the series that were probed, and tables of all answers."""
 
     results: list[ProbeResult] = field(default_factory=list)
     evidence: list[EvidenceLine] = field(default_factory=list)
@@ -108,6 +111,7 @@ class Probed:
     dropped: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     series: list[Series] = field(default_factory=list)
+    answers: list[pl.DataFrame] = field(default_factory=list)
 
 
 def metrics_of(task: str) -> tuple[Metric, ...]:
