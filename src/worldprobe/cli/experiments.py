@@ -86,7 +86,7 @@ def run_experiment(
         read = read.model_copy(update={"strict": True})
     folder = out or Path("runs") / experiment.stem
     if dry_run:
-        _estimate(read, store or str(folder / "embeddings.zarr"), price, as_json)
+        _estimate(read, folder, store or str(folder / "embeddings.zarr"), price, as_json)
         return
     from worldprobe import registry
 
@@ -97,11 +97,12 @@ def run_experiment(
         workers.close()
 
 
-def _estimate(experiment: Experiment, store: str, price: float | None, as_json: bool) -> None:
-    from worldprobe.pipeline.estimate import as_facts, as_lines, estimate
+def _estimate(experiment: Experiment, out: Path, store: str, price: float | None, as_json: bool) -> None:
+    from worldprobe.pipeline.estimate import as_facts, as_lines, estimate, foretell
     from worldprobe.store import Store
 
     found = estimate(experiment, resolve_videos(experiment.videos), Store(store), price=price)
+    foretell(out, found)
     say(as_facts(found), as_json, as_lines(found))
 
 

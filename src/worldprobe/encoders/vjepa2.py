@@ -66,7 +66,7 @@ class VJEPA2Encoder:
 
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
         self.parameters = sum(p.numel() for p in model.encoder.parameters())
-        self._forward = Forward(model.encoder, device=self.device, dtype=dtype)
+        self.forward = Forward(model.encoder, device=self.device, dtype=dtype)
 
     def view(self, width: int, height: int) -> View:
         """What the model sees of a frame of this size in px."""
@@ -92,7 +92,7 @@ class VJEPA2Encoder:
 
     def flop(self, frames: int) -> float:
         """Operations of a clip's matrix products, multiplications and additions counted apart."""
-        return self._forward.flop(self.grid(frames).tokens)
+        return self.forward.flop(self.grid(frames).tokens)
 
     def encode(self, clips: Sequence[Clip], *, blocks: Sequence[int]) -> dict[int, NDArray[np.float16]]:
         """Tokens at each block's output, float16 [b, t', h', w', d], all blocks in one pass.
@@ -107,7 +107,7 @@ class VJEPA2Encoder:
             raise ConfigError(f"{self.name} has blocks 0 to {self.blocks - 1}, asked for {outside}")
         pixels = np.stack([clip.pixels for clip in clips])
         grid = self._fitting(pixels.shape)
-        outputs = self._forward(torch.from_numpy(pixels).to(self.device), set(blocks))
+        outputs = self.forward(torch.from_numpy(pixels).to(self.device), set(blocks))
         shape = (len(clips), grid.time, grid.height, grid.width, self.width)
         return {block: tokens.reshape(shape).to(torch.float16).cpu().numpy() for block, tokens in outputs.items()}
 
@@ -118,7 +118,7 @@ class VJEPA2Encoder:
             ConfigError: as ``encode``.
         """
         grid = self._fitting(pixels.shape)
-        last = self._forward(pixels.to(self.device), {self.blocks - 1})[self.blocks - 1]
+        last = self.forward(pixels.to(self.device), {self.blocks - 1})[self.blocks - 1]
         return last.reshape(len(pixels), grid.time, -1, self.width)
 
     def load_predictor(self) -> VJEPA2Predictor:

@@ -15,12 +15,16 @@ from worldprobe.results import CostResult
 
 @dataclass(slots=True)
 class Ledger:
-    """What each stage cost, in wall seconds; how many clips there were, and which machines worked for this one."""
+    """What each stage cost, in wall seconds; how many clips there were, and which machines worked for this one.
+
+    ``expected`` is the seconds that a dry run foretold for one clip of each encoder, by name.
+    """
 
     costs: list[CostResult] = field(default_factory=list)
     clips: dict[str, int] = field(default_factory=dict)
     workers: list[dict[str, Any]] = field(default_factory=list)
     terms: dict[str, Any] = field(default_factory=dict)
+    expected: dict[str, float] = field(default_factory=dict)
 
     def by(self, executor: Executor | None) -> Ledger:
         """Write down who works, and at what price."""
@@ -32,8 +36,17 @@ class Ledger:
         self.clips = {"made": self.clips.get("made", 0) + made, "found": self.clips.get("found", 0) + found}
         self.workers += [one for one in workers if one not in self.workers]
 
-    def book(self, stage: str, *, started: float, items: int, device: str, price: float | None = None) -> None:
-        """Write down a stage that began at ``time.perf_counter()`` = ``started``."""
+    def book(
+        self,
+        stage: str,
+        *,
+        started: float,
+        items: int,
+        device: str,
+        price: float | None = None,
+        each: float | None = None,
+    ) -> None:
+        """Write down a stage begun at ``started`` (``time.perf_counter()``); ``each`` is the seconds foretold an item."""
         seconds = time.perf_counter() - started
         self.costs.append(
             CostResult(
@@ -44,6 +57,7 @@ class Ledger:
                 peak_rss_bytes=provenance.peak_rss_bytes(),
                 device=device,
                 price=None if price is None else round(price, 4),
+                expected_seconds=None if each is None or not items else round(each * items, 3),
             )
         )
 

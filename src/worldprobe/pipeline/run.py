@@ -19,6 +19,7 @@ from worldprobe.pipeline.decode_run import decode_into, ids_of
 from worldprobe.pipeline.decode_run import plan_of as decode_plan_of
 from worldprobe.pipeline.encode import Failure, encode
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
+from worldprobe.pipeline.estimate import foretold
 from worldprobe.pipeline.label import label, load_labeller, write_labels
 from worldprobe.pipeline.ledger import Ledger, device_of
 from worldprobe.pipeline.made import of_controls, write_provenance
@@ -98,7 +99,8 @@ def _encode_one(
         stage = f"encode {encoder.name}" + (f", {input}" if len(experiment.inputs) > 1 else "")
         device = device_of(encoder) if spread is None else spread.executor.name
         price = None if spread is None else spread.executor.spent()
-        ledger.book(stage, started=started, items=encoded.made, device=device, price=price)
+        each = None if spread else ledger.expected.get(encoder.name)  # foretold for this machine
+        ledger.book(stage, started=started, items=encoded.made, device=device, price=price, each=each)
         ledger.note(made=encoded.made, found=encoded.found, workers=encoded.workers)
         failures += encoded.failures
     return failures
@@ -136,7 +138,7 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "experiment.toml", to_toml(experiment).encode())
     store = store or Store(str(out / STORE))
-    ledger = Ledger().by(executor)
+    ledger = Ledger(expected=foretold(out)).by(executor)
     encoder, failures = encode_all(
         videos, experiment, store, verify=verify, executor=executor, progress=progress, ledger=ledger
     )
