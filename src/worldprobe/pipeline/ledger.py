@@ -46,7 +46,7 @@ class Ledger:
         price: float | None = None,
         each: float | None = None,
     ) -> None:
-        """Write down a stage begun at ``started`` (``time.perf_counter()``); ``each`` is the seconds foretold an item."""
+        """A stage that began at ``time.perf_counter()`` = ``started``; ``each`` second was foretold for an item."""
         seconds = time.perf_counter() - started
         self.costs.append(
             CostResult(
