@@ -23,7 +23,8 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame
     import polars as pl
 
     try:
-        return pl.read_parquet(path, columns=None if columns is None else list(columns))
+        # A name is a name: polars would take one with brackets or stars for a pattern.
+        return pl.read_parquet(path, columns=None if columns is None else list(columns), glob=False)
     except pl.exceptions.PanicException as error:
         raise pl.exceptions.ComputeError(f"damaged: {str(error).splitlines()[0]}") from error
 

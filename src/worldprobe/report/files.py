@@ -58,7 +58,7 @@ def _of_table(path: Path) -> dict[str, Any]:
 
     try:
         table = read_table(path, columns=["video", "class", "source"])
-        camera = "subtracted" if "camera_vx" in pl.read_parquet_schema(path) else "kept"
+        camera = "subtracted" if "camera_vx" in pl.scan_parquet(path, glob=False).collect_schema() else "kept"
     except (pl.exceptions.PolarsError, OSError) as error:
         raise WorldprobeError(f"{path} is not a labels table: {error}. Run `worldprobe label` again.") from error
 
