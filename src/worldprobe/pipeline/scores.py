@@ -11,7 +11,7 @@ import numpy as np
 
 from worldprobe.labels import targets
 from worldprobe.labels.targets import Subject
-from worldprobe.pipeline.align import Target
+from worldprobe.pipeline.align import Moments, Target
 from worldprobe.pipeline.encoders import control_encoders
 from worldprobe.probes import controls
 from worldprobe.probes.evaluate import Answer, Question, draws
@@ -99,7 +99,7 @@ class Answered:
 
 @dataclass(slots=True)
 class Probed:
-    """Scores and evidence, what became of the labels, and the series that were probed."""
+    """Scores and evidence, what became of the labels, and the series, moments and last block that were probed."""
 
     results: list[ProbeResult] = field(default_factory=list)
     evidence: list[EvidenceLine] = field(default_factory=list)
@@ -108,6 +108,8 @@ class Probed:
     dropped: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     series: list[Series] = field(default_factory=list)
+    moments: Moments | None = None
+    block: int = 0
 
 
 def metrics_of(task: str) -> tuple[Metric, ...]:
