@@ -52,6 +52,7 @@ bench: install
 	$(BIN)/python -m benchmarks.encode
 	$(BIN)/python -m benchmarks.limit
 	$(BIN)/python -m benchmarks.reading
+	$(BIN)/python -m benchmarks.end_to_end
 
 clean:
 	rm -rf $(VENV) runs build dist

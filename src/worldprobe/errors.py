@@ -37,6 +37,10 @@ class RegistryError(WorldprobeError):
     """No such encoder, labeller or probe, or it is broken."""
 
 
+class CompareError(WorldprobeError):
+    """Runs differ in what must be the same for their scores to be set beside each other."""
+
+
 class ConfigError(WorldprobeError):
     """An experiment file or an option says something that cannot be."""
 

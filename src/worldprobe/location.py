@@ -111,11 +111,13 @@ class Location:
         """Whether an array is there. The folders above it are described first, where a run that was cut off did not
         come to it."""
         import zarr
+        from zarr.errors import ContainsGroupError
 
         parts = path.split("/")[:-1]
         for prefix in ["/".join(parts[:count]) for count in range(len(parts) + 1)]:
             if not self.holds(f"{prefix}/zarr.json".lstrip("/")):
-                zarr.open_group(store=self.zarr, path=prefix, mode="a")
+                with suppress(ContainsGroupError):  # another run described it just now, with the same words
+                    zarr.open_group(store=self.zarr, path=prefix, mode="a")
         return self.holds(f"{path}/zarr.json")
 
     def children(self, prefix: str) -> list[str]:

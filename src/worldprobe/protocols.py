@@ -46,6 +46,9 @@ class Encoder(Protocol):
         blocks: number of transformer blocks; 1 for those that have none.
         tubelet: source frames that one token covers.
         status: "trained", "untrained" or "floor"; said beside every score.
+
+    It may also have ``twin``, the name of the same architecture untrained, and ``origin``, which JSON can hold
+    (checkpoint, hashes of its files, options), which goes into what is stored and into ``provenance.json``.
     """
 
     name: str
@@ -105,10 +108,6 @@ class TrainingSet(Protocol):
 
     def standardize(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
         """Rows [m, d] less the training rows' mean, over their spread: float64 [m, d]."""
-        ...
-
-    def rotate(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Other rows [m, d] by the same standardisation and axes: float64 [m, r]."""
         ...
 
     def unrotate(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:

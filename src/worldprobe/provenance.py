@@ -1,31 +1,107 @@
-"""With what a run was made."""
+"""With what, from what and where results were made: ``provenance.json`` of a run's folder.
+
+Nothing of it enters the name under which anything is kept: the same work has the same key on any machine.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
 import resource
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from worldprobe.files import write_whole
 
-_PACKAGES = ("worldprobe", "torch", "transformers", "numpy", "scipy", "av", "zarr", "onnxruntime")
+if TYPE_CHECKING:
+    from worldprobe.records import Labels, VideoRef
+
+FILE = "provenance.json"
+_PACKAGES = ("worldprobe", "torch", "transformers", "numpy", "scipy", "scikit-learn", "av", "zarr", "onnxruntime")
+# What of two stages has to be the same for one record to speak of both.
+_SITTING = (
+    "versions", "platform", "processor", "cores", "threads", "gpu", "git", "workers", "encoder", "videos", "labels",
+    "seed",
+)  # fmt: skip
+_MOST_NAMED = 20
 
 
 def collect(**more: Any) -> dict[str, Any]:
-    """Versions, machine and command; ``more`` is added as it is."""
+    """Versions and machine; ``more`` is added as it is."""
+    return {**machine(), "git": _git_commit(), **more}
+
+
+def machine() -> dict[str, Any]:
+    """What this process computes with: versions, system, processor, threads and GPUs (those that torch sees)."""
+    torch = sys.modules.get("torch")  # where it is not loaded, nothing was computed with it
+    gpus = range(torch.cuda.device_count()) if torch is not None and torch.cuda.is_available() else ()
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
         "platform": platform.platform(),
+        "processor": _processor(),
         "cores": os.cpu_count(),
-        "git": _git_commit(),
-        **more,
+        "threads": torch.get_num_threads() if torch is not None else None,
+        "gpu": [torch.cuda.get_device_name(number) for number in gpus] if torch is not None else None,
     }
+
+
+def of_videos(videos: Iterable[VideoRef]) -> dict[str, Any]:
+    """Which videos: how many, one hash of all their contents in any order, and each by name where they are few."""
+    known = {ref.id: ref for ref in videos}
+    facts: dict[str, Any] = {
+        "count": len(known),
+        "sha256": hashlib.sha256("\n".join(sorted(known)).encode()).hexdigest(),
+    }
+    if len(known) <= _MOST_NAMED:
+        facts["named"] = {
+            Path(ref.path).name: f"sha256 {ref.id}, {ref.frames} frames of {ref.width} x {ref.height}"
+            for ref in known.values()
+        }
+    return facts
+
+
+def of_labels(labels: Labels) -> dict[str, Any]:
+    """Which labels: how many, a hash of the table, and how they were made, as far as the table knows."""
+    table = labels.table
+    sources = sorted(map(str, table["source"].unique()))
+    return {
+        "count": len(table),
+        "sha256": hashlib.sha256(table.write_csv().encode()).hexdigest(),
+        "sources": sources,
+        **labels.origin,
+    }
+
+
+def record(path: Path, stages: Sequence[str], facts: dict[str, Any]) -> None:
+    """Write down how stages of a run were made, beside what the file says of other stages.
+
+    The file speaks of the stages that were written last. Those that were made with anything else (another version,
+    machine, encoder, seed, ...) keep what was said of them under ``otherwise``, a record for each stage.
+    """
+    before = read(path)
+    otherwise = {name: one for name, one in before.pop("otherwise", {}).items() if name not in stages}
+    of = [name for name in before.pop("stages", []) if name not in stages]
+    merged = {**before, **facts} if _alike(before, facts) else dict(facts)
+    if of and not _alike(before, facts):
+        otherwise |= {name: {key: value for key, value in before.items() if key != "seconds"} for name in of}
+        of = []
+    whole = {"stages": [*of, *stages], **merged}
+    write(path, whole | ({"otherwise": otherwise} if otherwise else {}))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What is written at a path; nothing where there is nothing that can be read."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def write(path: Path, facts: dict[str, Any]) -> None:
@@ -38,6 +114,20 @@ def peak_rss_bytes() -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Linux counts in KiB, macOS in bytes.
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether nothing that both say differs, of what has to be the same."""
+    return all(one[key] == other[key] for key in _SITTING if key in one and key in other)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())
 
 
 def _version(name: str) -> str | None:

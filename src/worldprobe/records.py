@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -160,11 +160,13 @@ class Labels:
     ``class`` (empty where the labeller has none), ``x, y`` (centre), ``w, h``, ``confidence``,
     ``source`` (the labeller); further columns are kept (``vx, vy`` in px/s, robot state, ...).
 
-    ``notes`` are what a user must know of how they were made, a sentence or two each.
+    ``notes`` are what a user must know of how they were made, a sentence or two each; ``origin`` is what a result
+    says of it: labeller, hashes of its weights, options.
     """
 
     table: pl.DataFrame
     notes: tuple[str, ...] = ()
+    origin: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         missing = [name for name in LABEL_COLUMNS if name not in self.table.columns]

@@ -215,7 +215,10 @@ EvidenceLine = EvidenceResult | CodeResult | LearningResult
 
 
 class CostResult(_Result):
-    """What a stage took: wall seconds, items done, the process's peak memory in bytes."""
+    """What a stage took: wall seconds, items done, the process's peak memory in bytes.
+
+    ``expected_seconds`` is what a dry run into the same folder foretold for so many items; None without one.
+    """
 
     kind: Literal["cost"] = "cost"
     stage: str
@@ -225,6 +228,7 @@ class CostResult(_Result):
     peak_rss_bytes: int
     device: str
     price: float | None = None
+    expected_seconds: float | None = None
 
 
 AnyResult = (

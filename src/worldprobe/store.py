@@ -7,111 +7,24 @@ crc32c in the codec chain finds damage when it is read.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import StoreError
 from worldprobe.location import Location
-from worldprobe.records import ClipSpec, Embeddings, Tap, TokenGrid, VideoRef, View
+from worldprobe.records import Embeddings, Tap
+from worldprobe.series import Input as Input
+from worldprobe.series import Pool as Pool
+from worldprobe.series import Series as Series
+from worldprobe.series import slug
 
-Pool = Literal["none", "space"]
-Input = Literal["native", "still"]
-_FORMAT = 2
 _MOST_OPEN = 64
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Series:
-    """What is stored of one video by one encoder with one way of sampling: an array for each block.
-
-    Attributes:
-        video, specs: the video and its clips, all of the same length and stride.
-        encoder, revision, status: the encoder's name, what its output depends on, and how it was made.
-        twin: the name of the same architecture untrained, where there is one.
-        input, pool: ``native`` or ``still``; tokens kept (``none``) or averaged over space (``space``).
-        grid, view: of every clip.
-        shots: the first frame of each of the video's shots; no clip crosses a cut.
-    """
-
-    video: VideoRef
-    specs: tuple[ClipSpec, ...]
-    encoder: str
-    revision: str
-    status: str
-    twin: str | None
-    input: Input
-    pool: Pool
-    grid: TokenGrid
-    view: View
-    shots: tuple[int, ...] = (0,)
-
-    @property
-    def shot(self) -> NDArray[np.int64]:
-        """Which shot each clip lies in, counted from 0."""
-        starts = np.array([spec.start for spec in self.specs])
-        return np.asarray(np.searchsorted(np.array(self.shots), starts, side="right") - 1, dtype=np.int64)
-
-    @property
-    def path(self) -> str:
-        """Where it lies in the store; content only, so the same work has the same key anywhere."""
-        starts = hashlib.sha256(repr([spec.start for spec in self.specs]).encode()).hexdigest()[:8]
-        frames, stride = self.specs[0].frames, self.specs[0].stride
-        sampling = f"{self.input}-{frames}x{stride}-{self.pool}-{starts}"
-        return f"{self.video.id[:24]}/{_slug(self.encoder)}@{self.revision[:12]}/{sampling}"
-
-    def attributes(self) -> dict[str, Any]:
-        """As written to each array's metadata."""
-        return {
-            "format": _FORMAT,
-            "video": asdict(self.video),
-            "shots": list(self.shots),
-            "clip": {
-                "starts": [spec.start for spec in self.specs],
-                "frames": self.specs[0].frames,
-                "stride": self.specs[0].stride,
-            },
-            "encoder": self.encoder,
-            "revision": self.revision,
-            "status": self.status,
-            "twin": self.twin,
-            "input": self.input,
-            "pool": self.pool,
-            "grid": asdict(self.grid),
-            "view": asdict(self.view),
-        }
-
-    @classmethod
-    def from_attributes(cls, attributes: Mapping[str, Any]) -> Series:
-        """Read back what ``attributes`` wrote. Raises StoreError for another version's."""
-        if (found := attributes.get("format")) != _FORMAT:
-            raise StoreError(
-                f"these embeddings are in format {found}, this version reads format {_FORMAT}. "
-                "Encode into another store, or delete this one."
-            )
-        video = VideoRef(**attributes["video"])
-        clip = attributes["clip"]
-        view = {key: tuple(value) for key, value in attributes["view"].items()}
-        return cls(
-            video=video,
-            specs=tuple(ClipSpec(video, start, clip["frames"], clip["stride"]) for start in clip["starts"]),
-            encoder=attributes["encoder"],
-            revision=attributes["revision"],
-            status=attributes["status"],
-            twin=attributes["twin"],
-            input=attributes["input"],
-            pool=attributes["pool"],
-            grid=TokenGrid(**attributes["grid"]),
-            view=View(**view),
-            shots=tuple(attributes["shots"]),
-        )
 
 
 class Store:
@@ -190,7 +103,7 @@ class Store:
     ) -> list[tuple[Series, list[int]]]:
         """Everything stored of a video (its id) by an encoder (its name): series, and blocks that have an array."""
         found = []
-        for series, blocks in self._all(video, f"{_slug(encoder)}@"):
+        for series, blocks in self._all(video, f"{slug(encoder)}@"):
             wanted = series.encoder == encoder and series.input == input
             if wanted and frames in (None, series.grid.time * series.grid.tubelet):
                 found.append((series, blocks))
@@ -293,8 +206,3 @@ def _array_name(block: int) -> str:
 def chunk(array: str, index: int, *, pool: Pool) -> str:
     """The key of a clip's chunk in the array at a path."""
     return f"{array}/c.{index}" + ".0" * (2 if pool == "space" else 4)
-
-
-def _slug(name: str) -> str:
-    """An encoder's name as one path segment."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")

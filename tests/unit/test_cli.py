@@ -56,7 +56,7 @@ def run(worldprobe, experiment, place):
 def test_a_run_leaves_everything_in_its_folder_and_shows_scores_beside_controls(run):
     folder, done = run
     names = {"experiment.toml", "provenance.json", "labels.parquet", "embeddings.zarr", "results.jsonl"}
-    names |= {"alignment.json", "report.html", "report.md", "figures"}
+    names |= {"alignment.json", "answers.parquet", "report.html", "report.md", "figures"}
     assert {path.name for path in folder.iterdir()} == names
     assert (folder / "figures" / "probe_summary.png").stat().st_size > 10_000
     for word in ("xy", "motion", "pixels", "leak", "report.html"):
@@ -103,6 +103,12 @@ def test_the_stages_one_by_one_give_what_the_run_gives(run, worldprobe, place):
         [r for r in read_results(path / "results.jsonl") if r.kind == "probe"] for path in (place / "p", folder)
     )
     assert ours == theirs
+    compared = worldprobe("compare", "p", "runs/small", "--out", "both")
+    assert compared.returncode == 0, compared.stderr
+    assert "The same encoder stands in more than one run" in compared.stderr
+    assert "0 of 4 differences are shown" in compared.stdout
+    assert {path.name for path in (place / "both").iterdir()} == {"compare.html", "compare.md", "compare.json"}
+    assert json.loads(worldprobe("compare", "p", "runs/small", "--out", "both", "--json").stdout)["readings"]
 
 
 def test_an_error_is_one_line_and_exit_1(worldprobe, place):
@@ -114,6 +120,8 @@ def test_an_error_is_one_line_and_exit_1(worldprobe, place):
         ("probe", "--store", "t", "--labels", "none.parquet", "--out", "o"): "worldprobe label",
         ("run", "bad.toml"): "did you mean 'encoder'",
         ("report", "nowhere"): "nowhere",
+        ("compare", "nowhere"): "at least two runs",
+        ("compare", "nowhere", "elsewhere"): "no answers.parquet in nowhere",
         ("label", "scenes:2", "--labeller", "trth", "--out", "l.parquet"): "did you mean 'truth'",
         ("encode", "scenes:2", "--store", "t", "--frames", "7"): "--frames 6",
         ("encode", "scenes:2", "--store", "t", "--blocks", "8"): "blocks 0 to 5",

@@ -1,6 +1,8 @@
 """Decoding from videos to a report: what is held out, what is said, what cannot be done."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -257,3 +259,16 @@ def test_a_plug_in_of_another_package_is_trained_by_the_same_loop(store, scenes,
     decode_into(tmp_path, store, ids_of(scenes), asked, Ledger())
     names = {one.decoder for one in read_results(tmp_path / "results.jsonl") if one.kind == "decoding"}
     assert names == {"tests.flat_decoder:Flat"}
+
+
+def test_videos_that_were_moved_after_they_were_encoded_are_found_where_they_are_named(store, scenes, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    moved = [Path(shutil.copy(path, elsewhere)) for path in scenes]
+    copied = Store(str(tmp_path / "store"))
+    encode(moved, encoder=load_encoder("pixels"), store=copied, blocks=[0])
+    asked = replace(plan(decode={"steps": 2, "controls": []}), encoder="pixels")
+    for path in moved:
+        path.unlink()
+    decode_into(tmp_path / "run", copied, ids_of(scenes), asked, Ledger())
+    assert any(line.kind == "decoding" for line in read_results(tmp_path / "run" / "results.jsonl"))

@@ -12,9 +12,13 @@ from worldprobe.encoders.forward import Forward
 from worldprobe.encoders.known import TINY, config_of
 from worldprobe.errors import ConfigError
 from worldprobe.pipeline.batches import Batches
+from worldprobe.pipeline.calibrate import calibrate
 from worldprobe.pipeline.encode import encode
 from worldprobe.pipeline.encoders import load_encoder
-from worldprobe.pipeline.estimate import as_lines, estimate
+from worldprobe.pipeline.estimate import as_lines, estimate, foretell, foretold
+from worldprobe.pipeline.ledger import Ledger
+from worldprobe.pipeline.progress import silent
+from worldprobe.pipeline.run import encode_all
 from worldprobe.store import Store
 from worldprobe.video.scenes import render_scenes
 
@@ -36,7 +40,34 @@ def test_clips_operations_bytes_and_price_are_told_and_nothing_is_stored(tmp_pat
     assert tiny.seconds > 0
     assert tiny.price == pytest.approx(tiny.seconds / 1000)
     assert sorted(path.name for path in (tmp_path / "embeddings.zarr").rglob("*")) == before
-    assert as_lines([tiny])[-1].endswith("Nothing was stored.")
+    assert "Nothing was stored" in as_lines([tiny])[-1]
+    assert foretold(tmp_path) == {}
+    foretell(tmp_path, [tiny, twin, pixels])
+    ledger = Ledger(expected=foretold(tmp_path))
+    _, failures = encode_all(films, experiment, store, progress=silent, ledger=ledger)
+    assert not failures
+    assert [cost.items for cost in ledger.costs] == [2, 3, 3]
+    # What a dry run saw, clip for clip: the one that was stored already had cost nothing.
+    found = [cost.expected_seconds for cost in ledger.costs]
+    assert found == pytest.approx([tiny.seconds, twin.seconds, pixels.seconds], abs=1e-3)
+
+
+def test_a_forecast_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    (tmp_path / "expected.json").write_text("[3")
+    assert foretold(tmp_path) == {}
+
+
+def test_the_machine_is_calibrated_and_the_larger_models_go_by_their_operations() -> None:
+    rates, speeds = calibrate(seconds=0.1, price=2.0)
+    tiny, large, huge, *_ = speeds
+    assert (large.tokens, large.measured, huge.measured) == (2048, True, False)
+    assert large.gflop == pytest.approx(1656, abs=1)
+    # What a machine does in a block it does in all of them, and no faster than its matrix products.
+    assert huge.seconds / large.seconds == pytest.approx(huge.gflop / large.gflop)
+    assert rates.gflop_per_second > 1
+    assert rates.gbyte_per_second > 0.1
+    assert tiny.seconds < large.seconds
+    assert tiny.price_per_hour_of_video == pytest.approx(2.0 * tiny.seconds * 30 / 16)
 
 
 def test_vit_l_takes_the_operations_that_were_counted_for_it() -> None:

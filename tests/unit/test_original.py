@@ -241,7 +241,7 @@ def test_a_run_has_every_step_of_every_task_and_the_files_of_any_run(done):
     names = {"experiment.toml", "provenance.json", "labels.parquet", "embeddings.zarr", "results.jsonl"}
     assert {path.name for path in done.iterdir()} >= names | {"alignment.json"}
     assert json.loads((done / "alignment.json").read_bytes())["frames"] == {"looked_at": 128, "labelled": 128}
-    recorded = json.loads((done / "provenance.json").read_bytes())["videos"]
+    recorded = json.loads((done / "provenance.json").read_bytes())["videos"]["named"]
     assert len(recorded) == 8
     assert all(text.startswith("sha256 ") for text in recorded.values())
 

@@ -2,17 +2,16 @@
 
 import numpy as np
 import pytest
+from tests.known_store import put
 
 from worldprobe.errors import ProbeError, StoreError
-from worldprobe.geometry import resize_and_crop
 from worldprobe.pipeline.encode import encode
 from worldprobe.pipeline.encoders import load_encoder
 from worldprobe.pipeline.label import label, load_labeller
 from worldprobe.pipeline.probe import probe
 from worldprobe.pipeline.scores import Plan
-from worldprobe.records import ClipSpec, Labels, TokenGrid
-from worldprobe.store import Series, Store
-from worldprobe.video.read import open_video
+from worldprobe.records import Labels
+from worldprobe.store import Store
 from worldprobe.video.scenes import render_scenes
 
 TASKS = ("xy", "size", "class", "motion", "velocity")
@@ -32,21 +31,6 @@ def truth(scenes):
 def plan(encoder="known", **changes):
     fields = {"encoder": encoder, "tasks": TASKS, "features": ("z",), "controls": OWN, "split": "grouped"}
     return Plan(**{**fields, **changes})
-
-
-def put(store, scenes, features):
-    """Store one clip a scene whose pooled tokens are ``features(video id, tubelet)``."""
-    for path in scenes:
-        with open_video(path) as video:
-            ref = video.ref
-        values = np.stack([features(ref.id, tubelet) for tubelet in range(8)]).astype(np.float16)
-        series = Series(
-            video=ref, specs=(ClipSpec(ref, 0, 16, 1),), encoder="known", revision="0" * 64, status="floor",
-            twin=None, input="native", pool="space", grid=TokenGrid(8, 8, 8, 2, 16),
-            view=resize_and_crop(ref.width, ref.height, crop=128)[1],
-        )  # fmt: skip
-        store.create(series, [0], width=values.shape[-1])
-        store.write(series, 0, 0, values)
 
 
 def real(probed, metric="r2", split="grouped", control="none"):

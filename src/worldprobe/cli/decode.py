@@ -27,16 +27,18 @@ def decode(
     steps: Annotated[int | None, typer.Option(help="Training steps; by default the decoder's own.")] = None,
     split: Annotated[str, typer.Option(help="grouped, blocked or video.")] = "grouped",
     video: Annotated[Path | None, typer.Option(help="Also a film (mp4): real above decoded.")] = None,
+    executor: Annotated[str, typer.Option(help="Who encodes and trains: local, or modal[:GPU].")] = "local",
     as_json: JsonOption = False,
 ) -> None:
     """Train a decoder on embeddings, and score on held-out groups what it draws, beside every control.
 
     Example: worldprobe decode scenes:200 --decoder cnn --out runs/decoded --video decoded.mp4
     """
-    from worldprobe.config import make_experiment, to_toml
-    from worldprobe.files import write_whole
+    from worldprobe import registry
+    from worldprobe.config import make_experiment
     from worldprobe.pipeline.decode_run import decode_into, ids_of, plan_of, truth_of
     from worldprobe.pipeline.ledger import Ledger
+    from worldprobe.pipeline.made import record_experiment
     from worldprobe.pipeline.run import STORE, encode_all, write_failures
     from worldprobe.report.write import write_report
     from worldprobe.store import Store
@@ -44,20 +46,24 @@ def decode(
     table: dict[str, Any] = {"decoders": decoder.split(","), "blocks": blocks, "size": size, "steps": steps}
     values: dict[str, Any] = {"videos": videos, "encoder": encoder, "split": split, "blocks": blocks}
     experiment = make_experiment({**values, "controls": ["random-init", "pixels"], "decode": table})
+    workers = registry.create("executors", executor)
     paths = resolve_videos(videos)
     out.mkdir(parents=True, exist_ok=True)
-    write_whole(out / "experiment.toml", to_toml(experiment).encode())
-    embeddings, ledger, name = Store(store or str(out / STORE)), Ledger(), encoder
+    record_experiment(experiment, out, "decode", ("decoding",))
+    embeddings, ledger, name = Store(store or str(out / STORE)), Ledger().by(workers), encoder
     with bars() as progress:
         failures: list[Failure] = []
         if store is None:
-            loaded, failures = encode_all(paths, experiment, embeddings, progress=progress, ledger=ledger)
+            loaded, failures = encode_all(
+                paths, experiment, embeddings, executor=workers, progress=progress, ledger=ledger
+            )
             unread = {failure.video for failure in failures if failure.clip is None}
             paths, name = [path for path in paths if str(path) not in unread], loaded.name
         plan = plan_of(experiment, encoder=name, weights=weights)
         failures += decode_into(
-            out, embeddings, ids_of(paths), plan, ledger, labels=truth_of(paths), film=video, progress=progress
-        )
+            out, embeddings, ids_of(paths), plan, ledger,
+            labels=truth_of(paths), film=video, executor=workers, progress=progress,
+        )  # fmt: skip
     write_failures(out / "failures.jsonl", failures)
     show(write_report(out), out, as_json)
     end(failures)

@@ -65,10 +65,12 @@ def run_experiment(
     out: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/NAME.")] = None,
     store: Annotated[str | None, typer.Option(help="Embeddings; by default in the run's folder.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what encoding would take.")] = False,
-    price: Annotated[float | None, typer.Option(help="Of an hour of this machine, for --dry-run.")] = None,
+    price: Annotated[
+        float | None, typer.Option(help="Of an hour: of this machine (--dry-run) or Modal's GPU.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first video or clip that fails.")] = False,
     verify: VerifyOption = False,
-    executor: Annotated[str, typer.Option(help="Who encodes and labels: local, ray[:WORKERS], modal.")] = "local",
+    executor: Annotated[str, typer.Option(help="Who does the work: local, ray[:WORKERS], modal.")] = "local",
     ray_address: Annotated[str | None, typer.Option(help="A Ray cluster; none: one is started here.")] = None,
     gpu: Annotated[str, typer.Option(help="What --executor modal rents.")] = "A10G",
     as_json: JsonOption = False,
@@ -84,22 +86,23 @@ def run_experiment(
         read = read.model_copy(update={"strict": True})
     folder = out or Path("runs") / experiment.stem
     if dry_run:
-        _estimate(read, store or str(folder / "embeddings.zarr"), price, as_json)
+        _estimate(read, folder, store or str(folder / "embeddings.zarr"), price, as_json)
         return
     from worldprobe import registry
 
-    workers = registry.create("executors", executor, offered={"address": ray_address, "gpu": gpu})
+    workers = registry.create("executors", executor, offered={"address": ray_address, "gpu": gpu, "price": price})
     try:
         _run(read, resolve_videos(read.videos), folder, store, as_json, verify=verify, executor=workers)
     finally:
         workers.close()
 
 
-def _estimate(experiment: Experiment, store: str, price: float | None, as_json: bool) -> None:
-    from worldprobe.pipeline.estimate import as_facts, as_lines, estimate
+def _estimate(experiment: Experiment, out: Path, store: str, price: float | None, as_json: bool) -> None:
+    from worldprobe.pipeline.estimate import as_facts, as_lines, estimate, foretell
     from worldprobe.store import Store
 
     found = estimate(experiment, resolve_videos(experiment.videos), Store(store), price=price)
+    foretell(out, found)
     say(as_facts(found), as_json, as_lines(found))
 
 

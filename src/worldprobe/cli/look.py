@@ -50,10 +50,16 @@ def list_plugins(
 
 
 @app.command()
-def doctor(as_json: JsonOption = False) -> None:
+def doctor(
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Measure for about 10 s how fast the known encoders would go.")
+    ] = False,
+    price: Annotated[float | None, typer.Option(help="Of an hour of this machine, for --calibrate.")] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Check this machine: versions, devices, video decoding, disk.
 
-    Example: worldprobe doctor
+    Example: worldprobe doctor --calibrate
     """
     import shutil
 
@@ -77,4 +83,13 @@ def doctor(as_json: JsonOption = False) -> None:
         f"h264       reads {'yes' if h264['decode'] else 'NO'}, writes {'yes' if h264['encode'] else 'NO'}",
         f"cache      {facts['cache']} (WORLDPROBE_CACHE)",
     ]
+    if calibrate:
+        from dataclasses import asdict
+
+        from worldprobe.pipeline.calibrate import as_lines
+        from worldprobe.pipeline.calibrate import calibrate as measure
+
+        rates, speeds = measure(price=price)
+        facts["rates"], facts["encoding"] = asdict(rates), [asdict(one) for one in speeds]
+        lines += as_lines(rates, speeds)
     say(facts, as_json, lines)

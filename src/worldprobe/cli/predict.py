@@ -39,8 +39,8 @@ def predict(
     table["decoder"] = str(decoder) if decoder else None
     values: dict[str, Any] = {"videos": videos, "encoder": encoder, "stride": stride, "precision": precision}
     experiment = make_experiment({**values, "predict": table})
+    record(experiment, out)
     with bars() as progress:
         failures = predict_videos(experiment, resolve_videos(videos), out, progress=progress)
-    record(experiment, out)
     show(write_report(out), out, as_json)
     end(failures)

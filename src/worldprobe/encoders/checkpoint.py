@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from worldprobe.errors import RegistryError
+from worldprobe.files import sha256
+from worldprobe.hub import fetched
 from worldprobe.quiet import no_loading_bars, no_loading_report
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from transformers.models.vjepa2.modeling_vjepa2 import VJEPA2Predictor
 
 # A checkpoint fine-tuned for classification carries a head that nothing here uses.
+_CONFIG = "config.json"
 _HEADS = ("pooler.", "classifier.")
 
 
@@ -87,20 +91,49 @@ def load_config(name: str) -> VJEPA2Config:
             f"{name} holds a model of type {written.get('model_type')!r}; this version reads V-JEPA 2 checkpoints"
         )
     config: VJEPA2Config = VJEPA2Config.from_dict(written)
-    config._commit_hash = written.get("_commit_hash")
     return config
 
 
-def revision(name: str, config: VJEPA2Config) -> str:
+def revision(name: str) -> str:
     """The hub's commit, or for a folder the hash of its config and weights."""
     folder = Path(name)
     if not folder.is_dir():
-        return f"{name}@{config._commit_hash}"
+        return f"{name}@{fetched(name, _CONFIG)[0]}"
     digest = hashlib.sha256()
-    for path in sorted([*folder.glob("config.json"), *folder.glob("*.safetensors")]):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+    for path in _files(folder):
+        digest.update(bytes.fromhex(_sha256(path)))
     return digest.hexdigest()
+
+
+def origin(name: str) -> dict[str, Any]:
+    """Which checkpoint it is, as whoever reads a result may check it: ``sha256sum`` and hubs give the same hashes.
+
+    ``checkpoint`` is "hub id@commit", or "folder"; ``weights`` has the sha256 of each file that was loaded.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        return {"checkpoint": "folder", "weights": _weights(folder)}
+    commit, folder = fetched(name, _CONFIG)
+    return {"checkpoint": f"{name}@{commit}", "weights": _weights(folder)}
+
+
+def _weights(folder: Path) -> dict[str, str]:
+    return {path.name: _sha256(path) for path in _files(folder) if path.suffix == ".safetensors"}
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted([*folder.glob(_CONFIG), *folder.glob("*.safetensors")])
+
+
+def _sha256(path: Path) -> str:
+    """Of a file's content; one that was read a moment ago is not read again."""
+    found = path.stat()
+    return _sha256_of(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _sha256_of(path: Path, size: int, changed: int) -> str:
+    return sha256(path)
 
 
 def first_line(error: Exception) -> str:
@@ -123,7 +156,13 @@ def _read(source: str, config: VJEPA2Config, *, name: str) -> tuple[VJEPA2Model,
         with no_loading_bars(), no_loading_report():
             # Other shapes are refused by the part that they concern, with the others that do not fit.
             model, report = VJEPA2Model.from_pretrained(
-                source, config=config, output_loading_info=True, ignore_mismatched_sizes=True
+                source,
+                config=config,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                # Of the commit that the config is of, whatever the hub has got in the meantime.
+                revision="main" if Path(source).is_dir() else fetched(source, _CONFIG)[0],
+                use_safetensors=True,  # the other format is a pickle
             )
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise RegistryError(f"cannot load the weights of {name}: {first_line(error)}") from error

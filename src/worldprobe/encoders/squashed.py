@@ -36,6 +36,7 @@ class Squashed:
         self.twin = PREFIX + twin if twin else None
         self.device = getattr(encoder, "device", "cpu")
         self.precision = getattr(encoder, "precision", "auto")
+        self.origin = {**getattr(encoder, "origin", {}), "squashed": _VERSION}
         self._size = encoder.view(64, 64).size
 
     def view(self, width: int, height: int) -> View:

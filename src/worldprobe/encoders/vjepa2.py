@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,7 @@ class VJEPA2Encoder:
         device: str = "auto",
         precision: str = "auto",
         predictor: Callable[[], VJEPA2Predictor] | None = None,
+        origin: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._predictor = predictor
         self.name = name
@@ -53,6 +55,7 @@ class VJEPA2Encoder:
         self.device = _device("cpu" if device == known.ELSEWHERE else device)
         self.precision = _precision(precision, "cuda" if device == known.ELSEWHERE else self.device)
         self.revision = hashlib.sha256(f"{revision} {self.precision} {VERSION}".encode()).hexdigest()
+        self.origin = {**origin, "precision": self.precision, "forward": VERSION}
         config = model.config
         self.blocks = int(config.num_hidden_layers)
         self.tubelet = int(config.tubelet_size)
@@ -63,7 +66,7 @@ class VJEPA2Encoder:
 
         dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
         self.parameters = sum(p.numel() for p in model.encoder.parameters())
-        self._forward = Forward(model.encoder, device=self.device, dtype=dtype)
+        self.forward = Forward(model.encoder, device=self.device, dtype=dtype)
 
     def view(self, width: int, height: int) -> View:
         """What the model sees of a frame of this size in px."""
@@ -89,7 +92,7 @@ class VJEPA2Encoder:
 
     def flop(self, frames: int) -> float:
         """Operations of a clip's matrix products, multiplications and additions counted apart."""
-        return self._forward.flop(self.grid(frames).tokens)
+        return self.forward.flop(self.grid(frames).tokens)
 
     def encode(self, clips: Sequence[Clip], *, blocks: Sequence[int]) -> dict[int, NDArray[np.float16]]:
         """Tokens at each block's output, float16 [b, t', h', w', d], all blocks in one pass.
@@ -104,7 +107,7 @@ class VJEPA2Encoder:
             raise ConfigError(f"{self.name} has blocks 0 to {self.blocks - 1}, asked for {outside}")
         pixels = np.stack([clip.pixels for clip in clips])
         grid = self._fitting(pixels.shape)
-        outputs = self._forward(torch.from_numpy(pixels).to(self.device), set(blocks))
+        outputs = self.forward(torch.from_numpy(pixels).to(self.device), set(blocks))
         shape = (len(clips), grid.time, grid.height, grid.width, self.width)
         return {block: tokens.reshape(shape).to(torch.float16).cpu().numpy() for block, tokens in outputs.items()}
 
@@ -115,7 +118,7 @@ class VJEPA2Encoder:
             ConfigError: as ``encode``.
         """
         grid = self._fitting(pixels.shape)
-        last = self._forward(pixels.to(self.device), {self.blocks - 1})[self.blocks - 1]
+        last = self.forward(pixels.to(self.device), {self.blocks - 1})[self.blocks - 1]
         return last.reshape(len(pixels), grid.time, -1, self.width)
 
     def load_predictor(self) -> VJEPA2Predictor:
@@ -168,11 +171,12 @@ def _load(source: str, *, name: str, device: str, precision: str) -> VJEPA2Encod
     return VJEPA2Encoder(
         checkpoint.load_model(source, config, name=name),
         name=name,
-        revision=checkpoint.revision(source, config),
+        revision=checkpoint.revision(source),
         status="trained",
         device=device,
         precision=precision,
         predictor=partial(checkpoint.load_predictor, source, config, name=name),
+        origin=checkpoint.origin(source),
     )
 
 
@@ -185,6 +189,7 @@ def _untrained(config: VJEPA2Config, *, name: str, device: str, precision: str) 
         device=device,
         precision=precision,
         predictor=partial(checkpoint.fresh_predictor, config, seed=TWIN_SEED),
+        origin={"checkpoint": f"none: untrained, seed {TWIN_SEED}"},
     )
 
 

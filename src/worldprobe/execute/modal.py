@@ -5,25 +5,25 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from worldprobe.errors import ConfigError
 from worldprobe.execute.outcomes import Outcome
 from worldprobe.files import replacing
 
-# Dollars a second of each GPU as Modal listed them in 2025; cores and memory cost some percent more.
-PRICES = {
-    "T4": 0.000164, "L4": 0.000222, "A10G": 0.000306, "L40S": 0.000542, "A100": 0.000583, "A100-80GB": 0.000694,
-    "H100": 0.001097, "H200": 0.001261,
-}  # fmt: skip
+# Dollars an hour, as a third party's list of May 2026 gives Modal's; A10G is what the original write-up paid. Cores
+# and memory cost some percent more. Prices change: modal.com/pricing has them, `--price` takes the place of these.
+PRICES = {"T4": 0.59, "L4": 0.80, "A10G": 1.10, "L40S": 1.95, "A100-80GB": 2.50, "H100": 3.95}
+_LISTED = "a third party's list of May 2026; check modal.com/pricing"
+GPUS = (*PRICES, "A100", "A100-40GB", "H200", "B200")
 _STORE = "embeddings.zarr"
 _MANY = 100  # containers at most, unless the account allows fewer
 SET_UP = (
-    "the executor modal needs an account: 1. pip install 'worldprobe[modal]'  2. modal token new (or set "
+    "the executor modal needs Modal and an account: 1. pip install 'worldprobe[modal]'  2. modal token new (or set "
     "MODAL_TOKEN_ID and MODAL_TOKEN_SECRET)  3. run the same command again. Volumes worldprobe-films, -store and "
     "-weights are made on the first run; a checkpoint that needs a login on its hub has to be put into -weights."
 )
@@ -31,35 +31,53 @@ SET_UP = (
 
 @runtime_checkable
 class Movable(Protocol):
-    """A function on films that can be sent elsewhere: it says where its store is, and what it puts there."""
+    """A function that can be sent elsewhere: it says what it needs there, and what it leaves to be brought home.
+
+    Attributes:
+        store: where its embeddings are.
+        remote: the class of ``modal_app`` that runs it.
+    """
 
     store: str
+    remote: Literal["Encoding", "Training"]
 
     def at(self, store: str) -> Any:
         """The same with another store."""
         ...
 
-    def keys(self, item: Any) -> list[str]:
-        """What an item leaves in the store."""
+    def films(self, item: Any) -> Sequence[str]:
+        """Paths of the films that an item reads."""
+        ...
+
+    def moved(self, item: Any, films: Mapping[str, str]) -> Any:
+        """An item with its films where ``films`` says."""
+        ...
+
+    def reads(self, item: Any) -> Sequence[str]:
+        """Keys of the store that have to be there before."""
+        ...
+
+    def leaves(self, item: Any, value: Any) -> Mapping[str, Path]:
+        """What is in the store there afterwards, by key, and where it belongs here; in that order."""
         ...
 
 
 @dataclass(slots=True)
 class Modal:
-    """modal: GPUs of Modal, by the second (extra [modal], an account; --gpu, by default A10G)."""
+    """modal[:GPU]: GPUs of Modal, by the second (extra [modal], an account; by default A10G)."""
 
     argument: str | None = None
     gpu: str = "A10G"
+    price: float | None = None
     name: str = "modal"
     workers: int = _MANY
     gpus: bool = True
     seconds: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
-        if self.argument is not None:
-            raise ConfigError(f"the executor modal takes no argument, got {self.argument!r}: use --gpu")
-        if self.gpu not in PRICES:
-            raise ConfigError(f"--gpu {self.gpu!r}: use one of {', '.join(PRICES)}")
+        self.gpu = self.argument or self.gpu
+        if self.gpu not in GPUS:
+            raise ConfigError(f"no GPU {self.gpu!r} at Modal that is known here: use one of {', '.join(GPUS)}")
         try:
             from modal.config import config
         except ImportError as error:
@@ -73,20 +91,31 @@ class Modal:
 
         if not items:
             return
+        assert isinstance(function, Movable)
         with modal_app.app.run():
             cloud = Cloud(modal_app.films, modal_app.store, modal_app.FILMS, modal_app.STORE)
-            made: Any = modal_app.Encoding  # Modal's decorator returns a class of its own
-            encoding = made.with_options(gpu=self.gpu, max_containers=_MANY)
-            yield from self.through(cloud, encoding, function, items)
+            made: Any = getattr(modal_app, function.remote)  # Modal's decorator returns a class of its own
+            remote = made.with_options(gpu=self.gpu, max_containers=_MANY)
+            yield from self.through(cloud, remote, function, items)
 
     def through(
-        self, cloud: Cloud, encoding: Any, function: Callable[[Any], Any], items: Sequence[Any]
+        self, cloud: Cloud, remote: Any, function: Callable[[Any], Any], items: Sequence[Any]
     ) -> Iterator[Outcome[Any, Any]]:
-        """Send films up, have the items done, and bring home what each leaves in the store."""
+        """Send up what is not there, have the items done, and bring home what each leaves.
+
+        Raises:
+            ConfigError: a store that is no folder, into which nothing can be brought home.
+        """
         assert isinstance(function, Movable)
-        sent = cloud.send([item.path for item in items])
-        there = [item.at(sent[item.path]) for item in items]
-        worker = encoding(function=pickle.dumps(function.at(cloud.store_path)))
+        if "://" in function.store:
+            raise ConfigError(
+                f"the executor modal brings embeddings home into a folder, and the store is {function.store}: "
+                "use --store FOLDER"
+            )
+        sent = cloud.send([path for item in items for path in function.films(item)])
+        cloud.lend([key for item in items for key in function.reads(item)], Path(function.store))
+        there = [function.moved(item, sent) for item in items]
+        worker = remote(function=pickle.dumps(function.at(cloud.store_path)))
         answers = worker.work.map(there, order_outputs=True, return_exceptions=True)
         for item, answer in zip(items, answers, strict=True):
             if isinstance(answer, Exception):
@@ -95,13 +124,27 @@ class Modal:
             value, error, seconds = answer
             self.seconds += seconds
             if error is None:
-                cloud.fetch(function.keys(item), Path(function.store))
+                cloud.fetch(function.leaves(item, value))
             yield Outcome(item, value, error)
 
     def spent(self) -> float | None:
-        """Dollars for the GPUs' seconds since this was last asked."""
-        dollars, self.seconds = self.seconds * PRICES[self.gpu], 0.0
-        return dollars
+        """Dollars for the GPUs' seconds since this was last asked; None where the GPU's price is not known."""
+        seconds, self.seconds = self.seconds, 0.0
+        hour = self.rate
+        return None if hour is None else seconds / 3600 * hour
+
+    @property
+    def rate(self) -> float | None:
+        """Dollars an hour of the GPU."""
+        return self.price if self.price is not None else PRICES.get(self.gpu)
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What ``spent`` reckons with, for whoever reads the result."""
+        source = (
+            "--price" if self.price is not None else _LISTED if self.gpu in PRICES else "not known: give --price"
+        )
+        return {"executor": self.name, "gpu": self.gpu, "dollars_an_hour": self.rate, "price_from": source}
 
     def close(self) -> None:
         """Containers end by themselves when they are idle; the volumes stay."""
@@ -132,14 +175,39 @@ class Cloud:
                     batch.put_file(path, f"/{name}")
         return {path: f"{self.films_path}/{name}" for path, name in names.items()}
 
-    def fetch(self, keys: Sequence[str], into: Path) -> None:
-        """Keys of the store, each whole or not at all; those here stay. Clips that failed are not there."""
-        for key in keys:
-            target = into / key
-            if target.exists():
+    def lend(self, keys: Sequence[str], store: Path) -> None:
+        """Keys of a store here that are not in the one there; they are the same wherever they were made."""
+        wanted = [key for key in dict.fromkeys(keys) if (store / key).exists()]
+        folders = {key.rpartition("/")[0] for key in wanted}
+        there = {entry for folder in folders for entry in self._names(f"/{_STORE}/{folder}".rstrip("/"))}
+        missing = [key for key in wanted if f"{_STORE}/{key}" not in there]
+        if missing:
+            with self.store.batch_upload() as batch:
+                for key in missing:
+                    batch.put_file(str(store / key), f"/{_STORE}/{key}")
+
+    def fetch(self, keys: Mapping[str, Path]) -> None:
+        """Keys of the store, each whole or not at all; chunks that are here stay, and what failed is not there."""
+        for key, target in keys.items():
+            if target.exists() and _is_chunk(key):
                 continue
             with suppress(FileNotFoundError), replacing(target) as temporary, temporary.open("wb") as file:
                 self.store.read_file_into_fileobj(f"{_STORE}/{key}", file)
+
+    def _names(self, folder: str) -> list[str]:
+        """Paths of what is right in a folder of the store's volume."""
+        from modal.exception import NotFoundError
+
+        try:
+            return [entry.path.lstrip("/") for entry in self.store.listdir(folder)]
+        except (NotFoundError, FileNotFoundError):
+            return []
+
+
+def _is_chunk(key: str) -> bool:
+    """Whether a key is of embeddings, which are the same wherever they were made; a description is too."""
+    name = key.rpartition("/")[2]
+    return name.startswith("c.") or name == "zarr.json"
 
 
 def _name(path: Path) -> str:

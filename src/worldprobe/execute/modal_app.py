@@ -55,7 +55,7 @@ def image() -> modal.Image:
     """Debian with this Python's version, the pinned packages, and this package's source."""
     return (
         modal.Image.debian_slim(python_version=f"{sys.version_info.major}.{sys.version_info.minor}")
-        .pip_install(*pinned())
+        .pip_install(*pinned(extras=frozenset({"flow"})))
         .env({"HF_HOME": WEIGHTS, "WORLDPROBE_CACHE": f"{STORE}/cache"})
         .add_local_python_source(_ROOT)
     )

@@ -61,21 +61,21 @@ class Ray:
         self.workers = int(argument or 0) or gpus or max(1, cores // self._threads)
         self.gpus, self._share = gpus > 0, min(1.0, gpus / self.workers)
         self._cores = min(1.0, cores / self.workers)
+        # They live from one ``map`` to the next, and so does what they have loaded.
+        self._actors: list[Any] = []
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Outcome[Any, Any]]:
         """As they finish. A worker that is lost is started anew, and what it was at is done again."""
         ray = self._ray
-        remote = ray.remote(num_cpus=self._cores, num_gpus=self._share, max_restarts=-1, max_task_retries=_RETRIES)(
-            _Worker
-        )
-        actors = [remote.remote(function, self._threads) for _ in range(min(self.workers, len(items)))]
+        actors = self._at_least(min(self.workers, len(items)))
+        given = ray.put(function)
         waiting = list(reversed(items))
         at_work: dict[Any, tuple[Any, Any]] = {}
 
         def give(actor: Any) -> None:
             if waiting:
                 item = waiting.pop()
-                at_work[actor.work.remote(item)] = (actor, item)
+                at_work[actor.work.remote(given, item)] = (actor, item)
 
         try:
             for _ in range(_AHEAD):
@@ -87,15 +87,34 @@ class Ray:
                 give(actor)
                 yield self._outcome(ready, item)
         finally:
-            for actor in actors:
-                ray.kill(actor)
+            if at_work:  # who asked has stopped: nobody wants what is being done
+                self._let_go()
+
+    def _at_least(self, count: int) -> list[Any]:
+        """So many actors, those there are among them."""
+        remote = self._ray.remote(
+            num_cpus=self._cores, num_gpus=self._share, max_restarts=-1, max_task_retries=_RETRIES
+        )(_Worker)
+        while len(self._actors) < count:
+            self._actors.append(remote.remote(self._threads))
+        return self._actors[:count]
+
+    def _let_go(self) -> None:
+        while self._actors:
+            self._ray.kill(self._actors.pop())
 
     def spent(self) -> float | None:
         """Not known here."""
         return None
 
+    @property
+    def terms(self) -> dict[str, Any]:
+        """For whoever reads the result."""
+        return {"executor": self.name, "workers": self.workers}
+
     def close(self) -> None:
-        """Disconnect; a cluster that was started here ends."""
+        """Let go of the workers and disconnect; a cluster that was started here ends."""
+        self._let_go()
         if self._started:
             self._ray.shutdown()
 
@@ -123,17 +142,18 @@ def _reach(address: str) -> None:
 
 
 class _Worker:
-    """A process of its own, that holds the function and what it caches."""
+    """A process of its own, that keeps what functions cache."""
 
-    def __init__(self, function: Callable[[Any], Any], threads: int) -> None:
+    def __init__(self, threads: int) -> None:
         import torch
+        from threadpoolctl import threadpool_limits
 
         torch.set_num_threads(threads)
-        self._function = function
+        self._limits = threadpool_limits(threads)  # NumPy's, whose sums the order decides too
 
-    def work(self, item: Any) -> tuple[Any, Exception | None]:
+    def work(self, function: Callable[[Any], Any], item: Any) -> tuple[Any, Exception | None]:
         """The function's value, or its error: an item's error is no reason for Ray to try it again."""
         try:
-            return self._function(item), None
+            return function(item), None
         except Exception as error:
             return None, error

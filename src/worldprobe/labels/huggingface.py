@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from worldprobe.errors import LabelError
+from worldprobe.hub import fetched
 from worldprobe.labels.detections import CONFIDENCE, Found, check_threshold, label_frames
 from worldprobe.protocols import FrameSource
 from worldprobe.quiet import no_loading_bars
@@ -48,6 +50,7 @@ class HuggingFaceDetector:
         self.name, self.confidence, self.every = f"hf:{argument}", confidence, max(1, every)
         self._device = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
         self._model, self._processor = _load(argument)
+        self.weights = _weights(self._model, argument)
         self._model.to(self._device).eval()
         self.classes: dict[int, str] = {int(k): str(v) for k, v in self._model.config.id2label.items()}
 
@@ -61,10 +64,8 @@ class HuggingFaceDetector:
 
     def _key(self) -> str:
         """Of the weights, and of what else the boxes depend on."""
-        digest = hashlib.sha256(f"{_VERSION} {self.confidence} {self._model.config} {self._processor}".encode())
-        for name, tensor in self._model.state_dict().items():
-            digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        known = f"{_VERSION} {self.confidence} {self._model.config} {self._processor} {self.weights['sha256']}"
+        return hashlib.sha256(known.encode()).hexdigest()
 
     def _detect(self, video: FrameSource, indices: Sequence[int]) -> Iterator[Found]:
         import torch
@@ -84,13 +85,25 @@ class HuggingFaceDetector:
                 yield index, boxes, names, np.asarray(one["scores"].double().cpu().numpy())
 
 
+def _weights(model: Any, name: str) -> dict[str, str]:
+    """A hash of all tensors by name, and the hub's commit where it came from one."""
+    digest = hashlib.sha256()
+    for key, tensor in model.state_dict().items():
+        digest.update(key.encode() + tensor.cpu().contiguous().numpy().tobytes())
+    commit = {} if Path(name).is_dir() else {"commit": fetched(name, "config.json")[0]}
+    return {"sha256": digest.hexdigest(), **commit}
+
+
 def _load(name: str) -> tuple[Any, Any]:
     from transformers import AutoImageProcessor, AutoModelForObjectDetection
 
     try:
         with no_loading_bars():
-            model, report = AutoModelForObjectDetection.from_pretrained(name, output_loading_info=True)
-        processor = AutoImageProcessor.from_pretrained(name, backend="pil")
+            # No pickled weights, and none of a checkpoint's own code, about which transformers would ask the user.
+            model, report = AutoModelForObjectDetection.from_pretrained(
+                name, output_loading_info=True, use_safetensors=True, trust_remote_code=False
+            )
+        processor = AutoImageProcessor.from_pretrained(name, backend="pil", trust_remote_code=False)
     except (OSError, ValueError, ImportError) as error:
         why = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise LabelError(f"no detector of transformers at {name!r}: {why}") from error

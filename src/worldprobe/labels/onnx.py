@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import LabelError
+from worldprobe.files import sha256
 from worldprobe.labels.boxes import nms
 from worldprobe.labels.coco_classes import COCO_CLASSES
 from worldprobe.labels.detections import CONFIDENCE, Found, check_threshold, label_frames
@@ -47,6 +48,7 @@ class OnnxDetector:
         if not argument or not self.path.is_file():
             raise LabelError(f"no detector at {argument!r}: name an ONNX file, such as onnx:yolox_nano.onnx")
         self.name = f"onnx:{self.path.name}"
+        self.weights = {self.path.name: sha256(self.path)}
         self._session = _load(self.path)
         model_input = self._session.get_inputs()[0]
         self._input = model_input.name
@@ -74,8 +76,7 @@ class OnnxDetector:
 
     def _key(self) -> str:
         """Of the weights, and of what else the boxes depend on."""
-        with self.path.open("rb") as file:
-            weights = hashlib.file_digest(file, "sha256").hexdigest()
+        weights = sha256(self.path)
         return hashlib.sha256(f"{_VERSION} {weights} {self.confidence} {self.iou}".encode()).hexdigest()
 
     def _found(self, video: FrameSource, indices: Sequence[int]) -> Iterator[Found]:

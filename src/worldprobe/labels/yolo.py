@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from worldprobe.errors import LabelError
-from worldprobe.files import cache
+from worldprobe.files import cache, sha256
 from worldprobe.labels.detections import CONFIDENCE, Found, check_threshold, label_frames
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
@@ -70,6 +70,7 @@ class YoloDetector:
         try:
             self._model = yolo(str(self._path), task="detect")
             self.classes: dict[int, str] = {int(k): str(v) for k, v in self._model.names.items()}
+            self.weights = {self._path.name: sha256(self._path)}
         # Whatever Ultralytics, torch and pickle raise for a file that is not there or not theirs.
         except Exception as error:
             why = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -86,9 +87,9 @@ class YoloDetector:
 
     def _key(self) -> str:
         """Of the weights, and of what else the boxes depend on."""
-        with self._path.open("rb") as file:
-            weights = hashlib.file_digest(file, "sha256").hexdigest()
-        return hashlib.sha256(f"{_VERSION} {weights} {self.confidence} {_SIDE}".encode()).hexdigest()
+        return hashlib.sha256(
+            f"{_VERSION} {self.weights[self._path.name]} {self.confidence} {_SIDE}".encode()
+        ).hexdigest()
 
     def _detect(self, video: FrameSource, indices: Sequence[int]) -> Iterator[Found]:
         source = video.frames(indices)

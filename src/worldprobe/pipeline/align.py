@@ -62,19 +62,24 @@ class Moments:
         """Labels that became part of a moment."""
         return int(self.labels.sum())
 
-    def only(self, rows: NDArray[np.bool_], *, reason: str) -> Moments:
-        """These rows [n]; the labels of the others count as dropped for this reason."""
+    def at(self, rows: NDArray[Any]) -> Moments:
+        """These rows, by index [m] or as bool [n]; what was dropped stays what it was."""
         arrays: dict[str, Any] = {
             field.name: value[rows]
             for field in fields(self)
             if isinstance(value := getattr(self, field.name), np.ndarray)
         }
+        return replace(self, **arrays, measured={name: values[rows] for name, values in self.measured.items()})
+
+    def of_videos(self, video: Ints) -> Moments:
+        """The same with other positions in a list of series, int64 [n]."""
+        return replace(self, video=video)
+
+    def only(self, rows: NDArray[np.bool_], *, reason: str) -> Moments:
+        """These rows [n]; the labels of the others count as dropped for this reason."""
         lost = int(self.labels[~rows].sum())
         dropped = dict(sorted({**self.dropped, reason: self.dropped.get(reason, 0) + lost}.items()))
-        measured = {name: values[rows] for name, values in self.measured.items()}
-        return replace(
-            self, **arrays, measured=measured, dropped={name: count for name, count in dropped.items() if count}
-        )
+        return replace(self.at(rows), dropped={name: count for name, count in dropped.items() if count})
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,25 @@ from worldprobe.pipeline.scores import Answers, Asked, shuffled
 from worldprobe.probes.evaluate import Answer, Question, cross_fit
 from worldprobe.probes.splits import Folds
 from worldprobe.probes.tokens import cross_fit_tokens
+from worldprobe.probes.training import Sums
 
 Rows = NDArray[Any]
 
 
 def answer(
-    inputs: Rows, asked: Sequence[Asked], *, leaky: bool = False, shuffle: bool = False, seed: int = 0
+    inputs: Rows,
+    asked: Sequence[Asked],
+    *,
+    leaky: bool = False,
+    shuffle: bool = False,
+    seed: int = 0,
+    sums: Sums | None = None,
 ) -> Answers:
-    """Answers from features float32 [n, d] of all moments."""
+    """Answers from features float32 [n, d] of all moments; ``sums`` of moments, where others add them up."""
 
     def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[str, Answer]:
-        return cross_fit(inputs[usable], questions, folds)
+        known = None if sums is None else lambda sets: sums([usable[rows] for rows in sets])
+        return cross_fit(inputs[usable], questions, folds, sums=known)
 
     return _answers(fit, asked, leaky=leaky, shuffle=shuffle, seed=seed)
 

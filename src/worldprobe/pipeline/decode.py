@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -233,10 +233,15 @@ def _precision(asked: str, device: str) -> str:
 
 
 def open_workshop(
-    store: Store, videos: Sequence[str], plan: Plan, out: Path, ledger: Ledger, *, progress: Progress
+    store: Store, videos: Mapping[str, Path], plan: Plan, out: Path, ledger: Ledger, *, progress: Progress
 ) -> Workshop:
-    """Find the tokens, read the frames, hold groups out. Raises WorldprobeError as ``unpooled`` and ``lay_out``."""
-    series, blocks = unpooled(store, videos, encoder=plan.encoder, blocks=plan.decode.blocks)
+    """Find the tokens, read the frames, hold groups out. Raises WorldprobeError as ``unpooled`` and ``lay_out``.
+
+    Args:
+        videos: ids, and where each is: the store only knows where it was when it was encoded.
+    """
+    found, blocks = unpooled(store, list(videos), encoder=plan.encoder, blocks=plan.decode.blocks)
+    series = [replace(one, video=replace(one.video, path=str(videos[one.video.id]))) for one in found]
     started = time.perf_counter()
     rows = lay_out(
         store,

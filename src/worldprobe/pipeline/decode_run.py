@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from worldprobe import provenance
 from worldprobe.config import Decode, Experiment
+from worldprobe.execute.outcomes import Executor
+from worldprobe.files import sha256
 from worldprobe.pipeline.decode import FOLDER, Plan, open_workshop, train_all
+from worldprobe.pipeline.decode_elsewhere import elsewhere, train_elsewhere
 from worldprobe.pipeline.decode_pictures import PICTURES, write_film, write_pictures
 from worldprobe.pipeline.decode_scores import score
 from worldprobe.pipeline.encode import Failure
 from worldprobe.pipeline.label import label, load_labeller
 from worldprobe.pipeline.ladder import ladder
 from worldprobe.pipeline.ledger import Ledger
+from worldprobe.pipeline.made import write_provenance
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.regions import regions_of
-from worldprobe.pipeline.sources import open_source
+from worldprobe.pipeline.sources import ref_of
 from worldprobe.records import Labels
 from worldprobe.results import AnyResult, CostResult, DecodingResult, read_results, write_results
 from worldprobe.store import Store
@@ -26,19 +29,21 @@ from worldprobe.video.scenes import truth_path
 def decode_into(
     out: Path,
     store: Store,
-    videos: Sequence[str],
+    videos: Mapping[str, Path],
     plan: Plan,
     ledger: Ledger,
     *,
     labels: Labels | None = None,
     film: Path | None = None,
+    executor: Executor | None = None,
     progress: Progress = silent,
 ) -> list[Failure]:
-    """Train and score decoders of the videos (ids) in a store; results of other kinds in the folder are kept.
+    """Train and score decoders of the videos in a store (ids, and where each is); other kinds of results are kept.
 
     Args:
         labels: boxes, for scores inside and outside them.
         film: where to write the test clips as a film, real above decoded.
+        executor: who trains, where it is Modal; scores are worked out here.
 
     Returns:
         Clips whose frames could not be read.
@@ -46,8 +51,12 @@ def decode_into(
     Raises:
         WorldprobeError: no tokens, too few groups, weights or a VAE that cannot be had.
     """
+    from worldprobe.decoders.trained import WEIGHTS  # with torch, which importing this does not load
+
     out.mkdir(parents=True, exist_ok=True)
+    plan = elsewhere(plan, executor)
     shop = open_workshop(store, videos, plan, out, ledger, progress=progress)
+    train_elsewhere(shop, executor, progress=progress)
     drawn = train_all(shop)
     results = score(shop, drawn, regions_of(shop.rows.pairs, labels, rows=shop.rows.test))
     if plan.decode.ladder and plan.weights is None:
@@ -55,12 +64,12 @@ def decode_into(
     write_pictures(shop, drawn, out / FOLDER / PICTURES)
     if film is not None:
         write_film(shop, drawn, film)
-    every = [*_others(out, ledger), *results, *ledger.costs]
-    write_results(out / "results.jsonl", every)
-    first = shop.series[0]
-    encoder = {"name": first.encoder, "revision": first.revision[:12], "status": first.status}
-    seconds = round(sum(cost.seconds for cost in every if isinstance(cost, CostResult)), 1)
-    provenance.write(out / "provenance.json", provenance.collect(encoder=encoder, seconds=seconds, seed=plan.seed))
+    write_results(out / "results.jsonl", [*_others(out, ledger), *results, *ledger.costs])
+    seen = [one.video for one in shop.series]
+    weights = {one.name: sha256((plan.weights or out / FOLDER / one.name) / WEIGHTS) for one in drawn}
+    write_provenance(
+        out, "decode", shop.series[0], videos=seen, seed=plan.seed, ledger=ledger, labels=labels, decoders=weights
+    )
     shop.rows.pairs.frames.path.unlink()
     return list(shop.rows.failures)
 
@@ -79,13 +88,9 @@ def plan_of(experiment: Experiment, *, encoder: str, weights: Path | None = None
     )
 
 
-def ids_of(paths: Sequence[Path]) -> list[str]:
-    """What the store knows videos by. Raises VideoError for one that cannot be read."""
-    found = []
-    for path in paths:
-        with open_source(path) as video:
-            found.append(video.ref.id)
-    return found
+def ids_of(paths: Sequence[Path]) -> dict[str, Path]:
+    """What the store knows videos by, and where each is. Raises VideoError for one that cannot be read."""
+    return {ref_of(path).id: path for path in paths}
 
 
 def truth_of(paths: Sequence[Path]) -> Labels | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator,
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,12 +45,16 @@ class Failure:
 
 @dataclass(slots=True)
 class Encoded:
-    """What an encode did: the series it looked after, clips made now and found done, and what failed."""
+    """What an encode did: the series it looked after, clips made now and found done, and what failed.
+
+    ``workers``: the machines that made them, where these are others than this process, each once.
+    """
 
     series: list[Series] = field(default_factory=list)
     made: int = 0
     found: int = 0
     failures: list[Failure] = field(default_factory=list)
+    workers: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -248,6 +252,7 @@ def plan_sampled(
         grid=encoder.grid(frames),
         view=encoder.view(ref.width, ref.height),
         shots=shots_of(video, store),
+        origin=dict(getattr(encoder, "origin", {})),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ import numpy as np
 
 from worldprobe.config import Experiment
 from worldprobe.errors import ConfigError
+from worldprobe.files import write_whole
 from worldprobe.pipeline.encode import plan_series
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.pipeline.ledger import device_of
@@ -24,6 +26,7 @@ from worldprobe.video.read import Video
 from worldprobe.video.sample import read_clips
 
 CALIBRATION_SECONDS = 10.0
+EXPECTED = "expected.json"
 _BYTES_PER_VALUE = 2  # the store keeps float16
 
 
@@ -164,7 +167,23 @@ def as_lines(found: Sequence[Estimate]) -> list[str]:
     total = sum(one.seconds for one in found)
     prices = [one.price for one in found if one.price is not None]
     said = f"about {_time(total)}{_price(sum(prices) if prices else None)}"
-    return [*lines, f"Encoding in all: {said}. Nothing was stored."]
+    return [*lines, f"Encoding in all: {said}. Nothing was stored; the run will say how near this came."]
+
+
+def foretell(out: Path, found: Sequence[Estimate]) -> None:
+    """Keep in a run's folder what was expected, so that the run can say how near it came."""
+    each = {one.encoder: one.seconds / one.pending for one in found if one.pending}
+    if each:
+        out.mkdir(parents=True, exist_ok=True)
+        write_whole(out / EXPECTED, json.dumps({"seconds_per_clip": each}, indent=2).encode())
+
+
+def foretold(out: Path) -> dict[str, float]:
+    """Seconds that a clip was expected to take, by encoder; none where no dry run went before."""
+    try:
+        return dict(json.loads((out / EXPECTED).read_bytes())["seconds_per_clip"])
+    except (OSError, ValueError, KeyError, TypeError):  # a forecast that cannot be read is no reason to stop
+        return {}
 
 
 def as_facts(found: Sequence[Estimate]) -> list[dict[str, Any]]:

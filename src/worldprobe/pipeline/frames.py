@@ -17,6 +17,7 @@ from worldprobe.execute.outcomes import Executor
 from worldprobe.labels.original import Boxes, evenly
 from worldprobe.pipeline.encode import Encoded, Failure, Sampler, encode, shots_of
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, twin_of
+from worldprobe.pipeline.ledger import device_of
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import open_source
 from worldprobe.pipeline.spread import Spread, device_here, spread_of
@@ -29,7 +30,7 @@ from worldprobe.video.read import Video
 
 Ints = NDArray[np.int64]
 _KINDS: tuple[Input, ...] = ("still", "native")
-Book = Callable[[str, int, str], None]
+Book = Callable[[str, Encoded, str, float | None], None]
 """Told a stage that has just ended, how many clips it made, and on which device."""
 
 
@@ -114,8 +115,9 @@ def embed(
         spread = spread_of(experiment, asked, executor)
         for kind in _KINDS:
             encoded = work.encode(one, kind, keep_places=control == "pixels", spread=spread, progress=progress)
-            where = str(getattr(one, "device", "cpu")) if spread is None else spread.executor.name
-            book(f"encode {one.name} ({kind})", encoded.made, where)
+            where = device_of(one) if spread is None else spread.executor.name
+            price = None if spread is None else spread.executor.spent()
+            book(f"encode {one.name} ({kind})", encoded, where, price)
             # What fails for one encoder fails for all: it is the reading that fails, and it is counted once.
             if (control, kind) == ("none", "still"):
                 failures, stills = encoded.failures, encoded.series

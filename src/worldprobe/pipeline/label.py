@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from worldprobe import registry
 from worldprobe.errors import LabelError, VideoError
@@ -20,6 +21,7 @@ from worldprobe.protocols import FrameSource, Labeller
 from worldprobe.records import Labels
 from worldprobe.tables import read_table, write_table
 
+_ORIGIN = "worldprobe.origin"
 _ONE_VIDEO_ONLY = ("mot", "coco")
 
 
@@ -76,7 +78,14 @@ def label(
             failures.append(Failure(str(path), None, str(error)))
         if len(videos) > 1:
             progress(f"label ({labeller.name})", number + 1, len(videos))
-    return Labels.concat(found)
+    return replace(Labels.concat(found), origin=origin_of(labeller, tracker, camera))
+
+
+def origin_of(labeller: Labeller, tracker: str, camera: str) -> dict[str, Any]:
+    """What made labels: name, options, and the hashes of weights where the labeller has any (``weights``)."""
+    options = {key: getattr(labeller, key, None) for key in ("confidence", "every", "weights")}
+    known = {key: value for key, value in options.items() if value is not None}
+    return {"labeller": labeller.name, **known, "tracker": tracker, "camera": camera}
 
 
 def _label_one(
@@ -117,7 +126,7 @@ def _nothing(labeller: Labeller, path: Path) -> str:
 def write_labels(labels: Labels, path: Path) -> None:
     """Write a Parquet file, whole or not at all."""
     with replacing(path) as temporary:
-        write_table(labels.table, temporary)
+        write_table(labels.table, temporary, {_ORIGIN: json.dumps(labels.origin)} if labels.origin else None)
 
 
 def read_labels(path: Path) -> Labels:
@@ -125,8 +134,9 @@ def read_labels(path: Path) -> Labels:
     import polars as pl
 
     try:
-        return Labels(read_table(path))
+        origin = json.loads(pl.read_parquet_metadata(path).get(_ORIGIN, "{}"))
+        return Labels(read_table(path), origin=origin)
     except FileNotFoundError:
         raise LabelError(f"no labels at {path}. Run `worldprobe label VIDEO --labeller L --out {path}`.") from None
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         raise LabelError(f"{path} is not a Parquet table of labels: {error}") from error

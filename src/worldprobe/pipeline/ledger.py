@@ -3,21 +3,50 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from worldprobe import provenance
+from worldprobe.execute.outcomes import Executor
 from worldprobe.protocols import Encoder
 from worldprobe.results import CostResult
 
 
 @dataclass(slots=True)
 class Ledger:
-    """What each stage cost, in wall seconds."""
+    """What each stage cost, in wall seconds; how many clips there were, and which machines worked for this one.
+
+    ``expected`` is the seconds that a dry run foretold for one clip of each encoder, by name.
+    """
 
     costs: list[CostResult] = field(default_factory=list)
+    clips: dict[str, int] = field(default_factory=dict)
+    workers: list[dict[str, Any]] = field(default_factory=list)
+    terms: dict[str, Any] = field(default_factory=dict)
+    expected: dict[str, float] = field(default_factory=dict)
 
-    def book(self, stage: str, *, started: float, items: int, device: str, price: float | None = None) -> None:
-        """Write down a stage that began at ``time.perf_counter()`` = ``started``."""
+    def by(self, executor: Executor | None) -> Ledger:
+        """Write down who works, and at what price."""
+        self.terms = dict(getattr(executor, "terms", {}))
+        return self
+
+    def note(self, *, made: int, found: int, workers: Sequence[dict[str, Any]] = ()) -> None:
+        """Write down clips that were made now and found in the store, and the machines that made them elsewhere."""
+        self.clips = {"made": self.clips.get("made", 0) + made, "found": self.clips.get("found", 0) + found}
+        self.workers += [one for one in workers if one not in self.workers]
+
+    def book(
+        self,
+        stage: str,
+        *,
+        started: float,
+        items: int,
+        device: str,
+        price: float | None = None,
+        each: float | None = None,
+    ) -> None:
+        """A stage that began at ``time.perf_counter()`` = ``started``; ``each`` second was foretold for an item."""
         seconds = time.perf_counter() - started
         self.costs.append(
             CostResult(
@@ -28,6 +57,7 @@ class Ledger:
                 peak_rss_bytes=provenance.peak_rss_bytes(),
                 device=device,
                 price=None if price is None else round(price, 4),
+                expected_seconds=None if each is None or not items else round(each * items, 3),
             )
         )
 

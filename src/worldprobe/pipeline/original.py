@@ -12,11 +12,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from worldprobe import provenance
 from worldprobe.config import Experiment, to_toml
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import ProbeError
@@ -24,11 +22,12 @@ from worldprobe.execute.outcomes import Executor
 from worldprobe.files import write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes
 from worldprobe.labels.original import Boxes, most_confident
-from worldprobe.pipeline.encode import Failure
+from worldprobe.pipeline.encode import Encoded, Failure
 from worldprobe.pipeline.encoders import load_encoder
 from worldprobe.pipeline.frames import Film, embed, open_films
 from worldprobe.pipeline.label import label, load_labeller, write_labels
 from worldprobe.pipeline.ledger import Ledger
+from worldprobe.pipeline.made import of_controls, write_provenance
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.published import scaling
 from worldprobe.pipeline.run import STORE, plan_of, write_failures
@@ -70,7 +69,7 @@ def run_original(
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "experiment.toml", to_toml(experiment).encode())
     store = store or Store(str(out / STORE))
-    ledger = Ledger()
+    ledger = Ledger().by(executor)
     films, failures = open_films(videos, experiment, store)
 
     started = time.perf_counter()
@@ -86,8 +85,9 @@ def run_original(
 
     clock = [time.perf_counter()]
 
-    def book(stage: str, items: int, device: str) -> None:
-        ledger.book(stage, started=clock[0], items=items, device=device)
+    def book(stage: str, encoded: Encoded, device: str, price: float | None) -> None:
+        ledger.book(stage, started=clock[0], items=encoded.made, device=device, price=price)
+        ledger.note(made=encoded.made, found=encoded.found, workers=encoded.workers)
         clock[0] = time.perf_counter()
 
     material, failed = embed(
@@ -96,7 +96,7 @@ def run_original(
     failures += failed
     write_failures(out / "failures.jsonl", failures)
     material = _held_only(material)
-    _write(out, experiment, films, labels, material, ledger, progress)
+    _write(out, experiment, films, labels, material, ledger, store, progress)
     return failures
 
 
@@ -134,6 +134,7 @@ def _write(
     labels: Labels,
     material: Material,
     ledger: Ledger,
+    store: Store,
     progress: Progress,
 ) -> None:
     """Probe, and write results, alignment and provenance."""
@@ -151,14 +152,8 @@ def _write(
         "notes": list(labels.notes),
     }
     write_whole(out / "alignment.json", json.dumps(alignment).encode())
-    facts: dict[str, Any] = {
-        "encoder": {"name": first.encoder, "revision": first.revision[:12], "status": first.status},
-        "seconds": round(sum(cost.seconds for cost in ledger.costs), 1),
-        "seed": plan.seed,
-        "videos": {
-            film.path.name: f"sha256 {ref.id}, {ref.frames} frames of {ref.width} x {ref.height}"
-            for film in films
-            for ref in (film.ref,)
-        },
-    }
-    provenance.write(out / "provenance.json", provenance.collect(**facts))
+    seen = [film.ref for film in films]
+    others = of_controls(store, first, plan.controls)
+    write_provenance(
+        out, "probe", first, videos=seen, seed=plan.seed, ledger=ledger, labels=labels, controls=others
+    )

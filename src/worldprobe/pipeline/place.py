@@ -8,18 +8,23 @@ from typing import cast
 
 import numpy as np
 
+from worldprobe.execute.outcomes import Executor
 from worldprobe.pipeline.align import Moments
 from worldprobe.pipeline.answers import Rows, answer, answer_tokens
 from worldprobe.pipeline.ask import reads_tokens
 from worldprobe.pipeline.encoders import control_encoders
 from worldprobe.pipeline.gather import find_series, gather, gather_tokens, matching_series
 from worldprobe.pipeline.scores import Answered, Answers, Asked, Plan, beside_controls
+from worldprobe.pipeline.sums import adding
 from worldprobe.probes import controls, features
 from worldprobe.probes.tokens import gaussian_like
+from worldprobe.probes.training import Sums
 from worldprobe.records import Tap
 from worldprobe.results import Control
 from worldprobe.store import Series, Store
 
+# The rows that a control reads, and who adds them up, where that is not this process.
+Read = Callable[[], tuple[Rows, Sums | None]]
 _READ_ONCE = ("pixels", "nuisance")
 
 
@@ -28,11 +33,21 @@ class Place:
 
     Args:
         folder: where tokens lie while they are read.
+        executor: who adds up the sums of linear probes, where it is not this process.
     """
 
     def __init__(
-        self, store: Store, series: Sequence[Series], moments: Moments, plan: Plan, asked: list[Asked], folder: Path
+        self,
+        store: Store,
+        series: Sequence[Series],
+        moments: Moments,
+        plan: Plan,
+        asked: list[Asked],
+        folder: Path,
+        *,
+        executor: Executor | None = None,
     ) -> None:
+        self._adding = adding(executor, store, moments)
         self._store, self._series, self._moments, self._plan = store, series, moments, plan
         self._asked, self._folder = asked, folder
         self._once: dict[tuple[Control, str], Answers] = {}
@@ -44,16 +59,22 @@ class Place:
         asked = [one for one in self._asked if reads_tokens(one.question.probe) == tokens]
         if not asked:
             return []
-        work = answer_tokens if tokens else answer
         source = self._tokens(self._at(block), block) if tokens else self.rows(block, kind)
         shuffle = "shuffled" in plan.controls
-        found: dict[Control, Answers] = {"none": work(source, asked, leaky=True, shuffle=shuffle, seed=plan.seed)}
+
+        def work(rows: Rows, sums: Sums | None, *, leaky: bool = False, shuffle: bool = False) -> Answers:
+            if tokens:
+                return answer_tokens(rows, asked, leaky=leaky, shuffle=shuffle, seed=plan.seed)
+            return answer(rows, asked, leaky=leaky, shuffle=shuffle, seed=plan.seed, sums=sums)
+
+        sums = self._sums(self._at(block), block, kind)
+        found: dict[Control, Answers] = {"none": work(source, sums, leaky=True, shuffle=shuffle)}
         for control, read in self._others(source, block, kind).items():
             if control not in plan.controls:
                 continue
             # Pixels are the same beside every block, and beside all features that take no difference in time.
             key = (control, kind if tokens or kind in features.CHANGES else "")
-            given = self._once.get(key) or work(read(), asked, seed=plan.seed)
+            given = self._once.get(key) or work(*read())
             if control in _READ_ONCE:
                 self._once[key] = given
             found[control] = given
@@ -74,27 +95,31 @@ class Place:
     def _tokens(self, series: Sequence[Series], block: int, *, floor: bool = False) -> Rows:
         return gather_tokens(self._store, series, self._moments, self._folder, block=block, floor=floor)
 
-    def _others(self, source: Rows, block: int, kind: str) -> dict[Control, Callable[[], Rows]]:
+    def _sums(self, series: Sequence[Series], block: int, kind: str, *, floor: bool = False) -> Sums | None:
+        return self._adding(series, block, kind, floor) if self._adding else None
+
+    def _others(self, source: Rows, block: int, kind: str) -> dict[Control, Read]:
         """What each control reads instead of ``source``."""
         moments, tokens = self._moments, kind == "tokens"
 
-        def when() -> Rows:
+        def when() -> tuple[Rows, None]:
             rows = features.nuisance(moments.video, moments.pts_seconds, moments.clip_seconds)
-            return rows[:, None, :] if tokens else rows
+            return rows[:, None, :] if tokens else rows, None
 
-        def of(control: str, encoder: str) -> Callable[[], Rows]:
-            def read() -> Rows:
+        def of(control: str, encoder: str) -> Read:
+            def read() -> tuple[Rows, Sums | None]:
                 others = matching_series(self._store, self._series, encoder=encoder, control=control)
                 floor = control == "pixels"
                 at = 0 if floor else block
                 if tokens:
-                    return self._tokens(others, at, floor=floor)
-                return gather(self._store, others, moments, block=at, kind=kind, floor=floor)
+                    return self._tokens(others, at, floor=floor), None
+                rows = gather(self._store, others, moments, block=at, kind=kind, floor=floor)
+                return rows, self._sums(others, at, kind, floor=floor)
 
             return read
 
         named = control_encoders(self._plan.encoder, self._series[0].twin)
-        others: dict[Control, Callable[[], Rows]] = {"gaussian": lambda: self._noise(source), "nuisance": when}
+        others: dict[Control, Read] = {"gaussian": lambda: (self._noise(source), None), "nuisance": when}
         return others | {cast(Control, control): of(control, encoder) for control, encoder in named.items()}
 
     def _noise(self, like: Rows) -> Rows:

@@ -6,22 +6,23 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from worldprobe import provenance
-from worldprobe.config import Experiment, Predict, read_experiment, to_toml
+from worldprobe.config import Experiment, Predict
 from worldprobe.errors import PredictionError, VideoError
-from worldprobe.files import write_whole
 from worldprobe.pipeline.drawn_future import draw_future, find_pen
 from worldprobe.pipeline.encode import Failure
 from worldprobe.pipeline.encoders import load_encoder, twin_of
 from worldprobe.pipeline.forecast import forecast
 from worldprobe.pipeline.forecast_scores import Told, leak_lines, lines
 from worldprobe.pipeline.ledger import Ledger, device_of
+from worldprobe.pipeline.made import record_experiment, write_provenance
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.showing import show_curves, show_errors, show_violations
+from worldprobe.pipeline.sources import ref_of
 from worldprobe.pipeline.violations import surprise_lines, surprises
 from worldprobe.pipeline.windows import Cut, read_windows
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder
+from worldprobe.records import VideoRef
 from worldprobe.report.files import read_json
 from worldprobe.results import AnyResult, CostResult, read_results, write_results
 
@@ -51,6 +52,7 @@ def predict(
     ledger = Ledger()
     found: list[AnyResult] = []
     failures: list[Failure] = []
+    seen: list[VideoRef] = []
     for encoder_of, one in ((encoder, predictor), *_twins(experiment, encoder, asked)):
         lost: list[Failure] = []
         started = time.perf_counter()
@@ -66,6 +68,7 @@ def predict(
         ledger.book(stage, started=started, items=len(done.windows), device=device_of(encoder_of))
         # What cannot be read for one encoder cannot for the other: it is counted once.
         failures = failures or lost
+        seen = seen or [ref_of(videos[number]) for number in sorted({window.video for window in done.windows})]
         told = Told(one.encoder.name, one.precision, asked.context, asked.horizon, asked.mode, experiment.seed)
         found += [*lines(done, told), *leak_lines(done, told)]
         figures = out / "figures" if one is predictor else None
@@ -91,17 +94,13 @@ def predict(
                 show_violations(at, encoder, figures / "violations.png", context=asked.context)
     out.mkdir(parents=True, exist_ok=True)
     merge_results(out / "results.jsonl", found, ledger.costs, kinds=KINDS, stage="predict")
-    _provenance(out, encoder, ledger, experiment.seed)
+    write_provenance(out, "predict", encoder, videos=seen, seed=experiment.seed, ledger=ledger)
     return failures
 
 
 def record(experiment: Experiment, out: Path) -> None:
     """Write the experiment down; where the folder holds an experiment of other stages, its table alone."""
-    path = out / "experiment.toml"
-    known = read_results(out / "results.jsonl")
-    if path.exists() and any(line.kind not in (*KINDS, "cost") for line in known):
-        experiment = read_experiment(path).model_copy(update={"predict": experiment.predict})
-    write_whole(path, to_toml(experiment).encode())
+    record_experiment(experiment, out, "predict", KINDS)
 
 
 def merge_results(
@@ -136,12 +135,3 @@ def _own_folder(out: Path, encoder: Encoder) -> None:
             f"{out} holds results of {recorded.get('name')} (revision {recorded.get('revision')}), and "
             f"{encoder.name} ({encoder.revision[:12]}) was asked for. Use another --out."
         )
-
-
-def _provenance(out: Path, encoder: Encoder, ledger: Ledger, seed: int) -> None:
-    path = out / "provenance.json"
-    before = read_json(path)
-    seconds = round(float(before.get("seconds", 0.0)) + sum(cost.seconds for cost in ledger.costs), 1)
-    known = {"name": encoder.name, "revision": encoder.revision[:12], "status": encoder.status}
-    facts = provenance.collect(encoder=before.get("encoder", known), seconds=seconds, seed=seed)
-    provenance.write(path, {**before, **facts})

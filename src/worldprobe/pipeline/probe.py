@@ -8,7 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from worldprobe.errors import ProbeError
+from worldprobe.execute.outcomes import Executor
 from worldprobe.pipeline.align import align, with_before
+from worldprobe.pipeline.answer_rows import answer_rows
 from worldprobe.pipeline.ask import ask, check_probes, dimensions
 from worldprobe.pipeline.choice import chosen_taps
 from worldprobe.pipeline.encoders import parse_blocks
@@ -22,12 +24,17 @@ from worldprobe.records import Labels, Tap
 from worldprobe.store import Input, Series, Store
 
 
-def probe(store: Store, labels: Labels, plan: Plan, *, progress: Progress = silent) -> Probed:
+def probe(
+    store: Store, labels: Labels, plan: Plan, *, executor: Executor | None = None, progress: Progress = silent
+) -> Probed:
     """Probe every task by every probe on every kind of features of every block, beside every control.
 
     Every control sees exactly the moments, folds and targets of the real probe. The real probe is also
     scored under the ``random`` split, so that the leak can be told. Where there are changes in time among the
     features, all kinds are read at the moments that have another before them, so that they compare.
+
+    Args:
+        executor: whose workers add up the sums of linear probes, where it is not this process.
 
     Raises:
         StoreError: embeddings that the plan needs are not there.
@@ -50,7 +57,7 @@ def probe(store: Store, labels: Labels, plan: Plan, *, progress: Progress = sile
     result.block = blocks[-1]
     done, total = 0, len(blocks) * len(plan.features)
     with TemporaryDirectory(prefix="worldprobe-") as folder:
-        place = Place(store, series, moments, plan, asked, Path(folder))
+        place = Place(store, series, moments, plan, asked, Path(folder), executor=executor)
         for block in blocks:
             for kind in plan.features:
                 result.answered += place.read(block, kind)
@@ -61,6 +68,7 @@ def probe(store: Store, labels: Labels, plan: Plan, *, progress: Progress = sile
                 done += 1
                 progress("probe", done, total)
     result.answered += chosen_taps(result.answered) if len(blocks) > 1 else []
+    result.answers.append(answer_rows(result.answered, moments, series, block=blocks[-1]))
     result.results += lines(result.answered)
     result.evidence += evidence_of(result.answered)
     order = dimensions(plan.tasks, moments)
@@ -70,10 +78,16 @@ def probe(store: Store, labels: Labels, plan: Plan, *, progress: Progress = sile
 
 
 def probe_inputs(
-    store: Store, labels: Labels, plan: Plan, inputs: Sequence[Input], *, progress: Progress = silent
+    store: Store,
+    labels: Labels,
+    plan: Plan,
+    inputs: Sequence[Input],
+    *,
+    executor: Executor | None = None,
+    progress: Progress = silent,
 ) -> Probed:
     """``probe`` for each kind of input, and what one adds to the other on the same groups."""
-    parts = [probe(store, labels, replace(plan, input=one), progress=progress) for one in inputs]
+    parts = [probe(store, labels, replace(plan, input=one), executor=executor, progress=progress) for one in inputs]
     whole = parts[0]
     for part in parts[1:]:
         if (part.kept, part.dropped) != (whole.kept, whole.dropped):
@@ -83,6 +97,7 @@ def probe_inputs(
         whole.results += part.results
         whole.evidence += part.evidence
         whole.answered += part.answered
+        whole.answers += part.answers
     whole.evidence += contrasts(whole.answered)
     return whole
 

@@ -7,21 +7,22 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from worldprobe import provenance
 from worldprobe.config import Experiment, to_toml
 from worldprobe.errors import VideoError
 from worldprobe.execute.outcomes import Executor
 from worldprobe.files import write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes
+from worldprobe.pipeline.answer_rows import write_answers
 from worldprobe.pipeline.ask import check_probes
 from worldprobe.pipeline.decode_run import decode_into, ids_of
 from worldprobe.pipeline.decode_run import plan_of as decode_plan_of
 from worldprobe.pipeline.encode import Failure, encode
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
+from worldprobe.pipeline.estimate import foretold
 from worldprobe.pipeline.label import label, load_labeller, write_labels
 from worldprobe.pipeline.ledger import Ledger, device_of
+from worldprobe.pipeline.made import of_controls, write_provenance
 from worldprobe.pipeline.parts import Parts
 from worldprobe.pipeline.predict import predict
 from worldprobe.pipeline.probe import probe_inputs
@@ -99,7 +100,9 @@ def _encode_one(
         stage = f"encode {encoder.name}" + (f", {input}" if len(experiment.inputs) > 1 else "")
         device = device_of(encoder) if spread is None else spread.executor.name
         price = None if spread is None else spread.executor.spent()
-        ledger.book(stage, started=started, items=encoded.made, device=device, price=price)
+        each = None if spread else ledger.expected.get(encoder.name)  # foretold for this machine
+        ledger.book(stage, started=started, items=encoded.made, device=device, price=price, each=each)
+        ledger.note(made=encoded.made, found=encoded.found, workers=encoded.workers)
         failures += encoded.failures
     return failures
 
@@ -136,7 +139,7 @@ def run(
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "experiment.toml", to_toml(experiment).encode())
     store = store or Store(str(out / STORE))
-    ledger = Ledger()
+    ledger = Ledger(expected=foretold(out)).by(executor)
     encoder, failures = encode_all(
         videos, experiment, store, verify=verify, executor=executor, progress=progress, ledger=ledger
     )
@@ -169,13 +172,17 @@ def run(
     ledger.book("label", started=started, items=len(labels.table), device="cpu")
 
     plan = plan_of(experiment, encoder=encoder.name)
-    probed = probe_into(out, store, labels, plan, ledger, inputs=experiment.inputs, progress=progress)
+    probed = probe_into(
+        out, store, labels, plan, ledger, inputs=experiment.inputs, executor=executor, progress=progress
+    )
     context = experiment.predict.context if experiment.predict else CONTEXT
     keep_moments(out, store, labels, probed, encoder=encoder, context=context)
     if experiment.decode is not None:
         asked = decode_plan_of(experiment, encoder=encoder.name)
         ids = ids_of(readable)
-        failures += decode_into(out, store, ids, asked, Ledger(), labels=labels, progress=progress)
+        failures += decode_into(
+            out, store, ids, asked, Ledger().by(executor), labels=labels, executor=executor, progress=progress
+        )
     if experiment.predict is not None:
         failures += predict(experiment, readable, out, progress=progress)  # after decoders, which it draws with
     if experiment.predict is not None or experiment.decode is not None:
@@ -209,23 +216,23 @@ def probe_into(
     ledger: Ledger,
     *,
     inputs: Sequence[Input] = (),
+    executor: Executor | None = None,
     progress: Progress = silent,
 ) -> Probed:
     """Probe each kind of input (the plan's alone where none is named); write results, alignment and provenance."""
     out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    probed = probe_inputs(store, labels, plan, inputs or (plan.input,), progress=progress)
+    probed = probe_inputs(store, labels, plan, inputs or (plan.input,), executor=executor, progress=progress)
     ledger.book("probe", started=started, items=len(probed.results), device="cpu")
     write_results(out / "results.jsonl", [*probed.results, *probed.evidence, *ledger.costs])
+    write_answers(out, probed.answers)
     alignment = {"kept": probed.kept, "dropped": probed.dropped, "notes": [*labels.notes, *probed.notes]}
     write_whole(out / "alignment.json", json.dumps(alignment).encode())
-    series = probed.series[0]
-    facts: dict[str, Any] = {
-        "encoder": {"name": series.encoder, "revision": series.revision[:12], "status": series.status},
-        "seconds": round(sum(cost.seconds for cost in ledger.costs), 1),
-        "seed": plan.seed,
-    }
-    provenance.write(out / "provenance.json", provenance.collect(**facts))
+    series, videos = probed.series[0], [one.video for one in probed.series]
+    others = of_controls(store, series, plan.controls)
+    write_provenance(
+        out, "probe", series, videos=videos, seed=plan.seed, ledger=ledger, labels=labels, controls=others
+    )
     return probed
 
 

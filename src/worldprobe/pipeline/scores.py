@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from worldprobe.probes.metrics import Draws
 from worldprobe.probes.splits import Folds, SplitKind
 from worldprobe.results import Control, EvidenceLine, Metric, ProbeResult
 from worldprobe.store import Input, Series
+
+if TYPE_CHECKING:
+    import polars as pl
 
 METRICS: dict[str, tuple[Metric, ...]] = {
     "regression": ("r2",),
@@ -99,7 +102,7 @@ class Answered:
 
 @dataclass(slots=True)
 class Probed:
-    """Scores and evidence, what became of the labels, and the series, moments and last block that were probed."""
+    """Scores, evidence, tables of all answers; what became of the labels; series, moments, last block probed."""
 
     results: list[ProbeResult] = field(default_factory=list)
     evidence: list[EvidenceLine] = field(default_factory=list)
@@ -110,6 +113,7 @@ class Probed:
     series: list[Series] = field(default_factory=list)
     moments: Moments | None = None
     block: int = 0
+    answers: list[pl.DataFrame] = field(default_factory=list)
 
 
 def metrics_of(task: str) -> tuple[Metric, ...]:

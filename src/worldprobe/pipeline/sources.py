@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from worldprobe.labels.lerobot import episode_starts
+from worldprobe.records import VideoRef
 from worldprobe.video.read import Video, open_video
 
 
@@ -19,3 +20,9 @@ def open_source(path: Path) -> Video:
     if episodes := episode_starts(path, video.pts_seconds):
         video.shots = episodes
     return video
+
+
+def ref_of(path: Path) -> VideoRef:
+    """What a video is known by. Raises WorldprobeError as ``open_source``."""
+    with open_source(path) as video:
+        return video.ref

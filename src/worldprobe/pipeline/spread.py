@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from worldprobe import provenance
 from worldprobe.config import Experiment
 from worldprobe.encoders.known import ELSEWHERE
 from worldprobe.errors import ConfigError, RegistryError, StoreError, VideoError, WorldprobeError
@@ -37,9 +38,14 @@ class Part:
     positions: tuple[int, ...]
     key: str
 
-    def at(self, path: str) -> Part:
-        """The same part of the same video, at another path."""
-        return replace(self, path=path)
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a worker did of a part: clips made, what failed, and on which machine."""
+
+    clips: int
+    failures: tuple[Failure, ...]
+    machine: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +71,30 @@ class EncodeParts:
         """The same work into another store."""
         return replace(self, store=store)
 
-    def keys(self, part: Part) -> list[str]:
-        """What a part leaves in the store: descriptions of the array and of the folders above it, and its clips."""
-        found = ["zarr.json"]
-        folders = part.key.split("/")
-        found += ["/".join(folders[: count + 1]) + "/zarr.json" for count in range(len(folders))]
-        for block in self.blocks:
-            array = f"{part.key}/block{block}.out"
-            found += [f"{array}/zarr.json", *(chunk(array, one, pool=self.pool) for one in part.positions)]
-        return found
+    @property
+    def remote(self) -> Literal["Encoding"]:
+        """On Modal."""
+        return "Encoding"
 
-    def __call__(self, part: Part) -> tuple[int, list[Failure]]:
-        """Encode what is pending of a part; returns how many clips were made, and what failed."""
+    def films(self, part: Part) -> list[str]:
+        """What a part is of."""
+        return [part.path]
+
+    def moved(self, part: Part, films: Mapping[str, str]) -> Part:
+        """The same part of the same video, at another path."""
+        return replace(part, path=films[part.path])
+
+    def reads(self, part: Part) -> list[str]:
+        """What it needs of a store: nothing."""
+        return []
+
+    def leaves(self, part: Part, made: Made) -> dict[str, Path]:
+        """What a part leaves in the store."""
+        keys = keys_of(part.key, self.blocks, part.positions, pool=self.pool)
+        return {key: Path(self.store, key) for key in keys}
+
+    def __call__(self, part: Part) -> Made:
+        """Encode what is pending of a part."""
         encoder = _loaded(self.encoder, self.device, self.precision)
         if encoder.revision != self.revision:
             raise ConfigError(
@@ -99,7 +117,7 @@ class EncodeParts:
             sampler=sample,
             alone=True,
         )
-        return done.made, done.failures
+        return Made(done.made, tuple(done.failures), _machine())
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +150,7 @@ class Spread:
             StoreError: workers wrote where this machine does not see it.
         """
         encoder.grid(frames)
-        result, parts, shared = Encoded(), list[Part](), _shared(store)
+        result, parts, place = Encoded(), list[Part](), shared(store)
         for path in videos:
             try:
                 with open_source(path) as video:
@@ -150,7 +168,7 @@ class Spread:
         # Resolved here: workers of another kind would choose another one.
         precision = str(getattr(encoder, "precision", "auto"))
         work = EncodeParts(
-            self.encoder, encoder.revision, self.device, precision, shared, tuple(blocks), frames, input, pool
+            self.encoder, encoder.revision, self.device, precision, place, tuple(blocks), frames, input, pool
         )
         for done, outcome in enumerate(self.executor.map(work, parts), start=1):
             _take(outcome, strict, result)
@@ -204,6 +222,16 @@ def label_into(
         progress(f"label ({executor.name})", done, len(missing))
 
 
+def keys_of(series: str, blocks: Sequence[int], positions: Sequence[int], *, pool: Pool) -> list[str]:
+    """Keys of some clips of a series (its path): the arrays' descriptions, those of folders above, and chunks."""
+    folders = series.split("/")
+    found = ["zarr.json", *("/".join(folders[: count + 1]) + "/zarr.json" for count in range(len(folders)))]
+    for block in blocks:
+        array = f"{series}/block{block}.out"
+        found += [f"{array}/zarr.json", *(chunk(array, one, pool=pool) for one in positions)]
+    return found
+
+
 def spread_of(experiment: Experiment, encoder: str, executor: Executor | None) -> Spread | None:
     """The executor's workers with an encoder (the name to load it by); None where this process encodes."""
     if executor is None or executor.name == "local":
@@ -215,6 +243,11 @@ def device_here(experiment: Experiment, executor: Executor | None) -> str:
     """The device to load an encoder for, where this process may only describe it: workers have GPUs."""
     elsewhere = executor is not None and executor.gpus and experiment.device == "auto"
     return ELSEWHERE if elsewhere else experiment.device
+
+
+@lru_cache(maxsize=1)
+def _machine() -> dict[str, Any]:
+    return provenance.machine()
 
 
 @lru_cache(maxsize=1)
@@ -231,12 +264,12 @@ def _cut(path: Path, series: Series, pending: Sequence[int]) -> list[Part]:
     return found
 
 
-def _shared(store: Store) -> str:
+def shared(store: Store) -> str:
     """Where workers find the store: a folder's absolute path, or its URL."""
     return store.location if "://" in store.location else str(Path(store.location).resolve())
 
 
-def _take(outcome: Outcome[Part, tuple[int, list[Failure]]], strict: bool, result: Encoded) -> None:
+def _take(outcome: Outcome[Part, Made], strict: bool, result: Encoded) -> None:
     """Count what became of a part. What concerns all parts alike (no store, no weights) is raised."""
     if outcome.error is not None:
         part, error = outcome.item, outcome.error
@@ -245,10 +278,11 @@ def _take(outcome: Outcome[Part, tuple[int, list[Failure]]], strict: bool, resul
         failure = Failure(part.path, part.specs[part.positions[0]].start, str(error))
         raise_or_keep(failure, error, strict, result)
         return
-    made, failures = outcome.get()
-    result.made += made
-    here = outcome.item
-    for failure in failures:
+    made, here = outcome.get(), outcome.item
+    result.made += made.clips
+    if made.clips and made.machine not in result.workers:
+        result.workers.append(made.machine)
+    for failure in made.failures:
         # Where the worker saw the film says nothing to the user.
         said = failure.error.replace(failure.video, here.path)
         raise_or_keep(replace(failure, video=here.path, error=said), VideoError(said), strict, result)

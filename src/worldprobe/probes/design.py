@@ -2,8 +2,8 @@
 
 L2-penalised linear models see their inputs only through the inner products of the rows. Turning the
 standardised inputs X = U S V' to Z = U S loses nothing: weights found on Z are the weights on X, turned.
-S and V come from the smaller of the two Gram matrices (n x n or d x d), in float64; they and Z itself are made
-only for those that ask for them. Ridge does not: it solves with the Gram matrix reduced to three diagonals.
+S and U, or V, come from the smaller of the two Gram matrices (n x n or d x d), in float64; they and Z itself are
+made only for those that ask for them. Ridge does not: it solves with the Gram matrix reduced to three diagonals.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ _RANK_TOLERANCE = 1e-12
 _STILL = 1e-6
 # Rows of float32 are turned to float64 this many at a time.
 _CHUNK = 1024
+# Standardised values that are kept until `forget` rather than made for each product: 64 MB.
+_FEW = 2**23
 
 
 class Design:
@@ -66,7 +68,9 @@ class Design:
     @cached_property
     def rotated(self) -> Floats:
         """U S, float64 [n, r]."""
-        return self.rotate(self.inputs)
+        if self._wide:
+            return np.asarray(self._vectors * np.sqrt(self.squares))
+        return self.apply(self.inputs, self._vectors)
 
     @property
     def squares(self) -> Floats:
@@ -77,13 +81,11 @@ class Design:
         """Rows [m, d] less the training rows' mean, over their spread: float64 [m, d]."""
         return np.asarray((inputs - self.mean) / self.scale, dtype=np.float64)
 
-    def rotate(self, inputs: NDArray[np.float32]) -> Floats:
-        """Rows [m, d] in the training rows' axes, float64 [m, r]."""
-        return self._centred(inputs) @ (self._axes / self.scale[:, None])
-
     def unrotate(self, weights: Floats) -> Floats:
         """Weights [r, k] on the axes as weights [d, k] on standardised inputs."""
-        return np.asarray(self._axes @ weights)
+        if self._wide:  # V = X' U / S, which is as large as the rows and is not made
+            return self._sum_products(self._vectors @ (weights / np.sqrt(self.squares)[:, None]))
+        return np.asarray(self._vectors @ weights)
 
     def apply(self, inputs: NDArray[np.float32], weights: Floats) -> Floats:
         """Standardised rows [m, d] times weights [d, k]: float64 [m, k]."""
@@ -96,15 +98,19 @@ class Design:
                 return self._solve_reduced(target, strengths)
             except np.linalg.LinAlgError:
                 pass  # rounding made it indefinite; the axes below leave out what is rounding
-        turned, squares = self._axes.T @ self._products(target), self.squares[:, None]
-        weights = self._axes @ np.concatenate([turned / (squares + strength) for strength in strengths], axis=1)
-        return np.split(weights, len(strengths), axis=1)
+        squares = self.squares[:, None]
+        if self._wide:
+            turned = np.sqrt(squares) * (self._vectors.T @ target)
+        else:
+            turned = self._vectors.T @ self._products(target)
+        weights = np.concatenate([turned / (squares + strength) for strength in strengths], axis=1)
+        return np.split(self.unrotate(weights), len(strengths), axis=1)
 
     def _solve_reduced(self, target: Floats, strengths: Sequence[float]) -> list[Floats]:
         """As ``solve``, without axes, by the smaller of the two Gram matrices."""
-        if len(self._rows) < len(self.mean):
-            x = self.standardize(self.inputs)
-            return [np.asarray(x.T @ dual) for dual in self._reduced.solve(target, strengths)]
+        if self._wide:
+            duals = np.concatenate(self._reduced.solve(target, strengths), axis=1)
+            return np.split(self._sum_products(duals), len(strengths), axis=1)
         products = self._products(target)
         # A single strength is had for less than the reduction, if nobody has asked for that yet.
         if len(strengths) == 1 and "_reduced" not in self.__dict__:
@@ -118,7 +124,7 @@ class Design:
     def forget(self) -> None:
         """Let go of what grows with the rows; the decomposition stays, the rest is made again if asked for."""
         self._last = None
-        for name in ("inputs", "rotated"):
+        for name in ("inputs", "rotated", "_standard"):
             self.__dict__.pop(name, None)
 
     def _products(self, target: Floats) -> Floats:
@@ -129,6 +135,8 @@ class Design:
         return self._known[key]
 
     def _sum_products(self, target: Floats) -> Floats:
+        if self._few:
+            return np.asarray(self._standard.T @ target)
         sums = np.zeros((target.shape[1], len(self.mean)))
         for start in range(0, len(target), _CHUNK):
             rows = slice(start, start + _CHUNK)
@@ -145,11 +153,8 @@ class Design:
 
     @cached_property
     def _decomposition(self) -> tuple[Floats, Floats]:
-        """(S squared, V)."""
-        if len(self._rows) >= len(self.mean):
-            return principal(self._gram())
-        squares, vectors = principal(self._gram())
-        return squares, self.standardize(self.inputs).T @ (vectors / np.sqrt(squares))
+        """S squared, and U where there are fewer rows than columns, else V."""
+        return principal(self._gram())
 
     @cached_property
     def _reduced(self) -> Shifted:
@@ -157,18 +162,33 @@ class Design:
 
     def _gram(self) -> Floats:
         """The smaller one of the standardised rows: of the rows [n, n], or of the columns [d, d]."""
-        if len(self._rows) >= len(self.mean) and self._scatter is not None:
+        if not self._wide and self._scatter is not None:
             return np.asarray(self._scatter.matrix / self.scale / self.scale[:, None])
+        if self._wide:
+            x = self._standard if self._few else self.standardize(self.inputs)
+            return np.asarray(x @ x.T)
         x = self.standardize(self.inputs)
-        return x @ x.T if len(self._rows) < len(self.mean) else x.T @ x
+        return np.asarray(x.T @ x)
 
     @property
     def _decomposed(self) -> bool:
         return "_decomposition" in self.__dict__
 
     @property
-    def _axes(self) -> Floats:
+    def _vectors(self) -> Floats:
         return self._decomposition[1]
+
+    @property
+    def _wide(self) -> bool:
+        return len(self._rows) < len(self.mean)
+
+    @property
+    def _few(self) -> bool:
+        return self._wide and len(self._rows) * len(self.mean) <= _FEW
+
+    @cached_property
+    def _standard(self) -> Floats:
+        return self.standardize(self.inputs)
 
 
 def column_scale(spread: Floats) -> Floats:

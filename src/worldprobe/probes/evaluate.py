@@ -12,7 +12,7 @@ from worldprobe.errors import ProbeError
 from worldprobe.probes import metrics
 from worldprobe.probes.metrics import Draws, Score
 from worldprobe.probes.splits import Folds
-from worldprobe.probes.training import Training, TrainingSets
+from worldprobe.probes.training import Sums, Training, TrainingSets
 from worldprobe.protocols import Fitted, Probe
 
 Floats = NDArray[np.float64]
@@ -50,8 +50,13 @@ class Answer:
     validation: tuple[float, ...] = ()
 
 
-def cross_fit(inputs: NDArray[np.float32], questions: Sequence[Question], folds: Folds) -> dict[str, Answer]:
+def cross_fit(
+    inputs: NDArray[np.float32], questions: Sequence[Question], folds: Folds, *, sums: Sums | None = None
+) -> dict[str, Answer]:
     """Answer all questions on the same inputs [n, d]; each training set is decomposed once for all.
+
+    Args:
+        sums: whoever adds rows up instead, as ``TrainingSets`` asks for it.
 
     Raises:
         ProbeError: inputs that are not finite.
@@ -61,7 +66,7 @@ def cross_fit(inputs: NDArray[np.float32], questions: Sequence[Question], folds:
     constant = {q.name: np.full(_shape(q), np.nan) for q in questions}
     chosen: dict[str, list[float]] = {q.name: [] for q in questions}
     validation: dict[str, list[float]] = {q.name: [] for q in questions}
-    sets = TrainingSets(inputs, folds.unit, folds.folds)
+    sets = TrainingSets(inputs, folds.unit, folds.folds, sums=sums)
     for fold in folds.folds:
         training, rows = sets.prepare(fold.train, fold.inner), inputs[fold.test]
         # Logistic regression needs a decomposition, which ridge can use where it is there, and need not where not.

@@ -6,12 +6,15 @@ the sample variance", eq. 2.1), which never holds the large sums of squares whos
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+# Rows are added up in pieces, and these to one another: whoever adds pieces up elsewhere gets the same last digits.
+PIECE = 65_536
 # Rows of float32 are turned to float64 this many at a time.
 _CHUNK = 4096
 # A sum of squares below this share of what it was before rows were taken away is rounding.
@@ -34,6 +37,13 @@ class Scatter:
     @classmethod
     def of(cls, *columns: NDArray[np.floating]) -> Scatter:
         """Of rows given as blocks of columns, [n, d1], [n, d2], ... side by side."""
+        result = cls.none(sum(block.shape[1] for block in columns))
+        for start in range(0, len(columns[0]), PIECE):
+            result += cls._of_piece([block[start : start + PIECE] for block in columns])
+        return result
+
+    @classmethod
+    def _of_piece(cls, columns: Sequence[NDArray[np.floating]]) -> Scatter:
         result = cls.none(sum(block.shape[1] for block in columns))
         for start in range(0, len(columns[0]), _CHUNK):
             rows = np.concatenate([b[start : start + _CHUNK] for b in columns], axis=1, dtype=np.float64)

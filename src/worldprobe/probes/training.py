@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,11 @@ from worldprobe.probes.splits import Fold
 Ints = NDArray[np.int64]
 # A training set of an inner fold, its rows, and the inputs and rows held out of it.
 Inner = tuple[Design, Ints, NDArray[np.float32], Ints]
+Sums = Callable[[Sequence[Ints]], list[Scatter]]
 # Each is a d x d matrix; the usual 5 folds fit.
 _MOST_PARTS = 5
+# Ten training sets of so many rows, fewer than columns, decomposed and reduced: two n x n matrices each, 0.6 GB.
+_MOST_ROWS = 2000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,19 +44,30 @@ class TrainingSets:
         inputs: float32 [n, d], finite.
         unit: what the split keeps together, int64 [n].
         folds: that will be asked for, each once; inner training sets that occur in two of them are kept between.
+        sums: the scatters of sets of rows (their indices), where others work them out; it has to see these inputs.
     """
 
-    def __init__(self, inputs: NDArray[np.float32], unit: Ints, folds: Sequence[Fold] = ()) -> None:
+    def __init__(
+        self, inputs: NDArray[np.float32], unit: Ints, folds: Sequence[Fold] = (), *, sums: Sums | None = None
+    ) -> None:
         self.inputs, self._unit = inputs, unit
         self._left = Counter(train.tobytes() for fold in folds for train, _ in fold.inner)
         self._kept: dict[bytes, Design] = {}
         self._parts: dict[bytes, Scatter] = {}
+        self._whole: Scatter | None = None
+        self._sums = sums or self._add_up
 
     def prepare(self, rows: Ints, inner: Sequence[tuple[Ints, Ints]]) -> Training:
         """A training set, and those of its inner folds, (train, held) each."""
         # With fewer rows than columns the smaller Gram matrix is that of the rows, which is no sum.
         smallest = min(len(rows), *(len(train) for train, _ in inner)) if inner else 0
-        scatter = self._scatter(rows, None) if smallest >= self.inputs.shape[1] else None
+        scatter = None
+        if smallest >= self.inputs.shape[1]:
+            everything = np.arange(len(self.inputs))
+            asked = [_smaller(train, rows) for train, _ in inner if train.tobytes() not in self._kept]
+            first = _smaller(rows, everything)
+            self._fetch([first, *asked], whole=first is not rows)
+            scatter = self._scatter(rows, everything, self._whole)
         parts = []
         for train, held in inner:
             parts.append((self._inner_design(train, rows, scatter), train, self.inputs[held], held))
@@ -66,30 +79,40 @@ class TrainingSets:
         self._left[key] -= 1
         design = self._kept.pop(key, None)
         if design is None:
-            part = self._scatter(train, (rows, scatter)) if scatter else None
+            part = self._scatter(train, rows, scatter) if scatter else None
             design = Design(self.inputs, unit=self._unit[train], scatter=part, rows=train)
-        # Without sums its axes are as large as the rows themselves: too much to keep.
-        if self._left[key] > 0 and scatter is not None:
+        if self._left[key] > 0 and (scatter is not None or len(train) <= _MOST_ROWS):
             self._kept[key] = design
         return design
 
-    def _scatter(self, rows: Ints, parent: tuple[Ints, Scatter] | None) -> Scatter:
-        """Of some rows [m], which the parent's rows (None: all rows) include."""
-        above, total = parent or (np.arange(len(self.inputs)), self._whole)
-        others = np.setdiff1d(above, rows, assume_unique=True)
-        if len(others) >= len(rows):
-            return Scatter.of(self.inputs[rows])
-        return total - self._part(others)
+    def _scatter(self, rows: Ints, above: Ints, total: Scatter | None) -> Scatter:
+        """Of some rows [m], from the total of rows that include them."""
+        part = _smaller(rows, above)
+        found = self._parts[part.tobytes()]
+        if part is rows:
+            return found
+        assert total is not None
+        return total - found
 
-    def _part(self, rows: Ints) -> Scatter:
-        """Of rows left out; a fold is left out of several training sets."""
-        key = rows.tobytes()
-        if key not in self._parts:
-            if len(self._parts) == _MOST_PARTS:
-                self._parts.pop(next(iter(self._parts)))
-            self._parts[key] = Scatter.of(self.inputs[rows])
-        return self._parts[key]
+    def _fetch(self, sets: Sequence[Ints], *, whole: bool) -> None:
+        """Have the scatters of these sets of rows, and that of all rows if asked; all that are missing at once."""
+        wanted = {rows.tobytes(): rows for rows in sets}
+        missing = {key: rows for key, rows in wanted.items() if key not in self._parts}
+        stale = [key for key in self._parts if key not in wanted]
+        while stale and len(self._parts) + len(missing) > _MOST_PARTS:
+            self._parts.pop(stale.pop(0))
+        everything = [np.arange(len(self.inputs))] if whole and self._whole is None else []
+        asked = [*everything, *missing.values()]
+        found = self._sums(asked) if asked else []
+        if everything:
+            self._whole = found.pop(0)
+        self._parts |= dict(zip(missing, found, strict=True))
 
-    @cached_property
-    def _whole(self) -> Scatter:
-        return Scatter.of(self.inputs)
+    def _add_up(self, sets: Sequence[Ints]) -> list[Scatter]:
+        return [Scatter.of(self.inputs if len(rows) == len(self.inputs) else self.inputs[rows]) for rows in sets]
+
+
+def _smaller(rows: Ints, above: Ints) -> Ints:
+    """Of rows and what else is among the rows above, whichever is less to add up; a fold is left out of several."""
+    others = np.setdiff1d(above, rows, assume_unique=True)
+    return rows if len(others) >= len(rows) else others

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from worldprobe.files import write_whole
@@ -17,6 +18,7 @@ from worldprobe.report.original_text import section
 from worldprobe.report.quoted import RULE as QUOTED
 from worldprobe.report.verdicts import headline, leak_sentence
 from worldprobe.report.wording import METRICS, number, property_name, signed, with_interval
+from worldprobe.results import CostResult
 
 CONCLUSIONS: dict[VerdictKind, str] = {
     "above": "Decodable, and above every control",
@@ -200,6 +202,24 @@ def _next(summary: Summary) -> list[str]:
     return ["## Next experiments", boxes] if boxes else []
 
 
+def _costs(costs: Sequence[CostResult]) -> str:
+    columns: dict[str, list[str]] = {
+        "Stage": [escaped(c.stage) for c in costs],
+        "Time": [wording.duration(c.seconds) for c in costs],
+        "Expected": [
+            wording.NONE if c.expected_seconds is None else wording.duration(c.expected_seconds) for c in costs
+        ],
+        "Items": [f"{c.items:,}" for c in costs],
+        "Items/s": [f"{c.items_per_second:,.1f}" for c in costs],
+        "Peak memory": [wording.size(c.peak_rss_bytes) for c in costs],
+        "Device": [escaped(c.device) for c in costs],
+        "Price": [wording.NONE if c.price is None else f"${c.price:.2f}" for c in costs],
+    }
+    if all(c.expected_seconds is None for c in costs):
+        del columns["Expected"]
+    return table(list(columns), [list(row) for row in zip(*columns.values(), strict=True)])
+
+
 def _infrastructure(summary: Summary) -> list[str]:
     parts = ["## Infrastructure"]
     if summary.labels and summary.labels.kept is not None:
@@ -208,23 +228,7 @@ def _infrastructure(summary: Summary) -> list[str]:
         camera = f" Camera: {wording.CAMERA[labels.camera]}." if labels.camera else ""
         parts.append(f"**Labels:** {labels.kept:,} kept, {labels.lost:,} dropped{dropped}.{camera}")
     if summary.costs:
-        parts.append(
-            table(
-                ["Stage", "Time", "Items", "Items/s", "Peak memory", "Device", "Price"],
-                [
-                    [
-                        escaped(c.stage),
-                        wording.duration(c.seconds),
-                        f"{c.items:,}",
-                        f"{c.items_per_second:,.1f}",
-                        wording.size(c.peak_rss_bytes),
-                        escaped(c.device),
-                        wording.NONE if c.price is None else f"${c.price:.2f}",
-                    ]
-                    for c in summary.costs
-                ],
-            )
-        )
+        parts.append(_costs(summary.costs))
     parts.append(
         table(["Component", "Details"], [[escaped(k), escaped(v)] for k, v in flatten(summary.provenance)])
         if summary.provenance

@@ -1,0 +1,249 @@
+"""Runs beside each other: the same moments, the same resampled groups, and the interval of each difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.errors import CompareError
+from worldprobe.pipeline.answer_rows import OF_MOMENT, OF_PROBE, read_answers
+from worldprobe.pipeline.run_facts import differing, why_targets_differ
+from worldprobe.probes.evidence import difference
+from worldprobe.probes.metrics import Draws, classification_draws, r2_draws
+from worldprobe.probes.metrics import Score as Found
+from worldprobe.report.base import Score
+from worldprobe.report.comparison_facts import Cell, Compared, Comparison, Reading, Standing
+from worldprobe.results import Metric
+
+if TYPE_CHECKING:
+    import polars as pl
+
+# Each says where two runs may not differ at all, and what a reader calls it.
+_SAME = {
+    "split": "splits",
+    "frames": "frames a clip",
+    "stride": "strides",
+    "tubelet_frames": "frames a tubelet",
+}
+_FEW_GROUPS = 20
+# Targets are kept in single precision.
+_TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    name: str
+    folder: Path
+    table: pl.DataFrame
+
+
+def compare(folders: Sequence[Path]) -> Comparison:
+    """Set each run beside the first, probe by probe.
+
+    For every task, kind of features, input and probe that the first run and one other at least have: each run's
+    score on the moments that all of them answered, and its difference to the first run's, both drawn on the same
+    1,000 resamples of groups (paired bootstrap: Efron and Tibshirani 1993; of clusters: Field and Welsh 2007).
+    What is read is each run's last block, and the taps that validation groups chose where there are several.
+
+    Args:
+        folders: of runs with probes; two or more.
+
+    Raises:
+        CompareError: a folder without answers, or runs that differ in what must be the same: videos, clips, split,
+            groups, the targets' values.
+    """
+    if len(folders) < 2:
+        raise CompareError(f"comparing needs at least two runs, got {len(folders)}. Name their folders.")
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise CompareError("a run is named twice: " + ", ".join(map(str, folders)))
+    runs = [_Run(name, folder, read_answers(folder)) for name, folder in zip(_names(folders), folders, strict=True)]
+    _check_same(runs)
+    warnings = _seeds(runs)
+    notes: list[str] = []
+    readings: list[Reading] = []
+    for key in runs[0].table.select(OF_PROBE).unique(maintain_order=True).rows():
+        having = [run for run in runs if len(_of(run, key))]
+        if len(having) < 2:
+            notes.append(f"{_said(key)}: only in {runs[0].name}")
+            continue
+        reading, lost = _reading(runs, key)
+        readings.append(reading)
+        warnings += lost
+    notes += _unmatched(runs)
+    if not readings:
+        raise CompareError(
+            "the runs share no task, features, input and probe: "
+            + "; ".join(dict.fromkeys(notes))
+            + ". Probe alike."
+        )
+    tasks = list(dict.fromkeys(one.task for one in readings))
+    readings.sort(key=lambda one: tasks.index(one.task))
+    fewest = min(reading.n_groups for reading in readings)
+    if fewest < _FEW_GROUPS:
+        warnings.append(f"Only {fewest} groups: the intervals are too narrow to trust.")
+    if len({run.table["revision"][0] for run in runs}) < len(runs):
+        warnings.append("The same encoder stands in more than one run: these differ in something else.")
+    return Comparison(
+        runs=tuple(_facts(run) for run in runs),
+        split=runs[0].table["split"][0],
+        readings=tuple(readings),
+        warnings=tuple(dict.fromkeys(warnings)),
+        notes=tuple(dict.fromkeys(notes)),
+        differing=differing([run.folder for run in runs]),
+    )
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The folders' own names where these tell them apart."""
+    short = [folder.resolve().name for folder in folders]
+    return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
+
+
+def _facts(run: _Run) -> Compared:
+    first = run.table.row(0, named=True)
+    return Compared(
+        name=run.name, encoder=first["encoder"], revision=first["revision"][:12], status=first["status"]
+    )
+
+
+def _check_same(runs: Sequence[_Run]) -> None:
+    """Raises CompareError for what must be the same of whole runs."""
+    base = runs[0]
+    for run in runs[1:]:
+        ours, theirs = (set(one.table["video"].unique()) for one in (base, run))
+        if ours != theirs:
+            raise CompareError(
+                f"{base.name} and {run.name} are of different videos: {len(ours - theirs)} only in {base.name}, "
+                f"{len(theirs - ours)} only in {run.name}, {len(ours & theirs)} in both. Take the same videos."
+            )
+        for column, words in _SAME.items():
+            values = [set(one.table.select("input", column).unique().rows()) for one in (base, run)]
+            shared = {name for name, _ in values[0]} & {name for name, _ in values[1]}
+            left, right = ({pair for pair in one if pair[0] in shared} for one in values)
+            if left != right:
+                said = [", ".join(sorted({str(value) for _, value in one})) for one in (left, right)]
+                raise CompareError(
+                    f"{base.name} and {run.name} have different {words}: {said[0]} and {said[1]}. "
+                    "Their scores answer different questions; run both alike."
+                )
+
+
+def _seeds(runs: Sequence[_Run]) -> list[str]:
+    seeds = [run.table["seed"][0] for run in runs]
+    if len(set(seeds)) == 1:
+        return []
+    said = ", ".join(f"{run.name} {seed}" for run, seed in zip(runs, seeds, strict=True))
+    return [f"The seeds differ ({said}): so do the folds, and a part of each difference is theirs."]
+
+
+def _of(run: _Run, key: tuple[Any, ...]) -> pl.DataFrame:
+    """A run's rows of one probe's answers, in an order that is the same in every run."""
+    import polars as pl
+
+    rows = run.table.filter(*(pl.col(name) == value for name, value in zip(OF_PROBE, key, strict=True)))
+    return rows.sort(OF_MOMENT)
+
+
+def _reading(runs: Sequence[_Run], key: tuple[Any, ...]) -> tuple[Reading, list[str]]:
+    """One probe's answers in every run that has them, and what must be said of moments that not all have."""
+    found = {run.name: _of(run, key) for run in runs}
+    shared = found[runs[0].name].select(OF_MOMENT)
+    for rows in found.values():
+        shared = shared.join(rows.select(OF_MOMENT), on=OF_MOMENT, how="semi") if len(rows) else shared
+    if not len(shared):
+        raise CompareError(f"{_said(key)}: the runs share no moment, so their labels or clips cannot be the same")
+    lost = [
+        f"{_said(key)}: {run.name} answered {len(found[run.name]):,} moments, of which {len(shared):,} are in all "
+        "runs; only these are compared, and the probes were trained on different ones."
+        for run in runs
+        if len(found[run.name]) not in (0, len(shared))
+    ]
+    here = {name: table.join(shared, on=OF_MOMENT, how="semi").sort(OF_MOMENT) for name, table in found.items()}
+    base = here[runs[0].name]
+    for run in runs[1:]:
+        if len(here[run.name]):
+            _check_rows(runs[0], run, base, here[run.name], key)
+    # The first run's groups and seed for all: the same resamples, so that every difference is paired.
+    unit, seed = base["unit"].to_numpy(), int(base["seed"][0])
+    metric, first = _draws(base, unit, seed)
+    cells = [_cell(here[run.name], unit, seed, None if run is runs[0] else first) for run in runs]
+    names = dict(zip(OF_PROBE, key, strict=True))
+    reading = Reading(**names, metric=metric, n=len(base), n_groups=len(np.unique(unit)), cells=tuple(cells))
+    return reading, lost
+
+
+def _check_rows(one: _Run, other: _Run, ours: pl.DataFrame, theirs: pl.DataFrame, key: tuple[Any, ...]) -> None:
+    """Raises CompareError unless the same moments have the same targets and lie in the same groups."""
+    if ours["classes"][0] != theirs["classes"][0]:
+        classes = " and ".join(", ".join(table["classes"][0].split("\n")) for table in (ours, theirs))
+        raise CompareError(f"{_said(key)}: {one.name} and {other.name} have different classes: {classes}")
+    left, right = _array(ours, "target"), _array(theirs, "target")
+    if left.shape != right.shape or (apart := ~np.isclose(left, right, atol=_TOLERANCE).all(axis=1)).any():
+        many = len(left) if left.shape != right.shape else int(apart.sum())
+        raise CompareError(
+            f"{_said(key)}: the targets of {one.name} and {other.name} differ at {many:,} of {len(left):,} "
+            f"moments: their labels are not the same.{why_targets_differ([one.folder, other.folder])}"
+        )
+    pairs = {*zip(ours["unit"].to_list(), theirs["unit"].to_list(), strict=True)}
+    if not len(pairs) == len({mine for mine, _ in pairs}) == len({their for _, their in pairs}):
+        raise CompareError(
+            f"{_said(key)}: {one.name} and {other.name} do not hold out the same groups, so nothing can be paired. "
+            "Run both with the same split on the same labels."
+        )
+
+
+def _cell(rows: pl.DataFrame, unit: NDArray[np.int64], seed: int, first: Draws | None) -> Cell:
+    """A run's score, and what it has over the first run's; None: it is the first."""
+    if not len(rows):
+        absent = Score(value=None, note="not in this run")
+        return Cell(tap="", score=absent, difference=absent, standing="not measured")
+    _, drawn = _draws(rows, unit, seed)
+    tap, score = str(rows["tap"][0]), _score(drawn.score())
+    if first is None:
+        return Cell(tap=tap, score=score, difference=Score(value=None), standing="base")
+    apart = _score(difference(drawn, first))
+    return Cell(tap=tap, score=score, difference=apart, standing=_standing(apart))
+
+
+def _score(found: Found) -> Score:
+    return Score(value=found.value, low=found.low, high=found.high, note=found.note)
+
+
+def _standing(difference: Score) -> Standing:
+    if difference.interval is None:
+        return "not measured"
+    low, high = difference.interval
+    return "higher" if low > 0 else "lower" if high < 0 else "not shown to differ"
+
+
+def _draws(rows: pl.DataFrame, unit: NDArray[np.int64], seed: int) -> tuple[Metric, Draws]:
+    """The judged metric on the rows and on each resample of the units."""
+    target, prediction, constant = (_array(rows, name) for name in ("target", "prediction", "constant"))
+    if classes := rows["classes"][0]:
+        truth, predicted = (values[:, 0].astype(np.int64) for values in (target, prediction))
+        found = classification_draws(truth, predicted, unit, classes=len(classes.split("\n")), seed=seed)
+        return "accuracy", found["accuracy"]
+    return "r2", r2_draws(target, prediction, constant, unit, seed=seed)
+
+
+def _array(rows: pl.DataFrame, column: str) -> NDArray[np.float64]:
+    return np.array(rows[column].to_list(), dtype=np.float64).reshape(len(rows), -1)
+
+
+def _unmatched(runs: Sequence[_Run]) -> list[str]:
+    ours = set(runs[0].table.select(OF_PROBE).unique().rows())
+    return [
+        f"{_said(key)}: not in {runs[0].name}, so {run.name}'s is not shown"
+        for run in runs[1:]
+        for key in run.table.select(OF_PROBE).unique(maintain_order=True).rows()
+        if key not in ours
+    ]
+
+
+def _said(key: tuple[Any, ...]) -> str:
+    return f"{key[0]} from {key[1]} ({key[2]}, {key[3]})"

@@ -1,0 +1,23 @@
+"""A store whose embeddings are written by the test, so that what a probe should find is known."""
+
+import numpy as np
+
+from worldprobe.geometry import resize_and_crop
+from worldprobe.records import ClipSpec, TokenGrid
+from worldprobe.store import Series
+from worldprobe.video.read import open_video
+
+
+def put(store, scenes, features):
+    """Store one clip a scene whose pooled tokens are ``features(video id, tubelet)``."""
+    for path in scenes:
+        with open_video(path) as video:
+            ref = video.ref
+        values = np.stack([features(ref.id, tubelet) for tubelet in range(8)]).astype(np.float16)
+        series = Series(
+            video=ref, specs=(ClipSpec(ref, 0, 16, 1),), encoder="known", revision="0" * 64, status="floor",
+            twin=None, input="native", pool="space", grid=TokenGrid(8, 8, 8, 2, 16),
+            view=resize_and_crop(ref.width, ref.height, crop=128)[1],
+        )  # fmt: skip
+        store.create(series, [0], width=values.shape[-1])
+        store.write(series, 0, 0, values)
