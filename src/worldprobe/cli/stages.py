@@ -145,6 +145,7 @@ def probe(
     from worldprobe.pipeline.label import read_labels, write_labels
     from worldprobe.pipeline.ledger import Ledger
     from worldprobe.pipeline.run import plan_of, probe_into
+    from worldprobe.pipeline.shown import keep_moments
     from worldprobe.report.write import write_report
     from worldprobe.store import Store
 
@@ -158,6 +159,7 @@ def probe(
     with bars() as progress:
         probed = probe_into(out, Store(store), table, plan, Ledger(), inputs=experiment.inputs, progress=progress)
     write_labels(table, out / "labels.parquet")
+    keep_moments(out, Store(store), table, probed)
     # What the store and the table say of themselves, so that the run's folder tells how it was made.
     first = probed.series[0]
     values |= {"videos": [series.video.path for series in probed.series], "pool": first.pool}

@@ -51,9 +51,10 @@ def probe(
     if not len(moments):
         reasons = ", ".join(f"{count} {reason}" for reason, count in moments.dropped.items()) or "no labels"
         raise ProbeError(f"no label meets an embedding ({reasons}). Check that labels and videos belong together.")
-    result = Probed(kept=moments.kept, dropped=dict(moments.dropped), series=list(series))
+    result = Probed(kept=moments.kept, dropped=dict(moments.dropped), series=list(series), moments=moments)
     asked = ask(plan, moments, result)
     blocks = parse_blocks(plan.blocks, 1 + max(_stored_blocks(store, series)))
+    result.block = blocks[-1]
     done, total = 0, len(blocks) * len(plan.features)
     with TemporaryDirectory(prefix="worldprobe-") as folder:
         place = Place(store, series, moments, plan, asked, Path(folder), executor=executor)

@@ -28,6 +28,7 @@ from worldprobe.pipeline.predict import predict
 from worldprobe.pipeline.probe import probe_inputs
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.scores import Plan, Probed
+from worldprobe.pipeline.shown import CONTEXT, keep_moments
 from worldprobe.pipeline.spread import LabelVideos, Spread, device_here, label_into, spread_of
 from worldprobe.protocols import Encoder
 from worldprobe.records import Labels
@@ -171,7 +172,11 @@ def run(
     ledger.book("label", started=started, items=len(labels.table), device="cpu")
 
     plan = plan_of(experiment, encoder=encoder.name)
-    probe_into(out, store, labels, plan, ledger, inputs=experiment.inputs, executor=executor, progress=progress)
+    probed = probe_into(
+        out, store, labels, plan, ledger, inputs=experiment.inputs, executor=executor, progress=progress
+    )
+    context = experiment.predict.context if experiment.predict else CONTEXT
+    keep_moments(out, store, labels, probed, encoder=encoder, context=context)
     if experiment.decode is not None:
         asked = decode_plan_of(experiment, encoder=encoder.name)
         ids = ids_of(readable)

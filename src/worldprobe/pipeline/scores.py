@@ -11,7 +11,7 @@ import numpy as np
 
 from worldprobe.labels import targets
 from worldprobe.labels.targets import Subject
-from worldprobe.pipeline.align import Target
+from worldprobe.pipeline.align import Moments, Target
 from worldprobe.pipeline.encoders import control_encoders
 from worldprobe.probes import controls
 from worldprobe.probes.evaluate import Answer, Question, draws
@@ -102,7 +102,7 @@ class Answered:
 
 @dataclass(slots=True)
 class Probed:
-    """Scores and evidence, what became of the labels, the series that were probed, and tables of all answers."""
+    """Scores, evidence, tables of all answers; what became of the labels; series, moments, last block probed."""
 
     results: list[ProbeResult] = field(default_factory=list)
     evidence: list[EvidenceLine] = field(default_factory=list)
@@ -111,6 +111,8 @@ class Probed:
     dropped: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     series: list[Series] = field(default_factory=list)
+    moments: Moments | None = None
+    block: int = 0
     answers: list[pl.DataFrame] = field(default_factory=list)
 
 

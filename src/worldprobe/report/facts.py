@@ -17,6 +17,7 @@ from worldprobe.report.base import tap_name
 from worldprobe.report.decoding_facts import Decoding
 from worldprobe.report.evidence_facts import Deltas, Evidence
 from worldprobe.report.future_facts import Future
+from worldprobe.report.moment_facts import Moments
 from worldprobe.results import Control, CostResult, Metric
 
 UseCaseGrade = Literal["strong", "partial", "no-evidence", "not-measured"]
@@ -194,6 +195,7 @@ class Summary(Fact):
     evidence: Evidence | None = None
     future: Future | None = None
     decoding: Decoding | None = None
+    moments: Moments | None = None
 
     @property
     def warning(self) -> str:

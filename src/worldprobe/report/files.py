@@ -8,6 +8,7 @@ from typing import Any
 
 from worldprobe.errors import WorldprobeError
 from worldprobe.report.facts import Failure, LabelFacts
+from worldprobe.report.moment_facts import Moments
 from worldprobe.tables import read_table
 
 CLASSES_LISTED = 12
@@ -51,6 +52,17 @@ def read_labels(run: Path) -> LabelFacts | None:
     notes = tuple(str(note) for note in alignment.get("notes", ()))
     facts = LabelFacts(kept=alignment.get("kept"), dropped=tuple(by_count), notes=notes)
     return facts.model_copy(update=_of_table(table)) if table.exists() else facts
+
+
+def read_moments(run: Path) -> Moments | None:
+    """The clips that the run kept to be looked at; None where it kept none. Raises WorldprobeError if damaged."""
+    path = run / "moments" / "moments.json"
+    if not path.exists():
+        return None
+    try:
+        return Moments.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run the stage again.") from error
 
 
 def _of_table(path: Path) -> dict[str, Any]:

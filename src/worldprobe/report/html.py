@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from worldprobe.report import (
     deltas,
     evidence_text,
     forecasts,
+    moment_view,
     original,
     original_text,
     quoted,
@@ -34,7 +36,9 @@ FIGURES = ("layers", "learning")
 
 def write_html(run: Path, summary: Summary) -> None:
     """Write ``report.html`` into the run's folder. It loads nothing: styles, charts and script are inside."""
-    write_whole(run / "report.html", render(summary, figures=pictures(run)).encode())
+    moments = moment_view.page(run, summary.moments) if summary.moments else []
+    page = render(summary, figures=pictures(run), moments=moments)
+    write_whole(run / "report.html", page.encode())
 
 
 def pictures(run: Path) -> dict[str, str]:
@@ -47,7 +51,9 @@ def pictures(run: Path) -> dict[str, str]:
     }
 
 
-def render(summary: Summary, *, figures: dict[str, str] | None = None) -> str:
+def render(
+    summary: Summary, *, figures: dict[str, str] | None = None, moments: Sequence[dict[str, Any]] = ()
+) -> str:
     """The page as text; every name from the run comes out escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -88,6 +94,7 @@ def render(summary: Summary, *, figures: dict[str, str] | None = None) -> str:
         camera=wording.CAMERA,
         remade=_remade(summary),
         figures=figures or {},
+        moments=list(moments),
         captions=wording.CAPTIONS,
         decoder_captions=wording.DECODER_CAPTIONS,
         calls=wording.CALLS,

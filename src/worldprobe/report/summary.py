@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.report import files, original, use_cases, verdicts
+from worldprobe.report import files, moment_view, original, use_cases, verdicts
 from worldprobe.report.answer import answers
 from worldprobe.report.decoding import decoding
 from worldprobe.report.deltas import deltas
@@ -69,7 +69,8 @@ def summarize(run: Path) -> Summary:
     )
     opening = answers(rows, told, drawn, whole.label)
     worth = evidence(rows, results, whole.label)
-    whole = whole.model_copy(update={"answers": opening, "evidence": worth})
+    shown = moment_view.quoted_only(files.read_moments(run), opening)
+    whole = whole.model_copy(update={"answers": opening, "evidence": worth, "moments": shown})
     return whole.model_copy(update={"next_steps": next_steps(whole)})
 
 

@@ -1,0 +1,256 @@
+"""A few of a run's clips, kept to be looked at: frames, boxes, tokens, the probes' read-outs, surprise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from worldprobe.errors import VideoError, WorldprobeError
+from worldprobe.files import replacing, write_whole
+from worldprobe.pipeline.scores import Probed
+from worldprobe.pipeline.sources import open_source
+from worldprobe.predictors.surprise import surprise
+from worldprobe.predictors.vjepa2 import VJEPA2Predictor
+from worldprobe.protocols import Encoder
+from worldprobe.records import ClipSpec, Labels, Tap
+from worldprobe.report.moment_facts import Box, Moments, Reading, ShownClip, Values
+from worldprobe.store import Series, Store
+
+FOLDER = "moments"
+CONTEXT = 4
+CHOSEN = (
+    "Clips at equal distances in the order of the videos, of those that have a label: none was picked by its score."
+)
+_MOST_CLIPS, _MOST_FRAMES = 6, 32
+_WIDTH = 224  # px of a picture
+_QUALITY = 72
+
+Pixels = NDArray[np.uint8]
+
+
+def keep_moments(
+    out: Path,
+    store: Store,
+    labels: Labels,
+    probed: Probed,
+    *,
+    encoder: Encoder | None = None,
+    context: int = CONTEXT,
+) -> None:
+    """Write ``moments/moments.json`` and its pictures into a run's folder, in place of those of an earlier run.
+
+    What cannot be shown is left out, and a note in the file says why: pictures never fail a run.
+
+    Args:
+        encoder: to tell how surprising each tubelet is after the ``context`` before it; None: that is left out.
+    """
+    moments = probed.moments
+    if moments is None:
+        return
+    pairs = sorted(set(zip(moments.video.tolist(), moments.clip.tolist(), strict=True)))
+    chosen = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, _MOST_CLIPS).round().astype(int))]
+    notes: list[str] = []
+    predictor = _predictor(encoder, notes)
+    seen: list[tuple[int, int, Pixels, tuple[float, ...]]] = []
+    for video, clip in chosen:
+        try:
+            seen.append((video, clip, *_frames(probed.series[video], probed.series[video].specs[clip])))
+        except WorldprobeError as error:
+            notes.append(f"A clip is not shown: {error}")
+    maps = _maps([_tokens(store, probed, video, clip) for video, clip, _, _ in seen])
+    shown = []
+    for number, ((video, clip, frames, seconds), tokens) in enumerate(zip(seen, maps, strict=True)):
+        known = _surprise(predictor, encoder, frames, context, probed.series[video].grid.time)
+        folder = out / FOLDER
+        pictures, mapped = f"clip{number}.webp", f"clip{number}-tokens.png" if tokens is not None else ""
+        one = _clip(labels, probed, video, clip, seconds, known)
+        _strip(frames, one, folder / pictures, probed.series[video])
+        if tokens is not None:
+            _write(Image.fromarray(np.concatenate(list(tokens), axis=1)), folder / mapped, "PNG")
+        shown.append(one.model_copy(update={"pictures": pictures, "tokens": mapped}))
+    first = probed.series[0]
+    facts = Moments(
+        tap=str(Tap(first.encoder, probed.block)),
+        tubelets=first.grid.time,
+        context=context if predictor else 0,
+        chosen=CHOSEN,
+        clips=tuple(shown),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+    write_whole(out / FOLDER / "moments.json", facts.model_dump_json().encode())
+
+
+def _predictor(encoder: Encoder | None, notes: list[str]) -> VJEPA2Predictor | None:
+    if encoder is None:
+        return None
+    try:
+        return VJEPA2Predictor.from_encoder(encoder)
+    except WorldprobeError as error:
+        notes.append(f"Surprise is not shown: {error}")
+        return None
+
+
+def _frames(series: Series, spec: ClipSpec) -> tuple[Pixels, tuple[float, ...]]:
+    """All frames of a clip, uint8 [t, h, w, 3], and when each is shown."""
+    with open_source(Path(series.video.path)) as video:
+        if video.ref.id != series.video.id:
+            raise VideoError(f"{series.video.path} is another film than when it was encoded")
+        read = dict(video.frames(sorted(set(spec.indices))))
+        seconds = tuple(float(video.pts_seconds[index]) for index in spec.indices)
+    return np.stack([read[index] for index in spec.indices]), seconds
+
+
+def _tokens(store: Store, probed: Probed, video: int, clip: int) -> NDArray[np.float32] | None:
+    """A clip's tokens float32 [t', h', w', d] at the last block probed; None where they were pooled."""
+    series = probed.series[video]
+    if series.pool == "space" or clip not in store.held(series, probed.block):
+        return None
+    values = store.clip(series, probed.block, clip).values
+    return values.astype(np.float32)
+
+
+def _maps(clips: Sequence[NDArray[np.float32] | None]) -> list[Pixels | None]:
+    """The first three principal components of all clips' tokens as red, green and blue: uint8 [t', h', w', 3] each.
+
+    As Oquab et al. 2023 (DINOv2), fig. 1; one basis for all clips, so that colours compare between them.
+    """
+    known = [clip for clip in clips if clip is not None]
+    if not known:
+        return [None] * len(clips)
+    rows = np.concatenate([clip.reshape(-1, clip.shape[-1]) for clip in known])
+    centre = rows.mean(axis=0)
+    _, axes = np.linalg.eigh((rows - centre).T @ (rows - centre))
+    axes = axes[:, ::-1][:, :3]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), range(axes.shape[1])])  # a sign means nothing: fix it
+    low, high = np.quantile((rows - centre) @ axes, [0.01, 0.99], axis=0)
+    scale = 255 / np.maximum(high - low, 1e-9)
+    return [
+        None if clip is None else (((clip - centre) @ axes - low) * scale).clip(0, 255).astype(np.uint8)
+        for clip in clips
+    ]
+
+
+def _surprise(
+    predictor: VJEPA2Predictor | None, encoder: Encoder | None, frames: Pixels, context: int, tubelets: int
+) -> tuple[float | None, ...]:
+    """The predictor's L1 error at each tubelet after the ``context`` before it, one ahead."""
+    if predictor is None or encoder is None or tubelets <= context:
+        return (None,) * tubelets
+    pixels = encoder.preprocess(frames)
+    return (None,) * context + tuple(map(float, surprise(predictor, pixels, context=context, horizon=1)))
+
+
+def _clip(
+    labels: Labels, probed: Probed, video: int, clip: int, seconds: Sequence[float], known: tuple[float | None, ...]
+) -> ShownClip:
+    """Everything about a clip but its pictures."""
+    series = probed.series[video]
+    spec, grid, size = series.specs[clip], series.grid, (series.video.width, series.video.height)
+    view = np.array(series.view.size, dtype=np.float64)
+    corner = series.view.to_model(np.zeros(2)) / view
+    across = series.view.to_model(np.array(size, dtype=np.float64)) / view - corner
+    # At most so many frames; of long clips the first of each tubelet, and of very long ones the beginning.
+    step = 1 if spec.frames <= _MOST_FRAMES else grid.tubelet
+    frames = range(0, min(spec.frames, _MOST_FRAMES * step, grid.time * grid.tubelet), step)
+    left, top, right, bottom = _seen(series)
+    width = min(_WIDTH, round(right - left))
+    return ShownClip(
+        video=Path(series.video.path).name,
+        start=spec.start,
+        seconds=tuple(seconds[frame] for frame in frames),
+        tubelet=tuple(frame // grid.tubelet for frame in frames),
+        width=max(16, width),
+        height=max(16, round(width * (bottom - top) / (right - left))),
+        pictures="",
+        tokens="",
+        corner=(float(corner[0]), float(corner[1])),
+        across=(float(across[0]), float(across[1])),
+        boxes=tuple(_boxes(labels, series, [spec.indices[frame] for frame in frames], corner, across)),
+        readings=tuple(_readings(probed, video, clip)),
+        surprise=known,
+    )
+
+
+def _seen(series: Series) -> tuple[float, float, float, float]:
+    """The part of the frame that the model sees, in source px: left, top, right, bottom."""
+    low = series.view.to_source(np.zeros(2))
+    high = series.view.to_source(np.array(series.view.size, dtype=np.float64))
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def _strip(frames: Pixels, one: ShownClip, path: Path, series: Series) -> None:
+    """The shown frames side by side, each what the model sees of it."""
+    step = 1 if len(one.seconds) == len(frames) or len(frames) <= _MOST_FRAMES else series.grid.tubelet
+    strip = Image.new("RGB", (one.width * len(one.seconds), one.height))
+    for place in range(len(one.seconds)):
+        picture = Image.fromarray(frames[place * step])
+        seen = picture.resize((one.width, one.height), Image.Resampling.BICUBIC, box=_within(series))
+        strip.paste(seen, (place * one.width, 0))
+    _write(strip, path, "WEBP")
+
+
+def _within(series: Series) -> tuple[float, float, float, float]:
+    left, top, right, bottom = _seen(series)
+    return max(0.0, left), max(0.0, top), min(series.video.width, right), min(series.video.height, bottom)
+
+
+def _write(picture: Image.Image, path: Path, kind: str) -> None:
+    with replacing(path) as temporary:
+        picture.save(temporary, format=kind, quality=_QUALITY)
+
+
+def _boxes(
+    labels: Labels, series: Series, frames: Sequence[int], corner: NDArray[np.float64], across: NDArray[np.float64]
+) -> list[Box]:
+    """The labels of the shown frames, placed in the picture."""
+    import polars as pl
+
+    place = {frame: index for index, frame in reversed(list(enumerate(frames)))}
+    table = labels.table.filter((pl.col("video") == series.video.id) & pl.col("frame").is_in(list(place)))
+    size = np.array([series.video.width, series.video.height], dtype=np.float64)
+    found = []
+    for row in table.select("frame", "x", "y", "w", "h", "class", "object").iter_rows(named=True):
+        x, y = corner + across * np.array([row["x"], row["y"]]) / size
+        w, h = across * np.array([row["w"], row["h"]]) / size
+        if np.isfinite([x, y, w, h]).all():
+            name, identity = str(row["class"] or ""), int(row["object"])
+            at = place[row["frame"]]
+            found.append(Box(frame=at, x=x, y=y, w=w, h=h, name=name, object=identity))
+    return found
+
+
+def _readings(probed: Probed, video: int, clip: int) -> list[Reading]:
+    """What every real probe said of a clip's tubelets, by a fold that had not seen it."""
+    moments = probed.moments
+    assert moments is not None
+    here = (moments.video == video) & (moments.clip == clip)
+    tubelets = probed.series[video].grid.time
+    found = []
+    for one in probed.answered:
+        if one.control != "none" or one.leaky or one.plan.input != probed.series[0].input:
+            continue
+        target = one.asked.target
+        rows = np.flatnonzero(target.usable)  # the moment of each row of the answer
+        mine = np.flatnonzero(here[rows])
+        told: list[Values] = [None] * tubelets
+        label = told.copy()
+        for row in mine[::-1]:  # of several objects in a tubelet the first
+            at = int(moments.tubelet[rows[row]])
+            told[at] = _values(one.answer.prediction[row])
+            label[at] = _values(one.question.target[row])
+        found.append(
+            Reading(
+                task=one.asked.task, features=one.features, tap=one.tap, probe=one.asked.probe,
+                input=one.plan.input, classes=target.classes, told=tuple(told), label=tuple(label),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _values(row: NDArray[np.float64]) -> Values:
+    """Four digits are more than a picture shows."""
+    return tuple(round(float(value), 4) for value in row)

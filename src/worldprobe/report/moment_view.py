@@ -1,0 +1,102 @@
+"""A few clips to look at: what the page scrubs through, and what Markdown says of them."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from worldprobe.report.answer_facts import Answer
+from worldprobe.report.moment_facts import Moments, Reading, ShownClip, Values
+from worldprobe.report.wording import NONE, number, property_name
+
+_KINDS = {".webp": "image/webp", ".png": "image/png"}
+
+
+def quoted_only(moments: Moments | None, answers: Sequence[Answer]) -> Moments | None:
+    """The clips with the readings alone that the report opens with."""
+    if moments is None:
+        return None
+    places = {(a.task, a.features, a.tap, a.probe, a.input) for a in answers if a.about == "property"}
+    clips = [
+        clip.model_copy(update={"readings": tuple(r for r in clip.readings if (r.task, *_place(r)) in places)})
+        for clip in moments.clips
+    ]
+    return moments.model_copy(update={"clips": tuple(clips)})
+
+
+def _place(reading: Reading) -> tuple[str, str, str, str]:
+    return reading.features, reading.tap, reading.probe, reading.input
+
+
+def said(reading: Reading, values: Values) -> str:
+    """A read-out or a label in words: a class, degrees, or numbers."""
+    if values is None:
+        return NONE
+    if reading.classes:
+        code = int(values[0])
+        return reading.classes[code] if 0 <= code < len(reading.classes) else NONE
+    if reading.task == "direction":
+        return f"{number(math.degrees(math.atan2(values[1], values[0])), 0)}°"
+    return ", ".join(number(value) for value in values)
+
+
+def page(run: Path, moments: Moments) -> list[dict[str, Any]]:
+    """For each clip what the page's script needs, pictures included."""
+    return [_clip(run / "moments", clip) for clip in moments.clips]
+
+
+def _clip(folder: Path, clip: ShownClip) -> dict[str, Any]:
+    return {
+        "name": f"{clip.video}, {number(clip.seconds[0], 1)} s",
+        "seconds": clip.seconds,
+        "tubelet": clip.tubelet,
+        "size": [clip.width, clip.height],
+        "pictures": _inlined(folder / clip.pictures),
+        "tokens": _inlined(folder / clip.tokens) if clip.tokens else "",
+        "boxes": [[b.frame, b.x, b.y, b.w, b.h, b.name, b.object] for b in clip.boxes],
+        "readings": [_reading(reading) for reading in clip.readings],
+        "marks": _marks(clip),
+        "surprise": clip.surprise,
+        "surprises": [number(value, 3) for value in clip.surprise],
+    }
+
+
+def _inlined(path: Path) -> str:
+    """A picture as an address that holds it whole; empty where it is gone."""
+    if not path.exists():
+        return ""
+    return f"data:{_KINDS[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _reading(reading: Reading) -> dict[str, Any]:
+    pairs = list(zip(reading.told, reading.label, strict=True))
+    right = [bool(told == label) if reading.classes and told and label else None for told, label in pairs]
+    return {
+        "name": property_name(reading.task),
+        "told": [said(reading, told) for told, _ in pairs],
+        "label": [said(reading, label) for _, label in pairs],
+        "right": right,
+    }
+
+
+def _marks(clip: ShownClip) -> list[list[float] | None]:
+    """Where the probes put the object, by tubelet, in shares of the picture: x, y; where size was read, w, h."""
+    by = {reading.task: reading.told for reading in clip.readings if not reading.classes}
+    marks: list[list[float] | None] = []
+    for at in range(len(clip.surprise)):
+        xy, wh = (by[task][at] if task in by else None for task in ("xy", "size"))
+        if xy is None:
+            marks.append(None)
+            continue
+        place = [c + a * v for c, a, v in zip(clip.corner, clip.across, xy, strict=True)]
+        marks.append(place + ([abs(a * v) for a, v in zip(clip.across, wh, strict=True)] if wh else []))
+    return marks
+
+
+def lines(clip: ShownClip) -> list[tuple[str, str, str]]:
+    """(property, read-out, label) at the middle of a clip, for print."""
+    middle = len(clip.surprise) // 2
+    return [(property_name(r.task), said(r, r.told[middle]), said(r, r.label[middle])) for r in clip.readings]
