@@ -249,12 +249,13 @@ def read_results(path: Path) -> list[AnyResult]:
     """Read a ``results.jsonl``. Raises WorldprobeError naming the line that is not a result."""
     results: list[AnyResult] = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Not splitlines: names may hold other characters that end a line, which JSON leaves as they are.
+        lines = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     except FileNotFoundError:
         raise WorldprobeError(
             f"no results at {path}. Run `worldprobe probe ... --out {path.parent}` or another stage first."
         ) from None
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines if lines != [""] else [], start=1):
         try:
             results.append(_ADAPTER.validate_python(json.loads(line)))
         except (json.JSONDecodeError, ValidationError) as error:

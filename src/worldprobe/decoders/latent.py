@@ -53,7 +53,8 @@ class Latents:
         self._frames, self._shape = shape.frames, shape
         try:
             # Not a module of the decoder's: its weights are neither trained nor saved.
-            self._vae = diffusers().AutoModel.from_pretrained(source).eval().requires_grad_(False)
+            vae = diffusers().AutoModel.from_pretrained(source, use_safetensors=True, trust_remote_code=False)
+            self._vae = vae.eval().requires_grad_(False)
         except (OSError, ValueError, KeyError, AttributeError, RuntimeError) as error:
             raise DecoderError(
                 f"the VAE {source!r} cannot be had as a folder or hub id: {_first_line(error)}. Give the folder "

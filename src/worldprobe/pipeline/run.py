@@ -239,6 +239,6 @@ def probe_into(
 def write_failures(path: Path, failures: Sequence[Failure]) -> None:
     """A line for each failure; no file where there is none."""
     if failures:
-        write_whole(path, "".join(json.dumps(asdict(f), ensure_ascii=False) + "\n" for f in failures).encode())
+        write_whole(path, "".join(json.dumps(asdict(f)) + "\n" for f in failures).encode())
     else:
         path.unlink(missing_ok=True)

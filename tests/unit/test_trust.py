@@ -1,0 +1,147 @@
+"""What a user did not ask for does not happen: no host is asked, no foreign code runs, no name becomes markup."""
+
+import ast
+import json
+import re
+import shutil
+import socket
+from pathlib import Path
+
+import pytest
+from tests.lerobot_format import write_dataset
+
+from worldprobe.config import make_experiment
+from worldprobe.errors import LabelError
+from worldprobe.pipeline.label import read_labels
+from worldprobe.pipeline.run import run
+from worldprobe.report.write import write_report
+from worldprobe.results import read_results
+from worldprobe.video.scenes import render_scenes
+
+SOURCES = sorted((Path(__file__).resolve().parents[2] / "src").rglob("*.py"))
+NAMES = (
+    "<script>alert(1)</script>".replace("/", "∕"),
+    "\"quoted\" 'twice' & more",
+    "two\nlines\u2028and\x85more",
+    "кино 映画 فيلم",
+    "=cmd|' !A0",
+    "-rf --out",
+)
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    asked = []
+
+    def refused(self, address):
+        asked.append(address)
+        raise OSError(f"asked {address}")
+
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    monkeypatch.setattr(socket.socket, "connect_ex", refused)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: refused(None, a))
+    return asked
+
+
+@pytest.fixture
+def strange(tmp_path):
+    """Scenes with names that mean something to HTML, shells or JSON, and a broken video with another one."""
+    scenes = render_scenes(len(NAMES), 4, tmp_path / "scenes")
+    folder = tmp_path / "strange"
+    folder.mkdir()
+    for name, path in zip(NAMES, scenes, strict=True):
+        for file in path.parent.glob(f"{path.stem}.*"):
+            shutil.copy(file, folder / f"{name}{file.name.removeprefix(path.stem)}")
+    (folder / f"broken {NAMES[0]}{NAMES[2]}.mp4").write_bytes(b"nothing")
+    return sorted(folder.glob("*.mp4"))
+
+
+def test_names_are_intact_in_results_and_escaped_in_the_report_and_no_host_is_asked(strange, tmp_path, no_network):
+    values = {
+        "videos": [str(strange[0].parent)],
+        "labeller": "truth",
+        "frames": 8,
+        "tasks": ["xy"],
+        "features": ["z"],
+    }
+    asked = make_experiment({**values, "controls": ["pixels", "random-init", "majority"], "split": "random"})
+    out = tmp_path / "run"
+    failures = run(asked, strange, out)
+    assert [Path(failure.video).name for failure in failures] == [f"broken {NAMES[0]}{NAMES[2]}.mp4"]
+    told = [json.loads(line) for line in (out / "failures.jsonl").read_text().splitlines()]
+    assert told[0]["video"] == failures[0].video
+    named = json.loads((out / "provenance.json").read_text())["videos"]["named"]
+    assert set(named) == {f"{name}.mp4" for name in NAMES}
+    assert len(read_labels(out / "labels.parquet").table["video"].unique()) == len(NAMES)
+    assert read_results(out / "results.jsonl")
+    write_report(out)
+    page = (out / "report.html").read_text()
+    assert "<script>alert(1)" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    assert "映画" in page
+    assert "<script>alert(1)" not in re.sub(r"`[^`]*`", "", (out / "report.md").read_text())
+    assert no_network == []
+
+
+def test_results_keep_names_with_any_character_that_ends_a_line(tmp_path):
+    line = {"kind": "cost", "stage": "a\u2028b\x85c\x0bd\ne", "seconds": 1.0, "items": 1, "items_per_second": 1.0}
+    line |= {"peak_rss_bytes": 1, "device": "cpu"}
+    (tmp_path / "results.jsonl").write_text(json.dumps(line, ensure_ascii=False) + "\n", encoding="utf-8")
+    [read] = read_results(tmp_path / "results.jsonl")
+    assert read.stage == line["stage"]
+
+
+def called(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), {one.arg: one.value for one in node.keywords}
+
+
+def test_nothing_here_unpickles_what_comes_from_a_file():
+    for path in SOURCES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        imported = {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
+        # What Modal's client sends to its own containers, in the user's account, and nothing else.
+        if path.name not in ("modal.py", "modal_app.py"):
+            assert not imported & {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}, path
+        for name, options in called(tree):
+            assert name not in ("torch.load", "np.load", "numpy.load", "joblib.load", "pd.read_pickle"), path
+            assert "allow_pickle" not in options, path
+
+
+def test_checkpoints_are_loaded_as_safetensors_and_never_with_their_own_code():
+    loads = 0
+    for path in SOURCES:
+        for name, options in called(ast.parse(path.read_text(encoding="utf-8"))):
+            if "trust_remote_code" in options:
+                assert ast.unparse(options["trust_remote_code"]) == "False", path
+            if name.endswith("from_pretrained"):
+                loads += 1
+                if "Processor" not in name and "Config" not in name:
+                    assert ast.unparse(options["use_safetensors"]) == "True", (path, name)
+    assert loads >= 3
+
+
+@pytest.mark.parametrize("version", ["v3.0", "v2.1"])
+@pytest.mark.parametrize("kind", ["dots", "absolute", "link"])
+def test_a_dataset_cannot_name_files_outside_of_its_folder(kind, version, tmp_path):
+    import numpy as np
+
+    from worldprobe.labels.lerobot import LeRobot, videos
+    from worldprobe.video.read import open_video
+
+    generator = np.random.default_rng(0)
+    frames = generator.integers(0, 256, (3, 6, 32, 32, 3), dtype=np.uint8)
+    rows = generator.normal(size=(3, 6, 2)).astype(np.float32)
+    root = write_dataset(tmp_path / "set", frames, rows, rows, fps=5, version=version)
+    info = json.loads((root / "meta" / "info.json").read_text())
+    outside = tmp_path / "outside"
+    shutil.move(root / "data", outside)
+    if kind == "link":
+        (root / "data").symlink_to(outside)
+    else:
+        rest = info["data_path"].removeprefix("data/")
+        info["data_path"] = f"../outside/{rest}" if kind == "dots" else f"{outside}/{rest}"
+        (root / "meta" / "info.json").write_text(json.dumps(info))
+    with open_video(next(iter(videos(root)))) as video, pytest.raises(LabelError, match="leads out of the dataset"):
+        LeRobot().label(video)
