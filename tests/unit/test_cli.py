@@ -204,6 +204,12 @@ def test_plugins_are_listed_and_used(worldprobe, place):
     assert listed["brightness"]["distribution"] == "wp-example"
     assert listed["vjepa2-tiny"]["distribution"] == "worldprobe"
     assert "cannot be loaded" in listed["broken"]["problem"]
+    everything = worldprobe("list", **path).stdout
+    assert {line for line in everything.splitlines() if line.endswith(":")} == {
+        f"{kind}:" for kind in ("encoders", "executors", "labellers", "probes", "decoders")
+    }
+    assert "BROKEN: broken (wp_example.missing:Nothing) cannot be loaded" in everything
+    assert set(json.loads(worldprobe("list", "--json", **path).stdout)) >= {"encoders", "probes"}
     assert worldprobe("encode", "scenes:8", "--store", "b", "--encoder", "brightness", **path).returncode == 0
     assert (
         worldprobe("encode", "scenes:8", "--store", "c", "--encoder", "wp_example:Brightness", **path).returncode

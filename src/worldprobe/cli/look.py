@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
 from worldprobe.cli.options import JsonOption, app
 from worldprobe.console import say, show
 from worldprobe.errors import ConfigError
+
+if TYPE_CHECKING:
+    from worldprobe.registry import Listed
 
 
 @app.command()
@@ -31,10 +35,12 @@ def report(
 
 @app.command(name="list")
 def list_plugins(
-    kind: Annotated[str, typer.Argument(help="encoders, executors, labellers, probes or decoders.")],
+    kind: Annotated[
+        str | None, typer.Argument(help="encoders, executors, labellers, probes or decoders; none: all of them.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """What there is, from this package and from others, and what is broken.
+    """What there is, from this package and from others, and what is broken and why.
 
     Example: worldprobe list encoders
     """
@@ -42,11 +48,21 @@ def list_plugins(
 
     from worldprobe import registry
 
+    if kind is None:
+        found_all = {one: registry.listed(one) for one in get_args(registry.Kind)}
+        facts = {one: [asdict(plugin) for plugin in found] for one, found in found_all.items()}
+        say(facts, as_json, [line for one, found in found_all.items() for line in (f"{one}:", *_lines(found))])
+        return
     if kind not in get_args(registry.Kind):
         raise ConfigError(f"nothing to list under {kind!r}: use {', '.join(get_args(registry.Kind))}")
     found = registry.listed(kind)  # type: ignore[arg-type]
-    lines = [f"{one.name:14} {one.distribution:16} {one.problem or one.summary}" for one in found]
-    say([asdict(one) for one in found], as_json, lines)
+    say([asdict(one) for one in found], as_json, _lines(found))
+
+
+def _lines(found: Sequence[Listed]) -> list[str]:
+    """A line for each plug-in: what it is, or why it is broken."""
+    said = [f"BROKEN: {one.problem}" if one.problem else one.summary for one in found]
+    return [f"  {one.name:26} {one.distribution:14} {words}" for one, words in zip(found, said, strict=True)]
 
 
 @app.command()
