@@ -77,3 +77,11 @@ def test_one_basis_colours_all_clips_and_tokens_that_differ():
     assert first.shape == (2, 4, 4, 3)
     assert np.array_equal(first, second)
     assert len(np.unique(first.reshape(-1, 3), axis=0)) > 20
+
+
+def test_an_encoder_of_one_dimension_has_a_map_too():
+    tokens = np.arange(32, dtype=np.float32).reshape(2, 4, 4, 1)
+    (one,) = _maps([tokens])
+    assert one.shape == (2, 4, 4, 3)
+    assert len(np.unique(one[..., 0])) > 20
+    assert not one[..., 1:].any()
