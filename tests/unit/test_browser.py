@@ -1,5 +1,7 @@
 """The page in a real browser, opened from the disk: both themes, wide and narrow, by keyboard, printed."""
 
+import json
+
 import pytest
 from tests.browser import CHROMIUM, Browser
 from tests.unit.test_moments import run as moments_run
@@ -75,6 +77,32 @@ def test_a_clip_is_scrubbed_by_keyboard(browser, page):
     browser.press("Home")
     assert browser.js(SAID).startswith("0.00 s, frame 1 of 2")
     assert quiet(browser, page)
+
+
+def test_the_curve_of_surprise_says_its_range_and_a_click_goes_to_the_tubelet(browser, run):
+    kept = run / "moments" / "moments.json"
+    facts = json.loads(kept.read_text())
+    peak = {
+        "surprise": [None, 0.5, 0.9, 0.7],
+        "tubelet": [0, 1, 2, 3],
+        "seconds": [0.0, 0.1, 0.2, 0.3],
+        "readings": [],
+    }
+    facts["clips"][0].update(peak)
+    kept.write_text(json.dumps(facts))
+    write_report(run)
+    browser.open(run / "report.html", width=1280)
+    assert browser.js("document.querySelector('#surprise text').textContent") == "surprise, 0.500 to 0.900"
+    titles = "[...document.querySelectorAll('#surprise title')].map(one => one.textContent)"
+    assert browser.js(titles) == ["tubelet 2: 0.500", "tubelet 3: 0.900", "tubelet 4: 0.700"]
+    browser.js("document.querySelector('#surprise svg').scrollIntoView()")
+    x, y = browser.js(
+        "(at => [at.x + at.width / 2, at.y + at.height / 2])"
+        "(document.querySelectorAll('#surprise circle')[1].getBoundingClientRect())"
+    )
+    for kind in ("mousePressed", "mouseReleased"):
+        browser.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+    assert browser.js(SAID).startswith("0.20 s, frame 3 of 4, tubelet 3, surprise 0.900")
 
 
 def test_a_mark_of_a_chart_says_its_value_to_the_keyboard(browser, page):
