@@ -1,50 +1,127 @@
-"""The page in a real browser: opened from the disk, in both themes, wide and narrow, by a script put at its end."""
+"""The page in a real browser, opened from the disk: both themes, wide and narrow, by keyboard, printed."""
 
 import json
-import re
-import shutil
-import subprocess
 
 import pytest
+from tests.browser import CHROMIUM, Browser
 from tests.unit.test_moments import run as moments_run
 
 from worldprobe.report.write import write_report
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
 run = moments_run
-PROBE = """<script>
-const errors = []; addEventListener("error", event => errors.push(event.message));
-const table = document.querySelector("table.scores"), button = table.querySelectorAll("th button")[1];
-const column = () => [...table.tBodies[0].rows].map(row => Number(row.cells[1].dataset.v));
-button.click(); const down = column(); button.click(); const up = column();
-const slider = document.getElementById("when"); slider.value = 1; slider.dispatchEvent(new Event("input"));
-document.body.dataset.found = JSON.stringify({ errors, down, up,
-  said: document.querySelector("#scrub output").textContent,
-  dark: getComputedStyle(document.body).backgroundColor, over: document.documentElement.scrollWidth - innerWidth,
-  asked: performance.getEntriesByType("resource").map(one => one.name).filter(name => !name.startsWith("data:")) });
-</script></body>"""
+COLUMN = "[...document.querySelector('table.scores').tBodies[0].rows].map(row => Number(row.cells[1].dataset.v))"
+SAID = "document.querySelector('#scrub output').textContent"
 
 
-@pytest.mark.parametrize(("scheme", "paper"), [(0, "rgb(20, 23, 26)"), (1, "rgb(255, 255, 255)")])
-@pytest.mark.parametrize("width", [500, 1280])
-def test_it_opens_sorts_and_scrubs_without_error_or_request(run, scheme, paper, width):
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def page(run):
     write_report(run)
-    page = run / "probed.html"
-    page.write_text((run / "report.html").read_text().replace("</body>", PROBE))
-    done = subprocess.run(
-        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom",
-         f"--window-size={width},900", f"--blink-settings=preferredColorScheme={scheme}",
-         f"--user-data-dir={run / 'profile'}", page.as_uri()],
-        capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
-    assert "CONSOLE" not in done.stderr
-    written = re.search(r'data-found="([^"]*)"', done.stdout)
-    assert written, done.stderr
-    found = json.loads(written[1].replace("&quot;", '"'))
-    assert (found["errors"], found["asked"]) == ([], [])
-    assert found["down"] == sorted(found["down"], reverse=True)
-    assert found["up"] == found["down"][::-1] != found["down"]
-    assert found["said"].startswith("0.10 s, frame 2 of 2, tubelet 2, surprise 0.500")
-    assert found["dark"] == paper
-    assert found["over"] <= 0
+    return run / "report.html"
+
+
+def quiet(browser, page):
+    """Nothing but the page itself and what it holds was asked for, and the console is empty."""
+    outside = [url for url in browser.asked if not url.startswith("data:") and url != page.as_uri()]
+    return (browser.said, outside) == ([], [])
+
+
+@pytest.mark.parametrize(("dark", "paper"), [(True, "rgb(20, 23, 26)"), (False, "rgb(255, 255, 255)")])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_it_opens_in_both_themes_wide_and_narrow_without_a_word_or_a_request(browser, page, dark, paper, width):
+    browser.open(page, width=width, dark=dark)
+    assert browser.js("innerWidth") == width
+    assert browser.js("getComputedStyle(document.body).backgroundColor") == paper
+    assert browser.js("document.documentElement.scrollWidth") <= width
+    assert browser.js("document.querySelector('#seen img').naturalWidth") == 64
+    assert quiet(browser, page)
+
+
+def test_a_listener_that_hears_nothing_is_no_proof(browser, page):
+    """The checks above can fail: an error, a word and a request are heard."""
+    browser.open(page, width=1280)
+    browser.js("setTimeout(() => { throw new Error('heard') }); fetch('https://host.invalid/').catch(() => 0)")
+    browser.js("console.error('said'); new Promise(done => setTimeout(done, 200))")
+    assert "heard" in str(browser.said)
+    assert "said" in str(browser.said)
+    assert "Content Security Policy" in str(browser.said)
+
+
+def test_a_table_sorts_by_keyboard(browser, page):
+    browser.open(page, width=1280)
+    browser.js("document.querySelector('table.scores').querySelectorAll('th button')[1].focus()")
+    browser.press("Enter")
+    down = browser.js(COLUMN)
+    browser.press(" ")
+    up = browser.js(COLUMN)
+    assert down == sorted(down, reverse=True)
+    assert up == down[::-1] != down
+    assert quiet(browser, page)
+
+
+def test_a_clip_is_scrubbed_by_keyboard(browser, page):
+    browser.open(page, width=390)
+    browser.js("document.getElementById('when').focus()")
+    assert browser.js(SAID).startswith("0.00 s, frame 1 of 2, tubelet 1")
+    assert browser.js("document.querySelectorAll('#seen .box').length") == 1
+    browser.press("ArrowRight")
+    assert browser.js(SAID).startswith("0.10 s, frame 2 of 2, tubelet 2, surprise 0.500")
+    assert browser.js("document.querySelectorAll('#seen .box').length") == 0
+    browser.press("Home")
+    assert browser.js(SAID).startswith("0.00 s, frame 1 of 2")
+    assert quiet(browser, page)
+
+
+def test_the_curve_of_surprise_says_its_range_and_a_click_goes_to_the_tubelet(browser, run):
+    kept = run / "moments" / "moments.json"
+    facts = json.loads(kept.read_text())
+    peak = {
+        "surprise": [None, 0.5, 0.9, 0.7],
+        "tubelet": [0, 1, 2, 3],
+        "seconds": [0.0, 0.1, 0.2, 0.3],
+        "readings": [],
+    }
+    facts["clips"][0].update(peak)
+    kept.write_text(json.dumps(facts))
+    write_report(run)
+    browser.open(run / "report.html", width=1280)
+    assert browser.js("document.querySelector('#surprise text').textContent") == "surprise, 0.500 to 0.900"
+    titles = "[...document.querySelectorAll('#surprise title')].map(one => one.textContent)"
+    assert browser.js(titles) == ["tubelet 2: 0.500", "tubelet 3: 0.900", "tubelet 4: 0.700"]
+    browser.js("document.querySelector('#surprise svg').scrollIntoView()")
+    x, y = browser.js(
+        "(at => [at.x + at.width / 2, at.y + at.height / 2])"
+        "(document.querySelectorAll('#surprise circle')[1].getBoundingClientRect())"
+    )
+    for kind in ("mousePressed", "mouseReleased"):
+        browser.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+    assert browser.js(SAID).startswith("0.20 s, frame 3 of 4, tubelet 3, surprise 0.900")
+
+
+def test_a_mark_of_a_chart_says_its_value_to_the_keyboard(browser, page):
+    browser.open(page, width=1280)
+    browser.js("document.querySelector('svg:has([data-tip])').focus()")
+    browser.press("ArrowRight")
+    assert browser.js("document.querySelector('.tip').hidden") is False
+    assert "0." in browser.js("document.querySelector('.tip').textContent")
+
+
+def test_it_prints_light_and_without_what_only_a_screen_can_use(browser, page):
+    browser.open(page, width=1280, dark=True)
+    assert browser.printed().startswith(b"%PDF")
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    for name in (".bar", ".picks"):
+        assert browser.js(f"getComputedStyle(document.querySelector('{name}')).display") == "none"
+    assert (
+        browser.js(
+            "document.querySelector('.scroll') && getComputedStyle(document.querySelector('.scroll')).overflowX"
+        )
+        == "visible"
+    )

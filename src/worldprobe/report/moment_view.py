@@ -94,9 +94,3 @@ def _marks(clip: ShownClip) -> list[list[float] | None]:
         place = [c + a * v for c, a, v in zip(clip.corner, clip.across, xy, strict=True)]
         marks.append(place + ([abs(a * v) for a, v in zip(clip.across, wh, strict=True)] if wh else []))
     return marks
-
-
-def lines(clip: ShownClip) -> list[tuple[str, str, str]]:
-    """(property, read-out, label) at the middle of a clip, for print."""
-    middle = len(clip.surprise) // 2
-    return [(property_name(r.task), said(r, r.told[middle]), said(r, r.label[middle])) for r in clip.readings]
