@@ -56,7 +56,7 @@ def run(worldprobe, experiment, place):
 def test_a_run_leaves_everything_in_its_folder_and_shows_scores_beside_controls(run):
     folder, done = run
     names = {"experiment.toml", "provenance.json", "labels.parquet", "embeddings.zarr", "results.jsonl"}
-    names |= {"alignment.json", "answers.parquet", "report.html", "report.md", "figures"}
+    names |= {"alignment.json", "answers.parquet", "report.html", "report.md", "figures", "moments"}
     assert {path.name for path in folder.iterdir()} == names
     assert (folder / "figures" / "probe_summary.png").stat().st_size > 10_000
     for word in ("xy", "motion", "pixels", "leak", "report.html"):

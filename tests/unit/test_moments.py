@@ -90,3 +90,11 @@ def test_the_page_stays_small_with_as_many_frames_as_are_ever_kept(run):
     kept.write_text(json.dumps(facts))
     write_report(run)
     assert 2e6 < (run / "report.html").stat().st_size < 5e6
+
+
+def test_an_encoder_of_one_dimension_has_a_map_too():
+    tokens = np.arange(32, dtype=np.float32).reshape(2, 4, 4, 1)
+    (one,) = _maps([tokens])
+    assert one.shape == (2, 4, 4, 3)
+    assert len(np.unique(one[..., 0])) > 20
+    assert not one[..., 1:].any()

@@ -125,6 +125,7 @@ def _maps(clips: Sequence[NDArray[np.float32] | None]) -> list[Pixels | None]:
     centre = rows.mean(axis=0)
     _, axes = np.linalg.eigh((rows - centre).T @ (rows - centre))
     axes = axes[:, ::-1][:, :3]
+    axes = np.pad(axes, ((0, 0), (0, 3 - axes.shape[1])))  # fewer than three dimensions leave colours out
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), range(axes.shape[1])])  # a sign means nothing: fix it
     low, high = np.quantile((rows - centre) @ axes, [0.01, 0.99], axis=0)
     scale = 255 / np.maximum(high - low, 1e-9)
