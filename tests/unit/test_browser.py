@@ -119,9 +119,14 @@ def test_it_prints_light_and_without_what_only_a_screen_can_use(browser, page):
     browser.call("Emulation.setEmulatedMedia", media="print")
     for name in (".bar", ".picks"):
         assert browser.js(f"getComputedStyle(document.querySelector('{name}')).display") == "none"
-    assert (
-        browser.js(
-            "document.querySelector('.scroll') && getComputedStyle(document.querySelector('.scroll')).overflowX"
-        )
-        == "visible"
-    )
+
+
+def test_a_sheet_of_paper_holds_the_widest_table(browser, page):
+    """718 px are A4 less margins of 10 mm; what is wider is cut or makes the whole page small."""
+    browser.open(page, width=1280)
+    sheet = {"width": 718, "height": 1047, "deviceScaleFactor": 1, "mobile": False}
+    browser.call("Emulation.setDeviceMetricsOverride", **sheet)
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    assert browser.js("document.querySelectorAll('table.scores thead th').length") >= 12
+    assert browser.js("getComputedStyle(document.querySelector('.scroll')).overflowX") == "visible"
+    assert browser.js("document.documentElement.scrollWidth") <= 718
