@@ -1,4 +1,4 @@
-"""Checks for encoders and labellers of third parties: do they keep the promises of ``worldprobe.protocols``?
+"""Checks for third parties' encoders, labellers and decoders: are the promises of ``worldprobe.protocols`` kept?
 
 Call them from your own tests: ``check_encoder(Mine())``. Each raises AssertionError with one sentence on what is
 wrong and what was expected; none needs a network or a GPU.
@@ -6,10 +6,12 @@ wrong and what was expected; none needs a network or a GPU.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from worldprobe.protocols import Encoder, FrameSource, Labeller
-from worldprobe.records import LABEL_COLUMNS, Clip, ClipSpec, VideoRef
+from worldprobe.protocols import Decoder, Encoder, FrameSource, Labeller
+from worldprobe.records import LABEL_COLUMNS, Clip, ClipSpec, DecoderShape, VideoRef
 
 _SIZE = (96, 64)
 
@@ -79,6 +81,46 @@ def check_labeller(labeller: Labeller, video: FrameSource) -> None:
     x, y = table["x"].to_numpy(), table["y"].to_numpy()
     inside = (np.abs(x - ref.width / 2) <= ref.width) & (np.abs(y - ref.height / 2) <= ref.height)
     assert inside.all(), f"centres lie outside the picture of {ref.width} x {ref.height} px"
+
+
+def check_decoder(make: Callable[[DecoderShape], Decoder]) -> None:
+    """Make a decoder of a small shape, and hold its loss and its pictures against ``protocols.Decoder``.
+
+    Checked: attributes; a loss that is one finite number and has gradients; frames float [n, frames, 3, H, W] in
+    0 to 1; the same frames from the same generator; that they depend on the tokens.
+
+    Args:
+        make: gives the decoder of a shape, such as ``lambda shape: Flat(shape=shape)``.
+
+    Raises:
+        AssertionError: the first promise that is not kept.
+    """
+    import torch
+
+    shape = DecoderShape(grid=(4, 4), width=8, size=(32, 32), frames=2)
+    decoder = make(shape)
+    for name in ("name", "shape", "options"):
+        assert hasattr(decoder, name), f"the decoder has no attribute {name!r}"
+    assert decoder.shape == shape, f"shape is {decoder.shape}, and it was made with {shape}"
+
+    def seeded() -> torch.Generator:
+        return torch.Generator().manual_seed(0)
+
+    tokens = torch.randn(3, *shape.grid, shape.width, generator=seeded())
+    frames = torch.rand(3, shape.frames, 3, *shape.size, generator=seeded())
+    loss = decoder.loss(tokens, frames, generator=seeded())
+    assert loss.ndim == 0, f"the loss has shape {tuple(loss.shape)}, expected one number"
+    assert torch.isfinite(loss), f"the loss is {loss.item()}"
+    assert loss.requires_grad, "the loss has no gradient: nothing can be trained"
+    decoder.eval()
+    with torch.no_grad():
+        drawn, again = (decoder.sample(tokens, generator=seeded()) for _ in range(2))
+        others = decoder.sample(-tokens, generator=seeded())
+    assert drawn.shape == frames.shape, f"sample gives {tuple(drawn.shape)}, expected {tuple(frames.shape)}"
+    assert drawn.min() >= 0, f"frames reach down to {drawn.min().item():.3g}, expected 0 to 1"
+    assert drawn.max() <= 1, f"frames reach up to {drawn.max().item():.3g}, expected 0 to 1"
+    assert torch.equal(drawn, again), "the same generator gives other frames the second time"
+    assert not torch.equal(drawn, others), "the frames do not depend on the tokens"
 
 
 def _clip(encoder: Encoder, frames: int, *, seed: int) -> Clip:

@@ -3,12 +3,14 @@
 import numpy as np
 import polars as pl
 import pytest
+from tests.flat_decoder import Flat
 from tests.plugin_package.src.wp_example import Brightness, Middle
 
 from worldprobe.pipeline.encoders import load_encoder
 from worldprobe.pipeline.label import load_labeller
 from worldprobe.records import Labels
-from worldprobe.testing import check_encoder, check_labeller
+from worldprobe.registry import create
+from worldprobe.testing import check_decoder, check_encoder, check_labeller
 from worldprobe.video.read import open_video
 from worldprobe.video.scenes import render_scenes
 
@@ -80,3 +82,27 @@ def test_a_broken_labeller_is_told_what_is_wrong(scene, change, why):
         check_labeller(load_labeller("truth"), video)
         with pytest.raises(AssertionError, match=why):
             check_labeller(Broken(), video)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda drawn: drawn * 3, "reach up to"),
+        (lambda drawn: drawn - 1, "reach down to"),
+        (lambda drawn: drawn[:, :1], "sample gives"),
+        (lambda drawn: drawn * 0, "do not depend"),
+        (lambda drawn: drawn * DICE.random(), "the second time"),
+    ],
+)
+def test_a_broken_decoder_is_told_what_is_wrong(change, why):
+    class Broken(Flat):
+        def loss(self, tokens, frames, *, generator):
+            return Flat.sample(self, tokens, generator=generator).mean()
+
+        def sample(self, tokens, *, generator):
+            return change(super().sample(tokens, generator=generator))
+
+    check_decoder(lambda shape: Flat(shape=shape))
+    check_decoder(lambda shape: create("decoders", "cnn", shape=shape))
+    with pytest.raises(AssertionError, match=why):
+        check_decoder(lambda shape: Broken(shape=shape))

@@ -73,7 +73,7 @@ def doctor(
     price: Annotated[float | None, typer.Option(help="Of an hour of this machine, for --calibrate.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check this machine: versions, devices, video decoding, disk.
+    """Check this machine: versions, devices, video decoding, memory, disk, and what each extra would bring.
 
     Example: worldprobe doctor --calibrate
     """
@@ -83,6 +83,7 @@ def doctor(
     import torch
 
     from worldprobe import provenance
+    from worldprobe.cli.extras import extra_lines, extras, free_memory_gb
     from worldprobe.files import cache
 
     facts: dict[str, Any] = provenance.collect()
@@ -90,14 +91,17 @@ def doctor(
     facts["h264"] = {"decode": "h264" in av.codecs_available, "encode": "libx264" in av.codecs_available}
     facts["cache"] = str(cache())
     facts["free_disk_gb"] = round(shutil.disk_usage(Path.cwd()).free / 1e9, 1)
+    facts["free_memory_gb"], facts["extras"] = free_memory_gb(), extras()
+    memory = "memory unknown" if facts["free_memory_gb"] is None else f"{facts['free_memory_gb']} GB of memory free"
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     h264 = facts["h264"]
     lines = [
         f"versions   {versions}",
-        f"machine    {facts['platform']}, {facts['cores']} cores, {facts['free_disk_gb']} GB free here",
+        f"machine    {facts['platform']}, {facts['cores']} cores, {memory}, {facts['free_disk_gb']} GB disk here",
         f"device     {facts['cuda'] or 'cpu (torch finds no CUDA GPU)'}",
         f"h264       reads {'yes' if h264['decode'] else 'NO'}, writes {'yes' if h264['encode'] else 'NO'}",
         f"cache      {facts['cache']} (WORLDPROBE_CACHE)",
+        *extra_lines(facts["extras"]),
     ]
     if calibrate:
         from dataclasses import asdict
