@@ -73,10 +73,13 @@ def checkpoint(path, film):
 
 
 def detector(path):
+    """A YOLOX on 64 x 64 px that answers the same boxes whatever it is shown."""
     import onnx as library
 
-    given, made = (library.helper.make_tensor_value_info(name, 1, [1, 3, 64, 64]) for name in "xy")
-    node = library.helper.make_node("Identity", ["x"], ["y"])
+    answer = np.random.default_rng(0).random((1, 8 * 8 + 4 * 4 + 2 * 2, 5 + 3), dtype=np.float32)
+    given = library.helper.make_tensor_value_info("x", 1, [1, 3, 64, 64])
+    made = library.helper.make_tensor_value_info("y", 1, answer.shape)
+    node = library.helper.make_node("Constant", [], ["y"], value=library.numpy_helper.from_array(answer))
     graph = library.helper.make_graph([node], "g", [given], [made])
     made = library.helper.make_model(graph, opset_imports=[library.helper.make_opsetid("", 13)], ir_version=8)
     path.write_bytes(made.SerializeToString())
@@ -143,7 +146,7 @@ def mutated(content, generator):
 def main(kind, seed, count, folder):
     folder.mkdir(parents=True, exist_ok=True)
     path, read = prepared(kind, folder)
-    read(path) if kind not in ("onnx", "mp4") else None
+    read(path)
     sound = path.read_bytes()
     held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY_BYTES, held + MEMORY_BYTES))

@@ -75,7 +75,9 @@ def trials(stage, count, films, experiment, tmp_path):
         far = generator.randint(0, len(notes(whole.folder / "notes")))
         hit += victim.kill_when(lambda f=folder, n=far: len(notes(f / "notes")) >= n, generator.uniform(0, 0.05))
         before, told = done_before(stage, folder), len(notes(folder / "notes"))
-        finished = (folder / "run" / "results.jsonl").exists()  # only the report was missing
+        # Only the report was missing, or nothing but the process's end: whoever asks again gets all of it again.
+        finished = (folder / "run" / "results.jsonl").exists()
+        finished |= (folder / "labels.parquet").exists() and not list(folder.rglob(".labels.parquet.parts"))
         again = Command(*asked, folder=folder)
         assert again.end() == 0, again.said
         fresh = notes(folder / "notes")[told:]
