@@ -34,7 +34,7 @@ test: install
 
 # Every fault of the longer tests: kills, full disks, lost workers.
 faults: extras
-	$(BIN)/python -m pytest -m slow -s tests/faults tests/unit/test_ray.py
+	$(BIN)/python -m pytest -m slow -s tests/faults tests/unit/test_ray.py tests/unit/test_decoder_training.py
 
 # Hostile inputs by the ten thousand.
 fuzz: install

@@ -1,9 +1,11 @@
 """The one training loop: it learns, keeps the best, and a kill changes nothing."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
+import time
 from itertools import islice
 from pathlib import Path
 
@@ -48,6 +50,30 @@ def test_killed_and_resumed_it_ends_bit_equal(tmp_path, name):
     assert one.keys() == other.keys()
     assert all(torch.equal(one[key], other[key]) for key in one)
     assert not (tmp_path / "b" / "checkpoint").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_twenty_kills_of_a_training(tmp_path):
+    """At a random step and a moment later: between steps, in one, or while a checkpoint is written."""
+    whole = program(tmp_path / "whole" / "checkpoint", tmp_path / "whole.pt", "cnn")
+    assert whole.wait(timeout=250) == 0
+    expected = torch.load(tmp_path / "whole.pt", weights_only=True)
+    generator, met = random.Random(0), 0
+    for number in range(20):
+        checkpoint, weights = tmp_path / str(number) / "checkpoint", tmp_path / f"{number}.pt"
+        killed = program(checkpoint, weights, "cnn", STOP_AT=str(generator.randint(1, 39)))
+        assert killed.stdout.readline() == "here\n"
+        killed.stdin.close()  # it goes on
+        time.sleep(generator.uniform(0, 0.05))
+        killed.send_signal(signal.SIGKILL)
+        met += killed.wait(timeout=60) == -signal.SIGKILL
+        assert program(checkpoint, weights, "cnn").wait(timeout=250) == 0
+        found = torch.load(weights, weights_only=True)
+        assert found.keys() == expected.keys()
+        assert all(torch.equal(found[key], expected[key]) for key in expected), number
+    print(f"training: 20 kills, {met} of them met it at work; all ended bit-equal")
+    assert met >= 15
 
 
 def test_it_learns_what_can_be_learnt(tmp_path):
