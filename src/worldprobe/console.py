@@ -15,6 +15,8 @@ import typer
 from worldprobe.files import cache
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from worldprobe.pipeline.encode import Failure
     from worldprobe.pipeline.progress import Progress
     from worldprobe.report.facts import Summary
@@ -41,15 +43,13 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
     if as_json:
         typer.echo(summary.model_dump_json())
         return
-    from rich.console import Console
-
     from worldprobe.report.decoding_terminal import decoding_tables
     from worldprobe.report.evidence_text import delta_table
     from worldprobe.report.future_terminal import future_tables
     from worldprobe.report.original_text import tables
     from worldprobe.report.terminal import table
 
-    console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
+    console = terminal()
     if summary.original:
         for one in tables(summary, summary.original):
             console.print(one)
@@ -64,6 +64,13 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
     for one in decoding_tables(summary.decoding) if summary.decoding else []:
         console.print(one)
     console.print(f"Report: {out / 'report.html'}", soft_wrap=True, highlight=False)
+
+
+def terminal() -> Console:
+    """Where tables are printed: as wide as the terminal, or COLUMNS (120) in a pipe."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
 
 
 def say(facts: object, as_json: bool, lines: Sequence[str]) -> None:

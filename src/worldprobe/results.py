@@ -23,6 +23,8 @@ PredictionMethod = Literal[
     "predictor", "copy-last", "linear", "mean", "ridge", "chance", "decode-actual", "copy-last-frame", "mean-image"
 ]
 PredictionMetric = Literal["l1", "cosine", "skill", "top1", "top5", "mean_rank", "psnr", "ssim"]
+# Below so many, an interval from resampled groups is too narrow to trust.
+FEW_GROUPS = 20
 # ``ProbeResult.protocol`` of the waterfall: the original protocol, then one correction more at each step, those
 # before it kept; the last one is sound. On n frames only, for the scaling table, it is "original@n".
 WATERFALL = (

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from worldprobe.cli.options import JsonOption, app
-from worldprobe.console import warn
+from worldprobe.console import terminal, warn
 
 
 @app.command()
@@ -35,9 +33,7 @@ def compare(
     if as_json:
         typer.echo(found.model_dump_json())
         return
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
+    console = terminal()
     console.print(comparison_table(found))
     for one in found.differing:
         console.print(f"Differs: {one.name}: {' | '.join(one.values)}", soft_wrap=True, highlight=False)

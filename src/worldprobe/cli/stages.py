@@ -155,11 +155,11 @@ def probe(
     values["controls"] = list(CONTROLS) if controls == "all" else controls.split(",")
     experiment = make_experiment(values)
     plan = plan_of(experiment, encoder=encoder)
-    table = read_labels(labels)
+    table, embeddings = read_labels(labels), Store(store)
     with bars() as progress:
-        probed = probe_into(out, Store(store), table, plan, Ledger(), inputs=experiment.inputs, progress=progress)
+        probed = probe_into(out, embeddings, table, plan, Ledger(), inputs=experiment.inputs, progress=progress)
     write_labels(table, out / "labels.parquet")
-    keep_moments(out, Store(store), table, probed)
+    keep_moments(out, embeddings, table, probed)
     # What the store and the table say of themselves, so that the run's folder tells how it was made.
     first = probed.series[0]
     values |= {"videos": [series.video.path for series in probed.series], "pool": first.pool}

@@ -76,7 +76,7 @@ class OnnxDetector:
 
     def _key(self) -> str:
         """Of the weights, and of what else the boxes depend on."""
-        weights = sha256(self.path)
+        weights = self.weights[self.path.name]
         return hashlib.sha256(f"{_VERSION} {weights} {self.confidence} {self.iou}".encode()).hexdigest()
 
     def _found(self, video: FrameSource, indices: Sequence[int]) -> Iterator[Found]:

@@ -71,10 +71,6 @@ class Moments:
         }
         return replace(self, **arrays, measured={name: values[rows] for name, values in self.measured.items()})
 
-    def of_videos(self, video: Ints) -> Moments:
-        """The same with other positions in a list of series, int64 [n]."""
-        return replace(self, video=video)
-
     def only(self, rows: NDArray[np.bool_], *, reason: str) -> Moments:
         """These rows [n]; the labels of the others count as dropped for this reason."""
         lost = int(self.labels[~rows].sum())

@@ -14,9 +14,9 @@ from worldprobe.pipeline.scores import Asked, Plan, Probed, metrics_of, unmeasur
 from worldprobe.probes.evaluate import Question
 from worldprobe.probes.splits import make_folds, units
 from worldprobe.protocols import Probe
+from worldprobe.results import FEW_GROUPS
 
 LINEAR = "linear"
-_FEW_GROUPS = 20
 
 
 def probe_of(plan: Plan, name: str, kind: str) -> tuple[str, Probe] | None:
@@ -106,7 +106,7 @@ def _questions(
     leaky = None if plan.split == "random" else make_folds(rows, kind="random", seed=plan.seed)
     groups = len(np.unique(folds.unit))
     notes = list(known.notes)
-    if groups < _FEW_GROUPS:
+    if groups < FEW_GROUPS:
         notes.append(f"only {groups} groups: the interval is too narrow to trust")
     circular = task in targets.CIRCULAR_TASKS
     return [

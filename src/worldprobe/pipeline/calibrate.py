@@ -75,7 +75,7 @@ def calibrate(*, seconds: float = 10.0, price: float | None = None) -> tuple[Rat
         if name in _MEASURED:
             config.num_hidden_layers, config.pred_num_hidden_layers = 2, 1
             encoder = VJEPA2Encoder(checkpoint.fresh(config, seed=0), name=name, revision="", status="untrained")
-            rates = rates or _rates(encoder.device, encoder.precision, share)
+            rates = rates or _rates(encoder, share)
             one, two = _clip(encoder, share)
             took = one + max(two - one, 0.0) * (depth - 1)
         else:
@@ -88,17 +88,18 @@ def calibrate(*, seconds: float = 10.0, price: float | None = None) -> tuple[Rat
     return rates, speeds
 
 
-def _rates(device: str, precision: str, seconds: float) -> Rates:
+def _rates(encoder: VJEPA2Encoder, seconds: float) -> Rates:
+    """Where, and in what, the encoder computes."""
     import torch
 
+    device = encoder.device
     side = _SIDE.get(device.partition(":")[0], _SIDE["cpu"])
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
-    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    a, b = (torch.randn(side, side, device=device, dtype=encoder.forward.dtype) for _ in range(2))
     source = torch.zeros(_COPIED, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
     product = _median(lambda: a @ b, device, seconds / 2)
     copy = _median(lambda: target.copy_(source), device, seconds / 2)
-    return Rates(device, precision, 2 * side**3 / product / 1e9, 2 * _COPIED / copy / 1e9)
+    return Rates(device, encoder.precision, 2 * side**3 / product / 1e9, 2 * _COPIED / copy / 1e9)
 
 
 def _gflop(config: VJEPA2Config, tokens: int) -> float:

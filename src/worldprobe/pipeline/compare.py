@@ -18,7 +18,7 @@ from worldprobe.probes.metrics import Draws, classification_draws, r2_draws
 from worldprobe.probes.metrics import Score as Found
 from worldprobe.report.base import Score
 from worldprobe.report.comparison_facts import Cell, Compared, Comparison, Reading, Standing
-from worldprobe.results import Metric
+from worldprobe.results import FEW_GROUPS, Metric
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,7 +30,6 @@ _SAME = {
     "stride": "strides",
     "tubelet_frames": "frames a tubelet",
 }
-_FEW_GROUPS = 20
 # Targets are kept in single precision.
 _TOLERANCE = 1e-5
 
@@ -84,7 +83,7 @@ def compare(folders: Sequence[Path]) -> Comparison:
     tasks = list(dict.fromkeys(one.task for one in readings))
     readings.sort(key=lambda one: tasks.index(one.task))
     fewest = min(reading.n_groups for reading in readings)
-    if fewest < _FEW_GROUPS:
+    if fewest < FEW_GROUPS:
         warnings.append(f"Only {fewest} groups: the intervals are too narrow to trust.")
     if len({run.table["revision"][0] for run in runs}) < len(runs):
         warnings.append("The same encoder stands in more than one run: these differ in something else.")

@@ -46,7 +46,11 @@ class Ledger:
         price: float | None = None,
         each: float | None = None,
     ) -> None:
-        """A stage that began at ``time.perf_counter()`` = ``started``; ``each`` second was foretold for an item."""
+        """Write down a stage that began at ``time.perf_counter()`` = ``started``.
+
+        Args:
+            each: seconds that were foretold for an item, where they were.
+        """
         seconds = time.perf_counter() - started
         self.costs.append(
             CostResult(

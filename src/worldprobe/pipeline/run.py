@@ -149,23 +149,9 @@ def run(
     if not readable:
         raise VideoError(f"none of the {len(videos)} videos could be read. The first: {failures[0].error}")
 
-    started = time.perf_counter()
-    labeller = load_labeller(
-        experiment.labeller, confidence=experiment.confidence, every=experiment.every, folder=out
-    )
     parts = Parts(out / "labels.parquet", labeller=experiment.labeller, asked=to_toml(experiment))
-    if executor is not None and executor.name == "ray" and len(readable) > 1:
-        by_video = LabelVideos.of(experiment)
-        label_into(parts, readable, executor=executor, labeller=by_video, progress=progress)
-    found = label(
-        readable,
-        labeller=labeller,
-        tracker=experiment.tracker,
-        camera=experiment.camera,
-        parts=parts,
-        failures=None if experiment.strict else failures,
-        progress=progress,
-    )
+    started = time.perf_counter()
+    found = _label_all(readable, experiment, out, parts, failures, executor=executor, progress=progress)
     labels = merge_classes(found, classes)
     write_labels(labels, out / "labels.parquet")
     write_failures(out / "failures.jsonl", failures)
@@ -189,6 +175,34 @@ def run(
         write_failures(out / "failures.jsonl", failures)
     parts.clear()
     return failures
+
+
+def _label_all(
+    videos: Sequence[Path],
+    experiment: Experiment,
+    out: Path,
+    parts: Parts,
+    failures: list[Failure],
+    *,
+    executor: Executor | None,
+    progress: Progress,
+) -> Labels:
+    """Labels of all videos, by the executor's workers where these can; what fails is added to ``failures``."""
+    labeller = load_labeller(
+        experiment.labeller, confidence=experiment.confidence, every=experiment.every, folder=out
+    )
+    if executor is not None and executor.name == "ray" and len(videos) > 1:
+        by_video = LabelVideos.of(experiment)
+        label_into(parts, videos, executor=executor, labeller=by_video, progress=progress)
+    return label(
+        videos,
+        labeller=labeller,
+        tracker=experiment.tracker,
+        camera=experiment.camera,
+        parts=parts,
+        failures=None if experiment.strict else failures,
+        progress=progress,
+    )
 
 
 def plan_of(experiment: Experiment, *, encoder: str) -> Plan:

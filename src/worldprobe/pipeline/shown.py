@@ -64,11 +64,11 @@ def keep_moments(
     maps = _maps([_tokens(store, probed, video, clip) for video, clip, _, _ in seen])
     shown = []
     for number, ((video, clip, frames, seconds), tokens) in enumerate(zip(seen, maps, strict=True)):
-        known = _surprise(predictor, encoder, frames, context, probed.series[video].grid.time)
-        folder = out / FOLDER
+        series, folder = probed.series[video], out / FOLDER
+        known = _surprise(predictor, encoder, frames, context, series.grid.time)
         pictures, mapped = f"clip{number}.webp", f"clip{number}-tokens.png" if tokens is not None else ""
         one = _clip(labels, probed, video, clip, seconds, known)
-        _strip(frames, one, folder / pictures, probed.series[video])
+        _strip(frames, one, folder / pictures, series, series.specs[clip])
         if tokens is not None:
             _write(Image.fromarray(np.concatenate(list(tokens), axis=1)), folder / mapped, "PNG")
         shown.append(one.model_copy(update={"pictures": pictures, "tokens": mapped}))
@@ -154,9 +154,7 @@ def _clip(
     view = np.array(series.view.size, dtype=np.float64)
     corner = series.view.to_model(np.zeros(2)) / view
     across = series.view.to_model(np.array(size, dtype=np.float64)) / view - corner
-    # At most so many frames; of long clips the first of each tubelet, and of very long ones the beginning.
-    step = 1 if spec.frames <= _MOST_FRAMES else grid.tubelet
-    frames = range(0, min(spec.frames, _MOST_FRAMES * step, grid.time * grid.tubelet), step)
+    frames = _places(series, spec)
     left, top, right, bottom = _seen(series)
     width = min(_WIDTH, round(right - left))
     return ShownClip(
@@ -176,6 +174,13 @@ def _clip(
     )
 
 
+def _places(series: Series, spec: ClipSpec) -> range:
+    """At most so many frames; of long clips the first of each tubelet, and of very long ones the beginning."""
+    grid = series.grid
+    step = 1 if spec.frames <= _MOST_FRAMES else grid.tubelet
+    return range(0, min(spec.frames, _MOST_FRAMES * step, grid.time * grid.tubelet), step)
+
+
 def _seen(series: Series) -> tuple[float, float, float, float]:
     """The part of the frame that the model sees, in source px: left, top, right, bottom."""
     low = series.view.to_source(np.zeros(2))
@@ -183,12 +188,11 @@ def _seen(series: Series) -> tuple[float, float, float, float]:
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
-def _strip(frames: Pixels, one: ShownClip, path: Path, series: Series) -> None:
+def _strip(frames: Pixels, one: ShownClip, path: Path, series: Series, spec: ClipSpec) -> None:
     """The shown frames side by side, each what the model sees of it."""
-    step = 1 if len(one.seconds) == len(frames) or len(frames) <= _MOST_FRAMES else series.grid.tubelet
     strip = Image.new("RGB", (one.width * len(one.seconds), one.height))
-    for place in range(len(one.seconds)):
-        picture = Image.fromarray(frames[place * step])
+    for place, frame in enumerate(_places(series, spec)):
+        picture = Image.fromarray(frames[frame])
         seen = picture.resize((one.width, one.height), Image.Resampling.BICUBIC, box=_within(series))
         strip.paste(seen, (place * one.width, 0))
     _write(strip, path, "WEBP")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,4 +81,4 @@ def adding(executor: Executor | None, store: Store, moments: Moments) -> Adding 
 def _piece(index: int, start: int, series: Sequence[Series], moments: Moments) -> Piece:
     """With those series alone in which its moments lie."""
     videos, number = np.unique(moments.video, return_inverse=True)
-    return Piece(index, start, tuple(series[video] for video in videos), moments.of_videos(number))
+    return Piece(index, start, tuple(series[video] for video in videos), replace(moments, video=number))

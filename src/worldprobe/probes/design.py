@@ -164,11 +164,8 @@ class Design:
         """The smaller one of the standardised rows: of the rows [n, n], or of the columns [d, d]."""
         if not self._wide and self._scatter is not None:
             return np.asarray(self._scatter.matrix / self.scale / self.scale[:, None])
-        if self._wide:
-            x = self._standard if self._few else self.standardize(self.inputs)
-            return np.asarray(x @ x.T)
-        x = self.standardize(self.inputs)
-        return np.asarray(x.T @ x)
+        x = self._standard if self._few else self.standardize(self.inputs)
+        return np.asarray(x @ x.T if self._wide else x.T @ x)
 
     @property
     def _decomposed(self) -> bool:

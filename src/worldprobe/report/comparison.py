@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from worldprobe.files import write_whole
 from worldprobe.report.base import Score
 from worldprobe.report.comparison_facts import Cell, Comparison, Reading
+from worldprobe.report.html import template
 from worldprobe.report.marks import escaped
 from worldprobe.report.marks import table as markdown
-from worldprobe.report.wording import METRICS, count, interval, number, property_name, signed, with_interval
+from worldprobe.report.wording import METRICS, count, interval, property_name, signed, with_interval
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -116,16 +117,7 @@ def comparison_markdown(comparison: Comparison) -> str:
 
 def comparison_html(comparison: Comparison) -> str:
     """The comparison as one page that loads nothing; every name comes out escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("worldprobe.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters.update(
-        number=number, interval=interval, signed=signed, property=property_name, count=count, difference=_difference
-    )
-    return environment.get_template("compare.html.j2").render(
+    return template("compare.html.j2", difference=_difference).render(
         comparison=comparison, forests=forests(comparison), metrics=METRICS, label=label, groups=_groups(comparison)
     )
 

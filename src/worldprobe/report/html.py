@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from worldprobe.report import (
 from worldprobe.report.facts import CONTROLS, Summary
 
 if TYPE_CHECKING:
+    from jinja2 import Template
     from markupsafe import Markup
 
 GLYPHS = {"above": "●", "above-run": "●", "not-shown": "◐", "below": "▽", "no-evidence": "○"}
@@ -51,10 +52,8 @@ def pictures(run: Path) -> dict[str, str]:
     }
 
 
-def render(
-    summary: Summary, *, figures: dict[str, str] | None = None, moments: Sequence[dict[str, Any]] = ()
-) -> str:
-    """The page as text; every name from the run comes out escaped."""
+def template(name: str, **filters: Callable[..., Any]) -> Template:
+    """A page's template: every name comes out escaped; figures are written as in every other form of the report."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -69,13 +68,20 @@ def render(
         signed=wording.signed,
         interval=wording.interval,
         count=wording.count,
-        size=wording.size,
-        duration=wording.duration,
         property=wording.property_name,
-        shortest="{:g}".format,
-        coded=_coded,
+        **filters,
     )
-    return environment.get_template("report.html.j2").render(
+    return environment.get_template(name)
+
+
+def render(
+    summary: Summary, *, figures: dict[str, str] | None = None, moments: Sequence[dict[str, Any]] = ()
+) -> str:
+    """The page as text; every name from the run comes out escaped."""
+    page = template(
+        "report.html.j2", size=wording.size, duration=wording.duration, shortest="{:g}".format, coded=_coded
+    )
+    return page.render(
         summary=summary,
         strips=[strips.strip(one) for one in summary.answers],
         quoted_rule=quoted.RULE,

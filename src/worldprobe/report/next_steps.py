@@ -5,9 +5,9 @@ from __future__ import annotations
 from worldprobe.report.facts import Summary
 from worldprobe.report.layers import block_of
 from worldprobe.report.wording import property_name
+from worldprobe.results import FEW_GROUPS
 
 MOVING = ("motion", "motion8", "velocity", "direction")
-FEW_GROUPS = 20
 
 
 def next_steps(summary: Summary) -> tuple[str, ...]:

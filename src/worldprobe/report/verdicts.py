@@ -16,9 +16,8 @@ from worldprobe.report.wording import (
     signed,
     with_interval,
 )
-from worldprobe.results import Control, Metric
+from worldprobe.results import FEW_GROUPS, Control, Metric
 
-FEW_GROUPS = 20
 WIDE = 0.2
 FLATTERY = 0.05
 MANY_WAYS = 4
