@@ -91,7 +91,7 @@ class Series:
                 f"these embeddings are in format {found}, this version reads format {_FORMAT}. "
                 "Encode into another store, or delete this one."
             )
-        video = VideoRef(**attributes["video"])
+        video = VideoRef(**{**attributes["video"], "episodes": tuple(attributes["video"].get("episodes", ()))})
         clip = attributes["clip"]
         view = {key: tuple(value) for key, value in attributes["view"].items()}
         return cls(

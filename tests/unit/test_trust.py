@@ -145,3 +145,84 @@ def test_a_dataset_cannot_name_files_outside_of_its_folder(kind, version, tmp_pa
         (root / "meta" / "info.json").write_text(json.dumps(info))
     with open_video(next(iter(videos(root)))) as video, pytest.raises(LabelError, match="leads out of the dataset"):
         LeRobot().label(video)
+
+
+def small_dataset(root, version="v3.0"):
+    import numpy as np
+
+    generator = np.random.default_rng(0)
+    frames = generator.integers(0, 256, (3, 6, 32, 32, 3), dtype=np.uint8)
+    rows = generator.normal(size=(3, 6, 2)).astype(np.float32)
+    return write_dataset(root, frames, rows, rows, fps=5, version=version)
+
+
+def labelled(root):
+    from worldprobe.labels.lerobot import LeRobot, videos
+    from worldprobe.video.read import open_video
+
+    for path in videos(root):
+        with open_video(path) as video:
+            LeRobot().label(video)
+
+
+@pytest.mark.parametrize("version", ["v3.0", "v2.1"])
+@pytest.mark.parametrize("part", ["videos", "meta/episodes", "meta/info.json"])
+def test_a_dataset_cannot_link_to_files_outside_of_its_folder(part, version, tmp_path):
+    if part == "meta/episodes" and version == "v2.1":
+        pytest.skip("v2 has no such folder")
+    root = small_dataset(tmp_path / "set", version)
+    at = root / part
+    linked = at if at.is_file() else sorted(path for path in at.rglob("*.*") if path.is_file())[-1]
+    shutil.move(linked, tmp_path / "private")
+    linked.symlink_to(tmp_path / "private")
+    with pytest.raises(LabelError, match="leads out of the dataset"):
+        labelled(root)
+
+
+def in_hub_cache(root, cache):
+    """A dataset as the hub's cache holds it: links to blobs, from a snapshot's folders."""
+    repo = cache / "datasets--somebody--robot"
+    snapshot = repo / "snapshots" / ("0" * 40)
+    (repo / "blobs").mkdir(parents=True)
+    for number, file in enumerate(sorted(path for path in root.rglob("*") if path.is_file())):
+        blob = shutil.copy(file, repo / "blobs" / f"{number:040x}")
+        link = snapshot / file.relative_to(root)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(Path("../" * len(link.relative_to(repo).parent.parts)) / "blobs" / Path(blob).name)
+    return snapshot
+
+
+@pytest.mark.parametrize("version", ["v3.0", "v2.1"])
+def test_a_dataset_in_the_hubs_cache_is_read_as_it_is_elsewhere(version, tmp_path):
+    from worldprobe.labels.lerobot import LeRobot, videos
+    from worldprobe.pipeline.sources import open_source
+
+    def read(folder):
+        found = []
+        for path in videos(folder):
+            with open_source(path) as video:
+                found.append((video.ref.episodes, video.shots, LeRobot().label(video).table.rows()))
+        return found
+
+    root = small_dataset(tmp_path / "set", version)
+    assert read(in_hub_cache(root, tmp_path / "hub")) == read(root)
+
+
+@pytest.mark.parametrize("kind", ["named", "linked"])
+def test_a_dataset_in_the_hubs_cache_cannot_name_or_link_to_other_files(kind, tmp_path):
+    snapshot = in_hub_cache(small_dataset(tmp_path / "set"), tmp_path / "hub")
+    table = next((snapshot / "data").rglob("*.parquet"))
+    if kind == "named":  # what lies among the blobs may be a file of another snapshot
+        info = snapshot / "meta" / "info.json"
+        said = json.loads(info.read_text())
+        said["data_path"] = f"../../blobs/{table.resolve().name}"
+        info.unlink()
+        info.write_text(json.dumps(said))
+    else:
+        other = tmp_path / "hub" / "datasets--somebody--else"
+        other.mkdir()
+        shutil.copy(table, other / "table.parquet")
+        table.unlink()
+        table.symlink_to(other / "table.parquet")
+    with pytest.raises(LabelError, match="leads out of the dataset"):
+        labelled(snapshot)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
+from worldprobe.pipeline.groups import recordings
 from worldprobe.pipeline.windows import Batch, Window
 from worldprobe.predictors import baselines, scores
 from worldprobe.predictors.leak import Leak, PlainForward, Predicts, leak
@@ -100,14 +101,18 @@ def forecast(
 
 def examples_of(windows: Sequence[Window]) -> Examples:
     """The windows as the splits take them; there is nothing to decode."""
-    n = len(windows)
+    n, span = len(windows), max(window.span for window in windows)
+    group = np.array([window.group for window in windows], np.int64)
+    video = np.array([window.video for window in windows], np.int64)
+    seconds, began = (np.array([getattr(window, name) for window in windows]) for name in ("seconds", "began"))
+    recording, seconds = recordings(video, group, seconds, began, apart=span)
     return Examples(
         inputs=np.zeros((n, 1), np.float32),
         target=np.zeros((n, 1)),
-        group=np.array([window.group for window in windows], np.int64),
-        video=np.array([window.video for window in windows], np.int64),
-        pts_seconds=np.array([window.seconds for window in windows]),
-        clip_seconds=max(window.span for window in windows),
+        group=group,
+        video=recording,
+        pts_seconds=seconds,
+        clip_seconds=span,
     )
 
 
