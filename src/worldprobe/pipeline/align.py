@@ -39,6 +39,7 @@ class Moments:
         measured: float64 [n] by name, means over them of what the labels measured.
         frame_size: float64 [n, 2], width and height of each row's video in px.
         clip_seconds: the time a clip spans.
+        tubelet_frames: sampled frames that a tubelet covers.
         labels: int64 [n], how many labels each is the mean of.
         dropped: labels that did not become part of a moment, counted by reason.
     """
@@ -57,6 +58,7 @@ class Moments:
     measured: dict[str, Floats]
     frame_size: Floats
     clip_seconds: float
+    tubelet_frames: int
     labels: Ints
     dropped: dict[str, int]
 
@@ -145,6 +147,7 @@ def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main"
         },
         frame_size=sizes[video_of],
         clip_seconds=span,
+        tubelet_frames=series[0].grid.tubelet if series else 1,
         labels=np.array([moment.labels for moment in found], dtype=np.int64),
         dropped={reason: count for reason, count in sorted(dropped.items()) if count},
     )
