@@ -55,9 +55,7 @@ class {name}:
 def own(request, tmp_path, monkeypatch):
     """An encoder whose tokens cover so many frames: what the user writes, and what it calls itself."""
     module = f"own_{request.param}"
-    text = textwrap.dedent(MODULE).format(
-        name="Quarters", called=f"quarters {request.param}", tubelet=request.param
-    )
+    text = MODULE.format(name="Quarters", called=f"quarters {request.param}", tubelet=request.param)
     (tmp_path / f"{module}.py").write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, module, raising=False)
