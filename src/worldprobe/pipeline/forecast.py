@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
+from worldprobe.execute.fitting import Fitting
 from worldprobe.pipeline.groups import recordings
-from worldprobe.pipeline.windows import Batch, Window
+from worldprobe.pipeline.windows import MOST, Batch, Window
 from worldprobe.predictors import baselines, scores
 from worldprobe.predictors.leak import Leak, PlainForward, Predicts, leak
-from worldprobe.predictors.vjepa2 import Mode, VJEPA2Predictor, layer_normed
+from worldprobe.predictors.vjepa2 import INSTEAD, Mode, VJEPA2Predictor, layer_normed
 from worldprobe.probes.splits import Folds, SplitKind, make_folds, units
 from worldprobe.records import Examples
 
@@ -64,15 +65,14 @@ def forecast(
     done = Forecast([], (grid.height, grid.width), {}, np.empty(0, np.bool_), {}, none, none, "grouped")
     found: dict[tuple[str, str], list[Errors]] = {}
     moved = []
+    fitting = Fitting(predictor.encoder.name, most=MOST, instead=INSTEAD)
     with tempfile.TemporaryDirectory(prefix="worldprobe-") as folder:
         spool = {name: _Spool(Path(folder) / name) for name in ("known", "true", "told")}
         for batch in batches:
+            made = fitting.map(lambda some: _tokens(predictor, some, context, horizon, mode), batch.pixels)
+            known, told, true = (np.concatenate(one) for one in zip(*made, strict=True))
             if not done.leaks:
-                done.leaks = _leaks(predictor, batch.pixels[:LEAK_CLIPS], context)
-            known_raw = predictor.context_tokens(batch.pixels, context)
-            told = predictor.forecast(known_raw, horizon=horizon, mode=mode).cpu().numpy()
-            true = predictor.targets(batch.pixels).cpu().numpy()
-            known = layer_normed(known_raw).cpu().numpy()
+                done.leaks = _leaks(predictor, batch.pixels[: min(LEAK_CLIPS, fitting.most)], context)
             ways = {"predictor": told, "copy-last": baselines.copy_last(known, horizon=horizon)}
             if context > 1:
                 ways["linear"] = baselines.linear(known, horizon=horizon)
@@ -97,6 +97,16 @@ def forecast(
     for (name, metric), parts in found.items():
         done.errors.setdefault(name, {})[metric] = np.concatenate(parts)
     return done
+
+
+def _tokens(
+    predictor: VJEPA2Predictor, pixels: NDArray[np.uint8], context: int, horizon: int, mode: Mode
+) -> tuple[Errors, Errors, Errors]:
+    """Of windows' pixels: the context's tokens, layer-normed, what is told, what came: float32 [b, t', s, d]."""
+    known = predictor.context_tokens(pixels, context)
+    told = predictor.forecast(known, horizon=horizon, mode=mode)
+    true = predictor.targets(pixels)
+    return layer_normed(known).cpu().numpy(), told.cpu().numpy(), true.cpu().numpy()
 
 
 def examples_of(windows: Sequence[Window]) -> Examples:

@@ -22,6 +22,7 @@ from worldprobe.video.sample import read_clips
 
 # About the most tokens that a batch may hold: as for encoding, less what the predictor adds.
 _TOKENS_PER_BATCH = 4096
+MOST = 4096  # windows at once, to begin with: a batch holds fewer
 _AHEAD = 8
 
 
