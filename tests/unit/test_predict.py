@@ -1,6 +1,7 @@
 """From videos to scores of predictions: the windows, the lines, the folder, the command."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -279,6 +280,15 @@ def test_provenance_names_the_encoder(run: Path):
     facts = json.loads((run / "provenance.json").read_text())
     assert facts["encoder"]["name"] == "vjepa2-tiny"
     assert facts["encoder"]["status"] == "trained"
+
+
+def test_without_a_record_the_untrained_twin_is_not_taken_for_the_encoder(run, tmp_path):
+    recorded = summarize(run)
+    again = shutil.copytree(run, tmp_path / "run")
+    (again / "provenance.json").unlink()
+    found = summarize(again)
+    assert found.encoder.name == "vjepa2-tiny"
+    assert found.future == recorded.future
 
 
 class Stand:
