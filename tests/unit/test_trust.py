@@ -2,9 +2,12 @@
 
 import ast
 import json
+import os
 import re
 import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,6 +84,58 @@ def test_names_are_intact_in_results_and_escaped_in_the_report_and_no_host_is_as
     assert "映画" in page
     assert "<script>alert(1)" not in re.sub(r"`[^`]*`", "", (out / "report.md").read_text())
     assert no_network == []
+
+
+COMMANDS = (
+    "encode scenes:6 --store s --frames 8 --controls",
+    "label scenes:6 --labeller truth --out l.parquet --preview",
+    "probe --store s --labels l.parquet --tasks xy --features z --out p",
+    "probe --store s --labels l.parquet --tasks xy --features z --encoder pixels --controls majority --out q",
+    "predict scenes:2 --context 2 --horizon 1 --no-twin --out f",
+    "decode scenes:6 --steps 2 --size 32 --out d",
+    "run e.toml --dry-run",
+    "run e.toml --out r",
+    "report p",
+    "compare p q --out c",
+    "list",
+    "list encoders",
+    "doctor",
+)
+# Whatever opens a connection, from the first import on, is written down and refused; sockets of files are none.
+GUARD = """
+import json, socket, sys
+asked = []
+connect = socket.socket.connect
+def refused(self, address, *rest):
+    if self is not None and self.family == socket.AF_UNIX:
+        return connect(self, address)
+    asked.append(repr(address))
+    raise OSError(f"asked {address}")
+socket.socket.connect = socket.socket.connect_ex = refused
+socket.getaddrinfo = socket.gethostbyname = lambda *a, **k: refused(None, a)
+from worldprobe.cli import app
+for line in json.loads(sys.argv[1]):
+    print("$", line, flush=True)
+    try:
+        app(line.split())
+    except SystemExit as ended:
+        if ended.code:
+            sys.exit(f"{line} ended with {ended.code}")
+    if asked:
+        sys.exit(f"{line} asked {asked}")
+"""
+
+
+def test_no_command_asks_a_host(tmp_path):
+    (tmp_path / "e.toml").write_text(
+        'videos = ["scenes:6"]\nlabeller = "truth"\nframes = 8\ntasks = ["xy"]\nfeatures = ["z"]\nevidence = []\n'
+    )
+    # As a user has it: nothing tells the hub's client to stay at home.
+    online = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    command = [sys.executable, "-c", GUARD, json.dumps(COMMANDS)]
+    done = subprocess.run(command, cwd=tmp_path, env=online, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, f"{done.stdout[-500:]} {done.stderr}"
+    assert {path.name for path in tmp_path.iterdir()} >= {"s", "l.parquet", "p", "q", "f", "d", "r", "c"}
 
 
 def test_results_keep_names_with_any_character_that_ends_a_line(tmp_path):
