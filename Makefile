@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' constraints.txt)
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install yolo extras demo test faults fuzz check bench clean
+.PHONY: install yolo extras demo test faults fuzz check docs bench clean
 
 install: $(INSTALLED)
 
@@ -45,6 +45,11 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --strict --quiet
+
+# The documentation as a site, in site/; a link that leads nowhere is an error.
+docs: install
+	$(BIN)/mkdocs build --strict --quiet
 
 bench: install
 	$(BIN)/python benchmarks/probes.py
@@ -55,4 +60,4 @@ bench: install
 	$(BIN)/python -m benchmarks.end_to_end
 
 clean:
-	rm -rf $(VENV) runs build dist
+	rm -rf $(VENV) runs build dist site
