@@ -11,18 +11,25 @@ from typing import TYPE_CHECKING, Any
 from worldprobe.files import write_whole
 from worldprobe.report import (
     charts,
+    decoding_plots,
     deltas,
     evidence_text,
     forecasts,
+    horizons,
+    layers,
+    learning,
     moment_view,
     original,
     original_text,
     quoted,
+    scaling,
     strips,
+    svg,
     verdicts,
     wording,
 )
 from worldprobe.report.facts import CONTROLS, Summary
+from worldprobe.report.panels import Panel
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -31,8 +38,8 @@ if TYPE_CHECKING:
 GLYPHS = {"above": "●", "above-run": "●", "not-shown": "◐", "below": "▽", "no-evidence": "○"}
 
 
-# Drawn as pictures; the others are drawn in the page itself.
-FIGURES = ("layers", "learning")
+# Charts are drawn in the page itself; what holds pictures is a picture.
+PICTURES = ("error_map", "prediction_comparison", "violations", "surprise", "decoder_reconstructions")
 
 
 def write_html(run: Path, summary: Summary) -> None:
@@ -43,8 +50,8 @@ def write_html(run: Path, summary: Summary) -> None:
 
 
 def pictures(run: Path) -> dict[str, str]:
-    """The run's figures of predictions, as addresses that hold them whole."""
-    paths = [run / "figures" / f"{name}.png" for name in (*FIGURES, *wording.CAPTIONS, *wording.DECODER_CAPTIONS)]
+    """The run's figures that show pictures, as addresses that hold them whole."""
+    paths = [run / "figures" / f"{name}.png" for name in PICTURES]
     return {
         path.stem: "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
         for path in paths
@@ -99,6 +106,11 @@ def render(
         splits=wording.SPLITS,
         camera=wording.CAMERA,
         remade=_remade(summary),
+        by_block=_plots(layers.layer_panels(summary)),
+        heat=layers.heat_map(summary),
+        by_data=_plots(learning.learning_panels(summary)),
+        by_horizon=_plots(horizons.horizon_panels(summary.future) if summary.future else []),
+        by_step=_plots(decoding_plots.loss_panels(summary.decoding) if summary.decoding else []),
         figures=figures or {},
         moments=list(moments),
         captions=wording.CAPTIONS,
@@ -114,6 +126,11 @@ def render(
         tap_sentence=evidence_text.tap_sentence,
         taps_note=evidence_text.TAPS_NOTE,
     )
+
+
+def _plots(panels: Sequence[Panel]) -> dict[str, Any]:
+    """Charts in px, and the key to all of them."""
+    return {"drawings": [svg.drawing(panel) for panel in panels], "keys": svg.keys(panels)}
 
 
 def _coded(text: str) -> Markup:
@@ -132,6 +149,7 @@ def _remade(summary: Summary) -> dict[str, Any] | None:
         "facts": summary.original,
         "labelled": original_text.labelled(summary.original),
         "panels": charts.falls(summary.original),
+        "scaling": _plots(scaling.scaling_panels(summary.original)),
         "head": original_text.head,
         "step": original.step_name,
         "texts": original.STEP_TEXTS,
