@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from PIL import Image
 from tests.browser import CHROMIUM, Browser
 from tests.unit.test_future_report import step
 from tests.unit.test_moments import run as moments_run
@@ -93,6 +94,7 @@ def test_the_curve_of_surprise_says_its_range_and_a_click_goes_to_the_tubelet(br
         "readings": [],
     }
     facts["clips"][0].update(peak)
+    Image.new("RGB", (128, 32)).save(run / "moments" / "clip0.webp")
     kept.write_text(json.dumps(facts))
     write_report(run)
     browser.open(run / "report.html", width=1280)

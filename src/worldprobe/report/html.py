@@ -45,7 +45,8 @@ PICTURES = ("error_map", "prediction_comparison", "violations", "surprise", "dec
 def write_html(run: Path, summary: Summary) -> None:
     """Write ``report.html`` into the run's folder. It loads nothing: styles, charts and script are inside."""
     moments = moment_view.page(run, summary.moments) if summary.moments else []
-    page = render(summary, figures=pictures(run), moments=moments)
+    labelled = moment_view.previews(run, summary.moments) if summary.moments else []
+    page = render(summary, figures=pictures(run), moments=moments, labelled=labelled)
     write_whole(run / "report.html", page.encode())
 
 
@@ -82,7 +83,11 @@ def template(name: str, **filters: Callable[..., Any]) -> Template:
 
 
 def render(
-    summary: Summary, *, figures: dict[str, str] | None = None, moments: Sequence[dict[str, Any]] = ()
+    summary: Summary,
+    *,
+    figures: dict[str, str] | None = None,
+    moments: Sequence[dict[str, Any]] = (),
+    labelled: Sequence[dict[str, Any]] = (),
 ) -> str:
     """The page as text; every name from the run comes out escaped."""
     page = template(
@@ -113,6 +118,7 @@ def render(
         by_step=_plots(decoding_plots.loss_panels(summary.decoding) if summary.decoding else []),
         figures=figures or {},
         moments=list(moments),
+        labelled=list(labelled),
         captions=wording.CAPTIONS,
         decoder_captions=wording.DECODER_CAPTIONS,
         calls=wording.CALLS,

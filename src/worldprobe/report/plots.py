@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
@@ -220,5 +221,15 @@ def _mark(
 
 
 def plain(text: str) -> str:
-    """Text in which matplotlib finds no mathematics."""
+    """Text in which matplotlib finds no mathematics, and nothing that its own font cannot draw."""
+    known = _characters()
+    text = "".join(character if character == "\n" or ord(character) in known else "□" for character in text)
     return text.replace("$", r"\$")
+
+
+@cache
+def _characters() -> frozenset[int]:
+    """Those of the font that comes with matplotlib."""
+    from matplotlib.font_manager import findfont, get_font
+
+    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())

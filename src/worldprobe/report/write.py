@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from worldprobe.files import write_whole
 from worldprobe.report.decoding_plots import decoder_reconstructions, loss_panels
 from worldprobe.report.facts import Summary
 from worldprobe.report.horizons import horizon_panels
@@ -11,6 +12,7 @@ from worldprobe.report.html import write_html
 from worldprobe.report.layers import layer_panels
 from worldprobe.report.learning import learning_panels
 from worldprobe.report.markdown import write_markdown
+from worldprobe.report.moment_plots import labels_figure, moments_figure
 from worldprobe.report.plots import draw, probe_summary
 from worldprobe.report.summary import summarize
 from worldprobe.report.waterfall import draw_original
@@ -21,7 +23,7 @@ _HORIZONS = "bars: 95 % intervals, groups resampled; ▲ ▼ beyond the axis"
 
 
 def write_report(run: Path) -> Summary:
-    """Write ``report.html``, ``report.md`` and the figures of the results' kinds into a run's folder.
+    """Write ``report.html``, ``report.md``, ``report.json`` and the figures of the results' kinds.
 
     A run of the original protocol has that figure as it was published, and ``scaling.png`` and ``waterfall.png``.
     Each file is written whole. Raises WorldprobeError as ``summarize`` does, before anything is written.
@@ -44,6 +46,10 @@ def write_report(run: Path) -> Summary:
         draw(loss_panels(summary.decoding), figures / "decoder_loss.png", title="Loss of each decoder", key="")
         title = f"{summary.decoding.tap}: held-out moments, drawn"
         decoder_reconstructions(run / "decoders", figures / "decoder_reconstructions.png", title=title)
+    if summary.moments:
+        moments_figure(run, summary.moments, figures / "moments.png")
+        labels_figure(run, summary.moments, figures / "labels.png")
+    write_whole(run / "report.json", summary.model_dump_json(indent=1).encode())
     write_markdown(run, summary)
     write_html(run, summary)
     return summary
