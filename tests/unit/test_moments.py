@@ -98,7 +98,8 @@ def test_the_page_stays_small_with_as_many_frames_as_are_ever_kept(run):
     rng = np.random.default_rng(0)
     grain = Image.fromarray(rng.integers(0, 256, (224, 224 * 32, 3), dtype=np.uint8))
     grain.filter(ImageFilter.GaussianBlur(1)).save(run / "moments" / "clip0.webp", quality=72)
-    facts["clips"] = 6 * [facts["clips"][0] | {"seconds": [0.1 * i for i in range(32)], "tubelet": 16 * [0, 1]}]
+    long = {"seconds": [0.1 * i for i in range(32)], "tubelet": 16 * [0, 1], "width": 224, "height": 224}
+    facts["clips"] = 6 * [facts["clips"][0] | long]
     kept.write_text(json.dumps(facts))
     write_report(run)
     assert 2e6 < (run / "report.html").stat().st_size < 5e6

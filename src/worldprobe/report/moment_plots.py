@@ -73,7 +73,7 @@ def _labelled(panel: Axes, pixels: Pixels, one: Preview, video: str) -> None:
 
 
 def _strip(run: Path, clip: ShownClip) -> Pixels | None:
-    """The clip's frames, uint8 [t, h, w, 3]; None where the file is gone. Raises WorldprobeError if it is damaged."""
+    """The clip's frames, uint8 [t, h, w, 3]; None where the file is gone. WorldprobeError if it is damaged."""
     path = run / "moments" / clip.pictures
     if not path.exists():
         return None
