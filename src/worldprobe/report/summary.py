@@ -9,6 +9,7 @@ from typing import Any
 from worldprobe.errors import WorldprobeError
 from worldprobe.report import files, moment_view, original, use_cases, verdicts
 from worldprobe.report.answer import answers
+from worldprobe.report.caveats import caveats
 from worldprobe.report.decoding import decoding
 from worldprobe.report.deltas import deltas
 from worldprobe.report.evidence import evidence
@@ -59,7 +60,7 @@ def summarize(run: Path) -> Summary:
         use_case_rule=use_cases.RULE,
         original=remade,
         caveats=(
-            *verdicts.caveats(rows, encoder, labels, failures),
+            *caveats(rows, encoder, labels, failures, sizes=provenance.get("videos", {}).get("sizes", {})),
             *(told.caveats if told else ()),
             *(drawn.caveats if drawn else ()),
         ),
