@@ -139,3 +139,14 @@ def test_every_figure_that_markdown_names_is_there(written):
     folder, _ = written
     named = re.findall(r"\]\(figures/([^)]*)\)", (folder / "report.md").read_text())
     assert sorted(named) == sorted(path.name for path in (folder / "figures").iterdir())
+
+
+def test_the_page_has_its_sections_in_order_and_each_is_in_its_contents(written):
+    folder, _ = written
+    page = (folder / "report.html").read_text()
+    order = ["answer", "uses", "original", "waterfall", "table", "chart", "leak", "where", "deltas", "scaling", "worth",
+             "future", "decoding", "labels", "failed", "cost", "made", "caveats", "read"]  # fmt: skip
+    found = re.findall(r'<h[23] id="([a-z]+)"', page)
+    assert found == order
+    linked = re.findall(r'<a href="#([a-z]+)"', page.partition("<nav")[2].partition("</nav>")[0])
+    assert linked == [place for place in order if place not in ("chart", "failed")]

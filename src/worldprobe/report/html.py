@@ -93,8 +93,13 @@ def render(
     page = template(
         "report.html.j2", size=wording.size, duration=wording.duration, shortest="{:g}".format, coded=_coded
     )
+    worth = bool(summary.evidence and summary.evidence.rows)
+    where = bool(layers.heat_map(summary) or (summary.evidence and summary.evidence.taps))
     return page.render(
         summary=summary,
+        contents=_contents(summary, where=where, worth=worth),
+        where=where,
+        worth=worth,
         strips=[strips.strip(one) for one in summary.answers],
         quoted_rule=quoted.RULE,
         panels=charts.beside_controls(summary),
@@ -132,6 +137,23 @@ def render(
         tap_sentence=evidence_text.tap_sentence,
         taps_note=evidence_text.TAPS_NOTE,
     )
+
+
+def _contents(summary: Summary, *, where: bool, worth: bool) -> list[tuple[str, str]]:
+    """The sections that the page has: where each begins, and how it is called there."""
+    rows, labels = bool(summary.rows), summary.labels is not None
+    remade = summary.original
+    every = [
+        ("answer", "Answer", True), ("uses", "Uses", bool(summary.use_cases)),
+        ("moments", "Moments", summary.moments is not None), ("original", "Original", remade is not None),
+        ("waterfall", "Waterfall", remade is not None), ("table", "Scores and controls", rows),
+        ("leak", "Leak", rows), ("where", "By block", where), ("deltas", "Deltas", summary.deltas is not None),
+        ("scaling", "Scaling", bool(remade and remade.scaling)), ("worth", "Worth", worth),
+        ("future", "Prediction", summary.future is not None), ("decoding", "Decoder", summary.decoding is not None),
+        ("labels", "Labels", labels), ("cost", "Cost", bool(summary.costs)), ("made", "How it was made", True),
+        ("caveats", "Caveats", True), ("read", "How to read this", rows),
+    ]  # fmt: skip
+    return [(place, name) for place, name, there in every if there]
 
 
 def _plots(panels: Sequence[Panel]) -> dict[str, Any]:
