@@ -25,7 +25,7 @@ from worldprobe.predictors import scores
 from worldprobe.predictors.vjepa2 import INSTEAD, VJEPA2Predictor
 from worldprobe.protocols import Encoder
 from worldprobe.records import ClipSpec, DecoderShape
-from worldprobe.report.moments import Compared, comparison
+from worldprobe.report.future_pictures import Compared, comparison
 from worldprobe.results import PredictionMethod, PredictionResult
 
 if TYPE_CHECKING:

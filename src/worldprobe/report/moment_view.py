@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from worldprobe.report.answer_facts import Answer
-from worldprobe.report.moment_facts import Moments, Reading, ShownClip, Values
+from worldprobe.report.moment_facts import Box, Moments, Reading, ShownClip, Values
 from worldprobe.report.wording import NONE, number, property_name
 
+# Okabe and Ito's palette without black, by object; the page's script has the same.
+COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 _KINDS = {".webp": "image/webp", ".png": "image/png"}
 
 
@@ -48,9 +50,45 @@ def page(run: Path, moments: Moments) -> list[dict[str, Any]]:
     return [_clip(run / "moments", clip) for clip in moments.clips]
 
 
+def previews(run: Path, moments: Moments) -> list[dict[str, Any]]:
+    """Labelled frames as the page draws them: the picture held whole, boxes in its px."""
+    found = []
+    for clip in moments.clips:
+        one = clip.labelled
+        if one is None or not (source := _inlined(run / "moments" / one.picture)):
+            continue
+        boxes = [
+            {
+                "x": round((box.x - box.w / 2) * one.width, 1), "y": round((box.y - box.h / 2) * one.height, 1),
+                "w": round(box.w * one.width, 1), "h": round(box.h * one.height, 1), "name": box.name,
+                "colour": colour_of(box),
+            }
+            for box in one.boxes
+        ]  # fmt: skip
+        left, top, width, height = one.seen
+        seen = [left * one.width, top * one.height, width * one.width, height * one.height]
+        found.append(
+            {
+                "picture": source, "size": (one.width, one.height), "boxes": boxes, "name": clip.video,
+                "seconds": number(one.seconds), "seen": [round(side, 1) for side in seen],
+            }
+        )  # fmt: skip
+    return found
+
+
+def clip_name(clip: ShownClip) -> str:
+    """``film.mp4, 1.3 s``."""
+    return f"{clip.video}, {number(clip.seconds[0], 1)} s"
+
+
+def colour_of(box: Box) -> str:
+    """An object keeps its colour; what has no track is white."""
+    return COLOURS[box.object % len(COLOURS)] if box.object >= 0 else "#ffffff"
+
+
 def _clip(folder: Path, clip: ShownClip) -> dict[str, Any]:
     return {
-        "name": f"{clip.video}, {number(clip.seconds[0], 1)} s",
+        "name": clip_name(clip),
         "seconds": clip.seconds,
         "tubelet": clip.tubelet,
         "size": [clip.width, clip.height],
@@ -58,7 +96,7 @@ def _clip(folder: Path, clip: ShownClip) -> dict[str, Any]:
         "tokens": _inlined(folder / clip.tokens) if clip.tokens else "",
         "boxes": [[b.frame, b.x, b.y, b.w, b.h, b.name, b.object] for b in clip.boxes],
         "readings": [_reading(reading) for reading in clip.readings],
-        "marks": _marks(clip),
+        "marks": marks(clip),
         "surprise": clip.surprise,
         "surprises": [number(value, 3) for value in clip.surprise],
     }
@@ -82,15 +120,15 @@ def _reading(reading: Reading) -> dict[str, Any]:
     }
 
 
-def _marks(clip: ShownClip) -> list[list[float] | None]:
+def marks(clip: ShownClip) -> list[list[float] | None]:
     """Where the probes put the object, by tubelet, in shares of the picture: x, y; where size was read, w, h."""
     by = {reading.task: reading.told for reading in clip.readings if not reading.classes}
-    marks: list[list[float] | None] = []
+    found: list[list[float] | None] = []
     for at in range(len(clip.surprise)):
         xy, wh = (by[task][at] if task in by else None for task in ("xy", "size"))
         if xy is None:
-            marks.append(None)
+            found.append(None)
             continue
         place = [c + a * v for c, a, v in zip(clip.corner, clip.across, xy, strict=True)]
-        marks.append(place + ([abs(a * v) for a, v in zip(clip.across, wh, strict=True)] if wh else []))
-    return marks
+        found.append(place + ([abs(a * v) for a, v in zip(clip.across, wh, strict=True)] if wh else []))
+    return found

@@ -9,6 +9,7 @@ from typing import Any
 from worldprobe.errors import WorldprobeError
 from worldprobe.report import files, moment_view, original, use_cases, verdicts
 from worldprobe.report.answer import answers
+from worldprobe.report.caveats import caveats
 from worldprobe.report.decoding import decoding
 from worldprobe.report.deltas import deltas
 from worldprobe.report.evidence import evidence
@@ -44,7 +45,7 @@ def summarize(run: Path) -> Summary:
     read = [r for r in others if getattr(r, "baseline", "none") in ("none", "copy-last")]
     encoder = _encoder(provenance, [r.encoder for r in (*rows, *(read or others))])
     labels = files.read_labels(run)
-    told, drawn = future(others, encoder.name), decoding(others)
+    told, drawn = future(others, encoder.name), decoding(others, files.read_losses(run / "decoders"))
     failures = files.read_failures(run / "failures.jsonl")
     experiment = run / "experiment.toml"
     whole = Summary(
@@ -61,7 +62,7 @@ def summarize(run: Path) -> Summary:
         use_case_rule=use_cases.RULE,
         original=remade,
         caveats=(
-            *verdicts.caveats(rows, encoder, labels, failures),
+            *caveats(rows, encoder, labels, failures, sizes=provenance.get("videos", {}).get("sizes", {})),
             *(told.caveats if told else ()),
             *(drawn.caveats if drawn else ()),
         ),
