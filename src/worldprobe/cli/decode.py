@@ -19,7 +19,7 @@ def decode(
     videos: Videos,
     out: OutOption,
     encoder: EncoderOption = "vjepa2-tiny",
-    decoder: Annotated[str, typer.Option(help="cnn, flow (extra [flow]), or both: cnn,flow.")] = "cnn",
+    decoder: Annotated[str, typer.Option(help="cnn, flow (extra \\[flow]), or both: cnn,flow.")] = "cnn",
     store: Annotated[str | None, typer.Option(help="Embeddings to use; by default they are made.")] = None,
     weights: Annotated[Path | None, typer.Option(help="A decoder trained before: its folder.")] = None,
     blocks: Annotated[str, typer.Option(help="last, or indices such as 0,6,11: joined.")] = "last",
@@ -27,7 +27,8 @@ def decode(
     steps: Annotated[int | None, typer.Option(help="Training steps; by default the decoder's own.")] = None,
     split: Annotated[str, typer.Option(help="grouped, blocked or video.")] = "grouped",
     video: Annotated[Path | None, typer.Option(help="Also a film (mp4): real above decoded.")] = None,
-    executor: Annotated[str, typer.Option(help="Who encodes and trains: local, or modal[:GPU].")] = "local",
+    executor: Annotated[str, typer.Option(help="Who encodes and trains: local, or modal\\[:GPU].")] = "local",
+    price: Annotated[float | None, typer.Option(help="Of an hour of Modal's GPU, in place of the list's.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a decoder on embeddings, and score on held-out groups what it draws, beside every control.
@@ -47,7 +48,7 @@ def decode(
     table: dict[str, Any] = {"decoders": decoder.split(","), "blocks": blocks, "size": size, "steps": steps}
     values: dict[str, Any] = {"videos": videos, "encoder": encoder, "split": split, "blocks": blocks}
     experiment = make_experiment({**values, "controls": ["random-init", "pixels"], "decode": table})
-    workers = registry.create("executors", executor)
+    workers = registry.create("executors", executor, offered={"price": price})
     paths = resolve_videos(videos)
     out.mkdir(parents=True, exist_ok=True)
     record_experiment(experiment, out, "decode", ("decoding",))

@@ -66,13 +66,13 @@ def run_experiment(
     experiment: Annotated[Path, typer.Argument(help="An experiment file (TOML).")],
     out: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/NAME.")] = None,
     store: Annotated[str | None, typer.Option(help="Embeddings; by default in the run's folder.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what encoding would take.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what each stage would take.")] = False,
     price: Annotated[
         float | None, typer.Option(help="Of an hour: of this machine (--dry-run) or Modal's GPU.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first video or clip that fails.")] = False,
     verify: VerifyOption = False,
-    executor: Annotated[str, typer.Option(help="Who does the work: local, ray[:WORKERS], modal.")] = "local",
+    executor: Annotated[str, typer.Option(help="Who does the work: local, ray\\[:WORKERS], modal.")] = "local",
     ray_address: Annotated[str | None, typer.Option(help="A Ray cluster; none: one is started here.")] = None,
     gpu: Annotated[str, typer.Option(help="What --executor modal rents.")] = "A10G",
     as_json: JsonOption = False,
@@ -100,12 +100,13 @@ def run_experiment(
 
 
 def _estimate(experiment: Experiment, out: Path, store: str, price: float | None, as_json: bool) -> None:
-    from worldprobe.pipeline.estimate import as_facts, as_lines, estimate, foretell
+    from worldprobe.pipeline.estimate import as_facts, as_lines, estimate_run, foretell
     from worldprobe.store import Store
 
-    found = estimate(experiment, resolve_videos(experiment.videos), Store(store), price=price)
+    found, failures = estimate_run(experiment, resolve_videos(experiment.videos), Store(store), out, price=price)
     foretell(out, found)
     say(as_facts(found), as_json, as_lines(found))
+    end(failures)
 
 
 def _run(

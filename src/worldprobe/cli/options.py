@@ -17,7 +17,7 @@ app = typer.Typer(
 
 Videos = Annotated[
     list[str],
-    typer.Argument(help="Files, globs, folders, scenes:N[@SEED], films:NAME, lerobot:FOLDER or http(s) URLs."),
+    typer.Argument(help="Files, globs, folders, scenes:N\\[@SEED], films:NAME, lerobot:FOLDER or http(s) URLs."),
 ]
 EncoderOption = Annotated[
     str,

@@ -129,6 +129,24 @@ def train(
     )
 
 
+def seconds_a_step(module: Decoder, recipe: Recipe, *, device: str, seconds: float) -> float:
+    """What a step takes on batches of noise, by as many steps as that many seconds hold, and two at least.
+
+    The module's weights are spoilt by it.
+    """
+    shape = module.shape
+    sitting = _Sitting(module, None, recipe, device, Path(), "")
+    tokens = torch.randn(recipe.batch, *shape.grid, shape.width, device=device)
+    frames = torch.rand(recipe.batch, shape.frames, 3, *shape.size, device=device)
+    begun, times = time.perf_counter(), list[float]()
+    while len(times) < 2 or time.perf_counter() - begun < seconds:
+        started = time.perf_counter()
+        sitting.advance(tokens, frames)
+        float(sitting.recent[-1])  # waits for the device
+        times.append(time.perf_counter() - started)
+    return sorted(times[1:])[len(times[1:]) // 2]
+
+
 def key_of(module: Decoder, source: Source, training: Sequence[int], recipe: Recipe) -> str:
     """What a training depends on, so that neither weights nor a checkpoint are taken for another's."""
     made = (module.name, asdict(module.shape), module.options, asdict(recipe))
@@ -163,7 +181,7 @@ class _Sitting:
     """Training from where it stands; all of its state is in tensors and a few numbers."""
 
     def __init__(
-        self, module: Decoder, source: Source, recipe: Recipe, device: str, checkpoint: Path, key: str
+        self, module: Decoder, source: Source | None, recipe: Recipe, device: str, checkpoint: Path, key: str
     ) -> None:
         self.module, self.source, self.recipe, self.device = module.to(device).train(), source, recipe, device
         self.checkpoint, self.key = checkpoint, key
@@ -214,6 +232,7 @@ class _Sitting:
     def validate(self, rows: Sequence[int]) -> None:
         """Score the averaged weights on held-out rows, and keep them where they are the best so far."""
         recipe = self.recipe
+        assert self.source is not None, "nothing to validate on"
         trained = float(torch.stack(self.recent).mean())
         own = {name: one.clone() for name, one in self.module.state_dict().items()}
         self.module.load_state_dict(self.average)

@@ -37,6 +37,8 @@ class Squashed:
         self.device = getattr(encoder, "device", "cpu")
         self.precision = getattr(encoder, "precision", "auto")
         self.origin = {**getattr(encoder, "origin", {}), "squashed": _VERSION}
+        if hasattr(encoder, "flop"):
+            self.flop = encoder.flop
         self._size = encoder.view(64, 64).size
 
     def view(self, width: int, height: int) -> View:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -153,17 +153,24 @@ def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main"
     )
 
 
-def with_before(moments: Moments, series: Sequence[Series]) -> Moments:
+def with_before(
+    moments: Moments, series: Sequence[Series], held: Sequence[Collection[int]] | None = None
+) -> Moments:
     """Those moments before which there is another: what differences of embeddings in time can be had for.
 
     The one before is the clip's previous tubelet; of stills, the previous still of the same shot. Where there is
     none the moment's labels are dropped and counted.
+
+    Args:
+        held: positions of the clips of each series that are in the store; all of them if None.
     """
     first = moments.tubelet == 0
     for video, one in enumerate(series):
         if one.specs[0].stride:
             continue
         opens = np.diff(one.shot, prepend=-1) != 0
+        if held is not None:
+            opens |= np.array([clip - 1 not in held[video] for clip in range(len(one.specs))], dtype=bool)
         mine = moments.video == video
         first[mine] = opens[moments.clip[mine]]
     return moments.only(~first, reason="nothing before it in its clip or shot")

@@ -102,7 +102,7 @@ class Workshop:
 
         rows = list(self.rows.training if training is None else training)
         module = self._module(decoder, source, norm)
-        recipe = self._recipe(module)
+        recipe = recipe_of(self.plan, module, self.device)
         folder = self.out / FOLDER / name
         key = key_of(module, source, rows, recipe)
         pairs = source.pairs if isinstance(source, Averaged) else source
@@ -123,7 +123,8 @@ class Workshop:
                 device=self.device,
             )
             began = time.perf_counter() - course.seconds
-            self.ledger.book(stage, started=began, items=course.steps * recipe.batch, device=self.device)
+            items, each = course.steps * recipe.batch, self.ledger.expected.get(stage)
+            self.ledger.book(stage, started=began, items=items, device=self.device, each=each)
             write_whole(folder / LOSSES, "".join(json.dumps(asdict(one)) + "\n" for one in course.losses).encode())
             write_whole(folder / "trained_on.json", json.dumps(self._seen(rows)).encode())
             facts = {"encoder": encoder, "tap": tap, "key": key, "seed": recipe.seed, "steps": course.steps}
@@ -168,8 +169,6 @@ class Workshop:
         return replace(self.rows.pairs, series=series, blocks=found)
 
     def _module(self, decoder: str, source: StoredPairs | Averaged, norm: bool) -> Any:
-        import torch
-
         pairs = source.pairs if isinstance(source, Averaged) else source
         tokens, frames = source.read(self.rows.training[0])
         shape = DecoderShape(
@@ -180,21 +179,7 @@ class Workshop:
             parts=len(pairs.blocks),
             norm=norm,
         )
-        options = self.plan.decode.options.get(decoder.partition(":")[0], {})
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.plan.seed)
-            return registry.create("decoders", decoder, shape=shape, **options)
-
-    def _recipe(self, module: Any) -> Any:
-        """The plan's wishes over the decoder's own (its attribute ``recipe``)."""
-        from worldprobe.decoders.training import Recipe
-
-        table = self.plan.decode
-        wishes = {name: getattr(table, name) for name in ("steps", "batch", "learning_rate", "patience")}
-        asked = {name: value for name, value in wishes.items() if value is not None}
-        own = {"steps": _STEPS, **getattr(module, "recipe", {})}
-        precision = _precision(self.plan.precision, self.device)
-        return Recipe(**{**own, **asked, "precision": precision, "seed": self.plan.seed})
+        return module_of(self.plan, decoder, shape)
 
     def _kept(self, folder: Path) -> str | None:
         """The key of what lies in a folder; None where nothing finished does."""
@@ -218,6 +203,26 @@ class Workshop:
         spec = self.series[number].specs[clip]
         span = spec.frames * spec.stride
         return any(abs(spec.start - start) < span for start in seen.get(self.series[number].video.id, ()))
+
+
+def module_of(plan: Plan, decoder: str, shape: DecoderShape) -> Any:
+    """A decoder with fresh weights, as the plan's options have it. Raises WorldprobeError as it does."""
+    import torch
+
+    options = plan.decode.options.get(decoder.partition(":")[0], {})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plan.seed)
+        return registry.create("decoders", decoder, shape=shape, **options)
+
+
+def recipe_of(plan: Plan, module: Any, device: str) -> Any:
+    """The plan's wishes over the decoder's own (its attribute ``recipe``)."""
+    from worldprobe.decoders.training import Recipe
+
+    wishes = {name: getattr(plan.decode, name) for name in ("steps", "batch", "learning_rate", "patience")}
+    asked = {name: value for name, value in wishes.items() if value is not None}
+    own = {"steps": _STEPS, **getattr(module, "recipe", {})}
+    return Recipe(**{**own, **asked, "precision": _precision(plan.precision, device), "seed": plan.seed})
 
 
 def _precision(asked: str, device: str) -> str:

@@ -2,59 +2,73 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from worldprobe.config import Experiment
-from worldprobe.errors import ConfigError
-from worldprobe.files import write_whole
+from worldprobe.encoders.squashed import PREFIX
+from worldprobe.errors import VideoError
+from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
+from worldprobe.pipeline.estimate_facts import Estimate as Estimate
+from worldprobe.pipeline.estimate_facts import as_facts as as_facts
+from worldprobe.pipeline.estimate_facts import as_lines as as_lines
+from worldprobe.pipeline.estimate_facts import foretell as foretell
+from worldprobe.pipeline.estimate_facts import foretold as foretold
+from worldprobe.pipeline.estimate_facts import priced
+from worldprobe.pipeline.estimate_stages import labelling, predicting, training
+from worldprobe.pipeline.frames import native_starts, open_films
 from worldprobe.pipeline.ledger import device_of
-from worldprobe.pipeline.plan import plan_series
+from worldprobe.pipeline.plan import plan_sampled, plan_series
+from worldprobe.pipeline.predict import check as check_future
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Encoder
-from worldprobe.records import Clip
+from worldprobe.records import Clip, ClipSpec
 from worldprobe.store import Series, Store
 from worldprobe.video.read import Video
 from worldprobe.video.sample import read_clips
 
 CALIBRATION_SECONDS = 10.0
-EXPECTED = "expected.json"
 _BYTES_PER_VALUE = 2  # the store keeps float16
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """One encoder's part of a run. ``stored`` clips are in the store already and cost nothing.
+def estimate_run(
+    experiment: Experiment,
+    videos: Sequence[Path],
+    store: Store,
+    out: Path,
+    *,
+    price: float | None = None,
+    seconds: float | None = None,
+) -> tuple[list[Estimate], list[Failure]]:
+    """What every stage of a run would take: encoding, labelling, predicting, training. Nothing is stored.
 
-    Attributes:
-        tokens, gflop: of one clip; ``gflop`` is None where the encoder does not tell its operations.
-        store_bytes: that the pending clips will take, before what compression there is.
-        seconds: that they will take, by a calibration on this machine.
-        price: of these seconds, None without a price per hour.
+    Args:
+        out: the run's folder, where a decoder may lie.
+        price: of an hour of this machine.
+        seconds: to calibrate for; 10 if None.
+
+    Returns:
+        The estimates, and the videos that the run would go on without.
+
+    Raises:
+        WorldprobeError: what the run itself would say before it begins.
     """
-
-    encoder: str
-    device: str
-    videos: int
-    clips: int
-    stored: int
-    tokens: int
-    gflop: float | None
-    store_bytes: int
-    seconds: float
-    price: float | None
-
-    @property
-    def pending(self) -> int:
-        return self.clips - self.stored
+    check_future(experiment, out)
+    failures: list[Failure] = []
+    stages = 2 + (experiment.predict is not None) + (experiment.decode is not None)
+    each = (CALIBRATION_SECONDS if seconds is None else seconds) / stages
+    found = estimate(experiment, videos, store, price=price, seconds=each, failures=failures)
+    unread = {failure.video for failure in failures}
+    readable = [path for path in videos if str(path) not in unread]
+    label = labelling(experiment, readable, price=price, seconds=each)
+    decoders = training(experiment, found[0], price=price, seconds=each)
+    told = predicting(experiment, readable, price=price, seconds=each)
+    return [*found, *([label] if label.clips else []), *decoders, *told], failures
 
 
 def estimate(
@@ -64,30 +78,34 @@ def estimate(
     *,
     price: float | None = None,
     seconds: float = CALIBRATION_SECONDS,
+    failures: list[Failure] | None = None,
 ) -> list[Estimate]:
     """What encoding would take with the experiment's encoder and with those of its controls. Nothing is stored.
 
     Each encoder is run on one of the pending clips for its share of ``seconds``, reading included, and the rate
-    found is taken for all of them: rough where films differ much in size or codec.
+    found is taken for all of them: rough where films differ much in size or codec. Of the original protocol it is
+    not known yet which frames will have a label: all those looked at count.
 
     Args:
         price: of an hour of this machine.
+        failures: gets the videos that cannot be encoded, which are left out; None raises the first one's error.
 
     Raises:
-        VideoError: a video cannot be opened.
-        ConfigError: an experiment of the original protocol.
+        VideoError: a video cannot be encoded; none can.
     """
-    if experiment.protocol == "original":
-        raise ConfigError('a dry run tells of the sound protocol only: leave out protocol = "original"')
-    encoder = _load(experiment.encoder, experiment)
-    blocks = parse_blocks(experiment.blocks, encoder.blocks)
+    original = experiment.protocol == "original"
+    encoder = _load((PREFIX if original else "") + experiment.encoder, experiment)
+    blocks = [encoder.blocks - 1] if original else parse_blocks(experiment.blocks, encoder.blocks)
     names = control_encoders(encoder.name, twin_of(encoder))
     controls = {control: name for control, name in names.items() if control in experiment.controls}
-    each = seconds / (1 + len(controls))
-    found = [_one(encoder, blocks, experiment, videos, store, price=price, seconds=each)]
-    for control, name in controls.items():
-        other, at = _load(name, experiment), blocks if control == "random-init" else [0]
-        found.append(_one(other, at, experiment, videos, store, price=price, seconds=each))
+    each, lost = seconds / (1 + len(controls)), failures
+    found: list[Estimate] = []
+    for control in ("none", *controls):
+        one = encoder if control == "none" else _load(controls[control], experiment)
+        at = blocks if control in ("none", "random-init") else [0]
+        pool = "none" if control == "pixels" or not original else "space"
+        found.append(_one(one, at, pool, experiment, videos, store, price=price, seconds=each, failures=lost))
+        lost = [] if failures is not None else None  # what fails for one fails for all: it is counted once
     return found
 
 
@@ -95,44 +113,91 @@ def _load(name: str, experiment: Experiment) -> Encoder:
     return load_encoder(name, device=experiment.device, precision=experiment.precision)
 
 
+def _planned(
+    experiment: Experiment,
+    videos: Sequence[Path],
+    encoder: Encoder,
+    pool: str,
+    store: Store,
+    failures: list[Failure] | None,
+) -> Iterator[tuple[Video, Series]]:
+    """Each video, open, with what would be encoded of it; of each kind of input."""
+    if experiment.protocol == "original":
+        films, lost = open_films(videos, experiment, store)
+        if failures is None and lost:
+            raise VideoError(lost[0].error)
+        if failures is not None:
+            failures += lost
+        frames, stride = experiment.frames, experiment.stride
+        for film in films:
+            for input in ("still", "native"):
+                starts = film.frames if input == "still" else native_starts(film, frames=frames, stride=stride)
+                begins = np.unique(starts[starts >= 0]).tolist()
+                specs = [ClipSpec(film.ref, at, frames, stride if input == "native" else 0) for at in begins]
+                if specs:
+                    with open_source(film.path) as video:
+                        yield video, plan_sampled(video, specs, encoder, store, frames, input, pool)  # type: ignore[arg-type]
+        return
+    unread: set[Path] = set()
+    for path, input in product(videos, experiment.inputs):
+        try:
+            with open_source(path) as video:
+                yield video, plan_series(
+                    video, encoder, store, frames=experiment.frames, stride=experiment.stride,
+                    input=input, pool=experiment.pool,
+                )  # fmt: skip
+        except VideoError as error:
+            if failures is None:
+                raise
+            if path not in unread:
+                failures.append(Failure(str(path), None, str(error)))
+            unread.add(path)
+
+
 def _one(
     encoder: Encoder,
     blocks: Sequence[int],
+    pool: str,
     experiment: Experiment,
     videos: Sequence[Path],
     store: Store,
     *,
     price: float | None,
     seconds: float,
+    failures: list[Failure] | None,
 ) -> Estimate:
     clips = stored = 0
     per_clip: float | None = None
     width = 0
-    for path, input in product(videos, experiment.inputs):
-        with open_source(path) as video:
-            series = plan_series(
-                video, encoder, store, frames=experiment.frames, stride=experiment.stride,
-                input=input, pool=experiment.pool,
-            )  # fmt: skip
-            pending = store.pending(series, blocks)
-            clips, stored = clips + len(series.specs), stored + len(series.specs) - len(pending)
-            if pending and per_clip is None:
-                per_clip, width = _calibrated(encoder, blocks, video, series, pending[0], seconds)
+    seen: set[str] = set()
+    for video, series in _planned(experiment, videos, encoder, pool, store, failures):
+        seen.add(series.video.id)
+        pending = store.pending(series, blocks)
+        clips, stored = clips + len(series.specs), stored + len(series.specs) - len(pending)
+        if pending and per_clip is None:
+            per_clip, width = _calibrated(encoder, blocks, video, series, pending[0], seconds)
+        elif not width and experiment.decode is not None:  # decoders need to know it
+            _, width = _calibrated(encoder, blocks, video, series, 0, 0.0)
+    if not seen:
+        first = failures[0].error if failures else ""
+        raise VideoError(f"none of the {len(videos)} videos could be read. The first: {first}")
     grid = encoder.grid(experiment.frames)
-    kept = grid.time if experiment.pool == "space" else grid.tokens
+    kept = grid.time if (experiment.pool if pool != "space" else pool) == "space" else grid.tokens
     expected = (clips - stored) * (per_clip or 0.0)
     operations = getattr(encoder, "flop", None)
     return Estimate(
         encoder=encoder.name,
         device=device_of(encoder),
-        videos=len(videos),
+        videos=len(seen),
         clips=clips,
         stored=stored,
         tokens=grid.tokens,
         gflop=None if operations is None else operations(experiment.frames) / 1e9,
         store_bytes=(clips - stored) * kept * width * len(blocks) * _BYTES_PER_VALUE,
         seconds=expected,
-        price=None if price is None else expected / 3600 * price,
+        price=priced(expected, price),
+        width=width,
+        most=experiment.protocol == "original",
     )
 
 
@@ -152,50 +217,3 @@ def _calibrated(
         width = next(iter(encoder.encode([clip], blocks=blocks).values())).shape[-1]
         times.append(time.perf_counter() - started)
     return float(np.median(times[1:] or times)), width
-
-
-def as_lines(found: Sequence[Estimate]) -> list[str]:
-    """For a terminal: a line for each encoder, and one for all."""
-    lines = []
-    for one in found:
-        pflop = (one.gflop or 0.0) * one.pending / 1e6
-        work = "" if one.gflop is None else f", {one.gflop:,.1f} GFLOP a clip, {pflop:.4f} PFLOP"
-        lines.append(
-            f"{one.encoder}: {one.pending:,} of {one.clips:,} clips to encode on {one.device}, {one.tokens:,} "
-            f"tokens a clip{work}; {one.store_bytes / 1e6:,.0f} MB; about {_time(one.seconds)}{_price(one.price)}"
-        )
-    total = sum(one.seconds for one in found)
-    prices = [one.price for one in found if one.price is not None]
-    said = f"about {_time(total)}{_price(sum(prices) if prices else None)}"
-    return [*lines, f"Encoding in all: {said}. Nothing was stored; the run will say how near this came."]
-
-
-def foretell(out: Path, found: Sequence[Estimate]) -> None:
-    """Keep in a run's folder what was expected, so that the run can say how near it came."""
-    each = {one.encoder: one.seconds / one.pending for one in found if one.pending}
-    if each:
-        out.mkdir(parents=True, exist_ok=True)
-        write_whole(out / EXPECTED, json.dumps({"seconds_per_clip": each}, indent=2).encode())
-
-
-def foretold(out: Path) -> dict[str, float]:
-    """Seconds that a clip was expected to take, by encoder; none where no dry run went before."""
-    try:
-        return dict(json.loads((out / EXPECTED).read_bytes())["seconds_per_clip"])
-    except (OSError, ValueError, KeyError, TypeError):  # a forecast that cannot be read is no reason to stop
-        return {}
-
-
-def as_facts(found: Sequence[Estimate]) -> list[dict[str, Any]]:
-    """For machines."""
-    return [asdict(one) for one in found]
-
-
-def _time(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _price(price: float | None) -> str:
-    return "" if price is None else f" ({price:.2f} at the price given)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,8 @@ from worldprobe.series import by_clock
 from worldprobe.store import Input, Series, Store
 
 Ints = NDArray[np.int64]
+# Why a label is dropped where a run goes on without what could not be encoded.
+NOT_ENCODED, MISSING = "in clips that are not encoded", "of videos that are not encoded"
 _Rows = TypeVar("_Rows")
 
 
@@ -56,6 +58,39 @@ def find_series(
 def labelled_videos(labels: Labels) -> list[str]:
     """Ids of the videos that have labels, in order of the table."""
     return [str(video) for video in labels.table["video"].unique(maintain_order=True)]
+
+
+def encoded_videos(store: Store, labels: Labels, *, encoder: str, input: Input) -> tuple[list[str], int]:
+    """Ids of the labelled videos that the store holds by this encoder, all where it holds none, in order; and how
+    many labels the others have."""
+    videos = labelled_videos(labels)
+    found = [video for video in videos if store.find(video, encoder=encoder, input=input)] or videos
+    return found, int((~labels.table["video"].is_in(found)).sum())
+
+
+def held_clips(
+    store: Store, series: Sequence[Series], *, encoder: str, input: Input, blocks: Sequence[int]
+) -> list[set[int]]:
+    """Positions of the clips of each series that are in the store at all of these blocks.
+
+    Raises:
+        StoreError: as ``find_series``.
+    """
+    found = [set(range(len(one.specs))) for one in series]
+    for block in blocks:
+        at = find_series(store, [one.video.id for one in series], encoder=encoder, input=input, block=block)
+        for clips, one in zip(found, at, strict=True):
+            clips &= set(store.held(one, block))
+    return found
+
+
+def encoded_only(moments: Moments, held: Sequence[Collection[int]]) -> Moments:
+    """Those moments whose clip is in the store, given the positions of those that are of each series.
+
+    What a damaged film or a run that was cut short left out is dropped and counted, as all else that fails.
+    """
+    pairs = zip(moments.video.tolist(), moments.clip.tolist(), strict=True)
+    return moments.only(np.array([clip in held[video] for video, clip in pairs], dtype=bool), reason=NOT_ENCODED)
 
 
 def matching_series(store: Store, like: Sequence[Series], *, encoder: str, control: str) -> list[Series]:

@@ -11,6 +11,7 @@ from worldprobe.errors import PredictionError, VideoError
 from worldprobe.pipeline.drawn_future import draw_future, find_pen
 from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.encoders import load_encoder, twin_of
+from worldprobe.pipeline.estimate_facts import foretold
 from worldprobe.pipeline.forecast import forecast
 from worldprobe.pipeline.forecast_scores import Told, leak_lines, lines
 from worldprobe.pipeline.ledger import Ledger, device_of
@@ -50,7 +51,7 @@ def predict(
     _own_folder(out, encoder)
     pen = find_pen(asked.decoder, out, encoder)  # one that does not fit is said before anything is predicted
     cut = Cut(asked.context, asked.horizon, experiment.stride, asked.windows)
-    ledger = Ledger()
+    ledger = Ledger(expected=foretold(out))
     found: list[AnyResult] = []
     failures: list[Failure] = []
     seen: list[VideoRef] = []
@@ -66,7 +67,8 @@ def predict(
             raise VideoError(f"nothing could be predicted of {len(videos)} videos. The first: {lost[0].error}")
         if experiment.strict and lost:
             raise VideoError(lost[0].error)
-        ledger.book(stage, started=started, items=len(done.windows), device=device_of(encoder_of))
+        items, each = len(done.windows), ledger.expected.get(stage)
+        ledger.book(stage, started=started, items=items, device=device_of(encoder_of), each=each)
         # What cannot be read for one encoder cannot for the other: it is counted once.
         failures = failures or lost
         seen = seen or [ref_of(videos[number]) for number in sorted({window.video for window in done.windows})]

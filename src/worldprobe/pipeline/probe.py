@@ -9,13 +9,21 @@ from tempfile import TemporaryDirectory
 
 from worldprobe.errors import ProbeError
 from worldprobe.execute.outcomes import Executor
-from worldprobe.pipeline.align import align, with_before
+from worldprobe.pipeline.align import Moments, align, with_before
 from worldprobe.pipeline.answer_rows import answer_rows
 from worldprobe.pipeline.ask import ask, check_probes, dimensions
 from worldprobe.pipeline.choice import chosen_taps
 from worldprobe.pipeline.encoders import parse_blocks
 from worldprobe.pipeline.evidence import contrasts, evidence_of, worked_out
-from worldprobe.pipeline.gather import find_series, labelled_videos
+from worldprobe.pipeline.gather import (
+    MISSING,
+    NOT_ENCODED,
+    encoded_only,
+    encoded_videos,
+    find_series,
+    held_clips,
+    labelled_videos,
+)
 from worldprobe.pipeline.place import Place
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.scores import CHOSEN, Plan, Probed, lines
@@ -25,7 +33,13 @@ from worldprobe.store import Input, Series, Store
 
 
 def probe(
-    store: Store, labels: Labels, plan: Plan, *, executor: Executor | None = None, progress: Progress = silent
+    store: Store,
+    labels: Labels,
+    plan: Plan,
+    *,
+    partial: bool = False,
+    executor: Executor | None = None,
+    progress: Progress = silent,
 ) -> Probed:
     """Probe every task by every probe on every kind of features of every block, beside every control.
 
@@ -34,6 +48,7 @@ def probe(
     features, all kinds are read at the moments that have another before them, so that they compare.
 
     Args:
+        partial: go on without the labels of clips and videos that are not in the store, counted as dropped.
         executor: whose workers add up the sums of linear probes, where it is not this process.
 
     Raises:
@@ -42,18 +57,27 @@ def probe(
         ConfigError: probes that do not go with the tasks or the features.
     """
     check_probes(plan)
-    series = find_series(store, labelled_videos(labels), encoder=plan.encoder, input=plan.input, block=None)
+    videos, missing = labelled_videos(labels), 0
+    if partial:
+        videos, missing = encoded_videos(store, labels, encoder=plan.encoder, input=plan.input)
+    series = find_series(store, videos, encoder=plan.encoder, input=plan.input, block=None)
     if not series:
         raise ProbeError("the labels table is empty: nothing was labelled, so there is nothing to probe")
-    moments = align(series, labels, subject=plan.subject)
+    blocks = parse_blocks(plan.blocks, 1 + max(_stored_blocks(store, series)))
+    moments, held = align(series, labels, subject=plan.subject), None
+    if partial:
+        held = held_clips(store, series, encoder=plan.encoder, input=plan.input, blocks=blocks)
+        moments = encoded_only(moments, held)
+    if missing:
+        moments = replace(moments, dropped={**moments.dropped, MISSING: missing})
     if set(plan.features) & set(features.CHANGES):
-        moments = with_before(moments, series)
+        moments = with_before(moments, series, held)
     if not len(moments):
         reasons = ", ".join(f"{count} {reason}" for reason, count in moments.dropped.items()) or "no labels"
         raise ProbeError(f"no label meets an embedding ({reasons}). Check that labels and videos belong together.")
     result = Probed(kept=moments.kept, dropped=dict(moments.dropped), series=list(series), moments=moments)
+    result.notes += _left_out(store, moments)
     asked = ask(plan, moments, result)
-    blocks = parse_blocks(plan.blocks, 1 + max(_stored_blocks(store, series)))
     result.block = blocks[-1]
     done, total = 0, len(blocks) * len(plan.features)
     with TemporaryDirectory(prefix="worldprobe-") as folder:
@@ -83,11 +107,15 @@ def probe_inputs(
     plan: Plan,
     inputs: Sequence[Input],
     *,
+    partial: bool = False,
     executor: Executor | None = None,
     progress: Progress = silent,
 ) -> Probed:
     """``probe`` for each kind of input, and what one adds to the other on the same groups."""
-    parts = [probe(store, labels, replace(plan, input=one), executor=executor, progress=progress) for one in inputs]
+    parts = [
+        probe(store, labels, replace(plan, input=one), partial=partial, executor=executor, progress=progress)
+        for one in inputs
+    ]
     whole = parts[0]
     for part in parts[1:]:
         if (part.kept, part.dropped) != (whole.kept, whole.dropped):
@@ -100,6 +128,15 @@ def probe_inputs(
         whole.answers += part.answers
     whole.evidence += contrasts(whole.answered)
     return whole
+
+
+def _left_out(store: Store, moments: Moments) -> list[str]:
+    """What the store lacks, which may be what failed or what was never done: only the user can tell."""
+    lost = {reason: moments.dropped[reason] for reason in (NOT_ENCODED, MISSING) if reason in moments.dropped}
+    if not lost:
+        return []
+    said = " and ".join(f"{count:,} labels {reason}" for reason, count in lost.items())
+    return [f"{said} were left out. If {store.location} was cut short, `worldprobe encode` does what is missing."]
 
 
 def _stored_blocks(store: Store, series: Sequence[Series]) -> list[int]:

@@ -170,7 +170,14 @@ def run(
         asked = decode_plan_of(experiment, encoder=encoder.name)
         ids = ids_of(readable)
         failures += decode_into(
-            out, store, ids, asked, Ledger().by(executor), labels=labels, executor=executor, progress=progress
+            out,
+            store,
+            ids,
+            asked,
+            Ledger(expected=foretold(out)).by(executor),
+            labels=labels,
+            executor=executor,
+            progress=progress,
         )
     if experiment.predict is not None:
         failures += predict(experiment, readable, out, progress=progress)  # after decoders, which it draws with
@@ -236,10 +243,14 @@ def probe_into(
     executor: Executor | None = None,
     progress: Progress = silent,
 ) -> Probed:
-    """Probe each kind of input (the plan's alone where none is named); write results, alignment and provenance."""
+    """Probe each kind of input (the plan's alone where none is named); write results, alignment and provenance.
+
+    Labels of what is not in the store are left out, counted, and a note says so.
+    """
     out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    probed = probe_inputs(store, labels, plan, inputs or (plan.input,), executor=executor, progress=progress)
+    every = inputs or (plan.input,)
+    probed = probe_inputs(store, labels, plan, every, partial=True, executor=executor, progress=progress)
     ledger.book("probe", started=started, items=len(probed.results), device="cpu")
     write_results(out / "results.jsonl", [*probed.results, *probed.evidence, *ledger.costs])
     write_answers(out, probed.answers)

@@ -103,7 +103,7 @@ def cut_windows(ref: VideoRef, shots: Sequence[int], cut: Cut, *, tubelet: int) 
     return found
 
 
-def _spread(found: list[tuple[ClipSpec, int, bool]], most: int | None) -> list[tuple[ClipSpec, int, bool]]:
+def spread(found: list[tuple[ClipSpec, int, bool]], most: int | None) -> list[tuple[ClipSpec, int, bool]]:
     """At most so many of them, evenly."""
     if most is None or len(found) <= most:
         return found
@@ -152,7 +152,7 @@ def _read(
         try:
             with open_source(path) as video:
                 every = cut_windows(video.ref, video.shots, cut, tubelet=encoder.tubelet)
-                found = _spread([one for one in every if keep(one[0])], cut.most)
+                found = spread([one for one in every if keep(one[0])], cut.most)
                 groups = numbers.of(video.ref, video.shots).tolist()
                 view = encoder.view(video.ref.width, video.ref.height)
                 specs = [spec for spec, _, _ in found]

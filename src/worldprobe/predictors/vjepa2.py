@@ -87,6 +87,26 @@ class VJEPA2Predictor:
         """Frames that a token covers."""
         return self.encoder.tubelet
 
+    def flop(self, context: int, horizon: int, *, mode: Mode = "joint") -> float:
+        """Operations of the matrix products that tell one window, its targets not counted; as ``Encoder.flop``."""
+        grid = self.encoder.grid(context * self.tubelet)
+        side, steps = grid.height * grid.width, [(context, horizon)]
+        if mode == "rolling":
+            steps = [(context + k, 1) for k in range(horizon)]
+        encoder: Any = self.encoder
+        return float(encoder.flop(context * self.tubelet)) + sum(self._flop(side * c, side * k) for c, k in steps)
+
+    def _flop(self, known: int, wanted: int) -> float:
+        """Of one pass: tokens are embedded, go through the blocks together, and those wanted are projected back."""
+        config = self.module.config
+        n, width, inner = (
+            known + wanted,
+            config.pred_hidden_size,
+            int(config.pred_hidden_size * config.pred_mlp_ratio),
+        )
+        block = 2 * n * (4 * width * width + 2 * width * inner) + 4 * n * n * width
+        return float(config.pred_num_hidden_layers * block + 2 * width * config.hidden_size * (known + wanted))
+
     def predict(self, pixels: Pixels, *, context: int, horizon: int, mode: Mode = "joint") -> NDArray[np.float32]:
         """The tokens of the ``horizon`` tubelets after the first ``context``, which alone are looked at.
 
