@@ -12,6 +12,7 @@ import platform
 import resource
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -52,11 +53,13 @@ def machine() -> dict[str, Any]:
 
 
 def of_videos(videos: Iterable[VideoRef]) -> dict[str, Any]:
-    """Which videos: how many, one hash of all their contents in any order, and each by name where they are few."""
+    """Which videos: how many, of which sizes, one hash of all contents in any order; by name where they are few."""
     known = {ref.id: ref for ref in videos}
+    sizes = Counter(f"{ref.width} x {ref.height}" for ref in known.values())
     facts: dict[str, Any] = {
         "count": len(known),
         "sha256": hashlib.sha256("\n".join(sorted(known)).encode()).hexdigest(),
+        "sizes": dict(sizes.most_common()),
     }
     if len(known) <= _MOST_NAMED:
         facts["named"] = {

@@ -1,12 +1,17 @@
 """The page in a real browser, opened from the disk: both themes, wide and narrow, by keyboard, printed."""
 
 import json
+import re
 
 import pytest
+from PIL import Image
 from tests.browser import CHROMIUM, Browser
+from tests.unit.test_future_report import step
 from tests.unit.test_moments import run as moments_run
+from tests.unit.test_use_cases import lines
 
 from worldprobe.report.write import write_report
+from worldprobe.results import write_results
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
 run = moments_run
@@ -89,6 +94,7 @@ def test_the_curve_of_surprise_says_its_range_and_a_click_goes_to_the_tubelet(br
         "readings": [],
     }
     facts["clips"][0].update(peak)
+    Image.new("RGB", (128, 32)).save(run / "moments" / "clip0.webp")
     kept.write_text(json.dumps(facts))
     write_report(run)
     browser.open(run / "report.html", width=1280)
@@ -116,7 +122,9 @@ def test_a_mark_of_a_chart_says_its_value_to_the_keyboard(browser, page):
 def test_it_prints_light_and_without_what_only_a_screen_can_use(browser, page):
     browser.open(page, width=1280, dark=True)
     assert browser.printed().startswith(b"%PDF")
-    browser.call("Emulation.setEmulatedMedia", media="print")
+    dark = {"name": "prefers-color-scheme", "value": "dark"}
+    browser.call("Emulation.setEmulatedMedia", media="print", features=[dark])
+    assert browser.js("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     for name in (".bar", ".picks"):
         assert browser.js(f"getComputedStyle(document.querySelector('{name}')).display") == "none"
 
@@ -130,3 +138,77 @@ def test_a_sheet_of_paper_holds_the_widest_table(browser, page):
     assert browser.js("document.querySelectorAll('table.scores thead th').length") >= 12
     assert browser.js("getComputedStyle(document.querySelector('.scroll')).overflowX") == "visible"
     assert browser.js("document.documentElement.scrollWidth") <= 718
+
+
+@pytest.fixture
+def deep(tmp_path):
+    """A run read at three blocks, whose future was told too: every kind of chart that has axes."""
+    several = [lines("xy", 0.2 + 0.1 * block, tap=f"e/block{block}.out") for block in (0, 1, 5)]
+    future = [*step(0.5, 0.6, 9.0, 0.7, 0.58, encoder="e"), *step(0.5, 0.7, 9.0, 0.7, 0.6, encoder="e", horizon=2)]
+    write_results(tmp_path / "results.jsonl", [line for some in (*several, future) for line in some])
+    write_report(tmp_path)
+    return tmp_path / "report.html"
+
+
+MARKS = "[...document.querySelectorAll('.series .mark')]"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_pointer_on_a_mark_of_a_chart_reads_value_interval_and_n(browser, deep, width):
+    browser.open(deep, width=width, dark=width < 600)
+    marks = browser.js(f"{MARKS}.map(mark => mark.dataset.tip)")
+    at = marks.index("z, block 5: 0.700 [0.680, 0.720]; n = 100 in 50 groups")
+    browser.js(f"{MARKS}[{at}].scrollIntoView({{ block: 'center' }})")
+    dot = f"{MARKS}[{at}].querySelector('.dot').getBoundingClientRect()"
+    x, y = browser.js(f"(at => [at.x + at.width / 2, at.y + at.height / 2])({dot})")
+    browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    tip = "document.querySelector('.tip')"
+    assert browser.js(f"{tip}.textContent") == marks[at]
+    left, right = browser.js(f"(at => [at.left, at.right])({tip}.getBoundingClientRect())")
+    assert left >= 0
+    assert right <= width
+    assert browser.js("document.documentElement.scrollWidth") <= width
+    assert quiet(browser, deep)
+
+
+def test_arrow_keys_go_through_every_mark_of_a_chart_and_every_cell_of_the_heat_map(browser, deep):
+    browser.open(deep, width=1280)
+    for what in ("svg:has(.series .mark)", "table.heat"):
+        browser.js(f"document.querySelector('{what}').focus()")
+        inside = f"document.querySelector('{what}').querySelectorAll('[data-tip]')"
+        marks = browser.js(f"[...{inside}].map(mark => mark.dataset.tip)")
+        seen = []
+        for _ in marks:
+            browser.press("ArrowRight")
+            seen.append(browser.js("document.querySelector('.tip').textContent"))
+        assert sorted(seen) == sorted(marks)
+        assert len(marks) >= 3
+        browser.press("Escape")
+        assert browser.js("document.querySelector('.tip').hidden")
+
+
+def test_nothing_in_the_page_but_what_shows_pictures_is_a_picture(browser, deep):
+    browser.open(deep, width=1280)
+    assert browser.js("[...document.images].filter(image => image.src).length") == 0
+    assert browser.js("document.querySelectorAll('figure svg .path').length") >= 5
+
+
+def test_cells_of_the_heat_map_are_as_dark_as_their_scores_and_stay_readable(browser, deep):
+    """Contrast of text (WCAG 2.1, 1.4.3) in both themes: 4.5 at least at the darkest cell."""
+    for dark in (False, True):
+        browser.open(deep, width=1280, dark=dark)
+        browser.js("document.querySelector('table.heat tbody td').style.setProperty('--share', 1)")
+        colours = browser.js(
+            "(cell => [getComputedStyle(cell).backgroundColor, getComputedStyle(cell).color])"
+            "(document.querySelector('table.heat tbody td'))"
+        )
+        back, ink = (luminance(colour) for colour in colours)
+        assert (max(back, ink) + 0.05) / (min(back, ink) + 0.05) >= 4.5
+
+
+def luminance(colour: str) -> float:
+    """Of ``rgb(1, 2, 3)`` or ``color(srgb 0.1 0.2 0.3)``, relative, as WCAG 2.1 defines it."""
+    numbers = [float(n) for n in re.findall(r"\d*\.?\d+(?:e-?\d+)?", colour)][:3]
+    shares = numbers if colour.startswith("color") else [n / 255 for n in numbers]
+    linear = [s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares]
+    return sum(weight * share for weight, share in zip((0.2126, 0.7152, 0.0722), linear, strict=True))

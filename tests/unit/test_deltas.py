@@ -125,7 +125,7 @@ def test_the_same_answer_stands_in_terminal_markdown_html_and_json(both: Path):
         assert "yes (+0.01 [0.01, 0.02])" in text
     assert type(summary).model_validate_json(summary.model_dump_json()) == summary
     assert (both / "figures" / "learning.png").read_bytes()[:4] == b"\x89PNG"
-    assert "data:image/png" in (both / "report.html").read_text()
+    assert 'data-tip="delta, native, ridge, 40 moments: 0.500 [0.100, 0.300]' in (both / "report.html").read_text()
 
 
 def test_the_last_block_is_shown_and_what_could_not_be_measured_too(tmp_path):

@@ -75,6 +75,7 @@ def test_a_run_says_by_which_versions_where_and_on_what(done, scenes):
     ids = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in scenes)
     assert facts["videos"]["sha256"] == hashlib.sha256("\n".join(ids).encode()).hexdigest()
     assert facts["videos"]["count"] == len(facts["videos"]["named"]) == 6
+    assert facts["videos"]["sizes"] == {"160 x 144": 6}
     assert facts["labels"]["labeller"] == "truth"
     assert facts["labels"]["sha256"] == provenance.of_labels(read_labels(done / "labels.parquet"))["sha256"]
     assert facts["clips"]["made"] == 3 * len(scenes) * 2

@@ -226,7 +226,31 @@ def test_caveats_say_what_happened(run: Path) -> None:
     wide = [r.model_copy(update={"low": 0.2}) if r.control == "none" else r for r in kept]
     caveats = "\n".join(summarize(rewrite(run, wide)).caveats)
     assert "The control gaussian was not run: XY position from z, XY position from grid." in caveats
-    assert "A wide interval, [0.20, 0.86]: XY position from grid" in caveats
+    assert "2 wide intervals (over 0.2): XY position from grid, R², [0.20, 0.86]; XY position from z" in caveats
+
+
+def test_films_of_several_sizes_are_a_caveat_and_notes_that_differ_by_the_film_alone_are_one(run: Path) -> None:
+    provenance = json.loads((run / "provenance.json").read_text())
+    sizes = {"1280 x 720": 3, "256 x 144": 1}
+    (run / "provenance.json").write_text(json.dumps(provenance | {"videos": {"count": 4, "sizes": sizes}}))
+    notes = [f"/films/{name}.mp4 is too still for moving." for name in "abcd"] + ["Frames count from 1."]
+    (run / "alignment.json").write_text(json.dumps({"kept": 9, "dropped": {}, "notes": notes}))
+    caveats = summarize(run).caveats
+    (said,) = [caveat for caveat in caveats if caveat.startswith("Videos of 2 sizes")]
+    assert "(3 of 1280 x 720, 1 of 256 x 144 px)" in said
+    assert "a.mp4, b.mp4, c.mp4 and 1 more is too still for moving." in caveats
+    assert "Frames count from 1." in caveats
+    one = provenance | {"videos": {"count": 4, "sizes": {"1280 x 720": 4}}}
+    (run / "provenance.json").write_text(json.dumps(one))
+    assert not any("sizes" in caveat for caveat in summarize(run).caveats)
+
+
+def test_few_groups_are_said_once(run: Path) -> None:
+    """A row's own note says the same as the caveat that counts all rows."""
+    few = result(0.5, n_groups=12, notes=["only 12 groups: the interval is too narrow to trust", "class 3 is rare"])
+    caveats = summarize(rewrite(run, [few, *[result(0.0, c, n_groups=12) for c in CONTROLS]])).caveats
+    assert sum("12 groups" in caveat for caveat in caveats) == 1
+    assert "class 3 is rare (XY position from z)." in caveats
 
 
 def test_a_trained_encoder_with_every_control_has_no_caveat(run: Path) -> None:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from worldprobe.report.layers import by_block, layers
+from worldprobe.report.layers import by_block
 from worldprobe.report.quoted import cautious_skill
 from worldprobe.report.summary import summarize
 from worldprobe.report.use_cases import use_cases
+from worldprobe.report.write import write_report
 from worldprobe.results import ProbeResult, write_results
 
 CONTROLS = ("nuisance", "pixels", "random-init", "shuffled", "gaussian")
@@ -74,14 +75,13 @@ def test_cautious_skill_takes_the_near_ends_of_the_intervals(tmp_path, score, co
 def test_layers_are_drawn_where_two_blocks_were_read(tmp_path: Path):
     several = [lines("xy", 0.2 + 0.1 * block, tap=f"e/block{block}.out") for block in (3, 0, 1)]
     write_results(tmp_path / "results.jsonl", [line for some in several for line in some])
-    summary = summarize(tmp_path)
+    summary = write_report(tmp_path)
     assert [(block, row.main.score.value) for block, row in by_block(summary)["xy"]["z"]] == [
         (0, pytest.approx(0.2)), (1, pytest.approx(0.3)), (3, pytest.approx(0.5)),
     ]  # fmt: skip
     path = tmp_path / "figures" / "layers.png"
-    assert layers(summary, path)
     assert path.read_bytes()[:4] == b"\x89PNG"
     assert any("3 taps were read" in caveat for caveat in summary.caveats)
     write_results(tmp_path / "results.jsonl", lines("xy", 0.4))
-    assert not layers(summarize(tmp_path), path)
+    write_report(tmp_path)
     assert not path.exists()  # of an earlier run

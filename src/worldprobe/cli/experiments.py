@@ -56,6 +56,8 @@ def demo(
     if kinds == {"scenes"}:
         # Enough to see what is in the tokens, and a minute of training rather than ten.
         values["decode"] = {"steps": DEMO_STEPS, "controls": ["mean-image", "bicubic", "shuffled"]}
+        if encoder == "vjepa2-tiny":
+            values["predict"] = {}  # others may have no predictor
     _run(make_experiment(values), paths, out, None, as_json)
 
 

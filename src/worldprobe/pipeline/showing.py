@@ -12,7 +12,7 @@ from worldprobe.pipeline.forecast import Forecast
 from worldprobe.pipeline.sources import open_source
 from worldprobe.pipeline.violations import Surprises
 from worldprobe.protocols import Encoder
-from worldprobe.report.moments import Curve, error_map, surprise_curves, violations
+from worldprobe.report.future_pictures import Curve, error_map, surprise_curves, violations
 
 # Below this a curve is no curve.
 _FEWEST_WINDOWS = 5

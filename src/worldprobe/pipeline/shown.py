@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,11 @@ from worldprobe.predictors.surprise import surprise
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder
 from worldprobe.records import ClipSpec, Labels, Tap
-from worldprobe.report.moment_facts import Box, Moments, Reading, ShownClip, Values
+from worldprobe.report.moment_facts import Box, Moments, Preview, Reading, ShownClip, Values
 from worldprobe.store import Series, Store
+
+if TYPE_CHECKING:
+    import polars as pl
 
 FOLDER = "moments"
 CONTEXT = 4
@@ -26,7 +30,7 @@ CHOSEN = (
     "Clips at equal distances in the order of the videos, of those that have a label: none was picked by its score."
 )
 _MOST_CLIPS, _MOST_FRAMES = 6, 32
-_WIDTH = 224  # px of a picture
+_WIDTH, _PREVIEW_WIDTH = 224, 320  # px of a picture, and of a whole frame with its labels
 _QUALITY = 72
 
 Pixels = NDArray[np.uint8]
@@ -48,6 +52,8 @@ def keep_moments(
     Args:
         encoder: to tell how surprising each tubelet is after the ``context`` before it; None: that is left out.
     """
+    import polars as pl
+
     moments = probed.moments
     if moments is None:
         return
@@ -61,17 +67,21 @@ def keep_moments(
             seen.append((video, clip, *_frames(probed.series[video], probed.series[video].specs[clip])))
         except WorldprobeError as error:
             notes.append(f"A clip is not shown: {error}")
+    answers = pl.concat(probed.answers, how="vertical_relaxed") if probed.answers else pl.DataFrame()
     maps = _maps([_tokens(store, probed, video, clip) for video, clip, _, _ in seen])
     shown = []
     for number, ((video, clip, frames, seconds), tokens) in enumerate(zip(seen, maps, strict=True)):
         series, folder = probed.series[video], out / FOLDER
         known = _surprise(predictor, encoder, frames, context, series.grid.time)
         pictures, mapped = f"clip{number}.webp", f"clip{number}-tokens.png" if tokens is not None else ""
-        one = _clip(labels, probed, video, clip, seconds, known)
+        one = _clip(labels, answers, series, clip, seconds, known)
         _strip(frames, one, folder / pictures, series, series.specs[clip])
+        labelled = _labelled(
+            labels, series, series.specs[clip], frames, seconds, folder / f"clip{number}-labels.webp"
+        )
         if tokens is not None:
             _write(Image.fromarray(np.concatenate(list(tokens), axis=1)), folder / mapped, "PNG")
-        shown.append(one.model_copy(update={"pictures": pictures, "tokens": mapped}))
+        shown.append(one.model_copy(update={"pictures": pictures, "tokens": mapped, "labelled": labelled}))
     first = probed.series[0]
     facts = Moments(
         tap=str(Tap(first.encoder, probed.block)),
@@ -146,10 +156,14 @@ def _surprise(
 
 
 def _clip(
-    labels: Labels, probed: Probed, video: int, clip: int, seconds: Sequence[float], known: tuple[float | None, ...]
+    labels: Labels,
+    answers: pl.DataFrame,
+    series: Series,
+    clip: int,
+    seconds: Sequence[float],
+    known: tuple[float | None, ...],
 ) -> ShownClip:
     """Everything about a clip but its pictures."""
-    series = probed.series[video]
     spec, grid, size = series.specs[clip], series.grid, (series.video.width, series.video.height)
     view = np.array(series.view.size, dtype=np.float64)
     corner = series.view.to_model(np.zeros(2)) / view
@@ -169,7 +183,7 @@ def _clip(
         corner=(float(corner[0]), float(corner[1])),
         across=(float(across[0]), float(across[1])),
         boxes=tuple(_boxes(labels, series, [spec.indices[frame] for frame in frames], corner, across)),
-        readings=tuple(_readings(probed, video, clip)),
+        readings=tuple(_readings(answers, series, spec)),
         surprise=known,
     )
 
@@ -228,34 +242,48 @@ def _boxes(
     return found
 
 
-def _readings(probed: Probed, video: int, clip: int) -> list[Reading]:
-    """What every real probe said of a clip's tubelets, by a fold that had not seen it."""
-    moments = probed.moments
-    assert moments is not None
-    here = (moments.video == video) & (moments.clip == clip)
-    tubelets = probed.series[video].grid.time
+def _readings(answers: pl.DataFrame, series: Series, spec: ClipSpec) -> list[Reading]:
+    """What the stored answers say of a clip's tubelets, each by a fold that had not seen it."""
+    import polars as pl
+
+    if answers.is_empty():
+        return []
+    of_clip = (pl.col("video") == series.video.id) & (pl.col("start") == spec.start)
+    here = answers.filter(of_clip & (pl.col("input") == series.input))
+    names = ("task", "features", "tap", "probe", "input")
     found = []
-    for one in probed.answered:
-        if one.control != "none" or one.leaky or one.plan.input != probed.series[0].input:
-            continue
-        target = one.asked.target
-        rows = np.flatnonzero(target.usable)  # the moment of each row of the answer
-        mine = np.flatnonzero(here[rows])
-        told: list[Values] = [None] * tubelets
+    for (*named, classes), rows in here.group_by([*names, "classes"], maintain_order=True):
+        told: list[Values] = [None] * series.grid.time
         label = told.copy()
-        for row in mine[::-1]:  # of several objects in a tubelet the first
-            at = int(moments.tubelet[rows[row]])
-            told[at] = _values(one.answer.prediction[row])
-            label[at] = _values(one.question.target[row])
-        found.append(
-            Reading(
-                task=one.asked.task, features=one.features, tap=one.tap, probe=one.asked.probe,
-                input=one.plan.input, classes=target.classes, told=tuple(told), label=tuple(label),
-            )
-        )  # fmt: skip
+        # Of several objects in a tubelet the first.
+        for row in rows.sort("which", descending=True).iter_rows(named=True):
+            told[row["tubelet"]], label[row["tubelet"]] = _values(row["prediction"]), _values(row["target"])
+        known = tuple(str(classes).split("\n")) if classes else ()
+        of_probe = {name: str(value) for name, value in zip(names, named, strict=True)}
+        found.append(Reading(**of_probe, classes=known, told=tuple(told), label=tuple(label)))
     return found
 
 
-def _values(row: NDArray[np.float64]) -> Values:
+def _values(row: Sequence[float]) -> Values:
     """Four digits are more than a picture shows."""
-    return tuple(round(float(value), 4) for value in row)
+    return tuple(round(value, 4) for value in row)
+
+
+def _labelled(
+    labels: Labels, series: Series, spec: ClipSpec, frames: Pixels, seconds: Sequence[float], path: Path
+) -> Preview | None:
+    """The clip's first labelled frame, whole, written to ``path``."""
+    boxes = _boxes(labels, series, spec.indices, np.zeros(2), np.ones(2))
+    if not boxes:
+        return None
+    first = min(box.frame for box in boxes)
+    size = np.array([series.video.width, series.video.height], dtype=np.float64)
+    left, top, right, bottom = _seen(series)
+    scale = min(1.0, _PREVIEW_WIDTH / series.video.width)
+    width, height = (max(16, round(scale * side)) for side in size)
+    _write(Image.fromarray(frames[first]).resize((width, height), Image.Resampling.BICUBIC), path, "WEBP")
+    return Preview(
+        seconds=seconds[first], picture=path.name, width=width, height=height,
+        seen=(left / size[0], top / size[1], (right - left) / size[0], (bottom - top) / size[1]),
+        boxes=tuple(box.model_copy(update={"frame": 0}) for box in boxes if box.frame == first),
+    )  # fmt: skip

@@ -2,45 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from worldprobe.report.axes import Axis, axis
 from worldprobe.report.facts import CONTROLS, Line, Original, Row, Score, Summary
 from worldprobe.report.original import step_name
 from worldprobe.report.wording import METRICS, count, number, property_name, with_interval
-from worldprobe.results import Metric
 
-FLOOR = -0.5
 WIDTH = 360
 LEFT, RIGHT, TOP, STEP, HEADING, BOTTOM = 96, 48, 8, 19, 24, 26
 _STEPS_LEFT = 118  # the waterfall's steps have longer names than probes and controls
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """The span of a chart. What lies below ``low`` is drawn at the edge as an arrow, its value in print."""
-
-    low: float
-    high: float
-
-    @property
-    def ticks(self) -> tuple[float, ...]:
-        step = 0.25
-        first = math.ceil(self.low / step)
-        return tuple(step * i for i in range(first, math.floor(self.high / step) + 1))
-
-    def clip(self, value: float) -> float:
-        return min(max(value, self.low), self.high)
-
-
-def axis(metric: Metric, scores: Iterable[Score]) -> Axis:
-    """From 0 to 1; for R² down to the lowest score or interval, but no further than -0.5."""
-    if metric != "r2":
-        return Axis(0.0, 1.0)
-    seen = [v for s in scores for v in (s.value, s.low) if v is not None]
-    lowest = min([0.0, *seen])
-    return Axis(max(FLOOR, math.floor(lowest / 0.25) * 0.25), 1.0)
 
 
 def chance(line: Line) -> float | None:
@@ -112,7 +84,7 @@ def falls(original: Original) -> list[Chart]:
     panels = []
     for fall in original.falls:
         span = axis(fall.metric, [score for step in fall.steps for score in (step.score, step.floor)])
-        x = _across(span, _STEPS_LEFT)
+        x = span.place(_STEPS_LEFT, WIDTH - RIGHT)
         marks = []
         for place, step in enumerate(fall.steps):
             y = TOP + HEADING / 2 + STEP * (place + 1)
@@ -140,12 +112,6 @@ def falls(original: Original) -> list[Chart]:
             )
         )
     return panels
-
-
-def _across(span: Axis, left: float) -> Callable[[float], float]:
-    """From a value to its place between the left margin and the right one."""
-    scale = (WIDTH - left - RIGHT) / (span.high - span.low)
-    return lambda value: round(left + (span.clip(value) - span.low) * scale, 1)
 
 
 def _mark(
@@ -179,7 +145,7 @@ def _controls(row: Row) -> list[Entry]:
 def _chart(summary: Summary, rows: Sequence[Row], entries: Sequence[Sequence[Entry]]) -> Chart:
     metric = rows[0].main.metric
     span = axis(metric, [score for group in entries for _, _, score in group])
-    x = _across(span, LEFT)
+    x = span.place(LEFT, WIDTH - RIGHT)
     headings, chances, marks = [], [], []
     y = float(TOP)
     for row, group in zip(rows, entries, strict=True):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from worldprobe.files import write_whole
+from worldprobe.report.axes import around
 from worldprobe.report.base import Score
 from worldprobe.report.comparison_facts import Cell, Comparison, Reading
 from worldprobe.report.html import template
@@ -138,14 +139,9 @@ def forests(comparison: Comparison) -> list[Forest]:
         for end in (cell.difference.low, cell.difference.high, cell.difference.value)
         if end is not None
     ]
-    low, high = min([0.0, *ends]), max([0.0, *ends])
-    span = (high - low) or 1.0
-    low, high = low - 0.04 * span, high + 0.04 * span
-
-    def place(value: float) -> float:
-        return round(_LEFT + (value - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT), 1)
-
-    ticks = tuple((place(value), signed(value)) for value in _ticks(low, high))
+    span = around([0.0, *ends], margin=0.04)
+    place = span.place(_LEFT, _WIDTH - _RIGHT)
+    ticks = tuple((place(value), signed(value)) for value in span.ticks)
     return [
         Forest(
             name=run.name,
@@ -178,12 +174,6 @@ def _bar(comparison: Comparison, reading: Reading, cell: Cell, y: float, place: 
         low=place(ends[0]) if ends else None,
         high=place(ends[1]) if ends else None,
     )
-
-
-def _ticks(low: float, high: float) -> Sequence[float]:
-    """Round values in the span, 0 among them, about five."""
-    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100, 1000) if (high - low) / s <= 6)
-    return [step * i for i in range(-(-int(low / step * 1e6) // 10**6), int(high // step) + 1)]
 
 
 def _stacked(cell: Cell) -> str:

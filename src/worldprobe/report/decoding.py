@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from worldprobe.report.base import Score, VerdictKind
-from worldprobe.report.decoding_facts import Decoding, Drawing, Rung
+from worldprobe.report.decoding_facts import Decoding, Drawing, Losses, Rung
 from worldprobe.results import DecodingResult
 
 RULE = (
@@ -29,7 +29,7 @@ _NOTHING = Score(value=None, note="not measured")
 Key = tuple[str, str, str, str]
 
 
-def decoding(results: Sequence[object]) -> Decoding | None:
+def decoding(results: Sequence[object], losses: tuple[Losses, ...] = ()) -> Decoding | None:
     """The facts of a run's decoders; None where it has none."""
     lines = [one for one in results if isinstance(one, DecodingResult) and one.target == "actual"]
     sound = [one for one in lines if one.protocol == "sound"]
@@ -56,6 +56,7 @@ def decoding(results: Sequence[object]) -> Decoding | None:
         rungs=_rungs([one for one in lines if one.protocol.startswith("ladder-")]),
         lpips=lpips,
         caveats=tuple(dict.fromkeys(note for one in sound if one.metric == "psnr" for note in one.notes)),
+        losses=losses,
     )
 
 

@@ -44,6 +44,17 @@ class Rung(Fact):
     n_groups: int
 
 
+class Losses(Fact):
+    """A training: (step, loss in training, loss on held-out groups); ``kept`` is the step whose weights were."""
+
+    name: str
+    steps: tuple[tuple[int, float, float], ...]
+
+    @property
+    def kept(self) -> int:
+        return min(self.steps, key=lambda one: one[2])[0]
+
+
 class Decoding(Fact):
     """Everything a run says of decoders."""
 
@@ -57,3 +68,4 @@ class Decoding(Fact):
     rungs: tuple[Rung, ...]
     lpips: str
     caveats: tuple[str, ...]
+    losses: tuple[Losses, ...] = ()

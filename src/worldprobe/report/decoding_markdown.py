@@ -29,7 +29,12 @@ def decoding_parts(decoding: Decoding, figures: list[str]) -> list[str]:
         table(heads, rows),
         f"*{escaped(decoding.rule)}*",
         *([escaped(decoding.lpips) + "."] if decoding.lpips else []),
-        *(f"![{text}](figures/{name}.png)" for name, text in DECODER_CAPTIONS.items() if name in figures),
+        # Loss, then pictures, as the write-up has them.
+        *(
+            f"![{DECODER_CAPTIONS[name]}](figures/{name}.png)"
+            for name in sorted(DECODER_CAPTIONS)
+            if name in figures
+        ),
     ]
     if decoding.rungs:
         parts += ["### What the blur is made of", _ladder(decoding)]

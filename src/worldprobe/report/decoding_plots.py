@@ -1,4 +1,4 @@
-"""``decoder_loss.png`` and ``decoder_reconstructions.png``, from what a run keeps of its decoders."""
+"""Decoders' losses as charts, and ``decoder_reconstructions.png`` from the pictures that a run keeps."""
 
 from __future__ import annotations
 
@@ -8,35 +8,47 @@ from textwrap import fill
 from typing import Any
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.report.plots import FAINT, INK, SERIES, blank, plain, save
+from worldprobe.report import panels
+from worldprobe.report.axes import Axis, around
+from worldprobe.report.base import Score
+from worldprobe.report.decoding_facts import Decoding, Losses
+from worldprobe.report.plots import INK, plain, save
+
+_FAR = 5
 
 
-def decoder_loss(decoders: Path, path: Path) -> None:
-    """Training and held-out loss by step, a panel for each decoder that was trained; none, no file.
+def loss_panels(decoding: Decoding) -> list[panels.Panel]:
+    """Loss in training and on held-out groups by step, a panel for each decoder that was trained."""
+    return [_panel(one) for one in decoding.losses]
 
-    Raises:
-        WorldprobeError: a file of losses that is damaged.
-    """
-    found = {one.parent.name: _losses(one) for one in sorted(decoders.glob("*/losses.jsonl"))}
-    found = {name: lines for name, lines in found.items() if lines and not name.startswith("ladder-")}
-    if not found:
-        return
-    figure, panels, _ = blank(len(found), height=2.6)
-    for panel, (name, lines) in zip(panels, found.items(), strict=True):
-        steps = [one["step"] for one in lines]
-        (blue, _), (red, _), *_ = SERIES
-        panel.plot(steps, [one["training"] for one in lines], color=blue, marker=".", label="training")
-        panel.plot(steps, [one["validation"] for one in lines], color=red, marker=".", label="held-out groups")
-        best = min(lines, key=lambda one: float(one["validation"]))
-        panel.axvline(best["step"], color=FAINT, linestyle=":", label="kept")
-        panel.set_yscale("log")
-        panel.set_title(plain(name), fontsize=10, loc="left")
-        panel.set_xlabel("step", fontsize=9)
-        panel.tick_params(labelsize=8, which="both")
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.suptitle("Loss of each decoder", fontsize=11.5, color=INK)
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    save(figure, path)
+
+def _panel(one: Losses) -> panels.Panel:
+    ways = (("training", 0, 1), ("held-out groups", 1, 2))
+    every = [value for step in one.steps for value in step[1:] if value > 0]
+    first, last = one.steps[0][0], one.steps[-1][0]
+    return panels.Panel(
+        title=one.name,
+        metric=f"weights of step {one.kept:,} kept",
+        x_name="step",
+        across=Axis(min(0, first), max(last, 1), step=None),
+        x_ticks=tuple((float(step), f"{step:,}") for step in {first, one.kept, last}),
+        up=_up(every),
+        lines=tuple(_loss(one, *way) for way in ways),
+    )
+
+
+def _up(losses: list[float]) -> Axis:
+    """By the logarithm where losses fell far, as they do in long trainings."""
+    if not losses:
+        return Axis(0.0, 1.0)
+    far = max(losses) > _FAR * min(losses)
+    return Axis(min(losses) / 1.2, max(losses) * 1.2, log=True) if far else around(losses)
+
+
+def _loss(one: Losses, name: str, look: int, at: int) -> panels.Line:
+    found = [(float(step[0]), step[at], f"{name}, step {step[0]:,}: {step[at]:.4g}") for step in one.steps]
+    points = panels.measured([(x, Score(value=value), said) for x, value, said in found])
+    return panels.Line(name=name, look=look, points=points, strong=at == 2)
 
 
 def decoder_reconstructions(decoders: Path, path: Path, *, title: str) -> None:
@@ -66,13 +78,6 @@ def decoder_reconstructions(decoders: Path, path: Path, *, title: str) -> None:
         cells[0][column].set_title(plain(fill(name.replace("-", " "), 13)), fontsize=8)
     figure.suptitle(plain(title), fontsize=11, color=INK)
     save(figure, path)
-
-
-def _losses(path: Path) -> list[dict[str, Any]]:
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except ValueError as error:
-        raise WorldprobeError(f"{path} is damaged: {error}. Delete the decoder's folder and run again.") from error
 
 
 def _pictures(path: Path) -> tuple[list[str], list[Any]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from worldprobe.errors import WorldprobeError
+from worldprobe.report.decoding_facts import Losses
 from worldprobe.report.facts import Failure, LabelFacts
 from worldprobe.report.moment_facts import Moments
 from worldprobe.tables import read_table
@@ -63,6 +64,21 @@ def read_moments(run: Path) -> Moments | None:
         return Moments.model_validate_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run the stage again.") from error
+
+
+def read_losses(decoders: Path) -> tuple[Losses, ...]:
+    """How each decoder of a run was trained, rungs of the ladder apart. Raises WorldprobeError where damaged."""
+    found = []
+    for path in sorted(decoders.glob("*/losses.jsonl")):
+        if path.parent.name.startswith("ladder-"):
+            continue
+        try:
+            lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            steps = [(one["step"], one["training"], one["validation"]) for one in lines]
+            found += [Losses(name=path.parent.name, steps=tuple(steps))] if steps else []
+        except (ValueError, KeyError, TypeError) as error:
+            raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run again.") from error
+    return tuple(found)
 
 
 def _of_table(path: Path) -> dict[str, Any]:

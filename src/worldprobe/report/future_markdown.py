@@ -61,7 +61,15 @@ def _leaks(future: Future) -> str:
 
 
 def _steps(future: Future) -> str:
-    heads = ["Tokens", "Horizon", "predictor L1", *BASELINES, "Skill", *(["Skill, untrained"] * bool(future.twin))]
+    heads = [
+        "Tokens",
+        "Horizon",
+        "predictor L1",
+        *BASELINES,
+        "Skill",
+        *(["Skill, untrained"] * bool(future.twin)),
+        "Cosine",
+    ]
     rows = []
     for step in future.steps:
         skills = [step.skill["predictor"], *([step.twin] if future.twin else [])]
@@ -71,6 +79,7 @@ def _steps(future: Future) -> str:
                 str(step.horizon),
                 *(_cell(step.l1.get(name), 3) for name in ("predictor", *BASELINES)),
                 *(f"{signed(s.value)} {_cell(s).partition(' ')[2]}".strip() for s in skills),
+                _cell(step.cosine["predictor"]),
                 step.verdict,
                 f"{step.n:,} in {step.n_groups:,} groups",
             ]

@@ -11,18 +11,25 @@ from typing import TYPE_CHECKING, Any
 from worldprobe.files import write_whole
 from worldprobe.report import (
     charts,
+    decoding_plots,
     deltas,
     evidence_text,
     forecasts,
+    horizons,
+    layers,
+    learning,
     moment_view,
     original,
     original_text,
     quoted,
+    scaling,
     strips,
+    svg,
     verdicts,
     wording,
 )
 from worldprobe.report.facts import CONTROLS, Summary
+from worldprobe.report.panels import Panel
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -31,20 +38,21 @@ if TYPE_CHECKING:
 GLYPHS = {"above": "●", "above-run": "●", "not-shown": "◐", "below": "▽", "no-evidence": "○"}
 
 
-# Drawn as pictures; the others are drawn in the page itself.
-FIGURES = ("layers", "learning")
+# Charts are drawn in the page itself; what holds pictures is a picture.
+PICTURES = ("error_map", "prediction_comparison", "violations", "surprise", "decoder_reconstructions")
 
 
 def write_html(run: Path, summary: Summary) -> None:
     """Write ``report.html`` into the run's folder. It loads nothing: styles, charts and script are inside."""
     moments = moment_view.page(run, summary.moments) if summary.moments else []
-    page = render(summary, figures=pictures(run), moments=moments)
+    labelled = moment_view.previews(run, summary.moments) if summary.moments else []
+    page = render(summary, figures=pictures(run), moments=moments, labelled=labelled)
     write_whole(run / "report.html", page.encode())
 
 
 def pictures(run: Path) -> dict[str, str]:
-    """The run's figures of predictions, as addresses that hold them whole."""
-    paths = [run / "figures" / f"{name}.png" for name in (*FIGURES, *wording.CAPTIONS, *wording.DECODER_CAPTIONS)]
+    """The run's figures that show pictures, as addresses that hold them whole."""
+    paths = [run / "figures" / f"{name}.png" for name in PICTURES]
     return {
         path.stem: "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
         for path in paths
@@ -75,14 +83,23 @@ def template(name: str, **filters: Callable[..., Any]) -> Template:
 
 
 def render(
-    summary: Summary, *, figures: dict[str, str] | None = None, moments: Sequence[dict[str, Any]] = ()
+    summary: Summary,
+    *,
+    figures: dict[str, str] | None = None,
+    moments: Sequence[dict[str, Any]] = (),
+    labelled: Sequence[dict[str, Any]] = (),
 ) -> str:
     """The page as text; every name from the run comes out escaped."""
     page = template(
         "report.html.j2", size=wording.size, duration=wording.duration, shortest="{:g}".format, coded=_coded
     )
+    worth = bool(summary.evidence and summary.evidence.rows)
+    where = bool(layers.heat_map(summary) or (summary.evidence and summary.evidence.taps))
     return page.render(
         summary=summary,
+        contents=_contents(summary, where=where, worth=worth),
+        where=where,
+        worth=worth,
         strips=[strips.strip(one) for one in summary.answers],
         quoted_rule=quoted.RULE,
         panels=charts.beside_controls(summary),
@@ -99,8 +116,14 @@ def render(
         splits=wording.SPLITS,
         camera=wording.CAMERA,
         remade=_remade(summary),
+        by_block=_plots(layers.layer_panels(summary)),
+        heat=layers.heat_map(summary),
+        by_data=_plots(learning.learning_panels(summary)),
+        by_horizon=_plots(horizons.horizon_panels(summary.future) if summary.future else []),
+        by_step=_plots(decoding_plots.loss_panels(summary.decoding) if summary.decoding else []),
         figures=figures or {},
         moments=list(moments),
+        labelled=list(labelled),
         captions=wording.CAPTIONS,
         decoder_captions=wording.DECODER_CAPTIONS,
         calls=wording.CALLS,
@@ -114,6 +137,28 @@ def render(
         tap_sentence=evidence_text.tap_sentence,
         taps_note=evidence_text.TAPS_NOTE,
     )
+
+
+def _contents(summary: Summary, *, where: bool, worth: bool) -> list[tuple[str, str]]:
+    """The sections that the page has: where each begins, and how it is called there."""
+    rows, labels = bool(summary.rows), summary.labels is not None
+    remade = summary.original
+    every = [
+        ("answer", "Answer", True), ("uses", "Uses", bool(summary.use_cases)),
+        ("moments", "Moments", summary.moments is not None), ("original", "Original", remade is not None),
+        ("waterfall", "Waterfall", remade is not None), ("table", "Scores and controls", rows),
+        ("leak", "Leak", rows), ("where", "By block", where), ("deltas", "Deltas", summary.deltas is not None),
+        ("scaling", "Scaling", bool(remade and remade.scaling)), ("worth", "Worth", worth),
+        ("future", "Prediction", summary.future is not None), ("decoding", "Decoder", summary.decoding is not None),
+        ("labels", "Labels", labels), ("cost", "Cost", bool(summary.costs)), ("made", "How it was made", True),
+        ("caveats", "Caveats", True), ("read", "How to read this", rows),
+    ]  # fmt: skip
+    return [(place, name) for place, name, there in every if there]
+
+
+def _plots(panels: Sequence[Panel]) -> dict[str, Any]:
+    """Charts in px, and the key to all of them."""
+    return {"drawings": [svg.drawing(panel) for panel in panels], "keys": svg.keys(panels)}
 
 
 def _coded(text: str) -> Markup:
@@ -132,6 +177,7 @@ def _remade(summary: Summary) -> dict[str, Any] | None:
         "facts": summary.original,
         "labelled": original_text.labelled(summary.original),
         "panels": charts.falls(summary.original),
+        "scaling": _plots(scaling.scaling_panels(summary.original)),
         "head": original_text.head,
         "step": original.step_name,
         "texts": original.STEP_TEXTS,

@@ -1,22 +1,20 @@
-"""``figures/layers.png``: where in the network each property is decodable, with the controls as bands."""
+"""Where in the network each property is decodable: charts by block with controls as bands, and the heat map."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
 
-from worldprobe.report import charts
-from worldprobe.report.base import tap_name
-from worldprobe.report.facts import Row, Summary
-from worldprobe.report.plots import FAINT, INK, SERIES, blank, legend, plain, save
-from worldprobe.report.wording import METRICS, number, property_name
+from worldprobe.report import charts, panels
+from worldprobe.report.axes import Axis, axis
+from worldprobe.report.base import Score, tap_name
+from worldprobe.report.facts import CONTROLS, Line, Row, Summary
+from worldprobe.report.wording import METRICS, number, property_name, with_interval
 from worldprobe.results import Control
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 # Those that can change from block to block, or are the hardest to beat; the others say nothing about depth.
-_BANDS: tuple[tuple[Control, str], ...] = (("random-init", "#999999"), ("pixels", "#E69F00"))
+_BANDS: tuple[Control, ...] = ("random-init", "pixels")
+_MOST_TICKS = 12
+ByBlock = dict[str, dict[str, list[tuple[int, Row]]]]
 
 
 def block_of(tap: str) -> int | None:
@@ -26,9 +24,9 @@ def block_of(tap: str) -> int | None:
     return int(digits) if found and digits.isdigit() else None
 
 
-def by_block(summary: Summary) -> dict[str, dict[str, list[tuple[int, Row]]]]:
+def by_block(summary: Summary) -> ByBlock:
     """Rows of tasks that were read at two blocks or more: task, features, then (block, row) in order."""
-    found: dict[str, dict[str, list[tuple[int, Row]]]] = {}
+    found: ByBlock = {}
     for row in summary.rows:
         block = block_of(row.tap)
         if block is not None and row.main.score.value is not None:
@@ -41,56 +39,130 @@ def by_block(summary: Summary) -> dict[str, dict[str, list[tuple[int, Row]]]]:
     return {task: kinds for task, kinds in kept.items() if kinds}
 
 
-def layers(summary: Summary, path: Path) -> bool:
-    """Write the PNG: one panel a task, score against block. False, and no file, where one block was read."""
-    tasks = by_block(summary)
-    if not tasks:
-        path.unlink(missing_ok=True)
-        return False
-    figure, panels, _ = blank(len(tasks), height=2.7)
-    for panel, (task, kinds) in zip(panels, tasks.items(), strict=True):
-        _panel(panel, task, kinds)
-    figure.suptitle(plain(f"{summary.encoder.name}: where each property is decodable"), fontsize=11.5, color=INK)
-    legend(figure, panels, title="bars and bands: 95 % intervals; dashed: a constant")
-    save(figure, path)
-    return True
+def layer_panels(summary: Summary) -> list[panels.Panel]:
+    """A panel a task: score against block; none where one block was read."""
+    return [_panel(task, kinds) for task, kinds in by_block(summary).items()]
 
 
-def _panel(panel: Axes, task: str, kinds: dict[str, list[tuple[int, Row]]]) -> None:
-    first = next(iter(kinds.values()))
-    metric = first[0][1].main.metric
+def _panel(task: str, kinds: dict[str, list[tuple[int, Row]]]) -> panels.Panel:
+    first = next(iter(kinds.values()))[0][1]
     every = [row.main for rows in kinds.values() for _, row in rows]
-    span = charts.axis(metric, [s for line in every for s in (line.score, *line.controls.values())])
-    for control, colour in _BANDS:
-        # Of the last kind of features alone: bands of several would hide each other.
-        ends = {
-            block: score.interval
-            for block, row in list(kinds.values())[-1]
-            if (score := row.main.controls.get(control)) and score.interval
-        }
-        if ends:
-            low, high = ([span.clip(end[side]) for end in ends.values()] for side in (0, 1))
-            panel.fill_between(list(ends), low, high, color=colour, alpha=0.3, linewidth=0, label=control)
-    constant = charts.chance(first[0][1].main)
-    if constant is not None:
-        panel.axhline(constant, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
-    for k, (kind, rows) in enumerate(kinds.items()):
-        colour, marker = SERIES[k % len(SERIES)]
-        x = [block for block, _ in rows]
-        panel.plot(x, [span.clip(row.main.score.value or 0.0) for _, row in rows], color=colour, marker=marker,
-                   markersize=5, linewidth=1.4, label=plain(kind))  # fmt: skip
-        for block, row in rows:
-            if ends_ := row.main.score.interval:
-                panel.vlines(block, span.clip(ends_[0]), span.clip(ends_[1]), color=colour, linewidth=1.6)
-    panel.set_title(plain(f"{property_name(task)}  ({METRICS[metric]})"), fontsize=10, loc="left")
-    margin = 0.04 * (span.high - span.low)
-    panel.set_ylim(span.low - margin, span.high + margin)
-    panel.set_yticks(list(span.ticks), [number(t, 2 if t % 0.5 else 1) for t in span.ticks], fontsize=8)
     blocks = sorted({block for rows in kinds.values() for block, _ in rows})
-    panel.set_xticks(blocks[:: -(-len(blocks) // 12)])
-    panel.tick_params(length=0, colors=INK, labelsize=8)
-    panel.set_xlabel("block", fontsize=8.5, color=INK)
-    panel.grid(axis="y", color="#e6e6e6", linewidth=0.6)
-    panel.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        panel.spines[side].set_visible(False)
+    # Bands of several kinds of features would hide each other: those of the kind that scores best.
+    banded = max(kinds, key=lambda kind: max(row.main.score.value or 0.0 for _, row in kinds[kind]))
+    title, metric = panels.head(task, first.main.metric)
+    lines = [
+        panels.Line(name=kind, look=look, points=panels.measured([_point(kind, *one) for one in rows]))
+        for look, (kind, rows) in enumerate(kinds.items())
+    ]
+    return panels.Panel(
+        title=title,
+        metric=metric,
+        x_name="block",
+        across=Axis(blocks[0] - 0.3, blocks[-1] + 0.3),
+        x_ticks=tuple((float(block), str(block)) for block in blocks[:: -(-len(blocks) // _MOST_TICKS)]),
+        up=axis(first.main.metric, [s for line in every for s in (line.score, *line.controls.values())]),
+        lines=tuple(lines),
+        bands=tuple(band for name in _BANDS if (band := _band(name, kinds[banded]))),
+        level=charts.chance(first.main),
+        note=f"Bands: controls of {banded}." if len(kinds) > 1 else "",
+    )
+
+
+def _point(kind: str, block: int, row: Row) -> tuple[float, Score, str]:
+    n = panels.in_groups(row.n_test, row.n_groups)
+    return float(block), row.main.score, panels.said(kind, f"block {block}", row.main.score, n)
+
+
+def _band(control: Control, rows: list[tuple[int, Row]]) -> panels.Band | None:
+    known = [(block, s.interval) for block, row in rows if (s := row.main.controls.get(control))]
+    ends = tuple((float(block), *pair) for block, pair in known if pair)
+    return panels.Band(name=control, kind=control, ends=ends) if ends else None
+
+
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """A score as a cell of the heat map.
+
+    Attributes:
+        share: how far it is from a constant (0) to perfect (1).
+        best: no other block scores as high.
+    """
+
+    text: str
+    said: str
+    share: float | None
+    best: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeatRow:
+    """A property from one kind of features: a cell for each block (None: not read there), and for each control."""
+
+    title: str
+    kind: str
+    metric: str
+    blocks: tuple[Heat | None, ...]
+    controls: tuple[Heat | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """``blocks`` and ``controls`` head the columns."""
+
+    blocks: tuple[int, ...]
+    controls: tuple[Control, ...]
+    rows: tuple[HeatRow, ...]
+
+
+def heat_map(summary: Summary) -> HeatMap | None:
+    """Properties by block, each control beside them where it is highest; None where one block was read."""
+    tasks = by_block(summary)
+    blocks = sorted({block for kinds in tasks.values() for rows in kinds.values() for block, _ in rows})
+    lines = [row.main for kinds in tasks.values() for rows in kinds.values() for _, row in rows]
+    controls = tuple(control for control in CONTROLS if any(control in line.controls for line in lines))
+    rows = tuple(
+        _heat_row(task, kind, dict(read), blocks, controls)
+        for task, kinds in tasks.items()
+        for kind, read in kinds.items()
+    )
+    return HeatMap(blocks=tuple(blocks), controls=controls, rows=rows) if rows else None
+
+
+def _heat_row(
+    task: str, kind: str, read: dict[int, Row], blocks: list[int], controls: tuple[Control, ...]
+) -> HeatRow:
+    first = next(iter(read.values()))
+    known = {
+        block: _heat(row.main, row.main.score, f"block {block}", panels.in_groups(row.n_test, row.n_groups))
+        for block, row in read.items()
+    }
+    top = max(read, key=lambda block: read[block].main.score.value or 0.0)
+    alone = [cell.text for cell in known.values()].count(known[top].text) == 1
+    known[top] = replace(known[top], best=alone and bool(known[top].share))
+    return HeatRow(
+        title=property_name(task),
+        kind=kind,
+        metric=METRICS[first.main.metric],
+        blocks=tuple(known.get(block) for block in blocks),
+        controls=tuple(_highest(control, read) for control in controls),
+    )
+
+
+def _highest(control: Control, read: dict[int, Row]) -> Heat | None:
+    """A control at the block where it scores best: what the property's best block has to be above."""
+    found = [(block, row, s) for block, row in read.items() if (s := row.main.controls.get(control))]
+    known = [(block, row, s, s.value) for block, row, s in found if s.value is not None]
+    if not known:
+        return None
+    block, row, score, _ = max(known, key=lambda one: one[3])
+    where = f"{control}, block {block}" if len({s.value for *_, s, _ in known}) > 1 else control
+    return _heat(row.main, score, where, panels.in_groups(row.n_test, row.n_groups))
+
+
+def _heat(line: Line, score: Score, where: str, n: str) -> Heat:
+    constant = charts.chance(line) or 0.0
+    share = None
+    if score.value is not None:
+        share = round(min(max((score.value - constant) / max(1 - constant, 1e-9), 0.0), 1.0), 3)
+    return Heat(number(score.value), f"{where}: {with_interval(score, 3)}; {n}", share)

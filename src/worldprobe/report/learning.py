@@ -1,73 +1,66 @@
-"""``figures/learning.png``: how each linear probe's score grows with the groups it saw, and the law through it."""
+"""How each linear probe's score grows with the moments it saw, and the law through it: a chart a task."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+import math
 
-import numpy as np
-
-from worldprobe.report.evidence_facts import Worth
+from worldprobe.report import panels
+from worldprobe.report.axes import Axis, axis
+from worldprobe.report.base import Score
+from worldprobe.report.evidence_facts import Curve, CurvePoint, Worth
 from worldprobe.report.facts import Summary
-from worldprobe.report.plots import FAINT, INK, SERIES, blank, plain, save
-from worldprobe.report.wording import METRICS, property_name
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-_LOWEST = -0.5
+_STEPS = 40
+_APART = 1.03  # equal scores would hide each other
 
 
-def learning(summary: Summary, path: Path) -> bool:
-    """Write the PNG: one panel a task, score against training rows. False, and no file, without curves."""
-    tasks: dict[str, list[Worth]] = {}
+def learning_panels(summary: Summary) -> list[panels.Panel]:
+    """A panel a task: score against training moments; none without curves."""
+    tasks: dict[str, list[tuple[Worth, Curve]]] = {}
     for row in summary.evidence.rows if summary.evidence else ():
         if row.curve and any(point.score.value is not None for point in row.curve.points):
-            tasks.setdefault(row.task, []).append(row)
-    if not tasks:
-        path.unlink(missing_ok=True)
-        return False
-    figure, panels, _ = blank(len(tasks), height=2.7)
-    for panel, (task, rows) in zip(panels, tasks.items(), strict=True):
-        _panel(panel, task, rows)
-    figure.suptitle(
-        plain(f"{summary.encoder.name}: score by the data that the probe saw"), fontsize=11.5, color=INK
+            tasks.setdefault(row.task, []).append((row, row.curve))
+    return [_panel(task, rows) for task, rows in tasks.items()]
+
+
+def _panel(task: str, rows: list[tuple[Worth, Curve]]) -> panels.Panel:
+    points = [point for _, curve in rows for point in curve.points if point.score.value is not None]
+    least, most = min(point.rows for point in points), max(point.rows for point in points)
+    metric = rows[0][0].metric
+    title, name = panels.head(task, metric)
+    counts = sorted({round(point.rows) for point in points})
+    return panels.Panel(
+        title=title,
+        metric=name,
+        x_name="moments that the probe was trained on",
+        across=Axis(least / 1.15, 2.15 * most, log=True),
+        x_ticks=tuple((float(n), f"{n:,}") for n in counts),
+        up=axis(metric, [point.score for point in points]),
+        lines=tuple(_line(row, curve, k) for k, (row, curve) in enumerate(rows)),
+        level=0.0 if metric == "r2" else None,
+        note="; ".join(f"{row.label}: more data would help: {curve.more_data_would_help}" for row, curve in rows),
     )
-    said = "bars: 95 % intervals; lines: ceiling less a power of n, fitted; dotted: twice the data"
-    figure.supxlabel(said, fontsize=8.5, color=INK)
-    save(figure, path)
-    return True
 
 
-def _panel(panel: Axes, task: str, rows: list[Worth]) -> None:
-    for k, row in enumerate(rows):
-        assert row.curve is not None
-        colour, marker = SERIES[k % len(SERIES)]
-        curve = row.curve
-        points = [point for point in curve.points if point.score.value is not None]
-        # A little apart, or equal scores would hide each other.
-        x = [point.rows * 1.03**k for point in points]
-        y = [max(point.score.value or 0.0, _LOWEST) for point in points]
-        name = f"{row.label}: more data would help: {curve.more_data_would_help}"
-        panel.plot(x, y, color=colour, marker=marker, linestyle="", markersize=5, label=plain(name))
-        for at_rows, point in zip(x, points, strict=True):
-            if ends := point.score.interval:
-                panel.vlines(at_rows, max(ends[0], _LOWEST), max(ends[1], _LOWEST), color=colour, linewidth=1.4)
-        if curve.ceiling is not None and curve.scale is not None and curve.exponent is not None:
-            for span, style in (((x[0], x[-1]), "-"), ((x[-1], 2 * x[-1]), ":")):
-                at = np.geomspace(*span, 40)
-                law = curve.ceiling - curve.scale * at**-curve.exponent
-                panel.plot(at, law.clip(_LOWEST), style, color=colour, linewidth=1.2)
-    panel.set_xscale("log")
-    counts = sorted({round(point.rows) for row in rows if row.curve for point in row.curve.points})
-    panel.set_xticks(counts, [f"{n:,}" for n in counts])
-    panel.set_xticks([], minor=True)
-    panel.set_title(plain(f"{property_name(task)}  ({METRICS[rows[0].metric]})"), fontsize=10, loc="left")
-    panel.set_xlabel("moments that the probe was trained on", fontsize=8.5, color=INK)
-    panel.grid(axis="y", color="#e6e6e6", linewidth=0.6)
-    panel.tick_params(length=0, colors=INK, labelsize=8, which="both")
-    panel.legend(fontsize=6.5, frameon=False, loc="best")
-    if rows[0].metric == "r2":
-        panel.axhline(0, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
-    for side in ("top", "right", "left"):
-        panel.spines[side].set_visible(False)
+def _line(row: Worth, curve: Curve, look: int) -> panels.Line:
+    points = panels.measured([_point(row, point, look) for point in curve.points])
+    first, last = points[0].x, points[-1].x
+    return panels.Line(
+        name=row.label, look=look, points=points, joined=False, law=_law(curve, first, last),
+        further=_law(curve, last, 2 * last),
+    )  # fmt: skip
+
+
+def _point(row: Worth, point: CurvePoint, look: int) -> tuple[float, Score, str]:
+    n = panels.in_groups(point.rows, round(point.groups))
+    said = panels.said(row.label, f"{point.rows:,.0f} moments", point.score, n.replace("n = ", "trained on "))
+    return point.rows * _APART**look, point.score, said
+
+
+def _law(curve: Curve, start: float, end: float) -> panels.Places:
+    """The fitted law between two numbers of moments, evenly by their logarithm; nothing where none was fitted."""
+    if curve.ceiling is None or curve.scale is None or curve.exponent is None:
+        return ()
+    ratio = math.log(end / start) / _STEPS
+    places = [start * math.exp(ratio * step) for step in range(_STEPS + 1)]
+    return tuple((n, curve.ceiling - curve.scale * n**-curve.exponent) for n in places)

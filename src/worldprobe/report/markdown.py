@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from worldprobe.files import write_whole
@@ -11,14 +10,13 @@ from worldprobe.report.decoding_markdown import decoding_parts
 from worldprobe.report.evidence_text import delta_parts, evidence_parts, tap_parts
 from worldprobe.report.facts import CONTROLS, Line, Row, Score, Summary, VerdictKind
 from worldprobe.report.future_markdown import future_parts
-from worldprobe.report.html import flatten
 from worldprobe.report.layers import by_block
 from worldprobe.report.marks import escaped, table
 from worldprobe.report.original_text import section
 from worldprobe.report.quoted import RULE as QUOTED
+from worldprobe.report.run_markdown import infrastructure, label_parts, moment_parts
 from worldprobe.report.verdicts import headline, leak_sentence
 from worldprobe.report.wording import METRICS, number, property_name, signed, with_interval
-from worldprobe.results import CostResult
 
 CONCLUSIONS: dict[VerdictKind, str] = {
     "above": "Decodable, and above every control",
@@ -51,13 +49,13 @@ def render(summary: Summary, *, figures: list[str] | None = None) -> str:
     sections = [
         decoding_parts(summary.decoding, figures) if summary.decoding else [],
         future_parts(summary.future, figures) if summary.future else [],
-        _probes(summary) if summary.rows or summary.original else [],
+        _probes(summary, figures) if summary.rows or summary.original else [],
         _conclusions(summary),
         _next(summary),
     ]
     numbered = [_numbered(parts, k) for k, parts in enumerate(filter(None, sections), start=1)]
     caveats = "\n".join(f"- {escaped(c)}" for c in summary.caveats) or "None found by the checks of this report."
-    closing = ["## Caveats", caveats, "---", *_infrastructure(summary)]
+    closing = ["## Caveats", caveats, "---", *infrastructure(summary)]
     return (
         "\n\n".join([*opening, *(part for parts in numbered for part in ("---", *parts)), "---", *closing]) + "\n"
     )
@@ -106,13 +104,13 @@ def _setup(summary: Summary) -> str:
     )
 
 
-def _probes(summary: Summary) -> list[str]:
+def _probes(summary: Summary, figures: list[str]) -> list[str]:
     """Probes, and all that goes with them; the original experiment first, where it was made again."""
     parts = _scored(summary) if summary.rows else ["## Linear probes: what is in the representation"]
     parts[1:1] = _within(section(summary, summary.original)) if summary.original else []
     parts += _within(delta_parts(summary.deltas)) if summary.deltas else []
     parts += _within(evidence_parts(summary.evidence)) if summary.evidence and summary.evidence.rows else []
-    return parts
+    return [*parts, *moment_parts(summary, figures), *label_parts(summary, figures)]
 
 
 def _scored(summary: Summary) -> list[str]:
@@ -200,38 +198,3 @@ def _next(summary: Summary) -> list[str]:
     """What the run leaves open, as the write-up's list of boxes to tick."""
     boxes = "\n".join(f"- [ ] {step}" for step in summary.next_steps)
     return ["## Next experiments", boxes] if boxes else []
-
-
-def _costs(costs: Sequence[CostResult]) -> str:
-    columns: dict[str, list[str]] = {
-        "Stage": [escaped(c.stage) for c in costs],
-        "Time": [wording.duration(c.seconds) for c in costs],
-        "Expected": [
-            wording.NONE if c.expected_seconds is None else wording.duration(c.expected_seconds) for c in costs
-        ],
-        "Items": [f"{c.items:,}" for c in costs],
-        "Items/s": [f"{c.items_per_second:,.1f}" for c in costs],
-        "Peak memory": [wording.size(c.peak_rss_bytes) for c in costs],
-        "Device": [escaped(c.device) for c in costs],
-        "Price": [wording.NONE if c.price is None else f"${c.price:.2f}" for c in costs],
-    }
-    if all(c.expected_seconds is None for c in costs):
-        del columns["Expected"]
-    return table(list(columns), [list(row) for row in zip(*columns.values(), strict=True)])
-
-
-def _infrastructure(summary: Summary) -> list[str]:
-    parts = ["## Infrastructure"]
-    if summary.labels and summary.labels.kept is not None:
-        labels = summary.labels
-        dropped = "".join(f"; {escaped(reason)} {number_:,}" for reason, number_ in labels.dropped)
-        camera = f" Camera: {wording.CAMERA[labels.camera]}." if labels.camera else ""
-        parts.append(f"**Labels:** {labels.kept:,} kept, {labels.lost:,} dropped{dropped}.{camera}")
-    if summary.costs:
-        parts.append(_costs(summary.costs))
-    parts.append(
-        table(["Component", "Details"], [[escaped(k), escaped(v)] for k, v in flatten(summary.provenance)])
-        if summary.provenance
-        else "The run holds no provenance."
-    )
-    return parts

@@ -19,6 +19,23 @@ class Box(Fact):
     object: int
 
 
+class Preview(Fact):
+    """A whole frame with its labels, for a person to see whether they are right.
+
+    Attributes:
+        picture: the file. width, height: of it, in px.
+        seen: what the model sees of it: left, top, width and height, as shares of the frame.
+        boxes: of this frame, in shares of the whole frame; their ``frame`` is 0.
+    """
+
+    seconds: float
+    picture: str
+    width: int
+    height: int
+    seen: tuple[float, float, float, float]
+    boxes: tuple[Box, ...]
+
+
 class Reading(Fact):
     """What a probe said of each tubelet, out of fold, against the label; None where there was no label.
 
@@ -46,6 +63,7 @@ class ShownClip(Fact):
             empty where tokens were pooled away.
         corner, across: a point p of the frame, in shares of it, lies at ``corner + across p`` of the picture.
         surprise: of each tubelet, None where it could not be told from those before it.
+        labelled: the clip's first labelled frame as a whole; None where none of its frames has a label.
     """
 
     video: str
@@ -61,6 +79,7 @@ class ShownClip(Fact):
     boxes: tuple[Box, ...]
     readings: tuple[Reading, ...]
     surprise: tuple[float | None, ...]
+    labelled: Preview | None = None
 
 
 class Moments(Fact):

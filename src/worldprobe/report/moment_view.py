@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from worldprobe.report.answer_facts import Answer
-from worldprobe.report.moment_facts import Moments, Reading, ShownClip, Values
+from worldprobe.report.moment_facts import Box, Moments, Reading, ShownClip, Values
 from worldprobe.report.wording import NONE, number, property_name
 
+# Okabe and Ito's palette without black, by object; the page's script has the same.
+COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 _KINDS = {".webp": "image/webp", ".png": "image/png"}
 
 
@@ -48,9 +50,45 @@ def page(run: Path, moments: Moments) -> list[dict[str, Any]]:
     return [_clip(run / "moments", clip) for clip in moments.clips]
 
 
+def previews(run: Path, moments: Moments) -> list[dict[str, Any]]:
+    """Labelled frames as the page draws them: the picture held whole, boxes in its px."""
+    found = []
+    for clip in moments.clips:
+        one = clip.labelled
+        if one is None or not (source := _inlined(run / "moments" / one.picture)):
+            continue
+        boxes = [
+            {
+                "x": round((box.x - box.w / 2) * one.width, 1), "y": round((box.y - box.h / 2) * one.height, 1),
+                "w": round(box.w * one.width, 1), "h": round(box.h * one.height, 1), "name": box.name,
+                "colour": colour_of(box),
+            }
+            for box in one.boxes
+        ]  # fmt: skip
+        left, top, width, height = one.seen
+        seen = [left * one.width, top * one.height, width * one.width, height * one.height]
+        found.append(
+            {
+                "picture": source, "size": (one.width, one.height), "boxes": boxes, "name": clip.video,
+                "seconds": number(one.seconds), "seen": [round(side, 1) for side in seen],
+            }
+        )  # fmt: skip
+    return found
+
+
+def clip_name(clip: ShownClip) -> str:
+    """``film.mp4, 1.3 s``."""
+    return f"{clip.video}, {number(clip.seconds[0], 1)} s"
+
+
+def colour_of(box: Box) -> str:
+    """An object keeps its colour; what has no track is white."""
+    return COLOURS[box.object % len(COLOURS)] if box.object >= 0 else "#ffffff"
+
+
 def _clip(folder: Path, clip: ShownClip) -> dict[str, Any]:
     return {
-        "name": f"{clip.video}, {number(clip.seconds[0], 1)} s",
+        "name": clip_name(clip),
         "seconds": clip.seconds,
         "tubelet": clip.tubelet,
         "size": [clip.width, clip.height],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worldprobe.report.facts import Fall, Original, Row, Score, Step, Summary
+from worldprobe.report.facts import Fall, Original, Row, Scaled, Score, Step, Summary
 from worldprobe.report.original import PUBLISHED, PUBLISHED_BY, PUBLISHED_NOISE, STEP_TEXTS, step_name
 from worldprobe.report.wording import METRICS, NONE, SHORT, interval, number, property_name, signed, with_interval
 
@@ -177,28 +177,27 @@ def _scaling_section(original: Original) -> list[str]:
     rows = []
     for n in sorted({row.n for row in original.scaling}):
         at = {row.task: row for row in original.scaling if row.n == n}
-        rows.append(
-            [f"{n:,}"]
-            + [
-                f"{number(at[fall.task].score.value)} (chosen {number(at[fall.task].chosen.value)})"
-                for fall in original.falls
-            ]
-        )
+        rows.append([f"{n:,}"] + [_scaled(at[fall.task]) for fall in original.falls])
     published = [
         [f"{n:,}, {PUBLISHED_BY}", *(published_number(fall, n) for fall in original.falls)] for n in PUBLISHED["xy"]
     ]
     return [
         "### Scaling",
         "The same on fewer frames, and in brackets with the penalty chosen on inner folds instead of fixed at 1: "
-        "with about as many training frames as dimensions, a fixed weak one fits the noise.",
+        "with about as many training frames as dimensions, a fixed weak one fits the noise. "
+        "After it: Gaussian noise.",
         "![Scaling](figures/scaling.png)",
         _markdown(["n", *(head(fall) for fall in original.falls)], rows + published),
     ]
 
 
+def _scaled(row: Scaled) -> str:
+    return f"{with_interval(row.score)} (chosen {with_interval(row.chosen)}; noise {with_interval(row.noise)})"
+
+
 def _cell(step: Step) -> str:
     change = f", {signed(step.change)}" if step.change is not None else ""
-    control = f" ({beside(step)})" if beside(step) else ""
+    control = f" ({step.best_control} {with_interval(step.floor)})" if step.best_control else ""
     return f"**{number(step.score.value)}** {interval(step.score)}{control}{change}"
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
 from worldprobe.files import write_whole
-from worldprobe.report import charts
+from worldprobe.report import axes, charts
 from worldprobe.report.facts import CONTROLS, Row, Score, Summary
+from worldprobe.report.panels import Line, Panel
 from worldprobe.report.wording import METRICS, number, property_name
 
 if TYPE_CHECKING:
@@ -19,8 +21,12 @@ if TYPE_CHECKING:
 
 DPI = 160
 COLUMNS = 3
-# Okabe and Ito's palette, told apart by every kind of colour vision; the marker says it a second time.
-SERIES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#000000", "v"))
+# Okabe and Ito's palette, told apart by every kind of colour vision; the marker says it a second time. The page's
+# own style has the same order.
+SERIES = (
+    ("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#000000", "X"),
+)  # fmt: skip
+BANDS = {"random-init": "#999999", "pixels": "#E69F00"}
 INK, FAINT, ALARM = "#333333", "#888888", "#B00020"
 
 
@@ -53,6 +59,79 @@ def blank(count: int, *, height: float) -> tuple[Figure, list[Axes], int]:
     return figure, panels[:count], columns
 
 
+def draw(panels: Sequence[Panel], path: Path, *, title: str, key: str) -> bool:
+    """Write charts as one PNG, a panel each. False, and no file, where there are none."""
+    if not panels:
+        path.unlink(missing_ok=True)
+        return False
+    figure, places, _ = blank(len(panels), height=2.7)
+    for place, panel in zip(places, panels, strict=True):
+        _draw(place, panel)
+    figure.suptitle(plain(title), fontsize=11.5, color=INK)
+    legend(figure, places, title=key)
+    save(figure, path)
+    return True
+
+
+def _draw(place: Axes, panel: Panel) -> None:
+    place.set_title(plain(f"{panel.title}  ({panel.metric})"), fontsize=10, loc="left")
+    for band in panel.bands:
+        x = [at for at, _, _ in band.ends]
+        low, high = ([panel.up.clip(end[side]) for end in band.ends] for side in (1, 2))
+        place.fill_between(x, low, high, color=BANDS[band.kind], alpha=0.3, linewidth=0, label=plain(band.name))
+    if panel.level is not None:
+        place.axhline(panel.level, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
+    for line in panel.lines:
+        _draw_line(place, line, panel.up)
+    if panel.across.log:
+        place.set_xscale("log")
+        place.set_xticks([], minor=True)
+    place.set_xlim(panel.across.low, panel.across.high)
+    crowded = panel.across.log and len(panel.x_ticks) > 5
+    place.set_xticks([x for x, _ in panel.x_ticks], [text for _, text in panel.x_ticks], fontsize=7.5,
+                     rotation=35 if crowded else 0, ha="right" if crowded else "center")  # fmt: skip
+    if panel.up.log:
+        place.set_yscale("log")
+        place.set_yticks([], minor=True)
+    margin = 0.0 if panel.up.log else 0.04 * (panel.up.high - panel.up.low)
+    place.set_ylim(panel.up.low - margin, panel.up.high + margin)
+    place.set_yticks(list(panel.up.ticks), axes.tick_texts(panel.up), fontsize=8)
+    place.set_xlabel(panel.x_name, fontsize=8.5, color=INK)
+    bare(place)
+
+
+def _draw_line(place: Axes, line: Line, up: axes.Axis) -> None:
+    """Points with their intervals; what lies beyond the axis is an arrow at its edge, with its value."""
+    colour, marker = SERIES[line.look % len(SERIES)]
+    known = [
+        (point.x, point.score.value, point.score.interval) for point in line.points if point.score.value is not None
+    ]
+    inside = [(x, value) for x, value, _ in known if up.low <= value <= up.high]
+    place.plot([x for x, _ in inside], [value for _, value in inside], color=colour, marker=marker,
+               linestyle="-" if line.joined else "", linewidth=2.0 if line.strong else 1.3, label=plain(line.name),
+               markersize=6 if line.strong else 5,
+               markerfacecolor=colour if line.strong or not line.joined else "white")  # fmt: skip
+    for x, value, ends in known:
+        if not up.low <= value <= up.high:
+            above = value > up.high
+            place.plot(x, up.clip(value), marker="^" if above else "v", color=colour, markersize=5, clip_on=False)
+            place.annotate(number(value), (x, up.clip(value)), (0, -10 if above else 6), textcoords="offset points",
+                           fontsize=7, ha="center", color=colour)  # fmt: skip
+        elif ends:
+            place.vlines(x, up.clip(ends[0]), up.clip(ends[1]), color=colour, linewidth=1.6)
+    for law, style in ((line.law, "-"), (line.further, ":")):
+        place.plot([x for x, _ in law], [up.clip(value) for _, value in law], style, color=colour, linewidth=1.2)
+
+
+def bare(place: Axes) -> None:
+    """No frame but the axis itself, and faint lines across."""
+    place.tick_params(length=0, colors=INK)
+    place.grid(axis="y", color="#e6e6e6", linewidth=0.6)
+    place.set_axisbelow(True)
+    for side in ("top", "right", "left"):
+        place.spines[side].set_visible(False)
+
+
 def _figure(summary: Summary) -> Figure:
     tasks = list(summary.tasks.values())
     figure, panels, columns = blank(len(tasks), height=3.1)
@@ -82,7 +161,7 @@ def legend(figure: Figure, panels: Sequence[Axes], *, title: str, columns: int =
 
 def _panel(panel: Axes, summary: Summary, rows: list[Row], *, names: bool) -> None:
     metric = rows[0].main.metric
-    span = charts.axis(metric, [s for row in rows for s in (row.main.score, *row.main.controls.values())])
+    span = axes.axis(metric, [s for row in rows for s in (row.main.score, *row.main.controls.values())])
     panel.set_title(plain(f"{property_name(rows[0].task)}  ({METRICS[metric]})"), fontsize=10, loc="left")
     if all(s.value is None for row in rows for s in (row.main.score, *row.main.controls.values())):
         _nothing(panel, rows)
@@ -122,7 +201,7 @@ def _nothing(panel: Axes, rows: list[Row]) -> None:
 
 
 def _mark(
-    panel: Axes, score: Score | None, span: charts.Axis, y: float, colour: str, marker: str, *, strong: bool
+    panel: Axes, score: Score | None, span: axes.Axis, y: float, colour: str, marker: str, *, strong: bool
 ) -> None:
     """One score with its interval; an arrow and the value where it lies below the axis."""
     if score is None or score.value is None:
@@ -142,5 +221,15 @@ def _mark(
 
 
 def plain(text: str) -> str:
-    """Text in which matplotlib finds no mathematics."""
+    """Text in which matplotlib finds no mathematics, and nothing that its own font cannot draw."""
+    known = _characters()
+    text = "".join(character if character == "\n" or ord(character) in known else "□" for character in text)
     return text.replace("$", r"\$")
+
+
+@cache
+def _characters() -> frozenset[int]:
+    """Those of the font that comes with matplotlib."""
+    from matplotlib.font_manager import findfont, get_font
+
+    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worldprobe.report.answer_facts import Answer
+from worldprobe.report.axes import Axis
 from worldprobe.report.base import Score
 from worldprobe.report.wording import count, with_interval
 
@@ -41,9 +42,7 @@ def strip(one: Answer) -> Strip:
     if one.about != "decoder" and min(seen, default=0.0) < 0:
         low = -0.5
 
-    def place(value: float) -> float:
-        share = (min(max(value, low), high) - low) / (high - low)
-        return round(_MARGIN + share * (WIDTH - 2 * _MARGIN), 1)
+    place = Axis(low, high).place(_MARGIN, WIDTH - _MARGIN)
 
     def dot(style: str, y: float, score: Score) -> Dot | None:
         if score.value is None:

@@ -9,6 +9,7 @@ from typing import Any
 from worldprobe.errors import WorldprobeError
 from worldprobe.report import files, moment_view, original, use_cases, verdicts
 from worldprobe.report.answer import answers
+from worldprobe.report.caveats import caveats
 from worldprobe.report.decoding import decoding
 from worldprobe.report.deltas import deltas
 from worldprobe.report.evidence import evidence
@@ -40,9 +41,11 @@ def summarize(run: Path) -> Summary:
     remade = original.original(probes, files.read_json(run / "alignment.json"))
     # What lies between the original protocol and the sound one stands in the waterfall only.
     rows = _rows([r for r in probes if not r.protocol.startswith("original")], run)
-    encoder = _encoder(provenance, [r.encoder for r in (*rows, *others)])
+    # What a control of a decoder read is another encoder.
+    read = [r for r in others if getattr(r, "baseline", "none") in ("none", "copy-last")]
+    encoder = _encoder(provenance, [r.encoder for r in (*rows, *(read or others))])
     labels = files.read_labels(run)
-    told, drawn = future(others, encoder.name), decoding(others)
+    told, drawn = future(others, encoder.name), decoding(others, files.read_losses(run / "decoders"))
     failures = files.read_failures(run / "failures.jsonl")
     experiment = run / "experiment.toml"
     whole = Summary(
@@ -59,7 +62,7 @@ def summarize(run: Path) -> Summary:
         use_case_rule=use_cases.RULE,
         original=remade,
         caveats=(
-            *verdicts.caveats(rows, encoder, labels, failures),
+            *caveats(rows, encoder, labels, failures, sizes=provenance.get("videos", {}).get("sizes", {})),
             *(told.caveats if told else ()),
             *(drawn.caveats if drawn else ()),
         ),
@@ -75,10 +78,11 @@ def summarize(run: Path) -> Summary:
 
 
 def _encoder(provenance: dict[str, Any], names: Sequence[str]) -> EncoderFacts:
-    """The encoder as the run recorded it, else by the ``names`` that its results give."""
+    """The encoder as the run recorded it, else by the ``names`` that its results give, less untrained twins."""
     recorded = provenance.get("encoder")
     if not isinstance(recorded, dict):
-        return EncoderFacts(name=", ".join(dict.fromkeys(names)))
+        own = [name for name in dict.fromkeys(names) if name.replace("random:", "", 1) not in {*names} - {name}]
+        return EncoderFacts(name=", ".join(own))
     known = {key: str(recorded[key]) for key in ("name", "revision", "status") if recorded.get(key) is not None}
     known.setdefault("name", names[0])
     return EncoderFacts(**known, more={k: v for k, v in recorded.items() if k not in EncoderFacts.model_fields})

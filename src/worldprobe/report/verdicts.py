@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from worldprobe.report.facts import CONTROLS, EncoderFacts, Failure, LabelFacts, Line, Row, Score, Verdict
+from worldprobe.report.facts import CONTROLS, Line, Row, Score, Verdict
 from worldprobe.report.wording import (
-    CHOSEN,
     ERRORS,
     NONE,
     count,
-    interval,
     number,
     property_name,
     signed,
     with_interval,
 )
-from worldprobe.results import FEW_GROUPS, Control, Metric
+from worldprobe.results import Control, Metric
 
-WIDE = 0.2
 FLATTERY = 0.05
-MANY_WAYS = 4
 
 RULE = (
     "Verdicts follow from the 95 % intervals (groups resampled) and from nothing else. "
@@ -116,97 +112,6 @@ def _not_above(higher: Sequence[Control], equal: Sequence[Control], known: Mappi
     return Verdict(kind="below" if higher else "not-shown", text="; ".join(texts), short="; ".join(shorts))
 
 
-def caveats(
-    rows: Sequence[Row], encoder: EncoderFacts, labels: LabelFacts | None, failures: Sequence[Failure]
-) -> tuple[str, ...]:
-    """What a reader must know before quoting a figure; each follows from what happened in the run."""
-    found: list[str] = []
-    if encoder.status == "untrained":
-        found.append(
-            f"{encoder.name} has untrained weights: the figures describe the architecture, not a trained model, "
-            "and nothing here says what a trained one knows."
-        )
-    elif encoder.status == "unknown":
-        found.append("The run does not record whether the encoder's weights were trained.")
-    found += _of_rows(rows)
-    found += labels.notes if labels else ()
-    if labels and labels.lost:
-        reasons = ", ".join(f"{reason} {number_:,}" for reason, number_ in labels.dropped if number_)
-        total = labels.lost + (labels.kept or 0)
-        found.append(f"{labels.lost:,} of {total:,} labels were dropped: {reasons}.")
-    if failures:
-        first = failures[0]
-        found.append(
-            f"{count(len(failures), 'clip')} failed and {'is' if len(failures) == 1 else 'are'} in none of the "
-            f"figures; the first: {first.video}, clip {first.clip}: {first.error}"
-        )
-    return tuple(found)
-
-
-def _of_rows(rows: Sequence[Row]) -> list[str]:
-    found: list[str] = []
-    groups: dict[int, list[Row]] = {}
-    for row in rows:
-        if row.main.score.value is not None and row.n_groups < FEW_GROUPS:
-            groups.setdefault(row.n_groups, []).append(row)
-    for number_, few in sorted(groups.items()):
-        found.append(
-            f"Only {count(number_, 'group')} ({_names(few)}): below {FEW_GROUPS}, an interval from resampled "
-            "groups is rough and tends to be too narrow."
-        )
-    for row in rows:
-        for line in row.lines:
-            ends = line.score.interval
-            if line.metric not in ERRORS and ends and ends[1] - ends[0] > WIDE:
-                found.append(
-                    f"A wide interval, {interval(line.score)}: {_name(row)}, {line.metric}. "
-                    "More groups would narrow it."
-                )
-    lacking = [
-        row for row in rows if any(x.score.value is not None and x.score.interval is None for x in row.lines)
-    ]
-    if lacking:
-        found.append(f"No interval, so no verdict: {_names(lacking)}.")
-    for control in CONTROLS:
-        if missing := [row for row in rows if control in row.main.missing]:
-            found.append(f"The control {control} was not run: {_names(missing)}.")
-        for row in rows:
-            score = row.main.controls.get(control)
-            if score and score.value is None and row.main.score.value is not None:
-                found.append(
-                    f"The control {control} has no score for {_name(row)}: {score.note or 'no reason given'}."
-                )
-    found += _of_choice(rows)
-    if only := [row for row in rows if row.split == "random"]:
-        found.append(f"Only the random split was run, and it leaks: {_names(only)}.")
-    notes: dict[str, list[Row]] = {}
-    for row in rows:
-        for note in row.notes:
-            notes.setdefault(note, []).append(row)
-    found += [f"{note.rstrip('.')} ({_names(named)})." for note, named in notes.items()]
-    return found
-
-
-def _of_choice(rows: Sequence[Row]) -> list[str]:
-    """That the best of many stands too high by chance, where many were read."""
-    taps = {row.tap for row in rows if row.features != CHOSEN}
-    if len(taps) > 2:
-        advice = (
-            "Quote the rows “chosen”: in each fold their tap was chosen on validation groups, and scored on groups "
-            "that had no say in it."
-            if any(row.features == CHOSEN for row in rows)
-            else "Quote the one that was chosen before, or choose it on videos that are not scored."
-        )
-        return [f"{len(taps)} taps were read: the best of so many stands too high by chance. {advice}"]
-    ways = max((sum(other.task == row.task for other in rows) for row in rows), default=0)
-    if ways > MANY_WAYS:
-        return [
-            f"A property was read in up to {ways} ways (features, input, probe): the best of so many stands too "
-            "high by chance. Quote the one that was chosen before, or all of them."
-        ]
-    return []
-
-
 def leak_sentence(rows: Iterable[Row]) -> str:
     """How far the random split flatters, in one sentence."""
     known: list[tuple[Row, Line, float]] = [
@@ -223,18 +128,14 @@ def leak_sentence(rows: Iterable[Row]) -> str:
         return f"No score gains more than {number(FLATTERY)} from the random split: it leaks little here."
     return (
         f"The random split adds more than {number(FLATTERY)} to {count(large, 'probe')}; the most to "
-        f"{_name(row)}: {signed(leak)} ({number(line.score.value)} becomes "
+        f"{row_name(row)}: {signed(leak)} ({number(line.score.value)} becomes "
         f"{number(line.random.value) if line.random else NONE})."
     )
 
 
-def _name(row: Row) -> str:
+def row_name(row: Row) -> str:
+    """``XY position from grid``."""
     return f"{property_name(row.task)} from {row.features}"
-
-
-def _names(rows: Sequence[Row]) -> str:
-    names = list(dict.fromkeys(_name(row) for row in rows))
-    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
 
 
 def headline(rows: Sequence[Row]) -> str:

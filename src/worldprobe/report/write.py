@@ -4,38 +4,52 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from worldprobe.report.decoding_plots import decoder_loss, decoder_reconstructions
+from worldprobe.files import write_whole
+from worldprobe.report.decoding_plots import decoder_reconstructions, loss_panels
 from worldprobe.report.facts import Summary
-from worldprobe.report.horizons import horizons
+from worldprobe.report.horizons import horizon_panels
 from worldprobe.report.html import write_html
-from worldprobe.report.layers import layers
-from worldprobe.report.learning import learning
+from worldprobe.report.layers import layer_panels
+from worldprobe.report.learning import learning_panels
 from worldprobe.report.markdown import write_markdown
-from worldprobe.report.plots import probe_summary
+from worldprobe.report.moment_plots import labels_figure, moments_figure
+from worldprobe.report.plots import draw, probe_summary
 from worldprobe.report.summary import summarize
 from worldprobe.report.waterfall import draw_original
 
+_BLOCKS = "bars and bands: 95 % intervals; dashed: a constant"
+_LAWS = "bars: 95 % intervals; lines: ceiling less a power of n, fitted; dotted: twice the data"
+_HORIZONS = "bars: 95 % intervals, groups resampled; ▲ ▼ beyond the axis"
+
 
 def write_report(run: Path) -> Summary:
-    """Write ``report.html``, ``report.md`` and the figures of the results' kinds into a run's folder.
+    """Write ``report.html``, ``report.md``, ``report.json`` and the figures of the results' kinds.
 
     A run of the original protocol has that figure as it was published, and ``scaling.png`` and ``waterfall.png``.
     Each file is written whole. Raises WorldprobeError as ``summarize`` does, before anything is written.
     """
     summary = summarize(run)
+    figures = run / "figures"
     if summary.original:
-        draw_original(summary, summary.original, run / "figures")
+        draw_original(summary, summary.original, figures)
     elif summary.rows:
-        probe_summary(summary, run / "figures" / "probe_summary.png")
+        probe_summary(summary, figures / "probe_summary.png")
     if summary.rows:
-        layers(summary, run / "figures" / "layers.png")
-        learning(summary, run / "figures" / "learning.png")
+        title = f"{summary.encoder.name}: where each property is decodable"
+        draw(layer_panels(summary), figures / "layers.png", title=title, key=_BLOCKS)
+        title = f"{summary.encoder.name}: score by the data that the probe saw"
+        draw(learning_panels(summary), figures / "learning.png", title=title, key=_LAWS)
     if summary.future:
-        horizons(summary.future, run / "figures" / "horizon.png")
+        title = f"{summary.future.encoder}: the future by horizon"
+        draw(horizon_panels(summary.future), figures / "horizon.png", title=title, key=_HORIZONS)
     if summary.decoding:
+        draw(loss_panels(summary.decoding), figures / "decoder_loss.png", title="Loss of each decoder", key="")
         title = f"{summary.decoding.tap}: held-out moments, drawn"
-        decoder_loss(run / "decoders", run / "figures" / "decoder_loss.png")
-        decoder_reconstructions(run / "decoders", run / "figures" / "decoder_reconstructions.png", title=title)
+        decoder_reconstructions(run / "decoders", figures / "decoder_reconstructions.png", title=title)
+    if summary.moments:
+        moments_figure(run, summary.moments, figures / "moments.png")
+        labels_figure(run, summary.moments, figures / "labels.png")
+    write_whole(run / "report.json", summary.model_dump_json(indent=1).encode())
     write_markdown(run, summary)
     write_html(run, summary)
     return summary

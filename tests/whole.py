@@ -1,0 +1,167 @@
+"""Results of a run that has every kind of line there is, no two scores alike, and the files beside them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from worldprobe.records import Labels
+from worldprobe.results import (
+    WATERFALL,
+    AnyResult,
+    CodeResult,
+    CostResult,
+    DecodingResult,
+    EvidenceResult,
+    LeakResult,
+    LearningPoint,
+    LearningResult,
+    PredictionResult,
+    ProbeResult,
+    SurpriseResult,
+    write_results,
+)
+
+ENCODER, TWIN = "vjepa2-tiny", "random:vjepa2-tiny"
+CONTROLS = ("majority", "nuisance", "pixels", "random-init", "shuffled", "gaussian")
+TASKS = {"xy": ("r2",), "class": ("accuracy", "balanced_accuracy", "macro_f1"), "velocity": ("r2",)}
+
+
+def _triples() -> Iterator[dict[str, float]]:
+    """Scores with intervals, each printed otherwise than every other."""
+    for down, up, value in itertools.product(range(1, 30), range(1, 8), range(40, 76)):
+        yield {"score": value / 100, "low": (value - down) / 100, "high": (value + up) / 100}
+
+
+def write_whole_run(folder: Path) -> None:
+    """Write ``results.jsonl`` and the files beside it."""
+    score = _triples()
+    lines: list[AnyResult] = [*_probes(score), *_original(score), *_evidence(score), *_future(score)]
+    lines += [*_decoders(score), *_costs()]
+    write_results(folder / "results.jsonl", lines)
+    provenance = {"encoder": {"name": ENCODER, "revision": "9f2c4d1e77ab", "status": "untrained"}, "device": "cpu"}
+    (folder / "provenance.json").write_text(json.dumps(provenance))
+    alignment = {
+        "kept": 1920,
+        "dropped": {"outside the crop": 212, "between sampled frames": 1040},
+        "frames": {"looked_at": 2633, "labelled": 2096},
+        "notes": ["The film is too still for some regions"],
+    }
+    (folder / "alignment.json").write_text(json.dumps(alignment))
+    (folder / "failures.jsonl").write_text('{"video": "cat.mp4", "clip": 7, "error": "corrupt packet"}\n')
+    (folder / "experiment.toml").write_text('encoder = "vjepa2-tiny"\n')
+    labels = Labels.from_columns(
+        video=["v"] * 30, frame=np.arange(30), pts_seconds=np.arange(30) / 25, object=1, x=1.0, y=1.0, w=2.0, h=2.0,
+        confidence=1.0, source="truth", **{"class": ["disc"] * 20 + ["star"] * 10},
+    )  # fmt: skip
+    labels.table.write_parquet(folder / "labels.parquet")
+    losses = [{"step": step, "training": 1 / step, "validation": 2 / step} for step in (100, 200, 300)]
+    (folder / "decoders" / "cnn").mkdir(parents=True)
+    (folder / "decoders" / "cnn" / "losses.jsonl").write_text("".join(json.dumps(x) + "\n" for x in losses))
+
+
+def _probes(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
+    for task, metrics in TASKS.items():
+        kinds = ("z", "delta", "z+delta") if task == "velocity" else ("z",)
+        for kind, block, metric in itertools.product(kinds, (0, 5), metrics):
+            at: dict[str, Any] = {
+                "task": task, "encoder": ENCODER, "tap": f"{ENCODER}/block{block}.out", "features": kind,
+                "input": "native", "probe": "logistic" if task == "class" else "ridge", "metric": metric,
+                "n_train": 1536, "n_test": 1921 + len(task), "n_groups": 12, "seed": 0, "chosen": [10.0],
+            }  # fmt: skip
+            yield ProbeResult(**at, **next(score), control="none", split="grouped")
+            yield ProbeResult(**at, **next(score), control="none", split="random")
+            for control in CONTROLS:
+                yield ProbeResult(**at, **next(score), control=control, split="grouped")
+
+
+def _original(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
+    for place, protocol in enumerate((*WATERFALL[:-1], "original@381", "original+chosen@381")):
+        for control in ("none", "gaussian", *(("pixels",) if place > 1 else ())):
+            yield ProbeResult(
+                task="xy", encoder=ENCODER, tap=f"{ENCODER}/block5.out", features="z", input="still", probe="ridge",
+                metric="r2", n_train=1000, n_test=2096, n_groups=12, seed=0, protocol=protocol, control=control,
+                split="grouped" if protocol in WATERFALL[4:] else "random", **next(score),
+            )  # fmt: skip
+
+
+def _evidence(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
+    at: dict[str, Any] = {
+        "task": "velocity", "encoder": ENCODER, "tap": f"{ENCODER}/block5.out", "features": "delta",
+        "input": "native", "probe": "ridge", "split": "grouped", "metric": "r2", "n_groups": 12, "seed": 0,
+    }  # fmt: skip
+    for measure, against in (("skill", "pixels"), ("selectivity", "shuffled"), ("contrast", "z")):
+        yield EvidenceResult(**at, **next(score), measure=measure, against=against)
+    yield CodeResult(
+        **at, rows=1920, online_bits=500.0, constant_bits=900.0, uniform_bits=1000.0, compression=2.0,
+        compression_of_constant=1.83, saved_bits_per_row=4.27,
+    )  # fmt: skip
+    points = [LearningPoint(rows=n, groups=n / 8, **next(score)) for n in (96.0, 192.0)]
+    yield LearningResult(
+        **at, points=points, ceiling=0.67, scale=4.0, exponent=1.0, plateau_rows=417.0, gain_by_doubling=0.19,
+        gain_low=0.13, gain_high=0.27, more_data_would_help="yes",
+    )  # fmt: skip
+
+
+def _future(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
+    told: dict[str, Any] = {
+        "context": 4, "mode": "joint", "protocol": "encoded alone", "n": 907, "n_groups": 41, "split": "grouped",
+        "seed": 0,
+    }  # fmt: skip
+    methods = ("predictor", "copy-last", "linear", "mean", "ridge")
+    for tokens, horizon in itertools.product(("changed", "all"), (1, 2)):
+        at = {**told, "tokens": tokens, "horizon": horizon}
+        for method in methods:
+            yield PredictionResult(encoder=ENCODER, method=method, metric="l1", **at, **next(score))
+        for metric in ("skill", "cosine"):
+            yield PredictionResult(encoder=ENCODER, method="predictor", metric=metric, **at, **next(score))
+        yield PredictionResult(encoder=TWIN, method="predictor", metric="skill", **at, **next(score))
+        for method in ("predictor", "decode-actual", "copy-last-frame", "mean-image"):
+            yield PredictionResult(encoder=ENCODER, method=method, metric="psnr", **at, **next(score))
+    for horizon, method, metric in itertools.product(
+        (1, 2), ("predictor", "copy-last", "chance"), ("top1", "top5", "mean_rank")
+    ):
+        at = {**told, "tokens": "all", "horizon": horizon}
+        yield PredictionResult(encoder=ENCODER, method=method, metric=metric, **at, **next(score))
+    for call, moved in (("prefix", 0.0), ("plain forward", 5.125)):
+        yield LeakResult(encoder=ENCODER, call=call, context=4, horizon=2, context_change=moved,
+                         prediction_change=moved / 2, clips=4)  # fmt: skip
+    for violation, encoder, measure in itertools.product(("vanish", "all"), (ENCODER, TWIN), ("mean", "max")):
+        for metric in ("relative_accuracy", "auroc"):
+            yield SurpriseResult(
+                encoder=encoder, violation=violation, measure=measure, metric=metric, n=37, context=4, horizon=2,
+                protocol="slid over", seed=0, **next(score),
+            )  # fmt: skip
+
+
+def _decoders(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
+    common: dict[str, Any] = {
+        "encoder": ENCODER, "tap": f"{ENCODER}/block5.out", "decoder": "cnn", "n": 643, "n_groups": 43,
+        "n_train": 99, "width": 64, "height": 64, "split": "grouped", "seed": 0,
+    }  # fmt: skip
+    kinds = [("none", "sound", ""), ("mean-image", "sound", ""), ("bicubic-8", "sound", "")]
+    for baseline, protocol, change in [
+        *kinds,
+        ("none", "ladder-1", "the original"),
+        ("none", "ladder-2", "held out"),
+    ]:
+        for metric, region in (("psnr", "all"), ("psnr", "inside"), ("psnr", "outside"), ("ssim", "all"),
+                               ("sharpness", "all")):  # fmt: skip
+            found = next(score)
+            if metric == "psnr":
+                found = {end: round(30 * value, 1) for end, value in found.items()}
+            yield DecodingResult(
+                **common, **found, baseline=baseline, protocol=protocol, change=change, metric=metric, region=region
+            )
+
+
+def _costs() -> Iterator[AnyResult]:
+    yield CostResult(stage="encode vjepa2-tiny", seconds=94.2, items=481, items_per_second=5.1, device="cuda:0",
+                     peak_rss_bytes=1_720_000_000, price=0.37, expected_seconds=83.0)  # fmt: skip
+    yield CostResult(stage="probe", seconds=4.6, items=150, items_per_second=32.6, device="cpu",
+                     peak_rss_bytes=910_000_000)  # fmt: skip
