@@ -52,7 +52,7 @@ docs: install
 	$(BIN)/mkdocs build --strict --quiet
 
 bench: install
-	$(BIN)/python benchmarks/probes.py
+	$(BIN)/python benchmarks/probes.py --repeats 1
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.encode
 	$(BIN)/python -m benchmarks.limit

@@ -1,7 +1,8 @@
 """How far encoding is from what this machine can do: its rates, the floor they give, and where the time goes.
 
 The matrix rate is that of a large product in bfloat16, the memory rate that of a copy. The floor of a clip is its
-operations at the matrix rate. The parts of a block are timed alone, on tensors of the clip's size.
+operations at the matrix rate. The parts of a block are timed alone, on tensors of the clip's size; last a clip with
+one more beside it, on a CPU each on half of the cores.
 
     python -m benchmarks.limit [--frames 16] [--blocks 4] [--device cpu]
 
@@ -22,6 +23,7 @@ from torch.nn import functional
 from transformers import VJEPA2Config, VJEPA2Model
 
 from worldprobe.encoders.forward import Forward, rotations, turned
+from worldprobe.encoders.lanes import side_by_side
 
 REPEATS = 7
 
@@ -95,6 +97,8 @@ def main() -> None:
     whole = seconds(lambda: forward(pixels, {asked.blocks - 1}), asked.device)
     floor = forward.flop(tokens) / 1e9 / rates["matrix_gflop_per_second"]
     found = parts(forward, pixels, asked.device)
+    last = {asked.blocks - 1}
+    beside = seconds(lambda: side_by_side(forward, pixels.repeat(2, 1, 1, 1, 1), last), asked.device) / 2
     for name, rate in rates.items():
         print(f"{name:28} {rate:9.1f}")
     print(f"{'floor of a clip':28} {1e3 * floor:9.1f} ms")
@@ -102,9 +106,17 @@ def main() -> None:
     for name, took in found.items():
         print(f"  {name:26} {1e3 * took:9.1f} ms, {took / whole:.0%}")
     print(f"  {'the rest':26} {1e3 * (whole - sum(found.values())):9.1f} ms")
+    print(f"{'with one more beside it':28} {1e3 * beside:9.1f} ms a clip, {floor / beside:.0%}")
     print(
         json.dumps(
-            {**rates, "floor_seconds": floor, "seconds": whole, "utilisation": floor / whole, "parts": found}
+            {
+                **rates,
+                "floor_seconds": floor,
+                "seconds": whole,
+                "utilisation": floor / whole,
+                "parts": found,
+                "seconds_beside_another": beside,
+            }
         )
     )
 

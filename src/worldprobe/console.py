@@ -17,7 +17,7 @@ from worldprobe.files import cache
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from worldprobe.pipeline.encode import Failure
+    from worldprobe.pipeline.encoded import Failure
     from worldprobe.pipeline.progress import Progress
     from worldprobe.report.facts import Summary
 

@@ -57,7 +57,7 @@ def run(worldprobe, experiment, place):
 def test_a_run_leaves_everything_in_its_folder_and_shows_scores_beside_controls(run):
     folder, done = run
     names = {"experiment.toml", "provenance.json", "labels.parquet", "embeddings.zarr", "results.jsonl"}
-    names |= {"alignment.json", "answers.parquet", "report.html", "report.md", "figures", "moments"}
+    names |= {"alignment.json", "answers.parquet", "report.html", "report.json", "report.md", "figures", "moments"}
     assert {path.name for path in folder.iterdir()} == names
     assert (folder / "figures" / "probe_summary.png").stat().st_size > 10_000
     for word in ("xy", "motion", "pixels", "leak", "report.html"):
@@ -145,7 +145,15 @@ def test_predicting_prints_the_horizons_and_leaves_its_report(worldprobe, place)
     for word in ("copy-last", "ridge", "horizons 1 to 3", "plain forward", "report.html"):
         assert word in done.stdout
     folder = place / "future"
-    names = {"experiment.toml", "provenance.json", "results.jsonl", "figures", "report.html", "report.md"}
+    names = {
+        "experiment.toml",
+        "provenance.json",
+        "results.jsonl",
+        "figures",
+        "report.html",
+        "report.json",
+        "report.md",
+    }
     assert {path.name for path in folder.iterdir()} == names
     assert {path.name for path in (folder / "figures").iterdir()} == {"horizon.png", "error_map.png"}
     assert "[predict]" in (folder / "experiment.toml").read_text()

@@ -15,7 +15,7 @@ from worldprobe.encoders.vjepa2 import pretrained, random_twin, tiny
 from worldprobe.errors import ConfigError, DecoderError, PredictionError, VideoError
 from worldprobe.pipeline import predict as pipeline
 from worldprobe.pipeline.drawn_future import Pen, draw_future, find_pen
-from worldprobe.pipeline.encode import Failure
+from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.forecast import forecast
 from worldprobe.pipeline.forecast_scores import Told, lines
 from worldprobe.pipeline.progress import silent

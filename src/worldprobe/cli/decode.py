@@ -11,7 +11,7 @@ from worldprobe.cli.options import EncoderOption, JsonOption, OutOption, Videos,
 from worldprobe.console import bars, end, resolve_videos, show
 
 if TYPE_CHECKING:
-    from worldprobe.pipeline.encode import Failure
+    from worldprobe.pipeline.encoded import Failure
 
 
 @app.command()

@@ -77,7 +77,7 @@ def label(
     Example: worldprobe label film.mp4 --labeller moving --out labels.parquet --preview
     """
     from worldprobe.errors import VideoError
-    from worldprobe.pipeline.encode import Failure
+    from worldprobe.pipeline.encoded import Failure
     from worldprobe.pipeline.label import label as label_videos
     from worldprobe.pipeline.label import load_labeller, write_labels
     from worldprobe.pipeline.parts import Parts

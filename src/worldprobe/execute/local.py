@@ -14,11 +14,11 @@ Item = TypeVar("Item")
 _POLL_SECONDS = 0.1
 
 
-def prefetch(items: Iterable[Item], *, depth: int) -> Generator[Item, None, None]:
-    """Make items in a thread of their own, at most ``depth`` ahead of who takes them.
+def prefetch(*makers: Iterable[Item], depth: int) -> Generator[Item, None, None]:
+    """Make items in threads, one for each maker, together at most ``depth`` ahead of who takes them.
 
-    Decoding and matrix products release the interpreter, so the two overlap. An error of the maker is
-    raised to the taker, in its place; a taker that stops early stops the maker.
+    Decoding and matrix products release the interpreter, so they overlap. What one maker makes comes in its order.
+    An error of a maker is raised to the taker, in its place; a taker that stops early stops the makers.
     """
     ready: queue.Queue[tuple[str, Item | BaseException | None]] = queue.Queue(maxsize=depth)
     stopped = threading.Event()
@@ -31,31 +31,35 @@ def prefetch(items: Iterable[Item], *, depth: int) -> Generator[Item, None, None
                 continue
             return
 
-    def make() -> None:
+    def make(items: Iterable[Item]) -> None:
         try:
             for item in items:
                 put("item", item)
                 if stopped.is_set():
                     return
             put("end", None)
-        # Whatever the maker meets belongs to the taker, who would else wait for ever.
+        # Whatever a maker meets belongs to the taker, who would else wait for ever.
         except BaseException as error:
             put("error", error)
 
-    thread = threading.Thread(target=make, name="prefetch", daemon=True)
-    thread.start()
+    threads = [threading.Thread(target=make, args=(items,), name="prefetch", daemon=True) for items in makers]
+    for thread in threads:
+        thread.start()
+    running = len(threads)
     try:
-        while True:
+        while running:
             kind, value = ready.get()
             if kind == "end":
-                return
+                running -= 1
+                continue
             if kind == "error":
                 assert isinstance(value, BaseException)
                 raise value
             yield value  # type: ignore[misc]
     finally:
         stopped.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
 
 
 class Local:

@@ -14,7 +14,7 @@ from worldprobe.decoders.pairs import FrameFile
 from worldprobe.errors import DecoderError, VideoError
 from worldprobe.files import replacing
 from worldprobe.geometry import View
-from worldprobe.pipeline.encode import Failure
+from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import open_source
 from worldprobe.records import Clip

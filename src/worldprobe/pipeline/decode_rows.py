@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from worldprobe.decoders.pairs import StoredPairs
 from worldprobe.errors import ConfigError, DecoderError, StoreError
 from worldprobe.pipeline.decode_frames import KeptFrames, keep_frames
-from worldprobe.pipeline.encode import Failure
+from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.encoders import parse_blocks
 from worldprobe.pipeline.groups import placed
 from worldprobe.pipeline.progress import Progress

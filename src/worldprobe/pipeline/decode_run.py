@@ -12,7 +12,7 @@ from worldprobe.pipeline.decode import FOLDER, Plan, open_workshop, train_all
 from worldprobe.pipeline.decode_elsewhere import elsewhere, train_elsewhere
 from worldprobe.pipeline.decode_pictures import PICTURES, write_film, write_pictures
 from worldprobe.pipeline.decode_scores import score
-from worldprobe.pipeline.encode import Failure
+from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.label import label, load_labeller
 from worldprobe.pipeline.ladder import ladder
 from worldprobe.pipeline.ledger import Ledger

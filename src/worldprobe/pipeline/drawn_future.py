@@ -15,7 +15,7 @@ from worldprobe.decoders import load
 from worldprobe.decoders.metrics import decibel, mean, ssim
 from worldprobe.errors import PredictionError
 from worldprobe.execute.fitting import Fitting
-from worldprobe.pipeline.encode import Failure
+from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.forecast import unit_of
 from worldprobe.pipeline.forecast_scores import Told
 from worldprobe.pipeline.pens import place_of

@@ -15,9 +15,9 @@ import numpy as np
 from worldprobe.config import Experiment
 from worldprobe.errors import ConfigError
 from worldprobe.files import write_whole
-from worldprobe.pipeline.encode import plan_series
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.pipeline.ledger import device_of
+from worldprobe.pipeline.plan import plan_series
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Encoder
 from worldprobe.records import Clip

@@ -15,9 +15,11 @@ from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import ConfigError, VideoError
 from worldprobe.execute.outcomes import Executor
 from worldprobe.labels.original import Boxes, evenly
-from worldprobe.pipeline.encode import Encoded, Failure, Sampler, encode, shots_of
+from worldprobe.pipeline.encode import encode
+from worldprobe.pipeline.encoded import Encoded, Failure
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, twin_of
 from worldprobe.pipeline.ledger import device_of
+from worldprobe.pipeline.plan import Sampler, shots_of
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import open_source
 from worldprobe.pipeline.spread import Spread, device_here, spread_of

@@ -13,7 +13,7 @@ from worldprobe.errors import LabelError, VideoError
 from worldprobe.files import replacing
 from worldprobe.labels.camera import with_camera
 from worldprobe.labels.library_trackers import track
-from worldprobe.pipeline.encode import Failure
+from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.parts import Parts
 from worldprobe.pipeline.progress import Progress, Watched, silent
 from worldprobe.pipeline.sources import open_source

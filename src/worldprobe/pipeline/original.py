@@ -22,7 +22,7 @@ from worldprobe.execute.outcomes import Executor
 from worldprobe.files import write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes
 from worldprobe.labels.original import Boxes, most_confident
-from worldprobe.pipeline.encode import Encoded, Failure
+from worldprobe.pipeline.encoded import Encoded, Failure
 from worldprobe.pipeline.encoders import load_encoder
 from worldprobe.pipeline.frames import Film, embed, open_films
 from worldprobe.pipeline.groups import Groups

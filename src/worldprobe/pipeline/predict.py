@@ -9,7 +9,7 @@ from pathlib import Path
 from worldprobe.config import Experiment, Predict
 from worldprobe.errors import PredictionError, VideoError
 from worldprobe.pipeline.drawn_future import draw_future, find_pen
-from worldprobe.pipeline.encode import Failure
+from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.encoders import load_encoder, twin_of
 from worldprobe.pipeline.forecast import forecast
 from worldprobe.pipeline.forecast_scores import Told, leak_lines, lines

@@ -17,7 +17,8 @@ from worldprobe.pipeline.answer_rows import write_answers
 from worldprobe.pipeline.ask import check_probes
 from worldprobe.pipeline.decode_run import decode_into, ids_of
 from worldprobe.pipeline.decode_run import plan_of as decode_plan_of
-from worldprobe.pipeline.encode import Failure, encode
+from worldprobe.pipeline.encode import encode
+from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.pipeline.estimate import foretold
 from worldprobe.pipeline.label import label, load_labeller, write_labels

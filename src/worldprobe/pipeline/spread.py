@@ -13,10 +13,12 @@ from worldprobe.config import Experiment
 from worldprobe.encoders.known import ELSEWHERE
 from worldprobe.errors import ConfigError, RegistryError, StoreError, VideoError, WorldprobeError
 from worldprobe.execute.outcomes import Executor, Outcome
-from worldprobe.pipeline.encode import Encoded, Failure, Sampler, encode, plan_sampled, raise_or_keep
+from worldprobe.pipeline.encode import encode
+from worldprobe.pipeline.encoded import Encoded, Failure, raise_or_keep
 from worldprobe.pipeline.encoders import load_encoder
 from worldprobe.pipeline.label import label, load_labeller
 from worldprobe.pipeline.parts import Parts
+from worldprobe.pipeline.plan import Sampler, plan_sampled
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Encoder

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import PredictionError, VideoError
 from worldprobe.execute.local import prefetch
-from worldprobe.pipeline.encode import Failure
+from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.groups import Groups
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import open_source

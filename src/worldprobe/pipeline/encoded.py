@@ -1,0 +1,39 @@
+"""What became of the videos that were to be encoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from worldprobe.errors import WorldprobeError
+from worldprobe.store import Series
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A video or a clip (by its first frame) that could not be encoded, and why."""
+
+    video: str
+    clip: int | None
+    error: str
+
+
+@dataclass(slots=True)
+class Encoded:
+    """What an encode did: the series it looked after, clips made now and found done, and what failed.
+
+    ``workers``: the machines that made them, where these are others than this process, each once.
+    """
+
+    series: list[Series] = field(default_factory=list)
+    made: int = 0
+    found: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    workers: list[dict[str, Any]] = field(default_factory=list)
+
+
+def raise_or_keep(failure: Failure, error: WorldprobeError, strict: bool, result: Encoded) -> None:
+    """With ``strict`` raise the error, else write it down."""
+    if strict:
+        raise error
+    result.failures.append(failure)

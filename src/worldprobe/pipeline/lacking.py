@@ -1,0 +1,137 @@
+"""The clips that the store lacks, read ahead: several videos at a time, each in one pass."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from worldprobe.errors import VideoError
+from worldprobe.execute.local import prefetch
+from worldprobe.execute.turns import Turn
+from worldprobe.pipeline.encoded import Encoded, Failure, raise_or_keep
+from worldprobe.pipeline.plan import Sampler, plan_sampled
+from worldprobe.pipeline.progress import Progress, silent
+from worldprobe.pipeline.sources import open_source
+from worldprobe.protocols import Encoder
+from worldprobe.records import Clip
+from worldprobe.store import Input, Pool, Series, Store
+from worldprobe.video.sample import read_clips
+
+_CLIPS_AHEAD = 8
+_MOST_READERS = (
+    8  # one decodes some 200 frames of 720p a second; what lies behind them is the store's and the bus's
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lacking:
+    """A clip to encode, and where it belongs."""
+
+    series: Series
+    index: int
+    clip: Clip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """What to make of each video, as ``encode`` was asked."""
+
+    encoder: Encoder
+    store: Store
+    blocks: Sequence[int]
+    frames: int
+    input: Input
+    pool: Pool
+    strict: bool
+    verify: bool
+    sampler: Sampler
+    progress: Progress
+    parts: list[tuple[Path, Encoded]] = field(default_factory=list)  # of each video that was begun
+
+
+@contextmanager
+def reading(
+    turns: Iterable[Turn | None], total: int, order: Order
+) -> Iterator[Generator[Lacking | Turn | None, None, None]]:
+    """Items as they are read: clips; after a video's last clip its turn; None where what was read must be written.
+
+    As many threads read as there are videos and cores, a video each. They wait when enough is read, so that on a
+    machine whose cores the encoder needs they take no more of them than one would.
+    """
+    dealt, counter = _Dealt(turns), itertools.count(1)
+    readers = [_items(dealt, total, counter, order) for _ in range(max(1, min(total, _cores(), _MOST_READERS)))]
+    try:
+        with closing(prefetch(*readers, depth=_CLIPS_AHEAD)) as items:
+            yield items
+    finally:
+        for reader in readers:
+            reader.close()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Dealt:
+    """One iterator for several threads."""
+
+    def __init__(self, turns: Iterable[Turn | None]) -> None:
+        self._turns, self._lock = iter(turns), threading.Lock()
+
+    def __iter__(self) -> Iterator[Turn | None]:
+        return self
+
+    def __next__(self) -> Turn | None:
+        with self._lock:
+            return next(self._turns)
+
+
+def _items(
+    turns: Iterable[Turn | None], total: int, counter: Iterator[int], order: Order
+) -> Generator[Lacking | Turn | None, None, None]:
+    """What one reader finds in the videos whose turn it takes."""
+    for turn in turns:
+        if turn is None:
+            yield None
+            continue
+        part = Encoded()
+        order.parts.append((turn.item, part))
+        try:
+            yield from _clips_of(turn.item, order, part, order.progress if total == 1 else silent)
+        except BaseException:
+            turn.end()
+            raise
+        yield turn
+        if total > 1:
+            order.progress(f"encode {order.encoder.name}", next(counter), total)
+
+
+def _clips_of(path: Path, order: Order, part: Encoded, progress: Progress) -> Iterator[Lacking]:
+    """The clips of one video that are not done."""
+    encoder, store, blocks = order.encoder, order.store, order.blocks
+    try:
+        with open_source(path) as video:
+            specs, wanted = order.sampler(video)
+            series = plan_sampled(video, specs, encoder, store, order.frames, order.input, order.pool)
+            part.series.append(series)
+            if order.verify:
+                store.drop_damaged(series, blocks)
+            pending = [index for index in store.pending(series, blocks) if index in wanted]
+            part.found += len(wanted) - len(pending)
+            missing = [series.specs[index] for index in pending]
+            for index, read in zip(
+                pending, read_clips(video, missing, preprocess=encoder.preprocess, view=series.view), strict=True
+            ):
+                if not isinstance(read, Clip):
+                    failure = Failure(str(path), read[0].start, str(read[1]))
+                    raise_or_keep(failure, read[1], order.strict, part)
+                    continue
+                yield Lacking(series, index, read)
+                progress(f"encode {encoder.name}", index + 1, len(series.specs))
+    except VideoError as error:
+        raise_or_keep(Failure(str(path), None, str(error)), error, order.strict, part)
