@@ -1,4 +1,4 @@
-"""Checks for third parties' encoders, labellers and decoders: are the promises of ``worldprobe.protocols`` kept?
+"""Checks for third parties' plug-ins: are the promises of ``worldprobe.protocols`` kept?
 
 Call them from your own tests: ``check_encoder(Mine())``. Each raises AssertionError with one sentence on what is
 wrong and what was expected; none needs a network or a GPU.
@@ -7,13 +7,20 @@ wrong and what was expected; none needs a network or a GPU.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from worldprobe.protocols import Decoder, Encoder, FrameSource, Labeller
+from worldprobe.protocols import Decoder, Encoder, FrameSource, Labeller, Probe, TokenProbe
 from worldprobe.records import LABEL_COLUMNS, Clip, ClipSpec, DecoderShape, VideoRef
 
+if TYPE_CHECKING:
+    from worldprobe.predictors.leak import Predicts
+
 _SIZE = (96, 64)
+# Rows, columns and classes of what probes are tried on; of the classes the last never occurs.
+_ROWS, _WIDTH, _CLASSES = 60, 5, 4
 
 
 def check_encoder(encoder: Encoder, *, frames: int = 16) -> None:
@@ -81,6 +88,156 @@ def check_labeller(labeller: Labeller, video: FrameSource) -> None:
     x, y = table["x"].to_numpy(), table["y"].to_numpy()
     inside = (np.abs(x - ref.width / 2) <= ref.width) & (np.abs(y - ref.height / 2) <= ref.height)
     assert inside.all(), f"centres lie outside the picture of {ref.width} x {ref.height} px"
+
+
+def check_probe(probe: Probe | TokenProbe) -> None:
+    """Fit a probe to rows that hold a signal, and hold its answers against ``protocols.Probe`` or ``TokenProbe``.
+
+    Checked: attributes; shape and finite values at every strength; log-probabilities, also of a class that no
+    training row has; that an infinite strength leaves a constant; the same answers from the same rows twice, and to
+    a row alone; that a fit stays what it was when the probe is fitted to other labels, and leaves its rows as they
+    are. A probe of tokens (``reads = "tokens"``) must look at the rows that it was given and at no others.
+
+    Raises:
+        AssertionError: the first promise that is not kept.
+    """
+    for name in ("name", "kind"):
+        assert hasattr(probe, name), f"the probe has no attribute {name!r}"
+    assert probe.kind in ("regression", "classification"), f"kind is {probe.kind!r}"
+    dice = np.random.default_rng(0)
+    signal = dice.standard_normal((_ROWS, 2))
+    classes = _CLASSES if probe.kind == "classification" else 0
+    code = np.digitize(signal[:, :1], [-0.5, 0.5]).astype(np.float64)
+    target = code if classes else signal
+    if getattr(probe, "reads", "rows") == "tokens":
+        _check_token_probe(probe, signal, target, classes)  # type: ignore[arg-type]
+        return
+    inputs = np.concatenate([signal, dice.standard_normal((_ROWS, _WIDTH - 2))], axis=1).astype(np.float32)
+    _check_row_probe(probe, inputs, target, classes)  # type: ignore[arg-type]
+
+
+def _check_row_probe(probe: Probe, inputs: NDArray[np.float32], target: NDArray[np.float64], classes: int) -> None:
+    from worldprobe.probes.design import Design
+
+    assert hasattr(probe, "strengths"), "the probe has no attribute 'strengths'"
+    assert len(probe.strengths), "strengths is empty: give at least one"
+    assert min(probe.strengths) > 0, f"strengths hold {min(probe.strengths)}, expected positive numbers"
+    kept, others = inputs.copy(), (target + 1) % (classes - 1) if classes else target + 1
+    training, fitted = Design(inputs, unit=np.arange(_ROWS) // 3), None
+    for strength in sorted(probe.strengths, reverse=True):
+        fitted = probe.fit(training, target, strength=strength, classes=classes, start=fitted)
+        told = np.array(fitted.predict(inputs))
+        _check_told(told, target, classes, f"at strength {strength:g}")
+        if np.isinf(strength):
+            assert np.allclose(told, told[:1]), "an infinite strength must leave a constant, the same for all rows"
+        assert np.array_equal(told, fitted.predict(inputs)), "the same rows get other answers the second time"
+        alone = np.concatenate([fitted.predict(inputs[i : i + 1]) for i in range(3)])
+        assert np.allclose(told[:3], alone, atol=1e-4), "the answer to a row depends on the rows beside it"
+    assert fitted is not None
+    fresh = probe.fit(training, target, strength=strength, classes=classes)
+    told = np.array(fresh.predict(inputs))
+    again = probe.fit(training, target, strength=strength, classes=classes).predict(inputs)
+    assert np.allclose(told, again, atol=1e-6), (
+        "the same fit gives other answers the second time: seed what is random"
+    )
+    probe.fit(training, others, strength=strength, classes=classes)
+    assert np.allclose(told, fresh.predict(inputs), atol=1e-6), (
+        "a fit changed when the probe was fitted to other labels: let fit return something new each time"
+    )
+    assert np.array_equal(inputs, kept), "the probe changed the rows that it was given"
+
+
+def _check_token_probe(
+    probe: TokenProbe, signal: NDArray[np.float64], target: NDArray[np.float64], classes: int
+) -> None:
+    dice = np.random.default_rng(2)
+    tokens = dice.standard_normal((_ROWS, 4, 8)).astype(np.float16)
+    tokens[:, :, :2] += signal[:, None].astype(np.float16)
+    rows, rest = np.arange(0, _ROWS, 2), np.arange(1, _ROWS, 2)
+    unit = np.arange(_ROWS) // 4
+    blind_tokens, blind_target = tokens.copy(), target.copy()
+    blind_tokens[rest], blind_target[rest] = np.nan, 0
+
+    def told(seen: NDArray[np.float16], labels: NDArray[np.float64]) -> NDArray[np.float64]:
+        fitted = probe.fit(seen, labels, unit=unit, rows=rows, classes=classes, seed=0)
+        strength, loss = fitted.choice()
+        assert np.isfinite(loss), f"choice gives the strength {strength} and a loss of {loss}"
+        return np.array(fitted.predict(tokens, rest))
+
+    first = told(tokens, target)
+    _check_told(first, target[rest], classes, "of the rows asked for")
+    assert np.allclose(first, told(tokens, target), atol=1e-5), (
+        "the same fit with the same seed gives other answers"
+    )
+    blind = told(blind_tokens, blind_target)
+    assert np.allclose(first, blind, atol=1e-5), "the probe looks at rows that it was not given to fit"
+
+
+def _check_told(told: NDArray[np.float64], target: NDArray[np.float64], classes: int, where: str) -> None:
+    """Values [n, k] or log-probabilities [n, classes]."""
+    expected = (len(target), classes or target.shape[1])
+    assert told.shape == expected, f"predict gives {told.shape} {where}, expected {expected}"
+    assert not np.isnan(told).any(), f"predict gives NaN {where}"
+    if not classes:
+        assert np.isfinite(told).all(), f"predict gives infinite values {where}"
+        return
+    total = np.exp(told).sum(axis=1)
+    assert np.allclose(total, 1, atol=1e-3), (
+        f"predict must give log-probabilities: {where} their exponentials add up to {total[0]:.3g}, expected 1"
+    )
+    assert told[:, -1].max() > -np.inf, (
+        f"a class without training rows has probability 0 {where}: its loss would be infinite"
+    )
+
+
+def check_predictor(
+    predictor: Predicts, *, size: tuple[int, int] = (64, 64), context: int = 2, horizon: int = 2
+) -> None:
+    """Predict clips of noise, and see that nothing but the context decides: ``predictors.leak.Predicts``.
+
+    Checked: shapes and finite values; the same prediction twice, and of a clip alone, up to rounding; that neither
+    the context's tokens nor the prediction move when only the future's frames do (``predictors.leak``), and that
+    these frames may be absent; that the prediction depends on the context.
+
+    Args:
+        size: width and height in px of the frames that the predictor takes.
+        context, horizon: tubelets.
+
+    Raises:
+        AssertionError: the first promise that is not kept.
+    """
+    from worldprobe.predictors.leak import leak
+
+    for name in ("tubelet", "context_tokens", "predict"):
+        assert hasattr(predictor, name), f"the predictor has no attribute {name!r}"
+    seen, frames = context * predictor.tubelet, (context + horizon) * predictor.tubelet
+    shape = (2, frames, 3, size[1], size[0])
+    clips = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+    def told(pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        return predictor.predict(pixels, context=context, horizon=horizon)
+
+    tokens = predictor.context_tokens(clips, context)
+    assert tokens.ndim == 4, f"context_tokens gives {tuple(tokens.shape)}, expected [b, context, s, d]"
+    assert tuple(tokens.shape[:2]) == (2, context), (
+        f"context_tokens gives {tuple(tokens.shape)} for 2 clips and a context of {context}: not [b, context, s, d]"
+    )
+    first = told(clips)
+    expected = (2, horizon, *tokens.shape[2:])
+    assert first.shape == expected, f"predict gives {first.shape}, expected {expected} as the context's tokens"
+    assert first.dtype == np.float32, f"predict gives {first.dtype}, expected float32"
+    assert np.isfinite(first).all(), "predict gives NaN or infinite values"
+    assert np.array_equal(first, told(clips)), "the same clips are predicted otherwise the second time"
+    assert np.allclose(first[:1], told(clips[:1]), rtol=0.02, atol=0.02), (
+        "the prediction of a clip depends on the other clips of its batch"
+    )
+    found = leak(predictor, clips, context)
+    assert found.context == 0, (
+        f"the context's tokens move by {found.context:.3g} when only the future does: encode its frames alone"
+    )
+    assert found.prediction == 0, f"the prediction moves by {found.prediction:.3g} when only the future does"
+    assert np.array_equal(first, told(clips[:, :seen])), "without the future's frames the prediction is another"
+    assert not np.array_equal(first[0], first[1]), "the prediction is the same for two different contexts"
 
 
 def check_decoder(make: Callable[[DecoderShape], Decoder]) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +175,7 @@ def test_a_parquet_file_holds_what_the_store_holds(run, tmp_path):
     assert np.allclose(table["seconds"], table["first_frame"] / 24)
     assert set(table["file"]) == {f"scene-{i:06}.mp4" for i in range(VIDEOS)}
     assert table.select("video", "first_frame").is_unique().all()
+    assert table["group"].n_unique() == VIDEOS  # a scene is a group
 
 
 def test_safetensors_hold_the_same_a_row_a_tubelet(run, tmp_path):
@@ -187,10 +189,21 @@ def test_safetensors_hold_the_same_a_row_a_tubelet(run, tmp_path):
         for name in ("shot", "first_frame", "last_frame", "seconds", "tubelet", "block0.z", "block5.z"):
             assert np.array_equal(file.get_tensor(name), table[name].to_numpy()), name
         assert [videos[code] for code in file.get_tensor("video")] == table["video"].to_list()
+        groups = json.loads(file.metadata()["groups"])
+        assert [groups[code] for code in file.get_tensor("group")] == table["group"].to_list()
     tokens = clips_of(run, 5)
     for row in table.iter_rows(named=True):
         own = tokens[row["video"], row["first_frame"] - 2 * row["tubelet"]]
         assert np.array_equal(np.array(row["block5.z"], np.float32), pooled(own, "z")[row["tubelet"]])
+
+
+def test_an_episode_is_one_group_whichever_camera_saw_it(run):
+    store = Store(str(run / "embeddings.zarr"))
+    ((series, _),) = store.find(store.videos()[0], encoder="vjepa2-tiny")
+    assert export._group(series, 0) == f"{series.video.id[:24]}/0"
+    seen = replace(series, video=replace(series.video, episodes=("", "episode 7")), shots=(0, 8))
+    assert export._group(seen, 1) == "episode 7"
+    assert export._group(seen, 0) == f"{series.video.id[:24]}/0"
 
 
 def test_clips_that_the_store_lacks_are_counted_and_left_out(run, tmp_path, monkeypatch):

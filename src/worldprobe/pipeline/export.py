@@ -64,9 +64,10 @@ def export_embeddings(
     """Write every clip that a run's encoder has in the store, sampled as the run says; ``BATCH`` at a time.
 
     Columns (tensors of the same names in safetensors): ``video`` (sha256 of the file), ``file``, ``shot``,
-    ``input``, ``first_frame`` and ``last_frame`` (source frames), ``seconds`` (of the first frame, at the film's
-    mean rate), ``tubelet`` where a row is one, and for each block and kind of features ``block5.z``, float32 [d]
-    (``grid``: [16 d]). A clip's vector is the mean of its tubelets'. Rows are in order of video, input and frame.
+    ``group`` (the shot, or the episode whichever camera saw it), ``input``, ``first_frame`` and ``last_frame``
+    (source frames), ``seconds`` (of the first frame, at the film's mean rate), ``tubelet`` where a row is one, and
+    for each block and kind of features ``block5.z``, float32 [d] (``grid``: [16 d]). A clip's vector is the mean of
+    its tubelets'. Rows are in order of video, input and frame.
 
     Args:
         path: written whole or not at all.
@@ -151,6 +152,7 @@ def _columns(wanted: _Wanted, series: Series, clips: Sequence[int], shots: Seque
         "video": [series.video.id] * len(specs),
         "file": [Path(series.video.path).name] * len(specs),
         "shot": np.array([shot for _, shot, _ in specs], dtype=np.int64),
+        "group": [_group(series, shot) for _, shot, _ in specs],
         "input": [series.input] * len(specs),
         "first_frame": first,
         "last_frame": np.array([one[-1] for one in frames], dtype=np.int64),
@@ -166,6 +168,12 @@ def _columns(wanted: _Wanted, series: Series, clips: Sequence[int], shots: Seque
                 rows = [one.mean(axis=0, keepdims=True) for one in rows]
             columns[f"block{block}.{kind}"] = np.concatenate(rows).astype(np.float32)
     return columns
+
+
+def _group(series: Series, shot: int) -> str:
+    """What may not stand on both sides of a split."""
+    known = series.video.episodes[shot] if series.video.episodes else ""
+    return known or f"{series.video.id[:24]}/{shot}"
 
 
 def _widths(columns: Columns) -> dict[str, int]:
@@ -200,7 +208,7 @@ def _write_parquet(path: Path, wanted: _Wanted, widths: dict[str, int]) -> None:
 
 
 def _types(wanted: _Wanted, pl: Any) -> list[tuple[str, Any]]:
-    named = {"video": pl.String, "file": pl.String, "shot": pl.Int64, "input": pl.String}
+    named = {"video": pl.String, "file": pl.String, "shot": pl.Int64, "group": pl.String, "input": pl.String}
     named |= {"first_frame": pl.Int64, "last_frame": pl.Int64, "seconds": pl.Float64}
     named |= {"tubelet": pl.Int64} if wanted.each == "tubelet" else {}
     vectors = [(f"block{block}.{kind}", None) for block in wanted.blocks for kind in wanted.features]
@@ -210,12 +218,16 @@ def _types(wanted: _Wanted, pl: Any) -> list[tuple[str, Any]]:
 def _write_safetensors(path: Path, wanted: _Wanted, widths: dict[str, int]) -> None:
     """The format's header, then every tensor's place in the file filled row by row.
 
-    Text is no tensor: ``video`` and ``input`` are indices into the lists of the file's metadata.
+    Text is no tensor: ``video``, ``group`` and ``input`` are indices into the lists of the file's metadata.
     """
     videos = list(dict.fromkeys((one.video.id, Path(one.video.path).name) for one, _ in wanted.parts))
     inputs: list[str] = list(dict.fromkeys(one.input for one, _ in wanted.parts))
-    codes = {"video": [id for id, _ in videos], "input": inputs}
-    names = ["seconds", "video", "shot", "input", "first_frame", "last_frame"]
+    groups = dict.fromkeys(
+        _group(one, shot) for one, held in wanted.parts for shot in one.shot[list(held)].tolist()
+    )
+    codes = {"video": [id for id, _ in videos], "group": list(groups), "input": inputs}
+    places_of = {name: {one: at for at, one in enumerate(known)} for name, known in codes.items()}
+    names = ["seconds", "video", "shot", "group", "input", "first_frame", "last_frame"]
     names += ["tubelet"] if wanted.each == "tubelet" else []
     # Eight bytes a number first, so that each tensor begins where its numbers may.
     sizes = {name: (np.dtype("<f8" if name == "seconds" else "<i8"), (wanted.rows,)) for name in names}
@@ -223,6 +235,7 @@ def _write_safetensors(path: Path, wanted: _Wanted, widths: dict[str, int]) -> N
     shapes |= {name: (np.dtype("<f4"), (wanted.rows, width)) for name, width in widths.items()}
     metadata = {
         "videos": json.dumps([{"id": id, "file": file} for id, file in videos]),
+        "groups": json.dumps(codes["group"]),
         "inputs": json.dumps(inputs),
     }
     places = _reserve(path, shapes, metadata)
@@ -231,7 +244,7 @@ def _write_safetensors(path: Path, wanted: _Wanted, widths: dict[str, int]) -> N
         rows = len(columns["shot"])
         for name, place in places.items():
             column = columns[name]
-            place[at : at + rows] = [codes[name].index(one) for one in column] if name in codes else column
+            place[at : at + rows] = [places_of[name][one] for one in column] if name in codes else column
         at += rows
     for place in places.values():
         place.flush()
