@@ -43,7 +43,8 @@ def summarize(run: Path) -> Summary:
     rows = _rows([r for r in probes if not r.protocol.startswith("original")], run)
     encoder = _encoder(provenance, [r.encoder for r in (*rows, *others)])
     labels = files.read_labels(run)
-    told, drawn = future(others, encoder.name), decoding(others, files.read_losses(run / "decoders"))
+    told = future(others, encoder.name, files.read_curves(run))
+    drawn = decoding(others, files.read_losses(run / "decoders"))
     failures = files.read_failures(run / "failures.jsonl")
     experiment = run / "experiment.toml"
     whole = Summary(
