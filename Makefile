@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' constraints.txt)
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install yolo extras demo test faults fuzz check bench clean
+.PHONY: install yolo extras demo test faults fuzz check docs bench clean
 
 install: $(INSTALLED)
 
@@ -21,9 +21,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 yolo: install
 	$(BIN)/python -m pip install --quiet --no-deps ultralytics==8.4.190 psutil==7.2.2
 
-# Clusters, clouds and object storage, for the tests of them: 330 MB, which nothing else needs.
+# Clusters, clouds, object storage and recordings, for the tests of them: 1 GB, which nothing else needs.
 extras: install
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation $(TORCH) --editable '.[dev,ray,modal,s3]' 'moto[server]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation $(TORCH) --editable '.[dev,ray,modal,rerun,s3]' 'moto[server]'
 
 demo: install
 	$(BIN)/worldprobe demo --out runs/demo
@@ -45,6 +45,11 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --strict --quiet
+
+# The documentation as a site, in site/; a link that leads nowhere is an error.
+docs: install
+	$(BIN)/mkdocs build --strict --quiet
 
 bench: install
 	$(BIN)/python benchmarks/probes.py
@@ -55,4 +60,4 @@ bench: install
 	$(BIN)/python -m benchmarks.end_to_end
 
 clean:
-	rm -rf $(VENV) runs build dist
+	rm -rf $(VENV) runs build dist site

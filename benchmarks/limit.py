@@ -63,7 +63,7 @@ def parts(forward: Forward, pixels: torch.Tensor, device: str) -> dict[str, floa
         query, key = turned(joined[:, :, : 2 * heads], *tables).chunk(2, dim=1)
         value = joined[:, :, 2 * heads :].transpose(1, 2).contiguous()
         attended = functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        wide = forward._gelu(normed, block.up.weight, block.up.bias)
+        wide = block.activated(block.up, normed)
 
         def timed(what: Callable[[], Any]) -> float:
             return count * seconds(what, device)
@@ -74,9 +74,9 @@ def parts(forward: Forward, pixels: torch.Tensor, device: str) -> dict[str, floa
             "queries, keys, values": timed(lambda: functional.linear(normed, block.qkv, block.qkv_bias)),
             "rotation": timed(lambda: turned(joined[:, :, : 2 * heads], *tables)),
             "attention": timed(lambda: functional.scaled_dot_product_attention(query, key, value)),
-            "projection": timed(lambda: block.out(attended)),
-            "MLP up, GELU": timed(lambda: forward._gelu(normed, block.up.weight, block.up.bias)),
-            "MLP down": timed(lambda: block.down(wide)),
+            "projection, sum": timed(lambda: block.added(block.out, attended, hidden)),
+            "MLP up, GELU": timed(lambda: block.activated(block.up, normed)),
+            "MLP down, sum": timed(lambda: block.added(block.down, wide, hidden)),
         }
 
 

@@ -1,6 +1,7 @@
 """Writes datasets in LeRobot's public formats, v3.0 and v2.1."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,13 @@ NAMES = ["x", "y", "z", "roll", "pitch", "yaw", "gripper"]
 
 def write_dataset(
     root: Path, frames: NDArray[np.uint8], state: NDArray[np.float32], action: NDArray[np.float32], *, fps: int,
-    version: str = "v3.0",
+    version: str = "v3.0", also: Mapping[str, NDArray[np.uint8]] | None = None,
 ) -> Path:  # fmt: skip
-    """Episodes uint8 [e, t, h, w, 3] with state and action float32 [e, t, d]."""
+    """Episodes uint8 [e, t, h, w, 3] with state and action float32 [e, t, d].
+
+    ``also`` has what further cameras saw of them, by name; in v3.0 these put all episodes into one file.
+    """
+    cameras = {CAMERA: frames, **(also or {})}
     episodes, steps, height, width, _ = frames.shape
     v3 = version == "v3.0"
     vector = {"dtype": "float32", "shape": [state.shape[2]], "names": NAMES[: state.shape[2]]}
@@ -29,7 +34,10 @@ def write_dataset(
         "video_path": "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4" if v3
         else "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4",
         "features": {
-            CAMERA: {"dtype": "video", "shape": [height, width, 3], "names": ["height", "width", "channels"]},
+            **{
+                camera: {"dtype": "video", "shape": [height, width, 3], "names": ["height", "width", "channels"]}
+                for camera in cameras
+            },
             "observation.state": vector, "action": {**vector, "names": None},
             "timestamp": {"dtype": "float32", "shape": [1], "names": None},
             **{
@@ -54,38 +62,42 @@ def write_dataset(
     if v3:
         # Two episodes out of three in the first file, the rest in the second.
         first = max(1, 2 * episodes // 3)
-        rows = []
-        for file, part in enumerate((range(first), range(first, episodes))):
-            if not part:
-                continue
+        halves = [part for part in (range(first), range(first, episodes)) if part]
+        for file, part in enumerate(halves):
             _put(
                 root / info["data_path"].format(chunk_index=0, file_index=file),
                 pl.concat([tables[e] for e in part]),
             )
-            video = root / info["video_path"].format(video_key=CAMERA, chunk_index=0, file_index=file)
-            video.parent.mkdir(parents=True, exist_ok=True)
-            write_video(video, [frame for e in part for frame in frames[e]], rate=fps, crf=10)
-            for number, e in enumerate(part):
-                rows.append(
-                    {
-                        "episode_index": e, "tasks": ["move"], "length": steps,
-                        "data/chunk_index": 0, "data/file_index": file,
-                        "dataset_from_index": e * steps, "dataset_to_index": (e + 1) * steps,
-                        "meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0,
-                        f"videos/{CAMERA}/chunk_index": 0, f"videos/{CAMERA}/file_index": file,
-                        f"videos/{CAMERA}/from_timestamp": number * steps / fps,
-                        f"videos/{CAMERA}/to_timestamp": (number + 1) * steps / fps,
-                    }
-                )  # fmt: skip
+        rows: list[dict[str, object]] = [
+            {
+                "episode_index": e, "tasks": ["move"], "length": steps,
+                "data/chunk_index": 0, "data/file_index": int(e >= first),
+                "dataset_from_index": e * steps, "dataset_to_index": (e + 1) * steps,
+                "meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0,
+            }
+            for e in range(episodes)
+        ]  # fmt: skip
+        for camera, seen in cameras.items():
+            for file, part in enumerate(halves if camera == CAMERA else [range(episodes)]):
+                video = root / info["video_path"].format(video_key=camera, chunk_index=0, file_index=file)
+                video.parent.mkdir(parents=True, exist_ok=True)
+                write_video(video, [frame for e in part for frame in seen[e]], rate=fps, crf=10)
+                for number, e in enumerate(part):
+                    rows[e] |= {
+                        f"videos/{camera}/chunk_index": 0, f"videos/{camera}/file_index": file,
+                        f"videos/{camera}/from_timestamp": number * steps / fps,
+                        f"videos/{camera}/to_timestamp": (number + 1) * steps / fps,
+                    }  # fmt: skip
         _put(root / "meta" / "episodes" / "chunk-000" / "file-000.parquet", pl.DataFrame(rows))
         _put(root / "meta" / "tasks.parquet", pl.DataFrame({"task_index": [0], "__index_level_0__": ["move"]}))
     else:
         for e in range(episodes):
             place = {"episode_chunk": 0, "episode_index": e}
             _put(root / info["data_path"].format(**place), tables[e])
-            video = root / info["video_path"].format(video_key=CAMERA, **place)
-            video.parent.mkdir(parents=True, exist_ok=True)
-            write_video(video, frames[e], rate=fps, crf=10)
+            for camera, seen in cameras.items():
+                video = root / info["video_path"].format(video_key=camera, **place)
+                video.parent.mkdir(parents=True, exist_ok=True)
+                write_video(video, seen[e], rate=fps, crf=10)
     return root
 
 

@@ -23,17 +23,21 @@ if TYPE_CHECKING:
 
 
 def resolve_videos(sources: Sequence[str]) -> list[Path]:
-    """Arguments to files: globs and folders spread out, scenes rendered, films and URLs fetched."""
+    """Arguments to files: globs and folders spread out, scenes rendered, films and URLs fetched; each film once."""
     from worldprobe.labels.lerobot import videos
     from worldprobe.video.films import fetch_film
     from worldprobe.video.scenes import render_scenes
-    from worldprobe.video.source import resolve
+    from worldprobe.video.source import distinct, resolve
 
     def films(name: str, folder: Path) -> Path:
         with bars() as progress:
             return fetch_film(name, folder, progress=progress)
 
-    return resolve(sources, cache=cache(), scenes=render_scenes, lerobot=videos, films=films)
+    found = resolve(sources, cache=cache(), scenes=render_scenes, lerobot=videos, films=films)
+    kept, again = distinct(found)
+    for path, same in again:
+        warn(f"{path} holds the same as {same}, and is left out")
+    return kept
 
 
 def show(summary: Summary, out: Path, as_json: bool) -> None:

@@ -44,6 +44,8 @@ class VideoRef:
         frames: frames that can be read.
         rate: average frames per second.
         missing: frames that the file declares and does not hold (a truncated file).
+        episodes: what each of its shots is known by in whatever other video shows the same (a robot's episode, seen
+            by several cameras), empty for one that no other shows; empty where no shot has such a name.
     """
 
     id: str
@@ -53,6 +55,7 @@ class VideoRef:
     frames: int
     rate: float
     missing: int = 0
+    episodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

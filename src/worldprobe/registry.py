@@ -56,6 +56,14 @@ def knows(kind: Kind, name: str) -> bool:
     return name.partition(":")[0] in _points(kind) or bool(_MODULE_CLASS.fullmatch(name))
 
 
+def foreign(kind: Kind, name: str) -> bool:
+    """Whether a name is a third party's, which may call itself otherwise; ``module:Class`` is."""
+    head = name.partition(":")[0]
+    if point := _points(kind).get(head):
+        return point.dist is None or point.dist.name != "worldprobe"
+    return knows(kind, name)
+
+
 def listed(kind: Kind) -> list[Listed]:
     """Every plug-in of a kind, with the reason where one cannot be loaded."""
     found = []

@@ -91,7 +91,7 @@ class Series:
                 f"these embeddings are in format {found}, this version reads format {_FORMAT}. "
                 "Encode into another store, or delete this one."
             )
-        video = VideoRef(**attributes["video"])
+        video = VideoRef(**{**attributes["video"], "episodes": tuple(attributes["video"].get("episodes", ()))})
         clip = attributes["clip"]
         view = {key: tuple(value) for key, value in attributes["view"].items()}
         return cls(
@@ -113,3 +113,27 @@ class Series:
 def slug(name: str) -> str:
     """An encoder's name as one path segment."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")
+
+
+def by_clock(values: NDArray[np.float16], series: Series, *, tubelet: int) -> NDArray[np.float16]:
+    """A clip's tokens [t', ..., d] of a series, one for every ``tubelet`` frames.
+
+    Where the series has another tubelet its tokens have to be pixels: their frames are put together anew, none is
+    averaged, and those that fill no whole token at the end are left out.
+
+    Raises:
+        StoreError: another encoder, whose tokens cannot be taken apart.
+    """
+    own = series.grid.tubelet
+    if own == tubelet:
+        return values
+    if series.encoder.rpartition(":")[2] != "pixels":
+        raise StoreError(
+            f"a token of {series.encoder} covers {own} frames, and one of the encoder that it is to stand beside "
+            f"{tubelet}: leave the control out that reads it"
+        )
+    t, *space, width = values.shape
+    frames = np.moveaxis(values.reshape(t, *space, own, width // own), -2, 1).reshape(t * own, *space, width // own)
+    whole = len(frames) // tubelet
+    tokens = frames[: whole * tubelet].reshape(whole, tubelet, *space, width // own)
+    return np.moveaxis(tokens, 1, -2).reshape(whole, *space, tubelet * width // own)

@@ -98,6 +98,10 @@ class Store:
             self._place.require(f"{path}/zarr.json")
             array[index] = values
 
+    def videos(self) -> list[str]:
+        """What ``find`` knows each video by that something is stored of: the beginnings of their ids, sorted."""
+        return [name for name in self._place.children("") if name != "zarr.json"]
+
     def find(
         self, video: str, *, encoder: str, input: Input = "native", frames: int | None = None
     ) -> list[tuple[Series, list[int]]]:

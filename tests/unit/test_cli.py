@@ -236,6 +236,20 @@ def test_help_teaches_and_importing_loads_nothing_heavy(worldprobe):
     assert not {"torch", "transformers", "polars", "matplotlib", "scipy", "av", "zarr", "pydantic"} & set(loaded)
 
 
+def test_a_shell_is_taught_to_complete_commands_and_options():
+    command = Path(sys.executable).with_name("worldprobe")
+    told = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # the shell is named, not looked for
+    for shell in ("bash", "zsh", "fish"):
+        done = subprocess.run(
+            [command, "--show-completion", shell], capture_output=True, text=True, env={**os.environ, **told}
+        )
+        assert "_WORLDPROBE_COMPLETE" in done.stdout, done.stderr
+    for words, at, expected in (("worldprobe enc", 1, "encode"), ("worldprobe encode --enc", 2, "--encoder")):
+        asked = {"_WORLDPROBE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(at)}
+        done = subprocess.run([command], capture_output=True, text=True, env={**os.environ, **asked})
+        assert expected in done.stdout.split()
+
+
 def test_doctor_says_what_it_finds(worldprobe):
     facts = json.loads(worldprobe("doctor", "--json").stdout)
     assert facts["h264"] == {"decode": True, "encode": True}

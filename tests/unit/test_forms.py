@@ -147,8 +147,10 @@ def test_every_figure_that_markdown_names_is_there(written):
 def test_the_page_has_its_sections_in_order_and_each_is_in_its_contents(written):
     folder, _ = written
     page = (folder / "report.html").read_text()
-    order = ["answer", "uses", "original", "waterfall", "table", "chart", "leak", "where", "deltas", "scaling",
-             "worth", "future", "decoding", "labels", "failed", "cost", "made", "caveats", "read"]  # fmt: skip
+    order = [
+        "answer", "uses", "original", "waterfall", "table", "chart", "leak", "where", "deltas", "scaling", "worth",
+        "future", "decoding", "labels", "failed", "cost", "made", "caveats", "read",
+    ]  # fmt: skip
     found = re.findall(r'<h[23] id="([a-z]+)"', page)
     assert found == order
     linked = re.findall(r'<a href="#([a-z]+)"', page.partition("<nav")[2].partition("</nav>")[0])

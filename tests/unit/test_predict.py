@@ -1,6 +1,7 @@
 """From videos to scores of predictions: the windows, the lines, the folder, the command."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,10 @@ from worldprobe.pipeline.encode import Failure
 from worldprobe.pipeline.forecast import forecast
 from worldprobe.pipeline.forecast_scores import Told, lines
 from worldprobe.pipeline.progress import silent
+from worldprobe.pipeline.run import run as run_experiment
 from worldprobe.pipeline.windows import Cut, cut_windows, read_windows
 from worldprobe.predictors import VJEPA2Predictor
+from worldprobe.predictors.surprise import surprise
 from worldprobe.records import DecoderShape, VideoRef
 from worldprobe.report.summary import summarize
 from worldprobe.report.write import write_report
@@ -279,6 +282,15 @@ def test_provenance_names_the_encoder(run: Path):
     assert facts["encoder"]["status"] == "trained"
 
 
+def test_without_a_record_the_untrained_twin_is_not_taken_for_the_encoder(run, tmp_path):
+    recorded = summarize(run)
+    again = shutil.copytree(run, tmp_path / "run")
+    (again / "provenance.json").unlink()
+    found = summarize(again)
+    assert found.encoder.name == "vjepa2-tiny"
+    assert found.future == recorded.future
+
+
 class Stand:
     """Stands in for a trained decoder: every tubelet drawn in one grey that its first token's sign decides."""
 
@@ -366,3 +378,75 @@ def test_a_decoder_of_other_tokens_is_refused_before_anything_is_predicted(small
     monkeypatch.setattr("worldprobe.pipeline.drawn_future.load", lambda folder: other)
     with pytest.raises(PredictionError, match="trained on vjepa2-tiny/block5"):
         find_pen(str(tmp_path), tmp_path, encoder)
+
+
+class Tight:
+    """An encoder whose memory holds so many windows at once; all else is the encoder's own."""
+
+    def __init__(self, encoder, most):
+        self.encoder, self.most, self.tried = encoder, most, []
+
+    def __getattr__(self, name):
+        return getattr(self.encoder, name)
+
+    def tokens(self, pixels):
+        self.tried.append(len(pixels))
+        if len(pixels) > self.most:
+            raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+        return self.encoder.tokens(pixels)
+
+
+def a_run(**changes):
+    values = {"videos": ["scenes:8@5151"], "labeller": "truth", "tasks": ["xy"], "features": ["z"], "evidence": []}
+    values |= {"controls": ["majority"], "decode": {"steps": 2, "size": 32, "controls": []}}
+    return make_experiment({**values, "predict": {"twin": False, "decoder": "cnn"}, **changes})
+
+
+def test_a_run_draws_its_predictions_with_the_decoder_of_its_own_that_is_named(scenes, tmp_path):
+    assert run_experiment(a_run(), scenes[:8], tmp_path / "run") == []
+    drawn = [r for r in told(tmp_path / "run", method="decode-actual") if r.metric == "psnr"]
+    assert drawn
+    assert "drawn by the decoder cnn" in drawn[0].protocol
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"decode": None}, r"'cnn', which is neither one that this run trains \(there is no \[decode\]\) nor"),
+        ({"predict": {"decoder": "flow"}}, r"'flow', which is neither one that this run trains \(cnn\) nor"),
+        ({"blocks": "0,5", "decode": {"blocks": "0"}}, r"of block 5 of vjepa2-tiny, and \[decode\] trains it on 0"),
+        ({"encoder": "pixels"}, r"pixels has no predictor"),
+    ],
+)
+def test_what_cannot_be_predicted_or_drawn_is_said_before_anything_is_encoded(changes, said, scenes, tmp_path):
+    with pytest.raises(PredictionError, match=said):
+        run_experiment(a_run(**changes), scenes[:8], tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_windows_that_memory_does_not_hold_at_once_are_halved_as_clips_are(scenes, small, tmp_path):
+    encoder = pretrained(small, device="cpu", precision="fp32")
+    predictor = VJEPA2Predictor.from_encoder(encoder)
+    tight = Tight(encoder, 3)
+    held = VJEPA2Predictor(tight, predictor.module)
+
+    def told(by):
+        batches = read_windows(
+            scenes[:8], encoder, Cut(2, 2), failures=[], progress=lambda *_: None, stage="predict"
+        )
+        return forecast(batches, by, context=2, horizon=2, mode="joint", seed=0)
+
+    with pytest.warns(UserWarning, match="at once are more than memory holds: going on with ") as said:
+        found = told(held)
+    assert len({str(one.message) for one in said}) == len(said)  # each size is given up once
+    assert max(tight.tried[len(said) :]) <= 3
+    expected = told(predictor)
+    for way in ("predictor", "copy-last", "ridge"):
+        np.testing.assert_allclose(found.errors[way]["l1"], expected.errors[way]["l1"], atol=2e-5)
+    tight = Tight(encoder, 3)
+    video = np.random.default_rng(0).integers(0, 256, (24, 3, encoder.crop, encoder.crop), dtype=np.uint8)
+    with pytest.warns(UserWarning, match="more than memory holds"):
+        surprised = surprise(VJEPA2Predictor(tight, predictor.module), video, context=2, horizon=1)
+    np.testing.assert_allclose(surprised, surprise(predictor, video, context=2, horizon=1), atol=2e-5)
+    with pytest.raises(ConfigError, match=r"memory does not hold one clip .*smaller --context or --horizon"):
+        told(VJEPA2Predictor(Tight(encoder, 0), predictor.module))

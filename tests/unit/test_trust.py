@@ -2,9 +2,12 @@
 
 import ast
 import json
+import os
 import re
 import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,6 +86,58 @@ def test_names_are_intact_in_results_and_escaped_in_the_report_and_no_host_is_as
     assert no_network == []
 
 
+COMMANDS = (
+    "encode scenes:6 --store s --frames 8 --controls",
+    "label scenes:6 --labeller truth --out l.parquet --preview",
+    "probe --store s --labels l.parquet --tasks xy --features z --out p",
+    "probe --store s --labels l.parquet --tasks xy --features z --encoder pixels --controls majority --out q",
+    "predict scenes:2 --context 2 --horizon 1 --no-twin --out f",
+    "decode scenes:6 --steps 2 --size 32 --out d",
+    "run e.toml --dry-run",
+    "run e.toml --out r",
+    "report p",
+    "compare p q --out c",
+    "list",
+    "list encoders",
+    "doctor",
+)
+# Whatever opens a connection, from the first import on, is written down and refused; sockets of files are none.
+GUARD = """
+import json, socket, sys
+asked = []
+connect = socket.socket.connect
+def refused(self, address, *rest):
+    if self is not None and self.family == socket.AF_UNIX:
+        return connect(self, address)
+    asked.append(repr(address))
+    raise OSError(f"asked {address}")
+socket.socket.connect = socket.socket.connect_ex = refused
+socket.getaddrinfo = socket.gethostbyname = lambda *a, **k: refused(None, a)
+from worldprobe.cli import app
+for line in json.loads(sys.argv[1]):
+    print("$", line, flush=True)
+    try:
+        app(line.split())
+    except SystemExit as ended:
+        if ended.code:
+            sys.exit(f"{line} ended with {ended.code}")
+    if asked:
+        sys.exit(f"{line} asked {asked}")
+"""
+
+
+def test_no_command_asks_a_host(tmp_path):
+    (tmp_path / "e.toml").write_text(
+        'videos = ["scenes:6"]\nlabeller = "truth"\nframes = 8\ntasks = ["xy"]\nfeatures = ["z"]\nevidence = []\n'
+    )
+    # As a user has it: nothing tells the hub's client to stay at home.
+    online = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    command = [sys.executable, "-c", GUARD, json.dumps(COMMANDS)]
+    done = subprocess.run(command, cwd=tmp_path, env=online, capture_output=True, text=True, timeout=250)
+    assert done.returncode == 0, f"{done.stdout[-500:]} {done.stderr}"
+    assert {path.name for path in tmp_path.iterdir()} >= {"s", "l.parquet", "p", "q", "f", "d", "r", "c"}
+
+
 def test_results_keep_names_with_any_character_that_ends_a_line(tmp_path):
     line = {"kind": "cost", "stage": "a\u2028b\x85c\x0bd\ne", "seconds": 1.0, "items": 1, "items_per_second": 1.0}
     line |= {"peak_rss_bytes": 1, "device": "cpu"}
@@ -145,3 +200,84 @@ def test_a_dataset_cannot_name_files_outside_of_its_folder(kind, version, tmp_pa
         (root / "meta" / "info.json").write_text(json.dumps(info))
     with open_video(next(iter(videos(root)))) as video, pytest.raises(LabelError, match="leads out of the dataset"):
         LeRobot().label(video)
+
+
+def small_dataset(root, version="v3.0"):
+    import numpy as np
+
+    generator = np.random.default_rng(0)
+    frames = generator.integers(0, 256, (3, 6, 32, 32, 3), dtype=np.uint8)
+    rows = generator.normal(size=(3, 6, 2)).astype(np.float32)
+    return write_dataset(root, frames, rows, rows, fps=5, version=version)
+
+
+def labelled(root):
+    from worldprobe.labels.lerobot import LeRobot, videos
+    from worldprobe.video.read import open_video
+
+    for path in videos(root):
+        with open_video(path) as video:
+            LeRobot().label(video)
+
+
+@pytest.mark.parametrize("version", ["v3.0", "v2.1"])
+@pytest.mark.parametrize("part", ["videos", "meta/episodes", "meta/info.json"])
+def test_a_dataset_cannot_link_to_files_outside_of_its_folder(part, version, tmp_path):
+    if part == "meta/episodes" and version == "v2.1":
+        pytest.skip("v2 has no such folder")
+    root = small_dataset(tmp_path / "set", version)
+    at = root / part
+    linked = at if at.is_file() else sorted(path for path in at.rglob("*.*") if path.is_file())[-1]
+    shutil.move(linked, tmp_path / "private")
+    linked.symlink_to(tmp_path / "private")
+    with pytest.raises(LabelError, match="leads out of the dataset"):
+        labelled(root)
+
+
+def in_hub_cache(root, cache):
+    """A dataset as the hub's cache holds it: links to blobs, from a snapshot's folders."""
+    repo = cache / "datasets--somebody--robot"
+    snapshot = repo / "snapshots" / ("0" * 40)
+    (repo / "blobs").mkdir(parents=True)
+    for number, file in enumerate(sorted(path for path in root.rglob("*") if path.is_file())):
+        blob = shutil.copy(file, repo / "blobs" / f"{number:040x}")
+        link = snapshot / file.relative_to(root)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(Path("../" * len(link.relative_to(repo).parent.parts)) / "blobs" / Path(blob).name)
+    return snapshot
+
+
+@pytest.mark.parametrize("version", ["v3.0", "v2.1"])
+def test_a_dataset_in_the_hubs_cache_is_read_as_it_is_elsewhere(version, tmp_path):
+    from worldprobe.labels.lerobot import LeRobot, videos
+    from worldprobe.pipeline.sources import open_source
+
+    def read(folder):
+        found = []
+        for path in videos(folder):
+            with open_source(path) as video:
+                found.append((video.ref.episodes, video.shots, LeRobot().label(video).table.rows()))
+        return found
+
+    root = small_dataset(tmp_path / "set", version)
+    assert read(in_hub_cache(root, tmp_path / "hub")) == read(root)
+
+
+@pytest.mark.parametrize("kind", ["named", "linked"])
+def test_a_dataset_in_the_hubs_cache_cannot_name_or_link_to_other_files(kind, tmp_path):
+    snapshot = in_hub_cache(small_dataset(tmp_path / "set"), tmp_path / "hub")
+    table = next((snapshot / "data").rglob("*.parquet"))
+    if kind == "named":  # what lies among the blobs may be a file of another snapshot
+        info = snapshot / "meta" / "info.json"
+        said = json.loads(info.read_text())
+        said["data_path"] = f"../../blobs/{table.resolve().name}"
+        info.unlink()
+        info.write_text(json.dumps(said))
+    else:
+        other = tmp_path / "hub" / "datasets--somebody--else"
+        other.mkdir()
+        shutil.copy(table, other / "table.parquet")
+        table.unlink()
+        table.symlink_to(other / "table.parquet")
+    with pytest.raises(LabelError, match="leads out of the dataset"):
+        labelled(snapshot)

@@ -6,14 +6,14 @@ import errno
 import sys
 
 # Importing a module adds its commands, in the order in which the help lists them.
-from worldprobe.cli import experiments, stages, predict, decode, look, compare  # isort: skip
+from worldprobe.cli import experiments, stages, predict, decode, look, compare, export  # isort: skip
 from worldprobe.cli.options import app
 from worldprobe.errors import WorldprobeError
 
 # What a disk says, wherever it is met: libraries write files of their own.
 _NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
-__all__ = ["app", "compare", "decode", "experiments", "look", "main", "predict", "stages"]
+__all__ = ["app", "compare", "decode", "experiments", "export", "look", "main", "predict", "stages"]
 
 
 def main() -> None:

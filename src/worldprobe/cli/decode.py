@@ -37,6 +37,7 @@ def decode(
     from worldprobe import registry
     from worldprobe.config import make_experiment
     from worldprobe.pipeline.decode_run import decode_into, ids_of, plan_of, truth_of
+    from worldprobe.pipeline.encoders import stored_name
     from worldprobe.pipeline.ledger import Ledger
     from worldprobe.pipeline.made import record_experiment
     from worldprobe.pipeline.run import STORE, encode_all, write_failures
@@ -50,7 +51,7 @@ def decode(
     paths = resolve_videos(videos)
     out.mkdir(parents=True, exist_ok=True)
     record_experiment(experiment, out, "decode", ("decoding",))
-    embeddings, ledger, name = Store(store or str(out / STORE)), Ledger().by(workers), encoder
+    embeddings, ledger, name = Store(store or str(out / STORE)), Ledger().by(workers), ""
     with bars() as progress:
         failures: list[Failure] = []
         if store is None:
@@ -59,7 +60,7 @@ def decode(
             )
             unread = {failure.video for failure in failures if failure.clip is None}
             paths, name = [path for path in paths if str(path) not in unread], loaded.name
-        plan = plan_of(experiment, encoder=name, weights=weights)
+        plan = plan_of(experiment, encoder=name or stored_name(encoder), weights=weights)
         failures += decode_into(
             out, embeddings, ids_of(paths), plan, ledger,
             labels=truth_of(paths), film=video, executor=workers, progress=progress,

@@ -142,6 +142,7 @@ def probe(
     """
     from worldprobe.config import CONTROLS, make_experiment, to_toml
     from worldprobe.files import write_whole
+    from worldprobe.pipeline.encoders import stored_name
     from worldprobe.pipeline.label import read_labels, write_labels
     from worldprobe.pipeline.ledger import Ledger
     from worldprobe.pipeline.run import plan_of, probe_into
@@ -154,7 +155,7 @@ def probe(
     values |= {"tasks": tasks.split(","), "features": features.split(",")}
     values["controls"] = list(CONTROLS) if controls == "all" else controls.split(",")
     experiment = make_experiment(values)
-    plan = plan_of(experiment, encoder=encoder)
+    plan = plan_of(experiment, encoder=stored_name(encoder))
     table, embeddings = read_labels(labels), Store(store)
     with bars() as progress:
         probed = probe_into(out, embeddings, table, plan, Ledger(), inputs=experiment.inputs, progress=progress)

@@ -16,6 +16,7 @@ from typing import IO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.series import by_clock
 from worldprobe.store import Series, Store
 
 Tokens = NDArray[np.float16]
@@ -92,7 +93,11 @@ class StoredPairs:
     def read(self, row: int) -> tuple[Tokens, Pixels]:
         """As ``Source.read``. Raises StoreError for damaged embeddings."""
         series, clip = self.clips[row if self.partner is None else self.partner[row]]
-        parts = [self.store.clip(self.series[series], block, clip).values[:: self.every] for block in self.blocks]
+        one, tubelet = self.series[series], self.frames.shape[2]
+        parts = [
+            by_clock(self.store.clip(one, block, clip).values, one, tubelet=tubelet)[:: self.every]
+            for block in self.blocks
+        ]
         return np.concatenate(parts, axis=-1), self.frames.read(row)
 
     def mismatched(self, partner: Sequence[int]) -> StoredPairs:

@@ -2,7 +2,7 @@
 
 What differs from transformers' modules: RoPE's angles are computed once, exactly, instead of six times a block in
 the activations' dtype; queries, keys and values are one product; patches go through a matrix product instead of a
-convolution, as the bytes that they are; GELU is part of its product where oneDNN has that.
+convolution, as the bytes that they are; GELU and residuals are part of their products where oneDNN has that.
 
 Shapes: B clips, N tokens, H heads, K head width, D = H K, C = K / 2.
 """
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-VERSION = 2  # of the order of operations: another one rounds otherwise
-_CACHED = 2**17  # float32 values that stay in a core's cache
+VERSION = 3  # of the order of operations: another one rounds otherwise
+_CACHED = 2**18  # float32 values that stay in a core's cache
 _CENTRE = 128.0  # a byte less this is exact in bfloat16, as the byte itself is; and its products are smaller
+Product = Callable[..., "Tensor"]
 
 
 class Forward:
@@ -43,10 +44,10 @@ class Forward:
         weight, bias = _on_bytes(encoder.embeddings.patch_embeddings.proj)
         self._patches = (weight.to(device, dtype), bias.to(device, dtype))
         encoder.to(device, dtype).eval()
-        self._blocks = [_Block(layer, self.heads) for layer in encoder.layer]
-        self._norm = encoder.layernorm
         self.dtype, self.device = dtype, torch.device(device)
-        self._gelu = _fused_gelu(dtype, self.device.type, str(config.hidden_act))
+        ways = _products(dtype, self.device.type, str(config.hidden_act))
+        self._blocks = [_Block(layer, self.heads, *ways) for layer in encoder.layer]
+        self._norm = encoder.layernorm
 
     def __call__(self, pixels: Tensor, blocks: set[int]) -> dict[int, Tensor]:
         """uint8 [B, t, 3, h, w] to tokens [B, N, D] at each block asked for, stopping after the last one."""
@@ -58,7 +59,7 @@ class Forward:
             hidden = functional.linear(self._unfolded(pixels), *self._patches)
             tables = rotations(hidden.shape[1], self.side, self.width // self.heads, self.device)
             for index in range(max(blocks) + 1):
-                hidden = self._blocks[index](hidden, tables, self._gelu)
+                hidden = self._blocks[index](hidden, tables)
                 if index in blocks:
                     outputs[index] = self._norm(hidden)
         return outputs
@@ -75,19 +76,18 @@ class Forward:
         clips, frames = pixels.shape[:2]
         cells = pixels.reshape(clips, frames // self.tubelet, self.tubelet, 3, self.side, self.patch, self.side, -1)
         # [B, t', tubelet, 3, rows, patch, columns, patch]
-        rows = cells.permute(0, 1, 4, 6, 3, 2, 5, 7).to(self.dtype)
-        tokens: Tensor = (rows - _CENTRE).flatten(4).flatten(1, 3)
-        return tokens
+        rows = cells.permute(0, 1, 4, 6, 3, 2, 5, 7).flatten(4).flatten(1, 3)
+        return rows.to(self.dtype).sub_(_CENTRE)
 
 
 class _Block:
     """One transformer block: attention with rotated queries and keys, then the MLP, each added to what came in."""
 
-    def __init__(self, layer: Any, heads: int) -> None:
+    def __init__(self, layer: Any, heads: int, activated: Product, added: Product) -> None:
         import torch
 
         attention = layer.attention
-        self.heads = heads
+        self.heads, self.activated, self.added = heads, activated, added
         parts = (attention.query, attention.key, attention.value)
         # A product of queries and keys is the same in any order of a head's dimensions, if it is the same for both:
         # even ones first makes the pairs that RoPE turns into two halves, which lie together in memory.
@@ -103,7 +103,7 @@ class _Block:
         self.norm1, self.norm2 = layer.norm1, layer.norm2
         self.out, self.up, self.down = attention.proj, layer.mlp.fc1, layer.mlp.fc2
 
-    def __call__(self, hidden: Tensor, tables: tuple[Tensor, Tensor], gelu: Callable[..., Tensor]) -> Tensor:
+    def __call__(self, hidden: Tensor, tables: tuple[Tensor, Tensor]) -> Tensor:
         """[B, N, D] to the same shape."""
         from torch.nn import functional
 
@@ -113,9 +113,8 @@ class _Block:
         # Attention reads heads whose rows lie together faster.
         value = parts[:, :, 2 * self.heads :].transpose(1, 2).contiguous()
         found = functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
-        hidden = self.out(found).add_(hidden)
-        added: Tensor = self.down(gelu(self.norm2(hidden), self.up.weight, self.up.bias)).add_(hidden)
-        return added
+        hidden = self.added(self.out, found, hidden)
+        return self.added(self.down, self.activated(self.up, self.norm2(hidden)), hidden)
 
 
 def turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
@@ -185,15 +184,17 @@ def _on_bytes(convolution: Any) -> tuple[Tensor, Tensor]:
     return scaled.flatten(1), bias
 
 
-def _fused_gelu(dtype: torch.dtype, device: str, activation: str) -> Callable[..., Tensor]:
-    """A linear layer and its activation as one call of (input, weight, bias)."""
+def _products(dtype: torch.dtype, device: str, activation: str) -> tuple[Product, Product]:
+    """A linear layer with its activation, of (layer, x), and one with a sum, of (layer, x, what is added)."""
     import torch
-    from torch.nn import functional
     from transformers.activations import ACT2FN
 
-    # oneDNN applies GELU to the product's float32 sums; torch has it for its own compiler, so it may be absent.
+    # oneDNN goes on with the product's float32 sums; torch has it for its own compiler, so it may be absent.
     fused = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
     if device == "cpu" and dtype == torch.bfloat16 and activation == "gelu" and fused is not None:
-        return lambda x, weight, bias: fused(x, weight, bias, "gelu", [], "none")
+        return (
+            lambda layer, x: fused(x, layer.weight, layer.bias, "gelu", [], "none"),
+            lambda layer, x, other: fused.binary(x, other, layer.weight, layer.bias, "add"),
+        )
     act = ACT2FN[activation]
-    return lambda x, weight, bias: act(functional.linear(x, weight, bias))
+    return lambda layer, x: act(layer(x)), lambda layer, x, other: layer(x).add_(other)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from worldprobe.encoders import checkpoint, known
 from worldprobe.encoders.forward import VERSION, Forward
+from worldprobe.encoders.lanes import side_by_side
 from worldprobe.encoders.preprocess import crop_frames
 from worldprobe.errors import ConfigError, RegistryError
 from worldprobe.geometry import TokenGrid, View, resize_and_crop
@@ -107,7 +108,7 @@ class VJEPA2Encoder:
             raise ConfigError(f"{self.name} has blocks 0 to {self.blocks - 1}, asked for {outside}")
         pixels = np.stack([clip.pixels for clip in clips])
         grid = self._fitting(pixels.shape)
-        outputs = self.forward(torch.from_numpy(pixels).to(self.device), set(blocks))
+        outputs = side_by_side(self.forward, torch.from_numpy(pixels).to(self.device), set(blocks))
         shape = (len(clips), grid.time, grid.height, grid.width, self.width)
         return {block: tokens.reshape(shape).to(torch.float16).cpu().numpy() for block, tokens in outputs.items()}
 
@@ -118,7 +119,7 @@ class VJEPA2Encoder:
             ConfigError: as ``encode``.
         """
         grid = self._fitting(pixels.shape)
-        last = self.forward(pixels.to(self.device), {self.blocks - 1})[self.blocks - 1]
+        last = side_by_side(self.forward, pixels.to(self.device), {self.blocks - 1})[self.blocks - 1]
         return last.reshape(len(pixels), grid.time, -1, self.width)
 
     def load_predictor(self) -> VJEPA2Predictor:

@@ -30,7 +30,7 @@ class Boxes:
         own_size: float64 [n, 2], width and height of each row's own film in px.
         first_size: float64 [2], of the first film.
         speed: float64 [n, 2], of the track that each box belongs to, source px a second; NaN where there is none.
-        shot: int64 [n], which shot of all films each frame lies in.
+        shot: int64 [n], which shot of all films each frame lies in, or which episode it shows.
         looked_at: frames that were looked at, those without a box included.
     """
 
@@ -67,15 +67,22 @@ def evenly(frames: int, count: int, *, every: int = 1) -> Ints:
 
 
 def most_confident(
-    labels: Labels, films: Sequence[VideoRef], looked_at: Sequence[Ints], shots: Sequence[Sequence[int]]
+    labels: Labels,
+    films: Sequence[VideoRef],
+    looked_at: Sequence[Ints],
+    shots: Sequence[Sequence[int]],
+    groups: Sequence[Ints] | None = None,
 ) -> Boxes:
     """Of the frames looked at in each film, the single most confident box; the first of those that are equal.
 
     Args:
         looked_at: frames of each film. shots: the first frame of each of its shots.
+        groups: the group of each of its shots; each shot is one where they are not given.
     """
     parts: list[dict[str, NDArray[Any]]] = []
-    before = 0
+    if groups is None:
+        ends = np.cumsum([len(starts) for starts in shots])
+        groups = [np.arange(end - len(starts), end) for end, starts in zip(ends, shots, strict=True)]
     for film, (ref, frames, starts) in enumerate(zip(films, looked_at, shots, strict=True)):
         tracks = targets.tracks(labels, ref.id, shots=starts)
         rows = np.flatnonzero(np.isin(tracks.frame, frames) & ~tracks.hidden)
@@ -91,10 +98,9 @@ def most_confident(
                 "name": tracks.name[rows],
                 "own_size": np.tile(np.array([[ref.width, ref.height]], dtype=np.float64), (len(rows), 1)),
                 "speed": tracks.speed[rows],
-                "shot": before + shot,
+                "shot": groups[film][shot],
             }
         )
-        before += len(starts)
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     first = np.array([films[0].width, films[0].height], dtype=np.float64)
     looked = sum(len(frames) for frames in looked_at)

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.errors import StoreError
 from worldprobe.labels import targets
 from worldprobe.labels.targets import Subject, Tracks
+from worldprobe.pipeline.groups import placed
 from worldprobe.records import ClipSpec, Examples, Labels
 from worldprobe.store import Series
 
@@ -27,7 +29,9 @@ class Moments:
 
     Attributes:
         video, clip, tubelet: int64 [n], positions in the list of series, its clips, and their grid.
-        group: int64 [n], the shot that each lies in: what a grouped split keeps together.
+        group: int64 [n], the shot or the episode that each lies in: what a grouped split keeps together.
+        recording: int64 [n], its video, or the first of those that show the same episodes.
+        recording_seconds: float64 [n], when in its recording: the same for all videos that show the same moment.
         pts_seconds: float64 [n], mean time of the labelled frames.
         box, speed: float64 [n, 4] and [n, 2], means over them, in source px.
         growth: float64 [n], mean over them, logarithm of the area a second.
@@ -35,6 +39,7 @@ class Moments:
         measured: float64 [n] by name, means over them of what the labels measured.
         frame_size: float64 [n, 2], width and height of each row's video in px.
         clip_seconds: the time a clip spans.
+        tubelet_frames: sampled frames that a tubelet covers.
         labels: int64 [n], how many labels each is the mean of.
         dropped: labels that did not become part of a moment, counted by reason.
     """
@@ -43,6 +48,8 @@ class Moments:
     clip: Ints
     tubelet: Ints
     group: Ints
+    recording: Ints
+    recording_seconds: Floats
     pts_seconds: Floats
     box: Floats
     speed: Floats
@@ -51,6 +58,7 @@ class Moments:
     measured: dict[str, Floats]
     frame_size: Floats
     clip_seconds: float
+    tubelet_frames: int
     labels: Ints
     dropped: dict[str, int]
 
@@ -98,7 +106,11 @@ def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main"
 
     What lies outside the crop, between sampled frames, outside every clip, or on another object than the
     clip's subject is dropped and counted.
+
+    Raises:
+        StoreError: embeddings of a robot's videos that do not say which episodes these show.
     """
+    _require_episodes(series, labels)
     dropped: Counter[str] = Counter()
     rows: list[tuple[int, int, _Moment]] = []
     for video, one in enumerate(series):
@@ -112,14 +124,19 @@ def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main"
         dropped["outside the clips"] += int((~used).sum())
     found = [moment for _, _, moment in rows]
     sizes = np.array([(one.video.width, one.video.height) for one in series], dtype=np.float64).reshape(-1, 2)
-    first_shot = np.cumsum([0, *(len(one.shots) for one in series)])
     video_of = np.array([video for video, _, _ in rows], dtype=np.int64)
+    clip_of = np.array([clip for _, clip, _ in rows], dtype=np.int64)
+    seconds = np.array([moment.pts_seconds for moment in found], dtype=np.float64)
+    span = max((_clip_seconds(one) for one in series), default=0.0)
+    group, recording, recording_seconds = placed(series, video_of, clip_of, seconds, apart=span)
     return Moments(
         video=video_of,
-        clip=np.array([clip for _, clip, _ in rows], dtype=np.int64),
-        group=np.array([first_shot[video] + series[video].shot[clip] for video, clip, _ in rows], dtype=np.int64),
+        clip=clip_of,
+        group=group,
+        recording=recording,
+        recording_seconds=recording_seconds,
         tubelet=np.array([moment.tubelet for moment in found], dtype=np.int64),
-        pts_seconds=np.array([moment.pts_seconds for moment in found], dtype=np.float64),
+        pts_seconds=seconds,
         box=np.array([moment.box for moment in found], dtype=np.float64).reshape(-1, 4),
         speed=np.array([moment.speed for moment in found], dtype=np.float64).reshape(-1, 2),
         growth=np.array([moment.growth for moment in found], dtype=np.float64),
@@ -129,7 +146,8 @@ def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main"
             for name in dict.fromkeys(name for moment in found for name in moment.measured)
         },
         frame_size=sizes[video_of],
-        clip_seconds=max((_clip_seconds(one) for one in series), default=0.0),
+        clip_seconds=span,
+        tubelet_frames=series[0].grid.tubelet if series else 1,
         labels=np.array([moment.labels for moment in found], dtype=np.int64),
         dropped={reason: count for reason, count in sorted(dropped.items()) if count},
     )
@@ -193,6 +211,18 @@ def _subject_moments(
     return moments
 
 
+def _require_episodes(series: Sequence[Series], labels: Labels) -> None:
+    """Whatever an older version stored of robots would put one episode on both sides of a split."""
+    robots = set(labels.table.filter(labels.table["source"] == "lerobot")["video"])
+    for one in series:
+        if one.video.id in robots and not one.video.episodes:
+            raise StoreError(
+                f"the embeddings of {one.video.path} do not say which episodes it shows, so that several cameras' "
+                "views of one could not be held out together: an older version stored them. Encode into another "
+                "store, or delete this one."
+            )
+
+
 def _clip_seconds(series: Series) -> float:
     spec = series.specs[0]
     return spec.frames * max(spec.stride, 1) / series.video.rate
@@ -249,8 +279,8 @@ def examples(moments: Moments, inputs: NDArray[np.float32], target: Target, grou
         inputs=inputs[rows],
         target=target.values[rows],
         group=group[rows],
-        video=moments.video[rows],
-        pts_seconds=moments.pts_seconds[rows],
+        video=moments.recording[rows],
+        pts_seconds=moments.recording_seconds[rows],
         clip_seconds=moments.clip_seconds,
         classes=target.classes,
     )

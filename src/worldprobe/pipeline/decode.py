@@ -265,13 +265,13 @@ def train_all(shop: Workshop) -> list[Drawn]:
     if plan.weights is not None:
         return [shop.reuse(plan.weights)]
     found = [
-        shop.train(decoder, _folder(decoder), shop.rows.pairs, encoder=plan.encoder, norm=norm)
+        shop.train(decoder, folder_of(decoder), shop.rows.pairs, encoder=plan.encoder, norm=norm)
         for decoder in table.decoders
     ]
     first = table.decoders[0]
     if "shuffled" in table.controls:
         moved = shop.rows.pairs.mismatched(mismatched(shop.rows, seed=plan.seed))
-        name = f"{_folder(first)}-shuffled"
+        name = f"{folder_of(first)}-shuffled"
         found.append(shop.train(first, name, moved, encoder=plan.encoder, norm=norm, baseline="shuffled-embedding"))
     others = control_encoders(plan.encoder, shop.series[0].twin)
     baselines: tuple[DecodingBaseline, ...] = ("random-init", "pixels")
@@ -279,12 +279,12 @@ def train_all(shop: Workshop) -> list[Drawn]:
         if baseline in table.controls and baseline in others:
             other = others[baseline]
             source = shop.of_encoder(other, table.blocks if baseline == "random-init" else "last")
-            name = f"{_folder(first)}-{baseline}"
+            name = f"{folder_of(first)}-{baseline}"
             trained_norm = baseline == "random-init"
             found.append(shop.train(first, name, source, encoder=other, norm=trained_norm, baseline=baseline))
     return found
 
 
-def _folder(decoder: str) -> str:
-    """A decoder's name as a folder's."""
+def folder_of(decoder: str) -> str:
+    """A decoder's name as that of its folder."""
     return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in decoder)

@@ -14,6 +14,7 @@ from worldprobe.errors import ConfigError, DecoderError, StoreError
 from worldprobe.pipeline.decode_frames import KeptFrames, keep_frames
 from worldprobe.pipeline.encode import Failure
 from worldprobe.pipeline.encoders import parse_blocks
+from worldprobe.pipeline.groups import placed
 from worldprobe.pipeline.progress import Progress
 from worldprobe.probes.splits import SplitKind, make_folds
 from worldprobe.records import Examples
@@ -141,17 +142,19 @@ def deal(
     Raises:
         ProbeError: too few groups for that.
     """
-    offset = np.cumsum([0, *(len(one.shots) for one in series)])
     specs = [series[number].specs[clip] for number, clip in clips]
     middle = np.array([(spec.start + spec.last) / 2 / spec.video.rate for spec in specs])
+    span = max(spec.frames * spec.stride / spec.video.rate for spec in specs)
+    number, clip = np.array(clips, dtype=np.int64).T
+    group, recording, seconds = placed(series, number, clip, middle, apart=span)
     nothing = np.zeros((len(clips), 1))
     examples = Examples(
         inputs=nothing.astype(np.float32),
         target=nothing,
-        group=np.array([offset[number] + series[number].shot[clip] for number, clip in clips], dtype=np.int64),
-        video=np.array([number for number, _ in clips], dtype=np.int64),
-        pts_seconds=middle,
-        clip_seconds=max(spec.frames * spec.stride / spec.video.rate for spec in specs),
+        group=group,
+        video=recording,
+        pts_seconds=seconds,
+        clip_seconds=span,
     )
     folds = make_folds(examples, kind=split, seed=seed)
     fold = folds.folds[0]

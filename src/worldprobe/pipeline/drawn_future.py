@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from worldprobe.decoders import load
 from worldprobe.decoders.metrics import decibel, mean, ssim
 from worldprobe.errors import PredictionError
+from worldprobe.execute.fitting import Fitting
 from worldprobe.pipeline.encode import Failure
 from worldprobe.pipeline.forecast import unit_of
 from worldprobe.pipeline.forecast_scores import Told
+from worldprobe.pipeline.pens import place_of
 from worldprobe.pipeline.progress import Progress
-from worldprobe.pipeline.windows import Batch, Cut, Window, read_windows
+from worldprobe.pipeline.windows import MOST, Cut, Window, read_windows
 from worldprobe.predictors import scores
-from worldprobe.predictors.vjepa2 import VJEPA2Predictor
+from worldprobe.predictors.vjepa2 import INSTEAD, VJEPA2Predictor
 from worldprobe.protocols import Encoder
 from worldprobe.records import ClipSpec, DecoderShape
 from worldprobe.report.future_pictures import Compared, comparison
@@ -63,15 +65,15 @@ class Pen:
         return all(abs(spec.start - start) >= span for start in self.seen.get(spec.video.id, ()))
 
 
-def find_pen(folder: str | None, out: Path, encoder: Encoder) -> Pen | None:
-    """The decoder in ``folder``; else the first of the run's own that fits; None where there is none.
+def find_pen(decoder: str | None, out: Path, encoder: Encoder) -> Pen | None:
+    """The run's own ``decoder`` or that in the folder; else the first of its own that fits; None for none.
 
     Raises:
-        DecoderError: no decoder in ``folder``.
+        DecoderError: no such decoder.
         PredictionError: one of other tokens than are predicted.
     """
-    if folder is not None:
-        pen = _pen(Path(folder))
+    if decoder is not None:
+        pen = _pen(folder := place_of(decoder, out))
         if why := _unfit(pen, encoder):
             raise PredictionError(f"the decoder in {folder} cannot draw these predictions: {why}")
         return pen
@@ -102,13 +104,14 @@ def draw_future(
     most = min(each, cut.most) if cut.most else each
     windows: list[Window] = []
     parts: list[_Part] = []
+    fitting = Fitting(encoder.name, most=MOST, instead=INSTEAD)
     failures: list[Failure] = []  # of the same videos as before, where they were counted
     batches = read_windows(
         videos, encoder, replace(cut, most=most), failures=failures, progress=progress, stage="draw the future",
         keep=pen.unseen,
     )  # fmt: skip
     for batch in batches:
-        parts.append(_drawn(batch, encoder, predictor, pen.decoder, told))
+        parts += fitting.map(lambda some: _drawn(some, encoder, predictor, pen.decoder, told), batch.pixels)
         windows += batch.windows
     height, width = pen.decoder.shape.size
     told = replace(told, extra=f"; drawn by the decoder {pen.decoder.name} at {width} x {height} px")
@@ -137,20 +140,22 @@ class _Part:
     changed: NDArray[np.bool_]
 
 
-def _drawn(batch: Batch, encoder: Encoder, predictor: VJEPA2Predictor, decoder: Decoder, told: Told) -> _Part:
+def _drawn(
+    pixels: NDArray[np.uint8], encoder: Encoder, predictor: VJEPA2Predictor, decoder: Decoder, told: Told
+) -> _Part:
     c, k, f = told.context, told.horizon, encoder.tubelet
     grid = encoder.grid((c + k) * f)
     height, width = decoder.shape.size
-    tokens = predictor.predict(batch.pixels, context=c, horizon=k, mode=told.mode)
-    true = predictor.targets(batch.pixels)[:, c:].cpu().numpy()
-    shape = (len(batch.pixels), k, f, 3, height, width)
+    tokens = predictor.predict(pixels, context=c, horizon=k, mode=told.mode)
+    true = predictor.targets(pixels)[:, c:].cpu().numpy()
+    shape = (len(pixels), k, f, 3, height, width)
 
     def picture(one: Frames) -> NDArray[np.uint8]:
         rows = one.reshape(-1, grid.height, grid.width, one.shape[-1])
         return _bytes(decoder.decode(rows, seed=told.seed)).reshape(shape)
 
-    real = _resized(batch.pixels, (height, width))
-    moved = scores.changed(batch.pixels, context=c, horizon=k, tubelet=f, side=grid.height)
+    real = _resized(pixels, (height, width))
+    moved = scores.changed(pixels, context=c, horizon=k, tubelet=f, side=grid.height)
     cells = moved.reshape(-1, k, grid.height, grid.width)
     rows, columns = np.arange(height) * grid.height // height, np.arange(width) * grid.width // width
     return _Part(

@@ -24,6 +24,15 @@ def load_encoder(name: str, *, device: str = "auto", precision: str = "auto") ->
     return pretrained(name, device=device, precision=precision)
 
 
+def stored_name(name: str) -> str:
+    """What embeddings are stored under by the encoder that a user named: what it calls itself.
+
+    Raises:
+        RegistryError: a third party's encoder, which alone is loaded to be asked, cannot be.
+    """
+    return load_encoder(name).name if registry.foreign("encoders", name.removeprefix(PREFIX)) else name
+
+
 def twin_of(encoder: Encoder) -> str | None:
     """The name of the same architecture untrained, for ``random-init``; None where there is none.
 

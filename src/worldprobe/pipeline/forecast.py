@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
-from worldprobe.pipeline.windows import Batch, Window
+from worldprobe.execute.fitting import Fitting
+from worldprobe.pipeline.groups import recordings
+from worldprobe.pipeline.windows import MOST, Batch, Window
 from worldprobe.predictors import baselines, scores
 from worldprobe.predictors.leak import Leak, PlainForward, Predicts, leak
-from worldprobe.predictors.vjepa2 import Mode, VJEPA2Predictor, layer_normed
+from worldprobe.predictors.vjepa2 import INSTEAD, Mode, VJEPA2Predictor, layer_normed
 from worldprobe.probes.splits import Folds, SplitKind, make_folds, units
 from worldprobe.records import Examples
 
@@ -63,15 +65,14 @@ def forecast(
     done = Forecast([], (grid.height, grid.width), {}, np.empty(0, np.bool_), {}, none, none, "grouped")
     found: dict[tuple[str, str], list[Errors]] = {}
     moved = []
+    fitting = Fitting(predictor.encoder.name, most=MOST, instead=INSTEAD)
     with tempfile.TemporaryDirectory(prefix="worldprobe-") as folder:
         spool = {name: _Spool(Path(folder) / name) for name in ("known", "true", "told")}
         for batch in batches:
+            made = fitting.map(lambda some: _tokens(predictor, some, context, horizon, mode), batch.pixels)
+            known, told, true = (np.concatenate(one) for one in zip(*made, strict=True))
             if not done.leaks:
-                done.leaks = _leaks(predictor, batch.pixels[:LEAK_CLIPS], context)
-            known_raw = predictor.context_tokens(batch.pixels, context)
-            told = predictor.forecast(known_raw, horizon=horizon, mode=mode).cpu().numpy()
-            true = predictor.targets(batch.pixels).cpu().numpy()
-            known = layer_normed(known_raw).cpu().numpy()
+                done.leaks = _leaks(predictor, batch.pixels[: min(LEAK_CLIPS, fitting.most)], context)
             ways = {"predictor": told, "copy-last": baselines.copy_last(known, horizon=horizon)}
             if context > 1:
                 ways["linear"] = baselines.linear(known, horizon=horizon)
@@ -98,16 +99,30 @@ def forecast(
     return done
 
 
+def _tokens(
+    predictor: VJEPA2Predictor, pixels: NDArray[np.uint8], context: int, horizon: int, mode: Mode
+) -> tuple[Errors, Errors, Errors]:
+    """Of windows' pixels: the context's tokens, layer-normed, what is told, what came: float32 [b, t', s, d]."""
+    known = predictor.context_tokens(pixels, context)
+    told = predictor.forecast(known, horizon=horizon, mode=mode)
+    true = predictor.targets(pixels)
+    return layer_normed(known).cpu().numpy(), told.cpu().numpy(), true.cpu().numpy()
+
+
 def examples_of(windows: Sequence[Window]) -> Examples:
     """The windows as the splits take them; there is nothing to decode."""
-    n = len(windows)
+    n, span = len(windows), max(window.span for window in windows)
+    group = np.array([window.group for window in windows], np.int64)
+    video = np.array([window.video for window in windows], np.int64)
+    seconds, began = (np.array([getattr(window, name) for window in windows]) for name in ("seconds", "began"))
+    recording, seconds = recordings(video, group, seconds, began, apart=span)
     return Examples(
         inputs=np.zeros((n, 1), np.float32),
         target=np.zeros((n, 1)),
-        group=np.array([window.group for window in windows], np.int64),
-        video=np.array([window.video for window in windows], np.int64),
-        pts_seconds=np.array([window.seconds for window in windows]),
-        clip_seconds=max(window.span for window in windows),
+        group=group,
+        video=recording,
+        pts_seconds=seconds,
+        clip_seconds=span,
     )
 
 

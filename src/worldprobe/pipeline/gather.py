@@ -13,6 +13,7 @@ from worldprobe.errors import StoreError
 from worldprobe.pipeline.align import Moments
 from worldprobe.probes import features
 from worldprobe.records import Labels, VideoRef
+from worldprobe.series import by_clock
 from worldprobe.store import Input, Series, Store
 
 Ints = NDArray[np.int64]
@@ -102,6 +103,9 @@ def chunks(
         kind: of ``features.KINDS``; ``tokens`` gives float16 [m, t, d].
         floor: take all tokens side by side instead of pooling them (for floors, whose tokens are few); differences
             in time are taken of these.
+
+    Raises:
+        StoreError: tokens that cover other frames than the moments' encoder has them, as ``series.by_clock`` says.
     """
     order = np.lexsort((moments.clip, moments.video))
     starts = np.searchsorted(moments.video[order], np.arange(len(series) + 1))
@@ -114,7 +118,10 @@ def chunks(
             # A still's successor needs it even where no moment lies in it.
             if not len(here) and not (still and kind in features.CHANGES):
                 continue
-            values = features.flat(embeddings.values) if floor else features.pooled(embeddings.values, kind)
+            tokens = embeddings.values
+            if not still:
+                tokens = by_clock(tokens, one, tubelet=moments.tubelet_frames)
+            values = features.flat(tokens) if floor else features.pooled(tokens, kind)
             if floor and kind == "tokens":
                 values = values[:, None, :]
             if still:

@@ -68,10 +68,12 @@ def label(
     """
     if len(videos) > 1 and labeller.name.partition(":")[0] in _ONE_VIDEO_ONLY:
         raise LabelError(f"{labeller.name} labels one video, {len(videos)} were given: label them one at a time")
-    found = []
+    found: list[Labels] = []
+    seen: set[str] = set()
     for number, path in enumerate(videos):
+        watch = progress if len(videos) == 1 else None
         try:
-            found.append(_label_one(path, labeller, tracker, camera, parts, progress if len(videos) == 1 else None))
+            found += _label_one(path, labeller, tracker, camera, parts, seen, watch)
         except VideoError as error:
             if failures is None:
                 raise
@@ -94,12 +96,19 @@ def _label_one(
     tracker: str,
     camera: Literal["kept", "subtracted"],
     parts: Parts | None,
+    seen: set[str],
     progress: Progress | None,
-) -> Labels:
-    """One video's labels, from its part where it has one; its frames are counted where ``progress`` is given."""
+) -> list[Labels]:
+    """One video's labels, from its part where it has one; none where its like was ``seen`` under another name.
+
+    Its frames are counted where ``progress`` is given.
+    """
     with open_source(path) as video:
+        if video.ref.id in seen:
+            return []
+        seen.add(video.ref.id)
         if parts is not None and (kept := parts.get(video.ref.id)) is not None:
-            return kept
+            return [kept]
 
         def source(stage: str) -> FrameSource:
             return Watched(video, stage=f"{stage} {path.name}", progress=progress) if progress else video
@@ -113,7 +122,7 @@ def _label_one(
             found = with_camera(found, source("camera"))
         if parts is not None:
             parts.put(video.ref.id, found)
-        return found
+        return [found]
 
 
 def _nothing(labeller: Labeller, path: Path) -> str:

@@ -25,6 +25,7 @@ from worldprobe.labels.original import Boxes, most_confident
 from worldprobe.pipeline.encode import Encoded, Failure
 from worldprobe.pipeline.encoders import load_encoder
 from worldprobe.pipeline.frames import Film, embed, open_films
+from worldprobe.pipeline.groups import Groups
 from worldprobe.pipeline.label import label, load_labeller, write_labels
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.made import of_controls, write_provenance
@@ -78,9 +79,9 @@ def run_original(
     labels = merge_classes(found, classes)
     write_labels(labels, out / "labels.parquet")
     ledger.book("label", started=started, items=len(labels.table), device="cpu")
-    boxes = most_confident(
-        labels, [film.ref for film in films], [film.frames for film in films], [film.shots for film in films]
-    )
+    numbers, refs = Groups(), [film.ref for film in films]
+    groups = [numbers.of(film.ref, film.shots) for film in films]
+    boxes = most_confident(labels, refs, [film.frames for film in films], [film.shots for film in films], groups)
     _require_enough(boxes, experiment, films)
 
     clock = [time.perf_counter()]

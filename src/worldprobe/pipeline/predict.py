@@ -15,6 +15,7 @@ from worldprobe.pipeline.forecast import forecast
 from worldprobe.pipeline.forecast_scores import Told, leak_lines, lines
 from worldprobe.pipeline.ledger import Ledger, device_of
 from worldprobe.pipeline.made import record_experiment, write_provenance
+from worldprobe.pipeline.pens import will_draw
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.showing import keep_curves, show_errors, show_violations
 from worldprobe.pipeline.sources import ref_of
@@ -96,6 +97,20 @@ def predict(
     merge_results(out / "results.jsonl", found, ledger.costs, kinds=KINDS, stage="predict")
     write_provenance(out, "predict", encoder, videos=seen, seed=experiment.seed, ledger=ledger)
     return failures
+
+
+def check(experiment: Experiment, out: Path) -> None:
+    """Find out before anything is encoded what cannot be predicted, or not drawn.
+
+    Raises:
+        PredictionError: an encoder without predictor, or no decoder of that name, or one of other tokens.
+    """
+    if experiment.predict is None:
+        return
+    encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
+    VJEPA2Predictor.from_encoder(encoder)
+    if will_draw(experiment, out, encoder):
+        find_pen(experiment.predict.decoder, out, encoder)
 
 
 def record(experiment: Experiment, out: Path) -> None:

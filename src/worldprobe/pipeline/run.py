@@ -24,6 +24,7 @@ from worldprobe.pipeline.label import label, load_labeller, write_labels
 from worldprobe.pipeline.ledger import Ledger, device_of
 from worldprobe.pipeline.made import of_controls, write_provenance
 from worldprobe.pipeline.parts import Parts
+from worldprobe.pipeline.predict import check as check_future
 from worldprobe.pipeline.predict import predict
 from worldprobe.pipeline.probe import probe_inputs
 from worldprobe.pipeline.progress import Progress, silent
@@ -136,6 +137,7 @@ def run(
     # What is wrong with these is said before anything is encoded.
     classes = class_map(experiment.classes)
     check_probes(plan_of(experiment, encoder=experiment.encoder))
+    check_future(experiment, out)
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "experiment.toml", to_toml(experiment).encode())
     store = store or Store(str(out / STORE))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from worldprobe.labels.lerobot import episode_starts
+from worldprobe.labels.lerobot import shown
 from worldprobe.records import VideoRef
 from worldprobe.video.read import Video, open_video
 
@@ -17,8 +17,8 @@ def open_source(path: Path) -> Video:
         LabelError: the dataset that it belongs to is damaged.
     """
     video = open_video(path)
-    if episodes := episode_starts(path, video.pts_seconds):
-        video.shots = episodes
+    if episodes := shown(path, video.pts_seconds):
+        video.shots, video.episodes = episodes.starts, episodes.names
     return video
 
 

@@ -12,6 +12,7 @@ from worldprobe import registry
 from worldprobe.labels import original, targets
 from worldprobe.labels.original import LEAST_PER_CLASS, Boxes
 from worldprobe.pipeline.align import Target
+from worldprobe.pipeline.groups import recordings
 from worldprobe.pipeline.scores import Plan
 from worldprobe.probes.splits import units
 from worldprobe.protocols import Probe
@@ -115,12 +116,13 @@ def probe_for(task: str, plan: Plan) -> Probe:
 def examples_of(boxes: Boxes, clip_seconds: float) -> Examples:
     """Labelled frames as a split sees them: no inputs, no target."""
     nothing = np.zeros((len(boxes), 1))
+    recording, seconds = recordings(boxes.film, boxes.shot, boxes.pts_seconds, apart=clip_seconds)
     return Examples(
         inputs=nothing.astype(np.float32),
         target=nothing,
         group=boxes.shot,
-        video=boxes.film,
-        pts_seconds=boxes.pts_seconds,
+        video=recording,
+        pts_seconds=seconds,
         clip_seconds=clip_seconds,
     )
 

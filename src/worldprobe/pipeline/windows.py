@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from worldprobe.errors import PredictionError, VideoError
 from worldprobe.execute.local import prefetch
 from worldprobe.pipeline.encode import Failure
+from worldprobe.pipeline.groups import Groups
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Encoder
@@ -21,6 +22,7 @@ from worldprobe.video.sample import read_clips
 
 # About the most tokens that a batch may hold: as for encoding, less what the predictor adds.
 _TOKENS_PER_BATCH = 4096
+MOST = 4096  # windows at once, to begin with: a batch holds fewer
 _AHEAD = 8
 
 
@@ -52,8 +54,8 @@ class Window:
 
     Attributes:
         video: its number among the videos.
-        group: the number of its shot among all shots.
-        seconds: when the context ends, in the video's own time.
+        group: the number of its shot, or of the episode that it shows, among all.
+        seconds: when the context ends, in the video's own time; ``began``: when its shot begins.
         span: seconds from the window's first frame to its last.
         first: whether its context is the first thing that is seen of the shot.
     """
@@ -62,6 +64,7 @@ class Window:
     video: int
     group: int
     seconds: float
+    began: float
     span: float
     first: bool
 
@@ -144,13 +147,13 @@ def _read(
     progress: Progress,
     stage: str,
 ) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
-    before = 0
+    numbers = Groups()
     for number, path in enumerate(videos):
         try:
             with open_source(path) as video:
                 every = cut_windows(video.ref, video.shots, cut, tubelet=encoder.tubelet)
                 found = _spread([one for one in every if keep(one[0])], cut.most)
-                groups, before = before, before + len(video.shots)
+                groups = numbers.of(video.ref, video.shots).tolist()
                 view = encoder.view(video.ref.width, video.ref.height)
                 specs = [spec for spec, _, _ in found]
                 read = read_clips(video, specs, preprocess=encoder.preprocess, view=view)
@@ -161,7 +164,8 @@ def _read(
                     times = clip.pts_seconds
                     ends = float(times[cut.context * encoder.tubelet - 1])
                     span = float(times[-1] - times[0])
-                    yield Window(spec, number, groups + shot, ends, span, first), clip.pixels
+                    began = float(video.pts_seconds[video.shots[shot]])
+                    yield Window(spec, number, groups[shot], ends, began, span, first), clip.pixels
                     if len(videos) == 1:
                         progress(stage, done + 1, len(found))
         except VideoError as error:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import PredictionError
+from worldprobe.execute.fitting import Fitting
 from worldprobe.predictors import scores
-from worldprobe.predictors.vjepa2 import Mode, VJEPA2Predictor, as_clips
+from worldprobe.predictors.vjepa2 import INSTEAD, Mode, VJEPA2Predictor, as_clips
 
 Floats = NDArray[np.float64]
 RESAMPLES = 1000
@@ -44,14 +45,15 @@ def surprise(
             f"{len(pixels)} frames: use a hop of 1 or more, and a context and horizon that fit."
         )
     clips = np.stack([pixels[start : start + frames] for start in range(0, len(pixels) - frames + 1, step)])
-    size = max(1, _TOKENS_PER_BATCH // predictor.encoder.grid(frames).tokens)
-    found = []
-    for first in range(0, len(clips), size):
-        batch = as_clips(clips[first : first + size])
+
+    def of(some: NDArray[np.uint8]) -> Floats:
+        batch = as_clips(some)
         told = predictor.predict(batch, context=context, horizon=horizon, mode=mode)
         true = predictor.targets(batch)[:, context:].cpu().numpy()
-        found.append(scores.l1(told, true).mean(axis=(1, 2), dtype=np.float64))
-    return np.concatenate(found)
+        return np.asarray(scores.l1(told, true).mean(axis=(1, 2), dtype=np.float64))
+
+    most = max(1, _TOKENS_PER_BATCH // predictor.encoder.grid(frames).tokens)
+    return np.concatenate(Fitting(predictor.encoder.name, most=most, instead=INSTEAD).map(of, clips))
 
 
 def relative_accuracy(possible: Floats, impossible: Floats) -> float:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 Mode = Literal["joint", "rolling"]
 Precision = Literal["fp32", "bf16", "fp16"]
+# What to try where memory does not hold one window.
+INSTEAD = "Use a smaller --context or --horizon, --precision bf16, or another device."
 
 
 class TokenEncoder(Protocol):

@@ -124,12 +124,12 @@ def _reading(reading: Reading) -> dict[str, Any]:
 def marks(clip: ShownClip) -> list[list[float] | None]:
     """Where the probes put the object, by tubelet, in shares of the picture: x, y; where size was read, w, h."""
     by = {reading.task: reading.told for reading in clip.readings if not reading.classes}
-    marks: list[list[float] | None] = []
+    found: list[list[float] | None] = []
     for at in range(len(clip.surprise)):
         xy, wh = (by[task][at] if task in by else None for task in ("xy", "size"))
         if xy is None:
-            marks.append(None)
+            found.append(None)
             continue
         place = [c + a * v for c, a, v in zip(clip.corner, clip.across, xy, strict=True)]
-        marks.append(place + ([abs(a * v) for a, v in zip(clip.across, wh, strict=True)] if wh else []))
-    return marks
+        found.append(place + ([abs(a * v) for a, v in zip(clip.across, wh, strict=True)] if wh else []))
+    return found

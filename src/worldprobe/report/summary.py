@@ -41,7 +41,9 @@ def summarize(run: Path) -> Summary:
     remade = original.original(probes, files.read_json(run / "alignment.json"))
     # What lies between the original protocol and the sound one stands in the waterfall only.
     rows = _rows([r for r in probes if not r.protocol.startswith("original")], run)
-    encoder = _encoder(provenance, [r.encoder for r in (*rows, *others)])
+    # What a control of a decoder read is another encoder.
+    read = [r for r in others if getattr(r, "baseline", "none") in ("none", "copy-last")]
+    encoder = _encoder(provenance, [r.encoder for r in (*rows, *(read or others))])
     labels = files.read_labels(run)
     told = future(others, encoder.name, files.read_curves(run))
     drawn = decoding(others, files.read_losses(run / "decoders"))
@@ -77,10 +79,11 @@ def summarize(run: Path) -> Summary:
 
 
 def _encoder(provenance: dict[str, Any], names: Sequence[str]) -> EncoderFacts:
-    """The encoder as the run recorded it, else by the ``names`` that its results give."""
+    """The encoder as the run recorded it, else by the ``names`` that its results give, less untrained twins."""
     recorded = provenance.get("encoder")
     if not isinstance(recorded, dict):
-        return EncoderFacts(name=", ".join(dict.fromkeys(names)))
+        own = [name for name in dict.fromkeys(names) if name.replace("random:", "", 1) not in {*names} - {name}]
+        return EncoderFacts(name=", ".join(own))
     known = {key: str(recorded[key]) for key in ("name", "revision", "status") if recorded.get(key) is not None}
     known.setdefault("name", names[0])
     return EncoderFacts(**known, more={k: v for k, v in recorded.items() if k not in EncoderFacts.model_fields})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -93,6 +94,15 @@ class Video:
     @shots.setter
     def shots(self, shots: Sequence[int]) -> None:
         self._shots = tuple(shots)
+
+    @property
+    def episodes(self) -> tuple[str, ...]:
+        """What each shot is known by in other videos that show the same, as ``VideoRef`` has it."""
+        return self._ref.episodes
+
+    @episodes.setter
+    def episodes(self, names: Sequence[str]) -> None:
+        self._ref = replace(self._ref, episodes=tuple(names))
 
     def frames(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield (index, uint8 RGB [h, w, 3]) in increasing order, each index once; all when None.

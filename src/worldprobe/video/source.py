@@ -12,10 +12,13 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from worldprobe.errors import VideoError
+from worldprobe.files import sha256
 from worldprobe.video.films import fetch_film
 from worldprobe.video.web import CHUNK, TIMEOUT_SECONDS, check_kind, opener
 
@@ -37,7 +40,12 @@ Films = Callable[[str, Path], Path]
 
 
 def resolve(
-    sources: Sequence[str], *, cache: Path, scenes: Scenes, lerobot: Dataset, films: Films = fetch_film
+    sources: Sequence[str],
+    *,
+    cache: Path,
+    scenes: Scenes,
+    lerobot: Dataset,
+    films: Films = fetch_film,
 ) -> list[Path]:
     """The local files that the sources name, in order, each once.
 
@@ -59,6 +67,34 @@ def resolve(
         for path in _resolve(source, cache, scenes, lerobot, films):
             found.setdefault(path.resolve(), path)
     return list(found.values())
+
+
+def distinct(paths: Sequence[Path]) -> tuple[list[Path], list[tuple[Path, Path]]]:
+    """Files of different content, and those that hold the same as one of these: (the file, what it is like).
+
+    A film that counted twice would stand on both sides of a split.
+    """
+    sizes = Counter(_size(path) for path in paths)
+    first: dict[str, Path] = {}
+    kept, again = [], []
+    for path in paths:
+        size = _size(path)
+        # Only files of one size can be equal; what cannot be read is left for whoever reads it to tell.
+        if size and sizes[size] > 1:
+            with suppress(OSError):
+                same = first.setdefault(sha256(path), path)
+                if same is not path:
+                    again.append((path, same))
+                    continue
+        kept.append(path)
+    return kept, again
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _resolve(source: str, cache: Path, scenes: Scenes, lerobot: Dataset, films: Films) -> list[Path]:

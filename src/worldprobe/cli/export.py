@@ -1,0 +1,85 @@
+"""`export`: a run's scores, embeddings and clips in the forms that other tools read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from worldprobe.cli.options import JsonOption, app
+from worldprobe.console import say
+from worldprobe.errors import ConfigError
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run's folder.")],
+    hf: Annotated[
+        bool, typer.Option("--hf", help="A model-index for a model card; printed, or put into the card --out.")
+    ] = False,
+    embeddings: Annotated[str | None, typer.Option(help="parquet or safetensors.")] = None,
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="A recording of the clips that the report shows (extra [rerun]).")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="The file; by default embeddings.FORM or clips.rrd in the run's folder.")
+    ] = None,
+    features: Annotated[str, typer.Option(help="Of embeddings: z, grid, or both by comma.")] = "z",
+    each: Annotated[str, typer.Option(help="Of embeddings: what a row is, clip or tubelet.")] = "clip",
+    store: Annotated[
+        str | None, typer.Option(help="Of embeddings, where they are not in the run's folder.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a run elsewhere: scores into a model card, embeddings into one file, clips into the Rerun viewer.
+
+    Example: worldprobe export runs/demo --embeddings parquet --features z,grid
+    """
+    asked = [name for name, on in (("--hf", hf), ("--embeddings", embeddings), ("--rerun", rerun)) if on]
+    if len(asked) != 1:
+        raise ConfigError(
+            f"export makes one thing at a time, and {' and '.join(asked) or 'nothing'} was asked for: "
+            "name one of --hf, --embeddings parquet, --embeddings safetensors, --rerun"
+        )
+    if hf:
+        _hf(run, out, as_json)
+    elif embeddings:
+        _embeddings(run, out, embeddings, features, each, store, as_json)
+    else:
+        from worldprobe.report.rerun_file import write_rerun
+
+        path = out or run / "clips.rrd"
+        clips = len(write_rerun(run, path).clips)
+        say({"clips": clips, "path": str(path)}, as_json, [f"{clips} clips: {path} (look: rerun {path})"])
+
+
+def _hf(run: Path, out: Path | None, as_json: bool) -> None:
+    from worldprobe.files import write_whole
+    from worldprobe.report.model_index import eval_results, model_card
+    from worldprobe.report.summary import summarize
+
+    summary = summarize(run)
+    if out is None:
+        say([asdict(one) for one in eval_results(summary)], as_json, [model_card(summary).rstrip("\n")])
+        return
+    known = out.read_text(encoding="utf-8") if out.exists() else ""
+    write_whole(out, model_card(summary, known).encode())
+    results = len(eval_results(summary))
+    say({"results": results, "path": str(out)}, as_json, [f"{results} evaluation results: {out}"])
+
+
+def _embeddings(
+    run: Path, out: Path | None, form: str, features: str, each: str, store: str | None, as_json: bool
+) -> None:
+    from worldprobe.pipeline.export import export_embeddings
+    from worldprobe.store import Store
+
+    place = Store(store) if store else None
+    path = out or run / f"embeddings.{form}"
+    kinds = features.split(",")
+    done = export_embeddings(run, path, form=form, features=kinds, each=each, store=place)  # type: ignore[arg-type]
+    vectors = ", ".join(f"{name} [{width}]" for name, width in done.vectors.items())
+    lacking = f"; {done.missing} clips are not in the store" if done.missing else ""
+    say(asdict(done), as_json, [f"{done.rows} rows, one a {each}, of {vectors}{lacking}: {done.path}"])
