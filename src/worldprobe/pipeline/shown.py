@@ -12,6 +12,7 @@ from PIL import Image
 
 from worldprobe.errors import WorldprobeError
 from worldprobe.files import write_whole
+from worldprobe.pipeline.align import Moments as Labelled
 from worldprobe.pipeline.scores import Probed
 from worldprobe.pipeline.shown_pictures import (
     Pixels,
@@ -62,16 +63,9 @@ def keep_moments(
     moments = probed.moments
     if moments is None:
         return
-    pairs = sorted(set(zip(moments.video.tolist(), moments.clip.tolist(), strict=True)))
-    chosen = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, _MOST_CLIPS).round().astype(int))]
     notes: list[str] = []
     predictor = _predictor(encoder, notes)
-    seen: list[tuple[int, int, Pixels, tuple[float, ...]]] = []
-    for video, clip in chosen:
-        try:
-            seen.append((video, clip, *read_frames(probed.series[video], probed.series[video].specs[clip])))
-        except WorldprobeError as error:
-            notes.append(f"A clip is not shown: {error}")
+    seen = _chosen(probed, moments, notes)
     answers = pl.concat(probed.answers, how="vertical_relaxed") if probed.answers else pl.DataFrame()
     maps = token_maps([_tokens(store, probed, video, clip) for video, clip, _, _ in seen])
     shown = []
@@ -97,6 +91,21 @@ def keep_moments(
         notes=tuple(dict.fromkeys(notes)),
     )
     write_whole(out / FOLDER / "moments.json", facts.model_dump_json().encode())
+
+
+def _chosen(
+    probed: Probed, moments: Labelled, notes: list[str]
+) -> list[tuple[int, int, Pixels, tuple[float, ...]]]:
+    """As ``CHOSEN`` says: video, clip, its frames and their times; what cannot be read is noted."""
+    pairs = sorted(set(zip(moments.video.tolist(), moments.clip.tolist(), strict=True)))
+    places = np.unique(np.linspace(0, len(pairs) - 1, _MOST_CLIPS).round().astype(int))
+    seen = []
+    for video, clip in (pairs[at] for at in places):
+        try:
+            seen.append((video, clip, *read_frames(probed.series[video], probed.series[video].specs[clip])))
+        except WorldprobeError as error:
+            notes.append(f"A clip is not shown: {error}")
+    return seen
 
 
 def _predictor(encoder: Encoder | None, notes: list[str]) -> VJEPA2Predictor | None:

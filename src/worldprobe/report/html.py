@@ -125,43 +125,58 @@ def render(
         glimpse=glimpse,
         strips=[strips.strip(one) for one in summary.answers],
         quoted_rule=quoted.RULE,
-        panels=charts.beside_controls(summary),
-        leak_panels=charts.leaks(summary),
         leak_sentence=verdicts.leak_sentence(summary.rows),
         headline=answer.headline(summary.answers),
         provenance=list(flatten(summary.provenance)),
-        controls=CONTROLS,
-        glyphs=GLYPHS,
-        grades=wording.GRADES,
-        metrics=wording.METRICS,
-        features=wording.FEATURES,
-        rules_out=wording.RULES_OUT,
-        splits=wording.SPLITS,
-        camera=wording.CAMERA,
         remade=_remade(summary),
-        by_block=_plots(layers.layer_panels(summary)),
-        heat=layers.heat_map(summary),
-        by_data=_plots(learning.learning_panels(summary)),
-        by_horizon=_plots(horizons.horizon_panels(summary.future) if summary.future else []),
-        by_step=_plots(decoding_plots.loss_panels(summary.decoding) if summary.decoding else []),
         figures=figures or {},
         moments=list(moments),
         labelled=list(labelled),
         peaks=list(peaks),
-        over_time=_plots(surprise.surprise_panels(summary.future) if summary.future else [], width=svg.LONG),
-        captions=wording.CAPTIONS,
-        decoder_captions=wording.DECODER_CAPTIONS,
-        calls=wording.CALLS,
-        baselines=list(forecasts.BASELINES),
-        drawn=wording.DRAWN,
-        measures=wording.MEASURES,
-        places=deltas.PLACES,
-        worth_heads=evidence_text.WORTH_HEADS,
-        worth_cells=evidence_text.worth_cells,
-        worth_note=evidence_text.WORTH_NOTE,
-        tap_sentence=evidence_text.tap_sentence,
-        taps_note=evidence_text.TAPS_NOTE,
+        **_charts(summary),
+        **_words(),
     )
+
+
+def _charts(summary: Summary) -> dict[str, Any]:
+    """Everything that the page draws, in px."""
+    future, decoding = summary.future, summary.decoding
+    return {
+        "panels": charts.beside_controls(summary),
+        "leak_panels": charts.leaks(summary),
+        "by_block": _plots(layers.layer_panels(summary)),
+        "heat": layers.heat_map(summary),
+        "by_data": _plots(learning.learning_panels(summary)),
+        "by_horizon": _plots(horizons.horizon_panels(future) if future else []),
+        "by_step": _plots(decoding_plots.loss_panels(decoding) if decoding else []),
+        "over_time": _plots(surprise.surprise_panels(future) if future else [], width=svg.LONG),
+    }
+
+
+def _words() -> dict[str, Any]:
+    """How things are called, the same in every report."""
+    return {
+        "controls": CONTROLS,
+        "glyphs": GLYPHS,
+        "grades": wording.GRADES,
+        "metrics": wording.METRICS,
+        "features": wording.FEATURES,
+        "rules_out": wording.RULES_OUT,
+        "splits": wording.SPLITS,
+        "camera": wording.CAMERA,
+        "captions": wording.CAPTIONS,
+        "decoder_captions": wording.DECODER_CAPTIONS,
+        "calls": wording.CALLS,
+        "baselines": list(forecasts.BASELINES),
+        "drawn": wording.DRAWN,
+        "measures": wording.MEASURES,
+        "places": deltas.PLACES,
+        "worth_heads": evidence_text.WORTH_HEADS,
+        "worth_cells": evidence_text.worth_cells,
+        "worth_note": evidence_text.WORTH_NOTE,
+        "tap_sentence": evidence_text.tap_sentence,
+        "taps_note": evidence_text.TAPS_NOTE,
+    }
 
 
 def _contents(summary: Summary, *, where: bool, worth: bool) -> list[tuple[str, str]]:
