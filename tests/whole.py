@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from worldprobe.records import Labels
+from worldprobe.report.future_facts import Peak, SurpriseCurve, SurpriseCurves
 from worldprobe.results import (
     WATERFALL,
     AnyResult,
@@ -61,6 +63,7 @@ def write_whole_run(folder: Path) -> None:
     )  # fmt: skip
     labels.table.write_parquet(folder / "labels.parquet")
     losses = [{"step": step, "training": 1 / step, "validation": 2 / step} for step in (100, 200, 300)]
+    write_surprise(folder)
     (folder / "decoders" / "cnn").mkdir(parents=True)
     (folder / "decoders" / "cnn" / "losses.jsonl").write_text("".join(json.dumps(x) + "\n" for x in losses))
 
@@ -165,3 +168,17 @@ def _costs() -> Iterator[AnyResult]:
                      peak_rss_bytes=1_720_000_000, price=0.37, expected_seconds=83.0)  # fmt: skip
     yield CostResult(stage="probe", seconds=4.6, items=150, items_per_second=32.6, device="cpu",
                      peak_rss_bytes=910_000_000)  # fmt: skip
+
+
+def write_surprise(folder: Path) -> None:
+    """Surprise over a film of two shots, with two peaks whose pictures are there."""
+    (folder / "surprise").mkdir()
+    for k, shade in enumerate((40, 200), start=1):
+        Image.new("RGB", (32, 32), (shade, shade, 0)).save(folder / "surprise" / f"video0-peak{k}.webp")
+    curve = SurpriseCurve(
+        name="film.mp4", seconds=tuple(0.5 * k for k in range(10)), shots=(0,) * 6 + (1,) * 4,
+        told=(0.51, 0.52, 0.93, 0.5, 0.51, 0.5, 0.53, 0.87, 0.52, 0.51),
+        copied=tuple(0.6 + 0.01 * k for k in range(10)),
+        peaks=(Peak(window=2, picture="video0-peak1.webp"), Peak(window=7, picture="video0-peak2.webp")),
+    )  # fmt: skip
+    (folder / "surprise" / "curves.json").write_text(SurpriseCurves(curves=(curve,)).model_dump_json())

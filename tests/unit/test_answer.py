@@ -1,9 +1,14 @@
 """What the report opens with, and the uses that decoders and predictions are needed for."""
 
+import json
 import re
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
+from worldprobe.report.answer import headline
+from worldprobe.report.decoding_plots import glimpse
 from worldprobe.report.summary import summarize
 from worldprobe.report.write import write_report
 from worldprobe.results import DecodingResult, PredictionResult, ProbeResult, SurpriseResult, write_results
@@ -143,3 +148,29 @@ def test_markdown_keeps_the_order_of_the_findings_it_began_with(tmp_path):
     assert any("--blocks all" in step for step in summary.next_steps)
     page = (tmp_path / "report.html").read_text()
     assert page.index('id="answer"') < page.index('id="uses"') < page.index('id="table"')
+
+
+def test_the_headline_names_properties_by_what_was_found_of_them(tmp_path):
+    summary = summary_of(tmp_path, probe("xy", 0.8), probe("size", 0.1, 0.3), probe("velocity", -0.1, -0.1))
+    said = headline(summary.answers)
+    assert said == "Above every control: XY position. Below some control: Object size. No evidence of: Velocity."
+    assert headline([]) == ""
+    write_report(tmp_path)
+    for form in ("report.html", "report.md"):
+        assert said in (tmp_path / form).read_text()
+
+
+def test_the_opening_shows_what_the_decoder_draws(tmp_path):
+    real, mine = (np.full((3, 8, 8, 3), shade, dtype=np.uint8) for shade in (200, 100))
+    (tmp_path / "decoders").mkdir()
+    kept = tmp_path / "decoders" / "pictures.safetensors"
+    save_file({"00": real, "01": mine}, kept, metadata={"titles": json.dumps(["real", "cnn"])})
+    name, pixels = glimpse(tmp_path / "decoders")
+    assert (name, pixels.shape) == ("cnn", (20, 30, 4))
+    assert (pixels[5, 5, 0], pixels[15, 5, 0]) == (200, 100)
+    assert pixels[0, 0, 3] == 0  # clear between the frames
+    write_results(tmp_path / "results.jsonl", drawn(none=24.0, mean_image=17.0))
+    write_report(tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert page.index('id="answer"') < page.index("beneath each what cnn draws") < page.index('id="decoding"')
+    assert glimpse(tmp_path) is None

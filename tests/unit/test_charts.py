@@ -9,6 +9,7 @@ from tests.unit.test_answer import drawn
 from tests.unit.test_future_report import line as told
 from tests.unit.test_future_report import step
 from tests.unit.test_use_cases import lines
+from tests.whole import write_surprise
 
 from worldprobe.errors import WorldprobeError
 from worldprobe.report import axes, svg
@@ -16,7 +17,7 @@ from worldprobe.report.base import Score
 from worldprobe.report.decoding import decoding
 from worldprobe.report.decoding_plots import loss_panels
 from worldprobe.report.evidence_facts import Curve, CurvePoint, Evidence, Worth
-from worldprobe.report.files import read_losses
+from worldprobe.report.files import read_curves, read_losses
 from worldprobe.report.forecasts import future
 from worldprobe.report.horizons import horizon_panels
 from worldprobe.report.layers import heat_map, layer_panels
@@ -24,6 +25,7 @@ from worldprobe.report.learning import learning_panels
 from worldprobe.report.panels import Line as PanelLine
 from worldprobe.report.panels import Panel, Point
 from worldprobe.report.summary import summarize
+from worldprobe.report.surprise import peak_pictures, surprise_panels
 from worldprobe.results import write_results
 
 spans = st.tuples(st.floats(-50, 50), st.floats(1e-3, 100)).map(lambda pair: (pair[0], pair[0] + pair[1]))
@@ -160,3 +162,30 @@ def test_losses_that_fall_far_stand_by_their_logarithm(tmp_path):
     kept.write_text('{"step": 1}\n')
     with pytest.raises(WorldprobeError, match=r"losses\.jsonl is damaged"):
         read_losses(tmp_path)
+
+
+def test_surprise_breaks_at_cuts_and_its_peaks_are_numbered(tmp_path):
+    write_surprise(tmp_path)
+    facts = future(step(0.5, 0.6, 0.9, 0.7, 0.58), "vjepa2-tiny", read_curves(tmp_path))
+    (panel,) = surprise_panels(facts)
+    told = [line for line in panel.lines if line.name == "predictor"]
+    assert [len(line.law) for line in told] == [6, 4]  # a line a shot
+    marks = {point.mark: point.said for line in told for point in line.points if point.mark}
+    assert marks == {
+        "1": "peak 1, 1.00 s: predictor 0.930, copy-last 0.620",
+        "2": "peak 2, 3.50 s: predictor 0.870, copy-last 0.670",
+    }
+    assert sum(len(line.points) for line in told) == 10
+    assert [one.name for one in svg.keys([panel])] == ["copy-last", "predictor"]
+    ((first, second),) = peak_pictures(tmp_path, facts)
+    assert first[1] == "1: 1.0 s, 0.93 (copy-last 0.62)"
+    second[0].unlink()
+    assert len(peak_pictures(tmp_path, facts)[0]) == 1
+    long = facts.curves[0].model_copy(
+        update={name: 40 * getattr(facts.curves[0], name) for name in ("seconds", "told", "copied", "shots")}
+    )
+    (panel,) = surprise_panels(facts.model_copy(update={"curves": (long,)}))
+    assert sum(len(line.points) for line in panel.lines) == 2  # of so many the peaks alone
+    (tmp_path / "surprise" / "curves.json").write_text("{")
+    with pytest.raises(WorldprobeError, match=r"curves\.json is damaged"):
+        read_curves(tmp_path)

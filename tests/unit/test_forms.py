@@ -9,6 +9,7 @@ from tests.whole import write_whole_run
 
 from worldprobe.report.base import Score
 from worldprobe.report.facts import Summary
+from worldprobe.report.surprise import peak_captions
 from worldprobe.report.wording import duration, interval, number
 from worldprobe.report.write import write_report
 
@@ -98,6 +99,8 @@ def words(summary):
         yield f"{one.context_change:.3g}"
     for one in summary.future.violations:
         yield from (one.name, str(one.pairs))
+    for curve in summary.future.curves:
+        yield from (curve.name, *peak_captions(curve))
     for rung in summary.decoding.rungs:
         yield rung.change
     for worth in summary.evidence.rows:
@@ -130,7 +133,7 @@ def test_losses_are_marks_of_a_chart_in_html_and_a_figure_in_markdown(written, f
     for step, training, validation in summary.decoding.losses[0].steps:
         assert f"training, step {step}: {training:.4g}" in forms["html"]
         assert f"held-out groups, step {step}: {validation:.4g}" in forms["html"]
-    for name in ("decoder_loss", "learning", "layers", "horizon", "scaling", "waterfall"):
+    for name in ("decoder_loss", "learning", "layers", "horizon", "scaling", "waterfall", "surprise"):
         assert f"(figures/{name}.png)" in forms["markdown"].replace("\\", "")
         assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000
 

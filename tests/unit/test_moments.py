@@ -10,7 +10,8 @@ from PIL import Image, ImageFilter
 
 from worldprobe.errors import WorldprobeError
 from worldprobe.geometry import View
-from worldprobe.pipeline.shown import _labelled, _maps, _readings
+from worldprobe.pipeline.shown import _labelled, _readings
+from worldprobe.pipeline.shown_pictures import token_maps
 from worldprobe.records import ClipSpec, Labels, VideoRef
 from worldprobe.report.moment_facts import Box, Moments, Reading, ShownClip
 from worldprobe.report.summary import summarize
@@ -84,7 +85,7 @@ def test_a_damaged_picture_is_named(run, damage):
 def test_one_basis_colours_all_clips_and_tokens_that_differ():
     rng = np.random.default_rng(0)
     tokens = rng.normal(size=(2, 4, 4, 8)).astype(np.float32)
-    first, nothing, second = _maps([tokens, None, tokens])
+    first, nothing, second = token_maps([tokens, None, tokens])
     assert nothing is None
     assert first.shape == (2, 4, 4, 3)
     assert np.array_equal(first, second)
@@ -107,7 +108,7 @@ def test_the_page_stays_small_with_as_many_frames_as_are_ever_kept(run):
 
 def test_an_encoder_of_one_dimension_has_a_map_too():
     tokens = np.arange(32, dtype=np.float32).reshape(2, 4, 4, 1)
-    (one,) = _maps([tokens])
+    (one,) = token_maps([tokens])
     assert one.shape == (2, 4, 4, 3)
     assert len(np.unique(one[..., 0])) > 20
     assert not one[..., 1:].any()

@@ -18,7 +18,7 @@ from worldprobe.pipeline.ledger import Ledger, device_of
 from worldprobe.pipeline.made import record_experiment, write_provenance
 from worldprobe.pipeline.pens import will_draw
 from worldprobe.pipeline.progress import Progress, silent
-from worldprobe.pipeline.showing import show_curves, show_errors, show_violations
+from worldprobe.pipeline.showing import keep_curves, show_errors, show_violations
 from worldprobe.pipeline.sources import ref_of
 from worldprobe.pipeline.violations import surprise_lines, surprises
 from worldprobe.pipeline.windows import Cut, read_windows
@@ -77,7 +77,7 @@ def predict(
         figures = out / "figures" if one is predictor else None
         if figures:
             show_errors(done, videos, encoder, figures / "error_map.png", context=asked.context)
-            show_curves(done, videos, encoder, figures / "surprise.png", context=asked.context)
+            keep_curves(done, videos, encoder, out, context=asked.context)
         if pen is not None and figures:
             started = time.perf_counter()
             shown = figures / "prediction_comparison.png"

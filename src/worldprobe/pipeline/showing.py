@@ -7,12 +7,17 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from worldprobe.files import write_whole
 from worldprobe.pipeline.forecast import Forecast
+from worldprobe.pipeline.shown_pictures import write_picture
 from worldprobe.pipeline.sources import open_source
 from worldprobe.pipeline.violations import Surprises
 from worldprobe.protocols import Encoder
-from worldprobe.report.future_pictures import Curve, error_map, surprise_curves, violations
+from worldprobe.report.files import CURVES, SURPRISE
+from worldprobe.report.future_facts import Peak, SurpriseCurve, SurpriseCurves
+from worldprobe.report.future_pictures import error_map, violations
 
 # Below this a curve is no curve.
 _FEWEST_WINDOWS = 5
@@ -39,9 +44,9 @@ def show_errors(done: Forecast, videos: Sequence[Path], encoder: Encoder, path: 
     )
 
 
-def show_curves(done: Forecast, videos: Sequence[Path], encoder: Encoder, path: Path, *, context: int) -> None:
-    """``surprise.png``: surprise over time of the first videos that are long enough; no file where none is."""
-    curves: list[Curve] = []
+def keep_curves(done: Forecast, videos: Sequence[Path], encoder: Encoder, out: Path, *, context: int) -> None:
+    """``surprise/``: surprise over time of the first videos that are long enough, and a frame at each peak."""
+    curves: list[SurpriseCurve] = []
     video = np.array([window.video for window in done.windows])
     for number in np.unique(video):
         rows = np.flatnonzero(video == number)
@@ -51,15 +56,22 @@ def show_curves(done: Forecast, videos: Sequence[Path], encoder: Encoder, path: 
         tops = peaks(told, most=_PEAKS)
         middle = (context + done.changed.shape[1] // 2) * encoder.tubelet
         frames = [done.windows[rows[at]].spec.indices[middle] for at in tops]
-        images = seen(videos[number], encoder, frames)
-        seconds = np.array([done.windows[row].seconds for row in rows])
-        shots = np.array([done.windows[row].group for row in rows])
-        shown = list(zip(tops, images, strict=True))
-        curves.append(Curve(videos[number].name, seconds, told, copied, shots, shown))
-    if curves:
-        surprise_curves(path, encoder=encoder.name, curves=curves)
-    else:
-        path.unlink(missing_ok=True)
+        kept = []
+        for k, (at, image) in enumerate(zip(tops, seen(videos[number], encoder, frames), strict=True)):
+            name = f"video{len(curves)}-peak{k + 1}.webp"
+            write_picture(Image.fromarray(image), out / SURPRISE / name, "WEBP")
+            kept.append(Peak(window=at, picture=name))
+        curves.append(
+            SurpriseCurve(
+                name=videos[number].name,
+                seconds=tuple(float(done.windows[row].seconds) for row in rows),
+                told=tuple(map(float, told)),
+                copied=tuple(map(float, copied)),
+                shots=tuple(int(done.windows[row].group) for row in rows),
+                peaks=tuple(kept),
+            )
+        )
+    write_whole(out / SURPRISE / CURVES, SurpriseCurves(curves=tuple(curves)).model_dump_json().encode())
 
 
 def show_violations(done: Surprises, encoder: Encoder, path: Path, *, context: int) -> None:

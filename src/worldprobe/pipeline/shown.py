@@ -10,10 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from worldprobe.errors import VideoError, WorldprobeError
-from worldprobe.files import replacing, write_whole
+from worldprobe.errors import WorldprobeError
+from worldprobe.files import write_whole
+from worldprobe.pipeline.align import Moments as Labelled
 from worldprobe.pipeline.scores import Probed
-from worldprobe.pipeline.sources import open_source
+from worldprobe.pipeline.shown_pictures import (
+    Pixels,
+    places,
+    read_frames,
+    seen_part,
+    token_maps,
+    write_picture,
+    write_strip,
+)
 from worldprobe.predictors.surprise import surprise
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder
@@ -29,11 +38,8 @@ CONTEXT = 4
 CHOSEN = (
     "Clips at equal distances in the order of the videos, of those that have a label: none was picked by its score."
 )
-_MOST_CLIPS, _MOST_FRAMES = 6, 32
+_MOST_CLIPS = 6
 _WIDTH, _PREVIEW_WIDTH = 224, 320  # px of a picture, and of a whole frame with its labels
-_QUALITY = 72
-
-Pixels = NDArray[np.uint8]
 
 
 def keep_moments(
@@ -57,30 +63,23 @@ def keep_moments(
     moments = probed.moments
     if moments is None:
         return
-    pairs = sorted(set(zip(moments.video.tolist(), moments.clip.tolist(), strict=True)))
-    chosen = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, _MOST_CLIPS).round().astype(int))]
     notes: list[str] = []
     predictor = _predictor(encoder, notes)
-    seen: list[tuple[int, int, Pixels, tuple[float, ...]]] = []
-    for video, clip in chosen:
-        try:
-            seen.append((video, clip, *_frames(probed.series[video], probed.series[video].specs[clip])))
-        except WorldprobeError as error:
-            notes.append(f"A clip is not shown: {error}")
+    seen = _chosen(probed, moments, notes)
     answers = pl.concat(probed.answers, how="vertical_relaxed") if probed.answers else pl.DataFrame()
-    maps = _maps([_tokens(store, probed, video, clip) for video, clip, _, _ in seen])
+    maps = token_maps([_tokens(store, probed, video, clip) for video, clip, _, _ in seen])
     shown = []
     for number, ((video, clip, frames, seconds), tokens) in enumerate(zip(seen, maps, strict=True)):
         series, folder = probed.series[video], out / FOLDER
         known = _surprise(predictor, encoder, frames, context, series.grid.time)
         pictures, mapped = f"clip{number}.webp", f"clip{number}-tokens.png" if tokens is not None else ""
         one = _clip(labels, answers, series, clip, seconds, known)
-        _strip(frames, one, folder / pictures, series, series.specs[clip])
+        write_strip(frames, one, folder / pictures, series, series.specs[clip])
         labelled = _labelled(
             labels, series, series.specs[clip], frames, seconds, folder / f"clip{number}-labels.webp"
         )
         if tokens is not None:
-            _write(Image.fromarray(np.concatenate(list(tokens), axis=1)), folder / mapped, "PNG")
+            write_picture(Image.fromarray(np.concatenate(list(tokens), axis=1)), folder / mapped, "PNG")
         shown.append(one.model_copy(update={"pictures": pictures, "tokens": mapped, "labelled": labelled}))
     first = probed.series[0]
     facts = Moments(
@@ -94,6 +93,21 @@ def keep_moments(
     write_whole(out / FOLDER / "moments.json", facts.model_dump_json().encode())
 
 
+def _chosen(
+    probed: Probed, moments: Labelled, notes: list[str]
+) -> list[tuple[int, int, Pixels, tuple[float, ...]]]:
+    """As ``CHOSEN`` says: video, clip, its frames and their times; what cannot be read is noted."""
+    pairs = sorted(set(zip(moments.video.tolist(), moments.clip.tolist(), strict=True)))
+    places = np.unique(np.linspace(0, len(pairs) - 1, _MOST_CLIPS).round().astype(int))
+    seen = []
+    for video, clip in (pairs[at] for at in places):
+        try:
+            seen.append((video, clip, *read_frames(probed.series[video], probed.series[video].specs[clip])))
+        except WorldprobeError as error:
+            notes.append(f"A clip is not shown: {error}")
+    return seen
+
+
 def _predictor(encoder: Encoder | None, notes: list[str]) -> VJEPA2Predictor | None:
     if encoder is None:
         return None
@@ -104,16 +118,6 @@ def _predictor(encoder: Encoder | None, notes: list[str]) -> VJEPA2Predictor | N
         return None
 
 
-def _frames(series: Series, spec: ClipSpec) -> tuple[Pixels, tuple[float, ...]]:
-    """All frames of a clip, uint8 [t, h, w, 3], and when each is shown."""
-    with open_source(Path(series.video.path)) as video:
-        if video.ref.id != series.video.id:
-            raise VideoError(f"{series.video.path} is another film than when it was encoded")
-        read = dict(video.frames(sorted(set(spec.indices))))
-        seconds = tuple(float(video.pts_seconds[index]) for index in spec.indices)
-    return np.stack([read[index] for index in spec.indices]), seconds
-
-
 def _tokens(store: Store, probed: Probed, video: int, clip: int) -> NDArray[np.float32] | None:
     """A clip's tokens float32 [t', h', w', d] at the last block probed; None where they were pooled."""
     series = probed.series[video]
@@ -121,28 +125,6 @@ def _tokens(store: Store, probed: Probed, video: int, clip: int) -> NDArray[np.f
         return None
     values = store.clip(series, probed.block, clip).values
     return values.astype(np.float32)
-
-
-def _maps(clips: Sequence[NDArray[np.float32] | None]) -> list[Pixels | None]:
-    """The first three principal components of all clips' tokens as red, green and blue: uint8 [t', h', w', 3] each.
-
-    As Oquab et al. 2023 (DINOv2), fig. 1; one basis for all clips, so that colours compare between them.
-    """
-    known = [clip for clip in clips if clip is not None]
-    if not known:
-        return [None] * len(clips)
-    rows = np.concatenate([clip.reshape(-1, clip.shape[-1]) for clip in known])
-    centre = rows.mean(axis=0)
-    _, axes = np.linalg.eigh((rows - centre).T @ (rows - centre))
-    axes = axes[:, ::-1][:, :3]
-    axes = np.pad(axes, ((0, 0), (0, 3 - axes.shape[1])))  # fewer than three dimensions leave colours out
-    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), range(axes.shape[1])])  # a sign means nothing: fix it
-    low, high = np.quantile((rows - centre) @ axes, [0.01, 0.99], axis=0)
-    scale = 255 / np.maximum(high - low, 1e-9)
-    return [
-        None if clip is None else (((clip - centre) @ axes - low) * scale).clip(0, 255).astype(np.uint8)
-        for clip in clips
-    ]
 
 
 def _surprise(
@@ -168,8 +150,8 @@ def _clip(
     view = np.array(series.view.size, dtype=np.float64)
     corner = series.view.to_model(np.zeros(2)) / view
     across = series.view.to_model(np.array(size, dtype=np.float64)) / view - corner
-    frames = _places(series, spec)
-    left, top, right, bottom = _seen(series)
+    frames = places(series, spec)
+    left, top, right, bottom = seen_part(series)
     width = min(_WIDTH, round(right - left))
     return ShownClip(
         video=Path(series.video.path).name,
@@ -186,40 +168,6 @@ def _clip(
         readings=tuple(_readings(answers, series, spec)),
         surprise=known,
     )
-
-
-def _places(series: Series, spec: ClipSpec) -> range:
-    """At most so many frames; of long clips the first of each tubelet, and of very long ones the beginning."""
-    grid = series.grid
-    step = 1 if spec.frames <= _MOST_FRAMES else grid.tubelet
-    return range(0, min(spec.frames, _MOST_FRAMES * step, grid.time * grid.tubelet), step)
-
-
-def _seen(series: Series) -> tuple[float, float, float, float]:
-    """The part of the frame that the model sees, in source px: left, top, right, bottom."""
-    low = series.view.to_source(np.zeros(2))
-    high = series.view.to_source(np.array(series.view.size, dtype=np.float64))
-    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
-
-
-def _strip(frames: Pixels, one: ShownClip, path: Path, series: Series, spec: ClipSpec) -> None:
-    """The shown frames side by side, each what the model sees of it."""
-    strip = Image.new("RGB", (one.width * len(one.seconds), one.height))
-    for place, frame in enumerate(_places(series, spec)):
-        picture = Image.fromarray(frames[frame])
-        seen = picture.resize((one.width, one.height), Image.Resampling.BICUBIC, box=_within(series))
-        strip.paste(seen, (place * one.width, 0))
-    _write(strip, path, "WEBP")
-
-
-def _within(series: Series) -> tuple[float, float, float, float]:
-    left, top, right, bottom = _seen(series)
-    return max(0.0, left), max(0.0, top), min(series.video.width, right), min(series.video.height, bottom)
-
-
-def _write(picture: Image.Image, path: Path, kind: str) -> None:
-    with replacing(path) as temporary:
-        picture.save(temporary, format=kind, quality=_QUALITY)
 
 
 def _boxes(
@@ -278,10 +226,10 @@ def _labelled(
         return None
     first = min(box.frame for box in boxes)
     size = np.array([series.video.width, series.video.height], dtype=np.float64)
-    left, top, right, bottom = _seen(series)
+    left, top, right, bottom = seen_part(series)
     scale = min(1.0, _PREVIEW_WIDTH / series.video.width)
     width, height = (max(16, round(scale * side)) for side in size)
-    _write(Image.fromarray(frames[first]).resize((width, height), Image.Resampling.BICUBIC), path, "WEBP")
+    write_picture(Image.fromarray(frames[first]).resize((width, height), Image.Resampling.BICUBIC), path, "WEBP")
     return Preview(
         seconds=seconds[first], picture=path.name, width=width, height=height,
         seen=(left / size[0], top / size[1], (right - left) / size[0], (bottom - top) / size[1]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from worldprobe.report.answer_facts import Answer
-from worldprobe.report.base import Score
+from worldprobe.report.base import Score, VerdictKind
 from worldprobe.report.decoding_facts import Decoding
 from worldprobe.report.facts import Row
 from worldprobe.report.future_facts import Future, Step, Violation
@@ -15,6 +15,15 @@ from worldprobe.results import PredictionMethod
 
 _NOTHING = Score(value=None)
 _COPYING = Score(value=0.0, low=0.0, high=0.0)  # skill is measured against it
+_TITLES: dict[VerdictKind, str] = {
+    "above": "Above every control",
+    "above-run": "Above the controls that were run",
+    "not-shown": "Not shown to be above some control",
+    "below": "Below some control",
+    "no-evidence": "No evidence of",
+    "not-judged": "Not judged",
+    "not-measured": "Not measured",
+}
 _CHANCE = Score(value=0.5, low=0.5, high=0.5)
 
 
@@ -29,6 +38,16 @@ def answers(
     if decoding:
         found += _drawn(decoding)
     return tuple(found)
+
+
+def headline(found: Sequence[Answer]) -> str:
+    """Which properties are shown to be there, and which are not, by what is quoted of each; empty without any."""
+    by_kind: dict[VerdictKind, list[str]] = {}
+    for one in found:
+        if one.about == "property":
+            by_kind.setdefault(one.kind, []).append(one.subject)
+    said = [f"{title}: {', '.join(by_kind[kind])}." for kind, title in _TITLES.items() if kind in by_kind]
+    return " ".join(said)
 
 
 def _property(rows: Sequence[Row], label: Callable[[Row], str]) -> Answer:

@@ -7,6 +7,9 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from worldprobe.errors import WorldprobeError
 from worldprobe.report import panels
 from worldprobe.report.axes import Axis, around
@@ -14,7 +17,7 @@ from worldprobe.report.base import Score
 from worldprobe.report.decoding_facts import Decoding, Losses
 from worldprobe.report.plots import INK, plain, save
 
-_FAR = 5
+_FAR, _GAP = 5, 1
 
 
 def loss_panels(decoding: Decoding) -> list[panels.Panel]:
@@ -78,6 +81,26 @@ def decoder_reconstructions(decoders: Path, path: Path, *, title: str) -> None:
         cells[0][column].set_title(plain(fill(name.replace("-", " "), 13)), fontsize=8)
     figure.suptitle(plain(title), fontsize=11, color=INK)
     save(figure, path)
+
+
+def glimpse(decoders: Path) -> tuple[str, NDArray[np.uint8]] | None:
+    """A decoder's name, and held-out frames above as it drew them; None where none are kept.
+
+    Returns:
+        The name, and a picture uint8 [height, width, 4] that is clear between the frames.
+
+    Raises:
+        WorldprobeError: pictures that are damaged.
+    """
+    kept = decoders / "pictures.safetensors"
+    if not kept.exists():
+        return None
+    titles, pictures = _pictures(kept)
+    if len(titles) < 2 or titles[0] != "real":
+        return None
+    opaque = [np.pad(pictures[at], ((0, 0),) * 3 + ((0, 1),), constant_values=255) for at in (0, 1)]
+    apart = [np.pad(frames, ((0, 0), (_GAP, _GAP), (_GAP, _GAP), (0, 0))) for frames in opaque]
+    return titles[1], np.concatenate([np.concatenate(list(frames), axis=1) for frames in apart], axis=0)
 
 
 def _pictures(path: Path) -> tuple[list[str], list[Any]]:

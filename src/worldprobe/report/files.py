@@ -9,10 +9,12 @@ from typing import Any
 from worldprobe.errors import WorldprobeError
 from worldprobe.report.decoding_facts import Losses
 from worldprobe.report.facts import Failure, LabelFacts
+from worldprobe.report.future_facts import SurpriseCurve, SurpriseCurves
 from worldprobe.report.moment_facts import Moments
 from worldprobe.tables import read_table
 
 CLASSES_LISTED = 12
+SURPRISE, CURVES = "surprise", "curves.json"
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -62,6 +64,17 @@ def read_moments(run: Path) -> Moments | None:
         return None
     try:
         return Moments.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run the stage again.") from error
+
+
+def read_curves(run: Path) -> tuple[SurpriseCurve, ...]:
+    """Surprise over time, where the run kept it. Raises WorldprobeError where damaged."""
+    path = run / SURPRISE / CURVES
+    if not path.exists():
+        return ()
+    try:
+        return SurpriseCurves.model_validate_json(path.read_text(encoding="utf-8")).curves
     except ValueError as error:
         raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run the stage again.") from error
 

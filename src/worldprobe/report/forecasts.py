@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from worldprobe.report.base import Score, VerdictKind
-from worldprobe.report.future_facts import Future, LeakFact, Recall, Shown, Step, Violation
+from worldprobe.report.future_facts import Future, LeakFact, Recall, Shown, Step, SurpriseCurve, Violation
 from worldprobe.report.wording import number
 from worldprobe.results import AnyResult, LeakResult, PredictionResult, SurpriseResult
 
@@ -19,7 +19,7 @@ RULE = (
 )
 
 
-def future(results: Sequence[AnyResult], encoder: str) -> Future | None:
+def future(results: Sequence[AnyResult], encoder: str, curves: tuple[SurpriseCurve, ...] = ()) -> Future | None:
     """The facts of an encoder and its twin; None where a run predicts nothing."""
     told = [r for r in results if isinstance(r, PredictionResult)]
     surprises = [r for r in results if isinstance(r, SurpriseResult)]
@@ -42,6 +42,7 @@ def future(results: Sequence[AnyResult], encoder: str) -> Future | None:
         leaks=tuple(LeakFact(**{key: getattr(r, key) for key in LeakFact.model_fields}) for r in leaks),
         violations=tuple(_violations(surprises, encoder)),
         shown=tuple(_shown(told)),
+        curves=curves,
         caveats=(*_caveats(told, leaks, steps), *_few_pairs(surprises)),
     )
 

@@ -58,6 +58,37 @@ class Shown(Fact):
     ssim: dict[str, Score]
 
 
+class Peak(Fact):
+    """Which window surprises, and the file of a frame of what came."""
+
+    window: int
+    picture: str
+
+
+class SurpriseCurve(Fact):
+    """Surprise over the time of one video, a value a window.
+
+    Attributes:
+        seconds: when what is told begins.
+        told, copied: the predictor's mean L1 error and copy-last's.
+        shots: the number of each window's shot; curves break between them.
+        peaks: the highest, in order of time.
+    """
+
+    name: str
+    seconds: tuple[float, ...]
+    told: tuple[float, ...]
+    copied: tuple[float, ...]
+    shots: tuple[int, ...]
+    peaks: tuple[Peak, ...]
+
+
+class SurpriseCurves(Fact):
+    """What ``surprise/curves.json`` of a run holds."""
+
+    curves: tuple[SurpriseCurve, ...]
+
+
 class Future(Fact):
     """Everything a run says of the future. ``twin`` is the name of the untrained twin, or empty."""
 
@@ -74,3 +105,4 @@ class Future(Fact):
     violations: tuple[Violation, ...]
     shown: tuple[Shown, ...]
     caveats: tuple[str, ...]
+    curves: tuple[SurpriseCurve, ...] = ()

@@ -6,6 +6,7 @@ from worldprobe.report.base import Score
 from worldprobe.report.forecasts import BASELINES
 from worldprobe.report.future_facts import Future
 from worldprobe.report.marks import escaped, table
+from worldprobe.report.surprise import peak_captions
 from worldprobe.report.wording import CALLS, CAPTIONS, DRAWN, MEASURES, signed, with_interval
 
 WAYS = ("predictor", "copy-last", "chance")
@@ -39,7 +40,12 @@ def future_parts(future: Future, figures: list[str]) -> list[str]:
         parts += ["### Surprise at the impossible", f"**Protocol:** {escaped(future.surprise_protocol)}."]
         parts.append(_violations(future))
         parts += _pictures(figures, ("violations",))
-    return [*parts, *_pictures(figures, ("surprise",))]
+    if future.curves:
+        parts += ["### Surprise over time", *_pictures(figures, ("surprise",))]
+        parts += [
+            f"Peaks of {escaped(one.name)}: {'; '.join(peak_captions(one)) or 'none'}." for one in future.curves
+        ]
+    return parts
 
 
 def _cell(score: Score | None, digits: int = 2) -> str:

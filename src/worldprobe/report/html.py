@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
+
 from worldprobe.files import write_whole
 from worldprobe.report import (
+    answer,
     charts,
     decoding_plots,
     deltas,
@@ -24,6 +28,7 @@ from worldprobe.report import (
     quoted,
     scaling,
     strips,
+    surprise,
     svg,
     verdicts,
     wording,
@@ -39,14 +44,18 @@ GLYPHS = {"above": "●", "above-run": "●", "not-shown": "◐", "below": "▽"
 
 
 # Charts are drawn in the page itself; what holds pictures is a picture.
-PICTURES = ("error_map", "prediction_comparison", "violations", "surprise", "decoder_reconstructions")
+PICTURES = ("error_map", "prediction_comparison", "violations", "decoder_reconstructions")
 
 
 def write_html(run: Path, summary: Summary) -> None:
     """Write ``report.html`` into the run's folder. It loads nothing: styles, charts and script are inside."""
     moments = moment_view.page(run, summary.moments) if summary.moments else []
     labelled = moment_view.previews(run, summary.moments) if summary.moments else []
-    page = render(summary, figures=pictures(run), moments=moments, labelled=labelled)
+    peaks = surprise.peak_pictures(run, summary.future) if summary.future else []
+    seen = [[(moment_view.inlined(path), said) for path, said in one] for one in peaks]
+    page = render(
+        summary, figures=pictures(run), moments=moments, labelled=labelled, peaks=seen, glimpse=_glimpse(run)
+    )
     write_whole(run / "report.html", page.encode())
 
 
@@ -58,6 +67,17 @@ def pictures(run: Path) -> dict[str, str]:
         for path in paths
         if path.exists()
     }
+
+
+def _glimpse(run: Path) -> tuple[str, str] | None:
+    """Real frames above those that the first decoder drew, as an address that holds them, and its name."""
+    found = decoding_plots.glimpse(run / "decoders")
+    if found is None:
+        return None
+    name, pixels = found
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="WEBP", quality=85)
+    return name, "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def template(name: str, **filters: Callable[..., Any]) -> Template:
@@ -88,6 +108,8 @@ def render(
     figures: dict[str, str] | None = None,
     moments: Sequence[dict[str, Any]] = (),
     labelled: Sequence[dict[str, Any]] = (),
+    peaks: Sequence[Sequence[tuple[str, str]]] = (),
+    glimpse: tuple[str, str] | None = None,
 ) -> str:
     """The page as text; every name from the run comes out escaped."""
     page = template(
@@ -100,43 +122,61 @@ def render(
         contents=_contents(summary, where=where, worth=worth),
         where=where,
         worth=worth,
+        glimpse=glimpse,
         strips=[strips.strip(one) for one in summary.answers],
         quoted_rule=quoted.RULE,
-        panels=charts.beside_controls(summary),
-        leak_panels=charts.leaks(summary),
         leak_sentence=verdicts.leak_sentence(summary.rows),
-        headline=verdicts.headline(summary.rows),
+        headline=answer.headline(summary.answers),
         provenance=list(flatten(summary.provenance)),
-        controls=CONTROLS,
-        glyphs=GLYPHS,
-        grades=wording.GRADES,
-        metrics=wording.METRICS,
-        features=wording.FEATURES,
-        rules_out=wording.RULES_OUT,
-        splits=wording.SPLITS,
-        camera=wording.CAMERA,
         remade=_remade(summary),
-        by_block=_plots(layers.layer_panels(summary)),
-        heat=layers.heat_map(summary),
-        by_data=_plots(learning.learning_panels(summary)),
-        by_horizon=_plots(horizons.horizon_panels(summary.future) if summary.future else []),
-        by_step=_plots(decoding_plots.loss_panels(summary.decoding) if summary.decoding else []),
         figures=figures or {},
         moments=list(moments),
         labelled=list(labelled),
-        captions=wording.CAPTIONS,
-        decoder_captions=wording.DECODER_CAPTIONS,
-        calls=wording.CALLS,
-        baselines=list(forecasts.BASELINES),
-        drawn=wording.DRAWN,
-        measures=wording.MEASURES,
-        places=deltas.PLACES,
-        worth_heads=evidence_text.WORTH_HEADS,
-        worth_cells=evidence_text.worth_cells,
-        worth_note=evidence_text.WORTH_NOTE,
-        tap_sentence=evidence_text.tap_sentence,
-        taps_note=evidence_text.TAPS_NOTE,
+        peaks=list(peaks),
+        **_charts(summary),
+        **_words(),
     )
+
+
+def _charts(summary: Summary) -> dict[str, Any]:
+    """Everything that the page draws, in px."""
+    future, decoding = summary.future, summary.decoding
+    return {
+        "panels": charts.beside_controls(summary),
+        "leak_panels": charts.leaks(summary),
+        "by_block": _plots(layers.layer_panels(summary)),
+        "heat": layers.heat_map(summary),
+        "by_data": _plots(learning.learning_panels(summary)),
+        "by_horizon": _plots(horizons.horizon_panels(future) if future else []),
+        "by_step": _plots(decoding_plots.loss_panels(decoding) if decoding else []),
+        "over_time": _plots(surprise.surprise_panels(future) if future else [], width=svg.LONG),
+    }
+
+
+def _words() -> dict[str, Any]:
+    """How things are called, the same in every report."""
+    return {
+        "controls": CONTROLS,
+        "glyphs": GLYPHS,
+        "grades": wording.GRADES,
+        "metrics": wording.METRICS,
+        "features": wording.FEATURES,
+        "rules_out": wording.RULES_OUT,
+        "splits": wording.SPLITS,
+        "camera": wording.CAMERA,
+        "captions": wording.CAPTIONS,
+        "decoder_captions": wording.DECODER_CAPTIONS,
+        "calls": wording.CALLS,
+        "baselines": list(forecasts.BASELINES),
+        "drawn": wording.DRAWN,
+        "measures": wording.MEASURES,
+        "places": deltas.PLACES,
+        "worth_heads": evidence_text.WORTH_HEADS,
+        "worth_cells": evidence_text.worth_cells,
+        "worth_note": evidence_text.WORTH_NOTE,
+        "tap_sentence": evidence_text.tap_sentence,
+        "taps_note": evidence_text.TAPS_NOTE,
+    }
 
 
 def _contents(summary: Summary, *, where: bool, worth: bool) -> list[tuple[str, str]]:
@@ -156,9 +196,9 @@ def _contents(summary: Summary, *, where: bool, worth: bool) -> list[tuple[str, 
     return [(place, name) for place, name, there in every if there]
 
 
-def _plots(panels: Sequence[Panel]) -> dict[str, Any]:
+def _plots(panels: Sequence[Panel], *, width: int = svg.WIDTH) -> dict[str, Any]:
     """Charts in px, and the key to all of them."""
-    return {"drawings": [svg.drawing(panel) for panel in panels], "keys": svg.keys(panels)}
+    return {"drawings": [svg.drawing(panel, width=width) for panel in panels], "keys": svg.keys(panels)}
 
 
 def _coded(text: str) -> Markup:

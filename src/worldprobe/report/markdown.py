@@ -6,6 +6,7 @@ from pathlib import Path
 
 from worldprobe.files import write_whole
 from worldprobe.report import wording
+from worldprobe.report.answer import headline
 from worldprobe.report.decoding_markdown import decoding_parts
 from worldprobe.report.evidence_text import delta_parts, evidence_parts, tap_parts
 from worldprobe.report.facts import CONTROLS, Line, Row, Score, Summary, VerdictKind
@@ -15,7 +16,7 @@ from worldprobe.report.marks import escaped, table
 from worldprobe.report.original_text import section
 from worldprobe.report.quoted import RULE as QUOTED
 from worldprobe.report.run_markdown import infrastructure, label_parts, moment_parts
-from worldprobe.report.verdicts import headline, leak_sentence
+from worldprobe.report.verdicts import leak_sentence
 from worldprobe.report.wording import METRICS, number, property_name, signed, with_interval
 
 CONCLUSIONS: dict[VerdictKind, str] = {
@@ -86,10 +87,10 @@ def _answer(summary: Summary) -> list[str]:
                 f"{one.n:,} in {wording.count(one.groups, one.unit)}",
             ]
         )
-    parts = ["## The answer", *([escaped(headline(summary.rows))] if summary.rows else [])]
+    parts = ["## The answer", *([escaped(said)] if (said := headline(summary.answers)) else [])]
     parts.append(table(["What", "How well", "Against what", "Verdict", "n"], rows))
-    said = "In brackets: 95 % intervals."
-    parts.append(f"{said} {QUOTED}" if summary.rows else said)
+    sure = "In brackets: 95 % intervals."
+    parts.append(f"{sure} {QUOTED}" if summary.rows else sure)
     return parts
 
 

@@ -21,11 +21,12 @@ def quoted_only(moments: Moments | None, answers: Sequence[Answer]) -> Moments |
     """The clips with the readings alone that the report opens with."""
     if moments is None:
         return None
-    places = {(a.task, a.features, a.tap, a.probe, a.input) for a in answers if a.about == "property"}
-    clips = [
-        clip.model_copy(update={"readings": tuple(r for r in clip.readings if (r.task, *_place(r)) in places)})
-        for clip in moments.clips
-    ]
+    places = [(a.task, a.features, a.tap, a.probe, a.input) for a in answers if a.about == "property"]
+    clips = []
+    for clip in moments.clips:
+        by_place = {(reading.task, *_place(reading)): reading for reading in clip.readings}
+        kept = tuple(by_place[place] for place in places if place in by_place)
+        clips.append(clip.model_copy(update={"readings": kept}))
     return moments.model_copy(update={"clips": tuple(clips)})
 
 
@@ -55,7 +56,7 @@ def previews(run: Path, moments: Moments) -> list[dict[str, Any]]:
     found = []
     for clip in moments.clips:
         one = clip.labelled
-        if one is None or not (source := _inlined(run / "moments" / one.picture)):
+        if one is None or not (source := inlined(run / "moments" / one.picture)):
             continue
         boxes = [
             {
@@ -92,8 +93,8 @@ def _clip(folder: Path, clip: ShownClip) -> dict[str, Any]:
         "seconds": clip.seconds,
         "tubelet": clip.tubelet,
         "size": [clip.width, clip.height],
-        "pictures": _inlined(folder / clip.pictures),
-        "tokens": _inlined(folder / clip.tokens) if clip.tokens else "",
+        "pictures": inlined(folder / clip.pictures),
+        "tokens": inlined(folder / clip.tokens) if clip.tokens else "",
         "boxes": [[b.frame, b.x, b.y, b.w, b.h, b.name, b.object] for b in clip.boxes],
         "readings": [_reading(reading) for reading in clip.readings],
         "marks": marks(clip),
@@ -102,7 +103,7 @@ def _clip(folder: Path, clip: ShownClip) -> dict[str, Any]:
     }
 
 
-def _inlined(path: Path) -> str:
+def inlined(path: Path) -> str:
     """A picture as an address that holds it whole; empty where it is gone."""
     if not path.exists():
         return ""

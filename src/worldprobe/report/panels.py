@@ -15,11 +15,12 @@ Places = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A measured score at ``x``; ``said`` is what a reader who points at it is told."""
+    """A measured score at ``x``; ``said`` is what a reader who points at it is told, ``mark`` stands above it."""
 
     x: float
     score: Score
     said: str
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

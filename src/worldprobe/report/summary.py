@@ -45,7 +45,8 @@ def summarize(run: Path) -> Summary:
     read = [r for r in others if getattr(r, "baseline", "none") in ("none", "copy-last")]
     encoder = _encoder(provenance, [r.encoder for r in (*rows, *(read or others))])
     labels = files.read_labels(run)
-    told, drawn = future(others, encoder.name), decoding(others, files.read_losses(run / "decoders"))
+    told = future(others, encoder.name, files.read_curves(run))
+    drawn = decoding(others, files.read_losses(run / "decoders"))
     failures = files.read_failures(run / "failures.jsonl")
     experiment = run / "experiment.toml"
     whole = Summary(

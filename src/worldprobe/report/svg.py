@@ -9,7 +9,7 @@ from worldprobe.report.axes import tick_texts
 from worldprobe.report.panels import Band, Line, Panel, Places
 from worldprobe.report.wording import number
 
-WIDTH, HEIGHT = 360, 226
+WIDTH, LONG, HEIGHT = 360, 720, 226
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 12, 12, 40
 _CROWDED = 34  # px that a label of the axis needs
 # By look: circle, square, triangle, diamond, triangle on its head, cross. The figures' markers have the same order.
@@ -35,14 +35,15 @@ class Dot:
     shape: str
     beyond: str
     said: str
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A line of dots; ``paths`` are (what it is, points) of what joins them."""
+    """A line of dots; ``paths`` are (what it is, points) of what joins them, ``style`` classes of the page."""
 
     look: int
-    strong: bool
+    style: str
     paths: tuple[tuple[str, str], ...]
     dots: tuple[Dot, ...]
 
@@ -57,12 +58,15 @@ class Drawing:
     level: float | None
     bands: tuple[tuple[str, str], ...]
     lines: tuple[Drawn, ...]
-    width: int = WIDTH
+    width: int
     height: int = HEIGHT
     left: int = _LEFT
-    right: int = WIDTH - _RIGHT
     top: int = _TOP
     bottom: int = HEIGHT - _BOTTOM
+
+    @property
+    def right(self) -> int:
+        return self.width - _RIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +76,12 @@ class Key:
     name: str
     kind: str
     shape: str
-    strong: bool = False
+    style: str = ""
 
 
-def drawing(panel: Panel) -> Drawing:
-    """A panel as the page draws it."""
-    x = panel.across.place(_LEFT, WIDTH - _RIGHT)
+def drawing(panel: Panel, *, width: int = WIDTH) -> Drawing:
+    """A panel as the page draws it, so many px wide."""
+    x = panel.across.place(_LEFT, width - _RIGHT)
     y = panel.up.place(HEIGHT - _BOTTOM, _TOP)
     return Drawing(
         panel=panel,
@@ -86,13 +90,14 @@ def drawing(panel: Panel) -> Drawing:
         level=None if panel.level is None else y(panel.level),
         bands=tuple((band.kind, _ribbon(band, x, y)) for band in panel.bands),
         lines=tuple(_line(line, panel, x, y) for line in panel.lines),
+        width=width,
     )
 
 
 def keys(panels: Sequence[Panel]) -> list[Key]:
     """What the panels draw, each once, for the legend above them."""
     lines = {
-        line.name: Key(line.name, f"s{line.look}", MARKERS[line.look], line.strong or not line.joined)
+        line.name: Key(line.name, f"s{line.look}", MARKERS[line.look], _style(line))
         for panel in panels
         for line in panel.lines
     }
@@ -118,13 +123,18 @@ def _line(line: Line, panel: Panel, x: Callable[[float], float], y: Callable[[fl
         off = "" if panel.up.low <= value <= panel.up.high else number(value)
         low, high = (y(ends[0]), y(ends[1])) if ends and not off else (None, None)
         shape = MARKERS[line.look] if not off else _UP if value > panel.up.high else _DOWN
-        dots.append(Dot(x(point.x), y(value), low, high, shape, off, point.said))
+        dots.append(Dot(x(point.x), y(value), low, high, shape, off, point.said, point.mark))
     joins = [(dot.x, dot.y) for dot in dots if not dot.beyond] if line.joined else []
     paths = [("path", _path(joins))] if len(joins) > 1 else []
     for kind, law in (("path", line.law), ("path further", line.further)):
         if law:
             paths.append((kind, _path([(x(n), y(value)) for n, value in law])))
-    return Drawn(look=line.look, strong=line.strong or not line.joined, paths=tuple(paths), dots=tuple(dots))
+    return Drawn(look=line.look, style=_style(line), paths=tuple(paths), dots=tuple(dots))
+
+
+def _style(line: Line) -> str:
+    """Thick where it is what is judged; its marks full there, and where no line joins them."""
+    return " strong" * line.strong + " full" * (line.strong or not line.joined)
 
 
 def _ribbon(band: Band, x: Callable[[float], float], y: Callable[[float], float]) -> str:

@@ -135,8 +135,9 @@ def _told(future: Future | None) -> _Finding | None:
     above = [step for step in known if step.kind in ABOVE]
     skills = [_gained(step) for step in known]
     worst = None if None in skills else min(skill for skill in skills if skill is not None)
-    horizons = ", ".join(str(step.horizon) for step in above) or "none"
-    said = f"prediction better than every baseline measured at horizons {horizons} of 1 to {known[-1].horizon}"
+    horizons = ", ".join(str(step.horizon) for step in above)
+    where = f"at horizons {horizons} of" if above else "at none of the horizons"
+    said = f"prediction better than every baseline measured {where} 1 to {known[-1].horizon}"
     return _finding(said, above=bool(above), skill=worst if len(above) == len(steps) else None)
 
 

@@ -136,19 +136,3 @@ def leak_sentence(rows: Iterable[Row]) -> str:
 def row_name(row: Row) -> str:
     """``XY position from grid``."""
     return f"{property_name(row.task)} from {row.features}"
-
-
-def headline(rows: Sequence[Row]) -> str:
-    """How many of the probes reached which verdict."""
-    said = {
-        "above": "above every control",
-        "above-run": "above those controls that were run",
-        "not-shown": "not shown to be above some control",
-        "below": "below some control",
-        "no-evidence": "without evidence",
-        "not-judged": "not judged",
-        "not-measured": "not measured",
-    }
-    kinds: list[str] = [row.main.verdict.kind for row in rows]
-    parts = [f"{kinds.count(kind)} {text}" for kind, text in said.items() if kind in kinds]
-    return f"{count(len(rows), 'probe')}: {'; '.join(parts)}."

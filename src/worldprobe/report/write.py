@@ -15,6 +15,7 @@ from worldprobe.report.markdown import write_markdown
 from worldprobe.report.moment_plots import labels_figure, moments_figure
 from worldprobe.report.plots import draw, probe_summary
 from worldprobe.report.summary import summarize
+from worldprobe.report.surprise import surprise_figure
 from worldprobe.report.waterfall import draw_original
 
 _BLOCKS = "bars and bands: 95 % intervals; dashed: a constant"
@@ -42,6 +43,7 @@ def write_report(run: Path) -> Summary:
     if summary.future:
         title = f"{summary.future.encoder}: the future by horizon"
         draw(horizon_panels(summary.future), figures / "horizon.png", title=title, key=_HORIZONS)
+        surprise_figure(run, summary.future, figures / "surprise.png")
     if summary.decoding:
         draw(loss_panels(summary.decoding), figures / "decoder_loss.png", title="Loss of each decoder", key="")
         title = f"{summary.decoding.tap}: held-out moments, drawn"
