@@ -31,7 +31,8 @@ from worldprobe.pipeline.probe import probe_inputs
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.scores import Plan, Probed
 from worldprobe.pipeline.shown import CONTEXT, keep_moments
-from worldprobe.pipeline.spread import LabelVideos, Spread, device_here, label_into, spread_of
+from worldprobe.pipeline.spread import Spread, device_here, spread_of
+from worldprobe.pipeline.spread_labels import LabelVideos, label_into
 from worldprobe.protocols import Encoder
 from worldprobe.records import Labels
 from worldprobe.results import write_results

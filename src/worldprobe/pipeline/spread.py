@@ -1,4 +1,4 @@
-"""Encoding and labelling by an executor's workers: small parts go out, clips come back through the store."""
+"""Encoding by an executor's workers: small parts go out, clips come back through the store."""
 
 from __future__ import annotations
 
@@ -16,13 +16,11 @@ from worldprobe.execute.outcomes import Executor, Outcome
 from worldprobe.pipeline.encode import encode
 from worldprobe.pipeline.encoded import Encoded, Failure, raise_or_keep
 from worldprobe.pipeline.encoders import load_encoder
-from worldprobe.pipeline.label import label, load_labeller
-from worldprobe.pipeline.parts import Parts
 from worldprobe.pipeline.plan import Sampler, plan_sampled
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Encoder
-from worldprobe.records import ClipSpec, Labels
+from worldprobe.records import ClipSpec
 from worldprobe.store import Input, Pool, Series, Store, chunk
 from worldprobe.video.read import Video
 
@@ -177,51 +175,6 @@ class Spread:
             progress(f"encode {encoder.name} ({self.executor.name})", done, len(parts))
         _check_seen(store, blocks, parts, result)
         return result
-
-
-@dataclass(frozen=True, slots=True)
-class LabelVideos:
-    """The function that workers run on (path, id) of videos."""
-
-    labeller: str
-    confidence: float | None
-    every: int | None
-    tracker: str
-    camera: Literal["kept", "subtracted"]
-
-    @classmethod
-    def of(cls, experiment: Experiment) -> LabelVideos:
-        """As an experiment asks."""
-        asked = experiment
-        return cls(asked.labeller, asked.confidence, asked.every, asked.tracker, asked.camera)
-
-    def __call__(self, item: tuple[str, str]) -> Labels:
-        """One video's labels."""
-        loaded = load_labeller(self.labeller, confidence=self.confidence, every=self.every)
-        return label([Path(item[0])], labeller=loaded, tracker=self.tracker, camera=self.camera)
-
-
-def label_into(
-    parts: Parts,
-    videos: Sequence[Path],
-    *,
-    executor: Executor,
-    labeller: LabelVideos,
-    progress: Progress,
-) -> None:
-    """Label the videos that have no part yet; what fails is left for ``label`` to meet and to name."""
-    missing = []
-    for path in videos:
-        try:
-            with open_source(path) as video:
-                if parts.get(video.ref.id) is None:
-                    missing.append((str(path), video.ref.id))
-        except WorldprobeError:
-            continue
-    for done, outcome in enumerate(executor.map(labeller, missing), start=1):
-        if outcome.error is None:
-            parts.put(outcome.item[1], outcome.get())
-        progress(f"label ({executor.name})", done, len(missing))
 
 
 def keys_of(series: str, blocks: Sequence[int], positions: Sequence[int], *, pool: Pool) -> list[str]:
