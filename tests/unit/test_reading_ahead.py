@@ -98,8 +98,9 @@ def test_what_goes_wrong_in_writing_is_raised_and_no_thread_is_left(
     assert not names & {"prefetch", "write"}
 
 
-def test_strict_raises_whoever_meets_it(
+def test_strict_raises_the_first_failure_in_order(
     videos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    missing = tmp_path / "absent.mp4"
     with pytest.raises(VideoError, match="broken"):
-        _encoded(videos, tmp_path / "store", monkeypatch, 3, strict=True)
+        _encoded([*videos, missing], tmp_path / "store", monkeypatch, 10, strict=True)

@@ -60,11 +60,13 @@ def reading(
 ) -> Iterator[Generator[Lacking | Turn | None, None, None]]:
     """Items as they are read: clips; after a video's last clip its turn; None where what was read must be written.
 
-    As many threads read as there are videos and cores, a video each. They wait when enough is read, so that on a
-    machine whose cores the encoder needs they take no more of them than one would.
+    As many threads read as there are videos and cores, a video each; one where the first failure ends all, which is
+    to be the first in order. They wait when enough is read, so that on a machine whose cores the encoder needs they
+    take no more of them than one would.
     """
     dealt, counter = _Dealt(turns), itertools.count(1)
-    readers = [_items(dealt, total, counter, order) for _ in range(max(1, min(total, _cores(), _MOST_READERS)))]
+    count = 1 if order.strict else max(1, min(total, _cores(), _MOST_READERS))
+    readers = [_items(dealt, total, counter, order) for _ in range(count)]
     try:
         with closing(prefetch(*readers, depth=_CLIPS_AHEAD)) as items:
             yield items
