@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' constraints.txt)
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install yolo extras demo test faults fuzz check docs bench clean
+.PHONY: install yolo extras demo test faults fuzz check docs wheel bench clean
 
 install: $(INSTALLED)
 
@@ -50,6 +50,10 @@ check: install
 # The documentation as a site, in site/; a link that leads nowhere is an error.
 docs: install
 	$(BIN)/mkdocs build --strict --quiet
+
+# dist/worldprobe-*.whl, which holds weights and templates: pip install dist/*.whl && worldprobe demo
+wheel: install
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 bench: install
 	$(BIN)/python benchmarks/probes.py --repeats 1

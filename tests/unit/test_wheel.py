@@ -1,11 +1,14 @@
-"""The wheel holds weights and templates: installed elsewhere, it encodes from an empty folder."""
+"""The wheel holds weights and templates: installed elsewhere, it runs the demo from an empty folder."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from worldprobe.video.write import write_video
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PIP = (sys.executable, "-m", "pip")
@@ -30,10 +33,31 @@ def run(installed, folder, *arguments):
     )  # fmt: skip
 
 
-def test_the_wheel_holds_the_shipped_weights_and_templates(installed, tmp_path):
+def square(frames):
+    """A square that wanders over a still, textured ground."""
+    ground = np.random.default_rng(0).integers(60, 120, (96, 128, 3), dtype=np.uint8)
+    for t in range(frames):
+        picture = ground.copy()
+        x, y = int(50 + 40 * np.sin(t / 9)), int(36 + 26 * np.cos(t / 13))
+        picture[y : y + 20, x : x + 20] = (220, 180, 60)
+        yield picture
+
+
+def test_the_wheel_runs_the_demo_from_an_empty_folder(installed, tmp_path):
+    """On a film: the demo of rendered scenes also trains decoders, which takes minutes."""
     found = run(installed, tmp_path, "-c", "import worldprobe; print(worldprobe.__file__)")
     assert found.stdout.startswith(str(installed)), found.stdout  # not the repository's own copy
-    done = run(installed, tmp_path, "-m", "worldprobe", "encode", "scenes:2", "--store", "s")
+    write_video(tmp_path / "film.mp4", square(160), rate=25)
+    done = run(installed, tmp_path, "-m", "worldprobe", "demo", "film.mp4")
     assert done.returncode == 0, done.stderr
-    for name in ("report.html.j2", "compare.html.j2"):
-        assert (installed / "worldprobe" / "report" / "templates" / name).exists()
+    assert "blocked split" in done.stdout
+    assert (tmp_path / "runs" / "demo" / "report.html").stat().st_size > 100_000
+    scenes = run(installed, tmp_path, "-m", "worldprobe", "encode", "scenes:1", "--store", "s")
+    assert scenes.returncode == 0, scenes.stderr
+
+
+def test_the_wheel_holds_every_template(installed):
+    own = REPOSITORY / "src" / "worldprobe" / "report" / "templates"
+    names = {path.name for path in own.iterdir()}
+    assert names == {path.name for path in (installed / "worldprobe" / "report" / "templates").iterdir()}
+    assert (installed / "worldprobe" / "py.typed").exists()
