@@ -57,11 +57,11 @@ def parts(forward: Forward, pixels: torch.Tensor, device: str) -> dict[str, floa
     """Seconds of each part of a pass: the patches once, the rest times the number of blocks."""
     block, count = forward._blocks[0], len(forward._blocks)
     with torch.inference_mode():
-        hidden = functional.linear(forward._unfolded(pixels), *forward._patches)
+        hidden = block.plain(forward._unfolded(pixels), *forward._patches)
         n, heads = hidden.shape[1], forward.heads
         tables = rotations(n, forward.side, forward.width // heads, forward.device)
         normed = block.norm1(hidden)
-        joined = functional.linear(normed, block.qkv, block.qkv_bias).view(1, n, 3 * heads, -1)
+        joined = block.plain(normed, block.qkv, block.qkv_bias).view(1, n, 3 * heads, -1)
         query, key = turned(joined[:, :, : 2 * heads], *tables).chunk(2, dim=1)
         value = joined[:, :, 2 * heads :].transpose(1, 2).contiguous()
         attended = functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
@@ -71,9 +71,9 @@ def parts(forward: Forward, pixels: torch.Tensor, device: str) -> dict[str, floa
             return count * seconds(what, device)
 
         return {
-            "patches": seconds(lambda: functional.linear(forward._unfolded(pixels), *forward._patches), device),
+            "patches": seconds(lambda: block.plain(forward._unfolded(pixels), *forward._patches), device),
             "layer norms": 2 * timed(lambda: block.norm1(hidden)),
-            "queries, keys, values": timed(lambda: functional.linear(normed, block.qkv, block.qkv_bias)),
+            "queries, keys, values": timed(lambda: block.plain(normed, block.qkv, block.qkv_bias)),
             "rotation": timed(lambda: turned(joined[:, :, : 2 * heads], *tables)),
             "attention": timed(lambda: functional.scaled_dot_product_attention(query, key, value)),
             "projection, sum": timed(lambda: block.added(block.out, attended, hidden)),

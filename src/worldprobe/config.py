@@ -119,6 +119,8 @@ class Experiment(BaseModel):
                 raise ValueError(_unknown(name, known))
         if not names:
             raise ValueError(f"empty; choose from {', '.join(known)}")
+        if again := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise ValueError(f"{again[0]!r} stands there twice: name each once")
         return names
 
     @field_validator("input")

@@ -46,7 +46,7 @@ def create(kind: Kind, name: str, *, offered: Mapping[str, Any] = MappingProxyTy
         return _call(_load(EntryPoint(name, name, f"worldprobe.{kind}")), name, None, offered, options)
     near = difflib.get_close_matches(head, points, n=1)
     raise RegistryError(
-        f"no {kind[:-1]} {name!r}" + (f"; did you mean {near[0]!r}?" if near else "") + f" There are: "
+        f"no {kind[:-1]} {name!r}" + (f"; did you mean {near[0]!r}?" if near else ".") + f" There are: "
         f"{', '.join(sorted(points))}, or module:Class of your own."
     )
 

@@ -253,7 +253,9 @@ def read_results(path: Path) -> list[AnyResult]:
     try:
         # Not splitlines: names may hold other characters that end a line, which JSON leaves as they are.
         lines = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
-    except FileNotFoundError:
+    except UnicodeDecodeError as error:
+        raise WorldprobeError(f"{path} is damaged: {error}. Run the stage that writes it again.") from error
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         raise WorldprobeError(
             f"no results at {path}. Run `worldprobe probe ... --out {path.parent}` or another stage first."
         ) from None

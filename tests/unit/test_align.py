@@ -135,3 +135,13 @@ def test_objects_are_counted_where_the_model_can_see_them_and_each_can_be_a_subj
     assert every.box[:, 0].tolist() == [160.0, 160.0, 120.0, 120.0]
     assert every.kept == 5
     assert every.dropped == {"hidden behind others": 1, "outside the crop": 1}
+
+
+def test_labels_on_frames_that_fill_no_whole_tubelet_are_counted():
+    video = VideoRef("v", "v.mp4", 256, 256, 16, RATE)
+    series = series_of(
+        video, [0], frames=5, stride=1, crop=256, patch=16
+    )  # of two frames a tubelet: the fifth is left
+    moments = align([series], labels_of(video, [0, 1, 2, 3, 4], [128.0] * 5, [128.0] * 5))
+    assert moments.kept == 4
+    assert moments.dropped == {"past the last whole tubelet": 1}

@@ -11,7 +11,10 @@ from worldprobe.cli.options import app
 from worldprobe.errors import WorldprobeError
 
 # What a disk says, wherever it is met: libraries write files of their own.
-_NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+_NO_PLACE = (
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG,
+    errno.EEXIST, errno.ENOTDIR, errno.EISDIR,  # a file where a folder was named, or the other way round
+)  # fmt: skip
 
 __all__ = ["app", "compare", "decode", "experiments", "export", "look", "main", "predict", "stages"]
 

@@ -41,6 +41,7 @@ def encode(
     Example: worldprobe encode film.mp4 --store embeddings.zarr --controls
     """
     from worldprobe.config import CONTROLS, make_experiment
+    from worldprobe.errors import VideoError
     from worldprobe.pipeline.ledger import Ledger
     from worldprobe.pipeline.run import encode_all
     from worldprobe.store import Store
@@ -55,6 +56,8 @@ def encode(
         _, failures = encode_all(
             paths, make_experiment(values), Store(store), verify=verify, progress=progress, ledger=ledger
         )
+    if len({failure.video for failure in failures if failure.clip is None}) == len(paths):
+        raise VideoError(f"none of the {len(paths)} videos could be encoded. The first: {failures[0].error}")
     costs = [cost.model_dump() for cost in ledger.costs]
     say(costs, as_json, [f"{c['stage']}: {c['items']} clips in {c['seconds']:.1f} s" for c in costs])
     end(failures)
@@ -76,12 +79,14 @@ def label(
 
     Example: worldprobe label film.mp4 --labeller moving --out labels.parquet --preview
     """
-    from worldprobe.errors import VideoError
+    from worldprobe.errors import ConfigError, VideoError
     from worldprobe.pipeline.encoded import Failure
     from worldprobe.pipeline.label import label as label_videos
     from worldprobe.pipeline.label import load_labeller, write_labels
     from worldprobe.pipeline.parts import Parts
 
+    if out.is_dir():
+        raise ConfigError(f"--out {out} is a folder: name the table to write, such as {out / 'labels.parquet'}")
     loaded = load_labeller(labeller, confidence=confidence, every=every, folder=out.parent)
     paths = resolve_videos(videos)
     camera: Literal["kept", "subtracted"] = "subtracted" if subtract_camera else "kept"

@@ -52,11 +52,10 @@ class Forward:
     def __call__(self, pixels: Tensor, blocks: set[int]) -> dict[int, Tensor]:
         """uint8 [B, t, 3, h, w] to tokens [B, N, D] at each block asked for, stopping after the last one."""
         import torch
-        from torch.nn import functional
 
         outputs = {}
         with torch.inference_mode():
-            hidden = functional.linear(self._unfolded(pixels), *self._patches)
+            hidden = self._blocks[0].plain(self._unfolded(pixels), *self._patches)
             tables = rotations(hidden.shape[1], self.side, self.width // self.heads, self.device)
             for index in range(max(blocks) + 1):
                 hidden = self._blocks[index](hidden, tables)
@@ -83,11 +82,11 @@ class Forward:
 class _Block:
     """One transformer block: attention with rotated queries and keys, then the MLP, each added to what came in."""
 
-    def __init__(self, layer: Any, heads: int, activated: Product, added: Product) -> None:
+    def __init__(self, layer: Any, heads: int, plain: Product, activated: Product, added: Product) -> None:
         import torch
 
         attention = layer.attention
-        self.heads, self.activated, self.added = heads, activated, added
+        self.heads, self.plain, self.activated, self.added = heads, plain, activated, added
         parts = (attention.query, attention.key, attention.value)
         # A product of queries and keys is the same in any order of a head's dimensions, if it is the same for both:
         # even ones first makes the pairs that RoPE turns into two halves, which lie together in memory.
@@ -107,7 +106,7 @@ class _Block:
         """[B, N, D] to the same shape."""
         from torch.nn import functional
 
-        joined = functional.linear(self.norm1(hidden), self.qkv, self.qkv_bias)
+        joined = self.plain(self.norm1(hidden), self.qkv, self.qkv_bias)
         parts = joined.view(*joined.shape[:2], 3 * self.heads, -1)
         query, key = turned(parts[:, :, : 2 * self.heads], *tables).chunk(2, dim=1)
         # Attention reads heads whose rows lie together faster.
@@ -174,27 +173,27 @@ def _evens_first(head: int, heads: int, device: torch.device) -> Tensor:
 
 def _on_bytes(convolution: Any) -> tuple[Tensor, Tensor]:
     """What does to bytes less 128 what the convolution does to normalised pixels: float64 [D, n] and [D]."""
-    import torch
 
     weight = convolution.weight.detach().double()
-    mean = 255.0 * torch.tensor(MEAN, device=weight.device, dtype=torch.float64)[:, None, None, None]
-    std = 255.0 * torch.tensor(STD, device=weight.device, dtype=torch.float64)[:, None, None, None]
+    mean, std = (255.0 * weight.new_tensor(x)[:, None, None, None] for x in (MEAN, STD))
     scaled = weight / std
     bias = convolution.bias.detach().double() + (scaled * (_CENTRE - mean)).flatten(1).sum(1)
     return scaled.flatten(1), bias
 
 
-def _products(dtype: torch.dtype, device: str, activation: str) -> tuple[Product, Product]:
-    """A linear layer with its activation, of (layer, x), and one with a sum, of (layer, x, what is added)."""
+def _products(dtype: torch.dtype, device: str, activation: str) -> tuple[Product, Product, Product]:
+    """Of (x, weight, bias); with its activation, of (layer, x); with a sum, of (layer, x, what is added)."""
     import torch
+    from torch.nn import functional
     from transformers.activations import ACT2FN
 
     # oneDNN goes on with the product's float32 sums; torch has it for its own compiler, so it may be absent.
     fused = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
     if device == "cpu" and dtype == torch.bfloat16 and activation == "gelu" and fused is not None:
         return (
+            lambda x, weight, bias: fused(x, weight, bias, "none", [], ""),
             lambda layer, x: fused(x, layer.weight, layer.bias, "gelu", [], "none"),
             lambda layer, x, other: fused.binary(x, other, layer.weight, layer.bias, "add"),
         )
     act = ACT2FN[activation]
-    return lambda layer, x: act(layer(x)), lambda layer, x, other: layer(x).add_(other)
+    return functional.linear, lambda layer, x: act(layer(x)), lambda layer, x, other: layer(x).add_(other)

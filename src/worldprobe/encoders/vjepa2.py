@@ -15,6 +15,7 @@ from worldprobe.encoders import checkpoint, known
 from worldprobe.encoders.forward import VERSION, Forward
 from worldprobe.encoders.lanes import side_by_side
 from worldprobe.encoders.preprocess import crop_frames
+from worldprobe.encoders.transfer import to_device, to_host
 from worldprobe.errors import ConfigError, RegistryError
 from worldprobe.geometry import TokenGrid, View, resize_and_crop
 from worldprobe.records import Clip
@@ -102,15 +103,13 @@ class VJEPA2Encoder:
             ConfigError: clips whose size is not the model's (its positions would be wrong), or a block
                 that the model does not have.
         """
-        import torch
-
         if outside := [block for block in blocks if not 0 <= block < self.blocks]:
             raise ConfigError(f"{self.name} has blocks 0 to {self.blocks - 1}, asked for {outside}")
         pixels = np.stack([clip.pixels for clip in clips])
         grid = self._fitting(pixels.shape)
-        outputs = side_by_side(self.forward, torch.from_numpy(pixels).to(self.device), set(blocks))
+        outputs = side_by_side(self.forward, to_device(pixels, self.device), set(blocks))
         shape = (len(clips), grid.time, grid.height, grid.width, self.width)
-        return {block: tokens.reshape(shape).to(torch.float16).cpu().numpy() for block, tokens in outputs.items()}
+        return to_host({block: tokens.reshape(shape) for block, tokens in outputs.items()})
 
     def tokens(self, pixels: torch.Tensor) -> torch.Tensor:
         """The last block's tokens of clips uint8 [b, t, 3, crop, crop], as computed: [b, t', s, d], s = h' x w'.

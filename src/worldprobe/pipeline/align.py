@@ -186,7 +186,10 @@ def _clip_moments(
     moments = []
     for rows in found:
         dropped["outside the crop"] += int((~seen[rows]).sum())
-        moments += _subject_moments(tracks, rows[seen[rows]], series, spec, shown)
+        mine = _subject_moments(tracks, rows[seen[rows]], series, spec, shown)
+        # An encoder may leave out frames that fill no whole tubelet.
+        dropped["past the last whole tubelet"] += int(seen[rows].sum()) - sum(one.labels for one in mine)
+        moments += mine
     return moments, dropped
 
 

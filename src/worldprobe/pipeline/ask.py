@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from worldprobe import registry
-from worldprobe.errors import ConfigError
+from worldprobe.errors import ConfigError, ProbeError
 from worldprobe.labels import targets
 from worldprobe.pipeline.align import Moments, Target, examples, target
 from worldprobe.pipeline.scores import Asked, Plan, Probed, metrics_of, unmeasured
@@ -48,14 +48,23 @@ def check_probes(plan: Plan) -> None:
 
     Raises:
         RegistryError: no such probe.
-        ConfigError: a probe that none of the tasks or none of the features are for, or features without a probe.
+        ConfigError: a probe that none of the tasks or none of the features are for, one that stands there under two
+            names, or features without a probe.
     """
     kinds = {targets.kind(task) for task in plan.tasks}
     served = set()
+    named: dict[tuple[str, str], str] = {}
     for name in plan.probes:
         found = [one for kind in sorted(kinds) if (one := probe_of(plan, name, kind))]
         if not found:
             raise ConfigError(f"the probe {name!r} is for none of the tasks {', '.join(plan.tasks)}")
+        for shown, probe in found:
+            if (probe.kind, shown) in named:
+                raise ConfigError(
+                    f"the probes {named[probe.kind, shown]!r} and {name!r} are the same for {probe.kind} "
+                    f"({shown}): name it once"
+                )
+            named[probe.kind, shown] = name
         wants = {reads_tokens(probe) for _, probe in found}
         if not any((kind == "tokens") in wants for kind in plan.features):
             needs = "tokens" if True in wants else "other features than tokens"
@@ -71,11 +80,16 @@ def check_probes(plan: Plan) -> None:
 
 
 def ask(plan: Plan, moments: Moments, result: Probed) -> list[Asked]:
-    """Turn tasks into questions; a task that cannot be asked gets results without a score that say why."""
+    """Turn tasks into questions; a task that cannot be asked gets results without a score that say why.
+
+    Raises:
+        ProbeError: the split has too few groups for any of them.
+    """
     # What classes have to be spread over: the unit that the split keeps together.
     everything = Target(np.zeros((len(moments), 1)), np.ones(len(moments), dtype=np.bool_), ())
     unit = units(examples(moments, np.zeros((len(moments), 1), np.float32), everything, moments.group), plan.split)
-    asked = []
+    asked: list[Asked] = []
+    refused: list[ProbeError] = []
     for task in dimensions(plan.tasks, moments):
         known = None
         if task in targets.MEASURED_TASKS and task not in moments.measured:
@@ -84,7 +98,14 @@ def ask(plan: Plan, moments: Moments, result: Probed) -> list[Asked]:
             known = target(moments, task, unit)
             why = _unaskable(task, known, moments)
         probes = [found for name in plan.probes if (found := probe_of(plan, name, targets.kind(task)))]
-        if why or known is None:
+        questions: list[Asked] = []
+        if known is not None and not why:
+            try:
+                questions = _questions(plan, task, known, moments, probes)
+            except ProbeError as error:  # it is known in too few groups: the other tasks may not be
+                refused.append(error)
+                why = str(error)
+        if not questions:
             result.results += [
                 unmeasured(plan, task, kind, metric, name, why)
                 for name, probe in probes
@@ -92,8 +113,9 @@ def ask(plan: Plan, moments: Moments, result: Probed) -> list[Asked]:
                 if reads_tokens(probe) == (kind == "tokens")
                 for metric in metrics_of(task)
             ]
-            continue
-        asked += _questions(plan, task, known, moments, probes)
+        asked += questions
+    if refused and not asked:
+        raise refused[0]
     return asked
 
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from worldprobe import provenance
 from worldprobe.config import Experiment, to_toml
-from worldprobe.errors import VideoError
+from worldprobe.errors import VideoError, WorldprobeError
 from worldprobe.execute.outcomes import Executor
 from worldprobe.files import write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes
@@ -34,11 +35,14 @@ from worldprobe.pipeline.shown import CONTEXT, keep_moments
 from worldprobe.pipeline.spread import Spread, device_here, spread_of
 from worldprobe.pipeline.spread_labels import LabelVideos, label_into
 from worldprobe.protocols import Encoder
-from worldprobe.records import Labels
-from worldprobe.results import write_results
-from worldprobe.store import Input, Store
+from worldprobe.records import Labels, VideoRef
+from worldprobe.results import AnyResult, CostResult, read_results, write_results
+from worldprobe.store import Input, Series, Store
 
 STORE = "embeddings.zarr"
+# Results of stages that come after probing, and the stages that it does again with what comes before it.
+_OTHERS = ("prediction", "leak", "surprise", "decoding")
+_OWN_STAGES = ("encode", "label", "probe")
 
 
 def encode_all(
@@ -253,16 +257,37 @@ def probe_into(
     every = inputs or (plan.input,)
     probed = probe_inputs(store, labels, plan, every, partial=True, executor=executor, progress=progress)
     ledger.book("probe", started=started, items=len(probed.results), device="cpu")
-    write_results(out / "results.jsonl", [*probed.results, *probed.evidence, *ledger.costs])
+    series, videos = probed.series[0], [one.video for one in probed.series]
+    kept = _of_others(out, series, videos)
+    found = [one for one in kept if not isinstance(one, CostResult)]
+    costs = [*(one for one in kept if isinstance(one, CostResult)), *ledger.costs]
+    write_results(out / "results.jsonl", [*probed.results, *probed.evidence, *found, *costs])
     write_answers(out, probed.answers)
     alignment = {"kept": probed.kept, "dropped": probed.dropped, "notes": [*labels.notes, *probed.notes]}
     write_whole(out / "alignment.json", json.dumps(alignment).encode())
-    series, videos = probed.series[0], [one.video for one in probed.series]
     others = of_controls(store, series, plan.controls)
     write_provenance(
         out, "probe", series, videos=videos, seed=plan.seed, ledger=ledger, labels=labels, controls=others
     )
     return probed
+
+
+def _of_others(out: Path, series: Series, videos: Sequence[VideoRef]) -> list[AnyResult]:
+    """What other stages have found of the same encoder and videos in a run's folder: probing leaves it there."""
+    before = provenance.read(out / provenance.FILE)
+    known = {name: one if isinstance(one := before.get(name), dict) else {} for name in ("encoder", "videos")}
+    same = known["encoder"].get("revision") == series.revision[:12]
+    if not same or known["videos"].get("sha256") != provenance.of_videos(videos)["sha256"]:
+        return []
+    try:
+        lines = read_results(out / "results.jsonl")
+    except WorldprobeError:  # there is nothing, or nothing that could be kept
+        return []
+    return [
+        line
+        for line in lines
+        if line.kind in _OTHERS or (isinstance(line, CostResult) and not line.stage.startswith(_OWN_STAGES))
+    ]
 
 
 def write_failures(path: Path, failures: Sequence[Failure]) -> None:
