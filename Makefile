@@ -61,7 +61,7 @@ bench: install
 	$(BIN)/python -m benchmarks.encode
 	$(BIN)/python -m benchmarks.limit
 	$(BIN)/python -m benchmarks.reading
-	$(BIN)/python -m benchmarks.end_to_end
+	$(BIN)/python -m benchmarks.end_to_end --samples 30
 
 clean:
 	rm -rf $(VENV) runs build dist site

@@ -8,7 +8,7 @@
 All three start from the file and compute in bfloat16, in turn, in one process; figures are medians of the repeats.
 How far the tokens of the last two lie from transformers' in float32 is printed beside them.
 
-    python -m benchmarks.encode [FILM] [--clips 9] [--repeats 3] [--device cpu]
+    python -m benchmarks.encode [FILM] [--clips 6] [--repeats 3] [--device cpu]
 
 FILM is by default a 720p clip of the folder that WORLDPROBE_DATA names. Prints a table and one last line of JSON.
 """
@@ -106,7 +106,7 @@ def main() -> None:
     data = Path(os.environ.get("WORLDPROBE_DATA", "../shared/data"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("film", nargs="?", type=Path, default=data / "videos" / "bbb_720p_5s.mp4")
-    parser.add_argument("--clips", type=int, default=9)
+    parser.add_argument("--clips", type=int, default=6)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     asked = parser.parse_args()

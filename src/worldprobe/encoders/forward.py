@@ -2,7 +2,7 @@
 
 What differs from transformers' modules: RoPE's angles are computed once, exactly, instead of six times a block in
 the activations' dtype; queries, keys and values are one product; patches go through a matrix product instead of a
-convolution, as the bytes that they are; GELU and residuals are part of their products where oneDNN has that.
+convolution, as the bytes that they are; biases, GELU and sums are part of their products where oneDNN has that.
 
 Shapes: B clips, N tokens, H heads, K head width, D = H K, C = K / 2.
 """
