@@ -40,6 +40,14 @@ def worldprobe(*arguments, monkeypatch, capsys):
     return ended.value.code or 0, capsys.readouterr().err
 
 
+def probing(made):
+    """The command that all of these begin with."""
+    return (
+        "probe", "--store", made / "s", "--labels", made / "l.parquet", "--encoder", "pixels", "--features", "z",
+        "--controls", "majority",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
@@ -91,19 +99,8 @@ def test_a_place_that_is_something_else_is_one_line(arguments, said, made, monke
 
 
 def test_a_task_that_is_known_in_too_few_groups_takes_no_other_with_it(made, tmp_path, monkeypatch, capsys):
-    probe = (
-        "probe",
-        "--store",
-        made / "s",
-        "--labels",
-        made / "l.parquet",
-        "--encoder",
-        "pixels",
-        "--features",
-        "z",
-    )
     done = worldprobe(
-        *probe, "--controls", "majority", "--tasks", "xy,velocity", "--out", tmp_path / "p",
+        *probing(made), "--tasks", "xy,velocity", "--out", tmp_path / "p",
         monkeypatch=monkeypatch, capsys=capsys,
     )  # fmt: skip
     assert done[0] == 0, done
@@ -116,7 +113,7 @@ def test_a_task_that_is_known_in_too_few_groups_takes_no_other_with_it(made, tmp
     assert found["velocity"].score is None
     assert "5 grouped folds were asked for, found 3 groups" in found["velocity"].notes[0]
     code, error = worldprobe(
-        *probe, "--controls", "majority", "--tasks", "velocity", "--out", tmp_path / "q",
+        *probing(made), "--tasks", "velocity", "--out", tmp_path / "q",
         monkeypatch=monkeypatch, capsys=capsys,
     )  # fmt: skip
     assert code == 1
@@ -125,18 +122,7 @@ def test_a_task_that_is_known_in_too_few_groups_takes_no_other_with_it(made, tmp
 
 def test_probing_again_keeps_what_other_stages_found_of_the_same(made, tmp_path, monkeypatch, capsys):
     out = tmp_path / "p"
-    probe = (
-        "probe",
-        "--store",
-        made / "s",
-        "--labels",
-        made / "l.parquet",
-        "--encoder",
-        "pixels",
-        "--features",
-        "z",
-    )
-    probe += ("--tasks", "xy", "--controls", "majority", "--out", out)
+    probe = (*probing(made), "--tasks", "xy", "--out", out)
     assert worldprobe(*probe, monkeypatch=monkeypatch, capsys=capsys)[0] == 0
     told = PredictionResult(
         encoder="pixels", method="predictor", tokens="all", context=2, horizon=1, mode="joint", protocol="told",

@@ -173,7 +173,6 @@ def _evens_first(head: int, heads: int, device: torch.device) -> Tensor:
 
 def _on_bytes(convolution: Any) -> tuple[Tensor, Tensor]:
     """What does to bytes less 128 what the convolution does to normalised pixels: float64 [D, n] and [D]."""
-
     weight = convolution.weight.detach().double()
     mean, std = (255.0 * weight.new_tensor(x)[:, None, None, None] for x in (MEAN, STD))
     scaled = weight / std

@@ -16,7 +16,7 @@ from worldprobe.errors import DecoderError
 from worldprobe.files import write_whole
 from worldprobe.pipeline.decode_rows import Rows, lay_out, mismatched, unpooled
 from worldprobe.pipeline.encoders import control_encoders
-from worldprobe.pipeline.ledger import Ledger
+from worldprobe.pipeline.ledger import Ledger, device_for
 from worldprobe.pipeline.progress import Progress
 from worldprobe.probes.splits import SplitKind
 from worldprobe.records import DecoderShape
@@ -79,11 +79,7 @@ class Workshop:
 
     @property
     def device(self) -> str:
-        import torch
-
-        if self.plan.device == "auto":
-            return "cuda" if torch.cuda.is_available() else "cpu"
-        return self.plan.device
+        return device_for(self.plan.device)
 
     def train(
         self,

@@ -126,12 +126,17 @@ def lay_out(
     # Too few groups are said of before any frame is read.
     deal(series, clips, split=split, seed=seed)
     width, height = first.view.size
-    side = size or min(max(min(width, height) // 2, _LEAST_SIZE), _MOST_SIZE)
+    side = side_of(first.view.size, size)
     to = (round(side * height / min(width, height)), round(side * width / min(width, height)))
     kept: KeptFrames = keep_frames(series, clips, folder / "frames.u8", size=to, progress=progress)
     pairs = StoredPairs(store, series, kept.clips, blocks, kept.file, kept.every)
     training, validation, test, group = deal(series, kept.clips, split=split, seed=seed)
     return Rows(pairs, training, validation, test, group, kept.failures)
+
+
+def side_of(seen: tuple[int, int], size: int | None) -> int:
+    """The shorter side of the drawn frames in px: ``size``, or half of what the encoder sees, 64 to 128 px."""
+    return size or min(max(min(seen) // 2, _LEAST_SIZE), _MOST_SIZE)
 
 
 def deal(

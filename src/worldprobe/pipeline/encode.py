@@ -72,8 +72,9 @@ def encode(
     turns_of = (Turn(path, None) for path in videos) if alone else in_turn(videos, work=work)
     order = Order(encoder, store, blocks, frames, input, pool, strict, verify, sampler, progress)
     batch: list[Lacking] = []
+    parts: list[tuple[Path, Encoded]] = []
     with _Making(Batches(encoder, blocks=blocks, most=size), store) as making:
-        with reading(turns_of, len(videos), order) as items:
+        with reading(turns_of, len(videos), order, parts) as items:
             for item in items:
                 if isinstance(item, Lacking):
                     batch.append(item)
@@ -85,7 +86,7 @@ def encode(
                 if item is None:
                     making.wait()
         making.make(batch)
-    return _together(videos, order, made=making.made)
+    return _together(videos, parts, made=making.made)
 
 
 class _Making:
@@ -142,11 +143,11 @@ class _Making:
                 turn.end()
 
 
-def _together(videos: Sequence[Path], order: Order, *, made: int) -> Encoded:
+def _together(videos: Sequence[Path], parts: list[tuple[Path, Encoded]], *, made: int) -> Encoded:
     """What became of all videos, in the order in which they were asked for."""
     places = {path: place for place, path in enumerate(videos)}
     result = Encoded(made=made)
-    for _, part in sorted(order.parts, key=lambda of: places[of[0]]):
+    for _, part in sorted(parts, key=lambda of: places[of[0]]):
         result.series += part.series
         result.found += part.found
         result.failures += part.failures

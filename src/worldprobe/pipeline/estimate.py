@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
@@ -19,7 +18,7 @@ from worldprobe.pipeline.estimate_facts import as_facts as as_facts
 from worldprobe.pipeline.estimate_facts import as_lines as as_lines
 from worldprobe.pipeline.estimate_facts import foretell as foretell
 from worldprobe.pipeline.estimate_facts import foretold as foretold
-from worldprobe.pipeline.estimate_facts import priced
+from worldprobe.pipeline.estimate_facts import priced, timed
 from worldprobe.pipeline.estimate_stages import labelling, predicting, training
 from worldprobe.pipeline.frames import native_starts, open_films
 from worldprobe.pipeline.ledger import device_of
@@ -66,9 +65,12 @@ def estimate_run(
     unread = {failure.video for failure in failures}
     readable = [path for path in videos if str(path) not in unread]
     label = labelling(experiment, readable, price=price, seconds=each)
-    decoders = training(experiment, found[0], price=price, seconds=each)
-    told = predicting(experiment, readable, price=price, seconds=each)
-    return [*found, *([label] if label.clips else []), *decoders, *told], failures
+    found += [label] if label.clips else []
+    if experiment.decode is not None or experiment.predict is not None:
+        encoder = _load(experiment.encoder, experiment)
+        found += training(experiment, encoder, found[0], price=price, seconds=each)
+        found += predicting(experiment, encoder, readable, price=price, seconds=each)
+    return found, failures
 
 
 def estimate(
@@ -206,14 +208,13 @@ def _calibrated(
 ) -> tuple[float, int]:
     """Seconds that one clip takes, reading and encoding, and the width of a token."""
     spec = [series.specs[index]]
-    begun, width = time.perf_counter(), 0
-    times: list[float] = []
-    # The first round loads code and fills caches; it counts only where there is time for no other.
-    while not times or (time.perf_counter() - begun < seconds and len(times) < 20):
-        started = time.perf_counter()
+    width = 0
+
+    def once() -> None:
+        nonlocal width
         (clip,) = read_clips(video, spec, preprocess=encoder.preprocess, view=series.view)
         if not isinstance(clip, Clip):
             raise clip[1]
         width = next(iter(encoder.encode([clip], blocks=blocks).values())).shape[-1]
-        times.append(time.perf_counter() - started)
-    return float(np.median(times[1:] or times)), width
+
+    return timed(once, seconds), width

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import statistics
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +13,7 @@ from typing import Any, Literal
 from worldprobe.files import write_whole
 
 EXPECTED = "expected.json"
+_MOST_ROUNDS = 20
 StageName = Literal["encode", "label", "predict", "train"]
 _DOING = {"encode": "to encode", "label": "to label", "predict": "to tell", "train": "of training"}
 
@@ -63,6 +66,19 @@ class Estimate:
 def priced(seconds: float, price: float | None) -> float | None:
     """What so many seconds cost at a price per hour."""
     return None if price is None else seconds / 3600 * price
+
+
+def timed(work: Callable[[], Any], seconds: float) -> float:
+    """The median time of a piece of work, done again for so many seconds.
+
+    The first round loads code and fills caches; it counts only where there is time for no other.
+    """
+    begun, times = time.perf_counter(), list[float]()
+    while not times or (time.perf_counter() - begun < seconds and len(times) < _MOST_ROUNDS):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times[1:] or times)
 
 
 def as_lines(found: Sequence[Estimate]) -> list[str]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +13,13 @@ from numpy.typing import NDArray
 from worldprobe.config import Experiment
 from worldprobe.errors import WorldprobeError
 from worldprobe.pipeline.decode import folder_of, module_of, recipe_of
+from worldprobe.pipeline.decode_rows import side_of
 from worldprobe.pipeline.decode_run import plan_of
 from worldprobe.pipeline.encoders import load_encoder, parse_blocks, twin_of
-from worldprobe.pipeline.estimate_facts import Estimate, priced
+from worldprobe.pipeline.estimate_facts import Estimate, priced, timed
 from worldprobe.pipeline.forecast import LEAK_CLIPS
 from worldprobe.pipeline.label import load_labeller
-from worldprobe.pipeline.ledger import device_of
+from worldprobe.pipeline.ledger import device_for, device_of
 from worldprobe.pipeline.progress import silent
 from worldprobe.pipeline.sources import open_source
 from worldprobe.pipeline.violations import HOP
@@ -49,7 +48,7 @@ def labelling(experiment: Experiment, videos: Sequence[Path], *, price: float | 
             if not number and not reads:
                 start = _Beginning(video, min(_LABELLED, video.ref.frames))
                 try:
-                    each = _timed(partial(labeller.label, start), seconds) / start.ref.frames
+                    each = timed(partial(labeller.label, start), seconds) / start.ref.frames
                 except WorldprobeError:  # the run will say it
                     each = 0.0
     expected = frames * each
@@ -60,7 +59,7 @@ def labelling(experiment: Experiment, videos: Sequence[Path], *, price: float | 
 
 
 def predicting(
-    experiment: Experiment, videos: Sequence[Path], *, price: float | None, seconds: float
+    experiment: Experiment, encoder: Encoder, videos: Sequence[Path], *, price: float | None, seconds: float
 ) -> list[Estimate]:
     """Windows told by the encoder's predictor, and by its untrained twin's where that is asked for.
 
@@ -69,16 +68,12 @@ def predicting(
     asked = experiment.predict
     if asked is None:
         return []
-    encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
     twin = twin_of(encoder) if asked.twin else None
-    found = []
-    for name in (None, twin) if twin else (None,):
-        one = (
-            encoder
-            if name is None
-            else load_encoder(name, device=experiment.device, precision=experiment.precision)
-        )
-        found.append(_told(one, experiment, videos, price=price, seconds=seconds / (1 + bool(twin))))
+    each = seconds / (1 + bool(twin))
+    found = [_told(encoder, experiment, videos, price=price, seconds=each)]
+    if twin:
+        untrained = load_encoder(twin, device=experiment.device, precision=experiment.precision)
+        found.append(_told(untrained, experiment, videos, price=price, seconds=each))
     return found
 
 
@@ -90,24 +85,23 @@ def _told(
     predictor = VJEPA2Predictor.from_encoder(encoder)
     context, horizon, tubelet = asked.context, asked.horizon, encoder.tubelet
     cut = Cut(context, horizon, experiment.stride, asked.windows)
-    windows, able = 0, list[Path]()
+    windows = 0
     for path in videos:
         with open_source(path) as video:
             windows += len(spread(cut_windows(video.ref, video.shots, cut, tubelet=tubelet), asked.windows))
-        able.append(path)
-    pixels = _window(able, encoder, cut)
+    pixels = _window(videos, encoder, cut)
 
     def tell() -> None:
         predictor.predict(pixels, context=context, horizon=horizon, mode=asked.mode)
         predictor.targets(pixels).cpu()
 
-    each = _timed(tell, seconds)
+    each = timed(tell, seconds)
     rendered = 0.0
     surprised = 0
     if asked.pairs:
         slid = max(0, violations.FRAMES // tubelet - context - horizon) // HOP + 1
         surprised = 2 * asked.pairs * len(violations.KINDS) * slid
-        rendering = _timed(lambda: violations.render_pair(violations.KINDS[0], experiment.seed, 0), 0.0)
+        rendering = timed(lambda: violations.render_pair(violations.KINDS[0], experiment.seed, 0), 0.0)
         rendered = asked.pairs * len(violations.KINDS) * rendering
     passes = windows + surprised + _LEAK_PASSES * min(LEAK_CLIPS, windows)
     grid = encoder.grid((context + horizon) * tubelet)
@@ -133,7 +127,9 @@ def _window(videos: Sequence[Path], encoder: Encoder, cut: Cut) -> NDArray[np.ui
     return next(iter(batches)).pixels[:1]
 
 
-def training(experiment: Experiment, encoded: Estimate, *, price: float | None, seconds: float) -> list[Estimate]:
+def training(
+    experiment: Experiment, encoder: Encoder, encoded: Estimate, *, price: float | None, seconds: float
+) -> list[Estimate]:
     """Each decoder that ``[decode]`` trains, and its trained controls: all its steps, on noise of its shapes.
 
     Training may stop earlier, and a step of validation in ten comes on top; scoring and the ladder do too.
@@ -146,26 +142,22 @@ def training(experiment: Experiment, encoded: Estimate, *, price: float | None, 
     table = experiment.decode
     if table is None:
         return []
-    encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
     plan, grid = plan_of(experiment, encoder=encoder.name), encoder.grid(experiment.frames)
     stored = parse_blocks(experiment.blocks, encoder.blocks)
     count = {"last": 1, "all": len(stored)}.get(table.blocks) or len(parse_blocks(table.blocks, encoder.blocks))
-    view = encoder.view(64, 64).size
-    side = table.size or min(max(min(view) // 2, 64), 128)
-    device = _device(experiment)
-    names = [(folder_of(one), one, encoded.width * count, grid.height, grid.width, count) for one in table.decoders]
+    side = side_of(encoder.view(64, 64).size, table.size)
+    device = device_for(experiment.device)
+    own = (encoded.width * count, grid.height, grid.width, count)
+    names = [(folder_of(one), one, own) for one in table.decoders]
     first = table.decoders[0]
     if "shuffled" in table.controls:
-        names.append((f"{folder_of(first)}-shuffled", first, encoded.width * count, grid.height, grid.width, count))
+        names.append((f"{folder_of(first)}-shuffled", first, own))
     if "random-init" in table.controls and twin_of(encoder):
-        names.append(
-            (f"{folder_of(first)}-random-init", first, encoded.width * count, grid.height, grid.width, count)
-        )
+        names.append((f"{folder_of(first)}-random-init", first, own))
     if "pixels" in table.controls and encoder.status != "floor":
-        pixels = 3 * encoder.tubelet
-        names.append((f"{folder_of(first)}-pixels", first, pixels, 8, 8, 1))
+        names.append((f"{folder_of(first)}-pixels", first, (3 * encoder.tubelet, 8, 8, 1)))
     found: list[Estimate] = []
-    for name, decoder, wide, rows, columns, parts in names:
+    for name, decoder, (wide, rows, columns, parts) in names:
         shape = DecoderShape((rows, columns), wide, (side, side), encoder.tubelet, parts=parts)
         module = module_of(plan, decoder, shape)
         recipe = recipe_of(plan, module, device)
@@ -190,24 +182,6 @@ def training(experiment: Experiment, encoded: Estimate, *, price: float | None, 
             )
         )
     return found
-
-
-def _device(experiment: Experiment) -> str:
-    import torch
-
-    if experiment.device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return experiment.device
-
-
-def _timed(work: Callable[[], Any], seconds: float) -> float:
-    """The median time of a piece of work; the first round, which loads code, counts where there is no other."""
-    begun, times = time.perf_counter(), list[float]()
-    while not times or (time.perf_counter() - begun < seconds and len(times) < 20):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return float(np.median(times[1:] or times))
 
 
 class _Beginning:

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from worldprobe.errors import VideoError
@@ -51,22 +51,24 @@ class Order:
     verify: bool
     sampler: Sampler
     progress: Progress
-    parts: list[tuple[Path, Encoded]] = field(default_factory=list)  # of each video that was begun
 
 
 @contextmanager
 def reading(
-    turns: Iterable[Turn | None], total: int, order: Order
+    turns: Iterable[Turn | None], total: int, order: Order, parts: list[tuple[Path, Encoded]]
 ) -> Iterator[Generator[Lacking | Turn | None, None, None]]:
     """Items as they are read: clips; after a video's last clip its turn; None where what was read must be written.
 
     As many threads read as there are videos and cores, a video each; one where the first failure ends all, which is
     to be the first in order. They wait when enough is read, so that on a machine whose cores the encoder needs they
     take no more of them than one would.
+
+    Args:
+        parts: gets each video that is begun, and what was found and what failed of it.
     """
     dealt, counter = _Dealt(turns), itertools.count(1)
     count = 1 if order.strict else max(1, min(total, _cores(), _MOST_READERS))
-    readers = [_items(dealt, total, counter, order) for _ in range(count)]
+    readers = [_items(dealt, total, counter, order, parts) for _ in range(count)]
     try:
         with closing(prefetch(*readers, depth=_CLIPS_AHEAD)) as items:
             yield items
@@ -94,7 +96,11 @@ class _Dealt:
 
 
 def _items(
-    turns: Iterable[Turn | None], total: int, counter: Iterator[int], order: Order
+    turns: Iterable[Turn | None],
+    total: int,
+    counter: Iterator[int],
+    order: Order,
+    parts: list[tuple[Path, Encoded]],
 ) -> Generator[Lacking | Turn | None, None, None]:
     """What one reader finds in the videos whose turn it takes."""
     for turn in turns:
@@ -102,7 +108,7 @@ def _items(
             yield None
             continue
         part = Encoded()
-        order.parts.append((turn.item, part))
+        parts.append((turn.item, part))
         try:
             yield from _clips_of(turn.item, order, part, order.progress if total == 1 else silent)
         except BaseException:

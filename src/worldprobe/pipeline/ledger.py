@@ -69,3 +69,12 @@ class Ledger:
 def device_of(encoder: Encoder) -> str:
     """Where an encoder computes."""
     return str(getattr(encoder, "device", "cpu"))
+
+
+def device_for(asked: str) -> str:
+    """Where that is computed which no encoder does: ``auto`` is a GPU if there is one."""
+    import torch
+
+    if asked == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return asked

@@ -173,16 +173,9 @@ def run(
     keep_moments(out, store, labels, probed, encoder=encoder, context=context)
     if experiment.decode is not None:
         asked = decode_plan_of(experiment, encoder=encoder.name)
-        ids = ids_of(readable)
+        own = Ledger(expected=ledger.expected).by(executor)
         failures += decode_into(
-            out,
-            store,
-            ids,
-            asked,
-            Ledger(expected=foretold(out)).by(executor),
-            labels=labels,
-            executor=executor,
-            progress=progress,
+            out, store, ids_of(readable), asked, own, labels=labels, executor=executor, progress=progress
         )
     if experiment.predict is not None:
         failures += predict(experiment, readable, out, progress=progress)  # after decoders, which it draws with

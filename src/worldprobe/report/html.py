@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 from collections.abc import Callable, Sequence
@@ -62,11 +61,7 @@ def write_html(run: Path, summary: Summary) -> None:
 def pictures(run: Path) -> dict[str, str]:
     """The run's figures that show pictures, as addresses that hold them whole."""
     paths = [run / "figures" / f"{name}.png" for name in PICTURES]
-    return {
-        path.stem: "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
-        for path in paths
-        if path.exists()
-    }
+    return {path.stem: moment_view.inlined(path) for path in paths if path.exists()}
 
 
 def _glimpse(run: Path) -> tuple[str, str] | None:
@@ -77,7 +72,7 @@ def _glimpse(run: Path) -> tuple[str, str] | None:
     name, pixels = found
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="WEBP", quality=85)
-    return name, "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return name, moment_view.address(buffer.getvalue(), ".webp")
 
 
 def template(name: str, **filters: Callable[..., Any]) -> Template:
@@ -116,7 +111,8 @@ def render(
         "report.html.j2", size=wording.size, duration=wording.duration, shortest="{:g}".format, coded=_coded
     )
     worth = bool(summary.evidence and summary.evidence.rows)
-    where = bool(layers.heat_map(summary) or (summary.evidence and summary.evidence.taps))
+    drawn = _charts(summary)
+    where = bool(drawn["heat"] or (summary.evidence and summary.evidence.taps))
     return page.render(
         summary=summary,
         contents=_contents(summary, where=where, worth=worth),
@@ -133,7 +129,7 @@ def render(
         moments=list(moments),
         labelled=list(labelled),
         peaks=list(peaks),
-        **_charts(summary),
+        **drawn,
         **_words(),
     )
 

@@ -105,9 +105,12 @@ def _clip(folder: Path, clip: ShownClip) -> dict[str, Any]:
 
 def inlined(path: Path) -> str:
     """A picture as an address that holds it whole; empty where it is gone."""
-    if not path.exists():
-        return ""
-    return f"data:{_KINDS[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return address(path.read_bytes(), path.suffix) if path.exists() else ""
+
+
+def address(picture: bytes, suffix: str) -> str:
+    """An encoded picture as an address that holds it whole; the suffix, such as ``.webp``, is that of its kind."""
+    return f"data:{_KINDS[suffix]};base64,{base64.b64encode(picture).decode()}"
 
 
 def _reading(reading: Reading) -> dict[str, Any]:
