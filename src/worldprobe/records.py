@@ -56,6 +56,7 @@ class VideoRef:
     rate: float
     missing: int = 0
     episodes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
