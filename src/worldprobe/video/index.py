@@ -6,6 +6,7 @@ Positions are never computed from the frame rate: on files of variable rate that
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -22,6 +23,7 @@ from worldprobe.video.picture import Look, look_of
 
 PROBED = 8  # pictures decoded at opening, to learn the displayed size and whether packets are pictures
 WORTH_A_SEEK = 16  # frames; decoding fewer is as fast as seeking
+SET_BACK = 16  # frames back in time, more than any film reorders: two films were joined, each with its own clock
 WORTH_SAYING = 10  # frames, of which the rate can be known well enough to say that a header is wrong
 NONE: NDArray[np.int64] = np.zeros(0, np.int64)
 VP8_SHOWN = 0x10  # bit of a VP8 packet's first byte; hidden reference pictures lack it
@@ -150,6 +152,8 @@ def _declared(opened: Opened) -> int:
     """How many frames the header promises (0: it does not say); what an MP4's edit list cuts away is taken off."""
     declared = int(opened.stream.frames)
     kinds = opened.container.format.name.split(",")
+    if "gif" in kinds:  # counted by libav, not said by the file
+        return 0
     return min(declared, len(opened.stream.index_entries)) if "mov" in kinds else declared
 
 
@@ -226,15 +230,28 @@ def _counted(path: Path, table: _Table) -> FrameIndex:
         look = look_of(firsts, opened)
     if run > 0:
         spoilt.add(0)
-    known = sorted(t for t in times if t is not None)
-    if len(known) == len(times) and table.time_base:  # the n-th picture is shown at the n-th time, whatever its own
-        pts_seconds = (np.array(known, np.float64) - known[0]) * table.time_base
+    known = _one_clock([t for t in times if t is not None])
+    if len(known) == len(times) and table.time_base:
+        pts_seconds = (known - known[0]).astype(np.float64) * table.time_base
     else:
         pts_seconds = np.arange(len(times)) / table.average_rate
     return _index(
-        table, look, pts_seconds=pts_seconds, last=float(known[-1]) * table.time_base if known else 0.0,
+        table, look, pts_seconds=pts_seconds, last=float(known[-1]) * table.time_base if len(known) else 0.0,
         damaged=frozenset(i for i, r in enumerate(runs) if r in spoilt),
     )  # fmt: skip
+
+
+def _one_clock(times: list[int]) -> NDArray[np.int64]:
+    """When the n-th picture is shown, whatever its own time says: sorted, a clock that was set back going on."""
+    told = np.array(times, np.int64)
+    steps = np.diff(told)
+    if not (steps > 0).any():
+        return told
+    step = np.median(steps[steps > 0])
+    parts = np.split(told, np.flatnonzero(steps < -SET_BACK * step) + 1)
+    for before, part in pairwise(parts):
+        part += max(0, int(before.max() + step) - int(part.min()))
+    return np.sort(np.concatenate(parts))
 
 
 def _index(

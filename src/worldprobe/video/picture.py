@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from worldprobe.video.colour import Light, light_of
@@ -33,7 +33,10 @@ MOST_OBLONG = 5  # times as wide as high; what claims more is a broken header (t
 EXACT = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 TRANSPARENT = "is transparent in parts: laid on black"
 
+_EXPANDED = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)  # from limited range
+
 # libavutil's AVColorSpace
+AVCOL_SPC_BT709 = 1
 _UNSAID = (2, 3)
 _CONVERTED = (0, 1, 4, 5, 6, 7, 9)
 _OTHERS = {8: "YCgCo", 10: "BT.2020 with constant luminance", 11: "SMPTE 2085", 12: "derived from its primaries",
@@ -96,18 +99,19 @@ def look_of(frames: list[VideoFrame], opened: Opened) -> Look:
     if light:
         notes.append(light.note)
     pictures = Pictures(Look(stored, square, orientation, light, tuple(notes)))
+    if any(frame.interlaced_frame for frame in frames):
+        notes.append(NOTE)
     for frame in frames:
-        if pictures.fits(frame) and (frame.interlaced_frame or _has_alpha(frame.format.name)):
+        if _has_alpha(frame.format.name) and pictures.fits(frame) and TRANSPARENT not in pictures.met:
             pictures.of(frame)
-    return Look(stored, square, orientation, light, (*notes, *pictures.met))
+    return Look(stored, square, orientation, light, tuple(dict.fromkeys([*notes, *pictures.met])))
 
 
 def _notes(frame: VideoFrame, opened: Opened, aspect: Fraction | None, scaled: bool) -> Iterator[str]:
     if aspect and aspect != 1 and not scaled and _nonsense(aspect):
         yield f"says that its pixels are {_ratio(aspect)}, which no film's are: taken as square"
-    components = [component for component in frame.format.components if not component.is_alpha]
-    if len(components) == 1 and not frame.format.has_palette and components[0].bits > 8:
-        yield f"holds grey of {components[0].bits} bits, as depth does: read as grey of 8 bits"
+    if bits := _deep_grey(frame.format.name):
+        yield f"holds grey of {bits} bits, as depth does: its whole range is read as grey of 8 bits"
     matrix = int(frame.colorspace)
     if not frame.format.is_rgb and matrix in _OTHERS:
         yield f"has a colour matrix that cannot be read ({_OTHERS[matrix]}): its colours are not right"
@@ -178,8 +182,14 @@ class Pictures:
         elif _has_alpha(name):
             rgba = np.asarray(self._reformat(frame, "rgba").to_ndarray(), np.uint8)
             rgb = self._on_black(rgba[..., :3], rgba[..., 3])
+        elif bits := _deep_grey(name):
+            most, plane = 2**bits - 1, _plane(self._reformat(frame, f"gray{bits}le"), 0)
+            grey = (plane.astype(np.uint32) * 255 + most // 2) // most
+            rgb = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
         else:
             rgb = np.asarray(self._reformat(frame, "rgb24").to_ndarray(), np.uint8)
+            if name == "gray" and int(frame.color_range) == ColorRange.MPEG:  # which libav passes over
+                rgb = _EXPANDED[rgb]
         return look.orientation.apply(rgb)
 
     def _reformat(self, frame: VideoFrame, form: str) -> VideoFrame:
@@ -196,33 +206,47 @@ class Pictures:
         )  # fmt: skip
 
     def _on_black(self, rgb: Pixels, alpha: Pixels) -> Pixels:
-        if alpha.min() == 255:
-            return rgb
-        self._meet(TRANSPARENT)
-        product = rgb.astype(np.uint16) * alpha[..., None] + 127
-        return (product // 255).astype(np.uint8)
+        if alpha.min() < 255:
+            self._meet(TRANSPARENT)
+        return on_black(rgb, alpha)
 
     def _meet(self, note: str) -> None:
         if note not in self.met:
             self.met.append(note)
 
 
+def on_black(rgb: Pixels, alpha: Pixels) -> Pixels:
+    """What is seen of colours [h, w, 3] with this opacity [h, w] on black; colours are not premultiplied."""
+    product = rgb.astype(np.uint16) * alpha[..., None] + 127
+    return (product // 255).astype(np.uint8)
+
+
 def _matrix(frame: VideoFrame, look: Look) -> Colorspace | None:
     """The matrix to YUV where the picture's own tag is not to be followed; None follows it."""
     tag = int(frame.colorspace)
-    if tag in _CONVERTED or frame.format.is_rgb:
+    if tag in _CONVERTED or frame.format.is_rgb or len(frame.format.components) < 3:
         return None
     if look.light is not None and look.light.transfer != "SDR":
         return Colorspace.BT2020
-    if tag in _UNSAID and frame.width < 1280 and frame.height <= 576:
-        return None
-    return Colorspace.ITU709
+    return Colorspace.ITU709 if tag not in _UNSAID or taken_as_bt709(frame.width, frame.height) else None
+
+
+def taken_as_bt709(width: int, height: int) -> bool:
+    """Whether players take an untagged film of this size to be of BT.709, as high definition is, and not of BT.601."""
+    return width >= 1280 or height > 576
 
 
 @cache
 def _has_alpha(name: str) -> bool:
     form = VideoFormat(name)
     return form.has_palette or any(component.is_alpha for component in form.components)
+
+
+@cache
+def _deep_grey(name: str) -> int:
+    """Bits of a format of grey of more than 8; 0 of any other."""
+    components = VideoFormat(name).components
+    return components[0].bits if len(components) == 1 and 8 < components[0].bits <= 16 else 0
 
 
 @cache

@@ -24,10 +24,9 @@ from worldprobe.records import VideoRef
 from worldprobe.video.decode import Decoding, open_stream, pictures
 from worldprobe.video.index import FrameIndex, build_index
 from worldprobe.video.picture import Pictures
+from worldprobe.video.sample import DAMAGED
 from worldprobe.video.shots import kept_shots
-
-DAMAGED = "the file is damaged there"
-
+from worldprobe.video.webp import is_webp, webp_frames, webp_index
 
 def open_video(path: str | Path) -> Video:
     """Open a local video file: hash its bytes and index its frames, without decoding more than a few.
@@ -51,12 +50,13 @@ def open_video(path: str | Path) -> Video:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise VideoError(f"{path} cannot be opened: {error.strerror}.") from error
-    index = build_index(path)
+    webp = is_webp(path)
+    index = webp_index(path) if webp else build_index(path)
     ref = VideoRef(
         id=digest, path=str(path), width=index.look.size[0], height=index.look.size[1],
         frames=len(index.pts_seconds), rate=index.rate, missing=index.missing, notes=index.notes,
     )  # fmt: skip
-    return Video(ref, index)
+    return Animation(ref, index) if webp else Video(ref, index)
 
 
 class Video:
@@ -127,7 +127,9 @@ class Video:
         if wanted and (wanted[0] < 0 or wanted[-1] >= count):
             wrong = wanted[0] if wanted[0] < 0 else wanted[-1]
             raise VideoError(f"frame {wrong} of {self._ref.path} was asked for; it has frames 0 to {count - 1}.")
-        return self._by_count(wanted) if self._index.counted else self._by_time(wanted)
+        if self._index.counted:
+            return self._by_count(wanted)
+        return self._by_time(wanted)
 
     def frame(self, index: int) -> NDArray[np.uint8]:
         """One frame, uint8 RGB [h, w, 3].
@@ -138,8 +140,8 @@ class Video:
         for _, rgb in self.frames([index]):
             return rgb
         reason = self.reasons.get(index, DAMAGED)
-        cure = "Get a whole copy of it, or leave this part out" if reason == DAMAGED else "Leave this part out"
-        raise VideoError(f"frame {index} of {self._ref.path} cannot be decoded: {reason}. {cure}.")
+        verb, cure = ("decoded", "Get a whole copy of it, or leave") if reason == DAMAGED else ("read", "Leave")
+        raise VideoError(f"frame {index} of {self._ref.path} cannot be {verb}: {reason}. {cure} this part out.")
 
     def close(self) -> None:
         """Nothing can be read afterwards."""
@@ -214,10 +216,22 @@ class Video:
         if not rgb.fits(frame):
             width, height = self._index.look.stored
             self.reasons[position] = (
-                f"the pictures are {frame.width} x {frame.height} px there, those before {width} x {height} px"
+                f"the film changes there from {width} x {height} to {frame.width} x {frame.height} px, and pictures "
+                f"of one size are read"
             )
             return
         converted = rgb.of(frame)
         if new := [note for note in rgb.met if note not in self._ref.notes]:
             self._ref = replace(self._ref, notes=(*self._ref.notes, *new))
         yield position, converted
+
+
+class Animation(Video):
+    """An animated WebP."""
+
+    def _by_count(self, wanted: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        lost = set(wanted)
+        for position, rgb in webp_frames(Path(self._ref.path), wanted):
+            lost.discard(position)
+            yield position, rgb
+        self.reasons |= dict.fromkeys(sorted(lost), DAMAGED)

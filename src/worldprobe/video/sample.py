@@ -16,6 +16,8 @@ from worldprobe.records import Clip, ClipSpec, VideoRef
 
 Pixels = NDArray[np.uint8]
 
+DAMAGED = "the file is damaged there"
+
 
 def clips(ref: VideoRef, *, frames: int, stride: int, shots: Sequence[int] = (0,)) -> list[ClipSpec]:
     """Back-to-back clips of each shot, none overlapping or crossing a cut; what is left of a shot is dropped.
@@ -117,10 +119,11 @@ def _assemble(
     if lost:
         shown = ", ".join(map(str, lost[:5])) + (", ..." if len(lost) > 5 else "")
         known: Mapping[int, str] = getattr(video, "reasons", {})
-        reasons = "; ".join(dict.fromkeys(known.get(i, "the file is damaged there") for i in lost))
+        reasons = dict.fromkeys(known.get(i, DAMAGED) for i in lost)
+        verb = "decoded" if DAMAGED in reasons else "read"
         return spec, VideoError(
             f"clip of frames {spec.start} to {spec.last} of {spec.video.path}: {len(lost)} of them cannot be "
-            f"decoded ({shown}); {reasons}."
+            f"{verb} ({shown}); {'; '.join(reasons)}."
         )
     pixels = np.stack([kept[i] for i in spec.indices])
     return Clip(spec, video.pts_seconds[list(spec.indices)], view, pixels)
