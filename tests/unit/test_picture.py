@@ -11,8 +11,8 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
 from tests.film_making import encode, fill, of_colours, of_fields, of_rgb, stripes
+
 from worldprobe.errors import VideoError
 from worldprobe.geometry import View
 from worldprobe.video.read import open_video
@@ -20,7 +20,16 @@ from worldprobe.video.sample import clips, read_clips
 from worldprobe.video.write import write_video
 
 COLOURS = np.array(
-    [(200, 40, 40), (40, 200, 40), (40, 40, 200), (200, 200, 200), (90, 90, 90), (0, 0, 0), (255, 255, 255), (1, 9, 99)]
+    [
+        (200, 40, 40),
+        (40, 200, 40),
+        (40, 40, 200),
+        (200, 200, 200),
+        (90, 90, 90),
+        (0, 0, 0),
+        (255, 255, 255),
+        (1, 9, 99),
+    ]
 )
 
 
@@ -288,7 +297,9 @@ def test_interlaced_pictures_show_their_first_field(order: str, name: str, bf: i
 
 def test_interlaced_and_progressive_pictures_in_one_film(tmp_path: Path) -> None:
     still = [of_rgb(disc(i, (128, 64)), "yuv444p") for i in range(20)]
-    moving = [of_fields(woven(disc(i, (128, 64)), disc(i + 2, (128, 64)), top_first=True), "tff") for i in range(20)]
+    moving = [
+        of_fields(woven(disc(i, (128, 64)), disc(i + 2, (128, 64)), top_first=True), "tff") for i in range(20)
+    ]
     parts = [
         encode(tmp_path / "a.h264", still, codec="libx264", crf="1").read_bytes(),
         encode(tmp_path / "b.h264", moving, codec="libx264", crf="1", **{"x264-params": "tff=1"}).read_bytes(),
@@ -336,7 +347,8 @@ def joined_h264(path: Path, sizes: Sequence[tuple[int, int]]) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("make", "name"), [(joined_h264, "a.h264"), (joined_h264, "a.ts"), (joined_vp9, "a.webm"), (joined_vp9, "a.mkv")]
+    ("make", "name"),
+    [(joined_h264, "a.h264"), (joined_h264, "a.ts"), (joined_vp9, "a.webm"), (joined_vp9, "a.mkv")],
 )
 def test_a_change_of_size_is_no_damage(
     make: Callable[[Path, Sequence[tuple[int, int]]], Path], name: str, tmp_path: Path
@@ -350,7 +362,9 @@ def test_a_change_of_size_is_no_damage(
         assert video.reasons == dict.fromkeys(range(20, 40), reason)
         assert video.unreadable == list(range(20, 40))
         np.testing.assert_array_equal(video.frame(45), read[45])
-        with pytest.raises(VideoError, match="frame 21 .* cannot be read: the film changes there from 96 x 64 to 48"):
+        with pytest.raises(
+            VideoError, match="frame 21 .* cannot be read: the film changes there from 96 x 64 to 48"
+        ):
             video.frame(21)
         view = View(scale=(1.0, 1.0), offset=(0.0, 0.0), size=(96, 64))
         specs = clips(video.ref, frames=10, stride=1)

@@ -28,6 +28,7 @@ from worldprobe.video.sample import DAMAGED
 from worldprobe.video.shots import kept_shots
 from worldprobe.video.webp import is_webp, webp_frames, webp_index
 
+
 def open_video(path: str | Path) -> Video:
     """Open a local video file: hash its bytes and index its frames, without decoding more than a few.
 

@@ -29,7 +29,9 @@ def webp_index(path: Path) -> FrameIndex:
     first = next(pictures, None)
     pictures.close()
     if first is None:
-        raise VideoError(f"{path} holds no picture that can be decoded: it is damaged or cut short. Get a whole copy.")
+        raise VideoError(
+            f"{path} holds no picture that can be decoded: it is damaged or cut short. Get a whole copy."
+        )
     size = (first.shape[1], first.shape[0])
     notes = [TRANSPARENT] if (first[..., 3] < 255).any() else []
     shown = np.array(durations or [INSTEAD], dtype=np.float64)
