@@ -17,10 +17,10 @@ SIZE = (64, 32)
 
 
 def encode(
-    path: Path, frames: Iterable[av.VideoFrame], *, codec: str = "ffv1", rate: Fraction | int = 25, tags: dict[str, Any] | None = None,
-    times: Sequence[int] | None = None, rotation: int = 0, **options: str,
+    path: Path, frames: Iterable[av.VideoFrame], *, codec: str = "ffv1", rate: Fraction | int = 25,
+    tags: dict[str, Any] | None = None, times: Sequence[int] | None = None, rotation: int = 0, **options: str,
 ) -> Path:  # fmt: skip
-    """Write frames; ``tags`` are attributes of the encoder (colorspace, color_trc, sample_aspect_ratio); times in ms."""
+    """Write frames; ``tags`` are attributes of the encoder (colorspace, sample_aspect_ratio); times in ms."""
     stream: Any = None
     with av.open(str(path), "w") as container:
         for i, frame in enumerate(frames):
@@ -49,7 +49,7 @@ def of_rgb(rgb: NDArray[np.uint8], pix_fmt: str = "yuv420p") -> av.VideoFrame:
 def of_colours(
     codes: NDArray[np.float64], *, matrix: int, full: bool = False, bits: int = 8, chroma: str = "444"
 ) -> av.VideoFrame:
-    """Stripes of R'G'B' code values 0 to 1 [n, 3], 16 px each, in YUV by the definition of ITU-R BT.709, 601 or 2020."""
+    """Stripes of R'G'B' code values 0 to 1 [n, 3], 16 px each, in YUV as ITU-R BT.709, 601 or 2020 define it."""
     kr, kb = WEIGHTS[matrix]
     red, green, blue = codes.T
     luma = kr * red + (1 - kr - kb) * green + kb * blue
@@ -66,7 +66,7 @@ def of_colours(
 
 
 def of_fields(rgb: NDArray[np.uint8], mode: str) -> av.VideoFrame:
-    """A frame in yuv444p that says that it is of two fields, ``tff`` or ``bff``: the top or the bottom one first."""
+    """A frame in yuv444p that says that it is of two fields: the top (``tff``) or the bottom (``bff``) first."""
     frame = of_rgb(rgb, "yuv444p")
     graph = av.filter.Graph()
     source = graph.add("buffer", f"video_size={frame.width}x{frame.height}:pix_fmt=yuv444p:time_base=1/25")

@@ -62,7 +62,6 @@ class VideoRef:
     missing: int = 0
     notes: tuple[str, ...] = ()
     episodes: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def reading_notes(videos: Iterable[VideoRef]) -> tuple[str, ...]:

@@ -362,9 +362,7 @@ def test_a_change_of_size_is_no_damage(
         assert video.reasons == dict.fromkeys(range(20, 40), reason)
         assert video.unreadable == list(range(20, 40))
         np.testing.assert_array_equal(video.frame(45), read[45])
-        with pytest.raises(
-            VideoError, match="frame 21 .* cannot be read: the film changes there from 96 x 64 to 48"
-        ):
+        with pytest.raises(VideoError, match=r"frame 21 .* cannot be read: the film changes there from 96"):
             video.frame(21)
         view = View(scale=(1.0, 1.0), offset=(0.0, 0.0), size=(96, 64))
         specs = clips(video.ref, frames=10, stride=1)
@@ -372,6 +370,7 @@ def test_a_change_of_size_is_no_damage(
     errors = [str(one[1]) for one in read_ones if isinstance(one, tuple)]
     assert len(read_ones) == 6
     assert len(errors) == 2
-    assert all(f"10 of them cannot be read (2{n}0, " or reason in error for n, error in enumerate(errors))
+    assert "10 of them cannot be read (20, 21," in errors[0]
+    assert "10 of them cannot be read (30, 31," in errors[1]
     assert not any("damaged" in error for error in errors)
     assert all(reason in error for error in errors)

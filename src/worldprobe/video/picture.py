@@ -232,7 +232,7 @@ def _matrix(frame: VideoFrame, look: Look) -> Colorspace | None:
 
 
 def taken_as_bt709(width: int, height: int) -> bool:
-    """Whether players take an untagged film of this size to be of BT.709, as high definition is, and not of BT.601."""
+    """Whether players take an untagged film of this size to be of BT.709, as high definition is, not of BT.601."""
     return width >= 1280 or height > 576
 
 

@@ -217,8 +217,8 @@ class Video:
         if not rgb.fits(frame):
             width, height = self._index.look.stored
             self.reasons[position] = (
-                f"the film changes there from {width} x {height} to {frame.width} x {frame.height} px, and pictures "
-                f"of one size are read"
+                f"the film changes there from {width} x {height} to {frame.width} x {frame.height} px, and "
+                f"pictures of one size are read"
             )
             return
         converted = rgb.of(frame)

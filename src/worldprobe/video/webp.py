@@ -25,9 +25,7 @@ def is_webp(path: Path) -> bool:
 def webp_index(path: Path) -> FrameIndex:
     """As ``build_index``. Raises VideoError where not one picture can be read."""
     durations = _durations(path)
-    pictures = webp_pictures(path)
-    first = next(pictures, None)
-    pictures.close()
+    first = next(webp_pictures(path), None)
     if first is None:
         raise VideoError(
             f"{path} holds no picture that can be decoded: it is damaged or cut short. Get a whole copy."
