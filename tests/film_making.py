@@ -65,11 +65,11 @@ def of_colours(
     return frame
 
 
-def of_fields(rgb: NDArray[np.uint8], mode: str) -> av.VideoFrame:
-    """A frame in yuv444p that says that it is of two fields: the top (``tff``) or the bottom (``bff``) first."""
-    frame = of_rgb(rgb, "yuv444p")
+def of_fields(rgb: NDArray[np.uint8], mode: str, pix_fmt: str = "yuv444p") -> av.VideoFrame:
+    """A frame that says that it is of two fields: the top (``tff``) or the bottom (``bff``) first."""
+    frame = of_rgb(rgb, pix_fmt)
     graph = av.filter.Graph()
-    source = graph.add("buffer", f"video_size={frame.width}x{frame.height}:pix_fmt=yuv444p:time_base=1/25")
+    source = graph.add("buffer", f"video_size={frame.width}x{frame.height}:pix_fmt={pix_fmt}:time_base=1/25")
     says, sink = graph.add("setparams", f"field_mode={mode}"), graph.add("buffersink")
     source.link_to(says)
     says.link_to(sink)
@@ -90,3 +90,16 @@ def fill(plane: Any, values: NDArray[Any]) -> None:
 def stripes(rgb: NDArray[np.uint8]) -> NDArray[np.int64]:
     """The colour in the middle of each 16 px of a row, [n, 3]."""
     return rgb[rgb.shape[0] // 2, 8::16].astype(np.int64)
+
+
+def disc(i: int, size: tuple[int, int] = (90, 64)) -> NDArray[np.uint8]:
+    """A picture of a white square of 16 px at (8 + 2 i, 20) on grey, [h, w, 3]."""
+    rgb = np.full((size[1], size[0], 3), 60, np.uint8)
+    rgb[20:36, 8 + 2 * i : 24 + 2 * i] = 250
+    return rgb
+
+
+def box(rgb: NDArray[np.uint8]) -> list[int]:
+    """Left, top, width and height of what is bright."""
+    y, x = np.nonzero(rgb[..., 1] > 150)
+    return [int(x.min()), int(y.min()), int(np.ptp(x)) + 1, int(np.ptp(y)) + 1]

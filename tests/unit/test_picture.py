@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.film_making import encode, fill, of_colours, of_fields, of_rgb, stripes
+from tests.film_making import box, disc, encode, fill, of_colours, of_rgb, stripes
 
 from worldprobe.errors import VideoError
 from worldprobe.geometry import View
@@ -216,19 +216,6 @@ def test_transparency_that_begins_late_is_said_once_it_is_met(tmp_path: Path) ->
         assert video.ref.notes == ("is transparent in parts: laid on black",)
 
 
-def disc(i: int, size: tuple[int, int] = (90, 64)) -> NDArray[np.uint8]:
-    """A film of a square of 16 px at (8 + 2 i, 20) in white on grey, [h, w, 3]."""
-    rgb = np.full((size[1], size[0], 3), 60, np.uint8)
-    rgb[20:36, 8 + 2 * i : 24 + 2 * i] = 250
-    return rgb
-
-
-def box(rgb: NDArray[np.uint8]) -> list[int]:
-    """Left, top, width and height of what is bright."""
-    y, x = np.nonzero(rgb[..., 1] > 150)
-    return [int(x.min()), int(y.min()), int(np.ptp(x)) + 1, int(np.ptp(y)) + 1]
-
-
 SHAPES = [
     (Fraction(64, 45), 0, (128, 64), [round(16 * 64 / 45), 20, 23, 16]),
     (Fraction(8, 9), 0, (90, 72), [16, 22, 16, 18]),
@@ -265,52 +252,6 @@ def test_pictures_come_with_square_pixels(
     else:
         ratio = f"{aspect.numerator}:{aspect.denominator}"
         assert notes == (f"is shown at {size[0]} x {size[1]} px: its pixels are {ratio}, not square",)
-
-
-def woven(first: NDArray[np.uint8], second: NDArray[np.uint8], *, top_first: bool) -> NDArray[np.uint8]:
-    """Two instants in the lines of one picture."""
-    rgb = first.copy()
-    rgb[int(top_first) :: 2] = second[int(top_first) :: 2]
-    return rgb
-
-
-@pytest.mark.parametrize("order", ["tff", "bff"])
-@pytest.mark.parametrize(("name", "bf"), [("a.mp4", 2), ("a.mkv", 0), ("a.h264", 0)])
-def test_interlaced_pictures_show_their_first_field(order: str, name: str, bf: int, tmp_path: Path) -> None:
-    frames = [
-        of_fields(woven(disc(i, (128, 64)), disc(i + 2, (128, 64)), top_first=order == "tff"), order)
-        for i in range(36)
-    ]
-    options = {"crf": "1", "x264-params": f"{order}=1:keyint=8", "bf": str(bf)}
-    with open_video(encode(tmp_path / name, frames, codec="libx264", **options)) as video:
-        assert video.ref.notes == (
-            "is interlaced: the first field of each interlaced frame is kept, the lines between are interpolated",
-        )
-        shown = dict(video.frames())
-        assert list(shown) == list(range(36))
-        for i in (0, 7, 20, 35):
-            assert np.abs(np.array(box(shown[i])) - [8 + 2 * i, 20, 16, 16]).max() <= 1
-            np.testing.assert_array_equal(video.frame(i), shown[i])
-            inside = shown[i][24:32, 8 + 2 * i + 1 : 8 + 2 * i + 15]
-            assert inside.min() > 230
-
-
-def test_interlaced_and_progressive_pictures_in_one_film(tmp_path: Path) -> None:
-    still = [of_rgb(disc(i, (128, 64)), "yuv444p") for i in range(20)]
-    moving = [
-        of_fields(woven(disc(i, (128, 64)), disc(i + 2, (128, 64)), top_first=True), "tff") for i in range(20)
-    ]
-    parts = [
-        encode(tmp_path / "a.h264", still, codec="libx264", crf="1").read_bytes(),
-        encode(tmp_path / "b.h264", moving, codec="libx264", crf="1", **{"x264-params": "tff=1"}).read_bytes(),
-    ]
-    (tmp_path / "c.h264").write_bytes(b"".join(parts))
-    with open_video(tmp_path / "a.h264") as plain, open_video(tmp_path / "c.h264") as video:
-        assert plain.ref.notes == ()
-        for i in (5, 19):
-            np.testing.assert_array_equal(video.frame(i), plain.frame(i))
-        assert np.abs(np.array(box(video.frame(25))) - [18, 20, 16, 16]).max() <= 1
-        assert "is interlaced" in video.ref.notes[0]
 
 
 def joined_vp9(path: Path, sizes: Sequence[tuple[int, int]]) -> Path:

@@ -12,7 +12,7 @@ BT.601 below.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from worldprobe.video.colour import Light, light_of
 from worldprobe.video.decode import MAX_SIDE, Opened, has_alpha_beside
-from worldprobe.video.fields import NOTE, first_field
+from worldprobe.video.fields import NOTE, Order, first_field, order_of
 
 Pixels = NDArray[np.uint8]
 
@@ -69,6 +69,7 @@ class Look:
         stored: width and height of a decoded picture, px.
         square: the same with square pixels, before it is turned.
         orientation: how it is turned.
+        fields: which field is first in pictures that do not say so themselves; None where none are interlaced.
         light: what its colours are, where they are no SDR.
         notes: what a user must know of it, as ``VideoRef.notes`` has it.
     """
@@ -76,6 +77,7 @@ class Look:
     stored: tuple[int, int]
     square: tuple[int, int]
     orientation: Orientation
+    fields: Order | None
     light: Light | None
     notes: tuple[str, ...]
 
@@ -98,13 +100,13 @@ def look_of(frames: list[VideoFrame], opened: Opened) -> Look:
         notes.insert(0, f"is shown at {width} x {height} px: its pixels are {_ratio(aspect)}, not square")
     if light:
         notes.append(light.note)
-    pictures = Pictures(Look(stored, square, orientation, light, tuple(notes)))
-    if any(frame.interlaced_frame for frame in frames):
-        notes.append(NOTE)
+    order, said = order_of(frames, opened)
+    notes += said
+    pictures = Pictures(Look(stored, square, orientation, order, light, tuple(notes)))
     for frame in frames:
         if _has_alpha(frame.format.name) and pictures.fits(frame) and TRANSPARENT not in pictures.met:
             pictures.of(frame)
-    return Look(stored, square, orientation, light, tuple(dict.fromkeys([*notes, *pictures.met])))
+    return replace(pictures.look, notes=tuple(dict.fromkeys([*notes, *pictures.met])))
 
 
 def _notes(frame: VideoFrame, opened: Opened, aspect: Fraction | None, scaled: bool) -> Iterator[str]:
@@ -155,24 +157,27 @@ class Pictures:
     """Converts a film's pictures to RGB as displayed; keeps libav's conversion tables from one to the next.
 
     Attributes:
+        look: how the film looks.
         met: notes on what single pictures were found to be.
     """
 
     def __init__(self, look: Look) -> None:
         self._reformatter = VideoReformatter()
-        self._look = look
+        self.look = look
         self.met: list[str] = []
 
     def fits(self, frame: VideoFrame) -> bool:
         """Whether the picture has the film's size: a stream may change it midway."""
-        return (frame.width, frame.height) == self._look.stored
+        return (frame.width, frame.height) == self.look.stored
 
     def of(self, frame: VideoFrame) -> Pixels:
         """uint8 RGB [h, w, 3], contiguous."""
-        if frame.interlaced_frame:
-            frame = first_field(frame)
-            self._meet(NOTE)
-        name, look = frame.format.name, self._look
+        look = self.look
+        if frame.interlaced_frame or look.fields:
+            frame = first_field(frame, look.fields)
+            if not look.fields:
+                self._meet(NOTE)
+        name = frame.format.name
         if look.light is not None:
             planes = self._reformat(frame, "gbrap12le" if _has_alpha(name) else "gbrp12le")
             green, blue, red, *alpha = (_plane(planes, i) for i in range(len(planes.planes)))
@@ -194,7 +199,7 @@ class Pictures:
 
     def _reformat(self, frame: VideoFrame, form: str) -> VideoFrame:
         """To this format, with square pixels."""
-        look, matrix = self._look, _matrix(frame, self._look)
+        look, matrix = self.look, _matrix(frame, self.look)
         interpolation = Interpolation.BILINEAR
         if look.square != look.stored:
             interpolation = Interpolation.BICUBIC | EXACT

@@ -221,7 +221,11 @@ class Video:
                 f"pictures of one size are read"
             )
             return
-        converted = rgb.of(frame)
+        try:
+            converted = rgb.of(frame)
+        except (av.FFmpegError, ValueError) as error:
+            self.reasons[position] = f"its pictures ({frame.format.name}) cannot be converted to RGB: {error}"
+            return
         if new := [note for note in rgb.met if note not in self._ref.notes]:
             self._ref = replace(self._ref, notes=(*self._ref.notes, *new))
         yield position, converted
