@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.film_making import encode, of_rgb
 
 from worldprobe.errors import VideoError
 from worldprobe.video.cut import ends_early
+from worldprobe.video.decode import open_stream, packets
 from worldprobe.video.read import open_video
 
 UNKNOWN = "is cut short; how many frames are missing cannot be told"
@@ -186,3 +188,31 @@ def test_a_damaged_webp_is_refused(tmp_path: Path) -> None:
     path = cut(moving(tmp_path / "a.webp", clear=True, lossless=True), 0.6)
     with pytest.raises(VideoError, match="holds no picture that can be decoded: it is damaged or cut short"):
         open_video(path)
+
+
+def test_an_absurdly_large_webp_is_refused(tmp_path: Path) -> None:
+    path = moving(tmp_path / "a.webp", clear=True, lossless=True)
+    raw = bytearray(path.read_bytes())
+    at = raw.index(b"VP8X") + 12  # width and height less one, 24 bits each
+    raw[at : at + 6] = b"\xff\xff\x00" * 2
+    path.write_bytes(raw)
+    with pytest.raises(VideoError, match="holds no picture that can be decoded"):
+        open_video(path)
+
+
+def test_a_packet_of_a_stream_that_begins_midway_ends_nothing(tmp_path: Path) -> None:
+    class Interrupted:
+        """A container whose demuxing fails now and then, as PyAV's does at a stream that it does not know."""
+
+        def __init__(self, container: Any) -> None:
+            self.container = container
+
+        def demux(self, stream: Any) -> Iterator[Any]:
+            for n, packet in enumerate(self.container.demux(stream)):
+                yield packet
+                if n % 7 == 3:
+                    raise IndexError("list index out of range")
+
+    with open_stream(film(tmp_path / "a.ts", count=30, bf="0")) as opened:
+        interrupted: Any = Interrupted(opened.container)
+        assert len(list(packets(opened._replace(container=interrupted)))) == 30

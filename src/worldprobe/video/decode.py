@@ -250,11 +250,15 @@ class Decoding:
 
 def packets(opened: Opened) -> Iterator[Packet[VideoStream]]:
     """The stream's packets in decoding order, without empty ones; a read error ends it like the end of the file."""
-    try:
-        for packet in opened.container.demux(opened.stream):
-            if packet.size:
-                yield packet
-    except av.FFmpegError:
+    while True:
+        try:
+            for packet in opened.container.demux(opened.stream):
+                if packet.size:
+                    yield packet
+        except IndexError:  # a packet of a stream that begins midway, which PyAV does not know: read on
+            continue
+        except av.FFmpegError:
+            return
         return
 
 

@@ -56,12 +56,13 @@ def webp_pictures(path: Path) -> Iterator[NDArray[np.uint8]]:
     """Every picture as composed by the file, uint8 RGBA [h, w, 4], up to the first that is damaged."""
     from PIL import Image
 
+    refused = (OSError, EOFError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError)
     try:
         with Image.open(path, formats=("WEBP",)) as image:
             for position in range(getattr(image, "n_frames", 1)):
                 image.seek(position)
                 yield np.asarray(image.convert("RGBA"), np.uint8)
-    except (OSError, EOFError, ValueError, SyntaxError):
+    except refused:
         return
 
 
