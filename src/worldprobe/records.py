@@ -43,7 +43,7 @@ class VideoRef:
     Attributes:
         id: sha256 of the bytes, hexadecimal.
         path: where it was found.
-        width, height: px as displayed, rotation applied.
+        width, height: px as displayed: pixels square, rotation applied.
         frames: frames that can be read.
         rate: average frames per second.
         missing: frames that the file declares and does not hold (a truncated file).
