@@ -22,7 +22,6 @@ from worldprobe.records import Labels
 from worldprobe.tables import read_table, write_table
 
 _ORIGIN = "worldprobe.origin"
-_ONE_VIDEO_ONLY = ("mot", "coco")
 
 
 def load_labeller(
@@ -66,7 +65,7 @@ def label(
         LabelError: a file of labels for one video was given with several; an unknown tracker.
         VideoError: a video cannot be read.
     """
-    if len(videos) > 1 and labeller.name.partition(":")[0] in _ONE_VIDEO_ONLY:
+    if len(videos) > 1 and getattr(labeller, "one_video_only", False):
         raise LabelError(f"{labeller.name} labels one video, {len(videos)} were given: label them one at a time")
     found: list[Labels] = []
     seen: set[str] = set()
