@@ -29,6 +29,6 @@ TasksOption = Annotated[str, typer.Option("--tasks", help="Also motion8, approac
 VerifyOption = Annotated[bool, typer.Option("--verify", help="Read what is stored, and make anew what is damaged.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print results for machines.")]
 LABELLERS = (
-    "truth, moving, mot:FILE, coco:FILE, cvat:FILE, labelstudio:FILE, yolotxt:FOLDER (each with ?step=N for every Nth "
-    "frame), onnx:FILE, hf:HUB_ID, yolo:WEIGHTS, lerobot."
+    "truth, moving, mot:FILE, coco:FILE, cvat:FILE, labelstudio:FILE, yolotxt:FOLDER (?step=N where it speaks of "
+    "every Nth frame), onnx:FILE, hf:HUB_ID, yolo:WEIGHTS, lerobot."
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 
 # A few boxes may lie outside the frame; more than this share are of another video or size.
 _MOST_OUTSIDE = 0.01
+# A box as wide as this many frames is a mistake.
+_LARGEST_FRAMES = 100
 
 
 class Written(NamedTuple):
@@ -36,7 +38,7 @@ class Written(NamedTuple):
     frame: int
     corner: tuple[float, float, float, float]
     name: str
-    track: Any = None
+    track: int | str | None = None
     score: float = math.nan
     visible: float = math.nan
 
@@ -113,8 +115,10 @@ def placed(
             "labels of another video" + (", or another step" if "?" in asked else "")
         )
     left, top, width, height = corner.T
-    inside = (left < ref.width) & (top < ref.height) & (left + width > 0) & (top + height > 0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        inside = (left < ref.width) & (top < ref.height) & (left + width > 0) & (top + height > 0)
     inside &= (frame >= 0) & (width > 0) & (height > 0)
+    inside &= (width < _LARGEST_FRAMES * ref.width) & (height < _LARGEST_FRAMES * ref.height)
     if (~inside).sum() > _MOST_OUTSIDE * len(frame):
         raise LabelError(
             f"{int((~inside).sum())} of {len(frame)} boxes of {file} lie outside {ref.path}, which is "

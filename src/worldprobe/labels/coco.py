@@ -13,7 +13,7 @@ from worldprobe.labels.annotated import Written, placed_rows, read_text, told
 from worldprobe.labels.arguments import named_file
 from worldprobe.labels.coco_images import images_of
 from worldprobe.labels.masks import Box, box_of
-from worldprobe.labels.values import clean, flag, key, number, shown, some
+from worldprobe.labels.values import clean, flag, key, number, shown, some, track
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
 
@@ -105,7 +105,7 @@ class _Entries:
                 raise ValueError(f"it lacks '{name}'")
         image = key(annotation["image_id"], "image_id")
         if image not in self._frame_of:
-            raise ValueError(f"it lacks {image} among the file's images, and is of that image")
+            raise ValueError(f"it lacks {shown(image)} among the file's images, and is of that image")
         frame = self._frame_of[image]
         left_out = (
             "other" if frame is None
@@ -119,15 +119,12 @@ class _Entries:
             return
         score = _of(annotation, *_SCORE)
         self.done["occluded"] += flag(_of(annotation, "occluded"))
-        track = _of(annotation, *_TRACK)
-        if track is not None:
-            key(track, "track") if track != "" else None
         self.rows.append(
             Written(
                 frame,
                 box,
                 self._name(annotation["category_id"]),
-                track,
+                track(_of(annotation, *_TRACK)),
                 math.nan if score is None or score != score else number(score, "score"),
                 _visible(annotation),
             )
@@ -194,7 +191,9 @@ def _names(categories: list[Any], path: Path) -> dict[int | str, tuple[str, bool
             raise LabelError(f"{path} is malformed: category number {place + 1}: {error}") from error
         name = clean(category["name"])
         if names.setdefault(known, (name, isinstance(category["id"], str)))[0] != name:
-            raise LabelError(f"{path} is malformed: category {known} is {names[known][0]!r} and {name!r}")
+            raise LabelError(
+                f"{path} is malformed: category {shown(known)} is {shown(names[known][0])} and {shown(name)}"
+            )
     return names
 
 

@@ -16,6 +16,7 @@ from worldprobe.errors import LabelError
 from worldprobe.labels.arguments import Numbering
 from worldprobe.labels.numbering import frames_at, frames_of, read_names
 from worldprobe.labels.values import clean, key, number, shown, some, whole
+from worldprobe.labels.which_film import is_film, own_one
 from worldprobe.protocols import FrameSource
 from worldprobe.records import VideoRef
 
@@ -83,7 +84,7 @@ def _read(entries: list[Any], videos: Any, path: Path) -> list[_Image]:
             raise ValueError(f"image number {place + 1} is {shown(entry)}, without an id")
         known = key(entry["id"], "image's id")
         if known in images:
-            raise ValueError(f"two images have the id {known}")
+            raise ValueError(f"two images have the id {shown(known)}")
         owner = entry.get("video_id")
         of_video = "" if owner is None else names.get(key(owner, "video_id"), f"video {shown(owner)}")
         name = entry.get("file_name")
@@ -95,32 +96,16 @@ def _of_this_film(images: list[_Image], ref: VideoRef, path: Path) -> tuple[list
     """The images of the film's own video or folder, where there are several."""
     videos = list(dict.fromkeys(image.video for image in images))
     if len(videos) > 1:
-        own = [one for one in videos if _is(one, ref)]
-        if len(own) != 1:
-            raise LabelError(
-                f"{path} holds several videos ({some(videos)}), {'none' if not own else 'more than one'} of them "
-                f"named as {ref.path}: give a file of this film alone, or name its video {Path(ref.path).name}"
-            )
-        chosen = [image for image in images if image.video == own[0]]
-        return chosen, [f"{len(videos)} videos in it: {own[0]} taken"]
+        name = videos[own_one(videos, ref, file=path, kind="videos")]
+        return [image for image in images if image.video == name], [
+            f"{len(videos)} videos in it: {some([name])} taken"
+        ]
     folders = list(dict.fromkeys(image.folder for image in images))
-    own = [one for one in folders if _is(one, ref)]
+    own = [one for one in folders if is_film(one, ref)]
     if len(folders) > 1 and len(own) == 1:
         chosen = [image for image in images if image.folder == own[0]]
-        return chosen, [f"images of {len(folders)} folders in it: {own[0]} taken"]
+        return chosen, [f"images of {len(folders)} folders in it: {some(own)} taken"]
     return images, []
-
-
-def _is(name: str, ref: VideoRef) -> bool:
-    """Whether one of a path's parts is the film's name, but for its ending and what stands between its letters."""
-
-    def letters(text: str) -> str:
-        return re.sub(r"[\W_]+", "", text).lower()
-
-    film = Path(ref.path)
-    return any(
-        letters(part) in (letters(film.name), letters(film.stem)) for part in re.split(r"[\\/]", name) if part
-    )
 
 
 def _frames(
@@ -162,7 +147,7 @@ def _frame_number(value: Any, image: _Image) -> int:
     try:
         return whole(value, "frame")
     except ValueError:
-        raise ValueError(f"image {image.key} has the frame number {shown(value)}") from None
+        raise ValueError(f"image {shown(image.key)} has the frame number {shown(value)}") from None
 
 
 def _numbered(
@@ -179,18 +164,19 @@ def _numbered(
     """Frames by number; where numbers meet, those of the images that are named as the film."""
     notes = []
     if len(set(numbers)) < len(numbers):
-        rows = [at for at, name in enumerate(before) if _is(name, ref)]
+        rows = [at for at, name in enumerate(before) if is_film(name, ref)]
         if not rows or len({numbers[at] for at in rows}) < len(rows):
             first: dict[int, _Image] = {}
             for value, image in zip(numbers, images, strict=True):
                 if (other := first.setdefault(value, image)) is not image:
+                    ids = f"ids {shown(other.key)} and {shown(image.key)}"
+                    names = f", {some((other.name, image.name))}" if image.name else ""
                     raise LabelError(
-                        f"{path} has two images of frame {value} (ids {other.key} and {image.key}"
-                        f"{f', {other.name} and {image.name}' if image.name else ''}): it holds several videos, or "
-                        f"its file names do not end in the frame's number. Give a file of {ref.path} alone, with "
+                        f"{path} has two images of frame {value} ({ids}{names}): it holds several videos, or its "
+                        f"file names do not end in the frame's number. Give a file of {ref.path} alone, with "
                         "frame_id in each image."
                     )
-        notes = [f"images of several videos by their names: {before[rows[0]]} taken"]
+        notes = [f"images of several videos by their names: {some([before[rows[0]]])} taken"]
         images, numbers = [images[at] for at in rows], [numbers[at] for at in rows]
     frames, more = frames_of(
         np.array(numbers, dtype=np.int64), numbering, ref, asked=asked, certain=certain

@@ -72,18 +72,21 @@ def some(values: Iterable[object]) -> str:
     return ", ".join(different[:_LISTED]) + ", ..." * (len(different) > _LISTED)
 
 
-def track_numbers(tracks: Sequence[Any]) -> tuple[list[int], list[str]]:
-    """Track ids as numbers, -1 for none; names are numbered in order, after the numbers that there are.
+def track(value: Any) -> int | str | None:
+    """A track's id: a number or a name; None for none, which tools also write as -1 or nothing at all."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    known = key(value, "track")
+    return None if isinstance(known, int) and known < 0 else known
 
-    Raises:
-        ValueError: a list or the like as an id.
-    """
-    keys = [None if one is None or one == "" else key(one, "track") for one in tracks]
-    taken = [one for one in keys if isinstance(one, int)]
-    names = list(dict.fromkeys(one for one in keys if isinstance(one, str)))
+
+def track_numbers(tracks: Sequence[int | str | None]) -> tuple[list[int], list[str]]:
+    """Tracks as numbers, -1 for none; names are numbered in order, after the numbers that there are; and notes."""
+    taken = [one for one in tracks if isinstance(one, int)]
+    names = list(dict.fromkeys(one for one in tracks if isinstance(one, str)))
     of_name = {name: at for at, name in enumerate(names, start=max([-1, *taken]) + 1)}
-    found = [-1 if one is None else of_name[one] if isinstance(one, str) else max(one, -1) for one in keys]
+    found = [-1 if one is None else of_name[one] if isinstance(one, str) else one for one in tracks]
     if not names:
         return found, []
-    first = some(f"{name} is {of_name[name]}" for name in names)
+    first = some(f"{name[:30]} is {of_name[name]}" for name in names)
     return found, [f"tracks have names in it: numbered in order ({first})"]
