@@ -45,7 +45,9 @@ def lines_of(text: str, path: Path) -> tuple[list[list[float]], list[str]]:
             skipped += 1
             continue
         if not separator:
-            separator = next((one for one in _SEPARATORS if one in line.strip()), ",")
+            separator = max((one for one in _SEPARATORS if one != " "), key=line.strip().count)
+            if separator not in line.strip():
+                separator = " " if " " in line.strip() else ","
             if separator != ",":
                 notes.append(f"its fields are separated by {_SEPARATORS[separator]}, not by commas")
             if _is_header(line, separator, where):

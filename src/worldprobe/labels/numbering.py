@@ -15,6 +15,8 @@ from worldprobe.records import VideoRef
 
 _PICTURE = r"(?:jpe?g|png|bmp|tiff?|webp|jp2|ppm|pgm|gif|avif)"
 _FILM = r"(?:mp4|mov|avi|mkv|webm|m4v|mpe?g|m2ts|h264|h265|wmv|flv|mp2|3gp)"
+# What may stand before a number where nothing but one name says what is one: a hash may be letters and digits.
+_WORDS = ("", "f", "fr", "frm", "frame", "im", "img", "image", "pic", "picture", "n", "no", "t")
 # Numbers that lie close together and end before this share of the film are those of pictures taken out of it.
 _EXTRACTED = 0.55
 _CLOSE = 0.5
@@ -46,7 +48,8 @@ def read_names(names: Sequence[str]) -> Named:
         own = place
         if own is None and (len(names) == 1 or len({len(other) for other in parts}) > 1):
             counted = [at for at, text in enumerate(one) if _number(text) is not None]
-            own = next((at for at in reversed(counted) if one[at].isdecimal()), counted[-1] if counted else None)
+            sure = [at for at in counted if one[at].rstrip("0123456789").lower() in _WORDS]
+            own = sure[-1] if sure else None
         numbers.append(None if own is None else _number(one[own]))
         before.append("" if own is None else "-".join([*one[:own], one[own].rstrip("0123456789")]).strip("-"))
     return Named(numbers, [None] * len(names), before)
