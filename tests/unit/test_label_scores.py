@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.label_files import Source, coco, said, written
 
@@ -28,6 +28,7 @@ def subject(labels):
     return set(tracks.object[rows[0]].tolist())
 
 
+@settings(max_examples=60)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=64), min_size=1, max_size=30))
 def test_the_order_of_scores_is_kept_strictly_and_within_0_and_1(scores):
     given_scores = np.array(scores)
