@@ -133,6 +133,24 @@ def test_a_box_without_extent_is_left_out_and_said(bbox, tmp_path):
         read(coco(IDS, boxes=[{"bbox": bbox}] * 60), tmp_path)
 
 
+def test_a_box_of_zeros_with_a_mask_is_the_masks(tmp_path):
+    boxes = [{"bbox": [0, 0, 0, 0], "segmentation": [[9, 9, 19, 9, 19, 29]]}] * 60
+    labels = read(coco(IDS, boxes=boxes), tmp_path)
+    assert set(labels.table.select("x", "y", "w", "h").iter_rows()) == {(14.0, 19.0, 10.0, 20.0)}
+
+
+def test_tracks_numbered_within_each_class_are_told_apart(tmp_path):
+    content = coco(IDS, boxes=[{"track_id": 5}] * 60)
+    content["categories"].append({"id": 2, "name": "cube"})
+    content["annotations"] += [
+        one | {"id": 900 + n, "category_id": 2} for n, one in enumerate(content["annotations"])
+    ]
+    labels = read(content, tmp_path)
+    pairs = labels.table.select("object", "class").unique().sort("object").rows()
+    assert pairs == [(0, "ball"), (1, "cube")]
+    assert "tracks are numbered within each class in it: told apart" in said(labels)
+
+
 def without_box(content, segmentation):
     for entry in content["annotations"]:
         del entry["bbox"]
@@ -150,7 +168,7 @@ def test_polygons_without_a_box_are_read_and_said(tmp_path):
     labels = read(content, tmp_path)
     assert np.allclose(labels.table["x"].to_numpy(), [60 + 1.5 * n for n in range(60)])
     assert set(labels.table["w"].round(6)) == {40.0}
-    assert "60 boxes that have a mask only: the mask's box taken" in said(labels)
+    assert "60 boxes with a mask only: the mask's box taken" in said(labels)
 
 
 def packed(counts):
@@ -241,9 +259,8 @@ def named(pattern, numbers):
 def test_pictures_taken_out_of_a_film_are_never_taken_for_its_beginning(pattern, first, count, tmp_path):
     step = 60 // count
     content = coco(named(pattern, range(first, first + count)))
-    with pytest.raises(
-        LabelError, match=rf"0 to {count - 1} .* has 60 frames.*\?step={step} .*\?step=1 if they are"
-    ):
+    last = rf"0 to {count - 1} .* is {first + count - 1}\), film.mp4 has 60 frames"
+    with pytest.raises(LabelError, match=rf"{last}.*\?step={step} .*\?step=1 if they are"):
         read(content, tmp_path)
     spread = read(content, tmp_path, f"?step={step}")
     assert frames(spread) == [n * step for n in range(count)]
@@ -278,6 +295,7 @@ def test_a_step_between_whole_numbers_and_a_subset_of_what_was_taken_out(tmp_pat
         ([{"file_name": f"film_{n:04d}-{h}.jpg"} for n, h in enumerate(["1a2b3c", "abc123"] * 30)], range(60)),
         ([{"file_name": f"{n:05d}.jpg.abc12{n % 7}.jpg"} for n in range(60)], range(60)),
         ([{"file_name": f"film_mp4-{n:04d}_jpg.rf.{n * 7919:032x}.jpg"} for n in range(60)], range(60)),
+        (named("https://host/a/{:04d}.jpg?size=64&n=7", range(60)), range(60)),
         (named("t={}s.png", [0, 0.04, 1.2, 2]), [0, 1, 30, 50]),
         (named("film_{}ms.png", [0, 40, 1200, 2000]), [0, 1, 30, 50]),
         (named("film-00-00-0{:.3f}.jpg", [0, 0.04, 1.2, 2]), [0, 1, 30, 50]),
@@ -326,7 +344,7 @@ def test_a_late_first_number_and_an_early_end_are_said(tmp_path):
     ("options", "what"),
     [
         ("?stpe=5", "no option 'stpe'.*step .*start .*first"), ("?", "no option ''"), ("?step=0", "step=0 is not"),
-        ("?step=-1", "step=-1 is not"), ("?step=x", "step=x is not"), ("?step=nan", "is not"), ("?start=1.5", ""),
+        ("?step=-1", "step=-1 is not"), ("?step=x", "step=x is not"), ("?step=nan", "is not"), ("?start=1.5", "start=1.5"),
         ("?step=5&step=6", "'step' twice"), ("?step=1e300", "is not"), ("?first=3&step=5", "before first=3"),
     ],
 )  # fmt: skip

@@ -125,11 +125,13 @@ def placed(
             f"{ref.width} x {ref.height} px: labels of another size"
         )
     past = inside & ((left < -1) | (top < -1) | (left + width > ref.width + 1) | (top + height > ref.height + 1))
+    identity, by_class = _apart_by_class(frame, identity, names, inside)
     identity, twice = _once_a_frame(frame, identity, confidence, inside)
     said = [
         *notes,
         *told(int((~inside).sum()), "outside the frame or without extent", "left out"),
         *told(int(past.sum()), "reaching past the frame's edge", "kept as written"),
+        *(["tracks are numbered within each class in it: told apart"] if by_class else []),
         *told(twice, "of a track that has another one in the same frame", "kept without a track"),
         *_unlabelled(np.unique(frame[inside]), ref.frames, asked),
     ]
@@ -151,6 +153,23 @@ def placed(
         }
     )
     return Labels(labels.table, (f"{clean(file.name)}: {'; '.join(said)}.",) if said else ())
+
+
+def _apart_by_class(
+    frame: Ints, identity: Ints, names: Sequence[str], inside: NDArray[np.bool_]
+) -> tuple[Ints, bool]:
+    """Tracks told apart by class, where one number is in a frame twice and never twice in one class."""
+    rows = np.flatnonzero(inside & (identity >= 0))
+    _, code = np.unique(np.asarray(names, dtype=np.str_)[rows], return_inverse=True)
+    boxes = np.stack([frame[rows], identity[rows], code], axis=1)
+    if len(np.unique(boxes[:, :2], axis=0)) == len(rows) or len(np.unique(boxes, axis=0)) < len(rows):
+        return identity, False
+    _, first, track = np.unique(boxes[:, 1:], axis=0, return_index=True, return_inverse=True)
+    order = np.empty(len(first), dtype=np.int64)
+    order[np.argsort(first)] = np.arange(len(first))
+    identity = identity.copy()
+    identity[rows] = order[track]
+    return identity, True
 
 
 def _once_a_frame(

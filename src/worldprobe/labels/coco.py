@@ -17,7 +17,7 @@ from worldprobe.labels.values import clean, flag, key, number, shown, some, trac
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
 
-_TRACK = ("track_id", "instance_id", "object_id", "tracking_id")
+_TRACK = ("track_id", "instance_id", "object_id", "tracking_id", "trackId", "trackID")
 _SCORE = ("score", "confidence")
 _LISTS = ("images", "annotations", "categories")
 
@@ -146,6 +146,9 @@ class _Entries:
             if width < 0 or height < 0:
                 raise ValueError(f"bbox {shown(bbox)} has a negative size (it is left, top, width, height)")
             box = left, top, width, height
+            if mask and not (width > 0 and height > 0):
+                box = box_of(mask, self._frame)
+                self.done["mask"] += box is not None
         return None if box is None or not (box[2] > 0 and box[3] > 0) else box
 
     def _name(self, category: Any) -> str:
@@ -167,7 +170,7 @@ class _Entries:
             *told(done["outside"], "that it marks as outside", "left out"),
             *told(done["other"], "of its other videos", "left out"),
             *told(done["no box"], "without extent", "left out"),
-            *told(done["mask"], "that have a mask only", "the mask's box taken"),
+            *told(done["mask"], "with a mask only", "the mask's box taken"),
             *told(done["text"], "whose category is text in one place and a number in another", "matched"),
             *told(done["occluded"], "marked as occluded, by how much it does not say", "kept"),
             *told(
@@ -229,4 +232,6 @@ def _instead(written: Any) -> str:
         )
     if isinstance(written, dict) and "annotations" in written and isinstance(written.get("videos"), list):
         return ". Files of tracks by video (YouTube-VIS) need an entry in images for each frame, with frame_id"
+    if isinstance(written, dict) and {"images", "annotations"} <= set(written):
+        return '. Add "categories": [{"id": 1, "name": "..."}], or [] to call classes by their number'
     return ""

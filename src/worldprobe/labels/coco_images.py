@@ -179,7 +179,8 @@ def _numbered(
         notes = [f"images of several videos by their names: {some([before[rows[0]]])} taken"]
         images, numbers = [images[at] for at in rows], [numbers[at] for at in rows]
     frames, more = frames_of(
-        np.array(numbers, dtype=np.int64), numbering, ref, asked=asked, certain=certain
+        np.array(numbers, dtype=np.int64), numbering, ref,
+        asked=asked, certain=certain, names=[image.name for image in images],
     )  # fmt: skip
     if len(frames) and len(set(frames.tolist())) < len(frames):
         raise LabelError(f"{asked}: with this step several images are of one frame of {ref.path}")

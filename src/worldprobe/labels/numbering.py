@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import LabelError
 from worldprobe.labels.arguments import Numbering, with_option
+from worldprobe.labels.values import some
 from worldprobe.records import VideoRef
 
 _PICTURE = r"(?:jpe?g|png|bmp|tiff?|webp|jp2|ppm|pgm|gif|avif)"
@@ -75,6 +76,7 @@ def frames_of(
     asked: str,
     certain: bool,
     counts_from: int | None = None,
+    names: Sequence[str] = (),
 ) -> tuple[NDArray[np.int64], list[str]]:
     """The film's frame of each numbered picture, and what had to be said.
 
@@ -84,6 +86,7 @@ def frames_of(
         certain: the file says itself that these are frames of the film.
         counts_from: the number of the film's first frame, where the format says so; else 1 where that is the
             smallest number, and 0.
+        names: of the pictures, to show what was taken for a number.
 
     Raises:
         LabelError: pictures whose numbers may be counts of pictures taken out of the film, or lie before the first.
@@ -102,7 +105,7 @@ def frames_of(
     if low < first:
         raise LabelError(f"{asked} has a picture of number {low}, before first={first}")
     if numbering.step is None and not certain:
-        _refuse_extracted(numbers - first, ref, asked)
+        _refuse_extracted(numbers - first, ref, asked, _example(numbers, names))
     if not numbering.stated:
         return numbers - first, notes
     step = 1.0 if numbering.step is None else numbering.step
@@ -128,7 +131,7 @@ def frames_at(
     return np.where(seconds - times[left] < times[right] - seconds, left, right).astype(np.int64)
 
 
-def _refuse_extracted(numbers: NDArray[np.int64], ref: VideoRef, asked: str) -> None:
+def _refuse_extracted(numbers: NDArray[np.int64], ref: VideoRef, asked: str, example: str) -> None:
     """Raise LabelError where pictures numbered one by one cover the film's beginning only."""
     span = int(numbers.max()) + 1
     count = len(np.unique(numbers))
@@ -137,11 +140,17 @@ def _refuse_extracted(numbers: NDArray[np.int64], ref: VideoRef, asked: str) -> 
     guess = max(2, round(ref.frames / span))
     spread, beginning = with_option(asked, f"step={guess}"), with_option(asked, "step=1")
     raise LabelError(
-        f"{asked} numbers {count} pictures from {numbers.min()} to {span - 1} (counted from 0), {ref.path} has "
-        f"{ref.frames} frames: nothing says whether they are its first {span} frames or were taken from all of it, "
-        f"one in {guess} for instance. Add {spread} to the file's name (or whatever the step was; &start=N where "
-        f"the first was not frame 0), or {beginning} if they are the first {span}."
+        f"{asked} numbers {count} pictures from {numbers.min()} to {span - 1} (counted from 0{example}), {ref.path} "
+        f"has {ref.frames} frames: nothing says whether they are its first {span} or were taken from all of it, one "
+        f"in {guess} for instance. Add {spread} to the file's name (or whatever the step was; &start=N where the "
+        f"first was not frame 0), or {beginning} if they are the first {span}."
     )
+
+
+def _example(numbers: NDArray[np.int64], names: Sequence[str]) -> str:
+    """The last picture and its number, in words."""
+    name = names[int(numbers.argmax())] if len(names) else ""
+    return f"; {some([name])} is {int(numbers.max())}" if name else ""
 
 
 def _stem(name: str) -> str:
@@ -149,7 +158,7 @@ def _stem(name: str) -> str:
     name = re.split(r"[\\/]", name.strip())[-1]
     if roboflow := re.match(rf"(.+)_{_PICTURE}\.rf\.\w+(?:\.\w+)?$", name, re.IGNORECASE):
         name = roboflow[1]
-    elif picture := re.match(rf"(.+?)\.{_PICTURE}(?:\.|$)", name, re.IGNORECASE):
+    elif picture := re.match(rf"(.+?)\.{_PICTURE}(?:[.?#]|$)", name, re.IGNORECASE):
         name = picture[1]
     elif ending := re.match(r"(.+)\.(?:txt|json|xml)$", name, re.IGNORECASE):
         name = ending[1]

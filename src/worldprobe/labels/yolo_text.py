@@ -91,7 +91,10 @@ class YoloText:
         numbers = np.array(read.numbers, dtype=np.int64)
         if len(set(read.numbers)) < len(files):
             raise LabelError(f"{self.path} has several files of one frame number: give a folder of this film alone")
-        frames, notes = frames_of(numbers, self.numbering, video.ref, asked=self.asked, certain=False)
+        frames, notes = frames_of(
+            numbers, self.numbering, video.ref,
+            asked=self.asked, certain=False, names=[clean(one.name) for one in files],
+        )  # fmt: skip
         lines = [line for at, file in enumerate(files) for line in _lines(file, at)]
         names, source = _class_names(self.path)
         tracks = _sixth_is_track(lines)
