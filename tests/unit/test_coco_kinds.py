@@ -344,7 +344,8 @@ def test_a_late_first_number_and_an_early_end_are_said(tmp_path):
     ("options", "what"),
     [
         ("?stpe=5", "no option 'stpe'.*step .*start .*first"), ("?", "no option ''"), ("?step=0", "step=0 is not"),
-        ("?step=-1", "step=-1 is not"), ("?step=x", "step=x is not"), ("?step=nan", "is not"), ("?start=1.5", "start=1.5"),
+        ("?step=-1", "step=-1 is not"), ("?step=x", "step=x is not"), ("?step=nan", "is not"),
+        ("?start=1.5", "start=1.5"),
         ("?step=5&step=6", "'step' twice"), ("?step=1e300", "is not"), ("?first=3&step=5", "before first=3"),
     ],
 )  # fmt: skip

@@ -140,10 +140,10 @@ def _refuse_extracted(numbers: NDArray[np.int64], ref: VideoRef, asked: str, exa
     guess = max(2, round(ref.frames / span))
     spread, beginning = with_option(asked, f"step={guess}"), with_option(asked, "step=1")
     raise LabelError(
-        f"{asked} numbers {count} pictures from {numbers.min()} to {span - 1} (counted from 0{example}), {ref.path} "
-        f"has {ref.frames} frames: nothing says whether they are its first {span} or were taken from all of it, one "
-        f"in {guess} for instance. Add {spread} to the file's name (or whatever the step was; &start=N where the "
-        f"first was not frame 0), or {beginning} if they are the first {span}."
+        f"{asked} numbers {count} pictures from {numbers.min()} to {span - 1} (counted from 0{example}), "
+        f"{ref.path} has {ref.frames} frames: nothing says whether they are its first {span} or were taken from all "
+        f"of it, one in {guess} for instance. Add {spread} to the file's name (or whatever the step was; &start=N "
+        f"where the first was not frame 0), or {beginning} if they are the first {span}."
     )
 
 
