@@ -58,12 +58,12 @@ class LabelStudio:
             try:
                 if not isinstance(value, dict):
                     raise ValueError(f"its value is {shown(value)}")
-                count = number(value.get("framesCount") or video.ref.frames, "framesCount")
+                count = whole(value.get("framesCount") or video.ref.frames, "framesCount")
                 if not 0 < count <= most:
                     raise ValueError(f"framesCount {count:g} is not that of {video.ref.path} ({video.ref.frames})")
                 lengths.add((count, number(value.get("duration") or 0, "duration")))
                 size = (video.ref.width, video.ref.height)
-                boxes = _track(value, max(int(count), 1), most, size, done)
+                boxes = _track(value, count, most, size, done)
                 found += [(frame, box, _class(value), place) for frame, box in boxes]
             except ValueError as error:
                 raise LabelError(f"{self.path} is malformed: region {names[place]}: {error}") from error
@@ -133,13 +133,13 @@ class LabelStudio:
                 f"{self.path} counts {some(f'{count:g}' for count in sorted(counted))} frames, {ref.path} has "
                 f"{ref.frames}, and no duration says how they go together: give {self.asked}?step=N"
             )
-        count, duration = lengths.copy().pop()
+        ((count, duration),) = lengths
         last = float(video.pts_seconds[-1] - video.pts_seconds[0])
-        at = np.minimum((array - 1) * duration / count, last + 1 / max(ref.rate, 1e-9))
         if abs(duration - last) > max(0.1 * last, 2 / max(ref.rate, 1e-9)):
             raise LabelError(
                 f"{self.path} speaks of {duration:g} s, {ref.path} lasts {last:g} s: labels of another video"
             )
+        at = np.minimum((array - 1) * duration / count, last)
         note = f"it counts {count:g} frames, the film has {ref.frames}: frames were found by time"
         return frames_at(at, video.pts_seconds, ref.rate, asked=self.asked).tolist(), [note]
 

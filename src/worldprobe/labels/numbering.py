@@ -141,9 +141,9 @@ def _refuse_extracted(numbers: NDArray[np.int64], ref: VideoRef, asked: str, exa
     spread, beginning = with_option(asked, f"step={guess}"), with_option(asked, "step=1")
     raise LabelError(
         f"{asked} numbers {count} pictures from {numbers.min()} to {span - 1} (counted from 0{example}), "
-        f"{ref.path} has {ref.frames} frames: nothing says whether they are its first {span} or were taken from all "
-        f"of it, one in {guess} for instance. Add {spread} to the file's name (or whatever the step was; &start=N "
-        f"where the first was not frame 0), or {beginning} if they are the first {span}."
+        f"{ref.path} has {ref.frames} frames: nothing says whether they are its first {span} or were taken from "
+        f"all of it, one in {guess} for instance. Add {spread} to the file's name (or whatever the step was; "
+        f"&start=N where the first was not frame 0), or {beginning} if they are the first {span}."
     )
 
 
