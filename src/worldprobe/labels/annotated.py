@@ -15,7 +15,7 @@ from worldprobe.labels.arguments import with_option
 from worldprobe.labels.scores import confidences
 from worldprobe.labels.values import clean, track_numbers
 from worldprobe.protocols import FrameSource
-from worldprobe.records import Labels
+from worldprobe.records import Labels, VideoRef
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -109,21 +109,8 @@ def placed(
         LabelError: boxes of another video (too many frames), or of another size.
     """
     ref = video.ref
-    if len(frame) and int(frame.max()) >= ref.frames:
-        raise LabelError(
-            f"{file} speaks of frame {int(frame.max())} (counted from 0), {ref.path} has {ref.frames} frames: "
-            "labels of another video" + (", or another step" if "?" in asked else "")
-        )
+    inside = _inside(frame, corner, ref, file, asked)
     left, top, width, height = corner.T
-    with np.errstate(over="ignore", invalid="ignore"):
-        inside = (left < ref.width) & (top < ref.height) & (left + width > 0) & (top + height > 0)
-    inside &= (frame >= 0) & (width > 0) & (height > 0)
-    inside &= (width < _LARGEST_FRAMES * ref.width) & (height < _LARGEST_FRAMES * ref.height)
-    if (~inside).sum() > _MOST_OUTSIDE * len(frame):
-        raise LabelError(
-            f"{int((~inside).sum())} of {len(frame)} boxes of {file} lie outside {ref.path}, which is "
-            f"{ref.width} x {ref.height} px: labels of another size"
-        )
     past = inside & ((left < -1) | (top < -1) | (left + width > ref.width + 1) | (top + height > ref.height + 1))
     identity, by_class = _apart_by_class(frame, identity, names, inside)
     identity, twice = _once_a_frame(frame, identity, confidence, inside)
@@ -153,6 +140,26 @@ def placed(
         }
     )
     return Labels(labels.table, (f"{clean(file.name)}: {'; '.join(said)}.",) if said else ())
+
+
+def _inside(frame: Ints, corner: Floats, ref: VideoRef, file: Path, asked: str) -> NDArray[np.bool_]:
+    """Which boxes show anything of the film. Raises LabelError where too many do not."""
+    if len(frame) and int(frame.max()) >= ref.frames:
+        raise LabelError(
+            f"{file} speaks of frame {int(frame.max())} (counted from 0), {ref.path} has {ref.frames} frames: "
+            "labels of another video" + (", or another step" if "?" in asked else "")
+        )
+    left, top, width, height = corner.T
+    with np.errstate(over="ignore", invalid="ignore"):
+        inside = (left < ref.width) & (top < ref.height) & (left + width > 0) & (top + height > 0)
+    inside &= (frame >= 0) & (width > 0) & (height > 0)
+    inside &= (width < _LARGEST_FRAMES * ref.width) & (height < _LARGEST_FRAMES * ref.height)
+    if (~inside).sum() > _MOST_OUTSIDE * len(frame):
+        raise LabelError(
+            f"{int((~inside).sum())} of {len(frame)} boxes of {file} lie outside {ref.path}, which is "
+            f"{ref.width} x {ref.height} px: labels of another size"
+        )
+    return np.asarray(inside)
 
 
 def _apart_by_class(
