@@ -38,7 +38,7 @@ faults: extras
 
 # Hostile inputs by the ten thousand.
 fuzz: install
-	WORLDPROBE_FUZZ=10000 $(BIN)/python -m pytest -s tests/unit/test_hostile.py
+	WORLDPROBE_FUZZ=10000 $(BIN)/python -m pytest -s tests/unit/test_hostile.py tests/unit/test_hostile_labels.py
 
 check: install
 	$(BIN)/ruff check .

@@ -107,7 +107,7 @@ def prepared(kind, folder):
         return path, lambda one: mot(one, film)
     if kind == "coco":
         boxes = [{"id": n, "image_id": n, "category_id": 1, "bbox": [1, 2, 9, 9]} for n in range(4)]
-        images = [{"id": n, "file_name": f"{n}.png", "width": 64, "height": 48} for n in range(4)]
+        images = [{"id": n, "file_name": f"{n}.png", "width": 64, "height": 48} for n in range(12)]
         path.write_text(
             json.dumps({"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "c"}]})
         )

@@ -76,7 +76,11 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class Labeller(Protocol):
-    """Finds things in a video. ``name`` stands in the labels' ``source`` column."""
+    """Finds things in a video. ``name`` stands in the labels' ``source`` column.
+
+    It may also have ``one_video_only``, true where it reads a file that speaks of one video: it is then refused for
+    several.
+    """
 
     name: str
 

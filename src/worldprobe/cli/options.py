@@ -28,4 +28,7 @@ OutOption = Annotated[Path, typer.Option("--out", help="The run's folder.")]
 TasksOption = Annotated[str, typer.Option("--tasks", help="Also motion8, approach, count, visible, state, action.")]
 VerifyOption = Annotated[bool, typer.Option("--verify", help="Read what is stored, and make anew what is damaged.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print results for machines.")]
-LABELLERS = "truth, moving, mot:FILE, coco:FILE, onnx:FILE, hf:HUB_ID, yolo:WEIGHTS, lerobot."
+LABELLERS = (
+    "truth, moving, mot:FILE, coco:FILE, cvat:FILE, labelstudio:FILE, yolotxt:FOLDER (?step=N where it speaks of "
+    "every Nth frame), onnx:FILE, hf:HUB_ID, yolo:WEIGHTS, lerobot."
+)

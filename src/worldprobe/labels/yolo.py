@@ -101,6 +101,8 @@ class YoloDetector:
             )
             for (index, _), one in zip(frames, found, strict=True):
                 boxes = one.boxes
+                if boxes is None:  # turned boxes, classes of whole pictures
+                    raise LabelError(f"{self.name} gives no upright boxes: use the weights of a detector")
                 names = [self.classes.get(int(c), f"class {int(c)}") for c in boxes.cls.tolist()]
                 corners = boxes.xyxy.double().cpu().numpy().reshape(-1, 4)
                 yield index, corners, names, boxes.conf.double().cpu().numpy()

@@ -23,7 +23,6 @@ from worldprobe.tables import read_table, write_table
 from worldprobe.video.sample import DAMAGED
 
 _ORIGIN = "worldprobe.origin"
-_ONE_VIDEO_ONLY = ("mot", "coco")
 
 
 def load_labeller(
@@ -68,7 +67,7 @@ def label(
         LabelError: a file of labels for one video was given with several; an unknown tracker.
         VideoError: a video cannot be read.
     """
-    if len(videos) > 1 and labeller.name.partition(":")[0] in _ONE_VIDEO_ONLY:
+    if len(videos) > 1 and getattr(labeller, "one_video_only", False):
         raise LabelError(f"{labeller.name} labels one video, {len(videos)} were given: label them one at a time")
     found: list[Labels] = []
     seen: dict[str, VideoRef] = {}
