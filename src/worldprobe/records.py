@@ -44,6 +44,7 @@ class VideoRef:
         frames: frames that can be read.
         rate: average frames per second.
         missing: frames that the file declares and does not hold (a truncated file).
+        first_pts_seconds: the first frame's time on the file's own clock; all other times count from it.
         episodes: what each of its shots is known by in whatever other video shows the same (a robot's episode, seen
             by several cameras), empty for one that no other shows; empty where no shot has such a name.
     """
@@ -55,6 +56,7 @@ class VideoRef:
     frames: int
     rate: float
     missing: int = 0
+    first_pts_seconds: float = 0.0
     episodes: tuple[str, ...] = ()
 
 
@@ -205,7 +207,7 @@ class Labels:
 
         if not parts:
             return cls.empty()
-        notes = tuple(note for part in parts for note in part.notes)
+        notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
         return cls(pl.concat([p.table for p in parts], how="diagonal"), notes)
 
 

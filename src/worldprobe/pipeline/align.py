@@ -204,7 +204,7 @@ def _subject_moments(
     for tubelet in sorted({int(t) for t in covers if t is not None}):
         here = rows[covers == tubelet]
         names, counts = np.unique(tracks.name[here], return_counts=True)
-        measured = {key: float(values[here].mean()) for key, values in tracks.measured.items()}
+        measured = {key: _mean(values[here]) for key, values in tracks.measured.items()}
         measured["count"] = float(np.mean([shown[frame] for frame in tracks.frame[here].tolist()]))
         moments.append(
             _Moment(
@@ -219,6 +219,12 @@ def _subject_moments(
             )
         )
     return moments
+
+
+def _mean(values: Floats) -> float:
+    """Over the values that are known; NaN where none is."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 def _require_episodes(series: Sequence[Series], labels: Labels) -> None:

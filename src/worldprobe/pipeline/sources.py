@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from worldprobe.labels.lerobot import shown
+from worldprobe.errors import VideoError
+from worldprobe.labels.lerobot import lacking, pictures, shown
 from worldprobe.records import VideoRef
 from worldprobe.video.read import Video, open_video
 
@@ -16,8 +17,10 @@ def open_source(path: Path) -> Video:
         VideoError: as ``open_video``.
         LabelError: the dataset that it belongs to is damaged.
     """
+    if words := lacking(path):
+        raise VideoError(words)
     video = open_video(path)
-    if episodes := shown(path, video.pts_seconds):
+    if episodes := shown(path, video.pts_seconds, first=video.ref.first_pts_seconds):
         video.shots, video.episodes = episodes.starts, episodes.names
     return video
 

@@ -58,6 +58,7 @@ class FrameIndex:
         width, height: px as displayed.
         rate: average frames per second.
         missing: frames that the file declares and does not hold.
+        first_pts_seconds: the first frame's time on the file's own clock; 0 where it does not tell.
     """
 
     times: NDArray[np.int64]
@@ -69,6 +70,7 @@ class FrameIndex:
     height: int
     rate: float
     missing: int
+    first_pts_seconds: float = 0.0
 
     @property
     def counted(self) -> bool:
@@ -196,6 +198,7 @@ def _timed(path: Path, table: _Table) -> FrameIndex | None:
         times=times, pts_seconds=pts_seconds, keyframes=table.keyframes, damaged=frozenset(),
         orientation=orientation, width=width, height=height, rate=_rate(pts_seconds, table.average_rate),
         missing=max(0, table.declared - table.hidden - len(times)),
+        first_pts_seconds=float(times[0]) * table.time_base,
     )  # fmt: skip
 
 
@@ -225,7 +228,9 @@ def _counted(path: Path, table: _Table) -> FrameIndex:
     if run > 0:
         spoilt.add(0)
     known = sorted(t for t in times if t is not None)
+    began = 0.0
     if len(known) == len(times) and table.time_base:  # the n-th picture is shown at the n-th time, whatever its own
+        began = known[0] * table.time_base
         pts_seconds = (np.array(known, np.float64) - known[0]) * table.time_base
     else:
         pts_seconds = np.arange(len(times)) / table.average_rate
@@ -235,7 +240,7 @@ def _counted(path: Path, table: _Table) -> FrameIndex:
         times=np.zeros(0, np.int64), pts_seconds=pts_seconds, keyframes=np.zeros(0, np.int64),
         damaged=frozenset(i for i, r in enumerate(runs) if r in spoilt),
         orientation=orientation, width=width, height=height, rate=_rate(pts_seconds, table.average_rate),
-        missing=max(0, table.declared - table.hidden - len(times)),
+        missing=max(0, table.declared - table.hidden - len(times)), first_pts_seconds=began,
     )  # fmt: skip
 
 

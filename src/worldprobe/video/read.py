@@ -21,6 +21,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError
+from worldprobe.lfs import lfs_pointer
 from worldprobe.records import VideoRef
 from worldprobe.video.decode import Decoding, open_stream
 from worldprobe.video.index import FrameIndex, build_index, pictures
@@ -49,10 +50,16 @@ def open_video(path: str | Path) -> Video:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise VideoError(f"{path} cannot be opened: {error.strerror}.") from error
-    index = build_index(path)
+    try:
+        index = build_index(path)
+    except VideoError as error:
+        if pointer := lfs_pointer(path):
+            raise VideoError(pointer) from error
+        raise
     ref = VideoRef(
         id=digest, path=str(path), width=index.width, height=index.height,
         frames=len(index.pts_seconds), rate=index.rate, missing=index.missing,
+        first_pts_seconds=index.first_pts_seconds,
     )  # fmt: skip
     return Video(ref, index)
 
