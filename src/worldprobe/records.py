@@ -44,6 +44,8 @@ class VideoRef:
         frames: frames that can be read.
         rate: average frames per second.
         missing: frames that the file declares and does not hold (a truncated file).
+        notes: what a user must know of how it is read, each as what a sentence says of it ("is shown at 455 x 240
+            px: its pixels are 64:45, not square.").
         episodes: what each of its shots is known by in whatever other video shows the same (a robot's episode, seen
             by several cameras), empty for one that no other shows; empty where no shot has such a name.
     """
@@ -55,6 +57,7 @@ class VideoRef:
     frames: int
     rate: float
     missing: int = 0
+    notes: tuple[str, ...] = ()
     episodes: tuple[str, ...] = ()
 
 
