@@ -39,7 +39,7 @@ def resolve_videos(sources: Sequence[str]) -> list[Path]:
             warn(note)
         return found
 
-    found = resolve(sources, cache=cache(), scenes=render_scenes, lerobot=robot, films=films)
+    found = resolve(sources, cache=cache(), scenes=render_scenes, lerobot=robot, films=films, tell=warn)
     kept, again = distinct(found)
     for path, same in again:
         warn(f"{path} holds the same as {same}, and is left out")

@@ -45,6 +45,8 @@ class VideoRef:
         rate: average frames per second.
         missing: frames that the file declares and does not hold (a truncated file).
         first_pts_seconds: the first frame's time on the file's own clock; all other times count from it.
+        notes: what a user must know of how it is read, each as what a sentence says of it ("is shown at 455 x 240
+            px: its pixels are 64:45, not square.").
         episodes: what each of its shots is known by in whatever other video shows the same (a robot's episode, seen
             by several cameras), empty for one that no other shows; empty where no shot has such a name.
     """
@@ -57,6 +59,7 @@ class VideoRef:
     rate: float
     missing: int = 0
     first_pts_seconds: float = 0.0
+    notes: tuple[str, ...] = ()
     episodes: tuple[str, ...] = ()
 
 

@@ -2,8 +2,8 @@
 
 Format: info.json gives the rate, the features and where files lie. In v3.0 many episodes share a file, and
 meta/episodes tells which part of which file each one is; in v2 each episode has files of its own. Cameras are
-videos, or pictures, which lie in the tables or in folders; of these each episode is a film of its own, by the name of
-the folder that it has, or would have.
+videos, or pictures, which lie in the tables or in folders; of these each episode is a film of its own, by the name
+of the folder that it has, or would have.
 """
 
 from __future__ import annotations

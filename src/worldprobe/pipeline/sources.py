@@ -8,6 +8,7 @@ from worldprobe.errors import VideoError
 from worldprobe.labels.lerobot import lacking, pictures, shown
 from worldprobe.records import VideoRef
 from worldprobe.video.read import Video, open_video
+from worldprobe.video.sequence import Picture, film_of
 
 
 def open_source(path: Path) -> Video:
@@ -17,12 +18,19 @@ def open_source(path: Path) -> Video:
         VideoError: as ``open_video``.
         LabelError: the dataset that it belongs to is damaged.
     """
-    if words := lacking(path):
-        raise VideoError(words)
-    video = open_video(path)
+    video = _opened(path)
     if episodes := shown(path, video.pts_seconds, first=video.ref.first_pts_seconds):
         video.shots, video.episodes = episodes.starts, episodes.names
     return video
+
+
+def _opened(path: Path) -> Video:
+    if taken := pictures(path):
+        contents = [one if isinstance(one, str) else Picture(*one) for one in taken.pictures]
+        return film_of(path, contents, pts_seconds=taken.seconds, rate=taken.rate)
+    if words := lacking(path):
+        raise VideoError(words)
+    return open_video(path)
 
 
 def ref_of(path: Path) -> VideoRef:

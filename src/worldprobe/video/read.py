@@ -34,16 +34,23 @@ def open_video(path: str | Path) -> Video:
     Files whose packets do not tell when pictures are shown (raw streams, AVI with B-frames) are decoded
     once in whole instead, and read by counting from their start.
 
+    A folder of numbered pictures is a film too, and so is a pattern that stands for some (``video/folder.py``).
+
     Raises:
-        VideoError: the file does not exist, is a folder, is empty, is not a video (playlists are not), has no
-            video stream, or holds nothing that can be decoded.
+        VideoError: the file does not exist, is a folder without pictures, is empty, is not a video (playlists are
+            not), has no video stream, or holds nothing that can be decoded.
     """
     path = Path(path)
+    if not path.is_file():
+        from worldprobe.video.folder import open_sequence  # which builds on this module
+
+        if film := open_sequence(path):
+            return film
     try:
         if not path.exists():
             raise VideoError(f"{path} does not exist. Give the path of a video file.")
         if path.is_dir():
-            raise VideoError(f"{path} is a folder, not a video file. Name a file in it.")
+            raise VideoError(f"{path} is a folder without pictures, not a video file. Name a file in it.")
         if path.stat().st_size == 0:
             raise VideoError(f"{path} is empty (0 bytes). Copy or download it again.")
         with path.open("rb") as file:
