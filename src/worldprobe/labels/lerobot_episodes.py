@@ -113,7 +113,12 @@ def _row(path: Path, written: Mapping[str, Any], filmed: Mapping[str, list[str]]
 
 
 def by_line(path: Path) -> list[int]:
-    """The episodes that a meta/episodes.jsonl of version 2 lists, sorted. Raises LabelError, OSError, ValueError."""
+    """The episodes that a meta/episodes.jsonl of version 2 lists, sorted.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+        LabelError: a line is not of its form.
+    """
     if pointer := lfs_pointer(path):
         raise LabelError(pointer)
     found = set()

@@ -183,8 +183,7 @@ def _is_depth(name: str, written: Mapping[str, Any]) -> bool:
 
 
 def _names(written: object, count: int) -> tuple[str, ...]:
-    """A name for each dimension, out of lists and objects however nested; numbers where there are none, not as many,
-    or two alike."""
+    """A name for each dimension, out of lists and objects however nested; else numbers."""
     found = _flat(written, _NESTED)
     if found is None or len(found) != count or len(set(found)) != count:
         return tuple(str(number) for number in range(count))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.errors import LabelError
+from worldprobe.errors import LabelError, VideoError
 from worldprobe.labels.lerobot_dataset import Dataset, Episode
 
 _FILE = re.compile(r"frame[_-](\d{1,12})\.(png|jpe?g|webp|bmp|tiff?)", re.IGNORECASE)
@@ -20,8 +20,8 @@ _FILE = re.compile(r"frame[_-](\d{1,12})\.(png|jpe?g|webp|bmp|tiff?)", re.IGNORE
 class Taken:
     """An episode's pictures by one camera, one for each row.
 
-    ``pictures`` are a name and where its bytes are, or, where a row has none, the words that say so; ``seconds`` are
-    the rows' times, float64 [n]; ``rate`` is the dataset's.
+    ``pictures`` are a name and where its bytes are, or, where a row has none, the words that say so; ``seconds``
+    are the rows' times, float64 [n]; ``rate`` is the dataset's.
     """
 
     pictures: tuple[tuple[str, bytes | Path] | str, ...]
@@ -34,6 +34,7 @@ def taken(dataset: Dataset, episode: Episode, film: Path) -> Taken:
 
     Raises:
         LabelError: the episode's rows cannot be read, or tell no times.
+        VideoError: there are no pictures.
     """
     camera = dataset.camera_of(film)
     rows = dataset.rows_of(episode, [camera, "frame_index"])
@@ -47,6 +48,11 @@ def taken(dataset: Dataset, episode: Episode, film: Path) -> Taken:
         )
     numbers = rows["frame_index"].to_list() if "frame_index" in rows.columns else list(range(len(rows)))
     files = _files(film)
+    if camera not in rows.columns and not files:
+        raise VideoError(
+            f"{film}: there are no pictures by {camera}, neither in {episode.table} as a column nor in this "
+            "folder. Get the whole dataset."
+        )
     column = rows[camera].to_list() if camera in rows.columns else [None] * len(rows)
     found = tuple(
         _picture(dataset, film, files, number, value) for number, value in zip(numbers, column, strict=True)
