@@ -352,27 +352,36 @@ def test_pictures_and_videos_of_one_episode_are_one_group(dataset, tmp_path):
     assert [ref_of(path).episodes for path in videos(films)] == [ref_of(path).episodes for path in videos(stills)]
 
 
-def test_a_dataset_of_pictures_through_every_stage(dataset, tmp_path):
+def test_a_dataset_of_pictures_is_encoded_and_labelled_once(dataset, tmp_path):
+    root = dataset(tmp_path / "robot", cameras_are="bytes")
+    encoding = ("encode", f"lerobot:{root}", "--encoder", "pixels", "--frames", 4, "--store", tmp_path / "s")
+    assert f"{2 * 2 * EPISODES} clips" in command(*encoding).stdout
+    assert " 0 clips" in command(*encoding).stdout  # known by content
+    assert f"{2 * EPISODES * STEPS} labels of {2 * EPISODES} objects" in command(*label_of(root)).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["bytes", "files"])
+def test_a_dataset_of_pictures_through_every_stage(tmp_path, where):
     front, _, state = recorded(episodes=12)
     rng = np.random.default_rng(0)
     noisy = np.clip(front.astype(int) // 2 + rng.integers(0, 90, front.shape), 0, 255).astype(np.uint8)
-    root = write_dataset(tmp_path / "robot", noisy, state, -state, fps=FPS, cameras_are="bytes")
-    source, out = f"lerobot:{root}", tmp_path / "run"
-    store, table = tmp_path / "s", tmp_path / "labels.parquet"
+    root = write_dataset(tmp_path / "robot", noisy, state, -state, fps=FPS, cameras_are=where)
+    source, out, table = f"lerobot:{root}", tmp_path / "run", tmp_path / "labels.parquet"
+    store, coded = ("--store", tmp_path / "s"), ("--encoder", "pixels")
     for step in (
-        ["encode", source, "--encoder", "pixels", "--frames", 4, "--store", store],
+        ["encode", source, *coded, "--frames", 4, *store],
         ["label", source, "--labeller", "lerobot", "--out", table],
         [
-            "probe", "--store", store, "--labels", table, "--encoder", "pixels", "--tasks", "state",
-            "--features", "z", "--controls", "majority", "--out", out,
+            "probe", *store, "--labels", table, *coded, "--tasks", "state", "--features", "z", "--controls",
+            "majority", "--out", out,
         ],
+        ["decode", *store, *coded, "--steps", 20, "--out", out],
         ["predict", source, "--context", 1, "--horizon", 1, "--out", tmp_path / "future"],
         ["report", out],
     ):  # fmt: skip
         done = command(*step)
         assert done.exit_code == 0, done.output
-    again = command("encode", source, "--encoder", "pixels", "--frames", 4, "--store", store)
-    assert "0 clips" in again.stdout  # known by content
 
 
 def test_a_picture_that_is_missing_is_a_frame_that_cannot_be_read(dataset, tmp_path):

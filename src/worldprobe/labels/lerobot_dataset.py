@@ -176,8 +176,9 @@ class Dataset:
 
         try:
             held = read_schema(episode.table)
-            if lacks := [name for name in ("episode_index", "timestamp") if name not in held]:
-                raise LabelError(f"{episode.table} has no column {lacks[0]!r}")
+            needed = ("episode_index", "timestamp")
+            if lacks := [name for name in needed if not held.get(name, pl.Null()).is_numeric()]:
+                raise LabelError(f"{episode.table} has no numbers in a column {lacks[0]!r}")
             order = "frame_index" if "frame_index" in held else "timestamp"
             wanted = dict.fromkeys(["timestamp", order, *(name for name in columns if name in held)])
             mine = pl.col("episode_index") == episode.index

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -90,8 +89,7 @@ _PLACE = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
 def _row(path: Path, written: Mapping[str, Any], filmed: Mapping[str, list[str]]) -> Row:
     def number(key: str) -> int:
         value = written[key]
-        whole = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not whole or value != int(value) or not 0 <= value < _MOST:
+        if not _is_count(value):
             raise LabelError(f"{path}: {key} is {_short(value)}; it must be a number of 0 or more")
         return int(value)
 
@@ -130,7 +128,7 @@ def by_line(path: Path) -> list[int]:
         except (ValueError, RecursionError) as error:
             raise LabelError(f"{path}, line {number}: this is no JSON") from error
         index = written.get("episode_index") if isinstance(written, dict) else None
-        if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < _MOST:
+        if not isinstance(index, int) or not _is_count(index):
             raise LabelError(f"{path}, line {number}: episode_index is {_short(index)}; it must be 0 or more")
         found.add(index)
     return sorted(found)
@@ -141,7 +139,8 @@ def name_episodes(table: Stamp) -> dict[int, str]:
     """A hash of the rows of each episode in a table; pictures are left out.
 
     Raises:
-        OSError, polars.exceptions.PolarsError: it cannot be read, or lacks the columns that tell episodes.
+        OSError, polars.exceptions.PolarsError: it cannot be read.
+        ValueError: it lacks the columns that tell episodes.
     """
     import polars as pl
 
@@ -151,10 +150,12 @@ def name_episodes(table: Stamp) -> dict[int, str]:
         for name, kind in schema.items()
         if kind.is_numeric() or (kind.is_nested() and getattr(kind, "inner", pl.String()).is_numeric())
     )
+    if lacks := [name for name in ("episode_index", "frame_index") if not schema.get(name, pl.Null()).is_numeric()]:
+        raise ValueError(f"it has no numbers in a column {lacks[0]!r}")
     rows = read_table(table.path, plain).sort("episode_index", "frame_index")
     found = {}
     for (index,), part in rows.partition_by("episode_index", as_dict=True).items():
-        if index is None or index != index:
+        if not _is_count(index):
             continue
         known = hashlib.sha256()
         for name in plain:
@@ -162,6 +163,12 @@ def name_episodes(table: Stamp) -> dict[int, str]:
             known.update(name.encode() + column.cast(pl.Float64).to_numpy().tobytes())
         found[int(index)] = known.hexdigest()[:24]
     return found
+
+
+def _is_count(value: Any) -> bool:
+    """Whether it is a whole number of 0 or more; tables with gaps hold these as floats."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 <= value < _MOST and value == int(value)
 
 
 def _short(value: object) -> str:

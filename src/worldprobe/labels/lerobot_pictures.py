@@ -46,7 +46,8 @@ def taken(dataset: Dataset, episode: Episode, film: Path) -> Taken:
             f"the times of episode {episode.index} in {episode.table} do not increase from row to row: nobody can "
             f"tell when its pictures by {camera} were taken"
         )
-    numbers = rows["frame_index"].to_list() if "frame_index" in rows.columns else list(range(len(rows)))
+    numbered = "frame_index" in rows.columns and rows["frame_index"].dtype.is_numeric()
+    numbers = rows["frame_index"].to_list() if numbered else list(range(len(rows)))
     files = _files(film)
     if camera not in rows.columns and not files:
         raise VideoError(
