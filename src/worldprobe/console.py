@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def resolve_videos(sources: Sequence[str]) -> list[Path]:
     """Arguments to files: globs and folders spread out, scenes rendered, films and URLs fetched; each film once."""
-    from worldprobe.labels.lerobot import left_out, videos
+    from worldprobe.labels.lerobot import videos
     from worldprobe.video.films import fetch_film
     from worldprobe.video.scenes import render_scenes
     from worldprobe.video.source import distinct, resolve
@@ -33,13 +33,7 @@ def resolve_videos(sources: Sequence[str]) -> list[Path]:
         with bars() as progress:
             return fetch_film(name, folder, progress=progress)
 
-    def robot(folder: Path) -> list[Path]:
-        found = list(videos(folder))
-        for note in left_out(folder):
-            warn(note)
-        return found
-
-    found = resolve(sources, cache=cache(), scenes=render_scenes, lerobot=robot, films=films, tell=warn)
+    found = resolve(sources, cache=cache(), scenes=render_scenes, lerobot=videos, films=films, tell=warn)
     kept, again = distinct(found)
     for path, same in again:
         warn(f"{path} holds the same as {same}, and is left out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,18 @@ from worldprobe.labels.lerobot_values import Values, values_of
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
 
-__all__ = ["Dataset", "Episode", "LeRobot", "Shown", "lacking", "left_out", "pictures", "shown", "videos"]
+__all__ = [
+    "Dataset",
+    "Episode",
+    "LeRobot",
+    "Shown",
+    "lacking",
+    "left_out",
+    "notes_on",
+    "pictures",
+    "shown",
+    "videos",
+]
 
 # Columns of the dataset that become tasks, and what the tasks are called.
 TASKS = {"observation.state": "state", "action": "action"}
@@ -57,8 +69,7 @@ class LeRobot:
         film, parts = _Film(dataset, video), []
         for episode in dataset.episodes(path):
             parts.append(film.part(episode))
-        notes = (*dataset.notes, *film.notes)
-        return Labels(pl.concat([part.table for part in parts], how="diagonal"), notes)
+        return Labels(pl.concat([part.table for part in parts], how="diagonal"), tuple(film.notes))
 
 
 class _Film:
@@ -208,11 +219,26 @@ def lacking(film: Path) -> str:
     )
 
 
-def depth(film: Path) -> str:
-    """The name of the depth camera that filmed it; none for any other film. Raises LabelError."""
+def notes_on(film: Path) -> tuple[str, ...]:
+    """What a user must know of a dataset's film, as ``VideoRef.notes``: of the first one also what is left out of
+    the dataset. Raises LabelError."""
     dataset = Dataset.containing(film)
-    feature = dataset.info.features.get(dataset.camera_of(film)) if dataset else None
-    return feature.name if feature and feature.depth else ""
+    if dataset is None:
+        return ()
+    feature = dataset.info.features.get(dataset.camera_of(film))
+    if feature and feature.depth:
+        return (f"is by {feature.name}, a depth camera: its distances are shown as grey.",)
+    first, notes = _left_out(dataset)
+    return notes if dataset.place_of(film) == first else ()
+
+
+@lru_cache(maxsize=16)
+def _left_out(dataset: Dataset) -> tuple[str, tuple[str, ...]]:
+    """A dataset's first film that can be there, by its place, and what is left out; read once for all films."""
+    if not dataset.notes:
+        return "", ()
+    there = [film for film in dataset.films if film.exists() or film.suffix == ""]
+    return (dataset.place_of(there[0]) if there else ""), dataset.notes
 
 
 def videos(folder: Path) -> Iterator[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from worldprobe.errors import VideoError
-from worldprobe.labels.lerobot import lacking, pictures, shown
+from worldprobe.labels.lerobot import lacking, notes_on, pictures, shown
 from worldprobe.records import VideoRef
 from worldprobe.video.read import Video, open_video
 from worldprobe.video.sequence import Picture, film_of
@@ -21,6 +21,7 @@ def open_source(path: Path) -> Video:
     video = _opened(path)
     if episodes := shown(path, video.pts_seconds, first=video.ref.first_pts_seconds):
         video.shots, video.episodes = episodes.starts, episodes.names
+        video.add_notes(notes_on(path))
     return video
 
 

@@ -118,6 +118,10 @@ class Video:
     def episodes(self, names: Sequence[str]) -> None:
         self._ref = replace(self._ref, episodes=tuple(names))
 
+    def add_notes(self, notes: Sequence[str]) -> None:
+        """Say more of how it is read, as ``VideoRef.notes`` has it."""
+        self._ref = replace(self._ref, notes=(*self._ref.notes, *notes))
+
     def frames(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield (index, uint8 RGB [h, w, 3]) in increasing order, each index once; all when None.
 
