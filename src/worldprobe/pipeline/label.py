@@ -13,6 +13,7 @@ from worldprobe.errors import LabelError, VideoError
 from worldprobe.files import replacing
 from worldprobe.labels.camera import with_camera
 from worldprobe.labels.library_trackers import track
+from worldprobe.labels.speeds import speed_notes
 from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.parts import Parts
 from worldprobe.pipeline.progress import Progress, Watched, silent
@@ -80,7 +81,9 @@ def label(
             failures.append(Failure(str(path), None, str(error)))
         if len(videos) > 1:
             progress(f"label ({labeller.name})", number + 1, len(videos))
-    return replace(Labels.concat(found), origin=origin_of(labeller, tracker, camera))
+    joined = Labels.concat(found)
+    notes = tuple(dict.fromkeys((*joined.notes, *speed_notes(joined))))
+    return replace(joined, notes=notes, origin=origin_of(labeller, tracker, camera))
 
 
 def origin_of(labeller: Labeller, tracker: str, camera: str) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def pixels(name: str, encoded: bytes) -> NDArray[np.uint8]:
     """
     _check(name, encoded)
     with _opened(name, encoded) as image, _refusing(name):
-        return np.ascontiguousarray(_rgb(_upright(image)))
+        return np.array(_rgb(_upright(image)))  # which can be written to, as those of films
 
 
 def _upright(image: Image.Image) -> Image.Image:
