@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,8 +27,10 @@ __all__ = [
     "TokenGrid",
     "VideoRef",
     "View",
+    "reading_notes",
 ]
 
+_MOST_NAMED = 3
 LABEL_COLUMNS = (
     "video", "frame", "pts_seconds", "object", "class", "x", "y", "w", "h", "confidence", "source",
 )  # fmt: skip
@@ -59,6 +62,20 @@ class VideoRef:
     missing: int = 0
     notes: tuple[str, ...] = ()
     episodes: tuple[str, ...] = ()
+
+
+def reading_notes(videos: Iterable[VideoRef]) -> tuple[str, ...]:
+    """How videos were read, where a user must know of it: a sentence for all that it is true of."""
+    told: dict[str, dict[str, str]] = {}
+    for ref in videos:
+        for note in ref.notes:
+            told.setdefault(note, {}).setdefault(ref.id, ref.path)
+    found = []
+    for note, paths in told.items():
+        named = list(paths.values())
+        more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+        found.append(f"{', '.join(named[:_MOST_NAMED])}{more}: {note}")
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
