@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worldprobe.errors import VideoError
-from worldprobe.video.picture import PICTURE_SUFFIXES, Picture
+from worldprobe.video.image import PICTURE_SUFFIXES, Picture
 
 # Numbers that leave this many times as many places empty as they fill are times or ids, not frames.
 _MOST_EMPTY = 10
