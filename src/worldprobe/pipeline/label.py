@@ -148,7 +148,7 @@ def _nothing(labeller: Labeller, path: Path) -> str:
     """That a labeller found nothing, and what to try."""
     least = getattr(labeller, "confidence", None)
     lower = "" if least is None else f" a lower confidence than {least:g}, or"
-    return f"{labeller.name} found nothing in {path.name}: try{lower} another one (`worldprobe list labellers`)."
+    return f"{labeller.name} found nothing in {path}: try{lower} another one (`worldprobe list labellers`)."
 
 
 def write_labels(labels: Labels, path: Path) -> None:
