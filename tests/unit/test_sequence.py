@@ -12,7 +12,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from worldprobe.encoders.floors import Pixels
 from worldprobe.errors import VideoError
+from worldprobe.labels.targets import tracks
+from worldprobe.pipeline.encode import encode
+from worldprobe.pipeline.label import label, load_labeller
+from worldprobe.store import Store
 from worldprobe.video.read import open_video
 from worldprobe.video.sequence import Picture, film_of
 from worldprobe.video.source import distinct, resolve
@@ -367,3 +372,27 @@ def test_a_picture_that_changes_its_size_after_opening_is_not_read(tmp_path: Pat
         assert [frame for frame, _ in video.frames()] == [0]
         with pytest.raises(VideoError, match="changed its size"):
             video.frame(1)
+
+
+def test_a_sequence_is_labelled_by_the_boxes_beside_it(tmp_path: Path) -> None:
+    folder(tmp_path / "s" / "img1", named([1, 2, 3, 4, 5, 6]))
+    seqinfo(tmp_path / "s")
+    truth = tmp_path / "s" / "gt" / "gt.txt"
+    truth.parent.mkdir()
+    truth.write_text("".join(f"{k},1,{2 * k},4,10,8,1,1,1\n" for k in (1, 2, 3, 4, 5, 6)))
+    labels = label([tmp_path / "s"], labeller=load_labeller(f"mot:{truth}"))
+    assert labels.table["frame"].to_list() == [0, 1, 2, 3, 4, 5]
+    assert labels.table["x"].to_list() == [7.0, 9.0, 11.0, 13.0, 15.0, 17.0]
+    known = tracks(labels, str(labels.table["video"][0]))
+    assert known.speed == pytest.approx(np.tile([60.0, 0.0], (6, 1)))
+    assert "lie beside it" not in " ".join(labels.notes)
+    # Whoever takes other boxes is told of them.
+    found = label([tmp_path / "s" / "img1"], labeller=load_labeller("moving"))
+    assert f"--labeller mot:{truth} takes them" in " ".join(found.notes)
+
+
+def test_clips_of_a_sequence_are_encoded_and_those_with_holes_are_failures(tmp_path: Path) -> None:
+    path = folder(tmp_path / "f", named([k for k in range(1, 17) if k != 6]), [k for k in range(16) if k != 5])
+    done = encode([path], encoder=Pixels(), store=Store(str(tmp_path / "store")), blocks=[0], frames=4)
+    assert done.made == 3
+    assert [(failure.video, failure.clip) for failure in done.failures] == [(str(path), 4)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,7 @@ from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import FrameSource, Labeller
 from worldprobe.records import Labels, VideoRef, reading_notes
 from worldprobe.tables import read_table, write_table
+from worldprobe.video.folder import truth_beside
 
 _ORIGIN = "worldprobe.origin"
 _ONE_VIDEO_ONLY = ("mot", "coco")
@@ -88,7 +89,8 @@ def label(
         if len(videos) > 1:
             progress(f"label ({labeller.name})", number + 1, len(videos))
     whole = Labels.concat(found)
-    notes = dict.fromkeys((*reading_notes(seen.values()), *whole.notes, *speed_notes(whole)))
+    beside = () if labeller.name.partition(":")[0] in _ONE_VIDEO_ONLY else _truth_beside(seen.values())
+    notes = dict.fromkeys((*reading_notes(seen.values()), *beside, *whole.notes, *speed_notes(whole)))
     return replace(whole, notes=tuple(notes), origin=origin_of(labeller, tracker, camera))
 
 
@@ -142,6 +144,13 @@ def _lost(path: Path, ref: VideoRef, unreadable: Sequence[int]) -> list[Failure]
     number = len(unreadable)
     error = f"{number} of {ref.frames} frames cannot be decoded, and have no labels: the file is damaged there"
     return [Failure(str(path), unreadable[0], error), *cut_short(ref)]
+
+
+def _truth_beside(videos: Iterable[VideoRef]) -> Iterator[str]:
+    """Boxes that come with a sequence of pictures, and were not asked for."""
+    for ref in videos:
+        if truth := truth_beside(Path(ref.path)):
+            yield f"{ref.path}: MOTChallenge's boxes lie beside it, and --labeller mot:{truth} takes them."
 
 
 def _nothing(labeller: Labeller, path: Path) -> str:
