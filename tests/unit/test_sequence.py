@@ -112,7 +112,7 @@ def test_frames_keep_their_numbers_where_some_are_not_there(tmp_path: Path) -> N
         assert {frame: number(rgb) for frame, rgb in video.frames()} == {0: 0, 1: 1, 3: 3, 6: 6}
         assert video.unreadable == [2, 4, 5]
         assert "lacks 3 of its 7 pictures (numbers 3, 5, 6)" in " ".join(video.ref.notes)
-        with pytest.raises(VideoError, match=r"frame 2 of .* cannot be read: the picture of number 3 is not there"):
+        with pytest.raises(VideoError, match=r"frame 2 of .* cannot be read: its picture is not in the folder"):
             video.frame(2)
 
 
@@ -194,12 +194,12 @@ def test_damaged_pictures_are_frames_that_cannot_be_read_and_say_why(tmp_path: P
     with open_video(path) as video:
         assert [frame for frame, _ in video.frames()] == [0, 6, 7]
         assert video.unreadable == [1, 2, 3, 4, 5]
-        reasons = {frame: video.reasons[frame] for frame in video.unreadable}  # type: ignore[attr-defined]
+        reasons = {frame: video.reasons[frame] for frame in video.unreadable}
         assert "truncated" in reasons[1]
         assert "truncated" in reasons[2]
         assert reasons[3] == "003.jpg is empty (0 bytes)"
         assert "no JPEG, PNG, BMP, TIFF or WebP" in reasons[4]
-        assert reasons[5] == "005.jpg has 64 x 64 px, the others 48 x 32"
+        assert reasons[5] == "the picture there has 64 x 64 px, the others 48 x 32"
         assert "pictures of another size (005.jpg, 1 in all): left out" in " ".join(video.ref.notes)
 
 

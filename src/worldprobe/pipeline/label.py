@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from worldprobe.protocols import FrameSource, Labeller
 from worldprobe.records import Labels, VideoRef, reading_notes
 from worldprobe.tables import read_table, write_table
 from worldprobe.video.folder import truth_beside
+from worldprobe.video.sample import DAMAGED
 
 _ORIGIN = "worldprobe.origin"
 _ONE_VIDEO_ONLY = ("mot", "coco")
@@ -133,17 +134,22 @@ def _label_one(
         if camera == "subtracted" and len(found.table):
             found = with_camera(found, source("camera"))
         if parts is not None:
-            parts.put(video.ref.id, found, lost=video.unreadable)
-        return [found], _lost(path, video.ref, video.unreadable)
+            parts.put(video.ref.id, found, lost=video.reasons)
+        seen[video.ref.id] = video.ref  # reading may have found more to say of it
+        return [found], _lost(path, video.ref, video.reasons)
 
 
-def _lost(path: Path, ref: VideoRef, unreadable: Sequence[int]) -> list[Failure]:
-    """What of a video has no labels because it could not be read."""
-    if not unreadable:
-        return cut_short(ref)
-    number = len(unreadable)
-    error = f"{number} of {ref.frames} frames cannot be decoded, and have no labels: the file is damaged there"
-    return [Failure(str(path), unreadable[0], error), *cut_short(ref)]
+def _lost(path: Path, ref: VideoRef, reasons: Mapping[int, str]) -> list[Failure]:
+    """What of a video has no labels because it could not be read, and why."""
+    frames: dict[str, list[int]] = {}
+    for frame in sorted(reasons):
+        frames.setdefault(reasons[frame], []).append(frame)
+    found = []
+    for reason, lost in frames.items():
+        verb = "decoded" if reason == DAMAGED else "read"
+        error = f"{len(lost)} of {ref.frames} frames cannot be {verb}, and have no labels: {reason}"
+        found.append(Failure(str(path), lost[0], error))
+    return [*found, *cut_short(ref)]
 
 
 def _truth_beside(videos: Iterable[VideoRef]) -> Iterator[str]:

@@ -118,9 +118,7 @@ def _frames(by_number: dict[int, Path], length: int | None) -> Numbered:
     pictures: list[Picture | str] = []
     for number in range(first, last + 1, step):
         path = by_number.get(number)
-        pictures.append(
-            f"the picture of number {number} is not there" if path is None else Picture(path.name, path)
-        )
+        pictures.append("its picture is not in the folder" if path is None else Picture(path.name, path))
     return Numbered(pictures, tuple(notes))
 
 

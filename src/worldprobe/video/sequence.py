@@ -68,10 +68,8 @@ def film_of(
     size = Counter((one.width, one.height) for one in heads.values()).most_common(1)[0][0]
     other = [frame for frame, one in heads.items() if (one.width, one.height) != size]
     for frame in other:
-        reasons[frame] = (
-            f"{_name(pictures[frame])} has {heads[frame].width} x {heads[frame].height} px, "
-            f"the others {size[0]} x {size[1]}"
-        )
+        width, height = heads[frame].width, heads[frame].height
+        reasons[frame] = f"the picture there has {width} x {height} px, the others {size[0]} x {size[1]}"
     said = [*notes, *dict.fromkeys(note for one in heads.values() for note in one.notes)]
     if other:
         said.append(f"has pictures of another size ({_name(pictures[other[0]])}, {len(other)} in all): left out.")
@@ -83,11 +81,7 @@ def film_of(
 
 
 class PictureFilm(Video):
-    """An open film of pictures, which behaves as any video; made by ``film_of``.
-
-    Attributes:
-        reasons: why each frame that was asked for so far and could not be read was left out.
-    """
+    """An open film of pictures, which behaves as any video; made by ``film_of``."""
 
     def __init__(
         self,
@@ -98,22 +92,11 @@ class PictureFilm(Video):
     ) -> None:
         super().__init__(ref, cast(FrameIndex, _Order(pts_seconds)))
         self._pictures, self._lacking = pictures, lacking
-        self.reasons: dict[int, str] = {}
 
     def with_note(self, note: str) -> PictureFilm:
         """The same film, with one more note of how it was read."""
         ref = replace(self.ref, notes=(*self.ref.notes, note))
         return PictureFilm(ref, self._pictures, self.pts_seconds, self._lacking)
-
-    def frame(self, index: int) -> NDArray[np.uint8]:
-        """One frame, uint8 RGB [h, w, 3].
-
-        Raises:
-            VideoError: no such frame, or it cannot be read.
-        """
-        for _, rgb in self.frames([index]):
-            return rgb
-        raise VideoError(f"frame {index} of {self.ref.path} cannot be read: {self.reasons[index]}.")
 
     def _by_count(self, wanted: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         for frame in wanted:
@@ -126,7 +109,6 @@ class PictureFilm(Video):
                     raise VideoError(f"{picture.name} has changed its size since the film was opened")
             except VideoError as error:
                 self.reasons[frame] = str(error)
-                self._lost(frame)
                 continue
             yield frame, rgb
 
