@@ -396,3 +396,13 @@ def test_clips_of_a_sequence_are_encoded_and_those_with_holes_are_failures(tmp_p
     done = encode([path], encoder=Pixels(), store=Store(str(tmp_path / "store")), blocks=[0], frames=4)
     assert done.made == 3
     assert [(failure.video, failure.clip) for failure in done.failures] == [(str(path), 4)]
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "tif"])
+def test_a_picture_that_moves_is_no_frame(tmp_path: Path, suffix: str) -> None:
+    path = folder(tmp_path / "f", named([1, 2, 3], "{}." + suffix))
+    pictures = [Image.fromarray(of(k)) for k in (1, 9)]
+    pictures[0].save(path / f"2.{suffix}", save_all=True, append_images=pictures[1:])
+    assert shown(path) == {0: 0, 2: 2}
+    with open_video(path) as video, pytest.raises(VideoError, match="holds several pictures"):
+        video.frame(1)

@@ -77,9 +77,12 @@ def head(name: str, encoded: bytes) -> Head:
     """The header of an encoded picture; no pixels are decoded.
 
     Raises:
-        VideoError: no picture, of a format that is not read, or with sides beyond 16384 px.
+        VideoError: no picture, several, of a format that is not read, or with sides beyond 16384 px.
     """
     with _opened(name, encoded) as image, _refusing(name):
+        # A camera's JPEG may hold a small copy of itself.
+        if image.format not in ("JPEG", "MPO") and getattr(image, "is_animated", False):
+            raise VideoError(f"{name} holds several pictures, and is no frame of a film but one of its own")
         width, height = image.size
         # Pillow turns a TIFF's size itself, and decodes a whole PNG to look for EXIF behind its pixels.
         asked = image.format != "TIFF" and (image.format != "PNG" or b"eXIf" in encoded or "exif" in image.info)
