@@ -376,7 +376,7 @@ def test_a_dataset_of_pictures_through_every_stage(tmp_path, where):
             "probe", *store, "--labels", table, *coded, "--tasks", "state", "--features", "z", "--controls",
             "majority", "--out", out,
         ],
-        ["decode", *store, *coded, "--steps", 20, "--out", out],
+        ["decode", source, *store, *coded, "--steps", 20, "--out", out],
         ["predict", source, "--context", 1, "--horizon", 1, "--out", tmp_path / "future"],
         ["report", out],
     ):  # fmt: skip

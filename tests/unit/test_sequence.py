@@ -12,7 +12,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from worldprobe.encoders.floors import Pixels
 from worldprobe.errors import VideoError
+from worldprobe.labels.targets import tracks
+from worldprobe.pipeline.encode import encode
+from worldprobe.pipeline.label import label, load_labeller
+from worldprobe.store import Store
 from worldprobe.video.read import open_video
 from worldprobe.video.sequence import Picture, film_of
 from worldprobe.video.source import distinct, resolve
@@ -107,7 +112,7 @@ def test_frames_keep_their_numbers_where_some_are_not_there(tmp_path: Path) -> N
         assert {frame: number(rgb) for frame, rgb in video.frames()} == {0: 0, 1: 1, 3: 3, 6: 6}
         assert video.unreadable == [2, 4, 5]
         assert "lacks 3 of its 7 pictures (numbers 3, 5, 6)" in " ".join(video.ref.notes)
-        with pytest.raises(VideoError, match=r"frame 2 of .* cannot be read: the picture of number 3 is not there"):
+        with pytest.raises(VideoError, match=r"frame 2 of .* cannot be read: its picture is not in the folder"):
             video.frame(2)
 
 
@@ -189,12 +194,12 @@ def test_damaged_pictures_are_frames_that_cannot_be_read_and_say_why(tmp_path: P
     with open_video(path) as video:
         assert [frame for frame, _ in video.frames()] == [0, 6, 7]
         assert video.unreadable == [1, 2, 3, 4, 5]
-        reasons = {frame: video.reasons[frame] for frame in video.unreadable}  # type: ignore[attr-defined]
+        reasons = {frame: video.reasons[frame] for frame in video.unreadable}
         assert "truncated" in reasons[1]
         assert "truncated" in reasons[2]
         assert reasons[3] == "003.jpg is empty (0 bytes)"
         assert "no JPEG, PNG, BMP, TIFF or WebP" in reasons[4]
-        assert reasons[5] == "005.jpg has 64 x 64 px, the others 48 x 32"
+        assert reasons[5] == "the picture there has 64 x 64 px, the others 48 x 32"
         assert "pictures of another size (005.jpg, 1 in all): left out" in " ".join(video.ref.notes)
 
 
@@ -367,3 +372,37 @@ def test_a_picture_that_changes_its_size_after_opening_is_not_read(tmp_path: Pat
         assert [frame for frame, _ in video.frames()] == [0]
         with pytest.raises(VideoError, match="changed its size"):
             video.frame(1)
+
+
+def test_a_sequence_is_labelled_by_the_boxes_beside_it(tmp_path: Path) -> None:
+    folder(tmp_path / "s" / "img1", named([1, 2, 3, 4, 5, 6]))
+    seqinfo(tmp_path / "s")
+    truth = tmp_path / "s" / "gt" / "gt.txt"
+    truth.parent.mkdir()
+    truth.write_text("".join(f"{k},1,{2 * k},4,10,8,1,1,1\n" for k in (1, 2, 3, 4, 5, 6)))
+    labels = label([tmp_path / "s"], labeller=load_labeller(f"mot:{truth}"))
+    assert labels.table["frame"].to_list() == [0, 1, 2, 3, 4, 5]
+    assert labels.table["x"].to_list() == [7.0, 9.0, 11.0, 13.0, 15.0, 17.0]
+    known = tracks(labels, str(labels.table["video"][0]))
+    assert known.speed == pytest.approx(np.tile([60.0, 0.0], (6, 1)))
+    assert "lie beside it" not in " ".join(labels.notes)
+    # Whoever takes other boxes is told of them.
+    found = label([tmp_path / "s" / "img1"], labeller=load_labeller("moving"))
+    assert f"--labeller mot:{truth} takes them" in " ".join(found.notes)
+
+
+def test_clips_of_a_sequence_are_encoded_and_those_with_holes_are_failures(tmp_path: Path) -> None:
+    path = folder(tmp_path / "f", named([k for k in range(1, 17) if k != 6]), [k for k in range(16) if k != 5])
+    done = encode([path], encoder=Pixels(), store=Store(str(tmp_path / "store")), blocks=[0], frames=4)
+    assert done.made == 3
+    assert [(failure.video, failure.clip) for failure in done.failures] == [(str(path), 4)]
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp", "tif"])
+def test_a_picture_that_moves_is_no_frame(tmp_path: Path, suffix: str) -> None:
+    path = folder(tmp_path / "f", named([1, 2, 3], "{}." + suffix))
+    pictures = [Image.fromarray(of(k)) for k in (1, 9)]
+    pictures[0].save(path / f"2.{suffix}", save_all=True, append_images=pictures[1:])
+    assert shown(path) == {0: 0, 2: 2}
+    with open_video(path) as video, pytest.raises(VideoError, match="holds several pictures"):
+        video.frame(1)

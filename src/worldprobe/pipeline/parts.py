@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from worldprobe import __version__
@@ -31,23 +31,23 @@ class Parts:
         known = f"{__version__}\n{labeller}\n{_stamp(labeller.partition(':')[2])}\n{asked}"
         self._key = hashlib.sha256(known.encode()).hexdigest()[:16]
 
-    def get(self, video: str) -> tuple[Labels, list[int]] | None:
-        """The labels of a video (its id), and frames that could not be read; None where they are not there or were
-        cut off."""
+    def get(self, video: str) -> tuple[Labels, dict[int, str]] | None:
+        """The labels of a video (its id), and why which frames could not be read; None where they are not there or
+        were cut off."""
         import polars as pl
 
         path = self._path(video)
         try:
             written = pl.read_parquet_metadata(path)
-            lost = [int(frame) for frame in json.loads(written[_LOST])]
+            lost = {int(frame): str(reason) for frame, reason in json.loads(written[_LOST]).items()}
             return Labels(read_table(path), tuple(json.loads(written[_NOTES]))), lost
-        except (pl.exceptions.PolarsError, OSError, KeyError, ValueError):
+        except (pl.exceptions.PolarsError, OSError, KeyError, ValueError, AttributeError):
             return None
 
-    def put(self, video: str, labels: Labels, *, lost: Sequence[int] = ()) -> None:
-        """Keep a video's labels, and which frames could not be read."""
+    def put(self, video: str, labels: Labels, *, lost: Mapping[int, str] | None = None) -> None:
+        """Keep a video's labels, and why which frames could not be read."""
         with replacing(self._path(video)) as temporary:
-            written = {_NOTES: json.dumps(labels.notes), _LOST: json.dumps(list(lost))}
+            written = {_NOTES: json.dumps(labels.notes), _LOST: json.dumps(dict(lost or {}))}
             write_table(labels.table, temporary, written)
 
     def clear(self) -> None:

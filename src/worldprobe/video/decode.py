@@ -14,14 +14,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import av
+from av.codec.codec import UnknownCodecError
 from av.container import InputContainer
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -39,11 +41,28 @@ CONTAINERS = (
 # told to stop they also refuse real files that merely break a rule of the standard (H.264 from some cameras).
 STOP_AT_DAMAGE = ("hevc", "mjpeg")
 
+# Only these decoders read the transparency that WebM keeps beside each picture; libav's own do not.
+READS_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
 IN_FLIGHT = 512  # packets remembered while their pictures are awaited; far more than any decoder delays
 
 
+class Opened(NamedTuple):
+    """An open file, its video stream, and the decoder of that stream (not always the one libav would choose)."""
+
+    container: InputContainer
+    stream: VideoStream
+    decoder: VideoCodecContext
+
+    def seek(self, time: int) -> None:
+        """Go to the keyframe at or before a time (stream time base)."""
+        self.container.seek(time, stream=self.stream, backward=True)
+        if self.decoder is not self.stream.codec_context:  # the stream's own is flushed by seeking
+            self.decoder.flush_buffers()
+
+
 @contextmanager
-def open_stream(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_stream(path: Path) -> Iterator[Opened]:
     """Open a local file and choose its video stream: the first default one that is not cover art.
 
     Only libav's file protocol and the demuxers of real containers are allowed, so that a file can name
@@ -62,7 +81,8 @@ def open_stream(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             f"else: give a video file such as .mp4, .mkv, .webm, .mov or .avi; playlists are not accepted."
         ) from error
     try:
-        yield container, _choose(container, path)
+        stream = _choose(container, path)
+        yield Opened(container, stream, _decoder(stream))
     finally:
         container.close()
 
@@ -80,10 +100,27 @@ def _choose(container: InputContainer, path: Path) -> VideoStream:
             f"{path} declares pictures of {context.width}x{context.height} px; the limit is {MAX_SIDE} px a "
             f"side. The header is damaged, or the video must be scaled down first."
         )
+    return stream
+
+
+def _decoder(stream: VideoStream) -> VideoCodecContext:
+    own = stream.codec_context
+    context = own
+    if has_alpha_beside(stream) and own.name in READS_ALPHA:
+        with suppress(UnknownCodecError):
+            reading = av.CodecContext.create(READS_ALPHA[own.name], "r")
+            assert isinstance(reading, VideoCodecContext)
+            reading.extradata = own.extradata
+            context = reading
     context.thread_count = 1  # more were no faster, and errors would surface at other packets than their own
     if context.name in STOP_AT_DAMAGE:
         context.options = {"err_detect": "explode"}
-    return stream
+    return context
+
+
+def has_alpha_beside(stream: VideoStream) -> bool:
+    """Whether the container says that transparency is kept beside each picture (WebM's AlphaMode)."""
+    return stream.metadata.get("alpha_mode") == "1"
 
 
 def time_of(timed: Packet[VideoStream] | VideoFrame) -> int | None:
@@ -154,16 +191,14 @@ class Decoding:
         hurt: whether damage was met so far.
     """
 
-    def __init__(
-        self, container: InputContainer, stream: VideoStream, *, seek: int | None = None, keyed: bool = True
-    ) -> None:
+    def __init__(self, opened: Opened, *, seek: int | None = None, keyed: bool = True) -> None:
         """Prepare a pass.
 
         Args:
             seek: time of the keyframe to start from (stream time base); None starts where the container is.
             keyed: whether the file marks keyframes, so that packets before the first can be left out.
         """
-        self._container, self._stream, self._seek, self._keyed = container, stream, seek, keyed
+        self._opened, self._seek, self._keyed = opened, seek, keyed
         self._damage = _Damage(resumed=seek is not None)
 
     @property
@@ -187,9 +222,9 @@ class Decoding:
     def _pictures(self) -> Iterator[tuple[int, VideoFrame, _Place]]:
         """Whatever the decoder gives, with the packet it came from."""
         if self._seek is not None:
-            self._container.seek(self._seek, stream=self._stream, backward=True)
+            self._opened.seek(self._seek)
         started = not self._keyed
-        for packet in packets(self._container, self._stream):
+        for packet in packets(self._opened):
             time = time_of(packet)
             started = started or packet.is_keyframe
             if not started or time is None:
@@ -198,12 +233,12 @@ class Decoding:
             if packet.is_corrupt:
                 self._damage.spoil(place)
             try:
-                frames = self._stream.codec_context.decode(packet)
+                frames = self._opened.decoder.decode(packet)
             except av.FFmpegError:
                 self._damage.spoil(place)
                 continue
             yield from self._placed(frames)
-        yield from self._placed(drain(self._stream))
+        yield from self._placed(drain(self._opened))
 
     def _placed(self, frames: list[VideoFrame]) -> Iterator[tuple[int, VideoFrame, _Place]]:
         for frame in frames:
@@ -213,19 +248,29 @@ class Decoding:
                 yield time, frame, place
 
 
-def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+def packets(opened: Opened) -> Iterator[Packet[VideoStream]]:
     """The stream's packets in decoding order, without empty ones; a read error ends it like the end of the file."""
     try:
-        for packet in container.demux(stream):
+        for packet in opened.container.demux(opened.stream):
             if packet.size:
                 yield packet
     except av.FFmpegError:
         return
 
 
-def drain(stream: VideoStream) -> list[VideoFrame]:
+def pictures(opened: Opened) -> Iterator[VideoFrame | None]:
+    """Every picture in the order the decoder gives them; None where a packet could not be decoded."""
+    for packet in packets(opened):
+        try:
+            yield from opened.decoder.decode(packet)
+        except av.FFmpegError:
+            yield None
+    yield from drain(opened)
+
+
+def drain(opened: Opened) -> list[VideoFrame]:
     """The pictures that the decoder still holds at the end."""
     try:
-        return list(stream.codec_context.decode(None))
+        return list(opened.decoder.decode(None))
     except av.FFmpegError:
         return []

@@ -5,43 +5,28 @@ Positions are never computed from the frame rate: on files of variable rate that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import av
 import numpy as np
-from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError
-from worldprobe.video.decode import Decoding, drain, open_stream, packets, time_of
+from worldprobe.video.cut import ends_early
+from worldprobe.video.decode import Decoding, Opened, open_stream, packets, pictures, time_of
+from worldprobe.video.picture import Look, look_of
 
 PROBED = 8  # pictures decoded at opening, to learn the displayed size and whether packets are pictures
 WORTH_A_SEEK = 16  # frames; decoding fewer is as fast as seeking
+SET_BACK = 16  # frames back in time, more than any film reorders: two films were joined, each with its own clock
+WORTH_SAYING = 10  # frames, of which the rate can be known well enough to say that a header is wrong
+NONE: NDArray[np.int64] = np.zeros(0, np.int64)
 VP8_SHOWN = 0x10  # bit of a VP8 packet's first byte; hidden reference pictures lack it
-
-
-class Orientation(NamedTuple):
-    """How stored pixels become displayed ones: transpose, then flip."""
-
-    transposed: bool
-    flip_rows: bool
-    flip_columns: bool
-
-    def size(self, width: int, height: int) -> tuple[int, int]:
-        """Displayed width and height in px."""
-        return (height, width) if self.transposed else (width, height)
-
-    def apply(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Stored pixels [h, w, 3] to displayed ones, contiguous."""
-        if self.transposed:
-            rgb = rgb.transpose(1, 0, 2)
-        return np.ascontiguousarray(rgb[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,22 +39,21 @@ class FrameIndex:
         pts_seconds: float64 [frames], relative to the first frame, not decreasing.
         keyframes: int64 [k], times of the keyframes, increasing; empty where the file cannot be entered midway.
         damaged: frames known not to decode (only where frames are counted).
-        orientation: stored pixels to displayed ones.
-        width, height: px as displayed.
+        look: how its pictures become what is displayed.
         rate: average frames per second.
         missing: frames that the file declares and does not hold.
-        first_pts_seconds: the first frame's time on the file's own clock; 0 where it does not tell.
+        notes: what a user must know of how it is read, as ``VideoRef.notes`` has it.
+        first_pts_seconds: the first frame's time on the file's own clock; 0 where that does not tell.
     """
 
     times: NDArray[np.int64]
     pts_seconds: NDArray[np.float64]
     keyframes: NDArray[np.int64]
     damaged: frozenset[int]
-    orientation: Orientation
-    width: int
-    height: int
+    look: Look
     rate: float
     missing: int
+    notes: tuple[str, ...]
     first_pts_seconds: float = 0.0
 
     @property
@@ -96,7 +80,8 @@ class _Table:
     """What the header and the packets say.
 
     ``times`` of displayed packets and ``keyframes`` are increasing; ``hidden`` counts the packets that are not
-    displayed; ``tellable`` says whether packets stand for pictures one to one.
+    displayed; ``tellable`` says whether packets stand for pictures one to one. ``cut`` is whether the file ends
+    before its container says so; then ``ends`` is when the film should end, in seconds (0: that it does not say).
     """
 
     times: NDArray[np.int64]
@@ -106,6 +91,9 @@ class _Table:
     declared: int
     time_base: float
     average_rate: float
+    said_rate: float
+    ends: float
+    cut: bool
 
 
 def build_index(path: Path) -> FrameIndex:
@@ -114,19 +102,20 @@ def build_index(path: Path) -> FrameIndex:
     Raises:
         VideoError: not a video, or nothing in it can be decoded.
     """
-    with open_stream(path) as (container, stream):
-        table = _read_table(container, stream)
+    with open_stream(path) as opened:
+        table = _read_table(path, opened)
     index = _timed(path, table) if table.tellable else None
     return index or _counted(path, table)
 
 
-def _read_table(container: InputContainer, stream: VideoStream) -> _Table:
+def _read_table(path: Path, opened: Opened) -> _Table:
+    stream = opened.stream
     times: list[int] = []
     keyframes: list[int] = []
     corrupt: list[bool] = []
     hidden, undecodable, tellable, last_dts = 0, 0, True, None
     reorders = bool(stream.codec_context.has_b_frames)
-    for packet in packets(container, stream):
+    for packet in packets(opened):
         time = time_of(packet)
         if packet.dts is not None:
             tellable = tellable and (last_dts is None or packet.dts >= last_dts)
@@ -145,7 +134,7 @@ def _read_table(container: InputContainer, stream: VideoStream) -> _Table:
             corrupt.append(packet.is_corrupt)
     while corrupt and corrupt[-1]:  # the file was cut within this packet
         corrupt.pop()
-    declared = _declared(container, stream)
+    declared, cut = _declared(opened), ends_early(path, opened.container.format.name)
     cut_short = len(corrupt) < len(times) or len(times) + hidden < declared
     shown = np.unique(np.array(times[undecodable : len(corrupt)], np.int64))
     tellable = tellable and len(shown) == len(corrupt) - undecodable and len(shown) > 0
@@ -156,13 +145,30 @@ def _read_table(container: InputContainer, stream: VideoStream) -> _Table:
         tellable=tellable and bool(stream.time_base), declared=declared,
         time_base=float(stream.time_base or 0),
         average_rate=float(stream.average_rate or stream.guessed_rate or 25),
+        said_rate=float(stream.average_rate or 0),
+        ends=_ends(opened) if cut else 0.0, cut=cut,
     )  # fmt: skip
 
 
-def _declared(container: InputContainer, stream: VideoStream) -> int:
+def _declared(opened: Opened) -> int:
     """How many frames the header promises (0: it does not say); what an MP4's edit list cuts away is taken off."""
-    declared = int(stream.frames)
-    return min(declared, len(stream.index_entries)) if "mov" in container.format.name.split(",") else declared
+    declared = int(opened.stream.frames)
+    kinds = opened.container.format.name.split(",")
+    if "gif" in kinds:  # counted by libav, not said by the file
+        return 0
+    return min(declared, len(opened.stream.index_entries)) if "mov" in kinds else declared
+
+
+def _ends(opened: Opened) -> float:
+    """When the film should end by a header that was written once all was known, in seconds; 0 where none says."""
+    if "matroska" not in opened.container.format.name.split(","):
+        return 0  # libav guesses the others' from what is there, or says how many frames they should have
+    parts = opened.stream.metadata.get("DURATION", "").split(":")
+    try:
+        hours, minutes, seconds = (float(part) for part in parts)
+        return 3600 * hours + 60 * minutes + seconds
+    except ValueError:
+        return (opened.container.duration or 0) / float(av.time_base)
 
 
 def _is_hidden(packet: Packet[VideoStream], stream: VideoStream) -> bool:
@@ -172,33 +178,30 @@ def _is_hidden(packet: Packet[VideoStream], stream: VideoStream) -> bool:
 def _timed(path: Path, table: _Table) -> FrameIndex | None:
     """The index by time; None where the first pictures decoded are not those that the packets promise."""
     positions: list[int] = []
-    first: VideoFrame | None = None
-    with open_stream(path) as (container, stream):
-        decoding = Decoding(container, stream, keyed=len(table.keyframes) > 0)
+    firsts: list[VideoFrame] = []
+    with open_stream(path) as opened:
+        decoding = Decoding(opened, keyed=len(table.keyframes) > 0)
         for picture in decoding:
             at = int(np.searchsorted(table.times, picture.time))
             if at < len(table.times) and table.times[at] == picture.time:
                 positions.append(at)
-                first = first or picture.frame
+                firsts.append(picture.frame)
             if len(positions) == PROBED:
                 break
         hurt = decoding.hurt
-    if first is None:
-        return None
+        if not firsts:
+            return None
+        look = look_of(firsts, opened)
     # Pictures shown before the first keyframe may refer to ones that the file no longer holds.
     leading = int(np.searchsorted(table.times, table.keyframes[0])) if len(table.keyframes) else 0
     start = min(positions[0], leading)
     if not hurt and positions != list(range(start, start + len(positions))):
         return None
     times = table.times[start:]
-    orientation = orientation_of(first)
-    width, height = orientation.size(first.width, first.height)
-    pts_seconds = (times - times[0]).astype(np.float64) * table.time_base
-    return FrameIndex(
-        times=times, pts_seconds=pts_seconds, keyframes=table.keyframes, damaged=frozenset(),
-        orientation=orientation, width=width, height=height, rate=_rate(pts_seconds, table.average_rate),
-        missing=max(0, table.declared - table.hidden - len(times)),
-        first_pts_seconds=float(times[0]) * table.time_base,
+    return _index(
+        table, look, times=times, keyframes=table.keyframes,
+        pts_seconds=(times - times[0]).astype(np.float64) * table.time_base,
+        first=float(times[0]) * table.time_base, last=float(times[-1]) * table.time_base,
     )  # fmt: skip
 
 
@@ -207,10 +210,10 @@ def _counted(path: Path, table: _Table) -> FrameIndex:
     times: list[int | None] = []
     runs: list[int] = []
     spoilt: set[int] = set()
-    first: VideoFrame | None = None
+    firsts: list[VideoFrame] = []
     run = 0
-    with open_stream(path) as (container, stream):
-        for frame in pictures(container, stream):
+    with open_stream(path) as opened:
+        for frame in pictures(opened):
             if frame is None:
                 spoilt |= {run, run + 1}  # pictures come out late: it may be of the next run
                 continue
@@ -219,55 +222,67 @@ def _counted(path: Path, table: _Table) -> FrameIndex:
                 spoilt.add(run)
             times.append(time_of(frame))
             runs.append(run)
-            first = first or frame
-    if first is None:
-        raise VideoError(
-            f"{path} holds no picture that can be decoded: it is cut short, damaged or encrypted. "
-            f"Get a whole copy of it."
-        )
+            if len(firsts) < PROBED:
+                firsts.append(frame)
+        if not firsts:
+            raise VideoError(
+                f"{path} holds no picture that can be decoded: it is cut short, damaged or encrypted. "
+                f"Get a whole copy of it."
+            )
+        look = look_of(firsts, opened)
     if run > 0:
         spoilt.add(0)
-    known = sorted(t for t in times if t is not None)
-    began = 0.0
-    if len(known) == len(times) and table.time_base:  # the n-th picture is shown at the n-th time, whatever its own
-        began = known[0] * table.time_base
-        pts_seconds = (np.array(known, np.float64) - known[0]) * table.time_base
+    known, first = _one_clock([t for t in times if t is not None]), 0.0
+    if len(known) == len(times) and table.time_base:
+        first = float(known[0]) * table.time_base
+        pts_seconds = (known - known[0]).astype(np.float64) * table.time_base
     else:
         pts_seconds = np.arange(len(times)) / table.average_rate
-    orientation = orientation_of(first)
-    width, height = orientation.size(first.width, first.height)
-    return FrameIndex(
-        times=np.zeros(0, np.int64), pts_seconds=pts_seconds, keyframes=np.zeros(0, np.int64),
+    return _index(
+        table, look, pts_seconds=pts_seconds, first=first,
+        last=float(known[-1]) * table.time_base if len(known) else 0.0,
         damaged=frozenset(i for i, r in enumerate(runs) if r in spoilt),
-        orientation=orientation, width=width, height=height, rate=_rate(pts_seconds, table.average_rate),
-        missing=max(0, table.declared - table.hidden - len(times)), first_pts_seconds=began,
     )  # fmt: skip
 
 
-def pictures(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame | None]:
-    """Every picture in the order the decoder gives them; None where a packet could not be decoded."""
-    for packet in packets(container, stream):
-        try:
-            yield from stream.codec_context.decode(packet)
-        except av.FFmpegError:
-            yield None
-    yield from drain(stream)
+def _one_clock(times: list[int]) -> NDArray[np.int64]:
+    """When the n-th picture is shown, whatever its own time says: sorted, a clock that was set back going on."""
+    told = np.array(times, np.int64)
+    steps = np.diff(told)
+    if not (steps > 0).any():
+        return told
+    step = np.median(steps[steps > 0])
+    parts = np.split(told, np.flatnonzero(steps < -SET_BACK * step) + 1)
+    for before, part in pairwise(parts):
+        part += max(0, int(before.max() + step) - int(part.min()))
+    return np.sort(np.concatenate(parts))
 
 
-def orientation_of(frame: VideoFrame) -> Orientation:
-    """How a frame's display matrix turns it, to the nearest quarter turn, mirror images included.
-
-    The matrix holds 9 int32 ``[a b u; c d v; x y w]`` and maps stored (x, y), y down, to displayed
-    ``(a x + c y, b x + d y)``: libavutil/display.h.
-    """
-    sides: Iterable[Any] = frame.side_data
-    for side in sides:
-        if side.type.name == "DISPLAYMATRIX":
-            a, b, _, c, d = np.frombuffer(bytes(side), np.int32)[:5].tolist()
-            if abs(b) + abs(c) > abs(a) + abs(d):
-                return Orientation(transposed=True, flip_rows=b < 0, flip_columns=c < 0)
-            return Orientation(transposed=False, flip_rows=d < 0, flip_columns=a < 0)
-    return Orientation(transposed=False, flip_rows=False, flip_columns=False)
+def _index(
+    table: _Table,
+    look: Look,
+    *,
+    pts_seconds: NDArray[np.float64],
+    first: float,
+    last: float,
+    times: NDArray[np.int64] = NONE,
+    keyframes: NDArray[np.int64] = NONE,
+    damaged: frozenset[int] = frozenset(),
+) -> FrameIndex:
+    """What both ways of indexing lead to. ``first`` and ``last`` frame are shown then, by the file's own clock."""
+    rate = _rate(pts_seconds, table.average_rate)
+    missing = max(0, table.declared - table.hidden - len(pts_seconds))
+    if table.ends:
+        missing = max(0, round((table.ends - last) * rate) - 1)
+    notes = [*look.notes]
+    if table.cut and not missing and not table.declared and not table.ends:
+        notes.append("is cut short; how many frames are missing cannot be told")
+    off = abs(table.said_rate / rate - 1)
+    if table.said_rate and not missing and len(pts_seconds) >= WORTH_SAYING and off > 0.01:
+        notes.append(
+            f"says {table.said_rate:.4g} frames a second and shows {rate:.4g}: the times of its frames are followed"
+        )
+    return FrameIndex(times, pts_seconds, keyframes, damaged, look, rate, missing, tuple(notes), first)
 
 
 def _rate(pts_seconds: NDArray[np.float64], otherwise: float) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worldprobe.errors import VideoError
-from worldprobe.video.picture import PICTURE_SUFFIXES, Picture
+from worldprobe.video.image import PICTURE_SUFFIXES, Picture
 
 # Numbers that leave this many times as many places empty as they fill are times or ids, not frames.
 _MOST_EMPTY = 10
@@ -118,9 +118,7 @@ def _frames(by_number: dict[int, Path], length: int | None) -> Numbered:
     pictures: list[Picture | str] = []
     for number in range(first, last + 1, step):
         path = by_number.get(number)
-        pictures.append(
-            f"the picture of number {number} is not there" if path is None else Picture(path.name, path)
-        )
+        pictures.append("its picture is not in the folder" if path is None else Picture(path.name, path))
     return Numbered(pictures, tuple(notes))
 
 

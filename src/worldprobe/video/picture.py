@@ -1,198 +1,261 @@
-"""One picture of a sequence: its size from its header, its pixels as displayed, or why it cannot be had."""
+"""Turn decoded pictures into RGB as a player shows them, and say what was done.
+
+In order: interlaced pictures become the first of their fields; pixels that are not square are scaled to square ones
+(one side grows, none shrinks, as HTML has it); YUV becomes RGB by the matrix and the range that the film is tagged
+with; what is HDR or of wide colours becomes SDR BT.709; what is transparent is laid on black; the picture is
+turned.
+
+Films that do not name their matrix are taken as players take them: BT.709 from 1280 px of width or above 576 lines,
+BT.601 below.
+"""
 
 from __future__ import annotations
 
-import io
-import stat
-import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from fractions import Fraction
+from functools import cache
+from typing import Any, NamedTuple
 
-import av
 import numpy as np
+from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from worldprobe.errors import VideoError
-from worldprobe.video.decode import MAX_SIDE
+from worldprobe.video.colour import Light, light_of
+from worldprobe.video.decode import MAX_SIDE, Opened, has_alpha_beside
+from worldprobe.video.fields import NOTE, first_field
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+Pixels = NDArray[np.uint8]
 
-    from PIL import Image
+MOST_OBLONG = 5  # times as wide as high; what claims more is a broken header (the widest in use is 2.91)
+EXACT = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+TRANSPARENT = "is transparent in parts: laid on black"
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+_EXPANDED = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)  # from limited range
 
-# Pillow knows dozens of formats, of which many are attacks waiting to happen.
-_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
-_TURNS = 0x0112  # EXIF: how the camera was held
-_TRANSPOSED = (5, 6, 7, 8)
+# libavutil's AVColorSpace
+AVCOL_SPC_BT709 = 1
+_UNSAID = (2, 3)
+_CONVERTED = (0, 1, 4, 5, 6, 7, 9)
+_OTHERS = {8: "YCgCo", 10: "BT.2020 with constant luminance", 11: "SMPTE 2085", 12: "derived from its primaries",
+           13: "derived from its primaries", 14: "ICtCp", 15: "IPT-C2", 16: "YCgCo-R", 17: "YCgCo-R"}  # fmt: skip
+
+
+class Orientation(NamedTuple):
+    """How stored pixels become displayed ones: transpose, then flip."""
+
+    transposed: bool
+    flip_rows: bool
+    flip_columns: bool
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Displayed width and height in px."""
+        return (height, width) if self.transposed else (width, height)
+
+    def apply(self, rgb: Pixels) -> Pixels:
+        """Stored pixels [h, w, 3] to displayed ones, contiguous."""
+        if self.transposed:
+            rgb = rgb.transpose(1, 0, 2)
+        return np.ascontiguousarray(rgb[:: -1 if self.flip_rows else 1, :: -1 if self.flip_columns else 1])
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture that is read when it is needed.
+class Look:
+    """How a film's pictures become what is displayed.
 
     Attributes:
-        name: what it is called in messages.
-        content: its file, its bytes, or what reads them (raising OSError, or ValueError with the reason).
+        stored: width and height of a decoded picture, px.
+        square: the same with square pixels, before it is turned.
+        orientation: how it is turned.
+        light: what its colours are, where they are no SDR.
+        notes: what a user must know of it, as ``VideoRef.notes`` has it.
     """
 
-    name: str
-    content: Path | bytes | Callable[[], bytes]
-
-    def read(self) -> bytes:
-        """Its encoded bytes.
-
-        Raises:
-            VideoError: it cannot be read.
-        """
-        try:
-            if isinstance(self.content, bytes):
-                return self.content
-            if not isinstance(self.content, Path):
-                return self.content()
-            # Reading a pipe or a device would wait for ever.
-            if not stat.S_ISREG(self.content.stat().st_mode):
-                raise VideoError(f"{self.name} is no regular file")
-            return self.content.read_bytes()
-        except OSError as error:
-            linked = isinstance(self.content, Path) and self.content.is_symlink()
-            reason = "is a link to a file that is not there" if linked else f"cannot be opened: {error.strerror}"
-            raise VideoError(f"{self.name} {reason}") from error
-        except ValueError as error:
-            raise VideoError(f"{self.name} cannot be read: {error}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What a picture's header says: px as displayed, and what a user must know of how its pixels are read."""
-
-    width: int
-    height: int
+    stored: tuple[int, int]
+    square: tuple[int, int]
+    orientation: Orientation
+    light: Light | None
     notes: tuple[str, ...]
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height as displayed, px."""
+        return self.orientation.size(*self.square)
 
-def head(name: str, encoded: bytes) -> Head:
-    """The header of an encoded picture; no pixels are decoded.
 
-    Raises:
-        VideoError: no picture, of a format that is not read, or with sides beyond 16384 px.
+def look_of(frames: list[VideoFrame], opened: Opened) -> Look:
+    """How a film looks, by its header and its first pictures."""
+    first = frames[0]
+    stored, orientation, light = (first.width, first.height), orientation_of(first), light_of(first)
+    aspect = opened.stream.sample_aspect_ratio or opened.decoder.sample_aspect_ratio
+    square = _square(*stored, aspect)
+    notes = list(_notes(first, opened, aspect, square != stored))
+    if square != stored:
+        width, height = orientation.size(*square)
+        assert aspect
+        notes.insert(0, f"is shown at {width} x {height} px: its pixels are {_ratio(aspect)}, not square")
+    if light:
+        notes.append(light.note)
+    pictures = Pictures(Look(stored, square, orientation, light, tuple(notes)))
+    if any(frame.interlaced_frame for frame in frames):
+        notes.append(NOTE)
+    for frame in frames:
+        if _has_alpha(frame.format.name) and pictures.fits(frame) and TRANSPARENT not in pictures.met:
+            pictures.of(frame)
+    return Look(stored, square, orientation, light, tuple(dict.fromkeys([*notes, *pictures.met])))
+
+
+def _notes(frame: VideoFrame, opened: Opened, aspect: Fraction | None, scaled: bool) -> Iterator[str]:
+    if aspect and aspect != 1 and not scaled and _nonsense(aspect):
+        yield f"says that its pixels are {_ratio(aspect)}, which no film's are: taken as square"
+    if bits := _deep_grey(frame.format.name):
+        yield f"holds grey of {bits} bits, as depth does: its whole range is read as grey of 8 bits"
+    matrix = int(frame.colorspace)
+    if not frame.format.is_rgb and matrix in _OTHERS:
+        yield f"has a colour matrix that cannot be read ({_OTHERS[matrix]}): its colours are not right"
+    if has_alpha_beside(opened.stream) and not _has_alpha(frame.format.name):
+        yield "has transparency that the installed libav cannot read: hidden colours are shown"
+
+
+def _square(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
+    """The size with square pixels."""
+    if not aspect or _nonsense(aspect):
+        return width, height
+    size = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+    return size if max(size) <= MAX_SIDE else (width, height)
+
+
+def _nonsense(aspect: Fraction) -> bool:
+    return not Fraction(1, MOST_OBLONG) <= aspect <= MOST_OBLONG
+
+
+def _ratio(aspect: Fraction) -> str:
+    return f"{aspect.numerator}:{aspect.denominator}"
+
+
+def orientation_of(frame: VideoFrame) -> Orientation:
+    """How a frame's display matrix turns it, to the nearest quarter turn, mirror images included.
+
+    The matrix holds 9 int32 ``[a b u; c d v; x y w]`` and maps stored (x, y), y down, to displayed
+    ``(a x + c y, b x + d y)``: libavutil/display.h.
     """
-    with _opened(name, encoded) as image, _refusing(name):
-        width, height = image.size
-        # Pillow turns a TIFF's size itself, and decodes a whole PNG to look for EXIF behind its pixels.
-        asked = image.format != "TIFF" and (image.format != "PNG" or b"eXIf" in encoded or "exif" in image.info)
-        turned = asked and image.getexif().get(_TURNS, 1) in _TRANSPOSED
-        return Head(*((height, width) if turned else (width, height)), tuple(_notes(image)))
+    sides: Iterable[Any] = frame.side_data
+    for side in sides:
+        if side.type.name == "DISPLAYMATRIX":
+            a, b, _, c, d = np.frombuffer(bytes(side), np.int32)[:5].tolist()
+            if abs(b) + abs(c) > abs(a) + abs(d):
+                return Orientation(transposed=True, flip_rows=b < 0, flip_columns=c < 0)
+            return Orientation(transposed=False, flip_rows=d < 0, flip_columns=a < 0)
+    return Orientation(transposed=False, flip_rows=False, flip_columns=False)
 
 
-def pixels(name: str, encoded: bytes) -> NDArray[np.uint8]:
-    """A picture as displayed, uint8 RGB [h, w, 3]: turned as its EXIF says, what is transparent on black.
+class Pictures:
+    """Converts a film's pictures to RGB as displayed; keeps libav's conversion tables from one to the next.
 
-    Raises:
-        VideoError: it is damaged, or of a kind that has no range of brightness (32 bit, floating point).
+    Attributes:
+        met: notes on what single pictures were found to be.
     """
-    _check(name, encoded)
-    with _opened(name, encoded) as image, _refusing(name):
-        return np.array(_rgb(_upright(image)), order="C")  # Pillow's own may not be written to
+
+    def __init__(self, look: Look) -> None:
+        self._reformatter = VideoReformatter()
+        self._look = look
+        self.met: list[str] = []
+
+    def fits(self, frame: VideoFrame) -> bool:
+        """Whether the picture has the film's size: a stream may change it midway."""
+        return (frame.width, frame.height) == self._look.stored
+
+    def of(self, frame: VideoFrame) -> Pixels:
+        """uint8 RGB [h, w, 3], contiguous."""
+        if frame.interlaced_frame:
+            frame = first_field(frame)
+            self._meet(NOTE)
+        name, look = frame.format.name, self._look
+        if look.light is not None:
+            planes = self._reformat(frame, "gbrap12le" if _has_alpha(name) else "gbrp12le")
+            green, blue, red, *alpha = (_plane(planes, i) for i in range(len(planes.planes)))
+            rgb = look.light.to_srgb(np.stack([red, green, blue]))
+            if alpha:
+                rgb = self._on_black(rgb, (alpha[0] >> 4).astype(np.uint8))
+        elif _has_alpha(name):
+            rgba = np.asarray(self._reformat(frame, "rgba").to_ndarray(), np.uint8)
+            rgb = self._on_black(rgba[..., :3], rgba[..., 3])
+        elif bits := _deep_grey(name):
+            most, plane = 2**bits - 1, _plane(self._reformat(frame, f"gray{bits}le"), 0)
+            grey = (plane.astype(np.uint32) * 255 + most // 2) // most
+            rgb = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+        else:
+            rgb = np.asarray(self._reformat(frame, "rgb24").to_ndarray(), np.uint8)
+            if name == "gray" and int(frame.color_range) == ColorRange.MPEG:  # which libav passes over
+                rgb = _EXPANDED[rgb]
+        return look.orientation.apply(rgb)
+
+    def _reformat(self, frame: VideoFrame, form: str) -> VideoFrame:
+        """To this format, with square pixels."""
+        look, matrix = self._look, _matrix(frame, self._look)
+        interpolation = Interpolation.BILINEAR
+        if look.square != look.stored:
+            interpolation = Interpolation.BICUBIC | EXACT
+        elif form != "rgb24" or _deep(frame.format.name):
+            interpolation |= EXACT
+        return self._reformatter.reformat(
+            frame, *look.square, format=form, src_colorspace=matrix, dst_colorspace=matrix,
+            interpolation=interpolation,
+        )  # fmt: skip
+
+    def _on_black(self, rgb: Pixels, alpha: Pixels) -> Pixels:
+        if alpha.min() < 255:
+            self._meet(TRANSPARENT)
+        return on_black(rgb, alpha)
+
+    def _meet(self, note: str) -> None:
+        if note not in self.met:
+            self.met.append(note)
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    from PIL import ImageOps
-
-    image.load()
-    return ImageOps.exif_transpose(image)
-
-
-def _rgb(image: Image.Image) -> NDArray[np.uint8]:
-    if image.mode.startswith("I;16"):
-        grey = np.asarray(image).astype(np.uint32)
-        return np.repeat(((grey * 255 + 32767) // 65535).astype(np.uint8)[..., None], 3, axis=2)
-    if image.mode in ("I", "F"):
-        raise ValueError("32 bit or floating point grey, which has no white: save it with 8 or 16 bit")
-    if image.has_transparency_data:
-        layers = np.asarray(image.convert("RGBA")).astype(np.uint16)
-        return ((layers[..., :3] * layers[..., 3:] + 127) // 255).astype(np.uint8)
-    return np.asarray(image.convert("RGB"))
+def on_black(rgb: Pixels, alpha: Pixels) -> Pixels:
+    """What is seen of colours [h, w, 3] with this opacity [h, w] on black; colours are not premultiplied."""
+    product = rgb.astype(np.uint16) * alpha[..., None] + 127
+    return (product // 255).astype(np.uint8)
 
 
-def _notes(image: Image.Image) -> list[str]:
-    found = []
-    if image.mode.startswith("I;16"):
-        found.append("has pictures of 16 bit grey: shown with 8, 65535 as white.")
-    elif image.mode == "CMYK":
-        found.append("has pictures in CMYK: turned to RGB without a colour profile.")
-    elif image.has_transparency_data:
-        found.append("has pictures with transparency: shown on black.")
-    return found
+def _matrix(frame: VideoFrame, look: Look) -> Colorspace | None:
+    """The matrix to YUV where the picture's own tag is not to be followed; None follows it."""
+    tag = int(frame.colorspace)
+    if tag in _CONVERTED or frame.format.is_rgb or len(frame.format.components) < 3:
+        return None
+    if look.light is not None and look.light.transfer != "SDR":
+        return Colorspace.BT2020
+    return Colorspace.ITU709 if tag not in _UNSAID or taken_as_bt709(frame.width, frame.height) else None
 
 
-class _opened:
-    """Pillow's picture of some bytes, with one error for whatever is wrong with them."""
-
-    def __init__(self, name: str, encoded: bytes) -> None:
-        self._name = name
-        if not encoded:
-            raise VideoError(f"{name} is empty (0 bytes)")
-        from PIL import Image
-
-        with _refusing(name), warnings.catch_warnings():
-            # The limit on sides is the one that counts.
-            warnings.simplefilter("ignore")
-            self._image: Image.Image = Image.open(io.BytesIO(encoded), formats=_FORMATS)
-        if max(self._image.size) > MAX_SIDE:
-            width, height = self._image.size
-            raise VideoError(f"{name} declares {width} x {height} px; the limit is {MAX_SIDE} px a side")
-
-    def __enter__(self) -> Image.Image:
-        return self._image
-
-    def __exit__(self, *_: object) -> None:
-        self._image.close()
+def taken_as_bt709(width: int, height: int) -> bool:
+    """Whether players take an untagged film of this size to be of BT.709, as high definition is, not of BT.601."""
+    return width >= 1280 or height > 576
 
 
-class _refusing:
-    """Whatever goes wrong inside is damage: Pillow's readers have errors of every kind."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if not isinstance(error, Exception) or isinstance(error, VideoError):
-            return
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        if "cannot identify image file" in reason:
-            reason = "it is no JPEG, PNG, BMP, TIFF or WebP"
-        raise VideoError(f"{self._name} cannot be read as a picture: {reason}") from error
+@cache
+def _has_alpha(name: str) -> bool:
+    form = VideoFormat(name)
+    return form.has_palette or any(component.is_alpha for component in form.components)
 
 
-def _check(name: str, encoded: bytes) -> None:
-    """Find damage that Pillow passes over: wrong checksums of PNG, lost blocks of JPEG.
-
-    Raises:
-        VideoError: it is damaged.
-    """
-    if encoded.startswith(b"\x89PNG"):
-        with _opened(name, encoded) as image, _refusing(name):
-            image.verify()
-    elif encoded.startswith(b"\xff\xd8"):
-        # Zeros, of which the end of a file consists that was half copied, are pixels like others.
-        ended = encoded.rfind(b"\xff\xd9") > encoded.rfind(b"\xff\xda")
-        if not ended or not _decodes(encoded):
-            raise VideoError(f"{name} cannot be read as a picture: it is {'damaged' if ended else 'truncated'}")
+@cache
+def _deep_grey(name: str) -> int:
+    """Bits of a format of grey of more than 8; 0 of any other."""
+    components = VideoFormat(name).components
+    return components[0].bits if len(components) == 1 and 8 < components[0].bits <= 16 else 0
 
 
-def _decodes(jpeg: bytes) -> bool:
-    """Whether libav decodes it without a complaint; also where it is of a kind that libav does not know."""
-    context = av.CodecContext.create("mjpeg", "r")
-    context.options = {"err_detect": "explode"}
-    try:
-        return bool([*context.decode(av.Packet(jpeg)), *context.decode(None)])
-    except (av.PatchWelcomeError, NotImplementedError):
-        return True
-    except av.FFmpegError:
-        return False
+@cache
+def _deep(name: str) -> bool:
+    """Whether a format has more than 8 bits a component: those libav rounds badly unless told to be exact."""
+    return any(component.bits > 8 for component in VideoFormat(name).components)
+
+
+def _plane(frame: VideoFrame, index: int) -> NDArray[np.uint16]:
+    plane = frame.planes[index]
+    rows = np.frombuffer(memoryview(plane), np.uint16).reshape(plane.height, plane.line_size // 2)
+    return rows[:, : plane.width]

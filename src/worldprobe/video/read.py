@@ -1,7 +1,7 @@
 """Read frames of a video file by index, exactly, or not at all.
 
 A frame comes out only if its presentation time matches and the decoder found no damage in it nor in what it
-refers to; otherwise it is left out and named in ``Video.unreadable``. One picture is held at a time (with
+refers to; otherwise it is left out and named in ``Video.reasons``. One picture is held at a time (with
 B-frames a handful), so memory does not grow with the film.
 """
 
@@ -17,15 +17,17 @@ from typing import Self
 import av
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError
 from worldprobe.lfs import lfs_pointer
 from worldprobe.records import VideoRef
-from worldprobe.video.decode import Decoding, open_stream
-from worldprobe.video.index import FrameIndex, build_index, pictures
+from worldprobe.video.decode import Decoding, open_stream, pictures
+from worldprobe.video.index import FrameIndex, build_index
+from worldprobe.video.picture import Pictures
+from worldprobe.video.sample import DAMAGED
 from worldprobe.video.shots import kept_shots
+from worldprobe.video.webp import is_webp, webp_frames, webp_index
 
 
 def open_video(path: str | Path) -> Video:
@@ -57,18 +59,19 @@ def open_video(path: str | Path) -> Video:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise VideoError(f"{path} cannot be opened: {error.strerror}.") from error
+    webp = is_webp(path)
     try:
-        index = build_index(path)
+        index = webp_index(path) if webp else build_index(path)
     except VideoError as error:
         if pointer := lfs_pointer(path):
             raise VideoError(pointer) from error
         raise
     ref = VideoRef(
-        id=digest, path=str(path), width=index.width, height=index.height,
-        frames=len(index.pts_seconds), rate=index.rate, missing=index.missing,
+        id=digest, path=str(path), width=index.look.size[0], height=index.look.size[1],
+        frames=len(index.pts_seconds), rate=index.rate, missing=index.missing, notes=index.notes,
         first_pts_seconds=index.first_pts_seconds,
     )  # fmt: skip
-    return Video(ref, index)
+    return Animation(ref, index) if webp else Video(ref, index)
 
 
 class Video:
@@ -77,18 +80,25 @@ class Video:
     Every iteration opens the file for itself, so that several can run side by side.
 
     Attributes:
-        unreadable: frames that were asked for so far and could not be decoded, increasing.
+        reasons: why each frame that was asked for so far and could not be read was left out, as what a sentence
+            says of it ("the file is damaged there").
     """
 
     def __init__(self, ref: VideoRef, index: FrameIndex) -> None:
         self._ref, self._index = ref, index
         self._closed = False
         self._shots: tuple[int, ...] | None = None
-        self.unreadable: list[int] = []
+        self.reasons: dict[int, str] = {}
 
     @property
     def ref(self) -> VideoRef:
+        """The film. Its notes grow where single pictures turn out to be interlaced or transparent."""
         return self._ref
+
+    @property
+    def unreadable(self) -> list[int]:
+        """Frames that were asked for so far and could not be read, increasing."""
+        return sorted(self.reasons)
 
     @property
     def pts_seconds(self) -> NDArray[np.float64]:
@@ -125,7 +135,7 @@ class Video:
     def frames(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield (index, uint8 RGB [h, w, 3]) in increasing order, each index once; all when None.
 
-        Frames that cannot be decoded are left out and added to ``unreadable``.
+        Frames that cannot be read are left out and added to ``reasons``.
 
         Raises:
             VideoError: an index that the video does not have.
@@ -136,20 +146,21 @@ class Video:
         if wanted and (wanted[0] < 0 or wanted[-1] >= count):
             wrong = wanted[0] if wanted[0] < 0 else wanted[-1]
             raise VideoError(f"frame {wrong} of {self._ref.path} was asked for; it has frames 0 to {count - 1}.")
-        return self._by_count(wanted) if self._index.counted else self._by_time(wanted)
+        if self._index.counted:
+            return self._by_count(wanted)
+        return self._by_time(wanted)
 
     def frame(self, index: int) -> NDArray[np.uint8]:
         """One frame, uint8 RGB [h, w, 3].
 
         Raises:
-            VideoError: no such frame, or it cannot be decoded.
+            VideoError: no such frame, or it cannot be read.
         """
         for _, rgb in self.frames([index]):
             return rgb
-        raise VideoError(
-            f"frame {index} of {self._ref.path} cannot be decoded: the file is damaged there. "
-            f"Get a whole copy of it, or leave this part out."
-        )
+        reason = self.reasons.get(index, DAMAGED)
+        verb, cure = ("decoded", "Get a whole copy of it, or leave") if reason == DAMAGED else ("read", "Leave")
+        raise VideoError(f"frame {index} of {self._ref.path} cannot be {verb}: {reason}. {cure} this part out.")
 
     def close(self) -> None:
         """Nothing can be read afterwards."""
@@ -169,8 +180,8 @@ class Video:
         A seek that misses (a container with a poor index, a stream that refreshes gradually) shows as a frame
         that does not come: then the rest is decoded from the start, as the file was meant to be.
         """
-        index, rgb = self._index, _Pixels(self._index)
-        with open_stream(Path(self._ref.path)) as (container, stream):
+        index, rgb = self._index, Pictures(self._index.look)
+        with open_stream(Path(self._ref.path)) as opened:
             run: Iterator[tuple[int, VideoFrame, bool]] | None = None
             reached, good, resumed = -1, False, False
             frame: VideoFrame | None = None
@@ -178,17 +189,17 @@ class Video:
                 entry = index.entry(target, reached=reached) if seeking else None
                 if run is None or (entry is not None and reached < target):
                     resumed = entry is not None
-                    decoding = Decoding(container, stream, seek=entry, keyed=len(index.keyframes) > 0)
+                    decoding = Decoding(opened, seek=entry, keyed=len(index.keyframes) > 0)
                     run = self._positions(decoding)
                 while reached < target:
                     reached, frame, good = next(run, (self._ref.frames, None, False))
-                if reached == target and good and frame is not None and rgb.fits(frame):
-                    yield target, rgb.of(frame)
+                if reached == target and good and frame is not None:
+                    yield from self._converted(target, frame, rgb)
                 elif resumed:
                     yield from self._by_time(wanted[n:], seeking=False)
                     return
                 else:
-                    self._lost(target)
+                    self.reasons[target] = DAMAGED
 
     def _positions(self, decoding: Decoding) -> Iterator[tuple[int, VideoFrame, bool]]:
         """Pictures with their frame index; a seek that fails ends the run."""
@@ -202,40 +213,44 @@ class Video:
 
     def _by_count(self, wanted: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Decode from the start and count."""
-        rgb, queue = _Pixels(self._index), list(reversed(wanted))
-        with open_stream(Path(self._ref.path)) as (container, stream):
-            decoded = (frame for frame in pictures(container, stream) if frame is not None)
+        rgb, queue = Pictures(self._index.look), list(reversed(wanted))
+        with open_stream(Path(self._ref.path)) as opened:
+            decoded = (frame for frame in pictures(opened) if frame is not None)
             for position, frame in enumerate(decoded):
                 if not queue:
                     return
                 if position != queue[-1]:
                     continue
                 queue.pop()
-                if position in self._index.damaged or frame.is_corrupt or not rgb.fits(frame):
-                    self._lost(position)
+                if position in self._index.damaged or frame.is_corrupt:
+                    self.reasons[position] = DAMAGED
                 else:
-                    yield position, rgb.of(frame)
-        for position in reversed(queue):
-            self._lost(position)
+                    yield from self._converted(position, frame, rgb)
+        self.reasons |= dict.fromkeys(queue, DAMAGED)
 
-    def _lost(self, frame: int) -> None:
-        if frame not in self.unreadable:
-            self.unreadable = sorted([*self.unreadable, frame])
+    def _converted(
+        self, position: int, frame: VideoFrame, rgb: Pictures
+    ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """The picture as displayed, unless the stream has changed its size."""
+        if not rgb.fits(frame):
+            width, height = self._index.look.stored
+            self.reasons[position] = (
+                f"the film changes there from {width} x {height} to {frame.width} x {frame.height} px, and "
+                f"pictures of one size are read"
+            )
+            return
+        converted = rgb.of(frame)
+        if new := [note for note in rgb.met if note not in self._ref.notes]:
+            self._ref = replace(self._ref, notes=(*self._ref.notes, *new))
+        yield position, converted
 
 
-class _Pixels:
-    """Converts pictures to RGB as displayed; keeps libav's conversion tables from frame to frame."""
+class Animation(Video):
+    """An animated WebP."""
 
-    def __init__(self, index: FrameIndex) -> None:
-        self._reformatter = VideoReformatter()
-        self._orientation = index.orientation
-        self._size = (index.width, index.height)
-
-    def fits(self, frame: VideoFrame) -> bool:
-        """Whether the picture has the video's size: a stream may change it midway."""
-        return self._orientation.size(frame.width, frame.height) == self._size
-
-    def of(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """uint8 RGB [h, w, 3], contiguous."""
-        rgb = self._reformatter.reformat(frame, format="rgb24").to_ndarray()
-        return self._orientation.apply(np.asarray(rgb, np.uint8))
+    def _by_count(self, wanted: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        lost = set(wanted)
+        for position, rgb in webp_frames(Path(self._ref.path), wanted):
+            lost.discard(position)
+            yield position, rgb
+        self.reasons |= dict.fromkeys(sorted(lost), DAMAGED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +15,8 @@ from worldprobe.protocols import FrameSource
 from worldprobe.records import Clip, ClipSpec, VideoRef
 
 Pixels = NDArray[np.uint8]
+
+DAMAGED = "the file is damaged there"
 
 
 def clips(ref: VideoRef, *, frames: int, stride: int, shots: Sequence[int] = (0,)) -> list[ClipSpec]:
@@ -116,9 +118,12 @@ def _assemble(
     lost = sorted({i for i in spec.indices if i not in kept})
     if lost:
         shown = ", ".join(map(str, lost[:5])) + (", ..." if len(lost) > 5 else "")
+        known: Mapping[int, str] = getattr(video, "reasons", {})
+        reasons = dict.fromkeys(known.get(i, DAMAGED) for i in lost)
+        verb = "decoded" if DAMAGED in reasons else "read"
         return spec, VideoError(
             f"clip of frames {spec.start} to {spec.last} of {spec.video.path}: {len(lost)} of them cannot be "
-            f"decoded ({shown}); the file is damaged there."
+            f"{verb} ({shown}); {'; '.join(reasons)}."
         )
     pixels = np.stack([kept[i] for i in spec.indices])
     return Clip(spec, video.pts_seconds[list(spec.indices)], view, pixels)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError
 from worldprobe.records import VideoRef
-from worldprobe.video.index import FrameIndex, Orientation
-from worldprobe.video.picture import Head, Picture, head, pixels
+from worldprobe.video.image import Head, Picture, head, pixels
+from worldprobe.video.index import FrameIndex
 from worldprobe.video.read import Video
 
 __all__ = ["Picture", "PictureFilm", "film_of"]
@@ -67,10 +68,8 @@ def film_of(
     size = Counter((one.width, one.height) for one in heads.values()).most_common(1)[0][0]
     other = [frame for frame, one in heads.items() if (one.width, one.height) != size]
     for frame in other:
-        reasons[frame] = (
-            f"{_name(pictures[frame])} has {heads[frame].width} x {heads[frame].height} px, "
-            f"the others {size[0]} x {size[1]}"
-        )
+        width, height = heads[frame].width, heads[frame].height
+        reasons[frame] = f"the picture there has {width} x {height} px, the others {size[0]} x {size[1]}"
     said = [*notes, *dict.fromkeys(note for one in heads.values() for note in one.notes)]
     if other:
         said.append(f"has pictures of another size ({_name(pictures[other[0]])}, {len(other)} in all): left out.")
@@ -82,59 +81,44 @@ def film_of(
 
 
 class PictureFilm(Video):
-    """An open film of pictures, which behaves as any video; made by ``film_of``.
-
-    Attributes:
-        reasons: why frames cannot be read, by frame: those known at opening, and those met since.
-    """
+    """An open film of pictures, which behaves as any video; made by ``film_of``."""
 
     def __init__(
         self,
         ref: VideoRef,
         pictures: Sequence[Picture | str],
         pts_seconds: NDArray[np.float64],
-        reasons: dict[int, str],
+        lacking: dict[int, str],
     ) -> None:
-        nothing = np.empty(0, np.int64)
-        index = FrameIndex(
-            times=nothing, pts_seconds=pts_seconds, keyframes=nothing, damaged=frozenset(),
-            orientation=Orientation(False, False, False), width=ref.width, height=ref.height, rate=ref.rate,
-            missing=ref.missing,
-        )  # fmt: skip
-        super().__init__(ref, index)
-        self._pictures = pictures
-        self.reasons = dict(reasons)
+        super().__init__(ref, cast(FrameIndex, _Order(pts_seconds)))
+        self._pictures, self._lacking = pictures, lacking
 
     def with_note(self, note: str) -> PictureFilm:
         """The same film, with one more note of how it was read."""
         ref = replace(self.ref, notes=(*self.ref.notes, note))
-        return PictureFilm(ref, self._pictures, self.pts_seconds, self.reasons)
-
-    def frame(self, index: int) -> NDArray[np.uint8]:
-        """One frame, uint8 RGB [h, w, 3].
-
-        Raises:
-            VideoError: no such frame, or it cannot be read.
-        """
-        for _, rgb in self.frames([index]):
-            return rgb
-        raise VideoError(f"frame {index} of {self.ref.path} cannot be read: {self.reasons[index]}.")
+        return PictureFilm(ref, self._pictures, self.pts_seconds, self._lacking)
 
     def _by_count(self, wanted: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         for frame in wanted:
             picture = self._pictures[frame]
             try:
-                if frame in self.reasons or isinstance(picture, str):
-                    self._lost(frame)
-                    continue
+                if frame in self._lacking or isinstance(picture, str):
+                    raise VideoError(self._lacking[frame])
                 rgb = pixels(picture.name, picture.read())
                 if rgb.shape != (self.ref.height, self.ref.width, 3):
                     raise VideoError(f"{picture.name} has changed its size since the film was opened")
             except VideoError as error:
                 self.reasons[frame] = str(error)
-                self._lost(frame)
                 continue
             yield frame, rgb
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Order:
+    """What there is of an index where frames are files: their times, and that they are known by counting."""
+
+    pts_seconds: NDArray[np.float64]
+    counted: bool = True
 
 
 def _name(picture: Picture | str) -> str:

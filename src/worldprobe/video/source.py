@@ -20,8 +20,8 @@ from pathlib import Path
 from worldprobe.errors import VideoError
 from worldprobe.video.films import fetch_film
 from worldprobe.video.folder import asked_rate, content_of, is_sequence, size_of
+from worldprobe.video.image import PICTURE_SUFFIXES
 from worldprobe.video.numbered import is_pattern
-from worldprobe.video.picture import PICTURE_SUFFIXES
 from worldprobe.video.web import CHUNK, TIMEOUT_SECONDS, check_kind, opener
 
 # fmt: off

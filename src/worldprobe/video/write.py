@@ -10,10 +10,12 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError
+from worldprobe.video.picture import AVCOL_SPC_BT709, taken_as_bt709
 
 MAX_RATE_DENOMINATOR = 1001  # enough for 24000/1001, 30000/1001 and 60000/1001 to come out exact
 
@@ -24,7 +26,8 @@ def write_video(
     """Encode frames as H.264, yuv420p, in the container that the suffix names (``.mp4``, ``.mkv``, ...).
 
     One thread and no writer's marks, so that the same frames give the same bytes. The file appears at
-    ``path`` only once it is complete.
+    ``path`` only once it is complete. Colours are of BT.709 where players take an untagged film to be so, else of
+    BT.601.
 
     Args:
         path: where to write; its folder must exist, a file that is there is replaced.
@@ -64,6 +67,10 @@ def _encode(temporary: Path, path: Path, frames: Iterable[NDArray[np.uint8]], ra
                     f"All frames must be of one size."
                 )
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
+            if taken_as_bt709(*shape[1::-1]):
+                frame = frame.reformat(
+                    format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+                )
             frame.pts, frame.time_base = index, 1 / rate
             container.mux(stream.encode(frame))
         if stream is None:
@@ -87,4 +94,7 @@ def _stream(
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     stream.time_base = 1 / rate
     stream.codec_context.thread_count = 1
+    if taken_as_bt709(width, height):
+        stream.codec_context.colorspace = AVCOL_SPC_BT709
+        stream.codec_context.color_range = ColorRange.MPEG
     return stream
