@@ -332,6 +332,17 @@ def test_films_go_before_pictures_and_that_is_told(tmp_path: Path) -> None:
     assert "holds 1 films and 2 pictures: the films are taken" in told[0]
 
 
+def test_a_list_without_its_folder(tmp_path: Path) -> None:
+    seqinfo(tmp_path / "labels-only")
+    with pytest.raises(VideoError, match=r"lacks the folder img1 of pictures that its seqinfo.ini names"):
+        found(str(tmp_path / "labels-only"), tmp_path=tmp_path)
+    folder(tmp_path / "beside", named([1, 2, 3, 4, 5, 6]))
+    seqinfo(tmp_path / "beside")
+    assert (open_video(tmp_path / "beside").ref.rate, len(shown(tmp_path / "beside"))) == (30.0, 6)
+    with pytest.raises(VideoError, match="does not exist"):
+        found(f"{tmp_path}/beside/%0{10**12}d.png", tmp_path=tmp_path)
+
+
 @pytest.mark.parametrize("pattern", ["%06d.png", "%d.png", "0*.png", "00000?.png", "%06d.png?fps=7"])
 def test_patterns_stand_for_what_ffmpeg_takes_them_for(tmp_path: Path, pattern: str) -> None:
     path = folder(tmp_path / "f", [*named([1, 2, 3]), *named([1, 2], "{}.png"), *named([4], "x{}.png")])

@@ -16,6 +16,7 @@ from worldprobe.video.image import PICTURE_SUFFIXES, Picture
 # Numbers that leave this many times as many places empty as they fill are times or ids, not frames.
 _MOST_EMPTY = 10
 _NAMED = 3
+_LONGEST_NUMBER = 255  # digits; no name is longer
 _PATTERN = re.compile(r"%(0?)(\d*)d")
 # What Roboflow's export adds to each name: another hash for every picture.
 _HASH = re.compile(r"\.rf\.[0-9a-f]+$")
@@ -160,6 +161,8 @@ def _stands_for(pattern: str, name: str) -> bool:
         return fnmatch.fnmatchcase(name, pattern)
     before, zeros, digits, after = _PATTERN.split(pattern, maxsplit=1)
     least = int(digits or 1)
+    if least > _LONGEST_NUMBER:
+        return False
     number = rf"(?:\d{{{least}}}|[1-9]\d{{{least},}})" if zeros or least > 1 else r"(?:0|[1-9]\d*)"
     literal = (re.escape(part.replace("%%", "%")) for part in (before, after))
     return re.fullmatch(number.join(literal), name) is not None
