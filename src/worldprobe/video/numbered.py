@@ -141,11 +141,23 @@ def _several_kinds(folder: Path, kinds: Sequence[Sequence[Path]]) -> str:
         )
     said = ", ".join(f"{len(kind)} like {kind[0].name}" for kind in kinds[:_NAMED])
     more = f" and {len(kinds) - _NAMED} kinds more" if len(kinds) > _NAMED else ""
-    example = _DIGITS.sub("*", _stem(kinds[0][0])) + kinds[0][0].suffix
+    example = _pattern(kinds[0])
     return (
         f"{folder} holds pictures with several kinds of names: {said}{more}. Name one kind, such as "
         f"'{folder / example}', or give each a folder of its own."
     )
+
+
+def _pattern(kind: Sequence[Path]) -> str:
+    """A pattern that stands for names of one kind, and for no other kind's: ``%06d.jpg``."""
+    first = kind[0].name
+    found = list(_DIGITS.finditer(_stem(kind[0])))
+    if not found:
+        return f"*{kind[0].suffix}"
+    last = found[-1]
+    padded = last[0].startswith("0") and len({len(path.name) for path in kind}) == 1
+    number = f"%0{len(last[0])}d" if padded else "%d"
+    return first[: last.start()].replace("%", "%%") + number + first[last.end() :].replace("%", "%%")
 
 
 def _twice(folder: Path, one: Path, other: Path) -> str:
