@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -18,6 +20,7 @@ from worldprobe.labels.targets import tracks
 from worldprobe.pipeline.encode import encode
 from worldprobe.pipeline.label import label, load_labeller
 from worldprobe.store import Store
+from worldprobe.video.numbered import numbered
 from worldprobe.video.read import open_video
 from worldprobe.video.sequence import Picture, film_of
 from worldprobe.video.source import distinct, resolve
@@ -156,8 +159,10 @@ def test_hashes_that_an_export_adds_are_no_numbers(tmp_path: Path) -> None:
     [
         (["1.png", "01.png"], "two pictures of one number: 01.png and 1.png"),
         (["1.png", "1.jpg", "2.png", "2.jpg"], r"several kinds of names: 2 like 1.jpg, 2 like 1.png"),
-        (["1.png", "1_depth.png", "2.png", "2_depth.png"], r"Name one kind, such as '.*\*.png'"),
+        (["1.png", "1_depth.png", "2.png", "2_depth.png"], r"Name one kind, such as '.*/%d.png'"),
+        (["01.png", "01_m.png", "02.png", "02_m.png"], r"Name one kind, such as '.*/%02d.png'"),
         (["cat.png", "dog.png"], "have no numbers that tell their order"),
+        (["cat.jpg", "cat.jpeg", "dog.jpg", "dog.jpeg"], "several kinds of names"),
     ],
 )
 def test_pictures_whose_order_nobody_knows_are_refused(tmp_path: Path, names: list[str], message: str) -> None:
@@ -332,6 +337,17 @@ def test_films_go_before_pictures_and_that_is_told(tmp_path: Path) -> None:
     assert "holds 1 films and 2 pictures: the films are taken" in told[0]
 
 
+def test_a_list_without_its_folder(tmp_path: Path) -> None:
+    seqinfo(tmp_path / "labels-only")
+    with pytest.raises(VideoError, match=r"lacks the folder img1 of pictures that its seqinfo.ini names"):
+        found(str(tmp_path / "labels-only"), tmp_path=tmp_path)
+    folder(tmp_path / "beside", named([1, 2, 3, 4, 5, 6]))
+    seqinfo(tmp_path / "beside")
+    assert (open_video(tmp_path / "beside").ref.rate, len(shown(tmp_path / "beside"))) == (30.0, 6)
+    with pytest.raises(VideoError, match="does not exist"):
+        found(f"{tmp_path}/beside/%0{10**12}d.png", tmp_path=tmp_path)
+
+
 @pytest.mark.parametrize("pattern", ["%06d.png", "%d.png", "0*.png", "00000?.png", "%06d.png?fps=7"])
 def test_patterns_stand_for_what_ffmpeg_takes_them_for(tmp_path: Path, pattern: str) -> None:
     path = folder(tmp_path / "f", [*named([1, 2, 3]), *named([1, 2], "{}.png"), *named([4], "x{}.png")])
@@ -406,3 +422,24 @@ def test_a_picture_that_moves_is_no_frame(tmp_path: Path, suffix: str) -> None:
     assert shown(path) == {0: 0, 2: 2}
     with open_video(path) as video, pytest.raises(VideoError, match="holds several pictures"):
         video.frame(1)
+
+
+@settings(max_examples=40)
+@given(
+    names=st.lists(
+        st.from_regex(r"[a%_ ]{0,2}[0-9]{0,12}[b._-]{0,2}[0-9]{0,3}\.(png|jpg|JPEG)", fullmatch=True),
+        unique=True, min_size=1, max_size=8,
+    )
+)  # fmt: skip
+def test_names_of_any_kind_are_put_in_order_or_refused(names: list[str]) -> None:
+    files = [Path("f", name) for name in names if not name.startswith(".")]
+    try:
+        placed = numbered(Path("f"), files) if files else None
+    except VideoError:
+        return
+    if placed is not None:
+        there = [one.content for one in placed.pictures if not isinstance(one, str)]
+        assert len(set(there)) == len(there)
+        # Whatever was left out is said.
+        assert set(there) == set(files) or "leaves out" in placed.notes[0]
+        assert len(placed.pictures) <= 10 * len(files) + 10

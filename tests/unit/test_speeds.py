@@ -13,6 +13,8 @@ from worldprobe.labels import speeds, targets
 from worldprobe.labels.camera import camera_velocity, with_camera
 from worldprobe.labels.speeds import speed_notes
 from worldprobe.labels.track import link
+from worldprobe.pipeline.align import Moments, target
+from worldprobe.pipeline.ask import _unaskable
 from worldprobe.records import Labels, VideoRef
 
 RATES = (0.5, 2.0, 4.0, 5.0, 10.0, 24.0, 25.0, 30000 / 1001, 60.0, 240.0)
@@ -163,3 +165,38 @@ def test_a_reach_never_shrinks_as_labels_come_more_rarely() -> None:
     reaches = [speeds.reach(float(one)) for one in spacings]
     assert all(a <= b for a, b in pairwise(reaches))
     assert (reaches[0], reaches[-1]) == (0.2, 2.0)
+
+
+def moments(speed: np.ndarray, growth: list[float], tracked: list[bool]) -> Moments:
+    n = len(growth)
+    where, zeros = np.arange(n), np.zeros(n, np.int64)
+    return Moments(
+        video=zeros, clip=where, tubelet=zeros, group=where, recording=zeros, recording_seconds=where * 1.0,
+        pts_seconds=where * 1.0, box=np.tile([50.0, 50.0, 10.0, 10.0], (n, 1)), speed=speed,
+        growth=np.array(growth), tracked=np.array(tracked), name=np.full(n, "cup"), measured={},
+        frame_size=np.full((n, 2), 100.0), clip_seconds=0.5, tubelet_frames=2,
+        labels=np.ones(n, np.int64), dropped={},
+    )  # fmt: skip
+
+
+def test_what_has_no_speed_says_why() -> None:
+    lone, camera = [np.nan, np.nan], [np.nan, np.nan]
+    speed = np.array([[30.0, 0.0], [0.1, 0.0], lone, lone, camera])
+    known = moments(speed, [0.0, 0.0, np.nan, np.nan, 0.0], [True, True, True, False, True])
+    why = (
+        "1 without a track, 1 whose track has no other label near enough in time, 1 where the camera's motion, or "
+        "the speed itself, is not known"
+    )
+    group = np.arange(5)
+    assert target(known, "velocity", group).notes == (f"3 moments without a speed: {why}",)
+    assert target(known, "direction", group).notes == (f"4 moments without a direction: 1 still, {why}",)
+    assert f"3 moments without a direction: {why}" in target(known, "motion", group).notes
+    (approach,) = target(known, "approach", group).notes
+    assert approach.startswith("2 moments without a speed: 1 without a track, 1 whose track has no other label")
+    assert target(known, "xy", group).notes == ()
+    # Where none has one, that is said, and not that it were constant.
+    nothing = known.at(np.array([2, 2, 2]))
+    assert _unaskable("motion", target(nothing, "motion", group[:3]), nothing) == (
+        "3 moments without a direction: 3 whose track has no other label near enough in time"
+    )
+    assert "constant" not in _unaskable("velocity", target(nothing, "velocity", group[:3]), nothing)

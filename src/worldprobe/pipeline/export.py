@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -47,7 +47,10 @@ class _Wanted:
     blocks: tuple[int, ...]
     features: tuple[str, ...]
     each: Each
-    names: dict[str, str]
+    names: dict[str, str] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.names.update(short_names(one.video.path for one, _ in self.parts))
 
     @property
     def rows(self) -> int:
@@ -87,9 +90,7 @@ def export_embeddings(
     store = store or Store(str(run / STORE))
     series, missing = _series(run, store)
     blocks = tuple(sorted(set.intersection(*(set(found) for _, found, _ in series))))
-    parts = tuple((one, held) for one, _, held in series)
-    names = short_names(one.video.path for one, _ in parts)
-    wanted = _Wanted(store, parts, blocks, tuple(features), each, names)
+    wanted = _Wanted(store, tuple((one, held) for one, _, held in series), blocks, tuple(features), each)
     if not blocks or not wanted.rows:
         raise StoreError(
             f"no clip in {store.location} is there for all videos at the same block. Run `worldprobe encode`."

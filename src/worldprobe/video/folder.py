@@ -136,7 +136,11 @@ def _place_of(path: Path) -> _Place | None:
         # A name that leads elsewhere would read whatever lies there.
         if not (path / info.folder).resolve().is_relative_to(path.resolve()):
             raise VideoError(f"{path / _SEQINFO} names the folder {info.folder!r}, which lies outside of {path}.")
-        return _Place(path / info.folder, None, asked, info)
+        if (path / info.folder).is_dir():
+            return _Place(path / info.folder, None, asked, info)
+        if not pictures_in(path):
+            raise VideoError(f"{path} lacks the folder {info.folder} of pictures that its {_SEQINFO} names.")
+        return _Place(path, None, asked, info)
     info = _read(path.parent / _SEQINFO) if (path.parent / _SEQINFO).is_file() else _Info()
     return _Place(path, pattern, asked, info if Path(info.folder) == Path(path.name) else _Info())
 

@@ -16,6 +16,7 @@ from worldprobe.video.image import PICTURE_SUFFIXES, Picture
 # Numbers that leave this many times as many places empty as they fill are times or ids, not frames.
 _MOST_EMPTY = 10
 _NAMED = 3
+_LONGEST_NUMBER = 255  # digits; no name is longer
 _PATTERN = re.compile(r"%(0?)(\d*)d")
 # What Roboflow's export adds to each name: another hash for every picture.
 _HASH = re.compile(r"\.rf\.[0-9a-f]+$")
@@ -140,11 +141,23 @@ def _several_kinds(folder: Path, kinds: Sequence[Sequence[Path]]) -> str:
         )
     said = ", ".join(f"{len(kind)} like {kind[0].name}" for kind in kinds[:_NAMED])
     more = f" and {len(kinds) - _NAMED} kinds more" if len(kinds) > _NAMED else ""
-    example = _DIGITS.sub("*", _stem(kinds[0][0])) + kinds[0][0].suffix
+    example = _pattern(kinds[0])
     return (
         f"{folder} holds pictures with several kinds of names: {said}{more}. Name one kind, such as "
         f"'{folder / example}', or give each a folder of its own."
     )
+
+
+def _pattern(kind: Sequence[Path]) -> str:
+    """A pattern that stands for names of one kind, and for no other kind's: ``%06d.jpg``."""
+    first = kind[0].name
+    found = list(_DIGITS.finditer(_stem(kind[0])))
+    if not found:
+        return f"*{kind[0].suffix}"
+    last = found[-1]
+    padded = last[0].startswith("0") and len({len(path.name) for path in kind}) == 1
+    number = f"%0{len(last[0])}d" if padded else "%d"
+    return first[: last.start()].replace("%", "%%") + number + first[last.end() :].replace("%", "%%")
 
 
 def _twice(folder: Path, one: Path, other: Path) -> str:
@@ -160,6 +173,8 @@ def _stands_for(pattern: str, name: str) -> bool:
         return fnmatch.fnmatchcase(name, pattern)
     before, zeros, digits, after = _PATTERN.split(pattern, maxsplit=1)
     least = int(digits or 1)
+    if least > _LONGEST_NUMBER:
+        return False
     number = rf"(?:\d{{{least}}}|[1-9]\d{{{least},}})" if zeros or least > 1 else r"(?:0|[1-9]\d*)"
     literal = (re.escape(part.replace("%%", "%")) for part in (before, after))
     return re.fullmatch(number.join(literal), name) is not None

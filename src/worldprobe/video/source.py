@@ -152,13 +152,16 @@ def _film(path: Path) -> Path:
 
 
 def _folder(folder: Path, tell: Tell) -> list[Path]:
-    inside = list(folder.iterdir())
+    try:
+        inside = list(folder.iterdir())
+    except OSError as error:
+        raise VideoError(f"the folder {folder} cannot be read: {error.strerror}.") from error
     if files := _videos(inside):
         _tell_of_pictures(_pictures(inside), files, tell)
         return files
     if is_sequence(folder):
         return [folder]
-    below = [one for one in sorted(inside) if one.is_dir() and one.name[0] != "." and is_sequence(one)]
+    below = [one for one in sorted(inside) if one.is_dir() and one.name[0] != "." and _has_pictures(one)]
     if below:
         raise VideoError(
             f"no videos or pictures in the folder {folder}, but pictures in {len(below)} folders of it "
@@ -169,6 +172,13 @@ def _folder(folder: Path, tell: Tell) -> list[Path]:
         f"no video files in the folder {folder} (looked for .mp4, .mkv, .avi, .webm, .mov, ..., and for numbered "
         f"pictures; not in subfolders). Give another folder, or a glob such as '{folder}/**/*.mp4'."
     )
+
+
+def _has_pictures(folder: Path) -> bool:
+    try:
+        return is_sequence(folder)
+    except VideoError:  # it means to have some
+        return True
 
 
 def _glob(pattern: Path, rate: str, tell: Tell) -> list[Path]:
