@@ -156,6 +156,24 @@ def test_files_of_other_cuts_than_the_data_files_and_than_other_cameras(dataset,
     assert_right(pairs(of_camera(root, WRIST)), wrist=True)
 
 
+@pytest.mark.parametrize("version", ["v3.0", "v2.1"])
+@pytest.mark.parametrize("where", ["videos", "bytes"])
+def test_of_a_whole_dataset_nothing_is_said(dataset, tmp_path, version, where):
+    root = dataset(tmp_path / "robot", version, where)
+    assert left_out(root) == ()
+    assert label(list(videos(root)), labeller=LeRobot()).notes == ()
+
+
+def test_frames_without_a_row_are_counted(dataset, tmp_path):
+    root = dataset(tmp_path / "robot")
+    change_tables(root / "data", lambda table: table.filter(pl.col("frame_index") < 6))
+    found = label(of_camera(root, WRIST), labeller=LeRobot())
+    assert len(found.table) == 6 * EPISODES
+    assert [note.partition(": ")[2] for note in found.notes] == [
+        f"{2 * EPISODES} frames of its episodes have no row, and no labels."
+    ]
+
+
 def test_gaps_in_the_numbers_of_episodes_of_version_3(dataset, tmp_path):
     root = dataset(tmp_path / "robot")
     for folder in ("data", "meta/episodes"):

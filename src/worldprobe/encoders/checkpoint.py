@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from worldprobe.errors import RegistryError
 from worldprobe.files import sha256
-from worldprobe.lfs import lfs_pointer
 from worldprobe.hub import fetched
+from worldprobe.lfs import lfs_pointer
 from worldprobe.quiet import no_loading_bars, no_loading_report
 
 if TYPE_CHECKING:

@@ -79,7 +79,7 @@ class _Film:
         self.dataset, self.video = dataset, video
         self.clock = video.pts_seconds + video.ref.first_pts_seconds
         self.half = 0.5 / dataset.info.fps
-        self.rows, self.unseen, self.untimed = 0, 0, 0
+        self.rows, self.unseen, self.untimed, self.rowless = 0, 0, 0, 0
         self.said: dict[str, int] = {}
 
     def part(self, episode: Episode) -> Labels:
@@ -121,6 +121,8 @@ class _Film:
                 f"{where}{begins}: {self.unseen} of {self.rows} rows have no frame within {self.half:.3f} s of "
                 "their time, and are left out."
             )
+        if self.rowless:
+            found.append(f"{where}: {self.rowless} frames of its episodes have no row, and no labels.")
         return found + [f"{where}: {words.format(count)}" for words, count in self.said.items()]
 
     def _say(self, feature: str, found: Values) -> None:
@@ -153,6 +155,7 @@ class _Film:
                 f"{self.half:.3f} s of it: table and video do not belong together"
             )
         self.unseen += int((~kept).sum())
+        self.rowless += last - first - int(kept.sum())
         return kept, frame[kept]
 
 
