@@ -143,18 +143,33 @@ def mutated(content, generator):
     return bytes(content)
 
 
-def main(kind, seed, count, folder):
-    folder.mkdir(parents=True, exist_ok=True)
+def spoiling(kind, folder):
+    """What writes the next mutated input of a kind and gives its path, and what reads one."""
+    if kind == "lerobot":
+        from tests.hostile_lerobot import prepared as datasets
+
+        return datasets(folder)
     path, read = prepared(kind, folder)
     read(path)
     sound = path.read_bytes()
+    victim = path if kind == "safetensors" else folder / f"mutated{path.suffix}"
+
+    def spoil(generator):
+        victim.write_bytes(mutated(sound, generator))
+        return victim
+
+    return spoil, read
+
+
+def main(kind, seed, count, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    spoil, read = spoiling(kind, folder)
     held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY_BYTES, held + MEMORY_BYTES))
     generator = random.Random(f"{kind} {seed}")
-    victim = path if kind == "safetensors" else folder / f"mutated{path.suffix}"
     refused = 0
     for number in range(count):
-        victim.write_bytes(mutated(sound, generator))
+        victim = spoil(generator)
         signal.alarm(SECONDS)
         try:
             read(victim)

@@ -1,12 +1,15 @@
-"""Writes datasets in LeRobot's public formats, v3.0 and v2.1."""
+"""Writes datasets in LeRobot's public formats, v3.0 and v2.1; cameras are videos, or pictures."""
 
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from PIL import Image
 
 from worldprobe.video.write import write_video
 
@@ -17,14 +20,16 @@ NAMES = ["x", "y", "z", "roll", "pitch", "yaw", "gripper"]
 def write_dataset(
     root: Path, frames: NDArray[np.uint8], state: NDArray[np.float32], action: NDArray[np.float32], *, fps: int,
     version: str = "v3.0", also: Mapping[str, NDArray[np.uint8]] | None = None,
+    cameras_are: Literal["videos", "bytes", "files"] = "videos",
 ) -> Path:  # fmt: skip
     """Episodes uint8 [e, t, h, w, 3] with state and action float32 [e, t, d].
 
-    ``also`` has what further cameras saw of them, by name; in v3.0 these put all episodes into one file.
+    ``also`` has what further cameras saw of them, by name; in v3.0 these put all episodes into one file. Cameras
+    are videos, or PNG pictures: bytes in the tables, or files in folders.
     """
     cameras = {CAMERA: frames, **(also or {})}
     episodes, steps, height, width, _ = frames.shape
-    v3 = version == "v3.0"
+    v3, kind = version == "v3.0", "video" if cameras_are == "videos" else "image"
     vector = {"dtype": "float32", "shape": [state.shape[2]], "names": NAMES[: state.shape[2]]}
     info = {
         "codebase_version": version, "robot_type": "widowx", "total_episodes": episodes, "chunks_size": 1000,
@@ -35,7 +40,7 @@ def write_dataset(
         else "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4",
         "features": {
             **{
-                camera: {"dtype": "video", "shape": [height, width, 3], "names": ["height", "width", "channels"]}
+                camera: {"dtype": kind, "shape": [height, width, 3], "names": ["height", "width", "channels"]}
                 for camera in cameras
             },
             "observation.state": vector, "action": {**vector, "names": None},
@@ -59,6 +64,9 @@ def write_dataset(
         )
         for e in range(episodes)
     ]  # fmt: skip
+    if cameras_are != "videos":
+        for camera, seen in cameras.items():
+            tables = [_with_pictures(root, tables[e], camera, e, seen[e], cameras_are) for e in range(episodes)]
     if v3:
         # Two episodes out of three in the first file, the rest in the second.
         first = max(1, 2 * episodes // 3)
@@ -77,7 +85,7 @@ def write_dataset(
             }
             for e in range(episodes)
         ]  # fmt: skip
-        for camera, seen in cameras.items():
+        for camera, seen in cameras.items() if cameras_are == "videos" else ():
             for file, part in enumerate(halves if camera == CAMERA else [range(episodes)]):
                 video = root / info["video_path"].format(video_key=camera, chunk_index=0, file_index=file)
                 video.parent.mkdir(parents=True, exist_ok=True)
@@ -94,11 +102,46 @@ def write_dataset(
         for e in range(episodes):
             place = {"episode_chunk": 0, "episode_index": e}
             _put(root / info["data_path"].format(**place), tables[e])
-            for camera, seen in cameras.items():
+            for camera, seen in cameras.items() if cameras_are == "videos" else ():
                 video = root / info["video_path"].format(video_key=camera, **place)
                 video.parent.mkdir(parents=True, exist_ok=True)
                 write_video(video, seen[e], rate=fps, crf=10)
     return root
+
+
+def change_info(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change what a dataset's info.json says."""
+    path = root / "meta" / "info.json"
+    info = json.loads(path.read_text())
+    change(info)
+    path.write_text(json.dumps(info))
+
+
+def change_tables(folder: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) -> None:
+    """Change every Parquet file below a folder."""
+    for path in sorted(folder.rglob("*.parquet")):
+        change(pl.read_parquet(path)).write_parquet(path)
+
+
+def _with_pictures(
+    root: Path, table: pl.DataFrame, camera: str, episode: int, frames: NDArray[np.uint8], where: str
+) -> pl.DataFrame:
+    names = [f"frame_{number:06d}.png" for number in range(len(frames))]
+    encoded = [_png(frame) for frame in frames]
+    if where == "bytes":
+        rows = [{"bytes": content, "path": name} for content, name in zip(encoded, names, strict=True)]
+        return table.with_columns(pl.Series(camera, rows))
+    folder = root / "images" / camera / f"episode_{episode:06d}"
+    folder.mkdir(parents=True)
+    for content, name in zip(encoded, names, strict=True):
+        (folder / name).write_bytes(content)
+    return table
+
+
+def _png(frame: NDArray[np.uint8]) -> bytes:
+    held = io.BytesIO()
+    Image.fromarray(frame).save(held, "PNG")
+    return held.getvalue()
 
 
 def _put(path: Path, table: pl.DataFrame) -> None:

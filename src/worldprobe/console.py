@@ -33,7 +33,7 @@ def resolve_videos(sources: Sequence[str]) -> list[Path]:
         with bars() as progress:
             return fetch_film(name, folder, progress=progress)
 
-    found = resolve(sources, cache=cache(), scenes=render_scenes, lerobot=videos, films=films)
+    found = resolve(sources, cache=cache(), scenes=render_scenes, lerobot=videos, films=films, tell=warn)
     kept, again = distinct(found)
     for path, same in again:
         warn(f"{path} holds the same as {same}, and is left out")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from worldprobe.files import write_whole
+from worldprobe.names import short_names
 from worldprobe.records import reading_notes
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ def of_videos(videos: Iterable[VideoRef]) -> dict[str, Any]:
         "notes": list(reading_notes(known.values())),
     }
     if len(known) <= _MOST_NAMED:
+        names = short_names(ref.path for ref in known.values())
         facts["named"] = {
-            Path(ref.path).name: f"sha256 {ref.id}, {ref.frames} frames of {ref.width} x {ref.height}"
+            names[ref.path]: f"sha256 {ref.id}, {ref.frames} frames of {ref.width} x {ref.height}"
             for ref in known.values()
         }
     return facts

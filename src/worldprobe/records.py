@@ -47,6 +47,7 @@ class VideoRef:
         frames: frames that can be read.
         rate: average frames per second.
         missing: frames that the file declares and does not hold (a truncated file).
+        first_pts_seconds: the first frame's time on the file's own clock; all other times count from it.
         notes: what a user must know of how it is read, each as what a sentence says of it ("is shown at 455 x 240
             px: its pixels are 64:45, not square.").
         episodes: what each of its shots is known by in whatever other video shows the same (a robot's episode, seen
@@ -60,6 +61,7 @@ class VideoRef:
     frames: int
     rate: float
     missing: int = 0
+    first_pts_seconds: float = 0.0
     notes: tuple[str, ...] = ()
     episodes: tuple[str, ...] = ()
 
@@ -225,7 +227,7 @@ class Labels:
 
         if not parts:
             return cls.empty()
-        notes = tuple(note for part in parts for note in part.notes)
+        notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
         return cls(pl.concat([p.table for p in parts], how="diagonal"), notes)
 
 

@@ -101,6 +101,6 @@ def test_a_detector_that_finds_nothing_says_what_to_try(tmp_path):
     film = render_scenes(1, 4, tmp_path)[0]
     labels = label([film], labeller=Blind())
     assert labels.notes == (
-        f"blind found nothing in {film.name}: try a lower confidence than 0.35, or another one "
+        f"blind found nothing in {film}: try a lower confidence than 0.35, or another one "
         "(`worldprobe list labellers`).",
     )

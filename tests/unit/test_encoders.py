@@ -222,3 +222,12 @@ def test_blocks_are_counted_from_zero(text, expected):
 def test_blocks_that_are_not_there_are_refused(text):
     with pytest.raises(ConfigError, match="--blocks"):
         parse_blocks(text, 12)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
+def test_a_pointer_of_git_lfs_is_told_as_what_it_is(checkpoint, tmp_path, file):
+    for path in checkpoint.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / file).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n")
+    with pytest.raises(RegistryError, match=rf"{file} is a Git LFS pointer, not the file: run `git lfs pull`"):
+        pretrained(str(tmp_path))

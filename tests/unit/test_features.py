@@ -150,7 +150,7 @@ def test_heading_is_scored_in_degrees_too(probed):
     constant = scores(probed, "angular_error", control="majority")["direction", "delta", "native"]
     assert 50 < constant.score < 110
     notes = " ".join(scores(probed)["direction", "z", "native"].notes)
-    assert "a heading: still, or without a track" in notes
+    assert "moments without a direction: " in notes
 
 
 def test_headings_turn_anticlockwise_and_still_subjects_have_none():

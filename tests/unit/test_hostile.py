@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ("mp4", "avi", "webm", "parquet", "toml", "mot", "coco", "onnx", "safetensors")
+KINDS = ("mp4", "avi", "webm", "parquet", "toml", "mot", "coco", "onnx", "safetensors", "lerobot")
 # Of all kinds together; `make fuzz` asks for ten thousand and more.
 INPUTS = int(os.environ.get("WORLDPROBE_FUZZ", "360"))
 

@@ -90,8 +90,8 @@ def test_a_task_that_the_labels_do_not_hold_says_so(recorded, tmp_path):
 
 def test_names_fall_back_to_numbers(dataset):
     found = Dataset.containing(next(videos(dataset)))
-    assert found.names("observation.state") == NAMES[:2]
-    assert found.names("action") == ["0", "1"]
+    assert found.info.features["observation.state"].names == tuple(NAMES[:2])
+    assert found.info.features["action"].names == ("0", "1")
 
 
 def test_what_does_not_fit_is_one_clear_error(recorded, tmp_path):

@@ -135,6 +135,13 @@ def test_a_file_that_is_no_model_is_one_clear_error(tmp_path, content):
         OnnxDetector(str(path))
 
 
+def test_a_pointer_of_git_lfs_is_told_as_what_it_is(tmp_path):
+    path = tmp_path / "detector.onnx"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n")
+    with pytest.raises(LabelError, match=r"detector\.onnx is a Git LFS pointer, not the file: run `git lfs pull`"):
+        OnnxDetector(str(path))
+
+
 def test_thresholds_out_of_range_are_refused():
     with pytest.raises(LabelError, match="confidence has to lie between 0 and 1, got 35"):
         OnnxDetector("any.onnx", confidence=35)

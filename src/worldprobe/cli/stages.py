@@ -43,6 +43,7 @@ def encode(
     from worldprobe.config import CONTROLS, make_experiment
     from worldprobe.errors import VideoError
     from worldprobe.pipeline.ledger import Ledger
+    from worldprobe.pipeline.pace import pace_notes
     from worldprobe.pipeline.run import encode_all
     from worldprobe.records import reading_notes
     from worldprobe.store import Store
@@ -61,7 +62,8 @@ def encode(
         raise VideoError(f"none of the {len(paths)} videos could be encoded. The first: {failures[0].error}")
     costs = [cost.model_dump() for cost in ledger.costs]
     say(costs, as_json, [f"{c['stage']}: {c['items']} clips in {c['seconds']:.1f} s" for c in costs])
-    for note in reading_notes(ledger.videos.values()):
+    pace = pace_notes(ledger.videos.values(), frames=frames, stride=stride if "native" in input.split(",") else 0)
+    for note in (*reading_notes(ledger.videos.values()), *pace):
         warn(note)
     end(failures)
 

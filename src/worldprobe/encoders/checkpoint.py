@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from worldprobe.errors import RegistryError
 from worldprobe.files import sha256
 from worldprobe.hub import fetched
+from worldprobe.lfs import lfs_pointer
 from worldprobe.quiet import no_loading_bars, no_loading_report
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def load_config(name: str) -> VJEPA2Config:
     except (OSError, ValueError) as error:
         raise RegistryError(
             f"no encoder {name!r}: not a known name, and no checkpoint is found under it as a folder or hub id "
-            f"({first_line(error)}). `worldprobe list encoders` shows what there is."
+            f"({_pointer_in(name) or first_line(error)}). `worldprobe list encoders` shows what there is."
         ) from error
     if written.get("model_type") != "vjepa2":
         raise RegistryError(
@@ -141,6 +142,12 @@ def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
+def _pointer_in(source: str) -> str:
+    """The words that a folder holds Git LFS pointers where weights or their config should be; none where not."""
+    found = (lfs_pointer(path) for path in (_files(Path(source)) if Path(source).is_dir() else []))
+    return next(filter(None, found), "")
+
+
 def _without_encoder(config: VJEPA2Config) -> VJEPA2Config:
     # The encoder's blocks are nearly all of the weights: a model without them costs next to nothing.
     small = copy.deepcopy(config)
@@ -165,7 +172,8 @@ def _read(source: str, config: VJEPA2Config, *, name: str) -> tuple[VJEPA2Model,
                 use_safetensors=True,  # the other format is a pickle
             )
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        raise RegistryError(f"cannot load the weights of {name}: {first_line(error)}") from error
+        why = _pointer_in(source) or first_line(error)
+        raise RegistryError(f"cannot load the weights of {name}: {why}") from error
     return model, report
 
 

@@ -211,6 +211,11 @@ def _is_chunk(key: str) -> bool:
 
 
 def _name(path: Path) -> str:
+    if not path.is_file():
+        raise ConfigError(
+            f"{path} is no single file, and nothing else is sent to Modal. Make a film of its pictures (`ffmpeg "
+            "-i ... -crf 18 film.mp4`), or work on this machine or with Ray."
+        )
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:40]
     return digest + os.path.splitext(path.name)[1].lower()

@@ -7,14 +7,18 @@ frame, and nothing else: zoom, roll and parallax are not.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.labels.register import Look, displacement, look, scale_of, shrink
-from worldprobe.labels.targets import SPEED_WINDOW_SECONDS
+from worldprobe.labels.speeds import SPEED_WINDOW_SECONDS, spacing_of, window, windows
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Floats = NDArray[np.float64]
 COLUMNS = ("camera_vx", "camera_vy")
@@ -40,14 +44,14 @@ def global_motion(video: FrameSource) -> Floats:
             if shift.reliable:
                 found[index] = np.array(shift.xy) * scale
         before = index, now
-    return found
+    return np.asarray(found, np.float64)
 
 
 def camera_velocity(motion: Floats, pts_seconds: Floats) -> Floats:
     """The speed at which the camera moves the picture at each frame, float64 [frames, 2], source px a second.
 
-    Measured as the speeds of tracks are: over the frames within 0.2 s on either side, never across a NaN of the
-    motion. NaN for a frame that stands alone.
+    Measured as the speeds of tracks are: over the frames within 0.2 s on either side and at least over those beside
+    it (``labels/speeds.py``), never across a NaN of the motion. NaN for a frame that stands alone.
 
     Args:
         motion: as ``global_motion`` gives it. pts_seconds: time of each frame, float64 [frames].
@@ -55,13 +59,18 @@ def camera_velocity(motion: Floats, pts_seconds: Floats) -> Floats:
     unknown: NDArray[np.bool_] = np.asarray(np.isnan(motion).any(axis=1))
     run = np.cumsum(unknown)  # frames of one run are joined by known motion
     begins, ends = np.searchsorted(run, run), np.searchsorted(run, run, side="right") - 1
+    first, last = window(pts_seconds, spacing_of(pts_seconds))
+    return _velocity(motion, pts_seconds, np.maximum(first, begins), np.minimum(last, ends))
+
+
+def _velocity(motion: Floats, pts_seconds: Floats, first: NDArray[np.int64], last: NDArray[np.int64]) -> Floats:
+    """From each first to each last frame [m]: px a second, float64 [m, 2]; NaN across an unknown step."""
+    unknown: NDArray[np.bool_] = np.asarray(np.isnan(motion).any(axis=1))
     place = np.cumsum(np.where(unknown[:, None], 0.0, motion), axis=0)
-    window = SPEED_WINDOW_SECONDS + 1e-9
-    first = np.maximum(np.searchsorted(pts_seconds, pts_seconds - window), begins)
-    last = np.minimum(np.searchsorted(pts_seconds, pts_seconds + window, side="right") - 1, ends)
+    lost = np.cumsum(unknown)
     elapsed = pts_seconds[last] - pts_seconds[first]
-    speed = np.full(motion.shape, np.nan)
-    moved: NDArray[np.bool_] = np.asarray(elapsed > 0)
+    speed = np.full((len(first), 2), np.nan)
+    moved: NDArray[np.bool_] = np.asarray((elapsed > 0) & (lost[last] == lost[first]))
     speed[moved] = (place[last] - place[first])[moved] / elapsed[moved, None]
     return speed
 
@@ -73,13 +82,16 @@ def with_camera(labels: Labels, video: FrameSource) -> Labels:
     """
     import polars as pl
 
-    speed = camera_velocity(global_motion(video), video.pts_seconds)
+    motion = global_motion(video)
+    speed = camera_velocity(motion, video.pts_seconds)
     table = labels.table
     mine = (table["video"] == video.ref.id).to_numpy()
+    own = _at_labels(table.filter(pl.Series(mine)), motion, speed, video)
     columns = []
     for axis, name in enumerate(COLUMNS):
         old = table[name].to_numpy() if name in table.columns else np.full(len(table), np.nan)
-        values = np.where(mine, speed[np.where(mine, table["frame"].to_numpy(), 0), axis], old)
+        values = old.astype(np.float64)
+        values[mine] = own[:, axis]
         columns.append(pl.Series(name, values, dtype=pl.Float64))
     unknown = int(np.isnan(speed).any(axis=1).sum())
     notes = labels.notes
@@ -90,3 +102,15 @@ def with_camera(labels: Labels, video: FrameSource) -> Labels:
             'still, leave it in: without --subtract-camera, or camera = "kept".',
         )
     return replace(labels, table=table.with_columns(columns), notes=notes)
+
+
+def _at_labels(table: pl.DataFrame, motion: Floats, speed: Floats, video: FrameSource) -> Floats:
+    """The camera's speed at each row [m, 2]: where that of its track is taken over more than 0.2 s on either side,
+    over the same time."""
+    frame, seconds = table["frame"].to_numpy(), table["pts_seconds"].to_numpy()
+    found: Floats = np.array(speed[frame])
+    shot = np.searchsorted(np.asarray(video.shots), frame, side="right")
+    first, last = windows(table["object"].to_numpy(), shot, seconds)
+    wide = np.maximum(seconds - seconds[first], seconds[last] - seconds) > SPEED_WINDOW_SECONDS + 1e-9
+    found[wide] = _velocity(motion, video.pts_seconds, frame[first[wide]], frame[last[wide]])
+    return found

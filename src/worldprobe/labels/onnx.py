@@ -17,6 +17,7 @@ from worldprobe.labels.boxes import nms
 from worldprobe.labels.coco_classes import COCO_CLASSES
 from worldprobe.labels.detections import CONFIDENCE, Found, check_threshold, label_frames
 from worldprobe.labels.layouts import LAYOUTS, recognise
+from worldprobe.lfs import lfs_pointer
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
 
@@ -114,6 +115,8 @@ def _load(path: Path) -> Any:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     # onnxruntime raises a class of its own for each way in which a file can be wrong.
     except Exception as error:
+        if pointer := lfs_pointer(path):
+            raise LabelError(pointer) from error
         raise LabelError(f"{path} is not a usable ONNX model: {str(error).splitlines()[0]}") from error
 
 

@@ -10,13 +10,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.labels.speeds import rates
 from worldprobe.records import Labels
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-# A speed is measured over the track's boxes within this time of the frame, on either side.
-SPEED_WINDOW_SECONDS = 0.2
 # Slower than this many box sizes (root of the area) a second is "still".
 STILL_BELOW_SIZES_PER_SECOND = 0.2
 # Labels of objects that are all but covered say where something is that nobody can see.
@@ -78,11 +77,11 @@ def tracks(labels: Labels, video: str, *, shots: Sequence[int] = (0,)) -> Tracks
     shot = np.searchsorted(np.asarray(shots), frame, side="right")
     # Boxes without extent have no area to grow.
     area = np.log(np.maximum(box[:, 2] * box[:, 3], 1e-9))
-    rates = _rates(identity, shot, pts_seconds, np.column_stack([box[:, :2], area]))
+    found = rates(identity, shot, pts_seconds, np.column_stack([box[:, :2], area]))
     if {"vx", "vy"} <= set(table.columns):
-        rates[:, :2] = table.select("vx", "vy").to_numpy()
+        found[:, :2] = table.select("vx", "vy").to_numpy()
     if {"camera_vx", "camera_vy"} <= set(table.columns):
-        rates[:, :2] -= table.select("camera_vx", "camera_vy").to_numpy()
+        found[:, :2] -= table.select("camera_vx", "camera_vy").to_numpy()
     confidence = table["confidence"].to_numpy().astype(np.float64)
     visible = table["visible"].to_numpy() if "visible" in table.columns else np.ones(len(table))
     return Tracks(
@@ -92,8 +91,8 @@ def tracks(labels: Labels, video: str, *, shots: Sequence[int] = (0,)) -> Tracks
         confidence=confidence,
         weight=confidence * box[:, 2] * box[:, 3],
         box=box,
-        speed=rates[:, :2],
-        growth=rates[:, 2],
+        speed=found[:, :2],
+        growth=found[:, 2],
         name=table["class"].fill_null("").to_numpy().astype(np.str_),
         hidden=np.asarray(visible < LEAST_VISIBLE),
         measured={
@@ -102,22 +101,6 @@ def tracks(labels: Labels, video: str, *, shots: Sequence[int] = (0,)) -> Tracks
             if (name.partition(".")[0] in _COLUMN_TASKS and "." in name) or name == "visible"
         },
     )
-
-
-def _rates(identity: Ints, shot: Ints, pts_seconds: Floats, values: Floats) -> Floats:
-    """Change of values [m, k] over the window around each row of a track, a second: [m, k]; NaN without one."""
-    rates = np.full(values.shape, np.nan)
-    known = identity >= 0
-    for name, where in np.unique(np.stack([identity, shot], axis=1)[known], axis=0):
-        rows = np.flatnonzero((identity == name) & (shot == where))
-        seconds = pts_seconds[rows]
-        first = np.searchsorted(seconds, seconds - SPEED_WINDOW_SECONDS - 1e-9)
-        last = np.searchsorted(seconds, seconds + SPEED_WINDOW_SECONDS + 1e-9, side="right") - 1
-        elapsed = seconds[last] - seconds[first]
-        apart = elapsed > 0
-        changed = values[rows[last]] - values[rows[first]]
-        rates[rows[apart]] = changed[apart] / elapsed[apart, None]
-    return rates
 
 
 def subjects(tracks: Tracks, frames: Sequence[int], *, which: Subject = "main") -> tuple[list[Ints], Counter[str]]:

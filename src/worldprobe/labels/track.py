@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.labels.boxes import corners, iou
+from worldprobe.labels.speeds import reach, spacing_of
 from worldprobe.records import Labels
 
 Floats = NDArray[np.float64]
@@ -40,7 +41,8 @@ def link(
 
     Boxes of a frame go to the tracks of their class by the assignment with the greatest overlap (Kuhn 1955)
     with each track's last box, moved on at its velocity; overlaps below ``min_iou`` do not count. A track
-    not seen for ``max_gap_seconds`` ends, and all end where a shot does.
+    not seen for ``max_gap_seconds`` ends (where frames with boxes come more rarely, not seen on the next one but as
+    long as speeds are taken over), and all end where a shot does.
 
     Args:
         shots: the first frame of each shot, increasing.
@@ -55,6 +57,7 @@ def link(
     identities = np.full(len(table), -1, dtype=np.int64)
     live: list[_Track] = []
     born, shot = 0, 0
+    max_gap_seconds = max(max_gap_seconds, reach(spacing_of(np.unique(seconds))))
     for start, stop in _runs(frames):
         now = float(seconds[start])
         here = int(np.searchsorted(np.asarray(shots), frames[start], side="right"))

@@ -15,6 +15,7 @@ import numpy as np
 from worldprobe.errors import LabelError
 from worldprobe.files import cache, sha256
 from worldprobe.labels.detections import CONFIDENCE, Found, check_threshold, label_frames
+from worldprobe.lfs import lfs_pointer
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
 
@@ -73,7 +74,7 @@ class YoloDetector:
             self.weights = {self._path.name: sha256(self._path)}
         # Whatever Ultralytics, torch and pickle raise for a file that is not there or not theirs.
         except Exception as error:
-            why = (str(error).strip() or type(error).__name__).splitlines()[0]
+            why = lfs_pointer(self._path) or (str(error).strip() or type(error).__name__).splitlines()[0]
             raise LabelError(f"no Ultralytics detector at {argument!r}: {why}") from error
 
     def label(self, video: FrameSource) -> Labels:

@@ -35,6 +35,7 @@ class Moments:
         pts_seconds: float64 [n], mean time of the labelled frames.
         box, speed: float64 [n, 4] and [n, 2], means over them, in source px.
         growth: float64 [n], mean over them, logarithm of the area a second.
+        tracked: bool [n], whether they belong to a track.
         name: class names [n].
         measured: float64 [n] by name, means over them of what the labels measured.
         frame_size: float64 [n, 2], width and height of each row's video in px.
@@ -54,6 +55,7 @@ class Moments:
     box: Floats
     speed: Floats
     growth: Floats
+    tracked: NDArray[np.bool_]
     name: NDArray[np.str_]
     measured: dict[str, Floats]
     frame_size: Floats
@@ -93,6 +95,7 @@ class _Moment:
     box: Floats
     speed: Floats
     growth: float
+    tracked: bool
     name: str
     measured: dict[str, float]
     labels: int
@@ -140,6 +143,7 @@ def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main"
         box=np.array([moment.box for moment in found], dtype=np.float64).reshape(-1, 4),
         speed=np.array([moment.speed for moment in found], dtype=np.float64).reshape(-1, 2),
         growth=np.array([moment.growth for moment in found], dtype=np.float64),
+        tracked=np.array([moment.tracked for moment in found], dtype=np.bool_),
         name=np.array([moment.name for moment in found], dtype=np.str_),
         measured={
             name: np.array([moment.measured.get(name, np.nan) for moment in found])
@@ -204,7 +208,7 @@ def _subject_moments(
     for tubelet in sorted({int(t) for t in covers if t is not None}):
         here = rows[covers == tubelet]
         names, counts = np.unique(tracks.name[here], return_counts=True)
-        measured = {key: float(values[here].mean()) for key, values in tracks.measured.items()}
+        measured = {key: _mean(values[here]) for key, values in tracks.measured.items()}
         measured["count"] = float(np.mean([shown[frame] for frame in tracks.frame[here].tolist()]))
         moments.append(
             _Moment(
@@ -213,12 +217,19 @@ def _subject_moments(
                 box=tracks.box[here].mean(axis=0),
                 speed=tracks.speed[here].mean(axis=0),
                 growth=float(tracks.growth[here].mean()),
+                tracked=bool((tracks.object[here] >= 0).all()),
                 name=str(names[counts.argmax()]),
                 measured=measured,
                 labels=len(here),
             )
         )
     return moments
+
+
+def _mean(values: Floats) -> float:
+    """Over the values that are known; NaN where none is."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 def _require_episodes(series: Sequence[Series], labels: Labels) -> None:
@@ -263,10 +274,7 @@ def target(moments: Moments, task: str, group: Ints) -> Target:
                 task, box=moments.box, speed=moments.speed, growth=moments.growth, frame_size=size
             )
         usable: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1))
-        lack = "a value" if task in moments.measured else "a track to take a speed from"
-        lack = "a heading: still, or without a track" if task in targets.CIRCULAR_TASKS else lack
-        missing = f"{int((~usable).sum())} moments without {lack}"
-        return Target(values, usable, (), () if usable.all() else (missing,))
+        return Target(values, usable, (), _without(moments, task, usable))
     if task == "class":
         names = moments.name
     else:
@@ -277,9 +285,32 @@ def target(moments: Moments, task: str, group: Ints) -> Target:
     code = {name: index for index, name in enumerate(enough)}
     values = np.array([[code.get(str(name), -1)] for name in names], dtype=np.float64).reshape(-1, 1)
     notes = [f"left out, in fewer than {_LEAST_GROUPS_PER_CLASS} groups: {', '.join(rare)}"] if rare else []
+    if task != "class":
+        notes += _without(moments, task, names != "")
     return Target(
         values, np.array([str(name) in code for name in names], dtype=np.bool_), tuple(enough), tuple(notes)
     )
+
+
+def _without(moments: Moments, task: str, known: NDArray[np.bool_]) -> tuple[str, ...]:
+    """How many moments a task has no value for, and why; nothing where it is known of all."""
+    if known.all():
+        return ()
+    count = f"{int((~known).sum())} moments without"
+    if task in moments.measured:
+        return (f"{count} a value",)
+    grows = np.isfinite(moments.growth)
+    still = np.isfinite(moments.speed).all(axis=1) if task != "approach" else np.zeros(len(moments), np.bool_)
+    reasons = {
+        "still": still,
+        "without a track": ~moments.tracked & ~still,
+        "whose track has no other label near enough in time": moments.tracked & ~grows & ~still,
+        "where the camera's motion, or the speed itself, is not known": moments.tracked & grows & ~still,
+    }
+    counted = {why: int((rows & ~known).sum()) for why, rows in reasons.items()}
+    said = ", ".join(f"{many} {why}" for why, many in counted.items() if many)
+    what = {"velocity": "a speed", "approach": "a speed"}.get(task, "a direction")
+    return (f"{count} {what}: {said}",)
 
 
 def examples(moments: Moments, inputs: NDArray[np.float32], target: Target, group: Ints) -> Examples:

@@ -154,8 +154,9 @@ def _unaskable(task: str, known: Target, moments: Moments) -> str:
     if task == "class" and not any(moments.name):
         return "the labeller gives no classes"
     if targets.kind(task) == "classification" and len(known.classes) < 2:
-        only = f"always {known.classes[0]!r}" if known.classes else "no class is in enough groups"
-        return f"{task} is constant: {only}"
+        if not known.classes:
+            return "; ".join(known.notes) or "no usable labels"
+        return f"{task} is constant: always {known.classes[0]!r}"
     if not known.usable.any():
         return "; ".join(known.notes) or "no usable labels"
     if not known.classes and (np.ptp(known.values[known.usable], axis=0) == 0).all():

@@ -15,6 +15,7 @@ from worldprobe.decoders import load
 from worldprobe.decoders.metrics import decibel, mean, ssim
 from worldprobe.errors import PredictionError
 from worldprobe.execute.fitting import Fitting
+from worldprobe.names import short_names
 from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.forecast import unit_of
 from worldprobe.pipeline.forecast_scores import Told
@@ -222,11 +223,12 @@ def _show(
     order = np.argsort(decibel(error.mean(axis=1)), kind="stable")
     chosen = dict.fromkeys(int(order[round(q * (len(order) - 1))]) for q in (0.25, 0.5, 0.75))
     examples = []
+    names = short_names(window.spec.video.path for window in windows)
     for row in chosen:
         three = (whole.told[row, :, 0], whole.actual[row, :, 0], whole.real[row, :, 0])
         seen, first, second, real = (one.transpose(0, 2, 3, 1) for one in (whole.seen[row], *three))
         window = windows[row]
-        name = f"{Path(window.spec.video.path).name}, {window.seconds:.1f} s"
+        name = f"{names[window.spec.video.path]}, {window.seconds:.1f} s"
         examples.append(Compared(name=name, seen=seen, told=first, actual=second, real=real))
     comparison(path, encoder=encoder.name, decoder=decoder.name, examples=examples)
 

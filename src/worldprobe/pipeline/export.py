@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -14,6 +14,7 @@ from worldprobe import provenance
 from worldprobe.config import Experiment, read_experiment
 from worldprobe.errors import ConfigError, StoreError, WorldprobeError, WriteError
 from worldprobe.files import replacing
+from worldprobe.names import short_names
 from worldprobe.pipeline.run import STORE
 from worldprobe.probes.features import pooled
 from worldprobe.store import Series, Store
@@ -39,13 +40,17 @@ class Exported:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Wanted:
-    """Which clips (positions) of which series, at which blocks, read how."""
+    """Which clips (positions) of which series, at which blocks, read how; and what their videos are called."""
 
     store: Store
     parts: tuple[tuple[Series, tuple[int, ...]], ...]
     blocks: tuple[int, ...]
     features: tuple[str, ...]
     each: Each
+    names: dict[str, str] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.names.update(short_names(one.video.path for one, _ in self.parts))
 
     @property
     def rows(self) -> int:
@@ -150,7 +155,7 @@ def _columns(wanted: _Wanted, series: Series, clips: Sequence[int], shots: Seque
     first = np.array([one[0] for one in frames], dtype=np.int64)
     columns: Columns = {
         "video": [series.video.id] * len(specs),
-        "file": [Path(series.video.path).name] * len(specs),
+        "file": [wanted.names[series.video.path]] * len(specs),
         "shot": np.array([shot for _, shot, _ in specs], dtype=np.int64),
         "group": [_group(series, shot) for _, shot, _ in specs],
         "input": [series.input] * len(specs),
@@ -220,7 +225,7 @@ def _write_safetensors(path: Path, wanted: _Wanted, widths: dict[str, int]) -> N
 
     Text is no tensor: ``video``, ``group`` and ``input`` are indices into the lists of the file's metadata.
     """
-    videos = list(dict.fromkeys((one.video.id, Path(one.video.path).name) for one, _ in wanted.parts))
+    videos = list(dict.fromkeys((one.video.id, wanted.names[one.video.path]) for one, _ in wanted.parts))
     inputs: list[str] = list(dict.fromkeys(one.input for one, _ in wanted.parts))
     groups = dict.fromkeys(
         _group(one, shot) for one, held in wanted.parts for shot in one.shot[list(held)].tolist()

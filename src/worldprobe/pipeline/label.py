@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +13,7 @@ from worldprobe.errors import LabelError, VideoError
 from worldprobe.files import replacing
 from worldprobe.labels.camera import with_camera
 from worldprobe.labels.library_trackers import track
+from worldprobe.labels.speeds import speed_notes
 from worldprobe.pipeline.encoded import Failure, cut_short
 from worldprobe.pipeline.parts import Parts
 from worldprobe.pipeline.progress import Progress, Watched, silent
@@ -20,6 +21,7 @@ from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import FrameSource, Labeller
 from worldprobe.records import Labels, VideoRef, reading_notes
 from worldprobe.tables import read_table, write_table
+from worldprobe.video.folder import truth_beside
 from worldprobe.video.sample import DAMAGED
 
 _ORIGIN = "worldprobe.origin"
@@ -87,8 +89,9 @@ def label(
         if len(videos) > 1:
             progress(f"label ({labeller.name})", number + 1, len(videos))
     whole = Labels.concat(found)
-    notes = (*reading_notes(seen.values()), *whole.notes)
-    return replace(whole, notes=notes, origin=origin_of(labeller, tracker, camera))
+    beside = () if labeller.name.partition(":")[0] in _ONE_VIDEO_ONLY else _truth_beside(seen.values())
+    notes = dict.fromkeys((*reading_notes(seen.values()), *beside, *whole.notes, *speed_notes(whole)))
+    return replace(whole, notes=tuple(notes), origin=origin_of(labeller, tracker, camera))
 
 
 def origin_of(labeller: Labeller, tracker: str, camera: str) -> dict[str, Any]:
@@ -148,11 +151,18 @@ def _lost(path: Path, ref: VideoRef, reasons: Mapping[int, str]) -> list[Failure
     return [*found, *cut_short(ref)]
 
 
+def _truth_beside(videos: Iterable[VideoRef]) -> Iterator[str]:
+    """Boxes that come with a sequence of pictures, and were not asked for."""
+    for ref in videos:
+        if truth := truth_beside(Path(ref.path)):
+            yield f"{ref.path}: MOTChallenge's boxes lie beside it, and --labeller mot:{truth} takes them."
+
+
 def _nothing(labeller: Labeller, path: Path) -> str:
     """That a labeller found nothing, and what to try."""
     least = getattr(labeller, "confidence", None)
     lower = "" if least is None else f" a lower confidence than {least:g}, or"
-    return f"{labeller.name} found nothing in {path.name}: try{lower} another one (`worldprobe list labellers`)."
+    return f"{labeller.name} found nothing in {path}: try{lower} another one (`worldprobe list labellers`)."
 
 
 def write_labels(labels: Labels, path: Path) -> None:

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from worldprobe.files import replacing
 from worldprobe.labels import targets
 from worldprobe.labels.targets import Tracks
+from worldprobe.names import file_names
 from worldprobe.pipeline.sources import open_source
 from worldprobe.records import Labels
 from worldprobe.video.read import Video
@@ -28,9 +29,8 @@ _COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#
 def preview_all(videos: Sequence[Path], labels: Labels, *, beside: Path) -> list[Path]:
     """Preview every video; files are named after the labels' table and the video, and returned."""
     written = []
-    for path in videos:
-        stem = beside.with_name(f"{beside.stem}-{path.stem}")
-        clip, sheet = stem.with_suffix(".mp4"), stem.with_suffix(".png")
+    for path, name in zip(videos, file_names(videos), strict=True):
+        clip, sheet = (beside.with_name(f"{beside.stem}-{name}.{kind}") for kind in ("mp4", "png"))
         with open_source(path) as video:
             preview(video, labels, clip=clip, sheet=sheet)
         written += [clip, sheet]

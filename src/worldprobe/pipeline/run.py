@@ -14,6 +14,7 @@ from worldprobe.errors import VideoError, WorldprobeError
 from worldprobe.execute.outcomes import Executor
 from worldprobe.files import write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes
+from worldprobe.labels.speeds import speed_notes
 from worldprobe.pipeline.answer_rows import write_answers
 from worldprobe.pipeline.ask import check_probes
 from worldprobe.pipeline.decode_run import decode_into, ids_of
@@ -25,6 +26,7 @@ from worldprobe.pipeline.estimate import foretold
 from worldprobe.pipeline.label import label, load_labeller, write_labels
 from worldprobe.pipeline.ledger import Ledger, device_of
 from worldprobe.pipeline.made import of_controls, write_provenance
+from worldprobe.pipeline.pace import pace_notes
 from worldprobe.pipeline.parts import Parts
 from worldprobe.pipeline.predict import check as check_future
 from worldprobe.pipeline.predict import predict
@@ -261,7 +263,9 @@ def probe_into(
     costs = [*(one for one in kept if isinstance(one, CostResult)), *ledger.costs]
     write_results(out / "results.jsonl", [*probed.results, *probed.evidence, *found, *costs])
     write_answers(out, probed.answers)
-    notes = dict.fromkeys([*reading_notes(videos), *labels.notes, *probed.notes])
+    spec = series.specs[0]
+    pace = pace_notes(videos, frames=spec.frames, stride=spec.stride)
+    notes = dict.fromkeys([*reading_notes(videos), *pace, *labels.notes, *speed_notes(labels), *probed.notes])
     alignment = {"kept": probed.kept, "dropped": probed.dropped, "notes": list(notes)}
     write_whole(out / "alignment.json", json.dumps(alignment).encode())
     others = of_controls(store, series, plan.controls)

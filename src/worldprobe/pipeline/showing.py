@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from worldprobe.files import write_whole
+from worldprobe.names import short_names
 from worldprobe.pipeline.forecast import Forecast
 from worldprobe.pipeline.shown_pictures import write_picture
 from worldprobe.pipeline.sources import open_source
@@ -48,6 +49,7 @@ def keep_curves(done: Forecast, videos: Sequence[Path], encoder: Encoder, out: P
     """``surprise/``: surprise over time of the first videos that are long enough, and a frame at each peak."""
     curves: list[SurpriseCurve] = []
     video = np.array([window.video for window in done.windows])
+    names = short_names(videos)
     for number in np.unique(video):
         rows = np.flatnonzero(video == number)
         if len(rows) < _FEWEST_WINDOWS or len(curves) == _MOST_CURVES:
@@ -63,7 +65,7 @@ def keep_curves(done: Forecast, videos: Sequence[Path], encoder: Encoder, out: P
             kept.append(Peak(window=at, picture=name))
         curves.append(
             SurpriseCurve(
-                name=videos[number].name,
+                name=names[str(videos[number])],
                 seconds=tuple(float(done.windows[row].seconds) for row in rows),
                 told=tuple(map(float, told)),
                 copied=tuple(map(float, copied)),

@@ -12,6 +12,7 @@ from PIL import Image
 
 from worldprobe.errors import WorldprobeError
 from worldprobe.files import write_whole
+from worldprobe.names import short_names
 from worldprobe.pipeline.align import Moments as Labelled
 from worldprobe.pipeline.scores import Probed
 from worldprobe.pipeline.shown_pictures import (
@@ -66,6 +67,7 @@ def keep_moments(
     notes: list[str] = []
     predictor = _predictor(encoder, notes)
     seen = _chosen(probed, moments, notes)
+    names = short_names(series.video.path for series in probed.series)
     answers = pl.concat(probed.answers, how="vertical_relaxed") if probed.answers else pl.DataFrame()
     maps = token_maps([_tokens(store, probed, video, clip) for video, clip, _, _ in seen])
     shown = []
@@ -73,7 +75,7 @@ def keep_moments(
         series, folder = probed.series[video], out / FOLDER
         known = _surprise(predictor, encoder, frames, context, series.grid.time)
         pictures, mapped = f"clip{number}.webp", f"clip{number}-tokens.png" if tokens is not None else ""
-        one = _clip(labels, answers, series, clip, seconds, known)
+        one = _clip(labels, answers, series, clip, seconds, known, names[series.video.path])
         write_strip(frames, one, folder / pictures, series, series.specs[clip])
         labelled = _labelled(
             labels, series, series.specs[clip], frames, seconds, folder / f"clip{number}-labels.webp"
@@ -144,6 +146,7 @@ def _clip(
     clip: int,
     seconds: Sequence[float],
     known: tuple[float | None, ...],
+    name: str,
 ) -> ShownClip:
     """Everything about a clip but its pictures."""
     spec, grid, size = series.specs[clip], series.grid, (series.video.width, series.video.height)
@@ -154,7 +157,7 @@ def _clip(
     left, top, right, bottom = seen_part(series)
     width = min(_WIDTH, round(right - left))
     return ShownClip(
-        video=Path(series.video.path).name,
+        video=name,
         start=spec.start,
         seconds=tuple(seconds[frame] for frame in frames),
         tubelet=tuple(frame // grid.tubelet for frame in frames),

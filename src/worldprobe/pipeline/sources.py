@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from worldprobe.labels.lerobot import shown
+from worldprobe.errors import VideoError
+from worldprobe.labels.lerobot import lacking, notes_on, pictures, shown
 from worldprobe.records import VideoRef
 from worldprobe.video.read import Video, open_video
+from worldprobe.video.sequence import Picture, film_of
 
 
 def open_source(path: Path) -> Video:
@@ -16,10 +18,20 @@ def open_source(path: Path) -> Video:
         VideoError: as ``open_video``.
         LabelError: the dataset that it belongs to is damaged.
     """
-    video = open_video(path)
-    if episodes := shown(path, video.pts_seconds):
+    video = _opened(path)
+    if episodes := shown(path, video.pts_seconds, first=video.ref.first_pts_seconds):
         video.shots, video.episodes = episodes.starts, episodes.names
+        video.add_notes(notes_on(path))
     return video
+
+
+def _opened(path: Path) -> Video:
+    if taken := pictures(path):
+        contents = [one if isinstance(one, str) else Picture(*one) for one in taken.pictures]
+        return film_of(path, contents, pts_seconds=taken.seconds, rate=taken.rate)
+    if words := lacking(path):
+        raise VideoError(words)
+    return open_video(path)
 
 
 def ref_of(path: Path) -> VideoRef:

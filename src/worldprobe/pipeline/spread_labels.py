@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from worldprobe.config import Experiment
 from worldprobe.errors import WorldprobeError
 from worldprobe.execute.outcomes import Executor
+from worldprobe.labels.speeds import speed_notes
 from worldprobe.pipeline.label import label, load_labeller
 from worldprobe.pipeline.parts import Parts
 from worldprobe.pipeline.progress import Progress
@@ -36,7 +37,10 @@ class LabelVideos:
     def __call__(self, item: tuple[str, str]) -> Labels:
         """One video's labels."""
         loaded = load_labeller(self.labeller, confidence=self.confidence, every=self.every)
-        return label([Path(item[0])], labeller=loaded, tracker=self.tracker, camera=self.camera)
+        found = label([Path(item[0])], labeller=loaded, tracker=self.tracker, camera=self.camera)
+        # Of speeds is spoken once, when the labels of all videos are there.
+        said = speed_notes(found)
+        return replace(found, notes=tuple(note for note in found.notes if note not in said))
 
 
 def label_into(

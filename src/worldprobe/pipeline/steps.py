@@ -89,7 +89,8 @@ def target(boxes: Boxes, task: str, step: Step, held: NDArray[np.bool_], unit: I
         kept = [name for name in kept if name not in lone]
         notes += [f"left out, in fewer than 2 groups: {', '.join(lone)}"] if lone else []
     if lost := int((held & (names == "")).sum()):
-        notes.append(f"{lost} frames without " + ("a class" if task == "class" else "a track to take a speed from"))
+        of_speed = "a speed: without a track, or no other label of it near enough in time"
+        notes.append(f"{lost} frames without {'a class' if task == 'class' else of_speed}")
     code = {name: index for index, name in enumerate(kept)}
     values = np.array([[code.get(str(name), -1)] for name in names], dtype=np.float64).reshape(-1, 1)
     usable = held & np.array([str(name) in code for name in names], dtype=np.bool_)
@@ -99,7 +100,7 @@ def target(boxes: Boxes, task: str, step: Step, held: NDArray[np.bool_], unit: I
 def problem(task: str, known: Target) -> str:
     """Why a task cannot be asked; empty when it can."""
     if not known.usable.any():
-        return "the labeller gives no classes" if task == "class" else "no usable labels"
+        return "the labeller gives no classes" if task == "class" else "; ".join(known.notes) or "no usable labels"
     if targets.kind(task) == "classification" and len(known.classes) < 2:
         return f"{task} is constant: always {known.classes[0]!r}"
     if not known.classes and (np.ptp(known.values[known.usable], axis=0) == 0).all():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from worldprobe.errors import WorldprobeError
+from worldprobe.names import short_names
 from worldprobe.report.answer_facts import Answer
 from worldprobe.report.base import Score
 from worldprobe.report.facts import Line, Row, Summary
@@ -159,7 +159,8 @@ def _dataset(summary: Summary, stage: str) -> _Facts:
             "dataset is not exported: experiment.toml or provenance.json is missing, or was written by an older "
             "version. Run the stage again; what is encoded is not encoded again."
         )
-    names = list(dict.fromkeys(map(_source, sources)))
+    known = short_names(place for scheme, place in map(_place, sources) if scheme in ("", "lerobot:"))
+    names = list(dict.fromkeys(scheme + known.get(place, place) for scheme, place in map(_place, sources)))
     count = f"{videos['count']} video{'' if videos['count'] == 1 else 's'}"
     return {
         "dataset_type": slug(names[0]) if len(names) == 1 else "videos",
@@ -169,9 +170,9 @@ def _dataset(summary: Summary, stage: str) -> _Facts:
     }
 
 
-def _source(written: str) -> str:
-    """A source as others can read it: without the folders of this machine."""
+def _place(written: str) -> tuple[str, str]:
+    """A source's scheme, and its place: others are told a place on this machine without the folders above it."""
     scheme, colon, rest = written.partition(":")
     if scheme in ("scenes", "films", "http", "https"):
-        return written
-    return f"{scheme}:{Path(rest).name}" if colon and scheme == "lerobot" else Path(written).name
+        return scheme + colon, rest
+    return (scheme + colon, rest) if colon and scheme == "lerobot" else ("", written)

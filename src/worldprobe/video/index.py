@@ -43,6 +43,7 @@ class FrameIndex:
         rate: average frames per second.
         missing: frames that the file declares and does not hold.
         notes: what a user must know of how it is read, as ``VideoRef.notes`` has it.
+        first_pts_seconds: the first frame's time on the file's own clock; 0 where that does not tell.
     """
 
     times: NDArray[np.int64]
@@ -53,6 +54,7 @@ class FrameIndex:
     rate: float
     missing: int
     notes: tuple[str, ...]
+    first_pts_seconds: float = 0.0
 
     @property
     def counted(self) -> bool:
@@ -199,7 +201,7 @@ def _timed(path: Path, table: _Table) -> FrameIndex | None:
     return _index(
         table, look, times=times, keyframes=table.keyframes,
         pts_seconds=(times - times[0]).astype(np.float64) * table.time_base,
-        last=float(times[-1]) * table.time_base,
+        first=float(times[0]) * table.time_base, last=float(times[-1]) * table.time_base,
     )  # fmt: skip
 
 
@@ -230,13 +232,15 @@ def _counted(path: Path, table: _Table) -> FrameIndex:
         look = look_of(firsts, opened)
     if run > 0:
         spoilt.add(0)
-    known = _one_clock([t for t in times if t is not None])
+    known, first = _one_clock([t for t in times if t is not None]), 0.0
     if len(known) == len(times) and table.time_base:
+        first = float(known[0]) * table.time_base
         pts_seconds = (known - known[0]).astype(np.float64) * table.time_base
     else:
         pts_seconds = np.arange(len(times)) / table.average_rate
     return _index(
-        table, look, pts_seconds=pts_seconds, last=float(known[-1]) * table.time_base if len(known) else 0.0,
+        table, look, pts_seconds=pts_seconds, first=first,
+        last=float(known[-1]) * table.time_base if len(known) else 0.0,
         damaged=frozenset(i for i, r in enumerate(runs) if r in spoilt),
     )  # fmt: skip
 
@@ -259,12 +263,13 @@ def _index(
     look: Look,
     *,
     pts_seconds: NDArray[np.float64],
+    first: float,
     last: float,
     times: NDArray[np.int64] = NONE,
     keyframes: NDArray[np.int64] = NONE,
     damaged: frozenset[int] = frozenset(),
 ) -> FrameIndex:
-    """What both ways of indexing lead to. ``last`` is when the last frame is shown, by the file's own clock."""
+    """What both ways of indexing lead to. ``first`` and ``last`` frame are shown then, by the file's own clock."""
     rate = _rate(pts_seconds, table.average_rate)
     missing = max(0, table.declared - table.hidden - len(pts_seconds))
     if table.ends:
@@ -277,7 +282,7 @@ def _index(
         notes.append(
             f"says {table.said_rate:.4g} frames a second and shows {rate:.4g}: the times of its frames are followed"
         )
-    return FrameIndex(times, pts_seconds, keyframes, damaged, look, rate, missing, tuple(notes))
+    return FrameIndex(times, pts_seconds, keyframes, damaged, look, rate, missing, tuple(notes), first)
 
 
 def _rate(pts_seconds: NDArray[np.float64], otherwise: float) -> float:

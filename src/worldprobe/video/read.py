@@ -20,6 +20,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError
+from worldprobe.lfs import lfs_pointer
 from worldprobe.records import VideoRef
 from worldprobe.video.decode import Decoding, open_stream, pictures
 from worldprobe.video.index import FrameIndex, build_index
@@ -35,16 +36,23 @@ def open_video(path: str | Path) -> Video:
     Files whose packets do not tell when pictures are shown (raw streams, AVI with B-frames) are decoded
     once in whole instead, and read by counting from their start.
 
+    A folder of numbered pictures is a film too, and so is a pattern that stands for some (``video/folder.py``).
+
     Raises:
-        VideoError: the file does not exist, is a folder, is empty, is not a video (playlists are not), has no
-            video stream, or holds nothing that can be decoded.
+        VideoError: the file does not exist, is a folder without pictures, is empty, is not a video (playlists are
+            not), has no video stream, or holds nothing that can be decoded.
     """
     path = Path(path)
+    if not path.is_file():
+        from worldprobe.video.folder import open_sequence  # which builds on this module
+
+        if film := open_sequence(path):
+            return film
     try:
         if not path.exists():
             raise VideoError(f"{path} does not exist. Give the path of a video file.")
         if path.is_dir():
-            raise VideoError(f"{path} is a folder, not a video file. Name a file in it.")
+            raise VideoError(f"{path} is a folder without pictures, not a video file. Name a file in it.")
         if path.stat().st_size == 0:
             raise VideoError(f"{path} is empty (0 bytes). Copy or download it again.")
         with path.open("rb") as file:
@@ -52,10 +60,16 @@ def open_video(path: str | Path) -> Video:
     except OSError as error:
         raise VideoError(f"{path} cannot be opened: {error.strerror}.") from error
     webp = is_webp(path)
-    index = webp_index(path) if webp else build_index(path)
+    try:
+        index = webp_index(path) if webp else build_index(path)
+    except VideoError as error:
+        if pointer := lfs_pointer(path):
+            raise VideoError(pointer) from error
+        raise
     ref = VideoRef(
         id=digest, path=str(path), width=index.look.size[0], height=index.look.size[1],
         frames=len(index.pts_seconds), rate=index.rate, missing=index.missing, notes=index.notes,
+        first_pts_seconds=index.first_pts_seconds,
     )  # fmt: skip
     return Animation(ref, index) if webp else Video(ref, index)
 
@@ -113,6 +127,10 @@ class Video:
     @episodes.setter
     def episodes(self, names: Sequence[str]) -> None:
         self._ref = replace(self._ref, episodes=tuple(names))
+
+    def add_notes(self, notes: Sequence[str]) -> None:
+        """Say more of how it is read, as ``VideoRef.notes`` has it."""
+        self._ref = replace(self._ref, notes=(*self._ref.notes, *notes))
 
     def frames(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield (index, uint8 RGB [h, w, 3]) in increasing order, each index once; all when None.

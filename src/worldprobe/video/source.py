@@ -18,8 +18,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from worldprobe.errors import VideoError
-from worldprobe.files import sha256
 from worldprobe.video.films import fetch_film
+from worldprobe.video.folder import asked_rate, content_of, is_sequence, size_of
+from worldprobe.video.image import PICTURE_SUFFIXES
+from worldprobe.video.numbered import is_pattern
 from worldprobe.video.web import CHUNK, TIMEOUT_SECONDS, check_kind, opener
 
 # fmt: off
@@ -37,6 +39,7 @@ _SCENES = re.compile(r"^scenes:(\d+)(?:@(\d+))?$")
 Scenes = Callable[[int, int, Path], list[Path]]
 Dataset = Callable[[Path], Iterable[Path]]
 Films = Callable[[str, Path], Path]
+Tell = Callable[[str], None]
 
 
 def resolve(
@@ -46,11 +49,14 @@ def resolve(
     scenes: Scenes,
     lerobot: Dataset,
     films: Films = fetch_film,
+    tell: Tell = lambda _: None,
 ) -> list[Path]:
     """The local files that the sources name, in order, each once.
 
-    A folder gives the files in it with a video's suffix, sorted; so does a glob (``**`` goes down). Addresses
-    are downloaded whole, once, under ``cache/films``: libav never touches the network.
+    A folder gives the files in it with a video's suffix, sorted; so does a glob (``**`` goes down). Where there are
+    none, numbered pictures in it are one film, known by the folder; so are those that a glob or a pattern
+    (``%06d.jpg``) stands for, in each folder, and each folder of pictures that a glob matches. ``?fps=10`` after it
+    is their rate. Addresses are downloaded whole, once, under ``cache/films``: libav never touches the network.
 
     Args:
         sources: as typed by the user.
@@ -58,13 +64,14 @@ def resolve(
         scenes: renders N scenes from a seed into a folder (``cache/scenes``) and returns their files.
         lerobot: the video files of a LeRobot dataset's folder.
         films: fetches an open film by name into a folder (``cache/films``) and returns its file.
+        tell: is told what else was found and not taken, a sentence each.
 
     Raises:
         VideoError: nothing found, an unknown scheme, or a download that failed.
     """
     found: dict[Path, Path] = {}
     for source in sources:
-        for path in _resolve(source, cache, scenes, lerobot, films):
+        for path in _resolve(source, cache, scenes, lerobot, films, tell):
             found.setdefault(path.resolve(), path)
     return list(found.values())
 
@@ -81,8 +88,8 @@ def distinct(paths: Sequence[Path]) -> tuple[list[Path], list[tuple[Path, Path]]
         size = _size(path)
         # Only files of one size can be equal; what cannot be read is left for whoever reads it to tell.
         if size and sizes[size] > 1:
-            with suppress(OSError):
-                same = first.setdefault(sha256(path), path)
+            with suppress(OSError, VideoError):
+                same = first.setdefault(content_of(path), path)
                 if same is not path:
                     again.append((path, same))
                     continue
@@ -92,12 +99,12 @@ def distinct(paths: Sequence[Path]) -> tuple[list[Path], list[tuple[Path, Path]]
 
 def _size(path: Path) -> int:
     try:
-        return path.stat().st_size
-    except OSError:
+        return size_of(path)
+    except (OSError, VideoError):
         return 0
 
 
-def _resolve(source: str, cache: Path, scenes: Scenes, lerobot: Dataset, films: Films) -> list[Path]:
+def _resolve(source: str, cache: Path, scenes: Scenes, lerobot: Dataset, films: Films, tell: Tell) -> list[Path]:
     if source.startswith("scenes:"):
         return _render(source, cache, scenes)
     if source.startswith("lerobot:"):
@@ -108,14 +115,20 @@ def _resolve(source: str, cache: Path, scenes: Scenes, lerobot: Dataset, films: 
         return [_download(source, cache / "films")]
     path = Path(source).expanduser()
     if path.is_dir():
-        return _folder(path)
+        return _folder(path, tell)
     if path.exists():
-        return [path]
+        return [_film(path)]
+    bare, rate = asked_rate(path)
+    if rate or not glob.has_magic(str(bare)):
+        if is_sequence(path):
+            return [path]
+        if rate and not glob.has_magic(str(bare)):
+            raise VideoError(f"{bare} holds no pictures, and {rate} is the rate of some. Name the films alone.")
     scheme = _SCHEME.match(source)
     if scheme:
         raise VideoError(f"{source}: '{scheme[1]}:' is not a source of videos. Give {ACCEPTED}.")
-    if glob.has_magic(source):
-        return _glob(source, path)
+    if glob.has_magic(str(bare)):
+        return _glob(bare, rate, tell)
     raise VideoError(f"{source} does not exist. Give {ACCEPTED}.")
 
 
@@ -128,25 +141,74 @@ def _render(source: str, cache: Path, scenes: Scenes) -> list[Path]:
     return scenes(int(match[1]), int(match[2] or 0), cache / "scenes")
 
 
-def _folder(folder: Path) -> list[Path]:
-    files = _videos(folder.iterdir())
-    if not files:
+def _film(path: Path) -> Path:
+    # A PNG or WebP may hold moving pictures.
+    if path.suffix.lower() in PICTURE_SUFFIXES - {".png", ".webp"}:
         raise VideoError(
-            f"no video files in the folder {folder} (looked for .mp4, .mkv, .avi, .webm, .mov, ...; not in "
-            f"subfolders). Give another folder, or a glob such as '{folder}/**/*.mp4'."
+            f"{path} is one picture. For a film of pictures name their folder ({path.parent}), or all of them "
+            f"between quotes: '{path.parent / ('*' + path.suffix)}'."
         )
-    return files
+    return path
 
 
-def _glob(source: str, pattern: Path) -> list[Path]:
-    matches = [Path(p) for p in glob.glob(str(pattern), recursive=True)]
-    files = _videos(matches)
-    if not files:
+def _folder(folder: Path, tell: Tell) -> list[Path]:
+    try:
+        inside = list(folder.iterdir())
+    except OSError as error:
+        raise VideoError(f"the folder {folder} cannot be read: {error.strerror}.") from error
+    if files := _videos(inside):
+        _tell_of_pictures(_pictures(inside), files, tell)
+        return files
+    if is_sequence(folder):
+        return [folder]
+    below = [one for one in sorted(inside) if one.is_dir() and one.name[0] != "." and _has_pictures(one)]
+    if below:
         raise VideoError(
-            f"{source} matches {len(matches)} files, none with a video's suffix (.mp4, .mkv, ...). "
-            f"Correct the pattern, or name the files themselves."
+            f"no videos or pictures in the folder {folder}, but pictures in {len(below)} folders of it "
+            f"({', '.join(one.name for one in below[:3])}{', ...' if len(below) > 3 else ''}). For a film of each, "
+            f"give '{folder}/*'."
         )
-    return files
+    raise VideoError(
+        f"no video files in the folder {folder} (looked for .mp4, .mkv, .avi, .webm, .mov, ..., and for numbered "
+        f"pictures; not in subfolders). Give another folder, or a glob such as '{folder}/**/*.mp4'."
+    )
+
+
+def _has_pictures(folder: Path) -> bool:
+    try:
+        return is_sequence(folder)
+    except VideoError:  # it means to have some
+        return True
+
+
+def _glob(pattern: Path, rate: str, tell: Tell) -> list[Path]:
+    matches = [Path(p) for p in sorted(glob.glob(str(pattern), recursive=True))]
+    pictures = _pictures(matches)
+    if files := _videos(matches):
+        _tell_of_pictures(pictures, files, tell)
+        return files
+    folders = [one for one in matches if one.is_dir() and is_sequence(one)]
+    if not folders and is_pattern(pattern.name):
+        folders = [one / pattern.name for one in dict.fromkeys(path.parent for path in pictures)]
+    if folders:
+        return [folder.with_name(folder.name + rate) for folder in folders]
+    raise VideoError(
+        f"{pattern} matches {len(matches)} files, none with a video's suffix (.mp4, .mkv, ...) and no folder of "
+        "numbered pictures. Correct the pattern, or name the files themselves."
+    )
+
+
+def _pictures(paths: Iterable[Path]) -> list[Path]:
+    return sorted(p for p in paths if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file() and p.name[0] != ".")
+
+
+def _tell_of_pictures(pictures: Sequence[Path], films: Sequence[Path], tell: Tell) -> None:
+    """A cover beside a film says nothing; a numbered folder beside one may be what was meant."""
+    if len(pictures) > 1:
+        tell(
+            f"{films[0].parent} holds {len(films)} films and {len(pictures)} pictures: the films are taken. For "
+            f"the pictures give '{pictures[0].parent}/*{pictures[0].suffix}'"
+        )
 
 
 def _videos(paths: Iterable[Path]) -> list[Path]:
