@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from worldprobe.errors import LabelError
+from worldprobe.labels.background import Seen
 from worldprobe.labels.boxes import corners, iou
 from worldprobe.labels.moving import Moving
+from worldprobe.labels.stillness import Stillness
 from worldprobe.records import Labels, VideoRef
 
 
@@ -136,3 +138,108 @@ def test_a_film_that_cannot_be_followed_or_shows_nothing_is_said_to_be_so():
 def test_an_argument_is_refused():
     with pytest.raises(LabelError, match="takes no argument"):
         Moving("fast")
+
+
+SIGN = np.random.default_rng(8).integers(0, 255, (12, 12, 3)).repeat(4, axis=0).repeat(4, axis=1)
+
+
+def film_of(place, *, count=80, light=lambda _: None, shift=lambda _: (0, 0)):
+    """A textured square at ``place(frame)``, (left, top) or None; ``light`` says where the background is lit."""
+
+    def make(index):
+        frame = background(6, index)
+        at = place(index)
+        if at is not None:
+            left, top = at
+            frame[top : top + 48, left : left + 48] = SIGN
+        changed = light(index)
+        if changed is not None:
+            frame[changed] += 60
+        return picture(np.roll(frame, shift(index), axis=(0, 1)))
+
+    return Film(make, count)
+
+
+def covered(labels, place):
+    """Of each frame in which a box lies over the square, that box's object."""
+    found = {}
+    for row in labels.table.iter_rows(named=True):
+        left, top = place(row["frame"])
+        box = corners(np.array([[row["x"], row["y"], row["w"], row["h"]]]))
+        if iou(box, np.array([[left, top, left + 48, top + 48]], dtype=float))[0, 0] >= 0.3:
+            found[row["frame"]] = row["object"]
+    return found
+
+
+def test_the_place_of_what_was_taken_away_is_no_object():
+    labels = Moving().label(film_of(lambda i: (100, 80) if i < 40 else None))
+    assert len(labels.table) == 0
+    assert any("boxes that moving found were left out, since nothing changes in them" in n for n in labels.notes)
+
+
+def test_what_is_carried_away_is_labelled_and_its_place_is_not():
+    def place(index):
+        return 100 + 4 * max(0, index - 40), 80
+
+    labels = Moving().label(film_of(place))
+    table = labels.table
+    # Once it has left the place where it stood, that place is another region, in which nothing changes.
+    ghosts = table.filter((table["x"] < 130) & (table["frame"] > 64))
+    assert len(ghosts) == 0
+    assert set(covered(labels, place)) >= set(range(44, 78))
+    assert any("left out" in note for note in labels.notes)
+
+
+@pytest.mark.parametrize("where", [np.s_[0:90, 0:130], np.s_[120:240, 200:320]], ids=["lamp", "shadow"])
+def test_a_light_that_goes_on_is_no_object(where):
+    labels = Moving().label(film_of(lambda _: None, light=lambda i: where if i >= 45 else None))
+    assert len(labels.table) == 0
+
+
+@pytest.mark.parametrize("rest", [20, 70])
+def test_what_rests_for_a_second_keeps_its_label_and_moves_on_as_the_same(rest):
+    def place(index):
+        return 20 + 4 * (min(index, 25) + max(0, index - 25 - rest)), 80
+
+    found = covered(Moving().label(film_of(place, count=50 + rest)), place)
+    assert len(set(found.values())) == 1
+    # Half a second (10 frames) at either end of a rest is labelled, so a second is throughout.
+    resting = set(range(25 + 11, 25 + rest - 10)) if rest > 20 else set()
+    assert not set(found) & resting
+    assert len(set(range(3, 47 + rest)) - set(found) - resting) <= 3
+
+
+def test_a_shaking_camera_does_not_make_a_standing_thing_move():
+    def shake(index):
+        return tuple(np.random.default_rng([9, index]).integers(-2, 3, 2))
+
+    labels = Moving().label(film_of(lambda i: (100, 80) if i < 40 else None, shift=shake))
+    assert len(labels.table) <= 3
+
+
+def test_a_crowd_of_fragments_is_said_to_be_one():
+    def make(index):
+        frame = background(7, index)
+        for number in range(8):  # each lives for 9 frames, and is somewhere else then
+            life, age = divmod(index + number, 9)
+            x, y = np.random.default_rng([number, life]).integers(20, [280, 200])
+            frame[y : y + 20, x + 3 * age - 12 : x + 3 * age + 8] = 250
+        return picture(frame)
+
+    (note, *_) = Moving().label(Film(make, 120)).notes
+    assert "what moving found is fragments" in note
+    assert "made.mp4" in note
+    assert Moving().label(Film(with_square, 60)).notes == ()
+
+
+def test_only_the_frames_around_those_that_wait_are_held():
+    seconds = np.arange(400) / 20
+    still = Stillness(seconds)
+    seen = None
+    for index in range(400):
+        seen = Seen.after(seen, index, np.zeros((24, 32), np.float32))
+        still.show(seen, oldest=index)
+        if index % 2:
+            still.ask(index, [(slice(0, 4), slice(0, 4), np.ones((4, 4), bool))])
+        assert list(still.judged()) in ([], [[False]])
+        assert len(still._frames) <= 24
