@@ -196,15 +196,15 @@ def test_a_light_that_goes_on_is_no_object(where):
     assert len(labels.table) == 0
 
 
-@pytest.mark.parametrize("rest", [20, 70])
-def test_what_rests_for_a_second_keeps_its_label_and_moves_on_as_the_same(rest):
+@pytest.mark.parametrize("rest", [28, 70])
+def test_what_rests_for_a_second_and_more_keeps_its_label_and_moves_on_as_the_same(rest):
     def place(index):
         return 20 + 4 * (min(index, 25) + max(0, index - 25 - rest)), 80
 
     found = covered(Moving().label(film_of(place, count=50 + rest)), place)
     assert len(set(found.values())) == 1
-    # Half a second (10 frames) at either end of a rest is labelled, so a second is throughout.
-    resting = set(range(25 + 11, 25 + rest - 10)) if rest > 20 else set()
+    # Half a second (10 frames) at either end of a rest is labelled, and a pause as long between them.
+    resting = set(range(25 + 11, 25 + rest - 10)) if rest > 30 else set()
     assert not set(found) & resting
     assert len(set(range(3, 47 + rest)) - set(found) - resting) <= 3
 

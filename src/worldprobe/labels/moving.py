@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import chain, groupby
+from itertools import chain, groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -70,7 +70,7 @@ class Moving:
         # Linked before what rests is left out, so that what moves on is known again.
         linked = link(labels, shots=video.shots)
         all_of_them = drop_short(linked, seconds=_LEAST_SECONDS)
-        kept = replace(linked, table=linked.table.filter(np.array(changing, dtype=bool)))
+        kept = replace(linked, table=linked.table.filter(_awake(linked, np.array(changing, dtype=bool))))
         kept = _going_somewhere(drop_short(kept, seconds=_LEAST_SECONDS))
         notes = _notes(ref.path, followed, found=len(kept.table)) or _fragments(ref.path, kept)
         notes += _left_out(ref.path, len(kept.table), len(all_of_them.table))
@@ -102,6 +102,20 @@ def _notes(path: str, followed: _Followed, *, found: int) -> tuple[str, ...]:
             f"it for {_LEAST_SECONDS} s. If there are objects that stand still, moving cannot see them. {detector}",
         )
     return ()
+
+
+def _awake(labels: Labels, changing: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which boxes count, bool [n]: those in which something changes, and those of a short pause between them."""
+    seconds, objects = labels.table["pts_seconds"].to_numpy(), labels.table["object"].to_numpy()
+    awake = changing.copy()
+    for track in np.unique(objects[~changing]):
+        rows = np.flatnonzero(objects == track)
+        moving = np.flatnonzero(changing[rows])
+        for before, after in pairwise(moving.tolist()):
+            pause = rows[before + 1 : after]
+            if len(pause) and seconds[pause[-1]] - seconds[pause[0]] < SECONDS:
+                awake[pause] = True
+    return awake
 
 
 def _going_somewhere(labels: Labels) -> Labels:
