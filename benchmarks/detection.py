@@ -113,7 +113,7 @@ def measure(name: str, path: Path, truth: pl.DataFrame) -> dict[str, Any]:
     seconds: Counter[str] = Counter()
     if isinstance(labeller, OnnxDetector):
         labeller.layout = Timed(labeller.layout, seconds, place="preprocessing", decode="decoding")  # type: ignore[assignment]
-        labeller._session = Timed(labeller._session, seconds, run="network")
+        labeller._model = Timed(labeller._model, seconds, run="network")  # type: ignore[assignment]
         labeller.detect = timed(labeller.detect, seconds, "detecting")  # type: ignore[method-assign]
     with open_video(path) as video:
         started = time.perf_counter()

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from worldprobe.errors import LabelError
+from worldprobe.labels.background import Seen
 from worldprobe.labels.boxes import corners, iou
 from worldprobe.labels.moving import Moving
+from worldprobe.labels.stillness import Stillness
 from worldprobe.records import Labels, VideoRef
 
 
@@ -136,3 +138,111 @@ def test_a_film_that_cannot_be_followed_or_shows_nothing_is_said_to_be_so():
 def test_an_argument_is_refused():
     with pytest.raises(LabelError, match="takes no argument"):
         Moving("fast")
+
+
+# Films of the smaller kind: 160 x 120 px, which is what larger ones are shrunk to.
+SMALL = (160, 120)
+ROOM = np.random.default_rng(6).integers(60, 140, (15, 20, 3)).repeat(8, axis=0).repeat(8, axis=1)
+NOISE = np.random.default_rng(7).normal(0, 2, (7, 120, 160, 3))
+SIGN = np.random.default_rng(8).integers(0, 255, (12, 12, 3)).repeat(2, axis=0).repeat(2, axis=1)
+
+
+def film_of(place, *, count=70, light=lambda _: None, shift=lambda _: (0, 0)):
+    """A textured square at ``place(frame)``, (left, top) or None; ``light`` says where the background is lit."""
+
+    def make(index):
+        frame = ROOM + NOISE[index % 7]
+        at = place(index)
+        if at is not None:
+            left, top = at
+            frame[top : top + 24, left : left + 24] = SIGN
+        lit = light(index)
+        if lit is not None:
+            frame[lit] += 60
+        return picture(np.roll(frame, shift(index), axis=(0, 1)))
+
+    return Film(make, count, SMALL)
+
+
+def covered(labels, place):
+    """Of each frame in which a box lies over the square, that box's object."""
+    found = {}
+    for row in labels.table.iter_rows(named=True):
+        left, top = place(row["frame"])
+        box = corners(np.array([[row["x"], row["y"], row["w"], row["h"]]]))
+        if iou(box, np.array([[left, top, left + 24, top + 24]], dtype=float))[0, 0] >= 0.3:
+            found[row["frame"]] = row["object"]
+    return found
+
+
+def test_the_place_of_what_was_taken_away_is_no_object():
+    labels = Moving().label(film_of(lambda i: (50, 40) if i < 38 else None))
+    assert len(labels.table) == 0
+    assert any("boxes that moving found were left out, since nothing changes in them" in n for n in labels.notes)
+
+
+def test_what_is_carried_away_is_labelled_and_its_place_is_not():
+    def place(index):
+        return 50 + 2 * max(0, index - 38), 40
+
+    labels = Moving().label(film_of(place, count=75))
+    table = labels.table
+    # Once it has left the place where it stood, that place is another region, in which nothing changes.
+    ghosts = table.filter((table["x"] < 65) & (table["frame"] > 62))
+    assert len(ghosts) == 0
+    assert set(covered(labels, place)) >= set(range(42, 73))
+    assert any("left out" in note for note in labels.notes)
+
+
+def test_a_light_that_goes_on_is_no_object():
+    for where in (np.s_[0:45, 0:65], np.s_[60:120, 100:160]):
+        lit = film_of(lambda _: None, light=lambda i, where=where: where if i >= 40 else None, count=65)
+        assert len(Moving().label(lit).table) == 0
+
+
+@pytest.mark.parametrize("rest", [28, 50])
+def test_what_rests_for_a_second_and_more_keeps_its_label_and_moves_on_as_the_same(rest):
+    def place(index):
+        return 10 + 2 * (min(index, 25) + max(0, index - 25 - rest)), 40
+
+    found = covered(Moving().label(film_of(place, count=45 + rest)), place)
+    assert len(set(found.values())) == 1
+    # Half a second (10 frames) at either end of a rest is labelled, and a pause as long between them.
+    resting = set(range(25 + 11, 25 + rest - 10)) if rest > 30 else set()
+    assert not set(found) & resting
+    assert len(set(range(3, 42 + rest)) - set(found) - resting) <= 3
+
+
+def test_a_shaking_camera_does_not_make_a_standing_thing_move():
+    def shake(index):
+        return tuple(np.random.default_rng([9, index]).integers(-1, 2, 2))
+
+    labels = Moving().label(film_of(lambda i: (50, 40) if i < 40 else None, shift=shake))
+    assert len(labels.table) <= 3
+
+
+def test_a_crowd_of_fragments_is_said_to_be_one():
+    def make(index):
+        frame = ROOM + NOISE[index % 7]
+        for number in range(8):  # each lives for 9 frames, and is somewhere else then
+            life, age = divmod(index + number, 9)
+            x, y = np.random.default_rng([number, life]).integers(10, [125, 100])
+            frame[y : y + 10, max(0, x + 2 * age - 6) : x + 2 * age + 4] = 250
+        return picture(frame)
+
+    (note, *_) = Moving().label(Film(make, 80, SMALL)).notes
+    assert "what moving found is fragments" in note
+    assert "made.mp4" in note
+
+
+def test_only_the_frames_around_those_that_wait_are_held():
+    seconds = np.arange(400) / 20
+    still = Stillness(seconds)
+    seen = None
+    for index in range(400):
+        seen = Seen.after(seen, index, np.zeros((24, 32), np.float32))
+        still.show(seen, oldest=index)
+        if index % 2:
+            still.ask(index, [(slice(0, 4), slice(0, 4), np.ones((4, 4), bool))])
+        assert list(still.judged()) in ([], [[False]])
+        assert len(still._frames) <= 24

@@ -8,8 +8,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from worldprobe.errors import LabelError
-from worldprobe.labels.layouts import LAYOUTS, NanoDet, Yolov8, Yolox, recognise
+from worldprobe.labels.grid_layouts import NanoDet, Yolov8, Yolox
 from worldprobe.labels.onnx import OnnxDetector
+from worldprobe.labels.recognise import LAYOUTS
 
 SIZE = (64, 96)  # width and height
 NAMES = {0: "cup", 1: "hand", 2: "box"}
@@ -110,20 +111,6 @@ def test_an_unknown_layout_names_the_known_ones_and_what_was_found(tmp_path):
         OnnxDetector(model(tmp_path / "detector.onnx", np.zeros((1, 7, 9))))
     with pytest.raises(LabelError, match="output1"):
         OnnxDetector(model(tmp_path / "detector.onnx", yolox(), outputs=2))
-
-
-def test_no_shape_is_taken_for_two_layouts():
-    for size in ((416, 416), (640, 640), (320, 256)):
-        for count in (1, 3, 80, 91):
-            shapes = [
-                [1, cells(size), 5 + count], [1, 4 + count, cells(size)],
-                [1, cells(size) + -(-size[0] // 64) * -(-size[1] // 64), count + 32],
-            ]  # fmt: skip
-            assert [recognise([shape], size) for shape in shapes] == list(LAYOUTS)
-
-
-def cells(size: tuple[int, int]) -> int:
-    return sum((size[0] // s) * (size[1] // s) for s in (8, 16, 32))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not a model" * 50])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import chain, groupby, pairwise
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from worldprobe.errors import LabelError
 from worldprobe.labels.background import Background, Seen
 from worldprobe.labels.register import Grey, scale_of, shrink
+from worldprobe.labels.stillness import SECONDS, Region, Stillness
 from worldprobe.labels.track import drop_short, link
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
@@ -22,6 +23,10 @@ _MOST_MOVING = 0.4  # of the frame: more is a cut or a camera that could not be 
 _MOST_LOST = 0.2  # of the frames: beyond it a film is too shaky
 _WARM_UP_FRAMES = 36
 _LEAST_SECONDS = 0.3
+_LEAST_WAY = 0.25  # of its size, that a track that does not last has to go
+_FEW_LEFT_OUT = 0.01  # of the boxes, that no word is lost on
+# Tracks that are but fragments: so many and so many a second of labelled film, half of them shorter than this.
+_MANY_TRACKS, _MANY_A_SECOND, _SHORT_SECONDS = 20, 4.0, 1.0
 
 
 class Moving:
@@ -45,9 +50,14 @@ class Moving:
         scale = scale_of(ref.height)
         followed = _Followed()
         found: dict[str, list[Any]] = {key: [] for key in ("frame", "x", "y", "w", "h", "confidence")}
+        changing: list[bool] = []
         for frames in _by_shot(video):
-            for index, mask in _masks(((index, shrink(picture, scale)) for index, picture in frames), followed):
-                _collect(found, index, mask, scale, ref.width, ref.height)
+            still = Stillness(video.pts_seconds)
+            greys = ((index, shrink(picture, scale)) for index, picture in frames)
+            for index, mask in _masks(greys, followed, still):
+                still.ask(index, _collect(found, index, mask, scale, ref.width, ref.height))
+                changing += chain.from_iterable(still.judged())
+            changing += chain.from_iterable(still.judged(end=True))
         frame = np.array(found["frame"], dtype=np.int64)
         n = len(frame)
         labels = Labels.from_columns(
@@ -57,8 +67,14 @@ class Moving:
                 "h": found["h"], "confidence": found["confidence"], "source": [self.name] * n,
             }
         )  # fmt: skip
-        kept = drop_short(link(labels, shots=video.shots), seconds=_LEAST_SECONDS)
-        return replace(kept, notes=_notes(ref.path, followed, found=len(kept.table)))
+        # Linked before what rests is left out, so that what moves on is known again.
+        linked = link(labels, shots=video.shots)
+        all_of_them = drop_short(linked, seconds=_LEAST_SECONDS)
+        kept = replace(linked, table=linked.table.filter(_awake(linked, np.array(changing, dtype=bool))))
+        kept = _going_somewhere(drop_short(kept, seconds=_LEAST_SECONDS))
+        notes = _notes(ref.path, followed, found=len(kept.table)) or _fragments(ref.path, kept)
+        notes += _left_out(ref.path, len(kept.table), len(all_of_them.table))
+        return replace(kept, notes=notes)
 
 
 @dataclass(slots=True)
@@ -88,6 +104,67 @@ def _notes(path: str, followed: _Followed, *, found: int) -> tuple[str, ...]:
     return ()
 
 
+def _awake(labels: Labels, changing: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which boxes count, bool [n]: those in which something changes, and those of a short pause between them."""
+    seconds, objects = labels.table["pts_seconds"].to_numpy(), labels.table["object"].to_numpy()
+    awake = changing.copy()
+    for track in np.unique(objects[~changing]):
+        rows = np.flatnonzero(objects == track)
+        moving = np.flatnonzero(changing[rows])
+        for before, after in pairwise(moving.tolist()):
+            pause = rows[before + 1 : after]
+            if len(pause) and seconds[pause[-1]] - seconds[pause[0]] < SECONDS:
+                awake[pause] = True
+    return awake
+
+
+def _going_somewhere(labels: Labels) -> Labels:
+    """Without the tracks that neither last nor go anywhere: what is left of a thing that vanished or was lit."""
+    import polars as pl
+
+    def extent(name: str) -> pl.Expr:
+        return pl.col(name).max().over("object") - pl.col(name).min().over("object")
+
+    brief = extent("pts_seconds") <= 2 * SECONDS + 1e-9
+    near = pl.all_horizontal(
+        extent(place) < _LEAST_WAY * pl.col(size).median().over("object")
+        for place, size in (("x", "w"), ("y", "h"))
+    )
+    return replace(labels, table=labels.table.filter(~(brief & near)))
+
+
+def _left_out(path: str, kept: int, found: int) -> tuple[str, ...]:
+    if found - kept <= _FEW_LEFT_OUT * found:
+        return ()
+    return (
+        f"{path}: {found - kept} of {found} boxes that moving found were left out, since nothing changes in them "
+        f"for {SECONDS} s before and after (things at rest, or the places of things that were taken away).",
+    )
+
+
+def _fragments(path: str, labels: Labels) -> tuple[str, ...]:
+    """That tracks are short and many, which no object's are."""
+    import polars as pl
+
+    times = labels.table.group_by("object").agg(
+        span=pl.col("pts_seconds").max() - pl.col("pts_seconds").min()
+    )["span"].to_numpy()  # fmt: skip
+    seconds = labels.table["pts_seconds"].n_unique() * _step(labels) if len(times) else 0.0
+    if len(times) < _MANY_TRACKS or len(times) < _MANY_A_SECOND * seconds or np.median(times) >= _SHORT_SECONDS:
+        return ()
+    return (
+        f"{path}: what moving found is fragments: {len(times)} tracks in {seconds:.0f} s of labelled film, half of "
+        f"them shorter than {np.median(times):.1f} s, so they are hardly objects. Look at them (`worldprobe label "
+        "--preview`), or use a detector: --labeller onnx:FILE or hf:HUB_ID.",
+    )
+
+
+def _step(labels: Labels) -> float:
+    """Time between neighbouring labelled frames."""
+    steps = np.diff(np.unique(labels.table["pts_seconds"].to_numpy()))
+    return float(np.median(steps)) if len(steps) else 0.0
+
+
 def _by_shot(video: FrameSource) -> Iterator[Iterator[tuple[int, NDArray[np.uint8]]]]:
     """The frames of each shot in turn, in one pass over the video."""
     starts = np.array(video.shots)
@@ -95,13 +172,16 @@ def _by_shot(video: FrameSource) -> Iterator[Iterator[tuple[int, NDArray[np.uint
         yield frames
 
 
-def _masks(frames: Iterator[tuple[int, Grey]], followed: _Followed) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-    """What moves in each frame of one shot; nothing for frames of which too much does."""
+def _masks(
+    frames: Iterator[tuple[int, Grey]], followed: _Followed, still: Stillness
+) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """What moves in each frame of one shot, which ``still`` is shown; nothing for frames of which too much does."""
     background: Background | None = None
     waiting: list[Seen] = []
     newest: Seen | None = None
     for index, grey in frames:
         newest = Seen.after(newest, index, grey)
+        still.show(newest, oldest=waiting[0].index if waiting else index)
         followed.frames += 1
         followed.changed += newest.moved is not None and newest.moved.changed
         if background is not None:
@@ -141,12 +221,13 @@ def _begin(frames: list[Seen]) -> tuple[Background | None, list[tuple[int, NDArr
 
 def _collect(
     found: dict[str, list[Any]], frame: int, mask: NDArray[np.bool_], scale: int, width: int, height: int
-) -> None:
-    """Write the boxes of a mask's regions down, in source px."""
+) -> list[Region]:
+    """Write the boxes of a mask's regions down, in source px, and give the regions themselves."""
     from scipy.ndimage import binary_closing, binary_opening, find_objects, label
 
     clean = binary_closing(binary_opening(mask, np.ones((2, 2))), np.ones((5, 3)))
     regions, _ = label(clean, structure=np.ones((3, 3)))
+    written: list[Region] = []
     for number, (rows, columns) in enumerate(find_objects(regions), start=1):
         inside = regions[rows, columns] == number
         if inside.sum() < _LEAST_AREA * mask.size:
@@ -159,3 +240,5 @@ def _collect(
         }  # fmt: skip
         for key, value in values.items():
             found[key].append(value)
+        written.append((rows, columns, inside))
+    return written

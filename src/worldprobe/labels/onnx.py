@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +14,18 @@ from worldprobe.files import sha256
 from worldprobe.labels.boxes import nms
 from worldprobe.labels.coco_classes import COCO_CLASSES
 from worldprobe.labels.detections import CONFIDENCE, Found, check_threshold, label_frames
-from worldprobe.labels.layouts import LAYOUTS, recognise
-from worldprobe.lfs import lfs_pointer
+from worldprobe.labels.layouts import Floats, Layout, Pixels, Raw
+from worldprobe.labels.onnx_model import Model, unread
+from worldprobe.labels.recognise import KEYS, LAYOUTS, candidates, recognise
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
 
-Floats = NDArray[np.float64]
-_VERSION = 1  # of how frames are placed and boxes read out: kept boxes of another version are not these
+_VERSION = 2  # of how frames are placed and boxes read out: kept boxes of another version are not these
+_OPTIONS = ("layout", "size", "names")
 
 
 class OnnxDetector:
-    """onnx:FILE: boxes and classes by a YOLOX, YOLOv8/v11 or NanoDet detector, linked to tracks."""
+    """onnx:FILE: boxes and classes by a detector (YOLO v5 to v11, YOLOX, NanoDet, RT-DETR), linked to tracks."""
 
     def __init__(
         self, argument: str | None = None, *, confidence: float = CONFIDENCE, iou: float = 0.5, every: int = 1
@@ -34,38 +33,34 @@ class OnnxDetector:
         """Load a model.
 
         Args:
-            argument: path of the ``.onnx`` file.
+            argument: path of the ``.onnx`` file, and after a ``?`` what cannot be told from it, joined by ``&``:
+                ``layout=nanodet``, ``size=640x384`` for an input whose sides are left open, ``names=coco`` or
+                ``names=cup,hand`` for classes that it does not name.
             confidence: least objectness times class score that is kept.
             iou: overlap of two boxes of a class beyond which the worse one goes.
             every: only every so many frames are looked at.
 
         Raises:
-            LabelError: no such file, not ONNX, an unknown layout, or a threshold out of (0, 1).
+            LabelError: no such file, not ONNX, a layout that is unknown or cannot be told, an option that is
+                none, or a threshold out of (0, 1).
         """
         check_threshold("confidence", confidence)
         check_threshold("iou", iou)
         self.confidence, self.iou, self.every = confidence, iou, max(1, every)
-        self.path = Path(argument or "")
-        if not argument or not self.path.is_file():
+        self.path, asked = _parted(argument or "")
+        if not argument or not _is_file(self.path):
             raise LabelError(f"no detector at {argument!r}: name an ONNX file, such as onnx:yolox_nano.onnx")
         self.name = f"onnx:{self.path.name}"
         self.weights = {self.path.name: sha256(self.path)}
-        self._session = _load(self.path)
-        model_input = self._session.get_inputs()[0]
-        self._input = model_input.name
-        self.size = _input_size(self.path, model_input.shape)
-        blank = np.zeros((1, 3, self.size[1], self.size[0]), dtype=np.float32)
-        shapes = [list(output.shape) for output in self._session.run(None, {self._input: blank})]
-        layout = recognise(shapes, self.size)
-        if layout is None:
-            names = [output.name for output in self._session.get_outputs()]
-            known = "; ".join(one.describe(self.size) for one in LAYOUTS)
-            raise LabelError(
-                f"{self.path} gives {', '.join(f'{n} {s}' for n, s in zip(names, shapes, strict=True))} for "
-                f"{self.size[0]} x {self.size[1]} px, which is no known layout. Known: {known}."
-            )
-        self.layout = layout
-        self.classes = self._classes(layout.classes(shapes[0]))
+        self._model = Model(self.path, size=_size(asked.get("size", "")))
+        self.size = self._model.size
+        names = (
+            COCO_CLASSES if asked.get("names") == "coco" else tuple(filter(None, asked.get("names", "").split(",")))
+        )
+        names = names or self._model.names
+        self.layout = self._layout(asked.get("layout", ""), len(names))
+        self.classes = self._classes(names, self.layout.classes(self._model.shapes))
+        self._read_as = f"{self.layout} {self.size} {self.classes}"
 
     def label(self, video: FrameSource) -> Labels:
         """Boxes of every frame looked at, with track ids."""
@@ -77,19 +72,20 @@ class OnnxDetector:
 
     def _key(self) -> str:
         """Of the weights, and of what else the boxes depend on."""
-        weights = self.weights[self.path.name]
-        return hashlib.sha256(f"{_VERSION} {weights} {self.confidence} {self.iou}".encode()).hexdigest()
+        known = f"{_VERSION} {self.weights[self.path.name]} {self._read_as} {self.confidence} {self.iou}"
+        return hashlib.sha256(known.encode()).hexdigest()
 
     def _found(self, video: FrameSource, indices: Sequence[int]) -> Iterator[Found]:
         for index, picture in video.frames(indices):
             boxes, classes, scores = self.detect(picture)
-            yield index, boxes, [self.classes[c] for c in classes], scores
+            names = [self.classes[c] if c < len(self.classes) else f"class {c}" for c in classes]
+            yield index, boxes, names, scores
 
     def detect(self, picture: NDArray[np.uint8]) -> tuple[Floats, NDArray[np.int64], Floats]:
         """Boxes [n, 4] as corners in source px, class indices [n] and scores [n] of one RGB frame [h, w, 3]."""
         placed = self.layout.place(picture, self.size)
-        raw = self._session.run(None, {self._input: placed.blob})[0][0]
-        boxes, classes, scores = self.layout.decode(raw, size=self.size, confidence=self.confidence)
+        outputs = self._model.run(placed.blob)
+        boxes, classes, scores = self.layout.decode(outputs, size=self.size, confidence=self.confidence)
         boxes = placed.to_source(boxes)
         kept = [
             np.flatnonzero(classes == c)[nms(boxes[classes == c], scores[classes == c], threshold=self.iou)]
@@ -98,44 +94,76 @@ class OnnxDetector:
         order = np.concatenate([*kept, np.zeros(0, np.int64)]).astype(np.int64)
         return boxes[order], classes[order], scores[order]
 
-    def _classes(self, count: int) -> tuple[str, ...]:
-        """Names by the model's metadata, else COCO's where there are as many."""
-        named = _named(self._session.get_modelmeta().custom_metadata_map.get("names", ""))
-        if named and len(named) == count:
-            return tuple(named)
+    def _layout(self, key: str, named: int) -> Layout:
+        """The model's layout, which has to be the only one that fits what it answers."""
+        if key and key not in KEYS:
+            raise LabelError(f"onnx: has no layout {key!r}; there are {', '.join(KEYS)}")
+        model = self._model
+        gives = f"{self.path} gives {model.describe()} for {self.size[0]} x {self.size[1]} px"
+        if not key and (why := unread(model)):
+            raise LabelError(f"{gives}: {why}")
+
+        def answer(layout: Layout, picture: Pixels) -> Sequence[Raw]:
+            return model.run(layout.place(picture, self.size).blob)
+
+        found, against = recognise(model.shapes, answer, self.size, named=named, key=key)
+        if len(found) == 1:
+            return found[0]
+        if not found and not against:
+            known = "; ".join(one.describe(self.size) for one in LAYOUTS if one.key == (key or one.key))
+            raise LabelError(
+                f"{gives}, which is {'not that layout. It is' if key else 'no known layout. Known:'} {known}."
+            )
+        keys = list(dict.fromkeys(one.key for one in found or candidates(model.shapes, self.size)))
+        say = " or ".join(f"onnx:{self.path}?layout={one}" for one in keys)
+        if not found:
+            raise LabelError(
+                f"{gives}, which fits no layout: {'; '.join(against)}. If you know better, say so: {say}"
+            )
+        fits = " or ".join(f"{one.name} with {one.classes(model.shapes)} classes" for one in found)
+        raise LabelError(
+            f"{gives}, which can be {fits}, and its metadata does not tell. Say which it is: {say}; or name its "
+            "classes: ?names=coco, ?names=cup,hand"
+        )
+
+    def _classes(self, names: Sequence[str], count: int) -> tuple[str, ...]:
+        """Names by the user or the model's metadata, else COCO's where there are as many."""
+        if names and count in (0, len(names)):
+            return tuple(names)
         return COCO_CLASSES if count == len(COCO_CLASSES) else tuple(f"class {i}" for i in range(count))
 
 
-def _load(path: Path) -> Any:
-    import onnxruntime
+def _parted(argument: str) -> tuple[Path, dict[str, str]]:
+    """A path and the options behind its last question mark, unless a file is called so."""
+    head, mark, tail = argument.rpartition("?")
+    if not mark or _is_file(Path(argument)):
+        return Path(argument), {}
+    options: dict[str, str] = {}
+    for one in filter(None, tail.split("&")):
+        name, _, value = one.partition("=")
+        if name not in _OPTIONS or not value or name in options:
+            what = f"{name!r} twice" if name in options else f"no {one!r}"
+            raise LabelError(
+                f"onnx:{head} takes {what}: after '?' there may be layout ({', '.join(KEYS)}), size (of an input "
+                f"that leaves it open) and names (coco, or a list), as in onnx:{head}?layout=yolox&names=cup,hand"
+            )
+        options[name] = value
+    return Path(head), options
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised; its log would only say it twice
+
+def _is_file(path: Path) -> bool:
+    # A path may hold what no path may: a null byte, or more letters than a name can have.
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    # onnxruntime raises a class of its own for each way in which a file can be wrong.
-    except Exception as error:
-        if pointer := lfs_pointer(path):
-            raise LabelError(pointer) from error
-        raise LabelError(f"{path} is not a usable ONNX model: {str(error).splitlines()[0]}") from error
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
-def _input_size(path: Path, shape: Sequence[Any]) -> tuple[int, int]:
-    """Width and height in px of an input [1, 3, height, width]."""
-    if len(shape) != 4 or shape[1] != 3 or not all(isinstance(side, int) and side % 32 == 0 for side in shape[2:]):
-        raise LabelError(
-            f"{path} takes an input of shape {list(shape)}; known is [1, 3, height, width] with fixed sides that "
-            "are multiples of 32. Export it with a fixed size."
-        )
-    return int(shape[3]), int(shape[2])
-
-
-def _named(text: str) -> list[str]:
-    """Class names written into a model as a Python dict or list; none where it is neither."""
-    try:
-        names = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return []
-    if isinstance(names, dict):
-        return [str(names[key]) for key in sorted(names)]
-    return [str(name) for name in names] if isinstance(names, list) else []
+def _size(text: str) -> tuple[int, int] | None:
+    """Width and height by "640" or "640x384"; None where nothing is said."""
+    if not text:
+        return None
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) > 0 for side in sides):
+        raise LabelError(f"onnx: size={text} is no size: write size=640, or size=640x384 for width and height")
+    return int(sides[0]), int(sides[-1])

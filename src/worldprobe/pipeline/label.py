@@ -13,6 +13,7 @@ from worldprobe.errors import LabelError, VideoError
 from worldprobe.files import replacing
 from worldprobe.labels.camera import with_camera
 from worldprobe.labels.library_trackers import track
+from worldprobe.labels.quality import implausible
 from worldprobe.labels.speeds import speed_notes
 from worldprobe.pipeline.encoded import Failure, cut_short
 from worldprobe.pipeline.parts import Parts
@@ -130,6 +131,7 @@ def _label_one(
             found = replace(found, notes=(_nothing(labeller, path),))
         if tracker != "own":
             found = track(found, tracker=tracker, shots=video.shots)
+        found = replace(found, notes=(*found.notes, *implausible(found, video.ref, labeller)))
         if camera == "subtracted" and len(found.table):
             found = with_camera(found, source("camera"))
         if parts is not None:
