@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from contextlib import contextmanager
 
 import pytest
@@ -84,20 +83,10 @@ def test_disks_that_fill_at_any_time(films, whole, tmp_path):
 
 def test_a_store_that_vanishes_is_not_written_anew_where_it_was(films, whole, tmp_path):
     store = tmp_path / "store"
-    asked = ("encode", films, "--encoder", "tests.killing:Counting", "--frames", 8, "--store", store)
-    command = Command(*asked, folder=tmp_path / "work", SECONDS_A_CLIP="0.1")
-    gone = threading.Event()
-
-    def vanish():
-        while not list(store.rglob("c.*.0.0.0.0")) and not gone.wait(0.01):
-            pass
-        os.rename(store, tmp_path / "unmounted")
-
-    thread = threading.Thread(target=vanish)
-    thread.start()
+    asked = ("encode", films, "--frames", 8, "--encoder", "tests.killing:Counting", "--store", store)
+    moving = ("encode", films, "--frames", 8, "--encoder", "tests.killing:Vanishing", "--store", store)
+    command = Command(*moving, folder=tmp_path / "work", STORE=str(store), AWAY=str(tmp_path / "unmounted"))
     code = command.end()
-    gone.set()
-    thread.join()
     assert code == 1, command.said
     assert "has vanished" in command.said
     assert "Traceback" not in command.said
