@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
@@ -20,6 +21,25 @@ class Progress(Protocol):
 
 def silent(stage: str, done: int, total: int, note: str = "") -> None:
     """Tell nobody."""
+
+
+class Tally:
+    """Counts what is done of a stage, by whichever thread, and tells of each in order."""
+
+    def __init__(self, stage: str, total: int, progress: Progress) -> None:
+        self._stage, self._total, self._progress = stage, total, progress
+        self._done, self._lock = 0, threading.Lock()
+
+    def add(self, count: int = 1, note: str = "") -> None:
+        """So many more are done; never more than there are."""
+        with self._lock:
+            self._done = min(self._done + count, self._total)
+            self._progress(self._stage, self._done, self._total, note)
+
+    def finish(self) -> None:
+        """What is left needed not be done."""
+        if self._done < self._total:
+            self.add(self._total - self._done)
 
 
 class Watched:
