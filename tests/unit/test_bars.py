@@ -9,13 +9,14 @@ import pytest
 
 from worldprobe import bars
 from worldprobe.bars import Course, Courses, Lines
-from worldprobe.decoders.training import Recipe
-from worldprobe.errors import ConfigError, LabelError
+from worldprobe.errors import ConfigError
 from worldprobe.pipeline import lacking
 from worldprobe.pipeline.encode import encode
 from worldprobe.pipeline.encoders import load_encoder
 from worldprobe.pipeline.label import label, load_labeller
+from worldprobe.pipeline.probe import probe_inputs
 from worldprobe.pipeline.progress import Tally
+from worldprobe.pipeline.scores import Plan
 from worldprobe.store import Store
 from worldprobe.video.scenes import render_scenes
 
@@ -71,41 +72,38 @@ def test_a_stage_that_begins_anew_is_another_course() -> None:
 
 
 def test_a_tally_tells_in_order_whichever_thread_counts() -> None:
-    """Each is held between counting and telling, as a busy machine would, until the other is there or cannot be."""
     calls: list[int] = []
-    held = threading.Barrier(2)
 
     def progress(stage: str, done: int, total: int, note: str = "") -> None:
-        if done == 1:
-            other.start()
-            with pytest.raises(threading.BrokenBarrierError):
-                held.wait(timeout=0.2)  # the other one cannot count before this has told
+        assert tally._lock.locked()  # nobody counts between another's count and its telling
         calls.append(done)
 
     def count() -> None:
-        begun.set()
-        tally.add()
+        together.wait(timeout=200)
+        for _ in range(50):
+            tally.add()
 
-    begun = threading.Event()
-    tally, other = Tally("a", 2, progress), threading.Thread(target=count)
-    tally.add()
-    other.join()
-    assert begun.is_set()
-    assert calls == [1, 2]
+    tally, together = Tally("a", 400, progress), threading.Barrier(8)
+    threads = [threading.Thread(target=count) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert calls == list(range(1, 401))
 
 
 def test_a_tally_ends_at_its_total() -> None:
     calls: list[tuple[int, int]] = []
     tally = Tally("a", 3, lambda _, done, total, note="": calls.append((done, total)))
     tally.add()
-    tally.finish()
-    tally.finish()
+    with tally.part(2) as step:
+        step()
+    assert calls == [(1, 3), (2, 3), (3, 3)]
     tally.add()
-    assert calls == [(1, 3), (3, 3), (3, 3)]
+    assert calls[3:] == [(3, 3)]
 
 
-@pytest.mark.parametrize("readers", [1, 2, 6])
-@pytest.mark.parametrize("stored", [0, 1, 5, 6])
+@pytest.mark.parametrize(("readers", "stored"), [(1, 0), (2, 5), (6, 1), (6, 6)])
 def test_a_resumed_encode_counts_to_its_end(
     videos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readers: int, stored: int
 ) -> None:
@@ -189,14 +187,21 @@ def test_the_variable_silences_and_a_wrong_one_is_said(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(bars, "_FIRST_SECONDS", 0.0)
-    for asked, said in (("off", ""), ("plain", "worldprobe: a: 1 of 1 in 0 s\n"), ("", "worldprobe: a: 1 of 1 in 0 s\n")):
+    for asked, said in (
+        ("off", ""),
+        ("plain", "worldprobe: a: 1 of 1 in 0 s\n"),
+        ("", "worldprobe: a: 1 of 1 in 0 s\n"),
+    ):
         monkeypatch.setenv(bars.VARIABLE, asked)
         with bars.bars() as progress:
             progress("a", 1, 1)
         found = capfd.readouterr()
         assert (found.out, found.err) == ("", said)
     monkeypatch.setenv(bars.VARIABLE, "loud")
-    with pytest.raises(ConfigError, match="WORLDPROBE_PROGRESS is 'loud', and may be off, plain or bars"), bars.bars():
+    with (
+        pytest.raises(ConfigError, match="WORLDPROBE_PROGRESS is 'loud', and may be off, plain or bars"),
+        bars.bars(),
+    ):
         pass
 
 
@@ -213,3 +218,27 @@ def test_bars_are_drawn_one_for_each_course(
     assert found.err.count("label [/x]") == 2
     assert "2/2" in found.err
     assert "1/3" in found.err
+
+
+def test_probing_tells_of_each_fit_and_of_curves_apart(videos: list[Path], tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+    for input in ("native", "still"):
+        encode(videos, encoder=load_encoder("gaussian"), store=store, blocks=[0], input=input)
+    labels = label(videos, labeller=load_labeller("truth"))
+    plan = Plan(
+        "gaussian", ("xy",), ("z", "delta"), ("majority", "shuffled", "nuisance"),
+        "grouped", evidence=("code", "learning"),
+    )  # fmt: skip
+    recorded = Recorded()
+    probed = probe_inputs(store, labels, plan, ("native", "still"), progress=recorded)
+    assert recorded.check() == ["probe", "learning curves", "probe, still", "learning curves, still"]
+    calls = [(done, total) for stage, done, total in recorded.calls if stage == "probe"]
+    # No jump: as many fits are done as were foreseen. Of each kind of features what is asked of it as it is,
+    # shuffled and under the random split, and what is asked of the nuisances.
+    assert calls == [(done, len(calls)) for done in range(1, len(calls) + 1)]
+    (folds,) = {len(r.chosen) for r in probed.results if (r.control, r.split) == ("none", "grouped")}
+    (leaky,) = {len(r.chosen) for r in probed.results if r.split == "random"}
+    assert len(calls) == 2 * (3 * folds + leaky)
+    curves = [(done, total) for stage, done, total in recorded.calls if stage == "learning curves"]
+    assert {total for _, total in curves} == {2 * (4 + 6 * folds)}
+    assert len(curves) > 2 * folds  # fractions that hold too few groups are passed over

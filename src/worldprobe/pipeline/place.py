@@ -10,13 +10,14 @@ import numpy as np
 
 from worldprobe.execute.outcomes import Executor
 from worldprobe.pipeline.align import Moments
-from worldprobe.pipeline.answers import Rows, answer, answer_tokens
+from worldprobe.pipeline.answers import Rows, answer, answer_tokens, fits
 from worldprobe.pipeline.ask import reads_tokens
 from worldprobe.pipeline.encoders import control_encoders
 from worldprobe.pipeline.gather import find_series, gather, gather_tokens, matching_series
 from worldprobe.pipeline.scores import Answered, Answers, Asked, Plan, beside_controls
 from worldprobe.pipeline.sums import adding
 from worldprobe.probes import controls, features
+from worldprobe.probes.evaluate import Step, unwatched
 from worldprobe.probes.tokens import gaussian_like
 from worldprobe.probes.training import Sums
 from worldprobe.records import Tap
@@ -53,10 +54,24 @@ class Place:
         self._once: dict[tuple[Control, str], Answers] = {}
         self._last: tuple[int, str, Rows] | None = None
 
-    def read(self, block: int, kind: str) -> list[Answered]:
-        """All tasks and controls on one kind of features of one block."""
+    def fits(self, kind: str) -> int:
+        """How many fits ``read`` takes at most."""
+        asked, shuffle = self._of(kind), "shuffled" in self._plan.controls
+        controls = sum(control in self._plan.controls for control in self._read())
+        return fits(asked, leaky=True, shuffle=shuffle) + controls * fits(asked)
+
+    def _of(self, kind: str) -> list[Asked]:
+        """The questions that are asked of one kind of features."""
+        return [one for one in self._asked if reads_tokens(one.question.probe) == (kind == "tokens")]
+
+    def _read(self) -> list[str]:
+        """The controls that read something of their own."""
+        return ["gaussian", "nuisance", *control_encoders(self._plan.encoder, self._series[0].twin)]
+
+    def read(self, block: int, kind: str, *, step: Step = unwatched) -> list[Answered]:
+        """All tasks and controls on one kind of features of one block; ``step`` is called after each fit."""
         tokens, plan = kind == "tokens", self._plan
-        asked = [one for one in self._asked if reads_tokens(one.question.probe) == tokens]
+        asked = self._of(kind)
         if not asked:
             return []
         source = self._tokens(self._at(block), block) if tokens else self.rows(block, kind)
@@ -64,8 +79,8 @@ class Place:
 
         def work(rows: Rows, sums: Sums | None, *, leaky: bool = False, shuffle: bool = False) -> Answers:
             if tokens:
-                return answer_tokens(rows, asked, leaky=leaky, shuffle=shuffle, seed=plan.seed)
-            return answer(rows, asked, leaky=leaky, shuffle=shuffle, seed=plan.seed, sums=sums)
+                return answer_tokens(rows, asked, leaky=leaky, shuffle=shuffle, seed=plan.seed, step=step)
+            return answer(rows, asked, leaky=leaky, shuffle=shuffle, seed=plan.seed, sums=sums, step=step)
 
         sums = self._sums(self._at(block), block, kind)
         found: dict[Control, Answers] = {"none": work(source, sums, leaky=True, shuffle=shuffle)}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
@@ -36,10 +37,20 @@ class Tally:
             self._done = min(self._done + count, self._total)
             self._progress(self._stage, self._done, self._total, note)
 
-    def finish(self) -> None:
-        """What is left needed not be done."""
-        if self._done < self._total:
-            self.add(self._total - self._done)
+    @contextmanager
+    def part(self, count: int) -> Iterator[Callable[[], None]]:
+        """A part of so many: what to call after each. Those that it turns out to lack count as done at its end."""
+        left = count
+
+        def step() -> None:
+            nonlocal left
+            if left:
+                left -= 1
+                self.add()
+
+        yield step
+        if left:
+            self.add(left)
 
 
 class Watched:
