@@ -20,7 +20,7 @@ from worldprobe.probes.metrics import Score
 from worldprobe.results import CodeResult, EvidenceLine, EvidenceResult, LearningPoint, LearningResult, Measure
 
 # Others are fitted too slowly for the dozens of fits that a code or a curve takes.
-_LINEAR = ("ridge", "logistic")
+LINEAR = ("ridge", "logistic")
 
 
 def evidence_of(answered: Sequence[Answered]) -> list[EvidenceLine]:
@@ -59,7 +59,7 @@ def contrasts(answered: Sequence[Answered]) -> list[EvidenceLine]:
 
 def steps(plan: Plan, asked: Asked) -> dict[str, int]:
     """How many fits at most a question's code and curve take, inner ones apart; none where it has neither."""
-    if asked.probe not in _LINEAR:
+    if asked.probe not in LINEAR:
         return {}
     of = {"code": len(PORTIONS) - 1, "learning": len(FRACTIONS) * len(asked.folds.folds)}
     return {name: count for name, count in of.items() if name in plan.evidence}
@@ -75,7 +75,7 @@ def worked_out(
     found: list[EvidenceLine] = []
     tally = tally or Tally("", 0, silent)
     for one in answered:
-        linear = one.asked.probe in _LINEAR and one.control == "none" and not one.leaky
+        linear = one.asked.probe in LINEAR and one.control == "none" and not one.leaky
         if not linear or (one.tap, one.features) != (tap, kind):
             continue
         inputs = rows[one.asked.target.usable]

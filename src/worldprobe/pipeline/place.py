@@ -54,19 +54,27 @@ class Place:
         self._once: dict[tuple[Control, str], Answers] = {}
         self._last: tuple[int, str, Rows] | None = None
 
-    def fits(self, kind: str) -> int:
-        """How many fits ``read`` takes at most."""
-        asked, shuffle = self._of(kind), "shuffled" in self._plan.controls
-        controls = sum(control in self._plan.controls for control in self._read())
-        return fits(asked, leaky=True, shuffle=shuffle) + controls * fits(asked)
+    def fits(self, kinds: Sequence[str]) -> int:
+        """How many fits reading these kinds of features, one after the other, will take from here on."""
+        total, once = 0, set(self._once)
+        for kind in kinds:
+            asked = self._of(kind)
+            total += fits(asked, leaky=True, shuffle="shuffled" in self._plan.controls)
+            for control in self._read():
+                key = _key(control, kind)
+                if control in self._plan.controls and key not in once:
+                    total += fits(asked)
+                    once |= {key} if control in _READ_ONCE else set()
+        return total
 
     def _of(self, kind: str) -> list[Asked]:
         """The questions that are asked of one kind of features."""
         return [one for one in self._asked if reads_tokens(one.question.probe) == (kind == "tokens")]
 
-    def _read(self) -> list[str]:
+    def _read(self) -> list[Control]:
         """The controls that read something of their own."""
-        return ["gaussian", "nuisance", *control_encoders(self._plan.encoder, self._series[0].twin)]
+        named = control_encoders(self._plan.encoder, self._series[0].twin)
+        return ["gaussian", "nuisance", *(cast(Control, control) for control in named)]
 
     def read(self, block: int, kind: str, *, step: Step = unwatched) -> list[Answered]:
         """All tasks and controls on one kind of features of one block; ``step`` is called after each fit."""
@@ -87,8 +95,7 @@ class Place:
         for control, read in self._others(source, block, kind).items():
             if control not in plan.controls:
                 continue
-            # Pixels are the same beside every block, and beside all features that take no difference in time.
-            key = (control, kind if tokens or kind in features.CHANGES else "")
+            key = _key(control, kind)
             given = self._once.get(key) or work(*read())
             if control in _READ_ONCE:
                 self._once[key] = given
@@ -143,3 +150,8 @@ class Place:
             return controls.gaussian((like.shape[0], like.shape[1]), seed=self._plan.seed)
         into = np.memmap(self._folder / "gaussian", np.float16, "w+", shape=like.shape)
         return gaussian_like(like, into, seed=self._plan.seed)
+
+
+def _key(control: Control, kind: str) -> tuple[Control, str]:
+    """Pixels are the same beside every block, and beside all features that take no difference in time."""
+    return control, kind if kind == "tokens" or kind in features.CHANGES else ""

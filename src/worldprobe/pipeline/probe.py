@@ -26,7 +26,7 @@ from worldprobe.pipeline.gather import (
 )
 from worldprobe.pipeline.place import Place
 from worldprobe.pipeline.progress import Progress, Tally, silent
-from worldprobe.pipeline.scores import CHOSEN, Asked, Plan, Probed, lines
+from worldprobe.pipeline.scores import CHOSEN, CURVES, QUESTIONS, Asked, Plan, Probed, lines
 from worldprobe.probes import features
 from worldprobe.records import Labels, Tap
 from worldprobe.store import Input, Series, Store
@@ -82,9 +82,10 @@ def probe(
     with TemporaryDirectory(prefix="worldprobe-") as folder:
         place = Place(store, series, moments, plan, asked, Path(folder), executor=executor)
         fitted, curves = _tallies(plan, place, asked, len(blocks), progress)
+        result.fits = {QUESTIONS: fitted.total, CURVES: curves.total}
         for block in blocks:
             for kind in plan.features:
-                with fitted.part(place.fits(kind)) as step:
+                with fitted.part(place.fits([kind])) as step:
                     result.answered += place.read(block, kind, step=step)
                 # Code lengths and learning curves take dozens of fits: at the last block only.
                 if block == blocks[-1] and plan.evidence and kind != "tokens":
@@ -106,10 +107,10 @@ def _tallies(
 ) -> tuple[Tally, Tally]:
     """Of fits to answer questions, and of those for code lengths and learning curves, which take longer each."""
     of = "" if plan.input == "native" else f", {plan.input}"
-    fitted = blocks * sum(place.fits(kind) for kind in plan.features)
     read = sum(kind != "tokens" for kind in plan.features)
     curves = read * sum(sum(steps(plan, one).values()) for one in asked)
-    return Tally(f"probe{of}", fitted, progress), Tally(f"learning curves{of}", curves, progress)
+    fitted = place.fits(blocks * list(plan.features))
+    return Tally(f"probe{of}", fitted, progress), Tally(f"{CURVES}{of}", curves, progress)
 
 
 def probe_inputs(
@@ -137,6 +138,7 @@ def probe_inputs(
         whole.evidence += part.evidence
         whole.answered += part.answered
         whole.answers += part.answers
+        whole.fits = {name: count + part.fits[name] for name, count in whole.fits.items()}
     whole.evidence += contrasts(whole.answered)
     return whole
 

@@ -28,14 +28,14 @@ class Tally:
     """Counts what is done of a stage, by whichever thread, and tells of each in order."""
 
     def __init__(self, stage: str, total: int, progress: Progress) -> None:
-        self._stage, self._total, self._progress = stage, total, progress
+        self._stage, self.total, self._progress = stage, total, progress
         self._done, self._lock = 0, threading.Lock()
 
     def add(self, count: int = 1, note: str = "") -> None:
         """So many more are done; never more than there are."""
         with self._lock:
-            self._done = min(self._done + count, self._total)
-            self._progress(self._stage, self._done, self._total, note)
+            self._done = min(self._done + count, self.total)
+            self._progress(self._stage, self._done, self.total, note)
 
     @contextmanager
     def part(self, count: int) -> Iterator[Callable[[], None]]:
