@@ -62,7 +62,7 @@ class Vanishing(Counting):
 
 
 def _wait_until(so):
-    end = time.monotonic() + 200  # nobody waits that long but for what never comes
+    end = time.monotonic() + 900  # nobody waits that long but for what never comes
     while not so():
         assert time.monotonic() < end, "what was waited for never came"
         time.sleep(0.002)
@@ -165,7 +165,7 @@ class Command:
 
     def end(self):
         """Wait for it; returns the exit code."""
-        self._process.join(timeout=240)
+        self._process.join(timeout=900)
         self.seconds = time.perf_counter() - self.started
         assert self._process.exitcode is not None, "the command hangs"
         return self._process.exitcode

@@ -166,7 +166,7 @@ def test_what_is_encoded_and_not_yet_stored_is_what_is_said(films, tmp_path, mon
         waits.clear()
 
     def behind(store, *arguments):
-        assert waits.wait(timeout=200), "the encoder does not wait for what is written"
+        assert waits.wait(timeout=900), "the encoder does not wait for what is written"
         write(store, *arguments)
         gated.stored += 1
 
@@ -203,7 +203,7 @@ def test_parts_that_are_no_longer_needed_go_at_once(films, tmp_path, monkeypatch
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("stage", ["encode", "label", "run"])
 def test_twenty_kills(stage, films, experiment, tmp_path):
     hit = trials(stage, 20, films, experiment, tmp_path)

@@ -71,7 +71,7 @@ def test_a_disk_that_fills_while_encoding(films, whole, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)
 def test_disks_that_fill_at_any_time(films, whole, tmp_path):
     """From one that holds nothing to one that holds everything but the last file."""
     size = sum((path.stat().st_size + 4095) // 4096 * 4 for path in whole.rglob("*") if path.is_file())
@@ -106,7 +106,7 @@ def bound(*arguments, cache):
     if os.getuid() == 0:
         command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
     environment = {**os.environ, "WORLDPROBE_CACHE": str(cache)}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900)
 
 
 def test_permission_lost(films, whole, tmp_path):

@@ -79,7 +79,7 @@ def test_a_tally_tells_in_order_whichever_thread_counts() -> None:
         calls.append(done)
 
     def count() -> None:
-        together.wait(timeout=200)
+        together.wait(timeout=900)
         for _ in range(50):
             tally.add()
 

@@ -98,7 +98,7 @@ def written(page, folder, file):
     first, check, *_ = [block.text for block in blocks(ROOT / "docs/howto" / page) if block.language == "python"]
     (folder / file).write_text(first)
     (folder / "check.py").write_text(check)
-    return subprocess.run([sys.executable, "check.py"], cwd=folder, capture_output=True, text=True, timeout=100)
+    return subprocess.run([sys.executable, "check.py"], cwd=folder, capture_output=True, text=True, timeout=900)
 
 
 def test_the_encoder_of_the_how_to_keeps_its_promises(tmp_path):

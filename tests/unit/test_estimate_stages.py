@@ -197,7 +197,7 @@ def test_as_many_fits_are_told_as_are_made(tmp_path):
 def test_a_robots_columns_are_counted_and_what_is_not_asked_is_not(tmp_path):
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (6, 8, 64, 64, 3), dtype=np.uint8)
-    state, action = (rng.normal(size=(6, 8, columns)).astype(np.float32) for columns in (3, 2))
+    state, action = (rng.normal(size=(6, 8, 3)).astype(np.float32) for _ in range(2))
     folder = write_dataset(tmp_path / "robot", frames, state, action, fps=5)
     told, made = told_and_done(
         tmp_path,
@@ -205,9 +205,9 @@ def test_a_robots_columns_are_counted_and_what_is_not_asked_is_not(tmp_path):
         'frames = 4\nfeatures = ["z"]\ncontrols = ["majority"]\nevidence = []\n',
     )
     assert list(told) == ["questions"]
-    # Three columns and two, on 5 folds: as they are, and under the random split.
-    assert told["questions"]["clips"] == (3 + 2) * 5 * 2
-    assert made["probe"] == (50, 50)
+    # Three columns each, on 5 folds: as they are, and under the random split.
+    assert told["questions"]["clips"] == (3 + 3) * 5 * 2
+    assert made["probe"] == (60, 60)
     assert "learning curves" not in made
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -221,7 +220,6 @@ def _operations(rows: int, columns: int) -> float:
     return float(rows * columns * least + 2 * least**3)
 
 
-@cache
 def _timed(name: str, probe: Probe, classes: int, rows: int, columns: int) -> tuple[float, float]:
     """Seconds of a fit with its strengths and inner folds, and of one more question on the same training set."""
     inputs, target, unit = _noise(rows, columns, classes)
@@ -240,7 +238,6 @@ def _timed(name: str, probe: Probe, classes: int, rows: int, columns: int) -> tu
     return one, max((three - one) / 2, 0.02 * one)
 
 
-@cache
 def _resampled(name: str, probe: Probe, classes: int, rows: int) -> float:
     """Seconds that an answer's interval takes."""
     _, target, unit = _noise(rows, 2, classes)
