@@ -327,6 +327,7 @@ def test_a_recording_holds_what_the_report_shows(run, summary, tmp_path):
             assert chunk.timeline_names == ["seconds"]
         rows.setdefault(chunk.entity_path, []).append(chunk.to_record_batch())
     clips = summary.moments.clips
+    assert any(clip.readings for clip in clips)
     assert {name.split("/")[1] for name in rows if name.startswith("/clip")} == {
         f"clip{i}" for i in range(len(clips))
     }

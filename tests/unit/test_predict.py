@@ -359,6 +359,7 @@ def test_the_future_is_drawn_beside_its_ceiling_the_last_frame_and_the_mean_imag
     assert len(scored) == len(found) == 4 * 3 * 2
     assert {r.method for r in found} == {"predictor", "decode-actual", "copy-last-frame", "mean-image"}
     assert all(r.n_groups == SCENES and "drawn by the decoder stand-in at 16 x 16 px" in r.protocol for r in found)
+    assert decoder.asked
     assert all(
         shape[1:] == (2, 2, 48) and dtype == np.float32 and seed == 5 for shape, dtype, seed in decoder.asked
     )
