@@ -48,7 +48,7 @@ class Browser:
 
     def close(self) -> None:
         self._process.terminate()
-        self._process.wait(timeout=20)
+        self._process.wait(timeout=900)
         os.close(self._in)
         os.close(self._out)
 
@@ -64,7 +64,7 @@ class Browser:
                 return dict(answer["result"])
 
     def _next(self) -> dict[str, Any]:
-        end = monotonic() + 40
+        end = monotonic() + 900
         while b"\0" not in self._read:
             assert select.select([self._in], [], [], max(0.0, end - monotonic()))[0], "Chromium is silent"
             piece = os.read(self._in, 1 << 20)

@@ -6,7 +6,9 @@ Processes are forked from a server that has everything imported, so that a kill 
 import json
 import multiprocessing
 import os
+import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -31,6 +33,41 @@ class Counting(Pixels):
         return super().encode(clips, blocks=blocks)
 
 
+class Meeting(Counting):
+    """Reads its first clip only when another process, which has the folder MEETING in common, is that far too."""
+
+    _met = False
+
+    def preprocess(self, frames):
+        if not Meeting._met:
+            folder = Path(os.environ["MEETING"])
+            (folder / str(os.getpid())).touch()
+            _wait_until(lambda: len(list(folder.iterdir())) >= 2)
+            Meeting._met = True
+        return super().preprocess(frames)
+
+
+class Vanishing(Counting):
+    """Has the store moved from STORE to AWAY when some clips are there and others are still to come."""
+
+    _batches = 0
+
+    def encode(self, clips, *, blocks):
+        self._batches += 1
+        if self._batches == 2:
+            store = Path(os.environ["STORE"])
+            _wait_until(lambda: any(store.rglob("c.*.0.0.0.0")))
+            os.rename(store, os.environ["AWAY"])
+        return super().encode(clips, blocks=blocks)
+
+
+def _wait_until(so):
+    end = time.monotonic() + 900  # nobody waits that long but for what never comes
+    while not so():
+        assert time.monotonic() < end, "what was waited for never came"
+        time.sleep(0.002)
+
+
 class Noted:
     """As ``truth``; takes a while, and notes each video."""
 
@@ -50,6 +87,51 @@ def _note(line):
     file = os.open(os.environ["NOTES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(file, f"{line}\n".encode())
     os.close(file)
+    _killing.noted()
+
+
+class _Killing:
+    """SIGKILL to this process where KILL says, by what it has done and not by a clock.
+
+    ``note N`` when the Nth note is made, ``rename N`` when after it the first file is to be put in its place,
+    ``write N`` when the Nth clip is stored.
+    """
+
+    def __init__(self):
+        self._kind, self._left, self._lock = "", 0, threading.Lock()
+
+    def arm(self, when):
+        self._kind, _, count = when.partition(" ")
+        self._left = int(count)
+        if self._kind == "rename":
+            sys.addaudithook(self._look)
+        if self._kind == "write":
+            from worldprobe.store import Store
+
+            write = Store.write
+
+            def counted(*arguments):
+                write(*arguments)
+                self._count()
+
+            Store.write = counted
+
+    def noted(self):
+        if self._kind in ("note", "rename"):
+            self._count()
+
+    def _count(self):
+        with self._lock:
+            self._left -= 1
+            if not self._left and self._kind != "rename":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def _look(self, event, _):
+        if event == "os.rename" and self._left <= 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+_killing = _Killing()
 
 
 def notes(path):
@@ -61,6 +143,8 @@ def _work(arguments, folder, environment):
 
     os.environ.update(environment)
     os.chdir(folder)
+    if "KILL" in environment:
+        _killing.arm(environment["KILL"])
     for name, descriptor in (("out", 1), ("err", 2)):
         file = os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(file, descriptor)
@@ -81,13 +165,10 @@ class Command:
 
     def end(self):
         """Wait for it; returns the exit code."""
-        self._process.join(timeout=240)
+        self._process.join(timeout=900)
         self.seconds = time.perf_counter() - self.started
         assert self._process.exitcode is not None, "the command hangs"
         return self._process.exitcode
-
-    def seconds_so_far(self):
-        return time.perf_counter() - self.started
 
     def kill_when(self, far, seconds):
         """SIGKILL so many seconds after it has come so far; whether it was still at work."""

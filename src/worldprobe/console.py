@@ -1,24 +1,23 @@
-"""What the commands share: videos from arguments, bars on stderr, results on stdout, exit codes."""
+"""What the commands share: videos from arguments, progress on stderr, results on stdout, exit codes."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
+from worldprobe.bars import bars as bars
 from worldprobe.files import cache
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from worldprobe.pipeline.encoded import Failure
-    from worldprobe.pipeline.progress import Progress
     from worldprobe.report.facts import Summary
 
 
@@ -94,38 +93,3 @@ def end(failures: Sequence[Failure]) -> None:
         warn(f"skipped {where}: {failure.error}")
     if failures:
         raise typer.Exit(3)
-
-
-@contextmanager
-def bars() -> Iterator[Progress]:
-    """Bars with rate and time left on a terminal, silence elsewhere."""
-    from worldprobe.pipeline.progress import silent
-
-    if not sys.stderr.isatty():
-        yield silent
-        return
-    from rich import progress as rich_bars
-    from rich.console import Console
-    from rich.text import Text
-
-    class _Rate(rich_bars.ProgressColumn):
-        def render(self, task: rich_bars.Task) -> Text:
-            return Text(f"{task.speed:.1f}/s" if task.speed else "")
-
-    columns = (
-        rich_bars.TextColumn("{task.description:24}"),
-        rich_bars.BarColumn(),
-        rich_bars.MofNCompleteColumn(),
-        _Rate(),
-        rich_bars.TimeElapsedColumn(),
-        rich_bars.TimeRemainingColumn(),
-    )
-    with rich_bars.Progress(*columns, console=Console(stderr=True)) as shown:
-        tasks: dict[str, Any] = {}
-
-        def tell(stage: str, done: int, total: int, note: str = "") -> None:
-            if stage not in tasks:
-                tasks[stage] = shown.add_task(stage, total=total)
-            shown.update(tasks[stage], completed=done, total=total, description=f"{stage} {note}".strip())
-
-        yield tell

@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from contextlib import contextmanager
 
 import pytest
@@ -57,9 +56,14 @@ def check_full(films, whole, tmp_path, kilobytes):
         assert "Traceback" not in command.said
         assert len(command.said.splitlines()) == 1
         wanted = tree(whole)
-        for name, content in tree(disk / "run").items():
-            if name.startswith(("embeddings", "labels", "alignment")):
-                assert content == wanted[name], f"{name} is torn"
+        left = {
+            name: content
+            for name, content in tree(disk / "run").items()
+            if name.startswith(("embeddings", "labels", "alignment"))
+        }
+        assert left or kilobytes < 100, "nothing was written that could be torn"
+        for name, content in left.items():
+            assert content == wanted[name], f"{name} is torn"
         subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
         again = run(tmp_path, films, out=disk / "run")
         assert again.end() == 0, again.said
@@ -72,7 +76,7 @@ def test_a_disk_that_fills_while_encoding(films, whole, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)
 def test_disks_that_fill_at_any_time(films, whole, tmp_path):
     """From one that holds nothing to one that holds everything but the last file."""
     size = sum((path.stat().st_size + 4095) // 4096 * 4 for path in whole.rglob("*") if path.is_file())
@@ -84,20 +88,10 @@ def test_disks_that_fill_at_any_time(films, whole, tmp_path):
 
 def test_a_store_that_vanishes_is_not_written_anew_where_it_was(films, whole, tmp_path):
     store = tmp_path / "store"
-    asked = ("encode", films, "--encoder", "tests.killing:Counting", "--frames", 8, "--store", store)
-    command = Command(*asked, folder=tmp_path / "work", SECONDS_A_CLIP="0.1")
-    gone = threading.Event()
-
-    def vanish():
-        while not list(store.rglob("c.*.0.0.0.0")) and not gone.wait(0.01):
-            pass
-        os.rename(store, tmp_path / "unmounted")
-
-    thread = threading.Thread(target=vanish)
-    thread.start()
+    asked = ("encode", films, "--frames", 8, "--encoder", "tests.killing:Counting", "--store", store)
+    moving = ("encode", films, "--frames", 8, "--encoder", "tests.killing:Vanishing", "--store", store)
+    command = Command(*moving, folder=tmp_path / "work", STORE=str(store), AWAY=str(tmp_path / "unmounted"))
     code = command.end()
-    gone.set()
-    thread.join()
     assert code == 1, command.said
     assert "has vanished" in command.said
     assert "Traceback" not in command.said
@@ -117,7 +111,7 @@ def bound(*arguments, cache):
     if os.getuid() == 0:
         command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
     environment = {**os.environ, "WORLDPROBE_CACHE": str(cache)}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900)
 
 
 def test_permission_lost(films, whole, tmp_path):

@@ -46,7 +46,9 @@ def test_a_random_split_of_one_film_leaks(probed: Probed) -> None:
 
 
 def test_a_class_that_never_changes_is_said_not_scored(probed: Probed) -> None:
-    for result in (r for r in probed.results if r.task == "class"):
+    found = [r for r in probed.results if r.task == "class"]
+    assert {r.features for r in found} == {"z", "grid"}
+    for result in found:
         assert result.score is None
         assert "constant: always 'pedestrian'" in " ".join(result.notes)
 

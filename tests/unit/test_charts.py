@@ -36,7 +36,7 @@ def test_ticks_are_round_few_and_within(span):
     axis = axes.Axis(*span, step=None)
     step = axes.round_step(*span)
     assert float(f"{step:.0e}".split("e")[0]) in (1, 2, 5)
-    assert len(axis.ticks) <= 7
+    assert 1 <= len(axis.ticks) <= 7
     assert all(span[0] - 1e-6 <= tick <= span[1] + 1e-6 for tick in axis.ticks)
     places = axes.digits(step)
     assert len({f"{tick:.{places}f}" for tick in axis.ticks}) == len(axis.ticks)

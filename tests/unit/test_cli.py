@@ -31,7 +31,7 @@ def worldprobe(place):
         command = [sys.executable, "-m", "worldprobe", *map(str, arguments)]
         more = {"WORLDPROBE_CACHE": str(place / "cache"), "HF_HUB_OFFLINE": "1", "COLUMNS": "120", **environment}
         return subprocess.run(
-            command, capture_output=True, text=True, cwd=place, env={**os.environ, **more}, timeout=200
+            command, capture_output=True, text=True, cwd=place, env={**os.environ, **more}, timeout=900
         )
 
     return call
@@ -200,7 +200,7 @@ def test_plugins_are_listed_and_used(worldprobe, place):
     target = place / "site"
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index",
                "--target", str(target), str(REPOSITORY / "tests" / "plugin_package")]  # fmt: skip
-    subprocess.run(command, check=True, timeout=120)
+    subprocess.run(command, check=True, timeout=900)
     path = {"PYTHONPATH": str(target)}
     listed = {one["name"]: one for one in json.loads(worldprobe("list", "encoders", "--json", **path).stdout)}
     assert listed["brightness"]["distribution"] == "wp-example"

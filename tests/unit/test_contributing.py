@@ -36,7 +36,7 @@ def folder(tmp_path_factory):
 def python(folder, *arguments):
     environment = {**os.environ, "PYTHONPATH": ".", "HF_HUB_OFFLINE": "1"}
     return subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=200
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=900
     )
 
 

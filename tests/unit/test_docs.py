@@ -47,6 +47,11 @@ def typed():
 def test_there_is_something_to_check():
     assert len(typed()) > 50
     assert {name for name, _ in typed()} > set(COMMANDS.commands)  # every command's help has an example
+    links = [one for page in PAGES for one in re.findall(r"\]\(([^)\s#]+)", page.read_text())]
+    assert len([one for one in links if not one.startswith("http")]) > 20
+    assert len(list((ROOT / "docs/decisions").glob("*.md"))) > 1
+    shown = [block for page in PAGES for block in blocks(page) if block.language == "toml"]
+    assert any(re.search(r"^videos\s*=", block.text, flags=re.MULTILINE) for block in shown)
 
 
 @pytest.mark.parametrize(("place", "line"), typed())
@@ -98,7 +103,7 @@ def written(page, folder, file):
     first, check, *_ = [block.text for block in blocks(ROOT / "docs/howto" / page) if block.language == "python"]
     (folder / file).write_text(first)
     (folder / "check.py").write_text(check)
-    return subprocess.run([sys.executable, "check.py"], cwd=folder, capture_output=True, text=True, timeout=100)
+    return subprocess.run([sys.executable, "check.py"], cwd=folder, capture_output=True, text=True, timeout=900)
 
 
 def test_the_encoder_of_the_how_to_keeps_its_promises(tmp_path):

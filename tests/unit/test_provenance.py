@@ -146,7 +146,12 @@ def test_a_probe_of_a_store_knows_the_weights_too(done, tmp_path):
     assert facts["encoder"]["weights"] == {"model.safetensors": tiny_hash()}
     assert facts["labels"]["labeller"] == "truth"
     assert facts["videos"] == facts_of(done)["videos"]
-    assert all(line.kind for line in read_results(tmp_path / "out" / "results.jsonl"))
+    written = read_results(tmp_path / "out" / "results.jsonl")
+    # Nothing but what was asked: one task under the leaky split, its control, and what that cost.
+    assert {(line.task, line.split, line.control) for line in written if line.kind == "probe"} == {
+        ("xy", "random", "none"), ("xy", "random", "majority"),
+    }  # fmt: skip
+    assert [line.stage for line in written if line.kind == "cost"] == ["probe"]
 
 
 FROM_HUB = """

@@ -23,7 +23,7 @@ from worldprobe.pipeline.spread import Spread
 from worldprobe.store import Store
 from worldprobe.video.scenes import render_scenes
 
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = pytest.mark.timeout(3600)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -183,7 +183,7 @@ def test_a_worker_killed_in_the_middle_changes_nothing(two, films, alone, tmp_pa
     thread = threading.Thread(target=kill_one, daemon=True)
     thread.start()
     encoded(films, tmp_path / "store", Spread(two, "vjepa2-tiny", "cpu"))
-    thread.join(timeout=5)
+    thread.join(timeout=900)
     assert len(killed) == 1, "no worker was killed"
     assert tree(tmp_path / "store") == tree(alone)
 

@@ -36,7 +36,7 @@ def test_makers_run_at_the_same_time_and_each_comes_in_its_order() -> None:
     together = threading.Barrier(3)
 
     def count(start: int) -> Iterator[int]:
-        together.wait(timeout=60)  # is broken unless three are here at once
+        together.wait(timeout=900)  # is broken unless three are here at once
         yield from range(start, start + 50)
 
     found = list(prefetch(count(0), count(100), count(200), depth=2))

@@ -19,16 +19,16 @@ def installed(tmp_path_factory):
     """A folder that holds the wheel's content and nothing else."""
     dist, target = tmp_path_factory.mktemp("dist"), tmp_path_factory.mktemp("site")
     build = (*PIP, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(dist), str(REPOSITORY))
-    subprocess.run(build, check=True, timeout=200)
+    subprocess.run(build, check=True, timeout=900)
     (wheel,) = dist.glob("*.whl")
     install = (*PIP, "install", "--quiet", "--no-deps", "--no-index", "--target", str(target), str(wheel))
-    subprocess.run(install, check=True, timeout=200)
+    subprocess.run(install, check=True, timeout=900)
     return target
 
 
 def run(installed, folder, *arguments):
     return subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, cwd=folder, timeout=280,
+        [sys.executable, *arguments], capture_output=True, text=True, cwd=folder, timeout=900,
         env={**os.environ, "PYTHONPATH": str(installed), "HF_HUB_OFFLINE": "1"},
     )  # fmt: skip
 

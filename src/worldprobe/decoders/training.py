@@ -122,6 +122,7 @@ def train(
                 sitting.seconds = before + seconds
                 sitting.save()
             told(stage, sitting.step, recipe.steps, sitting.note)
+    told(stage, recipe.steps, recipe.steps, sitting.note)  # it may have stopped earlier
     module.load_state_dict(sitting.best)
     checkpoint.unlink(missing_ok=True)
     return Course(

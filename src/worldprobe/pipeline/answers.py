@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.pipeline.scores import Answers, Asked, shuffled
-from worldprobe.probes.evaluate import Answer, Question, cross_fit
+from worldprobe.probes.evaluate import Answer, Question, Step, cross_fit, unwatched
 from worldprobe.probes.splits import Folds
 from worldprobe.probes.tokens import cross_fit_tokens
 from worldprobe.probes.training import Sums
@@ -25,25 +25,43 @@ def answer(
     shuffle: bool = False,
     seed: int = 0,
     sums: Sums | None = None,
+    step: Step = unwatched,
 ) -> Answers:
-    """Answers from features float32 [n, d] of all moments; ``sums`` of moments, where others add them up."""
+    """Answers from features float32 [n, d] of all moments; ``sums`` of moments, where others add them up.
+
+    ``step`` is called after each fit, of which there are as many as ``fits`` says.
+    """
 
     def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[str, Answer]:
         known = None if sums is None else lambda sets: sums([usable[rows] for rows in sets])
-        return cross_fit(inputs[usable], questions, folds, sums=known)
+        return cross_fit(inputs[usable], questions, folds, sums=known, step=step)
 
     return _answers(fit, asked, leaky=leaky, shuffle=shuffle, seed=seed)
 
 
 def answer_tokens(
-    tokens: Rows, asked: Sequence[Asked], *, leaky: bool = False, shuffle: bool = False, seed: int = 0
+    tokens: Rows,
+    asked: Sequence[Asked],
+    *,
+    leaky: bool = False,
+    shuffle: bool = False,
+    seed: int = 0,
+    step: Step = unwatched,
 ) -> Answers:
-    """Answers from tokens float16 [n, t, d] of all moments, which may lie in a file."""
+    """Answers from tokens float16 [n, t, d] of all moments, which may lie in a file; ``step`` as of ``answer``."""
 
     def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[str, Answer]:
-        return cross_fit_tokens(tokens, usable, questions, folds, seed=seed)
+        return cross_fit_tokens(tokens, usable, questions, folds, seed=seed, step=step)
 
     return _answers(fit, asked, leaky=leaky, shuffle=shuffle, seed=seed)
+
+
+def fits(asked: Sequence[Asked], *, leaky: bool = False, shuffle: bool = False) -> int:
+    """How many fits answering takes: of each question on each fold, inner ones apart."""
+    return sum(
+        len(one.folds.folds) * (1 + shuffle) + (len(one.leaky.folds) if leaky and one.leaky is not None else 0)
+        for one in asked
+    )
 
 
 def _answers(fit: Any, asked: Sequence[Asked], *, leaky: bool, shuffle: bool, seed: int) -> Answers:

@@ -97,6 +97,7 @@ def keep_frames(
                 if len(series) == 1:
                     progress("frames", len(kept), len(clips))
             progress("frames", len(kept), len(clips))
+    progress("frames", len(clips), len(clips))
     if not kept:
         raise VideoError(f"no clip could be read. The first: {failures[0].error}")
     return KeptFrames(tuple(kept), FrameFile(path, (len(kept), *shape)), every, tuple(failures))

@@ -26,6 +26,19 @@ if TYPE_CHECKING:
 _TOKENS_PER_BATCH = 4096
 
 
+def clips_a_batch(encoder: Encoder, frames: int) -> int:
+    """Clips of so many frames that are encoded at once, while memory allows it."""
+    return max(1, _TOKENS_PER_BATCH // encoder.grid(frames).tokens)
+
+
+def clips_in_flight(encoder: Encoder, frames: int) -> int:
+    """The most clips that are encoded again after a kill: the batch that was being made, and the one before it.
+
+    That one is being written, and the next is begun only when its last clip is stored.
+    """
+    return 2 * clips_a_batch(encoder, frames)
+
+
 def encode(
     videos: Sequence[Path],
     *,
@@ -67,7 +80,7 @@ def encode(
             sampler=sampler, strict=strict, verify=verify, progress=progress,
         )  # fmt: skip
     encoder.grid(frames)  # refuses a number of frames that does not fit, before anything is read
-    size = max(1, _TOKENS_PER_BATCH // encoder.grid(frames).tokens)
+    size = clips_a_batch(encoder, frames)
     work = f"{store.location} {encoder.name}@{encoder.revision}"
     turns_of = (Turn(path, None) for path in videos) if alone else in_turn(videos, work=work)
     order = Order(encoder, store, blocks, frames, input, pool, strict, verify, sampler, progress)

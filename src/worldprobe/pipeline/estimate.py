@@ -11,6 +11,7 @@ import numpy as np
 from worldprobe.config import Experiment
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import VideoError
+from worldprobe.pipeline.ask import check_probes
 from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.pipeline.estimate_facts import Estimate as Estimate
@@ -19,11 +20,13 @@ from worldprobe.pipeline.estimate_facts import as_lines as as_lines
 from worldprobe.pipeline.estimate_facts import foretell as foretell
 from worldprobe.pipeline.estimate_facts import foretold as foretold
 from worldprobe.pipeline.estimate_facts import priced, timed
+from worldprobe.pipeline.estimate_probing import probing
 from worldprobe.pipeline.estimate_stages import labelling, predicting, training
 from worldprobe.pipeline.frames import native_starts, open_films
 from worldprobe.pipeline.ledger import device_of
 from worldprobe.pipeline.plan import plan_sampled, plan_series
 from worldprobe.pipeline.predict import check as check_future
+from worldprobe.pipeline.scores import plan_of
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Encoder
 from worldprobe.records import Clip, ClipSpec
@@ -57,17 +60,23 @@ def estimate_run(
     Raises:
         WorldprobeError: what the run itself would say before it begins.
     """
+    if experiment.protocol != "original":
+        check_probes(plan_of(experiment, encoder=experiment.encoder))
     check_future(experiment, out)
     failures: list[Failure] = []
-    stages = 2 + (experiment.predict is not None) + (experiment.decode is not None)
+    stages = 3 + (experiment.predict is not None) + (experiment.decode is not None)
     each = (CALIBRATION_SECONDS if seconds is None else seconds) / stages
     found = estimate(experiment, videos, store, price=price, seconds=each, failures=failures)
     unread = {failure.video for failure in failures}
     readable = [path for path in videos if str(path) not in unread]
     label = labelling(experiment, readable, price=price, seconds=each)
     found += [label] if label.clips else []
+    if experiment.protocol == "original":  # its steps ask few questions of few frames
+        return found, failures
+    encoder = _load(experiment.encoder, experiment)
+    plan = plan_of(experiment, encoder=encoder.name)
+    found += probing(experiment, plan, encoder, found[0], readable, price=price, seconds=each)
     if experiment.decode is not None or experiment.predict is not None:
-        encoder = _load(experiment.encoder, experiment)
         found += training(experiment, encoder, found[0], price=price, seconds=each)
         found += predicting(experiment, encoder, readable, price=price, seconds=each)
     return found, failures
@@ -178,7 +187,7 @@ def _one(
         clips, stored = clips + len(series.specs), stored + len(series.specs) - len(pending)
         if pending and per_clip is None:
             per_clip, width = _calibrated(encoder, blocks, video, series, pending[0], seconds)
-        elif not width and experiment.decode is not None:  # decoders need to know it
+        elif not width:  # what comes after needs to know it
             _, width = _calibrated(encoder, blocks, video, series, 0, 0.0)
     if not seen:
         first = failures[0].error if failures else ""

@@ -14,8 +14,14 @@ from worldprobe.files import write_whole
 
 EXPECTED = "expected.json"
 _MOST_ROUNDS = 20
-StageName = Literal["encode", "label", "predict", "train"]
-_DOING = {"encode": "to encode", "label": "to label", "predict": "to tell", "train": "of training"}
+StageName = Literal["encode", "label", "probe", "predict", "train"]
+_DOING: dict[StageName, str] = {
+    "encode": "to encode",
+    "label": "to label",
+    "probe": "of probes",
+    "predict": "to tell",
+    "train": "of training",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +29,14 @@ class Estimate:
     """One encoder's part of a run, or what else a stage does. ``stored`` clips are there already and cost nothing.
 
     Attributes:
-        encoder: its name; the labeller's, or the decoder's folder.
+        encoder: its name; the labeller's, the decoder's folder, or what probes are fitted for.
         clips: how many there are of ``unit``.
         tokens, gflop: of one clip, window or step; ``gflop`` is None where nobody tells the operations.
         store_bytes: that the pending clips will take, before what compression there is.
         seconds: that they will take, by a calibration on this machine.
         price: of these seconds, None without a price per hour.
-        stage, unit: what is done, to what: clips are encoded, frames labelled, windows told, steps trained.
+        stage, unit: what is done, to what: clips are encoded, frames labelled, probes fitted, windows told, steps
+            trained.
         scratch_bytes: on the disk for as long as the stage lasts.
         width: values of a token, where they were found out.
         items: that the run books for each of ``unit``.
@@ -88,10 +95,11 @@ def as_lines(found: Sequence[Estimate]) -> list[str]:
     prices = [one.price for one in found if one.price is not None]
     said = f"about {_time(total)}{_price(sum(prices) if prices else None)}"
     what = "Encoding" if {one.stage for one in found} == {"encode"} else "This"
+    probed = any(one.stage == "probe" for one in found)
+    rest = "the report comes" if probed else "probing and the report come"
     return [
         *lines,
-        f"{what} in all: {said}; probing and the report come on top. Nothing was stored; the run will say how near "
-        "this came.",
+        f"{what} in all: {said}; {rest} on top. Nothing was stored; the run will say how near this came.",
     ]
 
 

@@ -10,15 +10,17 @@ import numpy as np
 
 from worldprobe.errors import ProbeError
 from worldprobe.pipeline.answers import Rows
-from worldprobe.pipeline.scores import Answered, Plan
-from worldprobe.probes.curves import learning_curve
-from worldprobe.probes.evidence import difference, online_code_length, skill
+from worldprobe.pipeline.progress import Tally, silent
+from worldprobe.pipeline.scores import Answered, Asked, Plan
+from worldprobe.probes.curves import FRACTIONS, learning_curve
+from worldprobe.probes.evaluate import Step
+from worldprobe.probes.evidence import PORTIONS, difference, online_code_length, skill
 from worldprobe.probes.features import CHANGES
 from worldprobe.probes.metrics import Score
 from worldprobe.results import CodeResult, EvidenceLine, EvidenceResult, LearningPoint, LearningResult, Measure
 
 # Others are fitted too slowly for the dozens of fits that a code or a curve takes.
-_LINEAR = ("ridge", "logistic")
+LINEAR = ("ridge", "logistic")
 
 
 def evidence_of(answered: Sequence[Answered]) -> list[EvidenceLine]:
@@ -55,18 +57,32 @@ def contrasts(answered: Sequence[Answered]) -> list[EvidenceLine]:
     return found
 
 
-def worked_out(plan: Plan, rows: Rows, answered: Sequence[Answered], tap: str, kind: str) -> list[EvidenceLine]:
-    """Code lengths and learning curves of the linear probes on one kind of features [n, d] of one tap."""
+def steps(plan: Plan, asked: Asked) -> dict[str, int]:
+    """How many fits at most a question's code and curve take, inner ones apart; none where it has neither."""
+    if asked.probe not in LINEAR:
+        return {}
+    of = {"code": len(PORTIONS) - 1, "learning": len(FRACTIONS) * len(asked.folds.folds)}
+    return {name: count for name, count in of.items() if name in plan.evidence}
+
+
+def worked_out(
+    plan: Plan, rows: Rows, answered: Sequence[Answered], tap: str, kind: str, *, tally: Tally | None = None
+) -> list[EvidenceLine]:
+    """Code lengths and learning curves of the linear probes on one kind of features [n, d] of one tap.
+
+    ``tally`` counts what ``steps`` says.
+    """
     found: list[EvidenceLine] = []
+    tally = tally or Tally("", 0, silent)
     for one in answered:
-        linear = one.asked.probe in _LINEAR and one.control == "none" and not one.leaky
+        linear = one.asked.probe in LINEAR and one.control == "none" and not one.leaky
         if not linear or (one.tap, one.features) != (tap, kind):
             continue
         inputs = rows[one.asked.target.usable]
-        if "code" in plan.evidence:
-            found.append(_code(one, inputs))
-        if "learning" in plan.evidence:
-            found.append(_learning(one, inputs))
+        for name, count in steps(plan, one.asked).items():
+            work = _code if name == "code" else _learning
+            with tally.part(count) as step:
+                found.append(work(one, inputs, step))
     return found
 
 
@@ -95,9 +111,9 @@ def _line(one: Answered, measure: Measure, against: str, found: Score) -> Eviden
     )
 
 
-def _code(one: Answered, inputs: Rows) -> CodeResult:
+def _code(one: Answered, inputs: Rows, step: Step) -> CodeResult:
     try:
-        code = online_code_length(inputs, one.question, one.folds.unit, seed=one.plan.seed)
+        code = online_code_length(inputs, one.question, one.folds.unit, seed=one.plan.seed, step=step)
     except ProbeError as error:
         return CodeResult(**_of(one), rows=len(inputs), notes=[str(error)])
     return CodeResult(
@@ -107,8 +123,8 @@ def _code(one: Answered, inputs: Rows) -> CodeResult:
     )  # fmt: skip
 
 
-def _learning(one: Answered, inputs: Rows) -> LearningResult:
-    curve = learning_curve(inputs, one.question, one.folds, seed=one.plan.seed)
+def _learning(one: Answered, inputs: Rows, step: Step) -> LearningResult:
+    curve = learning_curve(inputs, one.question, one.folds, seed=one.plan.seed, step=step)
     gain, law = curve.gain_by_doubling, curve.law
     points = [
         LearningPoint(rows=p.rows, groups=p.groups, score=p.score.value, low=p.score.low, high=p.score.high)

@@ -150,9 +150,6 @@ class _Work:
         """One encoder on one kind of input, its last block. Pixels are compared as the 8 x 8 picture that they are
         (``keep_places``), all others as the mean over tokens."""
 
-        def told(stage: str, done: int, total: int, note: str = "") -> None:
-            progress(f"{stage} ({kind})", done, total, note)
-
         return encode(
             [film.path for film, begins in zip(self.films, self.starts[kind], strict=True) if (begins >= 0).any()],
             encoder=encoder,
@@ -162,7 +159,7 @@ class _Work:
             input=kind,
             pool="none" if keep_places else "space",
             strict=self.experiment.strict,
-            progress=told,
+            progress=progress,
             sampler=self._sampler(kind),
             spread=spread,
         )

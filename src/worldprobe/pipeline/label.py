@@ -127,6 +127,8 @@ def _label_one(
             return Watched(video, stage=f"{stage} {path.name}", progress=progress) if progress else video
 
         found = labeller.label(source("label"))
+        if progress:  # it need not have looked at the last frame
+            progress(f"label {path.name}", video.ref.frames, video.ref.frames)
         if not len(found.table) and not found.notes:
             found = replace(found, notes=(_nothing(labeller, path),))
         if tracker != "own":

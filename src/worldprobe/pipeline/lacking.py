@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -15,7 +14,7 @@ from worldprobe.execute.local import prefetch
 from worldprobe.execute.turns import Turn
 from worldprobe.pipeline.encoded import Encoded, Failure, raise_or_keep
 from worldprobe.pipeline.plan import Sampler, plan_sampled
-from worldprobe.pipeline.progress import Progress, silent
+from worldprobe.pipeline.progress import Progress, Tally, silent
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Encoder
 from worldprobe.records import Clip
@@ -52,6 +51,16 @@ class Order:
     sampler: Sampler
     progress: Progress
 
+    @property
+    def stage(self) -> str:
+        """What progress is told of."""
+        return stage_of(self.encoder, self.input)
+
+
+def stage_of(encoder: Encoder, input: Input) -> str:
+    """What progress calls encoding by an encoder: stills are encoded beside native clips, and apart from them."""
+    return f"encode {encoder.name}" + ("" if input == "native" else f", {input}")
+
 
 @contextmanager
 def reading(
@@ -66,9 +75,9 @@ def reading(
     Args:
         parts: gets each video that is begun, and what was found and what failed of it.
     """
-    dealt, counter = _Dealt(turns), itertools.count(1)
+    dealt, tally = _Dealt(turns), Tally(order.stage, total, order.progress if total > 1 else silent)
     count = 1 if order.strict else max(1, min(total, _cores(), _MOST_READERS))
-    readers = [_items(dealt, total, counter, order, parts) for _ in range(count)]
+    readers = [_items(dealt, total, tally, order, parts) for _ in range(count)]
     try:
         with closing(prefetch(*readers, depth=_CLIPS_AHEAD)) as items:
             yield items
@@ -98,7 +107,7 @@ class _Dealt:
 def _items(
     turns: Iterable[Turn | None],
     total: int,
-    counter: Iterator[int],
+    tally: Tally,
     order: Order,
     parts: list[tuple[Path, Encoded]],
 ) -> Generator[Lacking | Turn | None, None, None]:
@@ -115,13 +124,13 @@ def _items(
             turn.end()
             raise
         yield turn
-        if total > 1:
-            order.progress(f"encode {order.encoder.name}", next(counter), total)
+        tally.add()
 
 
 def _clips_of(path: Path, order: Order, part: Encoded, progress: Progress) -> Iterator[Lacking]:
     """The clips of one video that are not done."""
     encoder, store, blocks = order.encoder, order.store, order.blocks
+    begun = 0
     try:
         with open_source(path) as video:
             specs, wanted = order.sampler(video)
@@ -140,6 +149,9 @@ def _clips_of(path: Path, order: Order, part: Encoded, progress: Progress) -> It
                     raise_or_keep(failure, read[1], order.strict, part)
                     continue
                 yield Lacking(series, index, read)
-                progress(f"encode {encoder.name}", index + 1, len(series.specs))
+                begun = len(series.specs)
+                progress(order.stage, index + 1, begun)
     except VideoError as error:
         raise_or_keep(Failure(str(path), None, str(error)), error, order.strict, part)
+    if begun:  # those at the end may be stored, or cannot be read
+        progress(order.stage, begun, begun)

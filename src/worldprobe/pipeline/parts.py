@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from worldprobe import __version__
@@ -52,7 +53,13 @@ class Parts:
 
     def clear(self) -> None:
         """The table is written: the parts are no longer needed."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        # Out of the way at once: a kill while they are deleted leaves no half of them to go on from.
+        gone = self.folder.with_name(f"{self.folder.name}.gone")
+        shutil.rmtree(gone, ignore_errors=True)
+        with suppress(OSError):
+            os.rename(self.folder, gone)
+        for folder in (gone, self.folder):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _path(self, video: str) -> Path:
         return self.folder / f"{video[:40]}-{self._key}.parquet"

@@ -10,13 +10,14 @@ import numpy as np
 
 from worldprobe.execute.outcomes import Executor
 from worldprobe.pipeline.align import Moments
-from worldprobe.pipeline.answers import Rows, answer, answer_tokens
+from worldprobe.pipeline.answers import Rows, answer, answer_tokens, fits
 from worldprobe.pipeline.ask import reads_tokens
 from worldprobe.pipeline.encoders import control_encoders
 from worldprobe.pipeline.gather import find_series, gather, gather_tokens, matching_series
 from worldprobe.pipeline.scores import Answered, Answers, Asked, Plan, beside_controls
 from worldprobe.pipeline.sums import adding
 from worldprobe.probes import controls, features
+from worldprobe.probes.evaluate import Step, unwatched
 from worldprobe.probes.tokens import gaussian_like
 from worldprobe.probes.training import Sums
 from worldprobe.records import Tap
@@ -53,10 +54,32 @@ class Place:
         self._once: dict[tuple[Control, str], Answers] = {}
         self._last: tuple[int, str, Rows] | None = None
 
-    def read(self, block: int, kind: str) -> list[Answered]:
-        """All tasks and controls on one kind of features of one block."""
+    def fits(self, kinds: Sequence[str]) -> int:
+        """How many fits reading these kinds of features, one after the other, will take from here on."""
+        total, once = 0, set(self._once)
+        for kind in kinds:
+            asked = self._of(kind)
+            total += fits(asked, leaky=True, shuffle="shuffled" in self._plan.controls)
+            for control in self._read():
+                key = _key(control, kind)
+                if control in self._plan.controls and key not in once:
+                    total += fits(asked)
+                    once |= {key} if control in _READ_ONCE else set()
+        return total
+
+    def _of(self, kind: str) -> list[Asked]:
+        """The questions that are asked of one kind of features."""
+        return [one for one in self._asked if reads_tokens(one.question.probe) == (kind == "tokens")]
+
+    def _read(self) -> list[Control]:
+        """The controls that read something of their own."""
+        named = control_encoders(self._plan.encoder, self._series[0].twin)
+        return ["gaussian", "nuisance", *(cast(Control, control) for control in named)]
+
+    def read(self, block: int, kind: str, *, step: Step = unwatched) -> list[Answered]:
+        """All tasks and controls on one kind of features of one block; ``step`` is called after each fit."""
         tokens, plan = kind == "tokens", self._plan
-        asked = [one for one in self._asked if reads_tokens(one.question.probe) == tokens]
+        asked = self._of(kind)
         if not asked:
             return []
         source = self._tokens(self._at(block), block) if tokens else self.rows(block, kind)
@@ -64,16 +87,15 @@ class Place:
 
         def work(rows: Rows, sums: Sums | None, *, leaky: bool = False, shuffle: bool = False) -> Answers:
             if tokens:
-                return answer_tokens(rows, asked, leaky=leaky, shuffle=shuffle, seed=plan.seed)
-            return answer(rows, asked, leaky=leaky, shuffle=shuffle, seed=plan.seed, sums=sums)
+                return answer_tokens(rows, asked, leaky=leaky, shuffle=shuffle, seed=plan.seed, step=step)
+            return answer(rows, asked, leaky=leaky, shuffle=shuffle, seed=plan.seed, sums=sums, step=step)
 
         sums = self._sums(self._at(block), block, kind)
         found: dict[Control, Answers] = {"none": work(source, sums, leaky=True, shuffle=shuffle)}
         for control, read in self._others(source, block, kind).items():
             if control not in plan.controls:
                 continue
-            # Pixels are the same beside every block, and beside all features that take no difference in time.
-            key = (control, kind if tokens or kind in features.CHANGES else "")
+            key = _key(control, kind)
             given = self._once.get(key) or work(*read())
             if control in _READ_ONCE:
                 self._once[key] = given
@@ -128,3 +150,8 @@ class Place:
             return controls.gaussian((like.shape[0], like.shape[1]), seed=self._plan.seed)
         into = np.memmap(self._folder / "gaussian", np.float16, "w+", shape=like.shape)
         return gaussian_like(like, into, seed=self._plan.seed)
+
+
+def _key(control: Control, kind: str) -> tuple[Control, str]:
+    """Pixels are the same beside every block, and beside all features that take no difference in time."""
+    return control, kind if kind == "tokens" or kind in features.CHANGES else ""

@@ -14,7 +14,7 @@ from worldprobe.pipeline.answer_rows import answer_rows
 from worldprobe.pipeline.ask import ask, check_probes, dimensions
 from worldprobe.pipeline.choice import chosen_taps
 from worldprobe.pipeline.encoders import parse_blocks
-from worldprobe.pipeline.evidence import contrasts, evidence_of, worked_out
+from worldprobe.pipeline.evidence import contrasts, evidence_of, steps, worked_out
 from worldprobe.pipeline.gather import (
     MISSING,
     NOT_ENCODED,
@@ -25,8 +25,8 @@ from worldprobe.pipeline.gather import (
     labelled_videos,
 )
 from worldprobe.pipeline.place import Place
-from worldprobe.pipeline.progress import Progress, silent
-from worldprobe.pipeline.scores import CHOSEN, Plan, Probed, lines
+from worldprobe.pipeline.progress import Progress, Tally, silent
+from worldprobe.pipeline.scores import CHOSEN, CURVES, QUESTIONS, Asked, Plan, Probed, lines
 from worldprobe.probes import features
 from worldprobe.records import Labels, Tap
 from worldprobe.store import Input, Series, Store
@@ -79,18 +79,19 @@ def probe(
     result.notes += _left_out(store, moments)
     asked = ask(plan, moments, result)
     result.block = blocks[-1]
-    done, total = 0, len(blocks) * len(plan.features)
     with TemporaryDirectory(prefix="worldprobe-") as folder:
         place = Place(store, series, moments, plan, asked, Path(folder), executor=executor)
+        fitted, curves = _tallies(plan, place, asked, len(blocks), progress)
+        result.fits = {QUESTIONS: fitted.total, CURVES: curves.total}
         for block in blocks:
             for kind in plan.features:
-                result.answered += place.read(block, kind)
+                with fitted.part(place.fits([kind])) as step:
+                    result.answered += place.read(block, kind, step=step)
                 # Code lengths and learning curves take dozens of fits: at the last block only.
                 if block == blocks[-1] and plan.evidence and kind != "tokens":
                     tap = str(Tap(plan.encoder, block))
-                    result.evidence += worked_out(plan, place.rows(block, kind), result.answered, tap, kind)
-                done += 1
-                progress("probe", done, total)
+                    rows = place.rows(block, kind)
+                    result.evidence += worked_out(plan, rows, result.answered, tap, kind, tally=curves)
     result.answered += chosen_taps(result.answered) if len(blocks) > 1 else []
     result.answers.append(answer_rows(result.answered, moments, series, block=blocks[-1]))
     result.results += lines(result.answered)
@@ -99,6 +100,17 @@ def probe(
     kinds = [*plan.features, CHOSEN]
     result.results.sort(key=lambda line: (order.index(line.task), kinds.index(line.features)))
     return result
+
+
+def _tallies(
+    plan: Plan, place: Place, asked: Sequence[Asked], blocks: int, progress: Progress
+) -> tuple[Tally, Tally]:
+    """Of fits to answer questions, and of those for code lengths and learning curves, which take longer each."""
+    of = "" if plan.input == "native" else f", {plan.input}"
+    read = sum(kind != "tokens" for kind in plan.features)
+    curves = read * sum(sum(steps(plan, one).values()) for one in asked)
+    fitted = place.fits(blocks * list(plan.features))
+    return Tally(f"probe{of}", fitted, progress), Tally(f"{CURVES}{of}", curves, progress)
 
 
 def probe_inputs(
@@ -126,6 +138,7 @@ def probe_inputs(
         whole.evidence += part.evidence
         whole.answered += part.answered
         whole.answers += part.answers
+        whole.fits = {name: count + part.fits[name] for name, count in whole.fits.items()}
     whole.evidence += contrasts(whole.answered)
     return whole
 

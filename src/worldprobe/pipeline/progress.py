@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +22,35 @@ class Progress(Protocol):
 
 def silent(stage: str, done: int, total: int, note: str = "") -> None:
     """Tell nobody."""
+
+
+class Tally:
+    """Counts what is done of a stage, by whichever thread, and tells of each in order."""
+
+    def __init__(self, stage: str, total: int, progress: Progress) -> None:
+        self._stage, self.total, self._progress = stage, total, progress
+        self._done, self._lock = 0, threading.Lock()
+
+    def add(self, count: int = 1, note: str = "") -> None:
+        """So many more are done; never more than there are."""
+        with self._lock:
+            self._done = min(self._done + count, self.total)
+            self._progress(self._stage, self._done, self.total, note)
+
+    @contextmanager
+    def part(self, count: int) -> Iterator[Callable[[], None]]:
+        """A part of so many: what to call after each. Those that it turns out to lack count as done at its end."""
+        left = count
+
+        def step() -> None:
+            nonlocal left
+            if left:
+                left -= 1
+                self.add()
+
+        yield step
+        if left:
+            self.add(left)
 
 
 class Watched:

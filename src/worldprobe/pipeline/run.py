@@ -33,6 +33,7 @@ from worldprobe.pipeline.predict import predict
 from worldprobe.pipeline.probe import probe_inputs
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.scores import Plan, Probed
+from worldprobe.pipeline.scores import plan_of as plan_of
 from worldprobe.pipeline.shown import CONTEXT, keep_moments
 from worldprobe.pipeline.spread import Spread, device_here, spread_of
 from worldprobe.pipeline.spread_labels import LabelVideos, label_into
@@ -220,23 +221,6 @@ def _label_all(
     )
 
 
-def plan_of(experiment: Experiment, *, encoder: str) -> Plan:
-    """What an experiment asks of the probes, of an encoder by the name that its embeddings are stored under."""
-    return Plan(
-        encoder=encoder,
-        tasks=tuple(experiment.tasks),
-        features=tuple(experiment.features),
-        controls=tuple(experiment.controls),
-        split=experiment.split,
-        blocks=experiment.blocks,
-        input=experiment.inputs[0],
-        seed=experiment.seed,
-        subject=experiment.subject,
-        probes=tuple(experiment.probes),
-        evidence=tuple(experiment.evidence),
-    )
-
-
 def probe_into(
     out: Path,
     store: Store,
@@ -256,7 +240,9 @@ def probe_into(
     started = time.perf_counter()
     every = inputs or (plan.input,)
     probed = probe_inputs(store, labels, plan, every, partial=True, executor=executor, progress=progress)
-    ledger.book("probe", started=started, items=len(probed.results), device="cpu")
+    told = sum(count * ledger.expected.get(f"probe {name}", 0.0) for name, count in probed.fits.items())
+    each = told / len(probed.results) if told and probed.results else None
+    ledger.book("probe", started=started, items=len(probed.results), device="cpu", each=each)
     series, videos = probed.series[0], [one.video for one in probed.series]
     kept = _of_others(out, series, videos)
     found = [one for one in kept if not isinstance(one, CostResult)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from worldprobe.config import Experiment
 from worldprobe.labels import targets
 from worldprobe.labels.targets import Subject
 from worldprobe.pipeline.align import Moments, Target
@@ -31,6 +32,8 @@ METRICS: dict[str, tuple[Metric, ...]] = {
 Answers = dict[tuple[str, str], Answer]
 Evidence = Literal["code", "learning"]
 CHOSEN = "chosen"
+# What fits are for, as they are counted.
+QUESTIONS, CURVES = "questions", "learning curves"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,23 @@ class Plan:
     evidence: tuple[Evidence, ...] = ()
     regression_probe: str = "ridge"
     classification_probe: str = "logistic"
+
+
+def plan_of(experiment: Experiment, *, encoder: str) -> Plan:
+    """What an experiment asks of the probes, of an encoder by the name that its embeddings are stored under."""
+    return Plan(
+        encoder=encoder,
+        tasks=tuple(experiment.tasks),
+        features=tuple(experiment.features),
+        controls=tuple(experiment.controls),
+        split=experiment.split,
+        blocks=experiment.blocks,
+        input=experiment.inputs[0],
+        seed=experiment.seed,
+        subject=experiment.subject,
+        probes=tuple(experiment.probes),
+        evidence=tuple(experiment.evidence),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +122,8 @@ class Answered:
 
 @dataclass(slots=True)
 class Probed:
-    """Scores, evidence, tables of all answers; what became of the labels; series, moments, last block probed."""
+    """Scores, evidence, tables of all answers; what became of the labels; series, moments, last block probed; how
+    many fits that took, by what they were for."""
 
     results: list[ProbeResult] = field(default_factory=list)
     evidence: list[EvidenceLine] = field(default_factory=list)
@@ -114,6 +135,7 @@ class Probed:
     moments: Moments | None = None
     block: int = 0
     answers: list[pl.DataFrame] = field(default_factory=list)
+    fits: dict[str, int] = field(default_factory=dict)
 
 
 def metrics_of(task: str) -> tuple[Metric, ...]:

@@ -16,6 +16,7 @@ from worldprobe.execute.outcomes import Executor, Outcome
 from worldprobe.pipeline.encode import encode
 from worldprobe.pipeline.encoded import Encoded, Failure, raise_or_keep
 from worldprobe.pipeline.encoders import load_encoder
+from worldprobe.pipeline.lacking import stage_of
 from worldprobe.pipeline.plan import Sampler, plan_sampled
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import open_source
@@ -172,7 +173,7 @@ class Spread:
         )
         for done, outcome in enumerate(self.executor.map(work, parts), start=1):
             _take(outcome, strict, result)
-            progress(f"encode {encoder.name} ({self.executor.name})", done, len(parts))
+            progress(f"{stage_of(encoder, input)} ({self.executor.name})", done, len(parts))
         _check_seen(store, blocks, parts, result)
         return result
 

@@ -169,6 +169,8 @@ def _read(
                     yield Window(spec, number, groups[shot], ends, began, span, first), clip.pixels
                     if len(videos) == 1:
                         progress(stage, done + 1, len(found))
+                if len(videos) == 1 and found:  # the last ones may be damaged
+                    progress(stage, len(found), len(found))
         except VideoError as error:
             failures.append(Failure(str(path), None, str(error)))
         if len(videos) > 1:

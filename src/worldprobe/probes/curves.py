@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from worldprobe.probes.evaluate import (
     Answer,
     Question,
+    Step,
     constant_of,
     draws,
     fit_chosen,
     require_finite,
+    unwatched,
 )
 from worldprobe.probes.metrics import LEVEL, Draws, Score
 from worldprobe.probes.splits import INNER_FOLDS, Folds, partition
@@ -80,6 +82,7 @@ def learning_curve(
     *,
     seed: int,
     fractions: tuple[float, ...] = FRACTIONS,
+    step: Step = unwatched,
 ) -> Curve:
     """R2 or accuracy by how many whole groups the probe saw, on the same test rows throughout.
 
@@ -89,6 +92,7 @@ def learning_curve(
     Args:
         inputs: [n, d].
         fractions: of each fold's training groups, increasing, ending with 1; those of under 2 groups are left out.
+        step: called after each fold of each fraction.
 
     Raises:
         ProbeError: features that are not finite.
@@ -115,6 +119,7 @@ def learning_curve(
             prediction[fold.test] = output.argmax(axis=1)[:, None] if question.classes else output
             rows.append(len(train))
             groups.append(len(kept))
+            step()
         found = draws(question, Answer(prediction, constants, ()), folds.unit, seed=seed)[metric]
         drawn.append(found)
         points.append(Point(float(np.mean(rows)), float(np.mean(groups)), found.score()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from worldprobe.protocols import Fitted, Probe
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Step = Callable[[], None]
 _BEYOND_CHANCE = 1.96
 # Past this multiple of the best inner loss so far, weaker penalties only fit the noise better, and slowly.
 _HOPELESS = 1.1
@@ -50,13 +51,23 @@ class Answer:
     validation: tuple[float, ...] = ()
 
 
+def unwatched() -> None:
+    """Nobody wants to know that one more fit is done."""
+
+
 def cross_fit(
-    inputs: NDArray[np.float32], questions: Sequence[Question], folds: Folds, *, sums: Sums | None = None
+    inputs: NDArray[np.float32],
+    questions: Sequence[Question],
+    folds: Folds,
+    *,
+    sums: Sums | None = None,
+    step: Step = unwatched,
 ) -> dict[str, Answer]:
     """Answer all questions on the same inputs [n, d]; each training set is decomposed once for all.
 
     Args:
         sums: whoever adds rows up instead, as ``TrainingSets`` asks for it.
+        step: called after each question of each fold.
 
     Raises:
         ProbeError: inputs that are not finite.
@@ -77,6 +88,7 @@ def cross_fit(
             constant[question.name][fold.test] = constant_of(question, fold.train)
             chosen[question.name].append(strength)
             validation[question.name].append(loss)
+            step()
         training.forget()
     return {
         q.name: Answer(prediction[q.name], constant[q.name], tuple(chosen[q.name]), tuple(validation[q.name]))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
-from worldprobe.probes.evaluate import Question, fit_chosen, require_finite
+from worldprobe.probes.evaluate import Question, Step, fit_chosen, require_finite, unwatched
 from worldprobe.probes.metrics import Draws, Score, no_draws
 from worldprobe.probes.splits import INNER_FOLDS, partition
 from worldprobe.probes.training import TrainingSets
@@ -96,6 +96,7 @@ def online_code_length(
     *,
     seed: int,
     portions: tuple[float, ...] = PORTIONS,
+    step: Step = unwatched,
 ) -> CodeLength:
     """Minimum description length by online coding (Voita and Titov 2020, section 2.2; eq. 3), in bits.
 
@@ -108,6 +109,7 @@ def online_code_length(
         inputs: [n, d].
         unit: what is kept together, int64 [n]. Neighbouring blocks of one film are not apart: give groups.
         portions: increasing, ending with 1.
+        step: called after each block but the first.
 
     Raises:
         ProbeError: fewer than two units to a later block's fit, features that are not finite, a constant target.
@@ -133,6 +135,7 @@ def online_code_length(
         known, sent = np.flatnonzero(place < start), np.flatnonzero((place >= start) & (place < stop))
         by_probe, by_constant = _block_bits(sets, question, unit, known, sent, seed)
         online, constant = online + by_probe, constant + by_constant
+        step()
     note = "" if question.classes else f"numbers are sent to {PRECISION:.4f} of their spread"
     return CodeLength(online, constant, float(uniform.sum()), len(unit), note)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.probes.evaluate import Answer, Question, constant_of
+from worldprobe.probes.evaluate import Answer, Question, Step, constant_of, unwatched
 from worldprobe.probes.splits import Folds
 from worldprobe.protocols import TokenProbe
 
@@ -22,6 +22,7 @@ def cross_fit_tokens(
     folds: Folds,
     *,
     seed: int,
+    step: Step = unwatched,
 ) -> dict[str, Answer]:
     """Out-of-fold answers of token probes, which choose on groups held out of their training rows.
 
@@ -29,6 +30,7 @@ def cross_fit_tokens(
         tokens: [n, t, d], in memory or in a file; only batches of it are read.
         usable: the rows [m] that questions' targets and the folds speak of.
         questions: whose probes are ``TokenProbe``.
+        step: called after each question of each fold.
 
     Raises:
         ProbeError: tokens that are not finite, or training rows of one group.
@@ -53,6 +55,7 @@ def cross_fit_tokens(
             strength, loss = fitted.choice()
             chosen.append(strength)
             validation.append(loss)
+            step()
         answers[question.name] = Answer(prediction, constant, tuple(chosen), tuple(validation))
     return answers
 

@@ -1,0 +1,163 @@
+"""How far a command is, on stderr: bars on a terminal, now and then a line elsewhere.
+
+``WORLDPROBE_PROGRESS`` says otherwise: ``off``, ``plain`` (lines) or ``bars``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from worldprobe.errors import ConfigError
+from worldprobe.pipeline.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+VARIABLE = "WORLDPROBE_PROGRESS"
+# A log is told of nothing that is over before anyone would ask.
+_FIRST_SECONDS, _NEXT_SECONDS = 10.0, 30.0
+
+
+@dataclass(slots=True)
+class Course:
+    """One time that a stage is gone through; ``number`` tells it from others of the same name."""
+
+    number: int
+    stage: str
+    done: int
+    total: int
+    note: str = ""
+
+    @property
+    def finished(self) -> bool:
+        return self.done >= self.total
+
+
+class Courses:
+    """Makes courses of the calls of a ``Progress``, which may come from any thread.
+
+    The count of a course only grows, and what is finished stays so: a stage that begins anew is another course.
+
+    Args:
+        show: called with a course whenever it has changed, by one thread at a time.
+    """
+
+    def __init__(self, show: Callable[[Course], None]) -> None:
+        self._show, self._lock = show, threading.Lock()
+        self._latest: dict[str, Course] = {}
+        self._count = 0
+
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
+        with self._lock:
+            course = self._latest.get(stage)
+            if course is None or (course.finished and done < total) or done <= 1 < course.done:
+                course = self._latest[stage] = Course(self._count, stage, done, total)
+                self._count += 1
+            elif course.finished or done < course.done:
+                return
+            course.done, course.total, course.note = done, total, note
+            self._show(course)
+
+
+class Lines:
+    """Writes a line of a course that lasts: after ten seconds, then every half minute, and at its end.
+
+    Args:
+        write: takes a line.
+        clock: seconds.
+    """
+
+    def __init__(self, write: Callable[[str], object], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._write, self._clock = write, clock
+        self._before = clock()  # when the call before came: the first of a course comes after its first piece
+        self._began: dict[int, tuple[float, int]] = {}
+        self._due: dict[int, float] = {}
+        self._spoken: set[int] = set()
+
+    def __call__(self, course: Course) -> None:
+        """Tell of it, where it is time to."""
+        now = self._clock()
+        number = course.number
+        began, start = self._began.setdefault(number, (self._before, max(0, course.done - 1)))
+        self._before = now
+        if now < self._due.setdefault(number, began + _FIRST_SECONDS) and not (
+            course.finished and number in self._spoken
+        ):
+            return
+        self._due[number] = now + _NEXT_SECONDS
+        self._spoken.add(number)
+        took, made = now - began, course.done - start
+        rest = f" in {lasting(took)}" if course.finished else ""
+        if not course.finished and made > 0:
+            rest = f", about {lasting(took / made * (course.total - course.done))} left"
+        note = f" {course.note}" if course.note else ""
+        self._write(f"worldprobe: {course.stage}{note}: {course.done:,} of {course.total:,}{rest}")
+
+
+def lasting(seconds: float) -> str:
+    """A time as it is said."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+@contextmanager
+def bars() -> Iterator[Progress]:
+    """What stages tell of their progress, shown as this place allows.
+
+    Raises:
+        ConfigError: the variable says what nobody knows.
+    """
+    asked = os.environ.get(VARIABLE) or ("bars" if sys.stderr.isatty() else "plain")
+    if asked == "off":
+        yield silent
+    elif asked == "plain":
+        yield Courses(Lines(_line))
+    elif asked == "bars":
+        with _drawn() as show:
+            yield Courses(show)
+    else:
+        raise ConfigError(f"{VARIABLE} is {asked!r}, and may be off, plain or bars")
+
+
+def _line(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+@contextmanager
+def _drawn() -> Iterator[Callable[[Course], None]]:
+    """A bar for each course, with rate and time left."""
+    from rich import progress as rich_bars
+    from rich.console import Console
+    from rich.text import Text
+
+    class _Rate(rich_bars.ProgressColumn):
+        def render(self, task: rich_bars.Task) -> Text:
+            return Text(f"{task.speed:.1f}/s" if task.speed else "")
+
+    columns = (
+        rich_bars.TextColumn("{task.description:24}", markup=False),
+        rich_bars.BarColumn(),
+        rich_bars.MofNCompleteColumn(),
+        _Rate(),
+        rich_bars.TimeElapsedColumn(),
+        rich_bars.TimeRemainingColumn(),
+    )
+    with rich_bars.Progress(*columns, console=Console(stderr=True)) as shown:
+        tasks: dict[int, TaskID] = {}
+
+        def show(course: Course) -> None:
+            if course.number not in tasks:
+                tasks[course.number] = shown.add_task(course.stage, total=course.total)
+            said = f"{course.stage} {course.note}".strip()
+            shown.update(tasks[course.number], completed=course.done, total=course.total, description=said)
+
+        yield show
