@@ -25,7 +25,7 @@ ORIGINAL_TASKS = ("xy", "size", "class", "motion")
 _ORIGINAL = {"tasks": list(ORIGINAL_TASKS), "frames": 8, "classes": "original", "seed": 42, "samples": 10_000}
 _ORIGINAL_FIXED = {"features": ["z"], "input": "still", "pool": "space", "blocks": "last", "subject": "main"}
 _EXPANDED = ("videos", "labeller", "encoder")
-_VARIABLE = re.compile(r"\$\{([^}]*)\}?")
+_VARIABLE = re.compile(r"(?P<dollars>\$+)\{(?P<name>[^}]*)\}?")
 
 
 class Predict(BaseModel):
@@ -186,7 +186,7 @@ def read_experiment(path: Path) -> Experiment:
             environment variable that is not set.
 
     In videos, labeller and encoder, ``${NAME}`` stands for an environment variable and ``${NAME:-text}`` for the
-    text where there is none.
+    text where there is none; ``$${`` stands for ``${`` itself.
     """
     try:
         written = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -213,6 +213,20 @@ def make_experiment(values: dict[str, Any], *, source: str = "the options") -> E
         raise ConfigError(f"{source}: " + "; ".join(problems)) from error
 
 
+def unexpanded(value: Any) -> Any:
+    """What a key that knows variables holds in a file that ``to_toml`` wrote, read without them."""
+    if isinstance(value, list):
+        return [unexpanded(one) for one in value]
+    return re.sub(r"\$(\$+\{)", r"\1", value) if isinstance(value, str) else value
+
+
+def _literal(value: Any) -> Any:
+    """A string, or the strings of a list, in which no variable is left."""
+    if isinstance(value, list):
+        return [_literal(one) for one in value]
+    return re.sub(r"(\$+\{)", r"$\1", value) if isinstance(value, str) else value
+
+
 def _expanded(value: Any, key: str, path: Path) -> Any:
     """A string, or the strings of a list, with environment variables in place."""
     if isinstance(value, list):
@@ -221,7 +235,9 @@ def _expanded(value: Any, key: str, path: Path) -> Any:
         return value
 
     def of(match: re.Match[str]) -> str:
-        name, dash, otherwise = match[1].partition(":-")
+        if match["dollars"] != "$":
+            return match[0][1:]
+        name, dash, otherwise = match["name"].partition(":-")
         if not match[0].endswith("}") or not name.isidentifier():
             raise ConfigError(f"{path}: {key} holds {match[0]!r}: write ${{NAME}} or ${{NAME:-text}}")
         found = os.environ.get(name) or (otherwise if dash else None)
@@ -233,19 +249,29 @@ def _expanded(value: Any, key: str, path: Path) -> Any:
 
 
 def to_toml(experiment: Experiment) -> str:
-    """The experiment as TOML, every key written out; tables of stages last."""
-    import json
+    """The experiment as TOML, every key written out, a line each; tables of stages last.
+
+    What stands for no variable here stands for none when it is read: ``${`` of a file's name is written ``$${``.
+    """
+    import tomli_w
+
+    def one(value: object) -> str:
+        return tomli_w.dumps({"_": value}).removeprefix("_ = ").rstrip("\n")
 
     def written(value: object) -> str:
+        # TOML has no null: what is None is left out, and is None again when read.
         if isinstance(value, dict):
-            return "{ " + ", ".join(f"{json.dumps(key)} = {written(one)}" for key, one in value.items()) + " }"
-        # JSON's strings, numbers, booleans and flat lists are TOML's too.
-        return json.dumps(value, ensure_ascii=False)
+            pairs = [f'{one(str(key))} = {written(inner)}' for key, inner in value.items() if inner is not None]
+            return "{ " + ", ".join(pairs) + " }"
+        if isinstance(value, list | tuple):
+            return "[" + ", ".join(written(inner) for inner in value if inner is not None) + "]"
+        return one(value)
 
     def lines(table: BaseModel) -> str:
-        # TOML has no null: what is None is left out, and is None again when read.
         plain = [(key, value) for key, value in table if value is not None and not isinstance(value, BaseModel)]
-        return "".join(f"{key} = {written(value)}\n" for key, value in plain)
+        return "".join(
+            f"{key} = {written(_literal(value) if key in _EXPANDED else value)}\n" for key, value in plain
+        )
 
     tables = [(key, value) for key, value in experiment if isinstance(value, BaseModel)]
     return lines(experiment) + "".join(f"\n[{key}]\n{lines(value)}" for key, value in tables)

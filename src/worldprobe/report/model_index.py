@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from worldprobe.config import unexpanded
 from worldprobe.errors import WorldprobeError
 from worldprobe.report.answer_facts import Answer
 from worldprobe.report.base import Score
@@ -152,7 +153,7 @@ def _made(summary: Summary, stage: str) -> _Facts:
 def _dataset(summary: Summary, stage: str) -> _Facts:
     """Which videos a stage looked at: the sources that the experiment names, and the hash of all of them."""
     made = _made(summary, stage)
-    videos, sources = made.get("videos"), tomllib.loads(summary.experiment).get("videos", [])
+    videos, sources = made.get("videos"), unexpanded(tomllib.loads(summary.experiment).get("videos", []))
     if not isinstance(videos, dict) or not sources:
         raise WorldprobeError(
             f"nothing in the run {summary.name} says which videos its scores are of, and a number without its "
