@@ -12,7 +12,7 @@ NAMES = (
     "🦾 joint :smile:", "${HOME} %s %(x)d \\n", "-rf --out", "line\nbreak\ttab", "esc \x1b[31mred\x1b[0m \x7f\x9b",
     "x" * 300, " ", "...", "/block3.out", "état # 1 & 2; $(ls)",
 )  # fmt: skip
-LOUD = "<b>é</b>[/x]@1/block2.out | \"q\" ${A} \x1b[31m\u202e`*_🦾"
+LOUD = '<b>é</b>[/x]@1/block2.out | "q" ${A} \x1b[31m\u202e`*_🦾'
 
 
 class Encoder:

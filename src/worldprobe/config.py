@@ -261,7 +261,7 @@ def to_toml(experiment: Experiment) -> str:
     def written(value: object) -> str:
         # TOML has no null: what is None is left out, and is None again when read.
         if isinstance(value, dict):
-            pairs = [f'{one(str(key))} = {written(inner)}' for key, inner in value.items() if inner is not None]
+            pairs = [f"{one(str(key))} = {written(inner)}" for key, inner in value.items() if inner is not None]
             return "{ " + ", ".join(pairs) + " }"
         if isinstance(value, list | tuple):
             return "[" + ", ".join(written(inner) for inner in value if inner is not None) + "]"

@@ -14,7 +14,7 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 def printable(text: str) -> str:
-    """The text with steering characters written as Python writes them (``\\x1b``, ``\\u202e``); lines stay lines."""
+    """The text with steering characters as Python writes them (``\\x1b``, ``\\u202e``); lines stay lines."""
     return _BUT_LINES.sub(_written, text)
 
 

@@ -46,7 +46,7 @@ def main() -> None:
     except WorldprobeError as error:
         _end(str(error))
     except MemoryError:
-        _end("the memory does not suffice. Close other programs, or ask for less: fewer --frames, one block, no grid")
+        _end("memory ran out. Close other programs, or ask for less: fewer --frames, one block, features z")
     except OSError as error:
         what = "cannot be written" if error.errno in _NO_PLACE else "cannot be read or written"
         _end(f"{error.filename or 'a file'} {what}: {error.strerror or error}")

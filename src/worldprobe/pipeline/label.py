@@ -17,6 +17,7 @@ from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.parts import Parts
 from worldprobe.pipeline.progress import Progress, Watched, silent
 from worldprobe.pipeline.sources import open_source
+from worldprobe.promises import typed
 from worldprobe.protocols import FrameSource, Labeller
 from worldprobe.records import Labels
 from worldprobe.tables import read_table, write_table
@@ -144,7 +145,7 @@ def read_labels(path: Path) -> Labels:
 
     try:
         origin = json.loads(pl.read_parquet_metadata(path).get(_ORIGIN, "{}"))
-        return Labels(read_table(path), origin=origin)
+        return typed(Labels(read_table(path), origin=origin))
     except FileNotFoundError:
         raise LabelError(f"no labels at {path}. Run `worldprobe label VIDEO --labeller L --out {path}`.") from None
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:

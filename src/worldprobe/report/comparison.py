@@ -100,7 +100,9 @@ def comparison_markdown(comparison: Comparison) -> str:
         for one in comparison.readings
     ]  # fmt: skip
     heads = ["Task", "Features", "Metric", *(escaped(run.name) for run in comparison.runs), "Moments in groups"]
-    encoders = [[escaped(r.name), escaped(r.encoder), f"`{_coded(r.revision)}`", escaped(r.status)] for r in comparison.runs]
+    encoders = [
+        [escaped(r.name), escaped(r.encoder), f"`{_coded(r.revision)}`", escaped(r.status)] for r in comparison.runs
+    ]
     parts = ["# " + " and ".join(escaped(run.name) for run in comparison.runs)]
     parts += [f"> **{escaped(warning)}**" for warning in comparison.warnings]
     parts += [
@@ -180,7 +182,11 @@ def _bar(comparison: Comparison, reading: Reading, cell: Cell, y: float, place: 
 def _stacked(cell: Cell) -> str:
     """A score, and under it the difference, in one cell of Markdown."""
     score = with_interval(cell.score)
-    return score if cell.standing == "base" else f"{score}<br>{_difference(cell) if _measured(cell) else escaped(_difference(cell))}"
+    return (
+        score
+        if cell.standing == "base"
+        else f"{score}<br>{_difference(cell) if _measured(cell) else escaped(_difference(cell))}"
+    )
 
 
 def _coded(name: str) -> str:

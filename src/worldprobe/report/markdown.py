@@ -101,9 +101,7 @@ def _setup(summary: Summary) -> str:
     facts += [
         f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}" for key, value in encoder.more.items()
     ]
-    return (
-        f"`{one_line(encoder.name.replace('`', ''))}`, {escaped(', '.join([encoder.status, *facts]))}. Nothing is fine-tuned."
-    )
+    return f"`{one_line(encoder.name.replace('`', ''))}`, {escaped(', '.join([encoder.status, *facts]))}. Nothing is fine-tuned."
 
 
 def _probes(summary: Summary, figures: list[str]) -> list[str]:

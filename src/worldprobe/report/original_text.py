@@ -158,7 +158,15 @@ def section(summary: Summary, original: Original) -> list[str]:
         + said,
         "![As published](figures/probe_summary.png)",
         markdown(
-            ["Task", escaped(summary.encoder.name), "Random", "Delta", "Majority", f"{PUBLISHED_BY}: score / random"], own
+            [
+                "Task",
+                escaped(summary.encoder.name),
+                "Random",
+                "Delta",
+                "Majority",
+                f"{PUBLISHED_BY}: score / random",
+            ],
+            own,
         ),
         *(_scaling_section(original) if original.scaling else []),
         "### The waterfall: what is left of each score",
