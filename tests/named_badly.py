@@ -8,7 +8,8 @@ from worldprobe.records import Labels, TokenGrid, View
 
 # Each would be taken for something: markup, paths, keys, escapes, options, patterns, other directions of writing.
 NAMES = (
-    "[/x] {y} [bold red]", "a@b/c:d", "<script>alert(1)</script>", "\"it's\" `quoted` | **bold**", "קוד \u202eabc\u200f",
+    "[/x] {y} [bold red]", "a@b/c:d", "<script>alert(1)</script>", "\"it's\" `quoted` | **bold**",
+    "קוד \u202eabc\u200f",
     "🦾 joint :smile:", "${HOME} %s %(x)d \\n", "-rf --out", "line\nbreak\ttab", "esc \x1b[31mred\x1b[0m \x7f\x9b",
     "x" * 300, " ", "...", "/block3.out", "état # 1 & 2; $(ls)",
 )  # fmt: skip

@@ -37,8 +37,8 @@ def create(kind: Kind, name: str, *, offered: Mapping[str, Any] = MappingProxyTy
     gets what it takes.
 
     Raises:
-        RegistryError: no plug-in of that name, it cannot be loaded or made, lacks what ``worldprobe.protocols`` asks
-            for, or does not take these options.
+        RegistryError: no plug-in of that name, it cannot be loaded or made, lacks what ``worldprobe.protocols``
+            asks for, or does not take these options.
     """
     points = _points(kind)
     head, colon, argument = name.partition(":")

@@ -129,7 +129,7 @@ def folder_of(encoder: str) -> str:
 
 
 def _safe(revision: str) -> str:
-    """A revision within a path segment: hashes as they are, and what a third party wrote without what parts paths."""
+    """A revision within a path segment, without what parts paths, which no hash holds."""
     return "".join(c if c.isprintable() and c not in "/\\" else "-" for c in revision)
 
 

@@ -94,8 +94,8 @@ def comparison_markdown(comparison: Comparison) -> str:
     first = comparison.runs[0].name
     rows = [
         [
-            escaped(property_name(one.task)), escaped(label(comparison, one)), METRICS[one.metric], *map(_stacked, one.cells),
-            f"{one.n:,} in {one.n_groups:,}",
+            escaped(property_name(one.task)), escaped(label(comparison, one)), METRICS[one.metric],
+            *map(_stacked, one.cells), f"{one.n:,} in {one.n_groups:,}",
         ]
         for one in comparison.readings
     ]  # fmt: skip

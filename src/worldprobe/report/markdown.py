@@ -101,7 +101,8 @@ def _setup(summary: Summary) -> str:
     facts += [
         f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}" for key, value in encoder.more.items()
     ]
-    return f"`{one_line(encoder.name.replace('`', ''))}`, {escaped(', '.join([encoder.status, *facts]))}. Nothing is fine-tuned."
+    name, said = one_line(encoder.name.replace("`", "")), escaped(", ".join([encoder.status, *facts]))
+    return f"`{name}`, {said}. Nothing is fine-tuned."
 
 
 def _probes(summary: Summary, figures: list[str]) -> list[str]:
