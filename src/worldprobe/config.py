@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from worldprobe.errors import ConfigError
+from worldprobe.files import StrPath
 
 DEFAULT_TASKS = ("xy", "size", "class", "motion", "velocity")
 TASKS = (*DEFAULT_TASKS, "motion8", "direction", "approach", "count", "visible", "state", "action")
@@ -178,7 +179,7 @@ class Experiment(BaseModel):
         return tuple("native" if name == "native" else "still" for name in names)
 
 
-def read_experiment(path: Path) -> Experiment:
+def read_experiment(path: StrPath) -> Experiment:
     """Read an experiment file.
 
     Raises:
@@ -188,6 +189,7 @@ def read_experiment(path: Path) -> Experiment:
     In videos, labeller and encoder, ``${NAME}`` stands for an environment variable and ``${NAME:-text}`` for the
     text where there is none; ``$${`` stands for ``${`` itself.
     """
+    path = Path(path)
     try:
         written = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -145,13 +145,15 @@ class GuardedEncoder(_Guarded):
         """As the encoder's. Raises EncoderError for what is no View."""
         with blamed(self._who, "view", EncoderError):
             found = self._plugin.view(width, height)
-        return self._of(View, found, "view")
+        self._require(View, found, "view")
+        return found  # type: ignore[no-any-return]
 
     def grid(self, frames: int) -> TokenGrid:
         """As the encoder's. Raises EncoderError for what is no TokenGrid."""
         with blamed(self._who, "grid", EncoderError):
             found = self._plugin.grid(frames)
-        return self._of(TokenGrid, found, "grid")
+        self._require(TokenGrid, found, "grid")
+        return found  # type: ignore[no-any-return]
 
     def preprocess(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """As the encoder's. Raises EncoderError for other than uint8 pixels of the size that ``view`` promises."""
@@ -165,7 +167,7 @@ class GuardedEncoder(_Guarded):
         """As the encoder's. Raises EncoderError where a block is missing, or has another shape or type."""
         with blamed(self._who, "encode", EncoderError):
             found = self._plugin.encode(clips, blocks=blocks)
-        self._of(dict, found, "encode")
+        self._require(dict, found, "encode")
         if missing := [block for block in blocks if block not in found]:
             raise EncoderError(f"{self._who}: encode was asked for the blocks {list(blocks)} and lacks {missing}")
         grid = self.grid(clips[0].spec.frames)
@@ -174,11 +176,10 @@ class GuardedEncoder(_Guarded):
             self._array(found[block], f"encode, block {block},", expected, "float16")
         return {block: found[block] for block in blocks}
 
-    def _of(self, wanted: type, found: Any, method: str) -> Any:
+    def _require(self, wanted: type, found: Any, method: str) -> None:
         if not isinstance(found, wanted):
             name = wanted.__name__
             raise EncoderError(f"{self._who}: {method} gives {type(found).__name__}, expected a {name}")
-        return found
 
     def _array(self, found: Any, method: str, shape: tuple[int | None, ...], dtype: str) -> None:
         said = "[" + ", ".join("d" if one is None else str(one) for one in shape) + "]"
@@ -264,7 +265,8 @@ def _guard_decoder(module: Any, who: str) -> None:
     """Checks what is drawn and lost; a decoder stays the ``torch.nn.Module`` that training knows."""
     import torch
 
-    if not isinstance(module, torch.nn.Module):
+    is_module = isinstance(module, torch.nn.Module)
+    if not is_module:
         raise RegistryError(f"{who} is a {type(module).__name__}, expected a torch.nn.Module")
     loss, sample, shape = module.loss, module.sample, module.shape
 

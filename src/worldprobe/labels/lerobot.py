@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import LabelError
+from worldprobe.files import StrPath
 from worldprobe.labels.lerobot_dataset import Dataset, Episode, parquet
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
@@ -103,12 +104,13 @@ def shown(video: Path, pts_seconds: NDArray[np.float64]) -> Shown | None:
     return Shown(starts, tuple(named[at] for at in starts))
 
 
-def videos(folder: Path) -> Iterator[Path]:
+def videos(folder: StrPath) -> Iterator[Path]:
     """The video files of a dataset's cameras.
 
     Raises:
         LabelError: the folder is no dataset, or has files that lie outside of it.
     """
+    folder = Path(folder)
     if not (folder / "meta" / "info.json").is_file():
         raise LabelError(f"{folder} is no LeRobot dataset: it has no meta/info.json")
     yield from Dataset.at(folder).videos

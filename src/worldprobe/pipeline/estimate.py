@@ -11,6 +11,7 @@ import numpy as np
 from worldprobe.config import Experiment
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import VideoError
+from worldprobe.files import StrPath, paths_of
 from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.pipeline.estimate_facts import Estimate as Estimate
@@ -37,9 +38,9 @@ _BYTES_PER_VALUE = 2  # the store keeps float16
 
 def estimate_run(
     experiment: Experiment,
-    videos: Sequence[Path],
+    videos: Sequence[StrPath] | StrPath,
     store: Store,
-    out: Path,
+    out: StrPath,
     *,
     price: float | None = None,
     seconds: float | None = None,
@@ -57,6 +58,7 @@ def estimate_run(
     Raises:
         WorldprobeError: what the run itself would say before it begins.
     """
+    videos, out = paths_of(videos), Path(out)
     check_future(experiment, out)
     failures: list[Failure] = []
     stages = 2 + (experiment.predict is not None) + (experiment.decode is not None)
@@ -75,7 +77,7 @@ def estimate_run(
 
 def estimate(
     experiment: Experiment,
-    videos: Sequence[Path],
+    videos: Sequence[StrPath] | StrPath,
     store: Store,
     *,
     price: float | None = None,
@@ -95,6 +97,7 @@ def estimate(
     Raises:
         VideoError: a video cannot be encoded; none can.
     """
+    videos = paths_of(videos)
     original = experiment.protocol == "original"
     encoder = _load((PREFIX if original else "") + experiment.encoder, experiment)
     blocks = [encoder.blocks - 1] if original else parse_blocks(experiment.blocks, encoder.blocks)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from worldprobe import registry
 from worldprobe.errors import LabelError, VideoError
-from worldprobe.files import replacing
+from worldprobe.files import StrPath, paths_of, replacing
 from worldprobe.labels.camera import with_camera
 from worldprobe.labels.library_trackers import track
 from worldprobe.pipeline.encoded import Failure
@@ -46,7 +46,7 @@ def load_labeller(
 
 
 def label(
-    videos: Sequence[Path],
+    videos: Sequence[StrPath] | StrPath,
     *,
     labeller: Labeller,
     tracker: str = "own",
@@ -67,6 +67,7 @@ def label(
         LabelError: a file of labels for one video was given with several; an unknown tracker.
         VideoError: a video cannot be read.
     """
+    videos = paths_of(videos)
     if len(videos) > 1 and labeller.name.partition(":")[0] in _ONE_VIDEO_ONLY:
         raise LabelError(f"{labeller.name} labels one video, {len(videos)} were given: label them one at a time")
     found: list[Labels] = []
@@ -133,14 +134,16 @@ def _nothing(labeller: Labeller, path: Path) -> str:
     return f"{labeller.name} found nothing in {path.name}: try{lower} another one (`worldprobe list labellers`)."
 
 
-def write_labels(labels: Labels, path: Path) -> None:
+def write_labels(labels: Labels, path: StrPath) -> None:
     """Write a Parquet file, whole or not at all."""
+    path = Path(path)
     with replacing(path) as temporary:
         write_table(labels.table, temporary, {_ORIGIN: json.dumps(labels.origin)} if labels.origin else None)
 
 
-def read_labels(path: Path) -> Labels:
+def read_labels(path: StrPath) -> Labels:
     """Read a labels table. Raises LabelError when there is none, or it is not one."""
+    path = Path(path)
     import polars as pl
 
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worldprobe.files import write_whole
+from worldprobe.files import StrPath, write_whole
 from worldprobe.printable import one_line, printable
 from worldprobe.report.axes import around
 from worldprobe.report.base import Score
@@ -126,8 +126,9 @@ def comparison_html(comparison: Comparison) -> str:
     )
 
 
-def write_comparison(out: Path, comparison: Comparison) -> None:
+def write_comparison(out: StrPath, comparison: Comparison) -> None:
     """Write ``compare.html``, ``compare.md`` and ``compare.json`` into a folder, each whole."""
+    out = Path(out)
     write_whole(out / "compare.json", comparison.model_dump_json(indent=1).encode())
     write_whole(out / "compare.md", comparison_markdown(comparison).encode())
     write_whole(out / "compare.html", printable(comparison_html(comparison)).encode())

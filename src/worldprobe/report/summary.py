@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from worldprobe.errors import WorldprobeError
+from worldprobe.files import StrPath
 from worldprobe.report import files, moment_view, original, use_cases, verdicts
 from worldprobe.report.answer import answers
 from worldprobe.report.caveats import caveats
@@ -23,13 +24,14 @@ METRIC_ORDER: tuple[Metric, ...] = ("r2", "accuracy", "balanced_accuracy", "macr
 Key = tuple[str, ...]
 
 
-def summarize(run: Path) -> Summary:
+def summarize(run: StrPath) -> Summary:
     """The facts of a run.
 
     Any kind of result will do: a run need not have probes. Raises WorldprobeError where there are no results but
     costs, where a probe's score has no controls (a lone number says nothing), where two results claim the same
     place, or where a file of the run is damaged.
     """
+    run = Path(run)
     results = read_results(run / "results.jsonl")
     probes = [r for r in results if isinstance(r, ProbeResult)]
     others = [r for r in results if not isinstance(r, ProbeResult | CostResult)]
