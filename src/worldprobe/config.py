@@ -194,7 +194,7 @@ def read_experiment(path: StrPath) -> Experiment:
         written = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"no experiment file at {path}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not a TOML file: {error}") from error
     expanded = {key: _expanded(value, key, path) if key in _EXPANDED else value for key, value in written.items()}
     return make_experiment(expanded, source=str(path))

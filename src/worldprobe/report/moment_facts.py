@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
+from typing import Self
+
+from pydantic import model_validator
+
 from worldprobe.report.base import Fact
 
+SUFFIXES = (".webp", ".png", ".jpg", ".jpeg")
+
 Values = tuple[float, ...] | None
+
+
+def _of_folder(name: str) -> None:
+    """A page holds the pictures whole: nothing else than a picture of the folder may get into it."""
+    if name and ("/" in name or "\\" in name or PurePath(name).suffix not in SUFFIXES):
+        raise ValueError(f"{name!r} is no picture's name")
 
 
 class Box(Fact):
@@ -35,6 +48,11 @@ class Preview(Fact):
     seen: tuple[float, float, float, float]
     boxes: tuple[Box, ...]
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        _of_folder(self.picture)
+        return self
+
 
 class Reading(Fact):
     """What a probe said of each tubelet, out of fold, against the label; None where there was no label.
@@ -50,6 +68,15 @@ class Reading(Fact):
     classes: tuple[str, ...]
     told: tuple[Values, ...]
     label: tuple[Values, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for one in filter(None, (*self.told, *self.label)):
+            if self.classes and not (len(one) == 1 and 0 <= one[0] < len(self.classes)):
+                raise ValueError(f"{self.task} is {list(one)}, of {len(self.classes)} classes")
+            if not self.classes and self.task in ("xy", "size") and len(one) != 2:
+                raise ValueError(f"{self.task} is {list(one)}, expected two numbers")
+        return self
 
 
 class ShownClip(Fact):
@@ -80,6 +107,18 @@ class ShownClip(Fact):
     readings: tuple[Reading, ...]
     surprise: tuple[float | None, ...]
     labelled: Preview | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        tubelets = len(self.surprise)
+        if not self.seconds or len(self.seconds) != len(self.tubelet):
+            raise ValueError(f"{len(self.seconds)} times of {len(self.tubelet)} frames")
+        for one in self.readings:
+            if not len(one.told) == len(one.label) == tubelets:
+                raise ValueError(f"{one.task} is told of {len(one.told)} tubelets, labelled of {len(one.label)}")
+        for name in (self.pictures, self.tokens):
+            _of_folder(name)
+        return self
 
 
 class Moments(Fact):

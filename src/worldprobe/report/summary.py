@@ -39,8 +39,8 @@ def summarize(run: StrPath) -> Summary:
         raise WorldprobeError(
             f"nothing to report: {run / 'results.jsonl'} holds no scores. Run `worldprobe probe ... --out {run}`."
         )
-    provenance = files.read_json(run / "provenance.json")
-    remade = original.original(probes, files.read_json(run / "alignment.json"))
+    provenance = files.read_provenance(run / "provenance.json")
+    remade = original.original(probes, files.read_alignment(run))
     # What lies between the original protocol and the sound one stands in the waterfall only.
     rows = _rows([r for r in probes if not r.protocol.startswith("original")], run)
     # What a control of a decoder read is another encoder.
@@ -50,7 +50,6 @@ def summarize(run: StrPath) -> Summary:
     told = future(others, encoder.name, files.read_curves(run))
     drawn = decoding(others, files.read_losses(run / "decoders"))
     failures = files.read_failures(run / "failures.jsonl")
-    experiment = run / "experiment.toml"
     whole = Summary(
         name=run.resolve().name,
         encoder=encoder,
@@ -59,13 +58,13 @@ def summarize(run: StrPath) -> Summary:
         failures=failures,
         costs=tuple(r for r in results if isinstance(r, CostResult)),
         provenance=provenance,
-        experiment=experiment.read_text(encoding="utf-8") if experiment.exists() else "",
+        experiment=files.read_experiment_text(run / "experiment.toml"),
         rule=verdicts.RULE,
         use_cases=use_cases.use_cases(rows, told, drawn),
         use_case_rule=use_cases.RULE,
         original=remade,
         caveats=(
-            *caveats(rows, encoder, labels, failures, sizes=provenance.get("videos", {}).get("sizes", {})),
+            *caveats(rows, encoder, labels, failures, sizes=(provenance.get("videos") or {}).get("sizes", {})),
             *(told.caveats if told else ()),
             *(drawn.caveats if drawn else ()),
         ),
