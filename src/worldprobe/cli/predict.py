@@ -33,6 +33,7 @@ def predict(
     from worldprobe.config import make_experiment
     from worldprobe.pipeline.predict import predict as predict_videos
     from worldprobe.pipeline.predict import record
+    from worldprobe.pipeline.run import add_failures
     from worldprobe.report.write import write_report
 
     table: dict[str, Any] = {"context": context, "horizon": horizon, "mode": mode, "twin": twin, "pairs": pairs}
@@ -42,5 +43,6 @@ def predict(
     record(experiment, out)
     with bars() as progress:
         failures = predict_videos(experiment, resolve_videos(videos), out, progress=progress)
+    add_failures(out / "failures.jsonl", failures)
     show(write_report(out), out, as_json)
     end(failures)

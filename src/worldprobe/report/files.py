@@ -42,6 +42,7 @@ class _Videos(_Part):
     count: int
     sha256: str
     sizes: dict[str, int] = {}
+    notes: list[str] = []
 
 
 class _Stage(_Part):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from worldprobe.report.base import Fact, Score, VerdictKind
+from pydantic import field_validator, model_validator
+
+from worldprobe.report.base import Fact, Score, VerdictKind, of_folder
 
 
 class Step(Fact):
@@ -64,6 +66,12 @@ class Peak(Fact):
     window: int
     picture: str
 
+    @field_validator("picture")
+    @classmethod
+    def _of_the_folder(cls, name: str) -> str:
+        of_folder(name)
+        return name
+
 
 class SurpriseCurve(Fact):
     """Surprise over the time of one video, a value a window.
@@ -81,6 +89,15 @@ class SurpriseCurve(Fact):
     copied: tuple[float, ...]
     shots: tuple[int, ...]
     peaks: tuple[Peak, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        windows = len(self.seconds)
+        if {len(self.told), len(self.copied), len(self.shots)} != {windows}:
+            raise ValueError(f"{self.name} has {windows} times of {len(self.told)} windows")
+        if any(not 0 <= peak.window < windows for peak in self.peaks):
+            raise ValueError(f"a peak of {self.name} is in none of its {windows} windows")
+        return self
 
 
 class SurpriseCurves(Fact):

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import Self
 
 from pydantic import model_validator
 
-from worldprobe.report.base import Fact
-
-SUFFIXES = (".webp", ".png", ".jpg", ".jpeg")
+from worldprobe.report.base import Fact, of_folder
 
 Values = tuple[float, ...] | None
-
-
-def _of_folder(name: str) -> None:
-    """A page holds the pictures whole: nothing else than a picture of the folder may get into it."""
-    if name and ("/" in name or "\\" in name or PurePath(name).suffix not in SUFFIXES):
-        raise ValueError(f"{name!r} is no picture's name")
 
 
 class Box(Fact):
@@ -50,7 +41,7 @@ class Preview(Fact):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        _of_folder(self.picture)
+        of_folder(self.picture)
         return self
 
 
@@ -72,9 +63,9 @@ class Reading(Fact):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         for one in filter(None, (*self.told, *self.label)):
-            if self.classes and not (len(one) == 1 and 0 <= one[0] < len(self.classes)):
+            if self.classes and len(one) != 1:
                 raise ValueError(f"{self.task} is {list(one)}, of {len(self.classes)} classes")
-            if not self.classes and self.task in ("xy", "size") and len(one) != 2:
+            if not self.classes and self.task in ("xy", "size", "direction") and len(one) != 2:
                 raise ValueError(f"{self.task} is {list(one)}, expected two numbers")
         return self
 
@@ -117,7 +108,7 @@ class ShownClip(Fact):
             if not len(one.told) == len(one.label) == tubelets:
                 raise ValueError(f"{one.task} is told of {len(one.told)} tubelets, labelled of {len(one.label)}")
         for name in (self.pictures, self.tokens):
-            _of_folder(name)
+            of_folder(name)
         return self
 
 

@@ -50,6 +50,8 @@ def summarize(run: StrPath) -> Summary:
     told = future(others, encoder.name, files.read_curves(run))
     drawn = decoding(others, files.read_losses(run / "decoders"))
     failures = files.read_failures(run / "failures.jsonl")
+    films = provenance.get("videos") or {}
+    notes = tuple(dict.fromkeys([*map(str, films.get("notes", ())), *(labels.notes if labels else ())]))
     whole = Summary(
         name=run.resolve().name,
         encoder=encoder,
@@ -64,10 +66,11 @@ def summarize(run: StrPath) -> Summary:
         use_case_rule=use_cases.RULE,
         original=remade,
         caveats=(
-            *caveats(rows, encoder, labels, failures, sizes=(provenance.get("videos") or {}).get("sizes", {})),
+            *caveats(rows, encoder, labels, failures, sizes=films.get("sizes", {}), notes=notes),
             *(told.caveats if told else ()),
             *(drawn.caveats if drawn else ()),
         ),
+        notes=notes,
         deltas=deltas(rows, results),
         future=told,
         decoding=drawn,
