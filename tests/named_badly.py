@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 from worldprobe.records import Labels, TokenGrid, View
+from worldprobe.video.write import write_video
 
 # Each would be taken for something: markup, paths, keys, escapes, options, patterns, other directions of writing.
 NAMES = (
@@ -13,7 +14,18 @@ NAMES = (
     "🦾 joint :smile:", "${HOME} %s %(x)d \\n", "-rf --out", "line\nbreak\ttab", "esc \x1b[31mred\x1b[0m \x7f\x9b",
     "x" * 300, " ", "...", "/block3.out", "état # 1 & 2; $(ls)",
 )  # fmt: skip
+FEW = ("joint/0.pos", "wrist [/rad]", "<script>alert(1)</script>@ridge\x1b[31m \u202e|`", "")
 LOUD = '<b>é</b>[/x]@1/block2.out | "q" ${A} \x1b[31m\u202e`*_🦾'
+
+
+def film(path, seed, *, frames=48):
+    """Write noise with a bright square that goes round; returns the path."""
+    shown = np.random.default_rng(seed).integers(0, 60, (frames, 48, 64, 3)).astype(np.uint8)
+    for t in range(frames):
+        x, y = int(20 + 15 * np.sin(t / 5 + seed)), int(20 + 10 * np.cos(t / 7 + seed))
+        shown[t, y : y + 8, x : x + 8] = 230
+    write_video(path, shown, rate=10)
+    return path
 
 
 class Encoder:
@@ -45,7 +57,7 @@ class Encoder:
 class Labeller:
     """The bright square of each frame, with names for everything."""
 
-    name = LOUD
+    name, measured = LOUD, FEW
 
     def __init__(self, argument=None):
         pass
@@ -58,13 +70,19 @@ class Labeller:
             y, x = np.unravel_index(frame.sum(axis=2).argmax(), frame.shape[:2])
             rows.append((index, float(x), float(y)))
         frame, x, y = (np.array(column) for column in zip(*rows, strict=True))
-        measured = {f"state.{name}": x + 7 * k + np.sin(frame * k) for k, name in enumerate(NAMES[:10])}
+        measured = {f"state.{name}": x + 7 * k + np.sin(frame * k) for k, name in enumerate(self.measured)}
         classes = [shown if index % 6 < 3 else NAMES[0] for index in range(len(rows))]
         table = Labels.from_columns(
             **{
                 "video": video.ref.id, "frame": frame, "pts_seconds": video.pts_seconds[frame], "object": 0,
                 "class": classes, "x": x, "y": y, "w": 8.0, "h": 8.0, "confidence": 1.0, "source": self.name,
-                **measured, "action.joint/0.pos": y, "action.wrist [/rad]": x - y, "action.": x,
+                **measured,
             }
         )  # fmt: skip
         return Labels(table.table, notes=(f"{self.name} looked at {video.ref.path} [/x]\x1b[1m",))
+
+
+class LabellerOfMany(Labeller):
+    """The same, of everything that is measured."""
+
+    measured = NAMES

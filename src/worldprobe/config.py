@@ -105,7 +105,7 @@ class Experiment(BaseModel):
     frames: int = Field(default=16, ge=2, le=256)
     stride: int = Field(default=1, ge=1, le=1000)
     seed: int = Field(default=0, ge=0)
-    device: str = "auto"
+    device: str = Field(default="auto", pattern=r"^(auto|[a-z]+(:\d{1,3})?)$")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     strict: bool = False
     predict: Predict | None = None
