@@ -34,8 +34,8 @@ class Predict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    context: int = Field(default=4, ge=1)
-    horizon: int = Field(default=4, ge=1)
+    context: int = Field(default=4, ge=1, le=4096)
+    horizon: int = Field(default=4, ge=1, le=4096)
     mode: Literal["joint", "rolling"] = "joint"
     windows: int | None = Field(default=None, ge=1)
     twin: bool = True

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from worldprobe.report.base import Fact, Score, VerdictKind, of_folder
+
+# What an axis can hold.
+Drawable = Annotated[float, Field(ge=-1e9, le=1e9)]
 
 
 class Step(Fact):
@@ -84,9 +87,9 @@ class SurpriseCurve(Fact):
     """
 
     name: str
-    seconds: tuple[float, ...]
-    told: tuple[float, ...]
-    copied: tuple[float, ...]
+    seconds: tuple[Drawable, ...]
+    told: tuple[Drawable, ...]
+    copied: tuple[Drawable, ...]
     shots: tuple[int, ...]
     peaks: tuple[Peak, ...]
 

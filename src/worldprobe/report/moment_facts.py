@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from worldprobe.report.base import Fact, of_folder
 
 Values = tuple[float, ...] | None
+Pixels = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class Box(Fact):
@@ -34,8 +35,8 @@ class Preview(Fact):
 
     seconds: float
     picture: str
-    width: int
-    height: int
+    width: Pixels
+    height: Pixels
     seen: tuple[float, float, float, float]
     boxes: tuple[Box, ...]
 
@@ -88,8 +89,8 @@ class ShownClip(Fact):
     start: int
     seconds: tuple[float, ...]
     tubelet: tuple[int, ...]
-    width: int
-    height: int
+    width: Pixels
+    height: Pixels
     pictures: str
     tokens: str
     corner: tuple[float, float]
