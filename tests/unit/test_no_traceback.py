@@ -100,9 +100,18 @@ COMMANDS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "arguments", COMMANDS, ids=lambda one: " ".join(one)[:60].encode("ascii", "replace").decode()
-)
+# A fifth of them each time, all of them where time is no matter.
+TABLE = [
+    pytest.param(
+        one,
+        id=" ".join(one)[:60].encode("ascii", "replace").decode(),
+        marks=[pytest.mark.slow] if number % 5 else [],
+    )
+    for number, one in enumerate(COMMANDS)
+]
+
+
+@pytest.mark.parametrize("arguments", TABLE)
 def test_what_cannot_be_ends_in_a_line(arguments, place, monkeypatch, capsys):
     monkeypatch.chdir(place)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
