@@ -39,8 +39,8 @@ class _Alignment(_Part):
 
 
 class _Videos(_Part):
-    count: int
-    sha256: str
+    count: int = 0
+    sha256: str = ""
     sizes: dict[str, int] = {}
     notes: list[str] = []
 
