@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from worldprobe.errors import ConfigError
 from worldprobe.pipeline.progress import Progress, silent
+from worldprobe.printable import one_line
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -128,7 +129,7 @@ def bars() -> Iterator[Progress]:
 
 
 def _line(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{one_line(text)}\n")
     sys.stderr.flush()
 
 
@@ -156,8 +157,8 @@ def _drawn() -> Iterator[Callable[[Course], None]]:
 
         def show(course: Course) -> None:
             if course.number not in tasks:
-                tasks[course.number] = shown.add_task(course.stage, total=course.total)
-            said = f"{course.stage} {course.note}".strip()
+                tasks[course.number] = shown.add_task(one_line(course.stage), total=course.total)
+            said = one_line(f"{course.stage} {course.note}")
             shown.update(tasks[course.number], completed=course.done, total=course.total, description=said)
 
         yield show

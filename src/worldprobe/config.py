@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from worldprobe.errors import ConfigError
+from worldprobe.files import StrPath
 
 DEFAULT_TASKS = ("xy", "size", "class", "motion", "velocity")
 TASKS = (*DEFAULT_TASKS, "motion8", "direction", "approach", "count", "visible", "state", "action")
@@ -25,7 +26,7 @@ ORIGINAL_TASKS = ("xy", "size", "class", "motion")
 _ORIGINAL = {"tasks": list(ORIGINAL_TASKS), "frames": 8, "classes": "original", "seed": 42, "samples": 10_000}
 _ORIGINAL_FIXED = {"features": ["z"], "input": "still", "pool": "space", "blocks": "last", "subject": "main"}
 _EXPANDED = ("videos", "labeller", "encoder")
-_VARIABLE = re.compile(r"\$\{([^}]*)\}?")
+_VARIABLE = re.compile(r"(?P<dollars>\$+)\{(?P<name>[^}]*)\}?")
 
 
 class Predict(BaseModel):
@@ -33,8 +34,8 @@ class Predict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    context: int = Field(default=4, ge=1)
-    horizon: int = Field(default=4, ge=1)
+    context: int = Field(default=4, ge=1, le=4096)
+    horizon: int = Field(default=4, ge=1, le=4096)
     mode: Literal["joint", "rolling"] = "joint"
     windows: int | None = Field(default=None, ge=1)
     twin: bool = True
@@ -104,7 +105,7 @@ class Experiment(BaseModel):
     frames: int = Field(default=16, ge=2, le=256)
     stride: int = Field(default=1, ge=1, le=1000)
     seed: int = Field(default=0, ge=0)
-    device: str = "auto"
+    device: str = Field(default="auto", pattern=r"^(auto|[a-z]+(:\d{1,3})?)$")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     strict: bool = False
     predict: Predict | None = None
@@ -178,7 +179,7 @@ class Experiment(BaseModel):
         return tuple("native" if name == "native" else "still" for name in names)
 
 
-def read_experiment(path: Path) -> Experiment:
+def read_experiment(path: StrPath) -> Experiment:
     """Read an experiment file.
 
     Raises:
@@ -186,13 +187,14 @@ def read_experiment(path: Path) -> Experiment:
             environment variable that is not set.
 
     In videos, labeller and encoder, ``${NAME}`` stands for an environment variable and ``${NAME:-text}`` for the
-    text where there is none.
+    text where there is none; ``$${`` stands for ``${`` itself.
     """
+    path = Path(path)
     try:
         written = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"no experiment file at {path}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not a TOML file: {error}") from error
     expanded = {key: _expanded(value, key, path) if key in _EXPANDED else value for key, value in written.items()}
     return make_experiment(expanded, source=str(path))
@@ -213,6 +215,20 @@ def make_experiment(values: dict[str, Any], *, source: str = "the options") -> E
         raise ConfigError(f"{source}: " + "; ".join(problems)) from error
 
 
+def unexpanded(value: Any) -> Any:
+    """What a key that knows variables holds in a file that ``to_toml`` wrote, read without them."""
+    if isinstance(value, list):
+        return [unexpanded(one) for one in value]
+    return re.sub(r"\$(\$+\{)", r"\1", value) if isinstance(value, str) else value
+
+
+def _literal(value: Any) -> Any:
+    """A string, or the strings of a list, in which no variable is left."""
+    if isinstance(value, list):
+        return [_literal(one) for one in value]
+    return re.sub(r"(\$+\{)", r"$\1", value) if isinstance(value, str) else value
+
+
 def _expanded(value: Any, key: str, path: Path) -> Any:
     """A string, or the strings of a list, with environment variables in place."""
     if isinstance(value, list):
@@ -221,7 +237,9 @@ def _expanded(value: Any, key: str, path: Path) -> Any:
         return value
 
     def of(match: re.Match[str]) -> str:
-        name, dash, otherwise = match[1].partition(":-")
+        if match["dollars"] != "$":
+            return match[0][1:]
+        name, dash, otherwise = match["name"].partition(":-")
         if not match[0].endswith("}") or not name.isidentifier():
             raise ConfigError(f"{path}: {key} holds {match[0]!r}: write ${{NAME}} or ${{NAME:-text}}")
         found = os.environ.get(name) or (otherwise if dash else None)
@@ -233,19 +251,29 @@ def _expanded(value: Any, key: str, path: Path) -> Any:
 
 
 def to_toml(experiment: Experiment) -> str:
-    """The experiment as TOML, every key written out; tables of stages last."""
-    import json
+    """The experiment as TOML, every key written out, a line each; tables of stages last.
+
+    What stands for no variable here stands for none when it is read: ``${`` of a file's name is written ``$${``.
+    """
+    import tomli_w
+
+    def one(value: object) -> str:
+        return tomli_w.dumps({"_": value}).removeprefix("_ = ").rstrip("\n")
 
     def written(value: object) -> str:
+        # TOML has no null: what is None is left out, and is None again when read.
         if isinstance(value, dict):
-            return "{ " + ", ".join(f"{json.dumps(key)} = {written(one)}" for key, one in value.items()) + " }"
-        # JSON's strings, numbers, booleans and flat lists are TOML's too.
-        return json.dumps(value, ensure_ascii=False)
+            pairs = [f"{one(str(key))} = {written(inner)}" for key, inner in value.items() if inner is not None]
+            return "{ " + ", ".join(pairs) + " }"
+        if isinstance(value, list | tuple):
+            return "[" + ", ".join(written(inner) for inner in value if inner is not None) + "]"
+        return one(value)
 
     def lines(table: BaseModel) -> str:
-        # TOML has no null: what is None is left out, and is None again when read.
         plain = [(key, value) for key, value in table if value is not None and not isinstance(value, BaseModel)]
-        return "".join(f"{key} = {written(value)}\n" for key, value in plain)
+        return "".join(
+            f"{key} = {written(_literal(value) if key in _EXPANDED else value)}\n" for key, value in plain
+        )
 
     tables = [(key, value) for key, value in experiment if isinstance(value, BaseModel)]
     return lines(experiment) + "".join(f"\n[{key}]\n{lines(value)}" for key, value in tables)

@@ -13,6 +13,7 @@ import typer
 
 from worldprobe.bars import bars as bars
 from worldprobe.files import cache
+from worldprobe.printable import ascii_json, one_line, plain_json, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,7 +45,7 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
     for note in summary.notes:
         warn(note)
     if as_json:
-        typer.echo(summary.model_dump_json())
+        echo_json(summary.model_dump_json())
         return
     from worldprobe.report.decoding_terminal import decoding_tables
     from worldprobe.report.evidence_text import delta_table
@@ -66,24 +67,49 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
         console.print(one)
     for one in decoding_tables(summary.decoding) if summary.decoding else []:
         console.print(one)
-    console.print(f"Report: {out / 'report.html'}", soft_wrap=True, highlight=False)
+    console.print(one_line(f"Report: {out / 'report.html'}"), soft_wrap=True, highlight=False)
 
 
-def terminal() -> Console:
-    """Where tables are printed: as wide as the terminal, or COLUMNS (120) in a pipe."""
-    from rich.console import Console
+def terminal(*, stderr: bool = False) -> Console:
+    """Where tables and bars are printed: as wide as the terminal, or COLUMNS (120) in a pipe.
 
-    return Console(width=None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "120")))
+    Nothing that is printed there is read as markup or as an emoji's name, and no name steers the terminal: names
+    are users', and may hold anything.
+    """
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+    class _Plain(Console):
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+            for segment in super().render(renderable, options):
+                # What rich itself says to the terminal comes as control.
+                yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+    wide = (sys.stderr if stderr else sys.stdout).isatty()
+    return _Plain(stderr=stderr, width=None if wide else _columns(), markup=False, emoji=False)
+
+
+def _columns() -> int:
+    asked = os.environ.get("COLUMNS", "")
+    return int(asked) if asked.isdecimal() and 0 < int(asked) < 10_000 else 120
 
 
 def say(facts: object, as_json: bool, lines: Sequence[str]) -> None:
     """The same for machines or for people."""
-    typer.echo(json.dumps(facts, ensure_ascii=False) if as_json else "\n".join(lines))
+    if as_json:
+        echo_json(json.dumps(facts, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(map(one_line, lines)))
+
+
+def echo_json(text: str) -> None:
+    """JSON on stdout, in whatever characters that has."""
+    typer.echo(plain_json(text) if "utf" in (sys.stdout.encoding or "").lower() else ascii_json(plain_json(text)))
 
 
 def warn(message: str) -> None:
     """One line on stderr, which leaves the results clean."""
-    typer.echo(f"worldprobe: {message}", err=True)
+    typer.echo(f"worldprobe: {one_line(message)}", err=True)
 
 
 def end(failures: Sequence[Failure]) -> None:

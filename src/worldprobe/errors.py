@@ -13,6 +13,10 @@ class VideoError(WorldprobeError):
     """A video cannot be read, or not in the way that was asked."""
 
 
+class EncoderError(WorldprobeError):
+    """An encoder of a third party does not keep what ``protocols.Encoder`` promises, or fails."""
+
+
 class LabelError(WorldprobeError):
     """A label file is malformed, or speaks of another video."""
 

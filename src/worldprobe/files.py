@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeAlias
 
 from worldprobe.errors import WorldprobeError, WriteError
 
@@ -15,6 +16,17 @@ def cache() -> Path:
     """Where rendered scenes, fetched films and detections are kept: WORLDPROBE_CACHE, or the user's cache."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(os.environ.get("WORLDPROBE_CACHE") or Path(home) / "worldprobe")
+
+
+StrPath: TypeAlias = str | os.PathLike[str]
+"""A place as users of the library name it."""
+
+
+def paths_of(places: Sequence[StrPath] | StrPath) -> list[Path]:
+    """Places as paths; one alone, which is no list of its letters, is a list of one."""
+    if isinstance(places, str) or not isinstance(places, Sequence):
+        return [Path(places)]
+    return [Path(place) for place in places]
 
 
 @contextmanager

@@ -31,9 +31,12 @@ __all__ = [
 ]
 
 _MOST_NAMED = 3
-LABEL_COLUMNS = (
-    "video", "frame", "pts_seconds", "object", "class", "x", "y", "w", "h", "confidence", "source",
-)  # fmt: skip
+# By the names of polars' types.
+LABEL_TYPES = {
+    "video": "String", "frame": "Int64", "pts_seconds": "Float64", "object": "Int64", "class": "String",
+    "x": "Float64", "y": "Float64", "w": "Float64", "h": "Float64", "confidence": "Float64", "source": "String",
+}  # fmt: skip
+LABEL_COLUMNS = tuple(LABEL_TYPES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +197,10 @@ class Labels:
     origin: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        missing = [name for name in LABEL_COLUMNS if name not in self.table.columns]
+        columns = getattr(self.table, "columns", None)
+        if columns is None:
+            raise LabelError(f"a labels table is a polars DataFrame, not a {type(self.table).__name__}")
+        missing = [name for name in LABEL_COLUMNS if name not in columns]
         if missing:
             raise LabelError(f"a labels table needs the columns {', '.join(LABEL_COLUMNS)}; missing: {missing}")
 
@@ -203,11 +209,7 @@ class Labels:
         """Build a table from columns (scalars are repeated), in the types of the file format."""
         import polars as pl
 
-        types: dict[str, Any] = {
-            "video": pl.String, "frame": pl.Int64, "pts_seconds": pl.Float64, "object": pl.Int64,
-            "class": pl.String, "x": pl.Float64, "y": pl.Float64, "w": pl.Float64, "h": pl.Float64,
-            "confidence": pl.Float64, "source": pl.String,
-        }  # fmt: skip
+        types: dict[str, Any] = {name: getattr(pl, kind) for name, kind in LABEL_TYPES.items()}
         lengths = {len(c) for c in columns.values() if isinstance(c, list | np.ndarray)}
         assert len(lengths) <= 1, f"columns of different lengths: {lengths}"
         n = lengths.pop() if lengths else 1

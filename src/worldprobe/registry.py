@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from worldprobe.errors import RegistryError
+from worldprobe.guarded import blamed, guarded
 
 Kind = Literal["encoders", "executors", "labellers", "probes", "decoders"]
 _MODULE_CLASS = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -36,14 +37,15 @@ def create(kind: Kind, name: str, *, offered: Mapping[str, Any] = MappingProxyTy
     gets what it takes.
 
     Raises:
-        RegistryError: no plug-in of that name, it cannot be loaded, or it does not take these options.
+        RegistryError: no plug-in of that name, it cannot be loaded or made, lacks what ``worldprobe.protocols``
+            asks for, or does not take these options.
     """
     points = _points(kind)
     head, colon, argument = name.partition(":")
     if head in points:
-        return _call(_load(points[head]), head, argument if colon else None, offered, options)
+        return _made(kind, points[head], head, argument if colon else None, offered, options)
     if _MODULE_CLASS.fullmatch(name) and not Path(name).exists():
-        return _call(_load(EntryPoint(name, name, f"worldprobe.{kind}")), name, None, offered, options)
+        return _made(kind, EntryPoint(name, name, f"worldprobe.{kind}"), name, None, offered, options)
     near = difflib.get_close_matches(head, points, n=1)
     raise RegistryError(
         f"no {kind[:-1]} {name!r}" + (f"; did you mean {near[0]!r}?" if near else ".") + f" There are: "
@@ -77,6 +79,25 @@ def listed(kind: Kind) -> list[Listed]:
     return found
 
 
+def _made(
+    kind: Kind,
+    point: EntryPoint,
+    name: str,
+    argument: str | None,
+    offered: Mapping[str, Any],
+    options: dict[str, Any],
+) -> Any:
+    """A plug-in, made; a third party's with its promises checked from here on."""
+    plugin = _load(point)
+    if not foreign(kind, name):
+        return _call(plugin, name, argument, offered, options)
+    if not callable(plugin):
+        raise RegistryError(f"the {kind[:-1]} {name} is a {type(plugin).__name__}, expected a class or a function")
+    with blamed(f"the {kind[:-1]} {name}", "being made", RegistryError):
+        made = _call(plugin, name, argument, offered, options)
+    return guarded(kind, made, name)
+
+
 def _call(plugin: Any, name: str, argument: str | None, offered: Mapping[str, Any], options: dict[str, Any]) -> Any:
     taken = inspect.signature(plugin).parameters
     if not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
@@ -96,5 +117,6 @@ def _load(point: EntryPoint) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     # A plug-in may fail in any way while it is imported; the others must go on working.
-    except Exception as error:
-        raise RegistryError(f"{point.name} ({point.value}) cannot be loaded: {error}") from error
+    except (Exception, SystemExit) as error:
+        said = str(error) or type(error).__name__
+        raise RegistryError(f"{point.name} ({point.value}) cannot be loaded: {said}") from error

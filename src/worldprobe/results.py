@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.files import write_whole
+from worldprobe.files import StrPath, write_whole
 from worldprobe.result import DecodingBaseline as DecodingBaseline
 from worldprobe.result import DecodingMetric as DecodingMetric
 from worldprobe.result import DecodingResult as DecodingResult
@@ -247,8 +247,9 @@ AnyResult = (
 _ADAPTER: TypeAdapter[AnyResult] = TypeAdapter(Annotated[AnyResult, Field(discriminator="kind")])
 
 
-def read_results(path: Path) -> list[AnyResult]:
+def read_results(path: StrPath) -> list[AnyResult]:
     """Read a ``results.jsonl``. Raises WorldprobeError naming the line that is not a result."""
+    path = Path(path)
     results: list[AnyResult] = []
     try:
         # Not splitlines: names may hold other characters that end a line, which JSON leaves as they are.
@@ -267,6 +268,7 @@ def read_results(path: Path) -> list[AnyResult]:
     return results
 
 
-def write_results(path: Path, results: Iterable[AnyResult]) -> None:
+def write_results(path: StrPath, results: Iterable[AnyResult]) -> None:
     """Write the whole file at once, so that no line is ever torn or written twice."""
+    path = Path(path)
     write_whole(path, "".join(result.model_dump_json() + "\n" for result in results).encode())

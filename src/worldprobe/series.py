@@ -17,6 +17,7 @@ from worldprobe.records import ClipSpec, TokenGrid, VideoRef, View
 Pool = Literal["none", "space"]
 Input = Literal["native", "still"]
 _FORMAT = 2
+_LONGEST = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +60,7 @@ class Series:
         starts = hashlib.sha256(repr([spec.start for spec in self.specs]).encode()).hexdigest()[:8]
         frames, stride = self.specs[0].frames, self.specs[0].stride
         sampling = f"{self.input}-{frames}x{stride}-{self.pool}-{starts}"
-        return f"{self.video.id[:24]}/{slug(self.encoder)}@{self.revision[:12]}/{sampling}"
+        return f"{self.video.id[:24]}/{folder_of(self.encoder)}{_safe(self.revision[:12])}/{sampling}"
 
     def attributes(self) -> dict[str, Any]:
         """As written to each array's metadata."""
@@ -115,6 +116,23 @@ class Series:
 def slug(name: str) -> str:
     """An encoder's name as one path segment."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-")
+
+
+def folder_of(encoder: str) -> str:
+    """How the folders of an encoder begin, with its revision to follow: one path segment, another for each name.
+
+    A slug alone would be nothing of a name in other letters than Latin ones, and too long a segment of a long name.
+    """
+    short = slug(encoder)
+    if not short or len(short) > _LONGEST or not encoder.isascii() or not encoder.isprintable():
+        known = hashlib.sha256(encoder.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+        short = f"{short[:40]}-{known}".lstrip("-")
+    return f"{short}@"
+
+
+def _safe(revision: str) -> str:
+    """A revision within a path segment, without what parts paths, which no hash holds."""
+    return "".join(c if c.isprintable() and c not in "/\\" else "-" for c in revision)
 
 
 def by_clock(values: NDArray[np.float16], series: Series, *, tubelet: int) -> NDArray[np.float16]:

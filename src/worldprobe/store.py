@@ -22,7 +22,7 @@ from worldprobe.records import Embeddings, Tap
 from worldprobe.series import Input as Input
 from worldprobe.series import Pool as Pool
 from worldprobe.series import Series as Series
-from worldprobe.series import slug
+from worldprobe.series import folder_of
 
 _MOST_OPEN = 64
 
@@ -107,7 +107,7 @@ class Store:
     ) -> list[tuple[Series, list[int]]]:
         """Everything stored of a video (its id) by an encoder (its name): series, and blocks that have an array."""
         found = []
-        for series, blocks in self._all(video, f"{slug(encoder)}@"):
+        for series, blocks in self._all(video, folder_of(encoder)):
             wanted = series.encoder == encoder and series.input == input
             if wanted and frames in (None, series.grid.time * series.grid.tubelet):
                 found.append((series, blocks))

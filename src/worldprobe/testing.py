@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.promises import labels_problem
 from worldprobe.protocols import Decoder, Encoder, FrameSource, Labeller, Probe, TokenProbe
-from worldprobe.records import LABEL_COLUMNS, Clip, ClipSpec, DecoderShape, VideoRef
+from worldprobe.records import Clip, ClipSpec, DecoderShape, VideoRef
 
 if TYPE_CHECKING:
     from worldprobe.predictors.leak import Predicts
@@ -70,24 +71,9 @@ def check_labeller(labeller: Labeller, video: FrameSource) -> None:
     Raises:
         AssertionError: the first promise that is not kept.
     """
-    table = labeller.label(video).table
-    missing = [name for name in LABEL_COLUMNS if name not in table.columns]
-    assert not missing, f"the table lacks the columns {', '.join(missing)}"
-    if not len(table):
-        return
-    ref = video.ref
-    assert set(table["source"]) == {labeller.name}, f"source is {set(table['source'])}, expected {labeller.name!r}"
-    assert set(table["video"]) == {ref.id}, "the column video must hold the id of the video, VideoRef.id"
-    frame = table["frame"].to_numpy()
-    assert ((frame >= 0) & (frame < ref.frames)).all(), f"frames {frame.min()} to {frame.max()} of {ref.frames}"
-    seconds = table["pts_seconds"].to_numpy()
-    assert np.allclose(seconds, video.pts_seconds[frame]), "pts_seconds are not those of the frames"
-    assert (table["w"].to_numpy() >= 0).all(), "w holds negative widths"
-    assert (table["h"].to_numpy() >= 0).all(), "h holds negative heights"
-    # Truth may reach past the edge; a centre far outside says that other units were used.
-    x, y = table["x"].to_numpy(), table["y"].to_numpy()
-    inside = (np.abs(x - ref.width / 2) <= ref.width) & (np.abs(y - ref.height / 2) <= ref.height)
-    assert inside.all(), f"centres lie outside the picture of {ref.width} x {ref.height} px"
+    found = labeller.label(video)
+    problem = labels_problem(found, labeller.name, video)
+    assert not problem, problem
 
 
 def check_probe(probe: Probe | TokenProbe) -> None:

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from worldprobe.cli.options import JsonOption, app
-from worldprobe.console import terminal, warn
+from worldprobe.console import echo_json, terminal, warn
+from worldprobe.printable import one_line
 
 
 @app.command()
@@ -31,10 +32,10 @@ def compare(
     for warning in found.warnings:
         warn(warning)
     if as_json:
-        typer.echo(found.model_dump_json())
+        echo_json(found.model_dump_json())
         return
     console = terminal()
     console.print(comparison_table(found))
     for one in found.differing:
-        console.print(f"Differs: {one.name}: {' | '.join(one.values)}", soft_wrap=True, highlight=False)
-    console.print(f"Comparison: {out / 'compare.html'}", soft_wrap=True, highlight=False)
+        console.print(one_line(f"Differs: {one.name}: {' | '.join(one.values)}"), soft_wrap=True, highlight=False)
+    console.print(one_line(f"Comparison: {out / 'compare.html'}"), soft_wrap=True, highlight=False)

@@ -21,7 +21,7 @@ def export(
     ] = False,
     embeddings: Annotated[str | None, typer.Option(help="parquet or safetensors.")] = None,
     rerun: Annotated[
-        bool, typer.Option("--rerun", help="A recording of the clips that the report shows (extra [rerun]).")
+        bool, typer.Option("--rerun", help="A recording of the clips that the report shows (extra \\[rerun]).")
     ] = False,
     out: Annotated[
         Path | None, typer.Option(help="The file; by default embeddings.FORM or clips.rrd in the run's folder.")
@@ -62,7 +62,7 @@ def _hf(run: Path, out: Path | None, as_json: bool) -> None:
 
     summary = summarize(run)
     if out is None:
-        say([asdict(one) for one in eval_results(summary)], as_json, [model_card(summary).rstrip("\n")])
+        say([asdict(one) for one in eval_results(summary)], as_json, model_card(summary).rstrip("\n").split("\n"))
         return
     known = out.read_text(encoding="utf-8") if out.exists() else ""
     write_whole(out, model_card(summary, known).encode())

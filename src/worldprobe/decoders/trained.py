@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from worldprobe import registry
 from worldprobe.errors import DecoderError
 from worldprobe.files import replacing, write_whole
+from worldprobe.printable import escaped
 from worldprobe.records import DecoderShape
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _card(module: Decoder, facts: dict[str, Any]) -> str:
     count = sum(one.numel() for one in module.parameters())
     frames = f"{shape.frames} frame{'s'[: shape.frames != 1]} of {_by((shape.size[1], shape.size[0]))} px"
     lines = [
-        f"# A {module.name} decoder of {facts.get('tap', 'tokens')}",
+        f"# A {escaped(module.name)} decoder of {escaped(str(facts.get('tap', 'tokens')))}",
         "",
         f"From {_by(shape.grid)} tokens, {shape.width} wide, to {frames}; {count:,} parameters.",
         "It draws what can be read from these tokens; it is no model of video, and of no use with other tokens.",
@@ -146,7 +147,7 @@ def _card(module: Decoder, facts: dict[str, Any]) -> str:
         f"frames = load(folder).decode(tokens)  # float32 [n, {shape.frames}, 3, {shape.size[0]}, {shape.size[1]}]",
         "```",
         "",
-        *(f"- {key}: {value}" for key, value in facts.items()),
+        *(f"- {key}: {escaped(str(value))}" for key, value in facts.items()),
         "",
     ]
     return "\n".join(lines)

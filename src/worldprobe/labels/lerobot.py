@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import LabelError
+from worldprobe.files import StrPath
 from worldprobe.labels.lerobot_dataset import Dataset, Episode
 from worldprobe.labels.lerobot_pictures import Taken, taken, times_of
 from worldprobe.labels.lerobot_values import Values, values_of
@@ -244,14 +245,14 @@ def _left_out(dataset: Dataset) -> tuple[str, tuple[str, ...]]:
     return (dataset.place_of(there[0]) if there else ""), dataset.notes
 
 
-def videos(folder: Path) -> Iterator[Path]:
+def videos(folder: StrPath) -> Iterator[Path]:
     """The films of a dataset's colour cameras, those too that are not there but should be.
 
     Raises:
         LabelError: the folder is no dataset, its metadata are damaged, it has no colour camera, or names files
             that lie outside of it.
     """
-    yield from _at(folder).films
+    yield from _at(Path(folder)).films
 
 
 def left_out(folder: Path) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from worldprobe.errors import LabelError
-from worldprobe.lfs import lfs_pointer
 from worldprobe.labels.layouts import Raw
+from worldprobe.lfs import lfs_pointer
 
 _TYPES: Mapping[str, type[np.floating[Any]]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 _STEP = 32  # px, of which the sides of every known detector's input are multiples

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ def answer(
     ``step`` is called after each fit, of which there are as many as ``fits`` says.
     """
 
-    def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[str, Answer]:
+    def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[Hashable, Answer]:
         known = None if sums is None else lambda sets: sums([usable[rows] for rows in sets])
         return cross_fit(inputs[usable], questions, folds, sums=known, step=step)
 
@@ -50,7 +50,7 @@ def answer_tokens(
 ) -> Answers:
     """Answers from tokens float16 [n, t, d] of all moments, which may lie in a file; ``step`` as of ``answer``."""
 
-    def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[str, Answer]:
+    def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[Hashable, Answer]:
         return cross_fit_tokens(tokens, usable, questions, folds, seed=seed, step=step)
 
     return _answers(fit, asked, leaky=leaky, shuffle=shuffle, seed=seed)
@@ -71,12 +71,15 @@ def _answers(fit: Any, asked: Sequence[Asked], *, leaky: bool, shuffle: bool, se
     found: Answers = {}
     for together in by_rows.values():
         usable = np.flatnonzero(together[0].target.usable)
+        asked_as = {one.question.name: (one.question.name, "real") for one in together}
         questions = [one.question for one in together]
         if shuffle:
-            questions += [shuffled(one, seed) for one in together]
+            mixed = [shuffled(one, seed) for one in together]
+            pairs = zip(mixed, together, strict=True)
+            asked_as |= {other.name: (one.question.name, "shuffled") for other, one in pairs}
+            questions += mixed
         for name, given in fit(usable, questions, together[0].folds).items():
-            question, _, variant = name.partition("/")
-            found[question, variant or "real"] = given
+            found[asked_as[name]] = given
         if leaky and together[0].leaky is not None:
             for name, given in fit(usable, [one.question for one in together], together[0].leaky).items():
                 found[name, "random"] = given

@@ -133,7 +133,7 @@ def _questions(
     circular = task in targets.CIRCULAR_TASKS
     return [
         Asked(
-            task, name, known, Question(f"{task}@{name}", probe, rows.target, len(known.classes), circular),
+            task, name, known, Question((task, name), probe, rows.target, len(known.classes), circular),
             folds, leaky, tuple(notes),
         )
         for name, probe in probes

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import CompareError
+from worldprobe.files import StrPath, paths_of
 from worldprobe.pipeline.answer_rows import OF_MOMENT, OF_PROBE, read_answers
 from worldprobe.pipeline.run_facts import differing, why_targets_differ
 from worldprobe.probes.evidence import difference
@@ -41,7 +42,7 @@ class _Run:
     table: pl.DataFrame
 
 
-def compare(folders: Sequence[Path]) -> Comparison:
+def compare(folders: Sequence[StrPath] | StrPath) -> Comparison:
     """Set each run beside the first, probe by probe.
 
     For every task, kind of features, input and probe that the first run and one other at least have: each run's
@@ -56,6 +57,7 @@ def compare(folders: Sequence[Path]) -> Comparison:
         CompareError: a folder without answers, or runs that differ in what must be the same: videos, clips, split,
             groups, the targets' values.
     """
+    folders = paths_of(folders)
     if len(folders) < 2:
         raise CompareError(f"comparing needs at least two runs, got {len(folders)}. Name their folders.")
     if len({folder.resolve() for folder in folders}) < len(folders):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from worldprobe.config import Decode, Experiment
 from worldprobe.execute.outcomes import Executor
-from worldprobe.files import sha256
+from worldprobe.files import StrPath, paths_of, sha256
 from worldprobe.pipeline.decode import FOLDER, Plan, open_workshop, train_all
 from worldprobe.pipeline.decode_elsewhere import elsewhere, train_elsewhere
 from worldprobe.pipeline.decode_pictures import PICTURES, write_film, write_pictures
@@ -27,7 +27,7 @@ from worldprobe.video.scenes import truth_path
 
 
 def decode_into(
-    out: Path,
+    out: StrPath,
     store: Store,
     videos: Mapping[str, Path],
     plan: Plan,
@@ -51,6 +51,7 @@ def decode_into(
     Raises:
         WorldprobeError: no tokens, too few groups, weights or a VAE that cannot be had.
     """
+    out = Path(out)
     from worldprobe.decoders.trained import WEIGHTS  # with torch, which importing this does not load
 
     out.mkdir(parents=True, exist_ok=True)
@@ -88,13 +89,15 @@ def plan_of(experiment: Experiment, *, encoder: str, weights: Path | None = None
     )
 
 
-def ids_of(paths: Sequence[Path]) -> dict[str, Path]:
+def ids_of(paths: Sequence[StrPath] | StrPath) -> dict[str, Path]:
     """What the store knows videos by, and where each is. Raises VideoError for one that cannot be read."""
+    paths = paths_of(paths)
     return {ref_of(path).id: path for path in paths}
 
 
-def truth_of(paths: Sequence[Path]) -> Labels | None:
+def truth_of(paths: Sequence[StrPath] | StrPath) -> Labels | None:
     """The exact truth of rendered scenes; None unless all are."""
+    paths = paths_of(paths)
     if not all(truth_path(path).exists() for path in paths):
         return None
     return label(paths, labeller=load_labeller("truth"))

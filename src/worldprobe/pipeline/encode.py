@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.execute.turns import Turn, in_turn
+from worldprobe.files import StrPath, paths_of
 from worldprobe.pipeline.batches import Batches
 from worldprobe.pipeline.encoded import Encoded
 from worldprobe.pipeline.lacking import Lacking, Order, reading
@@ -40,7 +41,7 @@ def clips_in_flight(encoder: Encoder, frames: int) -> int:
 
 
 def encode(
-    videos: Sequence[Path],
+    videos: Sequence[StrPath] | StrPath,
     *,
     encoder: Encoder,
     store: Store,
@@ -73,6 +74,7 @@ def encode(
         WorldprobeError: whatever concerns all videos alike (the encoder, the store), or with ``strict``
             the first failure.
     """
+    videos = paths_of(videos)
     sampler = sampler or evenly(encoder, store, frames, stride, input)
     if spread is not None:
         return spread.encode(

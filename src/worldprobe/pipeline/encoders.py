@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from worldprobe import registry
 from worldprobe.encoders.squashed import PREFIX
-from worldprobe.errors import ConfigError
+from worldprobe.errors import ConfigError, RegistryError
 from worldprobe.protocols import Encoder
 
 _FLOORS = ("pixels", "gaussian")
@@ -16,6 +16,8 @@ def load_encoder(name: str, *, device: str = "auto", precision: str = "auto") ->
     Raises:
         RegistryError: no such encoder, or a checkpoint that does not fit.
     """
+    if not name.strip():
+        raise RegistryError("no encoder is named: give one of `worldprobe list encoders`, or a checkpoint's hub id")
     if registry.knows("encoders", name):
         encoder: Encoder = registry.create("encoders", name, device=device, precision=precision)
         return encoder

@@ -11,6 +11,7 @@ import numpy as np
 from worldprobe.config import Experiment
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import VideoError
+from worldprobe.files import StrPath, paths_of
 from worldprobe.pipeline.ask import check_probes
 from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
@@ -40,9 +41,9 @@ _BYTES_PER_VALUE = 2  # the store keeps float16
 
 def estimate_run(
     experiment: Experiment,
-    videos: Sequence[Path],
+    videos: Sequence[StrPath] | StrPath,
     store: Store,
-    out: Path,
+    out: StrPath,
     *,
     price: float | None = None,
     seconds: float | None = None,
@@ -60,6 +61,7 @@ def estimate_run(
     Raises:
         WorldprobeError: what the run itself would say before it begins.
     """
+    videos, out = paths_of(videos), Path(out)
     if experiment.protocol != "original":
         check_probes(plan_of(experiment, encoder=experiment.encoder))
     check_future(experiment, out)
@@ -84,7 +86,7 @@ def estimate_run(
 
 def estimate(
     experiment: Experiment,
-    videos: Sequence[Path],
+    videos: Sequence[StrPath] | StrPath,
     store: Store,
     *,
     price: float | None = None,
@@ -104,6 +106,7 @@ def estimate(
     Raises:
         VideoError: a video cannot be encoded; none can.
     """
+    videos = paths_of(videos)
     original = experiment.protocol == "original"
     encoder = _load((PREFIX if original else "") + experiment.encoder, experiment)
     blocks = [encoder.blocks - 1] if original else parse_blocks(experiment.blocks, encoder.blocks)

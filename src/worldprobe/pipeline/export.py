@@ -13,7 +13,7 @@ import numpy as np
 from worldprobe import provenance
 from worldprobe.config import Experiment, read_experiment
 from worldprobe.errors import ConfigError, StoreError, WorldprobeError, WriteError
-from worldprobe.files import replacing
+from worldprobe.files import StrPath, replacing
 from worldprobe.names import short_names
 from worldprobe.pipeline.run import STORE
 from worldprobe.probes.features import pooled
@@ -58,8 +58,8 @@ class _Wanted:
 
 
 def export_embeddings(
-    run: Path,
-    path: Path,
+    run: StrPath,
+    path: StrPath,
     *,
     form: Form,
     features: Sequence[str] = ("z",),
@@ -84,6 +84,7 @@ def export_embeddings(
         StoreError: no embeddings of the run's encoder, or a damaged clip.
         ProbeError: ``grid`` of tokens that were stored pooled over space.
     """
+    run, path = Path(run), Path(path)
     for asked, known in ((features, FEATURES), ([form], get_args(Form)), ([each], get_args(Each))):
         if unknown := [one for one in asked if one not in known]:
             raise ConfigError(f"{', '.join(map(repr, unknown))} cannot be exported: choose from {', '.join(known)}")

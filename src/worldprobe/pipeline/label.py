@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from worldprobe import registry
 from worldprobe.errors import LabelError, VideoError
-from worldprobe.files import replacing
+from worldprobe.files import StrPath, paths_of, replacing
 from worldprobe.labels.camera import with_camera
 from worldprobe.labels.library_trackers import track
 from worldprobe.labels.quality import implausible
@@ -19,6 +19,7 @@ from worldprobe.pipeline.encoded import Failure, cut_short
 from worldprobe.pipeline.parts import Parts
 from worldprobe.pipeline.progress import Progress, Watched, silent
 from worldprobe.pipeline.sources import open_source
+from worldprobe.promises import typed
 from worldprobe.protocols import FrameSource, Labeller
 from worldprobe.records import Labels, VideoRef, reading_notes
 from worldprobe.tables import read_table, write_table
@@ -48,7 +49,7 @@ def load_labeller(
 
 
 def label(
-    videos: Sequence[Path],
+    videos: Sequence[StrPath] | StrPath,
     *,
     labeller: Labeller,
     tracker: str = "own",
@@ -70,6 +71,7 @@ def label(
         LabelError: a file of labels for one video was given with several; an unknown tracker.
         VideoError: a video cannot be read.
     """
+    videos = paths_of(videos)
     if len(videos) > 1 and getattr(labeller, "one_video_only", False):
         raise LabelError(f"{labeller.name} labels one video, {len(videos)} were given: label them one at a time")
     found: list[Labels] = []
@@ -90,7 +92,7 @@ def label(
         if len(videos) > 1:
             progress(f"label ({labeller.name})", number + 1, len(videos))
     whole = Labels.concat(found)
-    beside = () if labeller.name.partition(":")[0] in _ONE_VIDEO_ONLY else _truth_beside(seen.values())
+    beside = () if getattr(labeller, "one_video_only", False) else _truth_beside(seen.values())
     notes = dict.fromkeys((*reading_notes(seen.values()), *beside, *whole.notes, *speed_notes(whole)))
     return replace(whole, notes=tuple(notes), origin=origin_of(labeller, tracker, camera))
 
@@ -169,19 +171,21 @@ def _nothing(labeller: Labeller, path: Path) -> str:
     return f"{labeller.name} found nothing in {path}: try{lower} another one (`worldprobe list labellers`)."
 
 
-def write_labels(labels: Labels, path: Path) -> None:
+def write_labels(labels: Labels, path: StrPath) -> None:
     """Write a Parquet file, whole or not at all."""
+    path = Path(path)
     with replacing(path) as temporary:
         write_table(labels.table, temporary, {_ORIGIN: json.dumps(labels.origin)} if labels.origin else None)
 
 
-def read_labels(path: Path) -> Labels:
+def read_labels(path: StrPath) -> Labels:
     """Read a labels table. Raises LabelError when there is none, or it is not one."""
+    path = Path(path)
     import polars as pl
 
     try:
         origin = json.loads(pl.read_parquet_metadata(path).get(_ORIGIN, "{}"))
-        return Labels(read_table(path), origin=origin)
+        return typed(Labels(read_table(path), origin=origin))
     except FileNotFoundError:
         raise LabelError(f"no labels at {path}. Run `worldprobe label VIDEO --labeller L --out {path}`.") from None
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:

@@ -19,7 +19,7 @@ from worldprobe.config import Experiment, to_toml
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import ProbeError
 from worldprobe.execute.outcomes import Executor
-from worldprobe.files import write_whole
+from worldprobe.files import StrPath, paths_of, write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes
 from worldprobe.labels.original import Boxes, most_confident
 from worldprobe.pipeline.encoded import Encoded, Failure
@@ -44,8 +44,8 @@ from worldprobe.store import Store
 
 def run_original(
     experiment: Experiment,
-    videos: Sequence[Path],
-    out: Path,
+    videos: Sequence[StrPath] | StrPath,
+    out: StrPath,
     *,
     store: Store | None = None,
     executor: Executor | None = None,
@@ -60,6 +60,7 @@ def run_original(
         WorldprobeError: what concerns the whole experiment; VideoError when no video could be read, ProbeError
             where too few frames have a label.
     """
+    videos, out = paths_of(videos), Path(out)
     classes = class_map(experiment.classes)  # what is wrong with it is said before anything is read
     labeller = load_labeller(
         experiment.labeller, confidence=experiment.confidence, every=experiment.every, folder=out

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from worldprobe.config import Experiment, Predict
 from worldprobe.errors import PredictionError, VideoError
+from worldprobe.files import StrPath, paths_of
 from worldprobe.pipeline.drawn_future import draw_future, find_pen
 from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.encoders import load_encoder, twin_of
@@ -32,7 +33,7 @@ KINDS = ("prediction", "leak", "surprise")
 
 
 def predict(
-    experiment: Experiment, videos: Sequence[Path], out: Path, *, progress: Progress = silent
+    experiment: Experiment, videos: Sequence[StrPath] | StrPath, out: StrPath, *, progress: Progress = silent
 ) -> list[Failure]:
     """Predict what ``experiment.predict`` asks for and write it into a run's folder, beside what is there.
 
@@ -45,6 +46,7 @@ def predict(
         PredictionError: an encoder without predictor, or a folder that holds another encoder's results.
         VideoError: no video has room for a context and a horizon; with ``strict`` the first that fails.
     """
+    videos, out = paths_of(videos), Path(out)
     asked = experiment.predict or Predict()
     encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
     predictor = VJEPA2Predictor.from_encoder(encoder)

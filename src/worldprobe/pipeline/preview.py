@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from worldprobe.files import replacing
+from worldprobe.files import StrPath, paths_of, replacing
 from worldprobe.labels import targets
 from worldprobe.labels.targets import Tracks
 from worldprobe.names import file_names
@@ -26,8 +26,9 @@ _ARROW_SECONDS = 0.5  # an arrow ends where the object will be by then
 _COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 
 
-def preview_all(videos: Sequence[Path], labels: Labels, *, beside: Path) -> list[Path]:
+def preview_all(videos: Sequence[StrPath] | StrPath, labels: Labels, *, beside: StrPath) -> list[Path]:
     """Preview every video; files are named after the labels' table and the video, and returned."""
+    videos, beside = paths_of(videos), Path(beside)
     written = []
     for path, name in zip(videos, file_names(videos), strict=True):
         clip, sheet = (beside.with_name(f"{beside.stem}-{name}.{kind}") for kind in ("mp4", "png"))
@@ -37,7 +38,7 @@ def preview_all(videos: Sequence[Path], labels: Labels, *, beside: Path) -> list
     return written
 
 
-def preview(video: Video, labels: Labels, *, clip: Path, sheet: Path) -> None:
+def preview(video: Video, labels: Labels, *, clip: StrPath, sheet: StrPath) -> None:
     """Write an annotated clip (mp4) and a contact sheet (PNG) of one video.
 
     Both show boxes with track id, class and direction of motion, an arrow for the speed, and cuts. The clip
@@ -46,6 +47,7 @@ def preview(video: Video, labels: Labels, *, clip: Path, sheet: Path) -> None:
     Raises:
         VideoError: the clip cannot be written.
     """
+    clip, sheet = Path(clip), Path(sheet)
     tracks = targets.tracks(labels, video.ref.id, shots=video.shots)
     labelled = np.unique(tracks.frame)
     first = int(labelled[0]) if len(labelled) else 0

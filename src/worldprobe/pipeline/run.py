@@ -12,7 +12,7 @@ from worldprobe import provenance
 from worldprobe.config import Experiment, to_toml
 from worldprobe.errors import VideoError, WorldprobeError
 from worldprobe.execute.outcomes import Executor
-from worldprobe.files import write_whole
+from worldprobe.files import StrPath, paths_of, write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes
 from worldprobe.labels.speeds import speed_notes
 from worldprobe.pipeline.answer_rows import write_answers
@@ -50,7 +50,7 @@ _OWN_STAGES = ("encode", "label", "probe")
 
 
 def encode_all(
-    videos: Sequence[Path],
+    videos: Sequence[StrPath] | StrPath,
     experiment: Experiment,
     store: Store,
     *,
@@ -60,6 +60,7 @@ def encode_all(
     ledger: Ledger,
 ) -> tuple[Encoder, list[Failure]]:
     """Encode with the experiment's encoder and with those that its controls read."""
+    videos = paths_of(videos)
     device = device_here(experiment, executor)
     encoder = load_encoder(experiment.encoder, device=device, precision=experiment.precision)
     blocks = parse_blocks(experiment.blocks, encoder.blocks)
@@ -124,8 +125,8 @@ def _encode_one(
 
 def run(
     experiment: Experiment,
-    videos: Sequence[Path],
-    out: Path,
+    videos: Sequence[StrPath] | StrPath,
+    out: StrPath,
     *,
     store: Store | None = None,
     verify: bool = False,
@@ -144,6 +145,7 @@ def run(
     Raises:
         WorldprobeError: what concerns the whole experiment; VideoError when no video could be read.
     """
+    videos, out = paths_of(videos), Path(out)
     if experiment.protocol == "original":
         from worldprobe.pipeline.original import run_original  # it books and writes as this module does
 
@@ -222,7 +224,7 @@ def _label_all(
 
 
 def probe_into(
-    out: Path,
+    out: StrPath,
     store: Store,
     labels: Labels,
     plan: Plan,
@@ -236,6 +238,7 @@ def probe_into(
 
     Labels of what is not in the store are left out, counted, and a note says so.
     """
+    out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     every = inputs or (plan.input,)

@@ -9,7 +9,7 @@ from typing import Any
 
 from worldprobe.errors import CompareError
 from worldprobe.report.comparison_facts import Differing
-from worldprobe.report.files import read_json
+from worldprobe.report.files import read_provenance
 
 # Keys of an experiment that say what a target is.
 _OF_TARGETS = ("labeller", "confidence", "every", "tracker", "camera", "classes", "subject", "protocol")
@@ -43,7 +43,7 @@ def _facts(folder: Path) -> dict[str, str]:
     if path.exists():
         try:
             written = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise CompareError(f"{path} is damaged: {error}. Run the stage that writes it again.") from error
-    versions = read_json(folder / "provenance.json").get("versions") or {}
+    versions = read_provenance(folder / "provenance.json").get("versions") or {}
     return {key: str(value) for key, value in [*written.items(), *versions.items()]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -29,7 +29,7 @@ METRICS: dict[str, tuple[Metric, ...]] = {
     "classification": ("accuracy", "balanced_accuracy", "macro_f1"),
 }
 # By question and variant: "real", "shuffled", "random" (the leaky split).
-Answers = dict[tuple[str, str], Answer]
+Answers = dict[tuple[Hashable, str], Answer]
 Evidence = Literal["code", "learning"]
 CHOSEN = "chosen"
 # What fits are for, as they are counted.
@@ -148,7 +148,7 @@ def shuffled(one: Asked, seed: int) -> Question:
     """The question with labels permuted between groups."""
     question = one.question
     moved = controls.shuffled(question.target, one.folds.unit, seed=seed)
-    return Question(f"{question.name}/shuffled", question.probe, moved, question.classes, question.circular)
+    return Question(("shuffled", question.name), question.probe, moved, question.classes, question.circular)
 
 
 def beside_controls(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.files import write_whole
+from worldprobe.files import StrPath, write_whole
 from worldprobe.names import short_names
 from worldprobe.pipeline.align import Moments as Labelled
 from worldprobe.pipeline.scores import Probed
@@ -44,7 +44,7 @@ _WIDTH, _PREVIEW_WIDTH = 224, 320  # px of a picture, and of a whole frame with 
 
 
 def keep_moments(
-    out: Path,
+    out: StrPath,
     store: Store,
     labels: Labels,
     probed: Probed,
@@ -59,6 +59,7 @@ def keep_moments(
     Args:
         encoder: to tell how surprising each tubelet is after the ``context`` before it; None: that is left out.
     """
+    out = Path(out)
     import polars as pl
 
     moments = probed.moments

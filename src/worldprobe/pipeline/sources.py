@@ -5,19 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from worldprobe.errors import VideoError
+from worldprobe.files import StrPath
 from worldprobe.labels.lerobot import lacking, notes_on, pictures, shown
 from worldprobe.records import VideoRef
 from worldprobe.video.read import Video, open_video
 from worldprobe.video.sequence import Picture, film_of
 
 
-def open_source(path: Path) -> Video:
+def open_source(path: StrPath) -> Video:
     """A video whose shots are a robot's episodes where it belongs to a dataset, else what lies between its cuts.
 
     Raises:
         VideoError: as ``open_video``.
         LabelError: the dataset that it belongs to is damaged.
     """
+    path = Path(path)
     video = _opened(path)
     if episodes := shown(path, video.pts_seconds, first=video.ref.first_pts_seconds):
         video.shots, video.episodes = episodes.starts, episodes.names
@@ -34,7 +36,8 @@ def _opened(path: Path) -> Video:
     return open_video(path)
 
 
-def ref_of(path: Path) -> VideoRef:
+def ref_of(path: StrPath) -> VideoRef:
     """What a video is known by. Raises WorldprobeError as ``open_source``."""
+    path = Path(path)
     with open_source(path) as video:
         return video.ref

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,14 +27,21 @@ _HOPELESS = 1.1
 class Question:
     """A target to decode, and the probe to decode it with.
 
-    ``classes`` is 0 for regression; ``circular`` says that the target is the cosine and sine of an angle.
+    ``name`` tells its answer from others': any key, such as (task, probe); names hold whatever a user likes, so
+    nothing is joined to one string and taken apart again. ``classes`` is 0 for regression; ``circular`` says that
+    the target is the cosine and sine of an angle.
     """
 
-    name: str
+    name: Hashable
     probe: Probe
     target: Floats
     classes: int = 0
     circular: bool = False
+
+    @property
+    def said(self) -> str:
+        """The name in a sentence."""
+        return "@".join(map(str, self.name)) if isinstance(self.name, tuple) else str(self.name)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +69,7 @@ def cross_fit(
     *,
     sums: Sums | None = None,
     step: Step = unwatched,
-) -> dict[str, Answer]:
+) -> dict[Hashable, Answer]:
     """Answer all questions on the same inputs [n, d]; each training set is decomposed once for all.
 
     Args:
@@ -75,8 +82,8 @@ def cross_fit(
     require_finite(inputs)
     prediction = {q.name: np.full(_shape(q), np.nan) for q in questions}
     constant = {q.name: np.full(_shape(q), np.nan) for q in questions}
-    chosen: dict[str, list[float]] = {q.name: [] for q in questions}
-    validation: dict[str, list[float]] = {q.name: [] for q in questions}
+    chosen: dict[Hashable, list[float]] = {q.name: [] for q in questions}
+    validation: dict[Hashable, list[float]] = {q.name: [] for q in questions}
     sets = TrainingSets(inputs, folds.unit, folds.folds, sums=sums)
     for fold in folds.folds:
         training, rows = sets.prepare(fold.train, fold.inner), inputs[fold.test]

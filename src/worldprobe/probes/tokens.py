@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ def cross_fit_tokens(
     *,
     seed: int,
     step: Step = unwatched,
-) -> dict[str, Answer]:
+) -> dict[Hashable, Answer]:
     """Out-of-fold answers of token probes, which choose on groups held out of their training rows.
 
     Args:
@@ -35,7 +35,7 @@ def cross_fit_tokens(
     Raises:
         ProbeError: tokens that are not finite, or training rows of one group.
     """
-    answers: dict[str, Answer] = {}
+    answers: dict[Hashable, Answer] = {}
     for question in questions:
         probe = question.probe
         assert isinstance(probe, TokenProbe)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 VerdictKind = Literal["above", "above-run", "not-shown", "below", "no-evidence", "not-judged", "not-measured"]
+PICTURES = (".webp", ".png")
 ABOVE: tuple[VerdictKind, ...] = ("above", "above-run")
 
 
@@ -14,6 +16,13 @@ class Fact(BaseModel):
     """Typed and frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def of_folder(name: str) -> None:
+    """Raises ValueError for what is no name of a picture: a page holds the pictures of the run's folder whole, and
+    nothing else may get into it."""
+    if name and ("/" in name or "\\" in name or PurePath(name).suffix not in PICTURES):
+        raise ValueError(f"{name!r} is no picture's name")
 
 
 def tap_name(tap: str) -> str:

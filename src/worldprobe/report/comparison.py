@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worldprobe.files import write_whole
+from worldprobe.files import StrPath, write_whole
+from worldprobe.printable import one_line, printable
 from worldprobe.report.axes import around
 from worldprobe.report.base import Score
 from worldprobe.report.comparison_facts import Cell, Comparison, Reading
@@ -93,13 +94,15 @@ def comparison_markdown(comparison: Comparison) -> str:
     first = comparison.runs[0].name
     rows = [
         [
-            property_name(one.task), label(comparison, one), METRICS[one.metric], *map(_stacked, one.cells),
-            f"{one.n:,} in {one.n_groups:,}",
+            escaped(property_name(one.task)), escaped(label(comparison, one)), METRICS[one.metric],
+            *map(_stacked, one.cells), f"{one.n:,} in {one.n_groups:,}",
         ]
         for one in comparison.readings
     ]  # fmt: skip
     heads = ["Task", "Features", "Metric", *(escaped(run.name) for run in comparison.runs), "Moments in groups"]
-    encoders = [[escaped(r.name), escaped(r.encoder), f"`{r.revision}`", r.status] for r in comparison.runs]
+    encoders = [
+        [escaped(r.name), escaped(r.encoder), f"`{_coded(r.revision)}`", escaped(r.status)] for r in comparison.runs
+    ]
     parts = ["# " + " and ".join(escaped(run.name) for run in comparison.runs)]
     parts += [f"> **{escaped(warning)}**" for warning in comparison.warnings]
     parts += [
@@ -123,11 +126,12 @@ def comparison_html(comparison: Comparison) -> str:
     )
 
 
-def write_comparison(out: Path, comparison: Comparison) -> None:
+def write_comparison(out: StrPath, comparison: Comparison) -> None:
     """Write ``compare.html``, ``compare.md`` and ``compare.json`` into a folder, each whole."""
+    out = Path(out)
     write_whole(out / "compare.json", comparison.model_dump_json(indent=1).encode())
     write_whole(out / "compare.md", comparison_markdown(comparison).encode())
-    write_whole(out / "compare.html", comparison_html(comparison).encode())
+    write_whole(out / "compare.html", printable(comparison_html(comparison)).encode())
 
 
 def forests(comparison: Comparison) -> list[Forest]:
@@ -179,12 +183,25 @@ def _bar(comparison: Comparison, reading: Reading, cell: Cell, y: float, place: 
 def _stacked(cell: Cell) -> str:
     """A score, and under it the difference, in one cell of Markdown."""
     score = with_interval(cell.score)
-    return score if cell.standing == "base" else f"{score}<br>{_difference(cell)}"
+    return (
+        score
+        if cell.standing == "base"
+        else f"{score}<br>{_difference(cell) if _measured(cell) else escaped(_difference(cell))}"
+    )
+
+
+def _coded(name: str) -> str:
+    """As Markdown takes it between backticks, in a table."""
+    return one_line(name).replace("`", "").replace("|", "\\|")
+
+
+def _measured(cell: Cell) -> bool:
+    return cell.difference.value is not None
 
 
 def _difference(cell: Cell) -> str:
     """``+0.12 [0.04, 0.20] higher``."""
-    if cell.difference.value is None:
+    if not _measured(cell):
         return cell.difference.note or cell.score.note or "not measured"
     return f"{_signed_interval(cell.difference)} {cell.standing}"
 

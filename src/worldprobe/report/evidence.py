@@ -86,5 +86,5 @@ def _tap(row: Row, rows: Sequence[Row]) -> Tap:
 
 def short(tap: str) -> str:
     """``block3 grid`` of ``vjepa2-tiny/block3.out grid``."""
-    where, _, features = tap.partition(" ")
+    where, _, features = tap.rpartition(" ")
     return f"{tap_name(where)} {features}"

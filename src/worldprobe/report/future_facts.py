@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from worldprobe.report.base import Fact, Score, VerdictKind
+from pydantic import Field, field_validator, model_validator
+
+from worldprobe.report.base import Fact, Score, VerdictKind, of_folder
+
+# What an axis can hold.
+Drawable = Annotated[float, Field(ge=-1e9, le=1e9)]
 
 
 class Step(Fact):
@@ -64,6 +69,12 @@ class Peak(Fact):
     window: int
     picture: str
 
+    @field_validator("picture")
+    @classmethod
+    def _of_the_folder(cls, name: str) -> str:
+        of_folder(name)
+        return name
+
 
 class SurpriseCurve(Fact):
     """Surprise over the time of one video, a value a window.
@@ -76,11 +87,20 @@ class SurpriseCurve(Fact):
     """
 
     name: str
-    seconds: tuple[float, ...]
-    told: tuple[float, ...]
-    copied: tuple[float, ...]
+    seconds: tuple[Drawable, ...]
+    told: tuple[Drawable, ...]
+    copied: tuple[Drawable, ...]
     shots: tuple[int, ...]
     peaks: tuple[Peak, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        windows = len(self.seconds)
+        if {len(self.told), len(self.copied), len(self.shots)} != {windows}:
+            raise ValueError(f"{self.name} has {windows} times of {len(self.told)} windows")
+        if any(not 0 <= peak.window < windows for peak in self.peaks):
+            raise ValueError(f"a peak of {self.name} is in none of its {windows} windows")
+        return self
 
 
 class SurpriseCurves(Fact):

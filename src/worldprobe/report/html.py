@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from worldprobe.files import write_whole
+from worldprobe.printable import printable
 from worldprobe.report import (
     answer,
     charts,
@@ -55,7 +56,7 @@ def write_html(run: Path, summary: Summary) -> None:
     page = render(
         summary, figures=pictures(run), moments=moments, labelled=labelled, peaks=seen, glimpse=_glimpse(run)
     )
-    write_whole(run / "report.html", page.encode())
+    write_whole(run / "report.html", printable(page).encode())
 
 
 def pictures(run: Path) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from worldprobe.files import write_whole
+from worldprobe.printable import one_line, printable
 from worldprobe.report import wording
 from worldprobe.report.answer import headline
 from worldprobe.report.decoding_markdown import decoding_parts
@@ -33,7 +34,7 @@ CONCLUSIONS: dict[VerdictKind, str] = {
 def write_markdown(run: Path, summary: Summary) -> None:
     """Write ``report.md`` into the run's folder."""
     figures = [path.stem for path in sorted((run / "figures").glob("*.png"))]
-    write_whole(run / "report.md", render(summary, figures=figures).encode())
+    write_whole(run / "report.md", printable(render(summary, figures=figures)).encode())
 
 
 def render(summary: Summary, *, figures: list[str] | None = None) -> str:
@@ -100,9 +101,8 @@ def _setup(summary: Summary) -> str:
     facts += [
         f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}" for key, value in encoder.more.items()
     ]
-    return (
-        f"`{encoder.name.replace('`', '')}`, {escaped(', '.join([encoder.status, *facts]))}. Nothing is fine-tuned."
-    )
+    name, said = one_line(encoder.name.replace("`", "")), escaped(", ".join([encoder.status, *facts]))
+    return f"`{name}`, {said}. Nothing is fine-tuned."
 
 
 def _probes(summary: Summary, figures: list[str]) -> list[str]:

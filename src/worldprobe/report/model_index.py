@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from typing import TYPE_CHECKING, Any
 
+from worldprobe.config import unexpanded
 from worldprobe.errors import WorldprobeError
 from worldprobe.names import short_names
 from worldprobe.report.answer_facts import Answer
@@ -152,8 +153,8 @@ def _made(summary: Summary, stage: str) -> _Facts:
 def _dataset(summary: Summary, stage: str) -> _Facts:
     """Which videos a stage looked at: the sources that the experiment names, and the hash of all of them."""
     made = _made(summary, stage)
-    videos, sources = made.get("videos"), tomllib.loads(summary.experiment).get("videos", [])
-    if not isinstance(videos, dict) or not sources:
+    videos, sources = made.get("videos"), unexpanded(tomllib.loads(summary.experiment).get("videos", []))
+    if not isinstance(videos, dict) or not {"count", "sha256"} <= videos.keys() or not sources:
         raise WorldprobeError(
             f"nothing in the run {summary.name} says which videos its scores are of, and a number without its "
             "dataset is not exported: experiment.toml or provenance.json is missing, or was written by an older "

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from worldprobe.report.base import Fact
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from worldprobe.report.base import Fact, of_folder
 
 Values = tuple[float, ...] | None
+Pixels = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class Box(Fact):
@@ -30,10 +35,15 @@ class Preview(Fact):
 
     seconds: float
     picture: str
-    width: int
-    height: int
+    width: Pixels
+    height: Pixels
     seen: tuple[float, float, float, float]
     boxes: tuple[Box, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        of_folder(self.picture)
+        return self
 
 
 class Reading(Fact):
@@ -50,6 +60,15 @@ class Reading(Fact):
     classes: tuple[str, ...]
     told: tuple[Values, ...]
     label: tuple[Values, ...]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for one in filter(None, (*self.told, *self.label)):
+            if self.classes and len(one) != 1:
+                raise ValueError(f"{self.task} is {list(one)}, of {len(self.classes)} classes")
+            if not self.classes and self.task in ("xy", "size", "direction") and len(one) != 2:
+                raise ValueError(f"{self.task} is {list(one)}, expected two numbers")
+        return self
 
 
 class ShownClip(Fact):
@@ -70,8 +89,8 @@ class ShownClip(Fact):
     start: int
     seconds: tuple[float, ...]
     tubelet: tuple[int, ...]
-    width: int
-    height: int
+    width: Pixels
+    height: Pixels
     pictures: str
     tokens: str
     corner: tuple[float, float]
@@ -80,6 +99,18 @@ class ShownClip(Fact):
     readings: tuple[Reading, ...]
     surprise: tuple[float | None, ...]
     labelled: Preview | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        tubelets = len(self.surprise)
+        if not self.seconds or len(self.seconds) != len(self.tubelet):
+            raise ValueError(f"{len(self.seconds)} times of {len(self.tubelet)} frames")
+        for one in self.readings:
+            if not len(one.told) == len(one.label) == tubelets:
+                raise ValueError(f"{one.task} is told of {len(one.told)} tubelets, labelled of {len(one.label)}")
+        for name in (self.pictures, self.tokens):
+            of_folder(name)
+        return self
 
 
 class Moments(Fact):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from worldprobe.report.facts import Fall, Original, Row, Scaled, Score, Step, Summary
+from worldprobe.report.marks import escaped
+from worldprobe.report.marks import table as markdown
 from worldprobe.report.original import PUBLISHED, PUBLISHED_BY, PUBLISHED_NOISE, STEP_TEXTS, step_name
 from worldprobe.report.wording import METRICS, NONE, SHORT, interval, number, property_name, signed, with_interval
 
@@ -155,15 +157,23 @@ def section(summary: Summary, original: Original) -> list[str]:
         "The protocol as it was published, artefacts included: repeated stills, one random split, penalty 1."
         + said,
         "![As published](figures/probe_summary.png)",
-        _markdown(
-            ["Task", summary.encoder.name, "Random", "Delta", "Majority", f"{PUBLISHED_BY}: score / random"], own
+        markdown(
+            [
+                "Task",
+                escaped(summary.encoder.name),
+                "Random",
+                "Delta",
+                "Majority",
+                f"{PUBLISHED_BY}: score / random",
+            ],
+            own,
         ),
         *(_scaling_section(original) if original.scaling else []),
         "### The waterfall: what is left of each score",
         "One artefact less at each step, those taken away before it kept away. Beneath each score: the best of the "
         "controls that the step knows.",
         "![The waterfall](figures/waterfall.png)",
-        _markdown(
+        markdown(
             ["Step", *(head(fall) for fall in original.falls), "What is corrected"],
             [
                 [step_name(step), *(_cell(fall.steps[place]) for fall in original.falls), STEP_TEXTS[step.protocol]]
@@ -187,7 +197,7 @@ def _scaling_section(original: Original) -> list[str]:
         "with about as many training frames as dimensions, a fixed weak one fits the noise. "
         "After it: Gaussian noise.",
         "![Scaling](figures/scaling.png)",
-        _markdown(["n", *(head(fall) for fall in original.falls)], rows + published),
+        markdown(["n", *(head(fall) for fall in original.falls)], rows + published),
     ]
 
 
@@ -199,8 +209,3 @@ def _cell(step: Step) -> str:
     change = f", {signed(step.change)}" if step.change is not None else ""
     control = f" ({step.best_control} {with_interval(step.floor)})" if step.best_control else ""
     return f"**{number(step.score.value)}** {interval(step.score)}{control}{change}"
-
-
-def _markdown(heads: list[str], rows: list[list[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |" for cells in lines)

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.files import replacing
+from worldprobe.files import StrPath, replacing
 from worldprobe.report.moment_facts import Box, Moments, Reading, ShownClip
 from worldprobe.report.moment_view import marks, said
 from worldprobe.report.summary import summarize
@@ -22,7 +22,7 @@ _LABEL, _TOLD = (0, 158, 115), (213, 94, 0)  # px colours, told apart by the col
 _QUALITY = 90
 
 
-def write_rerun(run: Path, path: Path) -> Moments:
+def write_rerun(run: StrPath, path: StrPath) -> Moments:
     """Write an ``.rrd``: each clip's frames, boxes, tokens, read-outs beside labels, and surprise, on one timeline.
 
     Under ``clip0`` and so on: ``frame`` (what the model sees of it), ``frame/labels`` (boxes), ``frame/told``
@@ -41,6 +41,7 @@ def write_rerun(run: Path, path: Path) -> Moments:
         WorldprobeError: rerun is not installed, the run kept no clips or has lost their pictures, or what
             ``summarize`` raises.
     """
+    run, path = Path(run), Path(path)
     summary = summarize(run)
     moments = summary.moments
     if moments is None or not moments.clips:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from worldprobe.errors import WorldprobeError
+from worldprobe.files import StrPath
 from worldprobe.report import files, moment_view, original, use_cases, verdicts
 from worldprobe.report.answer import answers
 from worldprobe.report.caveats import caveats
@@ -23,13 +24,14 @@ METRIC_ORDER: tuple[Metric, ...] = ("r2", "accuracy", "balanced_accuracy", "macr
 Key = tuple[str, ...]
 
 
-def summarize(run: Path) -> Summary:
+def summarize(run: StrPath) -> Summary:
     """The facts of a run.
 
     Any kind of result will do: a run need not have probes. Raises WorldprobeError where there are no results but
     costs, where a probe's score has no controls (a lone number says nothing), where two results claim the same
     place, or where a file of the run is damaged.
     """
+    run = Path(run)
     results = read_results(run / "results.jsonl")
     probes = [r for r in results if isinstance(r, ProbeResult)]
     others = [r for r in results if not isinstance(r, ProbeResult | CostResult)]
@@ -37,8 +39,8 @@ def summarize(run: Path) -> Summary:
         raise WorldprobeError(
             f"nothing to report: {run / 'results.jsonl'} holds no scores. Run `worldprobe probe ... --out {run}`."
         )
-    provenance = files.read_json(run / "provenance.json")
-    remade = original.original(probes, files.read_json(run / "alignment.json"))
+    provenance = files.read_provenance(run / "provenance.json")
+    remade = original.original(probes, files.read_alignment(run))
     # What lies between the original protocol and the sound one stands in the waterfall only.
     rows = _rows([r for r in probes if not r.protocol.startswith("original")], run)
     # What a control of a decoder read is another encoder.
@@ -48,9 +50,8 @@ def summarize(run: Path) -> Summary:
     told = future(others, encoder.name, files.read_curves(run))
     drawn = decoding(others, files.read_losses(run / "decoders"))
     failures = files.read_failures(run / "failures.jsonl")
-    films = provenance.get("videos", {})
+    films = provenance.get("videos") or {}
     notes = tuple(dict.fromkeys([*map(str, films.get("notes", ())), *(labels.notes if labels else ())]))
-    experiment = run / "experiment.toml"
     whole = Summary(
         name=run.resolve().name,
         encoder=encoder,
@@ -59,7 +60,7 @@ def summarize(run: Path) -> Summary:
         failures=failures,
         costs=tuple(r for r in results if isinstance(r, CostResult)),
         provenance=provenance,
-        experiment=experiment.read_text(encoding="utf-8") if experiment.exists() else "",
+        experiment=files.read_experiment_text(run / "experiment.toml"),
         rule=verdicts.RULE,
         use_cases=use_cases.use_cases(rows, told, drawn),
         use_case_rule=use_cases.RULE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from worldprobe.files import write_whole
+from worldprobe.files import StrPath, write_whole
 from worldprobe.report.decoding_plots import decoder_reconstructions, loss_panels
 from worldprobe.report.facts import Summary
 from worldprobe.report.horizons import horizon_panels
@@ -23,12 +23,13 @@ _LAWS = "bars: 95 % intervals; lines: ceiling less a power of n, fitted; dotted:
 _HORIZONS = "bars: 95 % intervals, groups resampled; ▲ ▼ beyond the axis"
 
 
-def write_report(run: Path) -> Summary:
+def write_report(run: StrPath) -> Summary:
     """Write ``report.html``, ``report.md``, ``report.json`` and the figures of the results' kinds.
 
     A run of the original protocol has that figure as it was published, and ``scaling.png`` and ``waterfall.png``.
     Each file is written whole. Raises WorldprobeError as ``summarize`` does, before anything is written.
     """
+    run = Path(run)
     summary = summarize(run)
     figures = run / "figures"
     if summary.original:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError
-from worldprobe.files import replacing
+from worldprobe.files import StrPath, replacing
 from worldprobe.video import sprites
 from worldprobe.video.sprites import SHAPES, TEXTURES, Shape
 from worldprobe.video.write import write_video
@@ -161,7 +161,7 @@ def _path(generator: np.random.Generator, frames: int, width: int, height: int, 
     return centre, speed
 
 
-def render_scenes(count: int, seed: int, folder: Path) -> list[Path]:
+def render_scenes(count: int, seed: int, folder: StrPath) -> list[Path]:
     """Render scenes 0 to ``count`` - 1 of a seed as H.264 files, each beside its truth; finished ones are kept.
 
     ``NAME.truth.parquet`` has a row per frame and object: frame, pts_seconds, object, class, x, y, w, h in
@@ -170,6 +170,7 @@ def render_scenes(count: int, seed: int, folder: Path) -> list[Path]:
     Raises:
         VideoError: fewer than one scene.
     """
+    folder = Path(folder)
     if count < 1:
         raise VideoError(f"scenes:{count} asks for {count} scenes: ask for one or more, such as scenes:200")
     target = folder / f"v{VERSION}-seed{seed}"

@@ -113,6 +113,9 @@ def _resolve(source: str, cache: Path, scenes: Scenes, lerobot: Dataset, films: 
         return [films(source.removeprefix("films:"), cache / "films")]
     if re.match(r"^https?://", source, re.IGNORECASE):
         return [_download(source, cache / "films")]
+    if not source.strip():
+        raise VideoError(f"{source!r} names no video. Give {ACCEPTED}.")
+    _require_letters(source)
     path = Path(source).expanduser()
     if path.is_dir():
         return _folder(path, tell)
@@ -212,7 +215,20 @@ def _tell_of_pictures(pictures: Sequence[Path], films: Sequence[Path], tell: Tel
 
 
 def _videos(paths: Iterable[Path]) -> list[Path]:
-    return sorted(p for p in paths if p.suffix.lower() in SUFFIXES and p.is_file() and p.name[0] != ".")
+    found = sorted(p for p in paths if p.suffix.lower() in SUFFIXES and p.is_file() and p.name[0] != ".")
+    for path in found:
+        _require_letters(str(path))
+    return found
+
+
+def _require_letters(path: str) -> None:
+    """Raises VideoError for a name that no table or page can hold: bytes that are no UTF-8, or a NUL."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise VideoError(f"{path}: this name is not UTF-8, and no result could name the film. Rename it.") from None
+    if "\0" in path:
+        raise VideoError(f"{path}: a name cannot hold the character NUL. Correct it.")
 
 
 def _download(url: str, folder: Path) -> Path:
