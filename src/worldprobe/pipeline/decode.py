@@ -205,10 +205,15 @@ def module_of(plan: Plan, decoder: str, shape: DecoderShape) -> Any:
     """A decoder with fresh weights, as the plan's options have it. Raises WorldprobeError as it does."""
     import torch
 
-    options = plan.decode.options.get(decoder.partition(":")[0], {})
+    options = options_of(plan.decode, decoder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
         return registry.create("decoders", decoder, shape=shape, **options)
+
+
+def options_of(table: Decode, decoder: str) -> dict[str, Any]:
+    """What ``[decode]`` gives a decoder by its name without an argument."""
+    return table.options.get(registry.parts("decoders", decoder)[0], {})
 
 
 def recipe_of(plan: Plan, module: Any, device: str) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 from worldprobe.config import Experiment
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import VideoError
+from worldprobe.pipeline.checks import check
 from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.pipeline.estimate_facts import Estimate as Estimate
@@ -23,7 +24,6 @@ from worldprobe.pipeline.estimate_stages import labelling, predicting, training
 from worldprobe.pipeline.frames import native_starts, open_films
 from worldprobe.pipeline.ledger import device_of
 from worldprobe.pipeline.plan import plan_sampled, plan_series
-from worldprobe.pipeline.predict import check as check_future
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Encoder
 from worldprobe.records import Clip, ClipSpec
@@ -57,7 +57,7 @@ def estimate_run(
     Raises:
         WorldprobeError: what the run itself would say before it begins.
     """
-    check_future(experiment, out)
+    check(experiment, videos, out)
     failures: list[Failure] = []
     stages = 2 + (experiment.predict is not None) + (experiment.decode is not None)
     each = (CALIBRATION_SECONDS if seconds is None else seconds) / stages

@@ -2,46 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from worldprobe import registry
-from worldprobe.errors import LabelError, VideoError
-from worldprobe.files import replacing
+from worldprobe.errors import VideoError
 from worldprobe.labels.camera import with_camera
 from worldprobe.labels.library_trackers import track
 from worldprobe.pipeline.encoded import Failure
+from worldprobe.pipeline.label_tables import read_labels as read_labels
+from worldprobe.pipeline.label_tables import write_labels as write_labels
+from worldprobe.pipeline.labellers import load_labeller as load_labeller
+from worldprobe.pipeline.labellers import require_films
 from worldprobe.pipeline.parts import Parts
 from worldprobe.pipeline.progress import Progress, Watched, silent
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import FrameSource, Labeller
 from worldprobe.records import Labels
-from worldprobe.tables import read_table, write_table
-
-_ORIGIN = "worldprobe.origin"
-_ONE_VIDEO_ONLY = ("mot", "coco")
-
-
-def load_labeller(
-    name: str, *, confidence: float | None = None, every: int | None = None, folder: Path | None = None
-) -> Labeller:
-    """The labeller of a name: a plug-in or ``module:Class``.
-
-    Args:
-        confidence, every: for detectors: the least score, and that only every so many frames are looked at;
-            None leaves the labeller's own.
-        folder: the run's, for labellers whose library writes settings.
-
-    Raises:
-        RegistryError: there is none, or it takes no such option.
-    """
-    options = {"confidence": confidence, "every": every}
-    asked = {key: value for key, value in options.items() if value is not None}
-    labeller: Labeller = registry.create("labellers", name, offered={"folder": folder}, **asked)
-    return labeller
 
 
 def label(
@@ -66,8 +44,7 @@ def label(
         LabelError: a file of labels for one video was given with several; an unknown tracker.
         VideoError: a video cannot be read.
     """
-    if len(videos) > 1 and labeller.name.partition(":")[0] in _ONE_VIDEO_ONLY:
-        raise LabelError(f"{labeller.name} labels one video, {len(videos)} were given: label them one at a time")
+    require_films(labeller, videos)
     found: list[Labels] = []
     seen: set[str] = set()
     for number, path in enumerate(videos):
@@ -130,22 +107,3 @@ def _nothing(labeller: Labeller, path: Path) -> str:
     least = getattr(labeller, "confidence", None)
     lower = "" if least is None else f" a lower confidence than {least:g}, or"
     return f"{labeller.name} found nothing in {path.name}: try{lower} another one (`worldprobe list labellers`)."
-
-
-def write_labels(labels: Labels, path: Path) -> None:
-    """Write a Parquet file, whole or not at all."""
-    with replacing(path) as temporary:
-        write_table(labels.table, temporary, {_ORIGIN: json.dumps(labels.origin)} if labels.origin else None)
-
-
-def read_labels(path: Path) -> Labels:
-    """Read a labels table. Raises LabelError when there is none, or it is not one."""
-    import polars as pl
-
-    try:
-        origin = json.loads(pl.read_parquet_metadata(path).get(_ORIGIN, "{}"))
-        return Labels(read_table(path), origin=origin)
-    except FileNotFoundError:
-        raise LabelError(f"no labels at {path}. Run `worldprobe label VIDEO --labeller L --out {path}`.") from None
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        raise LabelError(f"{path} is not a Parquet table of labels: {error}") from error
