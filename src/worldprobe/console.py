@@ -41,8 +41,8 @@ def resolve_videos(sources: Sequence[str]) -> list[Path]:
 
 
 def show(summary: Summary, out: Path, as_json: bool) -> None:
-    """A run's answer: each score beside its controls, and where the report is; on stderr what labels warn of."""
-    for note in summary.labels.notes if summary.labels else ():
+    """A run's answer: each score beside its controls, and where the report is; on stderr what was done unasked."""
+    for note in summary.notes:
         warn(note)
     if as_json:
         typer.echo(summary.model_dump_json())
@@ -89,7 +89,7 @@ def warn(message: str) -> None:
 
 def end(failures: Sequence[Failure]) -> None:
     """Name what failed, and end with 3 where something did."""
-    for failure in failures:
+    for failure in dict.fromkeys(failures):
         where = failure.video if failure.clip is None else f"{failure.video} from frame {failure.clip}"
         warn(f"skipped {where}: {failure.error}")
     if failures:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from worldprobe.files import write_whole
+from worldprobe.records import reading_notes
 
 if TYPE_CHECKING:
     from worldprobe.records import Labels, VideoRef
@@ -60,6 +61,7 @@ def of_videos(videos: Iterable[VideoRef]) -> dict[str, Any]:
         "count": len(known),
         "sha256": hash_of(known),
         "sizes": dict(sizes.most_common()),
+        "notes": list(reading_notes(known.values())),
     }
     if len(known) <= _MOST_NAMED:
         facts["named"] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,8 +27,10 @@ __all__ = [
     "TokenGrid",
     "VideoRef",
     "View",
+    "reading_notes",
 ]
 
+_MOST_NAMED = 3
 LABEL_COLUMNS = (
     "video", "frame", "pts_seconds", "object", "class", "x", "y", "w", "h", "confidence", "source",
 )  # fmt: skip
@@ -44,6 +47,8 @@ class VideoRef:
         frames: frames that can be read.
         rate: average frames per second.
         missing: frames that the file declares and does not hold (a truncated file).
+        notes: what a user must know of how it is read, each as what a sentence says of it ("is shown at 455 x 240
+            px: its pixels are 64:45, not square.").
         episodes: what each of its shots is known by in whatever other video shows the same (a robot's episode, seen
             by several cameras), empty for one that no other shows; empty where no shot has such a name.
     """
@@ -55,7 +60,22 @@ class VideoRef:
     frames: int
     rate: float
     missing: int = 0
+    notes: tuple[str, ...] = ()
     episodes: tuple[str, ...] = ()
+
+
+def reading_notes(videos: Iterable[VideoRef]) -> tuple[str, ...]:
+    """How videos were read, where a user must know of it: a sentence for all that it is true of."""
+    told: dict[str, dict[str, str]] = {}
+    for ref in videos:
+        for note in ref.notes:
+            told.setdefault(note, {}).setdefault(ref.id, ref.path)
+    found = []
+    for note, paths in told.items():
+        named = list(paths.values())
+        more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+        found.append(f"{', '.join(named[:_MOST_NAMED])}{more}: {note}")
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

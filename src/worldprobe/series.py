@@ -91,7 +91,9 @@ class Series:
                 f"these embeddings are in format {found}, this version reads format {_FORMAT}. "
                 "Encode into another store, or delete this one."
             )
-        video = VideoRef(**{**attributes["video"], "episodes": tuple(attributes["video"].get("episodes", ()))})
+        written = attributes["video"]
+        lists = {name: tuple(written.get(name, ())) for name in ("notes", "episodes")}
+        video = VideoRef(**{**written, **lists})
         clip = attributes["clip"]
         view = {key: tuple(value) for key, value in attributes["view"].items()}
         return cls(

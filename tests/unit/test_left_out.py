@@ -68,7 +68,9 @@ def test_the_stages_one_by_one_go_on_without_a_video_that_could_not_be_encoded(f
     done = command("encode", *both, "--encoder", "pixels", "--store", tmp_path / "s")
     assert done.exit_code == 3
     assert "short.mp4" in done.stderr
-    assert command("label", *both, "--labeller", "moving", "--out", tmp_path / "l.parquet").exit_code == 0
+    labelled = command("label", *both, "--labeller", "moving", "--out", tmp_path / "l.parquet")
+    assert labelled.exit_code == 3
+    assert "frames cannot be decoded, and have no labels" in labelled.stderr
     done = command(
         "probe", "--store", tmp_path / "s", "--labels", tmp_path / "l.parquet", "--encoder", "pixels",
         "--tasks", "xy", "--features", "z", "--controls", "majority", "--split", "blocked", "--out", tmp_path / "p",

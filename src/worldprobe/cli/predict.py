@@ -35,6 +35,7 @@ def predict(
     from worldprobe.pipeline.folder import require_own
     from worldprobe.pipeline.predict import predict as predict_videos
     from worldprobe.pipeline.predict import record
+    from worldprobe.pipeline.run import add_failures
     from worldprobe.report.write import write_report
 
     table: dict[str, Any] = {"context": context, "horizon": horizon, "mode": mode, "twin": twin, "pairs": pairs}
@@ -46,5 +47,6 @@ def predict(
     record(experiment, out)
     with bars() as progress:
         failures = predict_videos(experiment, paths, out, progress=progress)
+    add_failures(out / "failures.jsonl", failures)
     show(write_report(out), out, as_json)
     end(failures)

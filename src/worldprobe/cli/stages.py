@@ -47,6 +47,7 @@ def encode(
     from worldprobe.errors import VideoError
     from worldprobe.pipeline.ledger import Ledger
     from worldprobe.pipeline.run import encode_all
+    from worldprobe.records import reading_notes
     from worldprobe.store import Store
 
     values = {"videos": videos, "encoder": encoder, "blocks": blocks, "pool": pool, "frames": frames}
@@ -63,6 +64,8 @@ def encode(
         raise VideoError(f"none of the {len(paths)} videos could be encoded. The first: {failures[0].error}")
     costs = [cost.model_dump() for cost in ledger.costs]
     say(costs, as_json, [f"{c['stage']}: {c['items']} clips in {c['seconds']:.1f} s" for c in costs])
+    for note in reading_notes(ledger.videos.values()):
+        warn(note)
     end(failures)
 
 
@@ -108,7 +111,8 @@ def label(
             failures=failures,
             progress=progress,
         )
-    if len(failures) == len(paths):
+    unread = {failure.video for failure in failures if failure.clip is None}
+    if len(unread) == len(paths):
         raise VideoError(f"none of the {len(paths)} videos could be read. The first: {failures[0].error}")
     write_labels(labels, out)
     parts.clear()
@@ -116,7 +120,6 @@ def label(
     if draw:
         from worldprobe.pipeline.preview import preview_all
 
-        unread = {failure.video for failure in failures}
         readable = [path for path in paths if str(path) not in unread]
         drawn = [str(path) for path in preview_all(readable, labels, beside=out)]
     table = labels.table
@@ -156,12 +159,13 @@ def probe(
     from worldprobe.files import write_whole
     from worldprobe.pipeline.ask import check_probes
     from worldprobe.pipeline.checks import plan_of
+    from worldprobe.pipeline.encoded import cut_short
     from worldprobe.pipeline.encoders import stored_name
     from worldprobe.pipeline.folder import require_own
     from worldprobe.pipeline.gather import encoded_videos, find_series
     from worldprobe.pipeline.label_tables import read_tables, write_labels
     from worldprobe.pipeline.ledger import Ledger
-    from worldprobe.pipeline.run import probe_into
+    from worldprobe.pipeline.run import add_failures, probe_into
     from worldprobe.pipeline.shown import keep_moments
     from worldprobe.report.write import write_report
     from worldprobe.store import Store
@@ -188,4 +192,7 @@ def probe(
     values |= {"pool": first.pool, "frames": first.specs[0].frames, "stride": max(first.specs[0].stride, 1)}
     values["camera"] = "subtracted" if "camera_vx" in table.table.columns else "kept"
     write_whole(out / "experiment.toml", to_toml(make_experiment(values)).encode())
+    lost = [failure for series in probed.series for failure in cut_short(series.video)]
+    add_failures(out / "failures.jsonl", lost)
     show(write_report(out), out, as_json)
+    end(lost)

@@ -12,7 +12,7 @@ from worldprobe.pipeline.decode import FOLDER, Plan, open_workshop, train_all
 from worldprobe.pipeline.decode_elsewhere import elsewhere, train_elsewhere
 from worldprobe.pipeline.decode_pictures import PICTURES, write_film, write_pictures
 from worldprobe.pipeline.decode_scores import score
-from worldprobe.pipeline.encoded import Failure
+from worldprobe.pipeline.encoded import Failure, cut_short
 from worldprobe.pipeline.folder import DECODE, add_notes, merge
 from worldprobe.pipeline.label import label, load_labeller
 from worldprobe.pipeline.ladder import ladder
@@ -46,7 +46,7 @@ def decode_into(
         executor: who trains, where it is Modal; scores are worked out here.
 
     Returns:
-        Clips whose frames could not be read.
+        Clips whose frames could not be read, and films that are cut short.
 
     Raises:
         WorldprobeError: no tokens, too few groups, weights or a VAE that cannot be had.
@@ -71,7 +71,7 @@ def decode_into(
         out, "decode", shop.series[0], videos=seen, seed=plan.seed, ledger=ledger, labels=labels, decoders=weights
     )
     shop.rows.pairs.frames.path.unlink()
-    return list(shop.rows.failures)
+    return [*shop.rows.failures, *(lost for one in seen for lost in cut_short(one))]
 
 
 def plan_of(experiment: Experiment, *, encoder: str, weights: Path | None = None) -> Plan:

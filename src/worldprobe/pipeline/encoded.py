@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worldprobe.errors import WorldprobeError
+from worldprobe.records import VideoRef
 from worldprobe.store import Series
 
 
@@ -30,6 +31,18 @@ class Encoded:
     found: int = 0
     failures: list[Failure] = field(default_factory=list)
     workers: list[dict[str, Any]] = field(default_factory=list)
+
+
+def cut_short(ref: VideoRef) -> list[Failure]:
+    """What a video declares and does not hold, as the failure that it is to every stage; none where it is whole."""
+    if not ref.missing:
+        return []
+    declared = ref.frames + ref.missing
+    error = (
+        f"the file is cut short: {ref.missing} of the {declared} frames that it declares are not in it. The "
+        f"{ref.frames} that are there are used: get a whole copy of it for the rest."
+    )
+    return [Failure(ref.path, ref.frames, error)]
 
 
 def raise_or_keep(failure: Failure, error: WorldprobeError, strict: bool, result: Encoded) -> None:

@@ -16,7 +16,7 @@ from worldprobe.errors import ConfigError, VideoError
 from worldprobe.execute.outcomes import Executor
 from worldprobe.labels.original import Boxes, evenly
 from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.encoded import Encoded, Failure
+from worldprobe.pipeline.encoded import Encoded, Failure, cut_short
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, twin_of
 from worldprobe.pipeline.ledger import device_of
 from worldprobe.pipeline.plan import Sampler, shots_of
@@ -62,6 +62,10 @@ def open_films(videos: Sequence[Path], experiment: Experiment, store: Store) -> 
                     raise ConfigError(f"{same[0].path} and {path} are the same film: name it once")
                 frames = evenly(video.ref.frames, experiment.samples or 0, every=experiment.every or 1)
                 films.append(Film(path, video.ref, shots_of(video, store), frames))
+                lost = cut_short(video.ref)
+                if lost and experiment.strict:
+                    raise VideoError(f"{path}: {lost[0].error}")
+                failures += lost
         except VideoError as error:
             if experiment.strict:
                 raise

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from worldprobe.errors import VideoError
 from worldprobe.labels.camera import with_camera
 from worldprobe.labels.library_trackers import track
-from worldprobe.pipeline.encoded import Failure
+from worldprobe.pipeline.encoded import Failure, cut_short
 from worldprobe.pipeline.label_tables import read_labels as read_labels
 from worldprobe.pipeline.label_tables import write_labels as write_labels
 from worldprobe.pipeline.labellers import load_labeller as load_labeller
@@ -19,7 +19,7 @@ from worldprobe.pipeline.parts import Parts
 from worldprobe.pipeline.progress import Progress, Watched, silent
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import FrameSource, Labeller
-from worldprobe.records import Labels
+from worldprobe.records import Labels, VideoRef, reading_notes
 
 
 def label(
@@ -38,7 +38,8 @@ def label(
         tracker: "own" keeps the labeller's track ids; else the one that gives new ones.
         camera: "subtracted" also measures the camera's motion, which is then taken from the speeds of tracks.
         parts: where the labels of each video are kept until all are done.
-        failures: gets the videos that cannot be read, which are left out; None raises the first one's error.
+        failures: gets the videos that cannot be read, which are left out, and those that are damaged or cut short,
+            of which the rest is labelled; None raises the first one's error.
 
     Raises:
         LabelError: a file of labels for one video was given with several; an unknown tracker.
@@ -46,18 +47,25 @@ def label(
     """
     require_films(labeller, videos)
     found: list[Labels] = []
-    seen: set[str] = set()
+    seen: dict[str, VideoRef] = {}
     for number, path in enumerate(videos):
         watch = progress if len(videos) == 1 else None
         try:
-            found += _label_one(path, labeller, tracker, camera, parts, seen, watch)
+            labels, lost = _label_one(path, labeller, tracker, camera, parts, seen, watch)
+            if lost and failures is None:
+                raise VideoError(f"{lost[0].video}: {lost[0].error}")
+            found += labels
         except VideoError as error:
             if failures is None:
                 raise
-            failures.append(Failure(str(path), None, str(error)))
+            lost = [Failure(str(path), None, str(error))]
+        if failures is not None:
+            failures += lost
         if len(videos) > 1:
             progress(f"label ({labeller.name})", number + 1, len(videos))
-    return replace(Labels.concat(found), origin=origin_of(labeller, tracker, camera))
+    whole = Labels.concat(found)
+    notes = (*reading_notes(seen.values()), *whole.notes)
+    return replace(whole, notes=notes, origin=origin_of(labeller, tracker, camera))
 
 
 def origin_of(labeller: Labeller, tracker: str, camera: str) -> dict[str, Any]:
@@ -73,19 +81,20 @@ def _label_one(
     tracker: str,
     camera: Literal["kept", "subtracted"],
     parts: Parts | None,
-    seen: set[str],
+    seen: dict[str, VideoRef],
     progress: Progress | None,
-) -> list[Labels]:
-    """One video's labels, from its part where it has one; none where its like was ``seen`` under another name.
+) -> tuple[list[Labels], list[Failure]]:
+    """One video's labels, from its part where it has one, and what of it could not be read; nothing where its like
+    was ``seen`` (by id) under another name.
 
     Its frames are counted where ``progress`` is given.
     """
     with open_source(path) as video:
         if video.ref.id in seen:
-            return []
-        seen.add(video.ref.id)
+            return [], []
+        seen[video.ref.id] = video.ref
         if parts is not None and (kept := parts.get(video.ref.id)) is not None:
-            return [kept]
+            return [kept[0]], _lost(path, video.ref, kept[1])
 
         def source(stage: str) -> FrameSource:
             return Watched(video, stage=f"{stage} {path.name}", progress=progress) if progress else video
@@ -98,8 +107,17 @@ def _label_one(
         if camera == "subtracted" and len(found.table):
             found = with_camera(found, source("camera"))
         if parts is not None:
-            parts.put(video.ref.id, found)
-        return [found]
+            parts.put(video.ref.id, found, lost=video.unreadable)
+        return [found], _lost(path, video.ref, video.unreadable)
+
+
+def _lost(path: Path, ref: VideoRef, unreadable: Sequence[int]) -> list[Failure]:
+    """What of a video has no labels because it could not be read."""
+    if not unreadable:
+        return cut_short(ref)
+    number = len(unreadable)
+    error = f"{number} of {ref.frames} frames cannot be decoded, and have no labels: the file is damaged there"
+    return [Failure(str(path), unreadable[0], error), *cut_short(ref)]
 
 
 def _nothing(labeller: Labeller, path: Path) -> str:

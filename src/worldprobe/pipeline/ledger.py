@@ -10,6 +10,7 @@ from typing import Any
 from worldprobe import provenance
 from worldprobe.execute.outcomes import Executor
 from worldprobe.protocols import Encoder
+from worldprobe.records import VideoRef
 from worldprobe.results import CostResult
 
 
@@ -17,7 +18,8 @@ from worldprobe.results import CostResult
 class Ledger:
     """What each stage cost, in wall seconds; how many clips there were, and which machines worked for this one.
 
-    ``expected`` is the seconds that a dry run foretold for one clip of each encoder, by name.
+    ``videos`` are those that were encoded, by id; ``expected`` is the seconds that a dry run foretold for one clip
+    of each encoder, by name.
     """
 
     costs: list[CostResult] = field(default_factory=list)
@@ -25,6 +27,7 @@ class Ledger:
     workers: list[dict[str, Any]] = field(default_factory=list)
     terms: dict[str, Any] = field(default_factory=dict)
     expected: dict[str, float] = field(default_factory=dict)
+    videos: dict[str, VideoRef] = field(default_factory=dict)
 
     def by(self, executor: Executor | None) -> Ledger:
         """Write down who works, and at what price."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from worldprobe import __version__
@@ -13,7 +14,7 @@ from worldprobe.files import replacing
 from worldprobe.records import Labels
 from worldprobe.tables import read_table, write_table
 
-_NOTES = "worldprobe.notes"
+_NOTES, _LOST = "worldprobe.notes", "worldprobe.lost"
 
 
 class Parts:
@@ -30,21 +31,24 @@ class Parts:
         known = f"{__version__}\n{labeller}\n{_stamp(labeller.partition(':')[2])}\n{asked}"
         self._key = hashlib.sha256(known.encode()).hexdigest()[:16]
 
-    def get(self, video: str) -> Labels | None:
-        """The labels of a video (its id); None where they are not there or were cut off."""
+    def get(self, video: str) -> tuple[Labels, list[int]] | None:
+        """The labels of a video (its id), and frames that could not be read; None where they are not there or were
+        cut off."""
         import polars as pl
 
         path = self._path(video)
         try:
-            notes = json.loads(pl.read_parquet_metadata(path)[_NOTES])
-            return Labels(read_table(path), tuple(notes))
+            written = pl.read_parquet_metadata(path)
+            lost = [int(frame) for frame in json.loads(written[_LOST])]
+            return Labels(read_table(path), tuple(json.loads(written[_NOTES]))), lost
         except (pl.exceptions.PolarsError, OSError, KeyError, ValueError):
             return None
 
-    def put(self, video: str, labels: Labels) -> None:
-        """Keep a video's labels."""
+    def put(self, video: str, labels: Labels, *, lost: Sequence[int] = ()) -> None:
+        """Keep a video's labels, and which frames could not be read."""
         with replacing(self._path(video)) as temporary:
-            write_table(labels.table, temporary, {_NOTES: json.dumps(labels.notes)})
+            written = {_NOTES: json.dumps(labels.notes), _LOST: json.dumps(list(lost))}
+            write_table(labels.table, temporary, written)
 
     def clear(self) -> None:
         """The table is written: the parts are no longer needed."""

@@ -63,7 +63,8 @@ def predict(
             batches, one, context=asked.context, horizon=asked.horizon, mode=asked.mode, seed=experiment.seed
         )
         if done is None:
-            raise VideoError(f"nothing could be predicted of {len(videos)} videos. The first: {lost[0].error}")
+            first = next((one for one in lost if one.clip is None), lost[0])
+            raise VideoError(f"nothing could be predicted of {len(videos)} videos. The first: {first.error}")
         if experiment.strict and lost:
             raise VideoError(lost[0].error)
         items, each = len(done.windows), ledger.expected.get(stage)

@@ -19,7 +19,7 @@ from worldprobe.pipeline.checks import plan_of as plan_of
 from worldprobe.pipeline.decode_run import decode_into, ids_of
 from worldprobe.pipeline.decode_run import plan_of as decode_plan_of
 from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.encoded import Failure
+from worldprobe.pipeline.encoded import Failure, cut_short
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.pipeline.estimate import foretold
 from worldprobe.pipeline.folder import PROBE, merge
@@ -35,7 +35,8 @@ from worldprobe.pipeline.shown import CONTEXT, keep_moments
 from worldprobe.pipeline.spread import Spread, device_here, spread_of
 from worldprobe.pipeline.spread_labels import LabelVideos, label_into
 from worldprobe.protocols import Encoder, Labeller
-from worldprobe.records import Labels
+from worldprobe.records import Labels, reading_notes
+from worldprobe.report.files import read_failures
 from worldprobe.store import Input, Store
 
 STORE = "embeddings.zarr"
@@ -107,7 +108,11 @@ def _encode_one(
         each = None if spread else ledger.expected.get(encoder.name)  # foretold for this machine
         ledger.book(stage, started=started, items=encoded.made, device=device, price=price, each=each)
         ledger.note(made=encoded.made, found=encoded.found, workers=encoded.workers)
-        failures += encoded.failures
+        ledger.videos |= {one.video.id: one.video for one in encoded.series}
+        lost = [failure for one in encoded.series for failure in cut_short(one.video)]
+        if lost and experiment.strict:
+            raise VideoError(f"{lost[0].video}: {lost[0].error}")
+        failures += [*encoded.failures, *lost]
     return failures
 
 
@@ -228,7 +233,8 @@ def probe_into(
     found = [*probed.results, *probed.evidence]
     probed.notes += merge(out, PROBE, found, ledger.costs, revision=series.revision, videos=videos)
     write_answers(out, probed.answers)
-    alignment = {"kept": probed.kept, "dropped": probed.dropped, "notes": [*labels.notes, *probed.notes]}
+    notes = dict.fromkeys([*reading_notes(videos), *labels.notes, *probed.notes])
+    alignment = {"kept": probed.kept, "dropped": probed.dropped, "notes": list(notes)}
     write_whole(out / "alignment.json", json.dumps(alignment).encode())
     others = of_controls(store, series, plan.controls)
     write_provenance(
@@ -237,9 +243,18 @@ def probe_into(
     return probed
 
 
+def add_failures(path: Path, failures: Sequence[Failure]) -> None:
+    """Write down what failed beside what is written. Raises WorldprobeError where the file is damaged."""
+    if failures:
+        read = read_failures(path)
+        known = [Failure(one.video, int(one.clip) if one.clip.isdigit() else None, one.error) for one in read]
+        write_failures(path, [*known, *failures])
+
+
 def write_failures(path: Path, failures: Sequence[Failure]) -> None:
     """A line for each failure; no file where there is none."""
     if failures:
-        write_whole(path, "".join(json.dumps(asdict(f)) + "\n" for f in failures).encode())
+        different = dict.fromkeys(failures)  # several stages meet what is wrong with a film
+        write_whole(path, "".join(json.dumps(asdict(f)) + "\n" for f in different).encode())
     else:
         path.unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import PredictionError, VideoError
 from worldprobe.execute.local import prefetch
-from worldprobe.pipeline.encoded import Failure
+from worldprobe.pipeline.encoded import Failure, cut_short
 from worldprobe.pipeline.groups import Groups
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import open_source
@@ -151,6 +151,7 @@ def _read(
     for number, path in enumerate(videos):
         try:
             with open_source(path) as video:
+                failures += cut_short(video.ref)
                 every = cut_windows(video.ref, video.shots, cut, tubelet=encoder.tubelet)
                 found = spread([one for one in every if keep(one[0])], cut.most)
                 groups = numbers.of(video.ref, video.shots).tolist()

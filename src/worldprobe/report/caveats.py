@@ -22,11 +22,13 @@ def caveats(
     failures: Sequence[Failure],
     *,
     sizes: Mapping[str, int] = MappingProxyType({}),
+    notes: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """What a reader must know before quoting a figure; each follows from what happened in the run.
 
     Args:
         sizes: how many videos have each size, such as ``1280 x 720``.
+        notes: what was done with films and labels that are not as usual.
     """
     found: list[str] = []
     if encoder.status == "untrained":
@@ -38,7 +40,7 @@ def caveats(
         found.append("The run does not record whether the encoder's weights were trained.")
     found += _of_rows(rows)
     found += _of_sizes(sizes)
-    found += _folded(labels.notes) if labels else ()
+    found += _folded(notes)
     if labels and labels.lost:
         reasons = ", ".join(f"{reason} {number_:,}" for reason, number_ in labels.dropped if number_)
         total = labels.lost + (labels.kept or 0)

@@ -174,7 +174,7 @@ class Original(Fact):
 
 
 class Summary(Fact):
-    """Everything a report says of a run."""
+    """Everything a report says of a run; ``notes``: what was done with films and labels that are not as usual."""
 
     name: str
     encoder: EncoderFacts
@@ -189,6 +189,7 @@ class Summary(Fact):
     use_cases: tuple[UseCase, ...]
     use_case_rule: str
     caveats: tuple[str, ...]
+    notes: tuple[str, ...] = ()
     next_steps: tuple[str, ...] = ()
     original: Original | None = None
     deltas: Deltas | None = None

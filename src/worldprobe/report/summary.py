@@ -50,6 +50,8 @@ def summarize(run: Path) -> Summary:
     told = future(others, encoder.name, files.read_curves(run))
     drawn = decoding(others, files.read_losses(run / "decoders"))
     failures = files.read_failures(run / "failures.jsonl")
+    films = provenance.get("videos", {})
+    notes = tuple(dict.fromkeys([*map(str, films.get("notes", ())), *(labels.notes if labels else ())]))
     experiment = run / "experiment.toml"
     whole = Summary(
         name=run.resolve().name,
@@ -65,7 +67,7 @@ def summarize(run: Path) -> Summary:
         use_case_rule=use_cases.RULE,
         original=remade,
         caveats=(
-            *caveats(rows, encoder, labels, failures, sizes=provenance.get("videos", {}).get("sizes", {})),
+            *caveats(rows, encoder, labels, failures, sizes=films.get("sizes", {}), notes=notes),
             *(told.caveats if told else ()),
             *(drawn.caveats if drawn else ()),
             *(
@@ -74,6 +76,7 @@ def summarize(run: Path) -> Summary:
                 for kind, number in strange.items()
             ),
         ),
+        notes=notes,
         deltas=deltas(rows, results),
         future=told,
         decoding=drawn,
