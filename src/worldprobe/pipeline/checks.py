@@ -20,6 +20,9 @@ from worldprobe.pipeline.sources import ref_of
 from worldprobe.protocols import Encoder, Labeller
 from worldprobe.records import DecoderShape
 
+# Options of decoders that are right or wrong by the size of the frames, which the encoder tells.
+_OF_SIZE = ("patch", "latent")
+
 
 def check(experiment: Experiment, videos: Sequence[Path], out: Path) -> Labeller:
     """Raise now what the stages of a run would raise after hours; the labeller, which is loaded for that.
@@ -66,9 +69,10 @@ def check_decoders(table: Decode) -> None:
     for name in table.decoders:
         registry.check("decoders", name, **options_of(table, name))
         if not registry.foreign("decoders", name):
-            # Of any shape: what is wrong with the options is wrong with all.
+            # Of any shape: what is wrong with these options is wrong with all. Others go by the frames' size.
             shape = DecoderShape(grid=(8, 8), width=64, size=(64, 64), frames=2)
-            registry.create("decoders", name, shape=shape, **options_of(table, name))
+            options = {key: one for key, one in options_of(table, name).items() if key not in _OF_SIZE}
+            registry.create("decoders", name, shape=shape, **options)
 
 
 def check_blocks(experiment: Experiment, encoder: Encoder) -> None:

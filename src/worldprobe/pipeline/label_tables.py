@@ -83,15 +83,15 @@ def read_tables(paths: Sequence[Path]) -> Labels:
     parts = [read_labels(path) for path in paths]
     if len(parts) == 1:
         return parts[0]
-    held: dict[tuple[str, int], Path] = {}
-    for path, part in zip(paths, parts, strict=True):
+    held: dict[tuple[str, int], int] = {}
+    for number, part in enumerate(parts):
         for video, identity in part.table.select("video", "object").unique(maintain_order=True).iter_rows():
-            other = held.setdefault((video, identity), path)
-            if other is not path:
+            other = held.setdefault((video, identity), number)
+            if other != number:
                 which = "objects without a track" if identity == -1 else f"object {identity}"
                 raise LabelError(
-                    f"{other} and {path} both label {which} of video {str(video)[:12]}: give one of them, or "
-                    "tables of different films"
+                    f"{paths[other]} and {paths[number]} both label {which} of video {str(video)[:12]}: give one of "
+                    "them, or tables of different films"
                 )
     whole = pl.concat([part.table for part in parts], how="diagonal_relaxed")
     origins = [part.origin for part in parts if part.origin]

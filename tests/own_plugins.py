@@ -1,0 +1,10 @@
+"""Plug-ins of a user's own, which say what argument they were given."""
+
+
+class Told:
+    """Any kind: what matters is the argument."""
+
+    kind = "regression"
+
+    def __init__(self, argument=None, *, shape=None, device="auto", precision="auto"):
+        self.name, self.argument = "told", argument
