@@ -165,6 +165,28 @@ def test_what_was_only_predicted_may_be_probed_with_any_labels(tmp_path):
         require_own(out, {"labeller": "truth"})
 
 
+@pytest.mark.parametrize("command", ["run", "demo", "predict", "decode", "probe"])
+def test_every_command_that_writes_results_leaves_those_of_others(
+    command, film, scenes, truth, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    out = held(tmp_path / "run")
+    before = (out / "results.jsonl").read_bytes()
+    if command == "run":
+        (tmp_path / "e.toml").write_text(f'videos = ["{film}"]\nencoder = "pixels"\n')
+        arguments = ["e.toml"]
+    elif command == "probe":
+        put(Store("s.zarr"), scenes, lambda video, tubelet: np.ones(4))
+        write_labels(truth, tmp_path / "l.parquet")
+        arguments = ["--store", "s.zarr", "--labels", "l.parquet", "--encoder", "known", "--controls", "majority"]
+    else:
+        arguments = [str(film), "--encoder", "pixels"]
+    done = CliRunner().invoke(app, [command, *arguments, "--out", "run"])
+    assert isinstance(done.exception, ConfigError), done.output
+    assert str(done.exception).startswith("run holds the results of another experiment: of ")
+    assert (out / "results.jsonl").read_bytes() == before
+
+
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
     path = tmp_path_factory.mktemp("film") / "film.mp4"

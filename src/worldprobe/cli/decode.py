@@ -51,13 +51,14 @@ def decode(
     values: dict[str, Any] = {"videos": videos, "encoder": encoder, "split": split, "blocks": blocks}
     experiment = make_experiment({**values, "controls": ["random-init", "pixels"], "decode": table})
     workers = registry.create("executors", executor, offered={"price": price})
+    paths = resolve_videos(videos)
+    # What is wrong is said before anything is encoded.
+    require_own(out, {"videos": videos, "encoder": encoder}, ids=lambda: ids_among(paths), part=True)
     check_decoders(experiment.decode or Decode())
     if weights is not None:
         from worldprobe.decoders import load
 
-        load(weights)  # what is wrong with it is said before anything is encoded
-    paths = resolve_videos(videos)
-    require_own(out, {"videos": videos, "encoder": encoder}, ids=lambda: ids_among(paths), part=True)
+        load(weights)
     out.mkdir(parents=True, exist_ok=True)
     record_experiment(experiment, out, "decode", ("decoding",))
     embeddings, ledger, name = Store(store or str(out / STORE)), Ledger().by(workers), ""

@@ -89,10 +89,8 @@ def read_tables(paths: Sequence[Path]) -> Labels:
             other = held.setdefault((video, identity), number)
             if other != number:
                 which = "objects without a track" if identity == -1 else f"object {identity}"
-                raise LabelError(
-                    f"{paths[other]} and {paths[number]} both label {which} of video {str(video)[:12]}: give one of "
-                    "them, or tables of different films"
-                )
+                both = f"{paths[other]} and {paths[number]} both label {which} of video {str(video)[:12]}"
+                raise LabelError(f"{both}: give one of them, or tables of different films")
     whole = pl.concat([part.table for part in parts], how="diagonal_relaxed")
     origins = [part.origin for part in parts if part.origin]
     origin = origins[0] if origins and all(one == origins[0] for one in origins) else {"tables": origins}
