@@ -11,7 +11,7 @@ from worldprobe.cli import app
 from worldprobe.config import make_experiment, to_toml
 from worldprobe.errors import ConfigError, LabelError, RegistryError, StoreError, WorldprobeError
 from worldprobe.pipeline import run as running
-from worldprobe.pipeline.folder import DECODE, PREDICT, PROBE, merge, require_own
+from worldprobe.pipeline.folder import DECODE, PREDICT, PROBE, asked_anew, merge, require_own
 from worldprobe.pipeline.label import label, load_labeller
 from worldprobe.pipeline.label_tables import read_labels, read_tables, write_labels
 from worldprobe.pipeline.labellers import check_labeller
@@ -185,6 +185,15 @@ def test_every_command_that_writes_results_leaves_those_of_others(
     assert isinstance(done.exception, ConfigError), done.output
     assert str(done.exception).startswith("run holds the results of another experiment: of ")
     assert (out / "results.jsonl").read_bytes() == before
+
+
+def test_what_is_asked_anew_replaces_results_and_that_is_said(tmp_path):
+    values = {"videos": ["a.mp4", "b.mp4"], "encoder": "pixels", "labeller": "mot:a.txt"}
+    out = held(tmp_path / "run", tasks=["xy"], predict={"context": 2})
+    assert asked_anew(out, make_experiment({**values, "tasks": ["xy"], "predict": {"context": 2}})) == []
+    assert asked_anew(tmp_path / "new", make_experiment(values)) == []
+    (said,) = asked_anew(out, make_experiment({**values, "tasks": ["xy", "size"], "split": "video"}))
+    assert "with tasks = xy (now xy, size); split = grouped (now video): they are replaced" in said
 
 
 @pytest.fixture(scope="module")

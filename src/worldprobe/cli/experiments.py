@@ -19,7 +19,7 @@ from worldprobe.cli.options import (
     app,
     evidence_of,
 )
-from worldprobe.console import bars, end, resolve_videos, say, show
+from worldprobe.console import bars, end, resolve_videos, say, show, warn
 
 if TYPE_CHECKING:
     from worldprobe.config import Experiment
@@ -135,12 +135,16 @@ def _run(
     verify: bool = False,
     executor: Executor | None = None,
 ) -> None:
+    from worldprobe.pipeline.folder import asked_anew
     from worldprobe.pipeline.run import run
     from worldprobe.report.write import write_report
     from worldprobe.store import Store
 
+    replaced = asked_anew(out, experiment)
     with bars() as progress:
         place = Store(store) if store else None
         failures = run(experiment, paths, out, store=place, verify=verify, executor=executor, progress=progress)
+    for line in replaced:
+        warn(line)
     show(write_report(out), out, as_json)
     end(failures)

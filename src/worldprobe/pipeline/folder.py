@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from worldprobe import provenance
+from worldprobe.config import Experiment, to_toml
 from worldprobe.errors import ConfigError, WorldprobeError
 from worldprobe.files import write_whole
+from worldprobe.pipeline.run_facts import in_words
 from worldprobe.records import VideoRef
 from worldprobe.report.files import read_json
 from worldprobe.results import AnyResult, CostResult, read_results, write_results
 
 RESULTS, EXPERIMENT, ALIGNMENT = "results.jsonl", "experiment.toml", "alignment.json"
+# A folder may be given more videos; the machine is no part of what is asked.
+_MAY_DIFFER = ("videos", "labeller", "device", "strict")
 # What makes two experiments two. All else is how the same one is asked, and may be asked anew in its folder.
 _IDENTITY = ("protocol", "encoder", "labeller")
 
@@ -132,6 +136,16 @@ def require_own(
             f"{out} holds the results of another experiment: of {'; of '.join(differing)}. Give another folder "
             "(--out), or delete this one to do without them."
         )
+
+
+def asked_anew(out: Path, experiment: Experiment) -> list[str]:
+    """A sentence where a folder holds results of the same experiment asked otherwise, which a run replaces."""
+    if not (out / RESULTS).exists():
+        return []
+    held, now = _experiment(out), tomllib.loads(to_toml(experiment))
+    changed = [key for key in held if key in now and key not in _MAY_DIFFER and held[key] != now[key]]
+    said = [f"{key} = {in_words(held[key])} (now {in_words(now[key])})" for key in changed]
+    return [f"{out} held results with {'; '.join(said)}: they are replaced."] if said else []
 
 
 def _same(name: str, held: Any, asked: Any, *, probed: bool) -> bool:
