@@ -42,7 +42,8 @@ def check(experiment: Experiment, videos: Sequence[Path], out: Path) -> Labeller
     labeller = load_labeller(
         experiment.labeller, confidence=experiment.confidence, every=experiment.every, folder=out
     )
-    check_labeller(labeller, videos, tracker=experiment.tracker)
+    if experiment.protocol == "sound":  # the original labels before it encodes
+        check_labeller(labeller, videos, tracker=experiment.tracker)
     check_future(experiment, out)
     return labeller
 
