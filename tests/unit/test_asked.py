@@ -423,7 +423,8 @@ def test_a_class_of_ones_own_takes_an_argument(kind):
     from worldprobe import registry
 
     for written, argument in (("", None), (":a/b:c?d=1", "a/b:c?d=1"), (":", "")):
-        assert registry.create(kind, f"tests.own_plugins:Told{written}").argument == argument
+        plugin, given = registry.check(kind, f"tests.own_plugins:Told{written}")
+        assert (plugin(given).argument, given) == (argument, argument)
     assert registry.knows(kind, "tests.own_plugins:Told:x")
     assert registry.foreign(kind, "tests.own_plugins:Told:x")
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from worldprobe import hub, registry
+from worldprobe import hub
 from worldprobe.encoders import known
 from worldprobe.errors import RegistryError
 from worldprobe.files import sha256
@@ -85,17 +85,13 @@ def load_config(name: str) -> VJEPA2Config:
     """
     from transformers import VJEPA2Config
 
-    instead = (
-        f"{registry.near('encoders', name, others=known.names())} `worldprobe list encoders` shows what there is."
-    )
-    if not Path(name).is_dir() and not hub.is_id(name):
-        raise RegistryError(f"no encoder {name!r}: no known name, no folder, no hub id (OWNER/NAME){instead}")
+    known.require_place(name)
     try:
         written, _ = VJEPA2Config.get_config_dict(name, local_files_only=_here_only(name))
     except (OSError, ValueError, RegistryError) as error:
         raise RegistryError(
             f"no encoder {name!r}: no known name, and no checkpoint is found under it as a folder or hub id "
-            f"({first_line(error)}){instead}"
+            f"({first_line(error)}){known.instead(name)}"
         ) from error
     if written.get("model_type") != "vjepa2":
         raise RegistryError(

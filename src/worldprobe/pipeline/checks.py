@@ -7,6 +7,7 @@ from pathlib import Path
 
 from worldprobe import registry
 from worldprobe.config import Decode, Experiment
+from worldprobe.encoders.known import require_place
 from worldprobe.errors import ConfigError, WorldprobeError
 from worldprobe.labels.class_maps import class_map
 from worldprobe.pipeline.ask import check_probes
@@ -37,6 +38,8 @@ def check(experiment: Experiment, videos: Sequence[Path], out: Path) -> Labeller
         check_probes(plan_of(experiment, encoder=experiment.encoder))
     if registry.knows("encoders", experiment.encoder):
         registry.check("encoders", experiment.encoder)
+    else:
+        require_place(experiment.encoder)
     if experiment.decode is not None:
         check_decoders(experiment.decode)
     labeller = load_labeller(

@@ -14,7 +14,7 @@ from worldprobe.records import Labels
 from worldprobe.video.scenes import truth_path
 
 # Labellers of one file that speaks of one film; and all that read what lies somewhere instead of looking at frames.
-FILES = ("mot", "coco")
+FILES = ("mot", "coco", "cvat", "labelstudio", "yolotxt")
 READERS = ("truth", "lerobot", *FILES)
 # What stands for a film in an argument: the path of its folder, its file name without ending, and with it.
 _FIELDS = ("{folder}", "{stem}", "{name}")
@@ -36,9 +36,10 @@ def load_labeller(
         LabelError: as it says of its argument: no such file, a model that it cannot run.
     """
     asked = {key: value for key, value in {"confidence": confidence, "every": every}.items() if value is not None}
-    if name.partition(":")[0] in FILES and any(field in name for field in _FIELDS):
-        registry.check("labellers", name, **asked)
-        return PerFilm(name)
+    if any(field in name for field in _FIELDS):
+        plugin, _ = registry.check("labellers", name, **asked)
+        if name.partition(":")[0] in FILES or _of_one(plugin):
+            return PerFilm(name)
     labeller: Labeller = registry.create("labellers", name, offered={"folder": folder}, **asked)
     return labeller
 
@@ -48,6 +49,7 @@ class PerFilm:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.one_video_only = True
 
     def of(self, film: Path) -> str:
         """The labeller's name for a film."""
@@ -86,9 +88,9 @@ def check_labeller(labeller: Labeller, videos: Sequence[Path], *, tracker: str =
                 f"no truth beside {_listed(lacking)}: only rendered scenes (scenes:N) have it. "
                 "Use another labeller: moving, mot:FILE, coco:FILE, onnx:FILE, ..."
             )
-    if kind in FILES or kind == "lerobot":
-        for path in videos if kind in FILES else videos[:1]:
-            _try(labeller, path)
+    reads = kind in FILES or _of_one(labeller)
+    for path in videos if reads else videos[:1] if kind == "lerobot" else ():
+        _try(labeller, path)
 
 
 def require_films(labeller: Labeller, videos: Sequence[Path]) -> None:
@@ -96,7 +98,7 @@ def require_films(labeller: Labeller, videos: Sequence[Path]) -> None:
     kind = labeller.name.partition(":")[0]
     if isinstance(labeller, PerFilm):
         _check_each(labeller, videos)
-    elif kind in FILES and len(videos) > 1:
+    elif len(videos) > 1 and (kind in FILES or _of_one(labeller)):
         raise LabelError(
             f"{labeller.name} labels one video, {len(videos)} were given: label them one at a time, or name a file "
             f"for each, such as {kind}:labels/{{stem}}.txt (there is {{name}} and {{folder}} too)"
@@ -112,13 +114,18 @@ def _check_each(labeller: PerFilm, videos: Sequence[Path]) -> None:
             raise LabelError(
                 f"{labeller.name} gives {other} and {path} the same file ({name}): tell them apart by {{folder}}"
             )
-        file = Path(name.partition(":")[2].partition("?")[0])
-        lacking += [] if file.is_file() else [file]
+        file = Path((registry.parts("labellers", name)[1] or "").partition("?")[0])
+        lacking += [] if file.exists() else [file]
     if lacking:
         raise LabelError(
             f"{len(lacking)} of {len(videos)} films have no file of labels by {labeller.name}: {_listed(lacking)} "
             f"{'is' if len(lacking) == 1 else 'are'} not there"
         )
+
+
+def _of_one(labeller: object) -> bool:
+    """Whether a labeller says that its file speaks of one film (an attribute ``one_video_only``)."""
+    return getattr(labeller, "one_video_only", False) is True
 
 
 def _try(labeller: Labeller, path: Path) -> None:
