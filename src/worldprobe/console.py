@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +51,7 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
     from worldprobe.report.evidence_text import delta_table
     from worldprobe.report.future_terminal import future_tables
     from worldprobe.report.original_text import tables
-    from worldprobe.report.terminal import table
+    from worldprobe.report.terminal import caveat_lines, table
 
     console = terminal()
     if summary.original:
@@ -67,6 +67,8 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
         console.print(one)
     for one in decoding_tables(summary.decoding) if summary.decoding else []:
         console.print(one)
+    for line in caveat_lines(summary):
+        console.print(one_line(line), soft_wrap=True, highlight=False)
     console.print(one_line(f"Report: {out / 'report.html'}"), soft_wrap=True, highlight=False)
 
 

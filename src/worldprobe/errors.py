@@ -9,6 +9,13 @@ class WorldprobeError(Exception):
     """
 
 
+def in_words(error: Exception) -> str:
+    """What an error says, for a message: a bare key is no sentence, and some say nothing at all."""
+    if isinstance(error, KeyError):
+        return f"it lacks {error.args[0]!r}" if error.args else "it lacks a key"
+    return str(error).strip() or type(error).__name__
+
+
 class VideoError(WorldprobeError):
     """A video cannot be read, or not in the way that was asked."""
 

@@ -60,7 +60,7 @@ def of_videos(videos: Iterable[VideoRef]) -> dict[str, Any]:
     sizes = Counter(f"{ref.width} x {ref.height}" for ref in known.values())
     facts: dict[str, Any] = {
         "count": len(known),
-        "sha256": hashlib.sha256("\n".join(sorted(known)).encode()).hexdigest(),
+        "sha256": hash_of(known),
         "sizes": dict(sizes.most_common()),
         "notes": list(reading_notes(known.values())),
     }
@@ -71,6 +71,11 @@ def of_videos(videos: Iterable[VideoRef]) -> dict[str, Any]:
             for ref in known.values()
         }
     return facts
+
+
+def hash_of(ids: Iterable[str]) -> str:
+    """One hash of the contents of several videos, by their ids, in any order."""
+    return hashlib.sha256("\n".join(sorted(ids)).encode()).hexdigest()
 
 
 def of_labels(labels: Labels) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -233,7 +233,14 @@ class CostResult(_Result):
     expected_seconds: float | None = None
 
 
-AnyResult = (
+class OtherResult(_Result):
+    """A line of a kind that this version does not know (a later one's, a third party's): ``text`` is the line."""
+
+    kind: str
+    text: str
+
+
+KnownResult = (
     ProbeResult
     | EvidenceResult
     | CodeResult
@@ -244,11 +251,20 @@ AnyResult = (
     | DecodingResult
     | CostResult
 )
-_ADAPTER: TypeAdapter[AnyResult] = TypeAdapter(Annotated[AnyResult, Field(discriminator="kind")])
+AnyResult = KnownResult | OtherResult
+KINDS = tuple(one.model_fields["kind"].default for one in get_args(KnownResult))
+_ADAPTER: TypeAdapter[KnownResult] = TypeAdapter(Annotated[KnownResult, Field(discriminator="kind")])
 
 
-def read_results(path: StrPath) -> list[AnyResult]:
-    """Read a ``results.jsonl``. Raises WorldprobeError naming the line that is not a result."""
+def read_results(path: StrPath, *, damaged: list[str] | None = None) -> list[AnyResult]:
+    """Read a ``results.jsonl``; a line of an unknown kind is an ``OtherResult``.
+
+    Args:
+        damaged: gets what is wrong with each line that is not a result, instead of an error for the first.
+
+    Raises:
+        WorldprobeError: there is no such file, it is no text, or a line (which is named) is not a result.
+    """
     path = Path(path)
     results: list[AnyResult] = []
     try:
@@ -262,13 +278,23 @@ def read_results(path: StrPath) -> list[AnyResult]:
         ) from None
     for number, line in enumerate(lines if lines != [""] else [], start=1):
         try:
-            results.append(_ADAPTER.validate_python(json.loads(line)))
+            results.append(_result(line))
         except (json.JSONDecodeError, ValidationError) as error:
-            raise WorldprobeError(f"{path} line {number} is not a result: {error}") from error
+            if damaged is None:
+                raise WorldprobeError(f"{path} line {number} is not a result: {error}") from error
+            damaged.append(f"line {number} is not a result.")
     return results
 
 
 def write_results(path: StrPath, results: Iterable[AnyResult]) -> None:
-    """Write the whole file at once, so that no line is ever torn or written twice."""
-    path = Path(path)
-    write_whole(path, "".join(result.model_dump_json() + "\n" for result in results).encode())
+    """Write the whole file at once, so that no line is ever torn or written twice; other lines as they were."""
+    lines = (one.text if isinstance(one, OtherResult) else one.model_dump_json() for one in results)
+    write_whole(Path(path), "".join(line + "\n" for line in lines).encode())
+
+
+def _result(line: str) -> AnyResult:
+    written = json.loads(line)
+    kind = written.get("kind") if isinstance(written, dict) else None
+    if isinstance(kind, str) and kind not in KINDS:
+        return OtherResult(kind=kind, text=line)
+    return _ADAPTER.validate_python(written)

@@ -21,6 +21,7 @@ from worldprobe.pipeline.forecast import forecast
 from worldprobe.pipeline.forecast_scores import Told, lines
 from worldprobe.pipeline.progress import silent
 from worldprobe.pipeline.run import run as run_experiment
+from worldprobe.pipeline.seen import Seen
 from worldprobe.pipeline.windows import Cut, cut_windows, read_windows
 from worldprobe.predictors import VJEPA2Predictor
 from worldprobe.predictors.surprise import surprise
@@ -354,7 +355,7 @@ def draw(videos, small, pen, path, **cut):
 
 def test_the_future_is_drawn_beside_its_ceiling_the_last_frame_and_the_mean_image(scenes, small, tmp_path):
     decoder = Stand()
-    found = draw(scenes, small, Pen(decoder, {}), tmp_path / "shown.png")
+    found = draw(scenes, small, Pen(decoder, Seen()), tmp_path / "shown.png")
     scored = {(r.method, r.tokens, r.metric, r.horizon): r for r in found}
     assert len(scored) == len(found) == 4 * 3 * 2
     assert {r.method for r in found} == {"predictor", "decode-actual", "copy-last-frame", "mean-image"}
@@ -374,7 +375,7 @@ def test_the_future_is_drawn_beside_its_ceiling_the_last_frame_and_the_mean_imag
 def test_frames_of_a_perfect_decoder_have_no_error_and_those_of_a_still_film_repeat(small, tmp_path):
     grey = [np.full((48, 64, 3), 64 + 128 * (t >= 12), np.uint8) for t in range(24)]
     write_video(tmp_path / "step.mp4", grey, rate=24, crf=0)
-    found = draw([tmp_path / "step.mp4"], small, Pen(Stand(), {}), tmp_path / "shown.png", most=1)
+    found = draw([tmp_path / "step.mp4"], small, Pen(Stand(), Seen()), tmp_path / "shown.png", most=1)
     scored = {(r.method, r.tokens, r.metric, r.horizon): r.score for r in found}
     assert scored["copy-last-frame", "all", "psnr", 1] > 45
     assert ("mean-image", "all", "psnr", 1) not in scored  # one window has no others
@@ -384,7 +385,7 @@ def test_frames_of_a_perfect_decoder_have_no_error_and_those_of_a_still_film_rep
 def test_only_windows_that_the_decoder_has_not_seen_are_drawn(scenes, small, tmp_path):
     with open_video(scenes[0]) as video:
         seen = {video.ref.id: [0]}
-    found = draw(scenes, small, Pen(Stand(), seen), tmp_path / "shown.png")
+    found = draw(scenes, small, Pen(Stand(), Seen(seen)), tmp_path / "shown.png")
     assert {r.n for r in found if (r.tokens, r.metric) == ("all", "ssim")} == {
         3 * SCENES - 2
     }  # each scene has three, two of which share frames with the clip
@@ -392,7 +393,7 @@ def test_only_windows_that_the_decoder_has_not_seen_are_drawn(scenes, small, tmp
     for path in scenes:
         with open_video(path) as video:
             every[video.ref.id] = [0, 8]
-    none = draw(scenes, small, Pen(Stand(), every), tmp_path / "none.png")
+    none = draw(scenes, small, Pen(Stand(), Seen(every)), tmp_path / "none.png")
     assert {r.score for r in none} == {None}
     assert "trained on every window" in none[0].notes[0]
     assert not (tmp_path / "none.png").exists()

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from worldprobe.cli.options import JsonOption, app
+from worldprobe.cli.options import JsonOption, OnceCommand, app
 from worldprobe.console import echo_json, terminal, warn
 from worldprobe.printable import one_line
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs; the others are held against the first.")],
     out: Annotated[Path, typer.Option(help="A folder for compare.html, .md and .json.")] = Path("runs/compare"),

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worldprobe.cli.options import EncoderOption, JsonOption, OutOption, Videos, app
+from worldprobe.cli.options import EncoderOption, JsonOption, OnceCommand, OutOption, Videos, app
 from worldprobe.console import bars, end, resolve_videos, show
 
 if TYPE_CHECKING:
     from worldprobe.pipeline.encoded import Failure
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def decode(
     videos: Videos,
     out: OutOption,
@@ -36,9 +36,11 @@ def decode(
     Example: worldprobe decode scenes:200 --decoder cnn --out runs/decoded --video decoded.mp4
     """
     from worldprobe import registry
-    from worldprobe.config import make_experiment
+    from worldprobe.config import Decode, make_experiment
+    from worldprobe.pipeline.checks import check_decoders, ids_among
     from worldprobe.pipeline.decode_run import decode_into, ids_of, plan_of, truth_of
     from worldprobe.pipeline.encoders import stored_name
+    from worldprobe.pipeline.folder import require_own
     from worldprobe.pipeline.ledger import Ledger
     from worldprobe.pipeline.made import record_experiment
     from worldprobe.pipeline.run import STORE, encode_all, write_failures
@@ -50,6 +52,13 @@ def decode(
     experiment = make_experiment({**values, "controls": ["random-init", "pixels"], "decode": table})
     workers = registry.create("executors", executor, offered={"price": price})
     paths = resolve_videos(videos)
+    # What is wrong is said before anything is encoded.
+    require_own(out, {"videos": videos, "encoder": encoder}, ids=lambda: ids_among(paths), part=True)
+    check_decoders(experiment.decode or Decode())
+    if weights is not None:
+        from worldprobe.decoders import load
+
+        load(weights)
     out.mkdir(parents=True, exist_ok=True)
     record_experiment(experiment, out, "decode", ("decoding",))
     embeddings, ledger, name = Store(store or str(out / STORE)), Ledger().by(workers), ""

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worldprobe.cli.options import LABELLERS, EncoderOption, JsonOption, OutOption, VerifyOption, app
-from worldprobe.console import bars, end, resolve_videos, say, show
+from worldprobe.cli.options import (
+    EVIDENCE,
+    LABELLERS,
+    EncoderOption,
+    JsonOption,
+    OnceCommand,
+    OutOption,
+    VerifyOption,
+    app,
+    evidence_of,
+)
+from worldprobe.console import bars, end, resolve_videos, say, show, warn
 
 if TYPE_CHECKING:
     from worldprobe.config import Experiment
@@ -19,7 +29,7 @@ DEMO_SCENES = "scenes:200"
 DEMO_STEPS = 300
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def demo(
     videos: Annotated[list[str] | None, typer.Argument(help="Videos; none: 200 rendered scenes.")] = None,
     labeller: Annotated[
@@ -28,6 +38,9 @@ def demo(
     ] = None,
     encoder: EncoderOption = "vjepa2-tiny",
     frames: Annotated[int, typer.Option(help="Frames a clip; fewer for short episodes.")] = 16,
+    evidence: Annotated[
+        str | None, typer.Option(help=f"{EVIDENCE} By default both, of rendered scenes none.")
+    ] = None,
     out: OutOption = Path("runs/demo"),
     as_json: JsonOption = False,
 ) -> None:
@@ -51,7 +64,9 @@ def demo(
     }
     if robots and not labeller:
         values["tasks"] = ["state", "action"]
-    if not videos:
+    if evidence is not None:
+        values["evidence"] = evidence_of(evidence)
+    elif not videos:
         values["evidence"] = []  # code lengths and learning curves take as long as all the rest of a first look
     if kinds == {"scenes"}:
         # Enough to see what is in the tokens, and a minute of training rather than ten.
@@ -62,7 +77,7 @@ def demo(
     _run(make_experiment(values), paths, out, None, as_json)
 
 
-@app.command(name="run")
+@app.command(name="run", cls=OnceCommand)
 def run_experiment(
     experiment: Annotated[Path, typer.Argument(help="An experiment file (TOML).")],
     out: Annotated[Path | None, typer.Option(help="The run's folder; by default runs/NAME.")] = None,
@@ -120,12 +135,16 @@ def _run(
     verify: bool = False,
     executor: Executor | None = None,
 ) -> None:
+    from worldprobe.pipeline.folder import asked_anew
     from worldprobe.pipeline.run import run
     from worldprobe.report.write import write_report
     from worldprobe.store import Store
 
+    replaced = asked_anew(out, experiment)
     with bars() as progress:
         place = Store(store) if store else None
         failures = run(experiment, paths, out, store=place, verify=verify, executor=executor, progress=progress)
+    for line in replaced:
+        warn(line)
     show(write_report(out), out, as_json)
     end(failures)

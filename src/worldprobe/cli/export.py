@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from worldprobe.cli.options import JsonOption, app
+from worldprobe.cli.options import JsonOption, OnceCommand, app
 from worldprobe.console import say
 from worldprobe.errors import ConfigError
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def export(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
     hf: Annotated[

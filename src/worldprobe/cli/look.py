@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from worldprobe.cli.options import JsonOption, app
+from worldprobe.cli.options import JsonOption, OnceCommand, app
 from worldprobe.console import say, show
 from worldprobe.errors import ConfigError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from worldprobe.registry import Listed
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def report(
     run: Annotated[Path, typer.Argument(help="A run's folder.")],
     open_it: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
@@ -33,7 +33,7 @@ def report(
         typer.launch(str((run / "report.html").resolve()))
 
 
-@app.command(name="list")
+@app.command(name="list", cls=OnceCommand)
 def list_plugins(
     kind: Annotated[
         str | None, typer.Argument(help="encoders, executors, labellers, probes or decoders; none: all of them.")
@@ -65,7 +65,7 @@ def _lines(found: Sequence[Listed]) -> list[str]:
     return [f"  {one.name:26} {one.distribution:14} {words}" for one, words in zip(found, said, strict=True)]
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def doctor(
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Measure for about 10 s how fast the known encoders would go.")

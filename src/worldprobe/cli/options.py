@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
+
+
+class OnceCommand(TyperCommand):
+    """A command whose options with one value are given once: of two values nobody could say which was meant."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Raises BadParameter for an option with one value that is given twice."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for option, times in Counter(one for one in order if isinstance(one, TyperOption)).items():
+            # A switch says the same however often; one that can be turned off as well may not.
+            several = option.multiple or option.count or (option.is_flag and not option.secondary_opts)
+            if times > 1 and not several and not ctx.resilient_parsing:
+                raise typer.BadParameter(f"given {times} times, and it takes one value", ctx=ctx, param=option)
+        return super().parse_args(ctx, args)
+
 
 app = typer.Typer(
     name="worldprobe",
@@ -26,9 +43,15 @@ EncoderOption = Annotated[
 StoreOption = Annotated[str, typer.Option("--store", help="Folder or fsspec URL of the embeddings.")]
 OutOption = Annotated[Path, typer.Option("--out", help="The run's folder.")]
 TasksOption = Annotated[str, typer.Option("--tasks", help="Also motion8, approach, count, visible, state, action.")]
+EVIDENCE = "Beside the scores: code, learning, both by comma, or none."
 VerifyOption = Annotated[bool, typer.Option("--verify", help="Read what is stored, and make anew what is damaged.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print results for machines.")]
 LABELLERS = (
     "truth, moving, mot:FILE, coco:FILE, cvat:FILE, labelstudio:FILE, yolotxt:FOLDER (?step=N where it speaks of "
     "every Nth frame), onnx:FILE, hf:HUB_ID, yolo:WEIGHTS, lerobot."
 )
+
+
+def evidence_of(option: str) -> list[str]:
+    """What ``--evidence`` names, as an experiment's ``evidence`` has it."""
+    return [] if option == "none" else option.split(",")

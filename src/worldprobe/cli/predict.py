@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from worldprobe.cli.options import EncoderOption, JsonOption, OutOption, Videos, app
+from worldprobe.cli.options import EncoderOption, JsonOption, OnceCommand, OutOption, Videos, app
 from worldprobe.console import bars, end, resolve_videos, show
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def predict(
     videos: Videos,
     out: OutOption,
@@ -31,6 +31,8 @@ def predict(
     Example: worldprobe predict scenes:200 --out runs/future
     """
     from worldprobe.config import make_experiment
+    from worldprobe.pipeline.checks import ids_among
+    from worldprobe.pipeline.folder import require_own
     from worldprobe.pipeline.predict import predict as predict_videos
     from worldprobe.pipeline.predict import record
     from worldprobe.pipeline.run import add_failures
@@ -40,9 +42,11 @@ def predict(
     table["decoder"] = str(decoder) if decoder else None
     values: dict[str, Any] = {"videos": videos, "encoder": encoder, "stride": stride, "precision": precision}
     experiment = make_experiment({**values, "predict": table})
+    paths = resolve_videos(videos)
+    require_own(out, {"videos": videos, "encoder": encoder}, ids=lambda: ids_among(paths), part=True)
     record(experiment, out)
     with bars() as progress:
-        failures = predict_videos(experiment, resolve_videos(videos), out, progress=progress)
+        failures = predict_videos(experiment, paths, out, progress=progress)
     add_failures(out / "failures.jsonl", failures)
     show(write_report(out), out, as_json)
     end(failures)

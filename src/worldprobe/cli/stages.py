@@ -8,19 +8,22 @@ from typing import Annotated, Any, Literal
 import typer
 
 from worldprobe.cli.options import (
+    EVIDENCE,
     LABELLERS,
     EncoderOption,
     JsonOption,
+    OnceCommand,
     OutOption,
     StoreOption,
     VerifyOption,
     Videos,
     app,
+    evidence_of,
 )
 from worldprobe.console import bars, end, resolve_videos, say, show, warn
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def encode(
     videos: Videos,
     store: StoreOption,
@@ -68,10 +71,10 @@ def encode(
     end(failures)
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def label(
     videos: Videos,
-    out: Annotated[Path, typer.Option(help="The table to write (Parquet).")],
+    out: Annotated[Path, typer.Option(help="The table to write: Parquet, or .csv.")],
     labeller: Annotated[str, typer.Option(help=LABELLERS)] = "moving",
     tracker: Annotated[str, typer.Option(help="own ids, or by overlap, bytetrack, ocsort, sort.")] = "own",
     confidence: Annotated[float | None, typer.Option(help="Least score, for detectors.")] = None,
@@ -87,13 +90,16 @@ def label(
     from worldprobe.errors import ConfigError, VideoError
     from worldprobe.pipeline.encoded import Failure
     from worldprobe.pipeline.label import label as label_videos
-    from worldprobe.pipeline.label import load_labeller, write_labels
+    from worldprobe.pipeline.label_tables import check_form, write_labels
+    from worldprobe.pipeline.labellers import check_labeller, load_labeller
     from worldprobe.pipeline.parts import Parts
 
     if out.is_dir():
         raise ConfigError(f"--out {out} is a folder: name the table to write, such as {out / 'labels.parquet'}")
+    check_form(out)
     loaded = load_labeller(labeller, confidence=confidence, every=every, folder=out.parent)
     paths = resolve_videos(videos)
+    check_labeller(loaded, paths, tracker=tracker)
     camera: Literal["kept", "subtracted"] = "subtracted" if subtract_camera else "kept"
     parts = Parts(out, labeller=labeller, asked=f"{tracker} {confidence} {every} {camera}")
     failures: list[Failure] = []
@@ -129,10 +135,10 @@ def label(
     end(failures)
 
 
-@app.command()
+@app.command(cls=OnceCommand)
 def probe(
     store: StoreOption,
-    labels: Annotated[Path, typer.Option(help="A table that `worldprobe label` wrote.")],
+    labels: Annotated[list[Path], typer.Option(help="A table that `worldprobe label` wrote; may be repeated.")],
     out: OutOption,
     encoder: EncoderOption = "vjepa2-tiny",
     tasks: Annotated[
@@ -144,6 +150,7 @@ def probe(
     blocks: Annotated[str, typer.Option(help="last, all, or indices; of those in the store.")] = "last",
     input: Annotated[str, typer.Option("--input", help="native, still, or both by comma.")] = "native",
     probes: Annotated[str, typer.Option(help="linear, mlp, knn, attentive, or others by name.")] = "linear",
+    evidence: Annotated[str, typer.Option(help=EVIDENCE)] = "code,learning",
     as_json: JsonOption = False,
 ) -> None:
     """Probe embeddings in a store for labelled properties, each score beside its controls.
@@ -152,31 +159,39 @@ def probe(
     """
     from worldprobe.config import CONTROLS, make_experiment, to_toml
     from worldprobe.files import write_whole
+    from worldprobe.pipeline.ask import check_probes
     from worldprobe.pipeline.encoded import cut_short
     from worldprobe.pipeline.encoders import stored_name
-    from worldprobe.pipeline.label import read_labels, write_labels
+    from worldprobe.pipeline.folder import require_own
+    from worldprobe.pipeline.gather import encoded_videos, find_series
+    from worldprobe.pipeline.label_tables import read_tables, write_labels
     from worldprobe.pipeline.ledger import Ledger
-    from worldprobe.pipeline.run import add_failures, plan_of, probe_into
+    from worldprobe.pipeline.run import add_failures, probe_into
+    from worldprobe.pipeline.scores import plan_of
     from worldprobe.pipeline.shown import keep_moments
     from worldprobe.report.write import write_report
     from worldprobe.store import Store
 
     values: dict[str, Any] = {"videos": [store], "encoder": encoder, "split": split, "blocks": blocks}
     values |= {"input": input.split(","), "probes": probes.split(",")}
-    values |= {"tasks": tasks.split(","), "features": features.split(",")}
+    values |= {"tasks": tasks.split(","), "features": features.split(","), "evidence": evidence_of(evidence)}
     values["controls"] = list(CONTROLS) if controls == "all" else controls.split(",")
     experiment = make_experiment(values)
+    check_probes(plan_of(experiment, encoder=encoder))
+    table, embeddings = read_tables(labels), Store(store)
     plan = plan_of(experiment, encoder=stored_name(encoder))
-    table, embeddings = read_labels(labels), Store(store)
+    # What the store and the table say of themselves, so that the run's folder tells how it was made.
+    known, _ = encoded_videos(embeddings, table, encoder=plan.encoder, input=plan.input)
+    series = find_series(embeddings, known, encoder=plan.encoder, input=plan.input, block=None)
+    values |= {"videos": [one.video.path for one in series] or [store]}
+    values["labeller"] = ", ".join(sorted(set(table.table["source"])))
+    require_own(out, {**values, "protocol": "sound"}, ids=lambda: {one.video.id for one in series})
     with bars() as progress:
         probed = probe_into(out, embeddings, table, plan, Ledger(), inputs=experiment.inputs, progress=progress)
     write_labels(table, out / "labels.parquet")
     keep_moments(out, embeddings, table, probed)
-    # What the store and the table say of themselves, so that the run's folder tells how it was made.
     first = probed.series[0]
-    values |= {"videos": [series.video.path for series in probed.series], "pool": first.pool}
-    values |= {"frames": first.specs[0].frames, "stride": max(first.specs[0].stride, 1)}
-    values["labeller"] = ", ".join(sorted(set(table.table["source"])))
+    values |= {"pool": first.pool, "frames": first.specs[0].frames, "stride": max(first.specs[0].stride, 1)}
     values["camera"] = "subtracted" if "camera_vx" in table.table.columns else "kept"
     write_whole(out / "experiment.toml", to_toml(make_experiment(values)).encode())
     lost = [failure for series in probed.series for failure in cut_short(series.video)]

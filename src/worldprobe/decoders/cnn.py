@@ -6,13 +6,13 @@ they leave open (and what the network itself cannot draw).
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from worldprobe.decoders.trunk import Trunk
+from worldprobe.decoders.trunk import Trunk, require_counts
 from worldprobe.errors import DecoderError
 from worldprobe.records import DecoderShape
 
@@ -61,8 +61,9 @@ def gradient_loss(drawn: Tensor, frames: Tensor) -> Tensor:
     return across + down
 
 
-def cnn(argument: str | None = None, *, shape: DecoderShape, **options: Any) -> CnnDecoder:
+def cnn(argument: str | None = None, *, shape: DecoderShape, channels: int = 128) -> CnnDecoder:
     """``cnn``: transposed convolutions; the mean picture that fits an embedding, in one pass."""
     if argument is not None:
         raise DecoderError(f"cnn takes no argument, got {argument!r}; options go into [decode] of an experiment")
-    return CnnDecoder(shape, **options)
+    require_counts("cnn", channels=channels)
+    return CnnDecoder(shape, channels=channels)

@@ -8,7 +8,7 @@ between samples.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from torch.nn import functional
 from worldprobe.decoders.cnn import GRADIENT_WEIGHT, gradient_loss
 from worldprobe.decoders.diffusers_extra import diffusers
 from worldprobe.decoders.latent import open_space
-from worldprobe.decoders.trunk import Trunk
+from worldprobe.decoders.trunk import Trunk, require_counts
 from worldprobe.errors import DecoderError
 from worldprobe.records import DecoderShape
 
@@ -165,8 +165,17 @@ def _variance(sigma: Tensor) -> Tensor:
     return (1 - sigma) ** 2 + sigma**2
 
 
-def flow(argument: str | None = None, *, shape: DecoderShape, **options: Any) -> FlowDecoder:
+def flow(
+    argument: str | None = None,
+    *,
+    shape: DecoderShape,
+    channels: int = 64,
+    latent: str | None = None,
+    patch: int | None = None,
+    steps: int = STEPS,
+) -> FlowDecoder:
     """``flow``: rectified flow; samples of the pictures that fit an embedding (extra [flow])."""
     if argument is not None:
         raise DecoderError(f"flow takes no argument, got {argument!r}; options go into [decode] of an experiment")
-    return FlowDecoder(shape, **options)
+    require_counts("flow", channels=channels, steps=steps, patch=1 if patch is None else patch)
+    return FlowDecoder(shape, channels=channels, latent=latent, patch=patch, steps=steps)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from worldprobe import registry
-from worldprobe.errors import DecoderError
+from worldprobe.errors import DecoderError, in_words
 from worldprobe.files import replacing, write_whole
 from worldprobe.printable import escaped
 from worldprobe.records import DecoderShape
@@ -108,7 +108,7 @@ def load(folder: str | Path, *, device: str = "auto") -> TrainedDecoder:
             "train one: `worldprobe decode VIDEO... --encoder E --decoder cnn --out DIR`."
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DecoderError(f"{folder / CONFIG} is damaged: {error!r}. Train the decoder again.") from error
+        raise DecoderError(f"{folder / CONFIG} is damaged: {in_words(error)}. Train the decoder again.") from error
     if config.get("format") != _FORMAT:
         raise DecoderError(f"{folder / CONFIG} is of format {config.get('format')}, this version reads {_FORMAT}.")
     module: Decoder = registry.create("decoders", name, shape=shape, **options)

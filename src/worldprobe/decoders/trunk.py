@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from worldprobe.decoders.tokens import grid_of
+from worldprobe.errors import DecoderError
 from worldprobe.records import DecoderShape
 
 HIDDEN = 512
@@ -44,3 +45,10 @@ class Trunk(nn.Module):
         if found.shape[-2:] == self.size:
             return found
         return functional.interpolate(found, size=self.size, mode="bilinear", antialias=True, align_corners=False)
+
+
+def require_counts(decoder: str, **options: object) -> None:
+    """Raises DecoderError for an option of ``[decode]`` that has to be a whole number from 1 on, and is not."""
+    for name, value in options.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise DecoderError(f"{decoder}: {name} is a whole number from 1 on, got {value!r}")

@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from worldprobe import hub
+from worldprobe.encoders import known
 from worldprobe.errors import RegistryError
 from worldprobe.files import sha256
 from worldprobe.hub import fetched
@@ -77,15 +79,20 @@ def architecture(config: VJEPA2Config) -> str:
 
 
 def load_config(name: str) -> VJEPA2Config:
-    """Raises RegistryError where there is no checkpoint, or one of another model."""
+    """The configuration in a folder, or of a repository on the hub, which is asked of names that may be its alone.
+
+    Raises:
+        RegistryError: there is no checkpoint, or one of another model.
+    """
     from transformers import VJEPA2Config
 
+    known.require_place(name)
     try:
-        written, _ = VJEPA2Config.get_config_dict(name)
-    except (OSError, ValueError) as error:
+        written, _ = VJEPA2Config.get_config_dict(name, local_files_only=_here_only(name))
+    except (OSError, ValueError, RegistryError) as error:
         raise RegistryError(
-            f"no encoder {name!r}: not a known name, and no checkpoint is found under it as a folder or hub id "
-            f"({_pointer_in(name) or first_line(error)}). `worldprobe list encoders` shows what there is."
+            f"no encoder {name!r}: no known name, and no checkpoint is found under it as a folder or hub id "
+            f"({_pointer_in(name) or first_line(error)}){known.instead(name)}"
         ) from error
     if written.get("model_type") != "vjepa2":
         raise RegistryError(
@@ -93,6 +100,11 @@ def load_config(name: str) -> VJEPA2Config:
         )
     config: VJEPA2Config = VJEPA2Config.from_dict(written)
     return config
+
+
+def _here_only(source: str) -> bool:
+    """Whether only the local cache can be asked: the hub does not answer, or need not be asked."""
+    return Path(source).is_dir() or not hub.answers(source)
 
 
 def revision(name: str) -> str:
@@ -170,6 +182,7 @@ def _read(source: str, config: VJEPA2Config, *, name: str) -> tuple[VJEPA2Model,
                 # Of the commit that the config is of, whatever the hub has got in the meantime.
                 revision="main" if Path(source).is_dir() else fetched(source, _CONFIG)[0],
                 use_safetensors=True,  # the other format is a pickle
+                local_files_only=_here_only(source),
             )
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         why = _pointer_in(source) or first_line(error)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from worldprobe import hub, registry
+from worldprobe.errors import RegistryError
+
 if TYPE_CHECKING:
     from transformers import VJEPA2Config
 
@@ -34,6 +37,18 @@ _KNOWN: dict[str, dict[str, int | float]] = {
 def names() -> tuple[str, ...]:
     """The models whose configuration is known, the tiny one first."""
     return (TINY, *_KNOWN)
+
+
+def require_place(name: str) -> None:
+    """Raises RegistryError for a name that is no folder's and cannot be the hub's: nobody is asked for it."""
+    if not Path(name).is_dir() and not hub.is_id(name):
+        raise RegistryError(f"no encoder {name!r}: no known name, no folder, no hub id (OWNER/NAME){instead(name)}")
+
+
+def instead(name: str) -> str:
+    """The end of a sentence on an encoder that there is none of: what may have been meant."""
+    near = registry.near("encoders", name, others=names())
+    return f"{near} `worldprobe list encoders` shows what there is."
 
 
 def config_of(name: str) -> VJEPA2Config | None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from worldprobe.errors import LabelError
+from worldprobe import hub
+from worldprobe.errors import LabelError, RegistryError
 from worldprobe.hub import fetched
 from worldprobe.labels.detections import CONFIDENCE, Found, check_threshold, label_frames
 from worldprobe.protocols import FrameSource
@@ -97,14 +98,19 @@ def _weights(model: Any, name: str) -> dict[str, str]:
 def _load(name: str) -> tuple[Any, Any]:
     from transformers import AutoImageProcessor, AutoModelForObjectDetection
 
+    if not Path(name).is_dir() and not hub.is_id(name):
+        raise LabelError(f"no detector {name!r}: no such folder, and no hub id (OWNER/NAME)")
     try:
+        here = Path(name).is_dir() or not hub.answers(name)
         with no_loading_bars():
             # No pickled weights, and none of a checkpoint's own code, about which transformers would ask the user.
             model, report = AutoModelForObjectDetection.from_pretrained(
-                name, output_loading_info=True, use_safetensors=True, trust_remote_code=False
+                name, output_loading_info=True, use_safetensors=True, trust_remote_code=False, local_files_only=here
             )
-        processor = AutoImageProcessor.from_pretrained(name, backend="pil", trust_remote_code=False)
-    except (OSError, ValueError, ImportError) as error:
+        processor = AutoImageProcessor.from_pretrained(
+            name, backend="pil", trust_remote_code=False, local_files_only=here
+        )
+    except (OSError, ValueError, ImportError, RegistryError) as error:
         why = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise LabelError(f"no detector of transformers at {name!r}: {why}") from error
     if missing := sorted(report["missing_keys"]):

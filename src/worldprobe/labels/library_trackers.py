@@ -37,8 +37,7 @@ def track(labels: Labels, *, tracker: str, shots: Sequence[int] = (0,)) -> Label
     """
     import polars as pl
 
-    if tracker not in TRACKERS:
-        raise LabelError(f"no tracker {tracker!r}; there are {', '.join(TRACKERS)}")
+    check_tracker(tracker)
     if tracker == "overlap":
         return link(labels, shots=shots)
     make = _library(tracker)
@@ -59,6 +58,14 @@ def track(labels: Labels, *, tracker: str, shots: Sequence[int] = (0,)) -> Label
         born = max(born, int(identities.max(initial=-1)) + 1)
     linked = table.with_columns(pl.Series("object", identities)).filter(pl.Series(identities >= 0))
     return replace(labels, table=linked)
+
+
+def check_tracker(tracker: str) -> None:
+    """Raises LabelError: an unknown tracker, or the library is not installed."""
+    if tracker not in TRACKERS:
+        raise LabelError(f"no tracker {tracker!r}; there are own, {', '.join(TRACKERS)}")
+    if tracker != "overlap":
+        _library(tracker)
 
 
 def _identities(

@@ -14,7 +14,7 @@ from worldprobe.pipeline.scores import Asked, Plan, Probed, metrics_of, unmeasur
 from worldprobe.probes.evaluate import Question
 from worldprobe.probes.splits import make_folds, units
 from worldprobe.protocols import Probe
-from worldprobe.results import FEW_GROUPS
+from worldprobe.results import FEW_GROUPS, ProbeResult
 
 LINEAR = "linear"
 
@@ -34,7 +34,8 @@ def probe_of(plan: Plan, name: str, kind: str) -> tuple[str, Probe] | None:
     if ":" not in argument and registry.knows("probes", f"{head}-{kind}"):
         name = f"{head}-{kind}{colon}{argument}"
     probe: Probe = registry.create("probes", name)
-    shown = probe.name + (f":{argument}" if argument and registry.knows("probes", name.partition(":")[0]) else "")
+    _, given = registry.parts("probes", name)
+    shown = probe.name + (f":{given}" if given else "")
     return (shown, probe) if probe.kind == kind else None
 
 
@@ -98,6 +99,8 @@ def ask(plan: Plan, moments: Moments, result: Probed) -> list[Asked]:
             known = target(moments, task, unit)
             why = _unaskable(task, known, moments)
         probes = [found for name in plan.probes if (found := probe_of(plan, name, targets.kind(task)))]
+        if not probes:  # a task is never without a line
+            result.results += _without_probe(plan, task)
         questions: list[Asked] = []
         if known is not None and not why:
             try:
@@ -105,7 +108,7 @@ def ask(plan: Plan, moments: Moments, result: Probed) -> list[Asked]:
             except ProbeError as error:  # it is known in too few groups: the other tasks may not be
                 refused.append(error)
                 why = str(error)
-        if not questions:
+        if probes and not questions:
             result.results += [
                 unmeasured(plan, task, kind, metric, name, why)
                 for name, probe in probes
@@ -117,6 +120,17 @@ def ask(plan: Plan, moments: Moments, result: Probed) -> list[Asked]:
     if refused and not asked:
         raise refused[0]
     return asked
+
+
+def _without_probe(plan: Plan, task: str) -> list[ProbeResult]:
+    kind = targets.kind(task)
+    what = "numbers" if kind == "regression" else "classes"
+    why = f"none of the probes {', '.join(plan.probes)} is for {what} ({kind}): add linear, or another that is"
+    return [
+        unmeasured(plan, task, features, metric, "no probe", why)
+        for features in plan.features
+        for metric in metrics_of(task)
+    ]
 
 
 def _questions(

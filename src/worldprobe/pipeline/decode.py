@@ -18,6 +18,7 @@ from worldprobe.pipeline.decode_rows import Rows, lay_out, mismatched, unpooled
 from worldprobe.pipeline.encoders import control_encoders
 from worldprobe.pipeline.ledger import Ledger, device_for
 from worldprobe.pipeline.progress import Progress
+from worldprobe.pipeline.seen import FILE, Seen, episode_of, of_clips, read_seen, write_seen
 from worldprobe.probes.splits import SplitKind
 from worldprobe.records import DecoderShape
 from worldprobe.results import DecodingBaseline
@@ -122,7 +123,8 @@ class Workshop:
             items, each = course.steps * recipe.batch, self.ledger.expected.get(stage)
             self.ledger.book(stage, started=began, items=items, device=self.device, each=each)
             write_whole(folder / LOSSES, "".join(json.dumps(asdict(one)) + "\n" for one in course.losses).encode())
-            write_whole(folder / "trained_on.json", json.dumps(self._seen(rows)).encode())
+            clips = (self.rows.pairs.clips[row] for row in (*rows, *self.rows.validation))
+            write_seen(of_clips((self.series[number], clip) for number, clip in clips), folder)
             facts = {"encoder": encoder, "tap": tap, "key": key, "seed": recipe.seed, "steps": course.steps}
             facts |= {"best_step": course.best_step, "stopped_early": course.stopped_early}
             facts |= {"seconds": round(course.seconds, 1), "pairs": len(rows) * source.per_row, "clips": len(rows)}
@@ -146,8 +148,13 @@ class Workshop:
                 f"the weights in {folder} draw {done.shape.frames} frames of {done.shape.size} px a tubelet, "
                 f"here they are {frames.shape[1]} of {frames.shape[-2:]}: use --size {min(done.shape.size)}"
             )
-        seen = json.loads((folder / "trained_on.json").read_text(encoding="utf-8"))
-        rows = tuple(row for row in self.rows.test if not self._was_seen(row, seen))
+        seen = read_seen(folder)
+        if seen is None:
+            raise DecoderError(
+                f"{folder} does not say what its decoder was trained on ({FILE} is missing), so nobody knows "
+                "what it has not seen. Take the whole folder of a trained decoder, or train one."
+            )
+        rows = tuple(row for row in self.rows.test if not self._in(seen, row))
         if not rows:
             raise DecoderError(
                 f"the decoder in {folder} was trained on every clip that this split would test it on. "
@@ -156,6 +163,11 @@ class Workshop:
         blocks = "+".join(map(str, source.blocks))
         tap = f"{self.plan.encoder}/block{blocks}.out"
         return Drawn(done.name, done, source, rows, int(done.facts["pairs"]), encoder=self.plan.encoder, tap=tap)
+
+    def _in(self, seen: Seen, row: int) -> bool:
+        number, clip = self.rows.pairs.clips[row]
+        episode, began = episode_of(self.series[number], clip)
+        return seen.has(self.series[number].specs[clip], episode=episode, began=began)
 
     def of_encoder(self, name: str, blocks: str) -> StoredPairs:
         """The rows' frames beside another encoder's tokens, or beside other blocks of the same."""
@@ -184,31 +196,20 @@ class Workshop:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def _seen(self, training: Sequence[int]) -> dict[str, list[int]]:
-        """First frames of the clips that were trained or chosen on, by video."""
-        seen: dict[str, list[int]] = {}
-        for row in (*training, *self.rows.validation):
-            number, clip = self.rows.pairs.clips[row]
-            one = self.series[number]
-            seen.setdefault(one.video.id, []).append(one.specs[clip].start)
-        return seen
-
-    def _was_seen(self, row: int, seen: dict[str, list[int]]) -> bool:
-        """Whether a row shares frames with a clip that was trained on."""
-        number, clip = self.rows.pairs.clips[row]
-        spec = self.series[number].specs[clip]
-        span = spec.frames * spec.stride
-        return any(abs(spec.start - start) < span for start in seen.get(self.series[number].video.id, ()))
-
 
 def module_of(plan: Plan, decoder: str, shape: DecoderShape) -> Any:
     """A decoder with fresh weights, as the plan's options have it. Raises WorldprobeError as it does."""
     import torch
 
-    options = plan.decode.options.get(decoder.partition(":")[0], {})
+    options = options_of(plan.decode, decoder)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.seed)
         return registry.create("decoders", decoder, shape=shape, **options)
+
+
+def options_of(table: Decode, decoder: str) -> dict[str, Any]:
+    """What ``[decode]`` gives a decoder by its name without an argument."""
+    return table.options.get(registry.parts("decoders", decoder)[0], {})
 
 
 def recipe_of(plan: Plan, module: Any, device: str) -> Any:

@@ -13,6 +13,7 @@ from worldprobe.pipeline.decode_elsewhere import elsewhere, train_elsewhere
 from worldprobe.pipeline.decode_pictures import PICTURES, write_film, write_pictures
 from worldprobe.pipeline.decode_scores import score
 from worldprobe.pipeline.encoded import Failure, cut_short
+from worldprobe.pipeline.folder import DECODE, add_notes, merge
 from worldprobe.pipeline.label import label, load_labeller
 from worldprobe.pipeline.ladder import ladder
 from worldprobe.pipeline.ledger import Ledger
@@ -21,7 +22,6 @@ from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.regions import regions_of
 from worldprobe.pipeline.sources import ref_of
 from worldprobe.records import Labels
-from worldprobe.results import AnyResult, CostResult, DecodingResult, read_results, write_results
 from worldprobe.store import Store
 from worldprobe.video.scenes import truth_path
 
@@ -65,8 +65,8 @@ def decode_into(
     write_pictures(shop, drawn, out / FOLDER / PICTURES)
     if film is not None:
         write_film(shop, drawn, film)
-    write_results(out / "results.jsonl", [*_others(out, ledger), *results, *ledger.costs])
     seen = [one.video for one in shop.series]
+    add_notes(out, merge(out, DECODE, results, ledger.costs, revision=shop.series[0].revision, videos=seen))
     weights = {one.name: sha256((plan.weights or out / FOLDER / one.name) / WEIGHTS) for one in drawn}
     write_provenance(
         out, "decode", shop.series[0], videos=seen, seed=plan.seed, ledger=ledger, labels=labels, decoders=weights
@@ -101,15 +101,3 @@ def truth_of(paths: Sequence[StrPath] | StrPath) -> Labels | None:
     if not all(truth_path(path).exists() for path in paths):
         return None
     return label(paths, labeller=load_labeller("truth"))
-
-
-def _others(out: Path, ledger: Ledger) -> list[AnyResult]:
-    """What other stages found, and what earlier sittings cost where this one did not do it again."""
-    if not (out / "results.jsonl").exists():
-        return []
-    again = {cost.stage for cost in ledger.costs}
-    return [
-        one
-        for one in read_results(out / "results.jsonl")
-        if not isinstance(one, DecodingResult) and not (isinstance(one, CostResult) and one.stage in again)
-    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from worldprobe.pipeline.forecast import unit_of
 from worldprobe.pipeline.forecast_scores import Told
 from worldprobe.pipeline.pens import place_of
 from worldprobe.pipeline.progress import Progress
+from worldprobe.pipeline.seen import Seen, read_seen
 from worldprobe.pipeline.windows import MOST, Cut, Window, read_windows
 from worldprobe.predictors import scores
 from worldprobe.predictors.vjepa2 import INSTEAD, VJEPA2Predictor
@@ -55,15 +55,19 @@ class Decoder(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pen:
-    """A decoder, and the first frames of the clips that it was trained on, by video."""
+    """A decoder, and what it has seen."""
 
     decoder: Decoder
-    seen: dict[str, list[int]]
+    seen: Seen
 
-    def unseen(self, spec: ClipSpec) -> bool:
-        """Whether a window shares no frames with a clip that the decoder was trained or chosen on."""
-        span = spec.frames * spec.stride
-        return all(abs(spec.start - start) >= span for start in self.seen.get(spec.video.id, ()))
+    def unseen(self, spec: ClipSpec, shot: int = 0, began: int = 0) -> bool:
+        """Whether a window shows nothing that the decoder was trained or chosen on, as ``Seen.has`` says.
+
+        Args:
+            shot, began: the number of the window's shot, and its first frame.
+        """
+        names = spec.video.episodes
+        return not self.seen.has(spec, episode=names[shot] if shot < len(names) else "", began=began)
 
 
 def find_pen(decoder: str | None, out: Path, encoder: Encoder) -> Pen | None:
@@ -256,12 +260,8 @@ def _line(
 
 
 def _pen(folder: Path) -> Pen:
-    decoder = load(folder)
-    try:
-        seen = json.loads((folder / "trained_on.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:  # a decoder that came without: nobody can say what it has seen
-        seen = {}
-    return Pen(decoder, seen)
+    # Of a decoder that came without, nobody can say what it has seen.
+    return Pen(load(folder), read_seen(folder) or Seen())
 
 
 def _unfit(pen: Pen, encoder: Encoder) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from worldprobe import registry
+from worldprobe.encoders.known import require_place
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import ConfigError, RegistryError
 from worldprobe.protocols import Encoder
@@ -21,7 +22,8 @@ def load_encoder(name: str, *, device: str = "auto", precision: str = "auto") ->
     if registry.knows("encoders", name):
         encoder: Encoder = registry.create("encoders", name, device=device, precision=precision)
         return encoder
-    from worldprobe.encoders.vjepa2 import pretrained
+    require_place(name)
+    from worldprobe.encoders.vjepa2 import pretrained  # with transformers, which takes its time
 
     return pretrained(name, device=device, precision=precision)
 

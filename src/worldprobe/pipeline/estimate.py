@@ -12,7 +12,7 @@ from worldprobe.config import Experiment
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import VideoError
 from worldprobe.files import StrPath, paths_of
-from worldprobe.pipeline.ask import check_probes
+from worldprobe.pipeline.checks import check
 from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.pipeline.estimate_facts import Estimate as Estimate
@@ -26,7 +26,6 @@ from worldprobe.pipeline.estimate_stages import labelling, predicting, training
 from worldprobe.pipeline.frames import native_starts, open_films
 from worldprobe.pipeline.ledger import device_of
 from worldprobe.pipeline.plan import plan_sampled, plan_series
-from worldprobe.pipeline.predict import check as check_future
 from worldprobe.pipeline.scores import plan_of
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Encoder
@@ -62,9 +61,7 @@ def estimate_run(
         WorldprobeError: what the run itself would say before it begins.
     """
     videos, out = paths_of(videos), Path(out)
-    if experiment.protocol != "original":
-        check_probes(plan_of(experiment, encoder=experiment.encoder))
-    check_future(experiment, out)
+    check(experiment, videos, out)
     failures: list[Failure] = []
     stages = 3 + (experiment.predict is not None) + (experiment.decode is not None)
     each = (CALIBRATION_SECONDS if seconds is None else seconds) / stages

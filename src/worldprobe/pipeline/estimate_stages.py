@@ -18,7 +18,7 @@ from worldprobe.pipeline.decode_run import plan_of
 from worldprobe.pipeline.encoders import load_encoder, parse_blocks, twin_of
 from worldprobe.pipeline.estimate_facts import Estimate, priced, timed
 from worldprobe.pipeline.forecast import LEAK_CLIPS
-from worldprobe.pipeline.label import load_labeller
+from worldprobe.pipeline.labellers import READERS, load_labeller
 from worldprobe.pipeline.ledger import device_for, device_of
 from worldprobe.pipeline.progress import silent
 from worldprobe.pipeline.sources import open_source
@@ -31,8 +31,6 @@ from worldprobe.video import violations
 from worldprobe.video.read import Video
 
 _BYTES_PER_VALUE = 2  # tokens wait in float16
-# Labellers that read what others have written: the time is that of opening the film.
-_READERS = ("truth", "mot", "coco", "lerobot")
 _LABELLED = 32  # frames that a labeller is timed on
 _LEAK_PASSES = 6  # of a window's: before and after, by the prefix and by the plain forward
 
@@ -41,7 +39,7 @@ def labelling(experiment: Experiment, videos: Sequence[Path], *, price: float | 
     """A labeller on the first frames of the first video; one that only reads a file is taken for free."""
     frames, each = 0, 0.0
     labeller = load_labeller(experiment.labeller, confidence=experiment.confidence, every=experiment.every)
-    reads = labeller.name.partition(":")[0] in _READERS
+    reads = labeller.name.partition(":")[0] in READERS
     for number, path in enumerate(videos):
         with open_source(path) as video:
             frames += video.ref.frames

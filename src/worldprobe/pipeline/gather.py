@@ -220,12 +220,18 @@ def gather_tokens(
     return _whole(rows, held, store, series, block)
 
 
-def _whole(
-    rows: _Rows | None, held: NDArray[np.bool_], store: Store, series: Sequence[Series], block: int
-) -> _Rows:
-    if rows is None or not held.all():
+def require_held(held: NDArray[np.bool_], store: Store, series: Sequence[Series], block: int) -> None:
+    """Raises StoreError unless all moments [n] were found in the store, or where there is none."""
+    if not len(held) or not held.all():
         raise StoreError(
             f"{int((~held).sum())} labelled moments lie in clips that {store.location} does not hold at block "
             f"{block} of {series[0].encoder}. Run `worldprobe encode` again; it does only what is missing."
         )
+
+
+def _whole(
+    rows: _Rows | None, held: NDArray[np.bool_], store: Store, series: Sequence[Series], block: int
+) -> _Rows:
+    require_held(held, store, series, block)
+    assert rows is not None
     return rows

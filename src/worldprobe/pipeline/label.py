@@ -2,50 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from worldprobe import registry
-from worldprobe.errors import LabelError, VideoError
-from worldprobe.files import StrPath, paths_of, replacing
+from worldprobe.errors import VideoError
+from worldprobe.files import StrPath, paths_of
 from worldprobe.labels.camera import with_camera
 from worldprobe.labels.library_trackers import track
 from worldprobe.labels.quality import implausible
 from worldprobe.labels.speeds import speed_notes
 from worldprobe.pipeline.encoded import Failure, cut_short
+from worldprobe.pipeline.label_tables import read_labels as read_labels
+from worldprobe.pipeline.label_tables import write_labels as write_labels
+from worldprobe.pipeline.labellers import load_labeller as load_labeller
+from worldprobe.pipeline.labellers import require_films
 from worldprobe.pipeline.parts import Parts
 from worldprobe.pipeline.progress import Progress, Watched, silent
 from worldprobe.pipeline.sources import open_source
-from worldprobe.promises import typed
 from worldprobe.protocols import FrameSource, Labeller
 from worldprobe.records import Labels, VideoRef, reading_notes
-from worldprobe.tables import read_table, write_table
 from worldprobe.video.folder import truth_beside
 from worldprobe.video.sample import DAMAGED
-
-_ORIGIN = "worldprobe.origin"
-
-
-def load_labeller(
-    name: str, *, confidence: float | None = None, every: int | None = None, folder: Path | None = None
-) -> Labeller:
-    """The labeller of a name: a plug-in or ``module:Class``.
-
-    Args:
-        confidence, every: for detectors: the least score, and that only every so many frames are looked at;
-            None leaves the labeller's own.
-        folder: the run's, for labellers whose library writes settings.
-
-    Raises:
-        RegistryError: there is none, or it takes no such option.
-    """
-    options = {"confidence": confidence, "every": every}
-    asked = {key: value for key, value in options.items() if value is not None}
-    labeller: Labeller = registry.create("labellers", name, offered={"folder": folder}, **asked)
-    return labeller
 
 
 def label(
@@ -72,8 +51,7 @@ def label(
         VideoError: a video cannot be read.
     """
     videos = paths_of(videos)
-    if len(videos) > 1 and getattr(labeller, "one_video_only", False):
-        raise LabelError(f"{labeller.name} labels one video, {len(videos)} were given: label them one at a time")
+    require_films(labeller, videos)
     found: list[Labels] = []
     seen: dict[str, VideoRef] = {}
     for number, path in enumerate(videos):
@@ -169,24 +147,3 @@ def _nothing(labeller: Labeller, path: Path) -> str:
     least = getattr(labeller, "confidence", None)
     lower = "" if least is None else f" a lower confidence than {least:g}, or"
     return f"{labeller.name} found nothing in {path}: try{lower} another one (`worldprobe list labellers`)."
-
-
-def write_labels(labels: Labels, path: StrPath) -> None:
-    """Write a Parquet file, whole or not at all."""
-    path = Path(path)
-    with replacing(path) as temporary:
-        write_table(labels.table, temporary, {_ORIGIN: json.dumps(labels.origin)} if labels.origin else None)
-
-
-def read_labels(path: StrPath) -> Labels:
-    """Read a labels table. Raises LabelError when there is none, or it is not one."""
-    path = Path(path)
-    import polars as pl
-
-    try:
-        origin = json.loads(pl.read_parquet_metadata(path).get(_ORIGIN, "{}"))
-        return typed(Labels(read_table(path), origin=origin))
-    except FileNotFoundError:
-        raise LabelError(f"no labels at {path}. Run `worldprobe label VIDEO --labeller L --out {path}`.") from None
-    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        raise LabelError(f"{path} is not a Parquet table of labels: {error}") from error

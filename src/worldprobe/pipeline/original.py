@@ -22,11 +22,13 @@ from worldprobe.execute.outcomes import Executor
 from worldprobe.files import StrPath, paths_of, write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes
 from worldprobe.labels.original import Boxes, most_confident
+from worldprobe.pipeline.checks import check
 from worldprobe.pipeline.encoded import Encoded, Failure
 from worldprobe.pipeline.encoders import load_encoder
+from worldprobe.pipeline.folder import PROBE, merge
 from worldprobe.pipeline.frames import Film, embed, open_films
 from worldprobe.pipeline.groups import Groups
-from worldprobe.pipeline.label import label, load_labeller, write_labels
+from worldprobe.pipeline.label import label, write_labels
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.made import of_controls, write_provenance
 from worldprobe.pipeline.progress import Progress, silent
@@ -38,7 +40,6 @@ from worldprobe.pipeline.waterfall import waterfall
 from worldprobe.probes.published import permuted
 from worldprobe.probes.splits import make_folds
 from worldprobe.records import Labels
-from worldprobe.results import write_results
 from worldprobe.store import Store
 
 
@@ -61,10 +62,7 @@ def run_original(
             where too few frames have a label.
     """
     videos, out = paths_of(videos), Path(out)
-    classes = class_map(experiment.classes)  # what is wrong with it is said before anything is read
-    labeller = load_labeller(
-        experiment.labeller, confidence=experiment.confidence, every=experiment.every, folder=out
-    )
+    labeller = check(experiment, videos, out)
     device, precision = device_here(experiment, executor), experiment.precision
     encoder = load_encoder(f"{PREFIX}{experiment.encoder}", device=device, precision=precision)
     encoder.grid(experiment.frames)
@@ -77,7 +75,7 @@ def run_original(
     started = time.perf_counter()
     paths = [film.path for film in films]
     found = label(paths, labeller=labeller, tracker=experiment.tracker, camera=experiment.camera, progress=progress)
-    labels = merge_classes(found, classes)
+    labels = merge_classes(found, class_map(experiment.classes))
     write_labels(labels, out / "labels.parquet")
     ledger.book("label", started=started, items=len(labels.table), device="cpu")
     numbers, refs = Groups(), [film.ref for film in films]
@@ -145,16 +143,16 @@ def _write(
     plan = plan_of(experiment, encoder=first.encoder)
     results = waterfall(material, plan, progress=progress) + scaling(material, plan, progress=progress)
     ledger.book("probe", started=started, items=len(results), device="cpu")
-    write_results(out / "results.jsonl", [*results, *ledger.costs])
+    seen = [film.ref for film in films]
+    notes = merge(out, PROBE, results, ledger.costs, revision=first.revision, videos=seen)
     boxes = material.boxes
     alignment = {
         "kept": len(boxes),
         "dropped": {"less confident than another box, or on a frame not taken": len(labels.table) - len(boxes)},
         "frames": {"looked_at": boxes.looked_at, "labelled": len(boxes)},
-        "notes": list(labels.notes),
+        "notes": [*labels.notes, *notes],
     }
     write_whole(out / "alignment.json", json.dumps(alignment).encode())
-    seen = [film.ref for film in films]
     others = of_controls(store, first, plan.controls)
     write_provenance(
         out, "probe", first, videos=seen, seed=plan.seed, ledger=ledger, labels=labels, controls=others

@@ -13,6 +13,7 @@ from worldprobe.pipeline.drawn_future import draw_future, find_pen
 from worldprobe.pipeline.encoded import Failure
 from worldprobe.pipeline.encoders import load_encoder, twin_of
 from worldprobe.pipeline.estimate_facts import foretold
+from worldprobe.pipeline.folder import PREDICT, add_notes, merge
 from worldprobe.pipeline.forecast import forecast
 from worldprobe.pipeline.forecast_scores import Told, leak_lines, lines
 from worldprobe.pipeline.ledger import Ledger, device_of
@@ -27,9 +28,7 @@ from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder
 from worldprobe.records import VideoRef
 from worldprobe.report.files import read_json
-from worldprobe.results import AnyResult, CostResult, read_results, write_results
-
-KINDS = ("prediction", "leak", "surprise")
+from worldprobe.results import AnyResult
 
 
 def predict(
@@ -99,7 +98,7 @@ def predict(
             if figures:
                 show_violations(at, encoder, figures / "violations.png", context=asked.context)
     out.mkdir(parents=True, exist_ok=True)
-    merge_results(out / "results.jsonl", found, ledger.costs, kinds=KINDS, stage="predict")
+    add_notes(out, merge(out, PREDICT, found, ledger.costs, revision=encoder.revision, videos=seen))
     write_provenance(out, "predict", encoder, videos=seen, seed=experiment.seed, ledger=ledger)
     return failures
 
@@ -120,22 +119,7 @@ def check(experiment: Experiment, out: Path) -> None:
 
 def record(experiment: Experiment, out: Path) -> None:
     """Write the experiment down; where the folder holds an experiment of other stages, its table alone."""
-    record_experiment(experiment, out, "predict", KINDS)
-
-
-def merge_results(
-    path: Path, found: Sequence[AnyResult], costs: Sequence[CostResult], *, kinds: Sequence[str], stage: str
-) -> None:
-    """Write lines into a run's results in place of those of the same kinds, and of costs of the same stage."""
-    old = read_results(path) if path.exists() else []
-    kept = [
-        line
-        for line in old
-        if line.kind not in kinds and not (isinstance(line, CostResult) and line.stage.startswith(stage))
-    ]
-    write_results(
-        path, [*(x for x in kept if x.kind != "cost"), *found, *(x for x in kept if x.kind == "cost"), *costs]
-    )
+    record_experiment(experiment, out, "predict", PREDICT.kinds)
 
 
 def _twins(experiment: Experiment, encoder: Encoder, asked: Predict) -> list[tuple[Encoder, VJEPA2Predictor]]:

@@ -8,27 +8,26 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from worldprobe import provenance
 from worldprobe.config import Experiment, to_toml
-from worldprobe.errors import VideoError, WorldprobeError
+from worldprobe.errors import VideoError
 from worldprobe.execute.outcomes import Executor
 from worldprobe.files import StrPath, paths_of, write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes
 from worldprobe.labels.speeds import speed_notes
 from worldprobe.pipeline.answer_rows import write_answers
-from worldprobe.pipeline.ask import check_probes
+from worldprobe.pipeline.checks import check, check_blocks
 from worldprobe.pipeline.decode_run import decode_into, ids_of
 from worldprobe.pipeline.decode_run import plan_of as decode_plan_of
 from worldprobe.pipeline.encode import encode
 from worldprobe.pipeline.encoded import Failure, cut_short
 from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.pipeline.estimate import foretold
-from worldprobe.pipeline.label import label, load_labeller, write_labels
+from worldprobe.pipeline.folder import PROBE, merge
+from worldprobe.pipeline.label import label, write_labels
 from worldprobe.pipeline.ledger import Ledger, device_of
 from worldprobe.pipeline.made import of_controls, write_provenance
 from worldprobe.pipeline.pace import pace_notes
 from worldprobe.pipeline.parts import Parts
-from worldprobe.pipeline.predict import check as check_future
 from worldprobe.pipeline.predict import predict
 from worldprobe.pipeline.probe import probe_inputs
 from worldprobe.pipeline.progress import Progress, silent
@@ -37,16 +36,12 @@ from worldprobe.pipeline.scores import plan_of as plan_of
 from worldprobe.pipeline.shown import CONTEXT, keep_moments
 from worldprobe.pipeline.spread import Spread, device_here, spread_of
 from worldprobe.pipeline.spread_labels import LabelVideos, label_into
-from worldprobe.protocols import Encoder
-from worldprobe.records import Labels, VideoRef, reading_notes
+from worldprobe.protocols import Encoder, Labeller
+from worldprobe.records import Labels, reading_notes
 from worldprobe.report.files import read_failures
-from worldprobe.results import AnyResult, CostResult, read_results, write_results
-from worldprobe.store import Input, Series, Store
+from worldprobe.store import Input, Store
 
 STORE = "embeddings.zarr"
-# Results of stages that come after probing, and the stages that it does again with what comes before it.
-_OTHERS = ("prediction", "leak", "surprise", "decoding")
-_OWN_STAGES = ("encode", "label", "probe")
 
 
 def encode_all(
@@ -64,6 +59,7 @@ def encode_all(
     device = device_here(experiment, executor)
     encoder = load_encoder(experiment.encoder, device=device, precision=experiment.precision)
     blocks = parse_blocks(experiment.blocks, encoder.blocks)
+    check_blocks(experiment, encoder)
     failures: list[Failure] = []
     spread = spread_of(experiment, experiment.encoder, executor)
     for failure in _encode_one(videos, encoder, blocks, experiment, store, verify, spread, progress, ledger):
@@ -150,10 +146,7 @@ def run(
         from worldprobe.pipeline.original import run_original  # it books and writes as this module does
 
         return run_original(experiment, videos, out, store=store, executor=executor, progress=progress)
-    # What is wrong with these is said before anything is encoded.
-    classes = class_map(experiment.classes)
-    check_probes(plan_of(experiment, encoder=experiment.encoder))
-    check_future(experiment, out)
+    labeller = check(experiment, videos, out)
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "experiment.toml", to_toml(experiment).encode())
     store = store or Store(str(out / STORE))
@@ -169,8 +162,8 @@ def run(
 
     parts = Parts(out / "labels.parquet", labeller=experiment.labeller, asked=to_toml(experiment))
     started = time.perf_counter()
-    found = _label_all(readable, experiment, out, parts, failures, executor=executor, progress=progress)
-    labels = merge_classes(found, classes)
+    found = _label_all(readable, experiment, labeller, parts, failures, executor=executor, progress=progress)
+    labels = merge_classes(found, class_map(experiment.classes))
     write_labels(labels, out / "labels.parquet")
     write_failures(out / "failures.jsonl", failures)
     ledger.book("label", started=started, items=len(labels.table), device="cpu")
@@ -198,7 +191,7 @@ def run(
 def _label_all(
     videos: Sequence[Path],
     experiment: Experiment,
-    out: Path,
+    labeller: Labeller,
     parts: Parts,
     failures: list[Failure],
     *,
@@ -206,9 +199,6 @@ def _label_all(
     progress: Progress,
 ) -> Labels:
     """Labels of all videos, by the executor's workers where these can; what fails is added to ``failures``."""
-    labeller = load_labeller(
-        experiment.labeller, confidence=experiment.confidence, every=experiment.every, folder=out
-    )
     if executor is not None and executor.name == "ray" and len(videos) > 1:
         by_video = LabelVideos.of(experiment)
         label_into(parts, videos, executor=executor, labeller=by_video, progress=progress)
@@ -247,10 +237,8 @@ def probe_into(
     each = told / len(probed.results) if told and probed.results else None
     ledger.book("probe", started=started, items=len(probed.results), device="cpu", each=each)
     series, videos = probed.series[0], [one.video for one in probed.series]
-    kept = _of_others(out, series, videos)
-    found = [one for one in kept if not isinstance(one, CostResult)]
-    costs = [*(one for one in kept if isinstance(one, CostResult)), *ledger.costs]
-    write_results(out / "results.jsonl", [*probed.results, *probed.evidence, *found, *costs])
+    found = [*probed.results, *probed.evidence]
+    probed.notes += merge(out, PROBE, found, ledger.costs, revision=series.revision, videos=videos)
     write_answers(out, probed.answers)
     spec = series.specs[0]
     pace = pace_notes(videos, frames=spec.frames, stride=spec.stride)
@@ -262,24 +250,6 @@ def probe_into(
         out, "probe", series, videos=videos, seed=plan.seed, ledger=ledger, labels=labels, controls=others
     )
     return probed
-
-
-def _of_others(out: Path, series: Series, videos: Sequence[VideoRef]) -> list[AnyResult]:
-    """What other stages have found of the same encoder and videos in a run's folder: probing leaves it there."""
-    before = provenance.read(out / provenance.FILE)
-    known = {name: one if isinstance(one := before.get(name), dict) else {} for name in ("encoder", "videos")}
-    same = known["encoder"].get("revision") == series.revision[:12]
-    if not same or known["videos"].get("sha256") != provenance.of_videos(videos)["sha256"]:
-        return []
-    try:
-        lines = read_results(out / "results.jsonl")
-    except WorldprobeError:  # there is nothing, or nothing that could be kept
-        return []
-    return [
-        line
-        for line in lines
-        if line.kind in _OTHERS or (isinstance(line, CostResult) and not line.stage.startswith(_OWN_STAGES))
-    ]
 
 
 def add_failures(path: Path, failures: Sequence[Failure]) -> None:

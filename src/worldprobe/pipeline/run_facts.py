@@ -46,4 +46,20 @@ def _facts(folder: Path) -> dict[str, str]:
         except (OSError, ValueError, RecursionError) as error:
             raise CompareError(f"{path} is damaged: {error}. Run the stage that writes it again.") from error
     versions = read_provenance(folder / "provenance.json").get("versions") or {}
-    return {key: str(value) for key, value in [*written.items(), *versions.items()]}
+    return {key: in_words(value) for key, value in [*written.items(), *versions.items()]}
+
+
+def in_words(value: Any) -> str:
+    """A value of an experiment file as a person would write it: lists by comma, tables as ``key = value``."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} = {_within(one)}" for key, one in value.items()) or "none"
+    if isinstance(value, list):
+        return ", ".join(map(in_words, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def _within(value: Any) -> str:
+    said = in_words(value)
+    return f"({said})" if isinstance(value, dict) or (isinstance(value, list) and len(value) > 1) else said

@@ -8,7 +8,7 @@ from worldprobe.errors import ProbeError
 from worldprobe.labels import targets
 from worldprobe.pipeline.align import align, target, with_before
 from worldprobe.pipeline.encoders import parse_blocks
-from worldprobe.pipeline.gather import chunks, find_series, labelled_videos
+from worldprobe.pipeline.gather import chunks, find_series, labelled_videos, require_held
 from worldprobe.probes.estimators import RidgeProbe
 from worldprobe.probes.features import CHANGES
 from worldprobe.records import Labels
@@ -37,7 +37,7 @@ def fit_ridge(
 
     Raises:
         ProbeError: a task that is not a number, or that no moment knows, or features that are not finite.
-        StoreError: embeddings that are not in the store.
+        StoreError: embeddings that are not in the store, of a video or of some of its clips.
     """
     if targets.kind(task) != "regression":
         raise ProbeError(
@@ -53,8 +53,10 @@ def fit_ridge(
     stored = store.find(series[0].video.id, encoder=encoder, input=input)
     (at,) = parse_blocks(block, 1 + max(blocks[-1] for _, blocks in stored))
     probe, waiting, count = RidgeProbe(alpha=alpha), [], 0
+    held = np.zeros(len(moments), dtype=bool)
     for here, values in chunks(store, series, moments, block=at, kind=features):
         rows = known.usable[here]
+        held[here] = True
         waiting.append((values[rows], known.values[here[rows]]))
         count += int(rows.sum())
         if count >= _ROWS:
@@ -62,6 +64,7 @@ def fit_ridge(
             waiting, count = [], 0
     if waiting:
         _add(probe, waiting)
+    require_held(held, store, series, at)
     return probe
 
 

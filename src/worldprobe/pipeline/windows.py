@@ -118,12 +118,12 @@ def read_windows(
     failures: list[Failure],
     progress: Progress,
     stage: str,
-    keep: Callable[[ClipSpec], bool] = lambda spec: True,
+    keep: Callable[[ClipSpec, int, int], bool] = lambda spec, shot, began: True,
 ) -> Iterator[Batch]:
     """Batches of windows, read ahead in a thread of their own; what cannot be read is added to ``failures``.
 
     Args:
-        keep: which windows are wanted; the others are not read.
+        keep: which windows are wanted (with the number of their shot, and its first frame); others are not read.
     """
     size = max(1, _TOKENS_PER_BATCH // encoder.grid((cut.context + cut.horizon) * encoder.tubelet).tokens)
     windows: list[Window] = []
@@ -142,7 +142,7 @@ def _read(
     videos: Sequence[Path],
     encoder: Encoder,
     cut: Cut,
-    keep: Callable[[ClipSpec], bool],
+    keep: Callable[[ClipSpec, int, int], bool],
     failures: list[Failure],
     progress: Progress,
     stage: str,
@@ -153,7 +153,7 @@ def _read(
             with open_source(path) as video:
                 failures += cut_short(video.ref)
                 every = cut_windows(video.ref, video.shots, cut, tubelet=encoder.tubelet)
-                found = spread([one for one in every if keep(one[0])], cut.most)
+                found = spread([one for one in every if keep(one[0], one[1], video.shots[one[1]])], cut.most)
                 groups = numbers.of(video.ref, video.shots).tolist()
                 view = encoder.view(video.ref.width, video.ref.height)
                 specs = [spec for spec, _, _ in found]

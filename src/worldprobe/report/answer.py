@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from worldprobe.report.answer_facts import Answer
-from worldprobe.report.base import Score, VerdictKind
-from worldprobe.report.decoding_facts import Decoding
+from worldprobe.report.base import ABOVE, Score, VerdictKind
+from worldprobe.report.decoding_facts import Decoding, Drawing
 from worldprobe.report.facts import Row
 from worldprobe.report.future_facts import Future, Step, Violation
 from worldprobe.report.quoted import quoted
-from worldprobe.report.wording import METRICS, property_name
-from worldprobe.results import PredictionMethod
+from worldprobe.report.wording import METRICS, count, property_name
+from worldprobe.results import FEW_GROUPS, PredictionMethod
 
 _NOTHING = Score(value=None)
 _COPYING = Score(value=0.0, low=0.0, high=0.0)  # skill is measured against it
@@ -129,6 +129,10 @@ def _surprise(over: Violation, future: Future) -> Answer:
     )  # fmt: skip
 
 
+def _shaky(one: Drawing) -> bool:
+    return one.kind in ABOVE and one.n_groups < FEW_GROUPS
+
+
 def _drawn(decoding: Decoding) -> list[Answer]:
     """Each decoder's main way of drawing."""
     found: dict[str, Answer] = {}
@@ -146,7 +150,7 @@ def _drawn(decoding: Decoding) -> list[Answer]:
             against=one.best_control,
             floor=one.floor,
             kind=one.kind,
-            verdict=one.verdict,
+            verdict=one.verdict + (f", in {count(one.n_groups, 'group')} only" if _shaky(one) else ""),
             n=one.n,
             groups=one.n_groups,
         )

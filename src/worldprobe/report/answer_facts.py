@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from worldprobe.report.base import Fact, Score, VerdictKind
+from worldprobe.report.base import ABOVE, Fact, Score, VerdictKind
+from worldprobe.results import FEW_GROUPS
 
 
 class Answer(Fact):
@@ -37,3 +38,9 @@ class Answer(Fact):
     tap: str = ""
     probe: str = ""
     input: str = ""
+
+    @property
+    def mark(self) -> VerdictKind:
+        """Which mark stands before the verdict: above in few groups is not yet shown."""
+        few = self.unit == "group" and self.groups < FEW_GROUPS
+        return "not-shown" if few and self.kind in ABOVE else self.kind

@@ -41,6 +41,29 @@ def caveats(
     found += _of_rows(rows)
     found += _of_sizes(sizes)
     found += _folded(notes)
+    return (*found, *left_out(labels, failures))
+
+
+def few_groups(rows: Sequence[Row]) -> list[str]:
+    """Of how few groups scores are, where an interval from so few cannot be trusted."""
+    groups: dict[int, list[Row]] = {}
+    for row in rows:
+        if row.main.score.value is not None and row.n_groups < FEW_GROUPS:
+            groups.setdefault(row.n_groups, []).append(row)
+    return [rough(number_, _names(few)) for number_, few in sorted(groups.items())]
+
+
+def rough(groups: int, what: str) -> str:
+    """The caveat of scores of so few groups."""
+    return (
+        f"Only {count(groups, 'group')} ({what}): below {FEW_GROUPS}, an interval from resampled groups is rough "
+        "and tends to be too narrow."
+    )
+
+
+def left_out(labels: LabelFacts | None, failures: Sequence[Failure]) -> list[str]:
+    """Labels and clips that no figure speaks of."""
+    found: list[str] = []
     if labels and labels.lost:
         reasons = ", ".join(f"{reason} {number_:,}" for reason, number_ in labels.dropped if number_)
         total = labels.lost + (labels.kept or 0)
@@ -51,20 +74,12 @@ def caveats(
             f"{count(len(failures), 'clip')} failed and {'is' if len(failures) == 1 else 'are'} in none of the "
             f"figures; the first: {first.video}, clip {first.clip}: {first.error}"
         )
-    return tuple(found)
+    return found
 
 
 def _of_rows(rows: Sequence[Row]) -> list[str]:
     found: list[str] = []
-    groups: dict[int, list[Row]] = {}
-    for row in rows:
-        if row.main.score.value is not None and row.n_groups < FEW_GROUPS:
-            groups.setdefault(row.n_groups, []).append(row)
-    for number_, few in sorted(groups.items()):
-        found.append(
-            f"Only {count(number_, 'group')} ({_names(few)}): below {FEW_GROUPS}, an interval from resampled "
-            "groups is rough and tends to be too narrow."
-        )
+    found += few_groups(rows)
     found += _wide(rows)
     lacking = [
         row for row in rows if any(x.score.value is not None and x.score.interval is None for x in row.lines)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from worldprobe.report.base import Score, VerdictKind
+from worldprobe.report.caveats import rough
 from worldprobe.report.decoding_facts import Decoding, Drawing, Losses, Rung
-from worldprobe.results import DecodingResult
+from worldprobe.results import FEW_GROUPS, DecodingResult
 
 RULE = (
     "A decoder lies above a control if the lower end of its interval (95 %, resampling groups) lies above the "
@@ -55,9 +56,17 @@ def decoding(results: Sequence[object], losses: tuple[Losses, ...] = ()) -> Deco
         drawings=judged,
         rungs=_rungs([one for one in lines if one.protocol.startswith("ladder-")]),
         lpips=lpips,
-        caveats=tuple(dict.fromkeys(note for one in sound if one.metric == "psnr" for note in one.notes)),
+        caveats=(
+            *([rough(min(few), "frames drawn by decoders")] if (few := _few(judged)) else []),
+            *dict.fromkeys(note for one in sound if one.metric == "psnr" for note in one.notes),
+        ),
         losses=losses,
     )
+
+
+def _few(drawings: Sequence[Drawing]) -> list[int]:
+    """Groups of scores that are of too few."""
+    return [one.n_groups for one in drawings if one.psnr.value is not None and one.n_groups < FEW_GROUPS]
 
 
 def _drawing(lines: Sequence[DecodingResult]) -> Drawing:

@@ -12,6 +12,7 @@ from worldprobe.report.decoding_markdown import decoding_parts
 from worldprobe.report.evidence_text import delta_parts, evidence_parts, tap_parts
 from worldprobe.report.facts import CONTROLS, Line, Row, Score, Summary, VerdictKind
 from worldprobe.report.future_markdown import future_parts
+from worldprobe.report.html import flatten
 from worldprobe.report.layers import by_block
 from worldprobe.report.marks import escaped, table
 from worldprobe.report.original_text import section
@@ -98,9 +99,11 @@ def _answer(summary: Summary) -> list[str]:
 def _setup(summary: Summary) -> str:
     encoder = summary.encoder
     facts = [f"revision {encoder.revision}"] if encoder.revision else []
-    facts += [
-        f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}" for key, value in encoder.more.items()
-    ]
+    for key, value in encoder.more.items():
+        if isinstance(value, dict):  # hashes of weights by file, say
+            facts += [f"{key} {name} {text}" for name, text in flatten(value)]
+        else:
+            facts.append(f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}")
     name, said = one_line(encoder.name.replace("`", "")), escaped(", ".join([encoder.status, *facts]))
     return f"`{name}`, {said}. Nothing is fine-tuned."
 

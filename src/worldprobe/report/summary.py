@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ from worldprobe.report.evidence import evidence
 from worldprobe.report.facts import EncoderFacts, Line, Row, Score, Summary
 from worldprobe.report.forecasts import future
 from worldprobe.report.next_steps import next_steps
-from worldprobe.report.wording import ERRORS
-from worldprobe.results import Control, CostResult, Metric, ProbeResult, read_results
+from worldprobe.report.wording import ERRORS, count
+from worldprobe.results import Control, CostResult, Metric, OtherResult, ProbeResult, read_results
 
 METRIC_ORDER: tuple[Metric, ...] = ("r2", "accuracy", "balanced_accuracy", "macro_f1", "angular_error")
 Key = tuple[str, ...]
@@ -34,7 +35,8 @@ def summarize(run: StrPath) -> Summary:
     run = Path(run)
     results = read_results(run / "results.jsonl")
     probes = [r for r in results if isinstance(r, ProbeResult)]
-    others = [r for r in results if not isinstance(r, ProbeResult | CostResult)]
+    others = [r for r in results if not isinstance(r, ProbeResult | CostResult | OtherResult)]
+    strange = Counter(r.kind for r in results if isinstance(r, OtherResult))
     if not others and not any(r.control == "none" for r in probes):
         raise WorldprobeError(
             f"nothing to report: {run / 'results.jsonl'} holds no scores. Run `worldprobe probe ... --out {run}`."
@@ -69,6 +71,11 @@ def summarize(run: StrPath) -> Summary:
             *caveats(rows, encoder, labels, failures, sizes=films.get("sizes", {}), notes=notes),
             *(told.caveats if told else ()),
             *(drawn.caveats if drawn else ()),
+            *(
+                f"{count(number, 'line')} of results.jsonl of the kind {kind!r}, which this version does not know, "
+                f"{'is' if number == 1 else 'are'} kept and not shown."
+                for kind, number in strange.items()
+            ),
         ),
         notes=notes,
         deltas=deltas(rows, results),

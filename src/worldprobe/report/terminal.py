@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from worldprobe.report.caveats import few_groups, left_out
 from worldprobe.report.facts import CONTROLS, Line, Row, Summary
 from worldprobe.report.wording import NONE, SHORT, count, interval, number, signed
 from worldprobe.results import Control, Metric
@@ -66,6 +67,16 @@ def table(summary: Summary, *, width: int = 120) -> Table:
     return result
 
 
+def caveat_lines(summary: Summary) -> list[str]:
+    """What must be known first, a sentence each (how few groups, what was left out), and how much more there is."""
+    decoders = [one for one in summary.caveats if summary.decoding and one in summary.decoding.caveats]
+    said = [*few_groups(summary.rows), *(one for one in decoders if one.startswith("Only "))]
+    said += left_out(summary.labels, summary.failures)
+    more = len(set(summary.caveats) - set(said))
+    rest = f"{count(more, 'more caveat' if said else 'caveat')}: see the report."
+    return [*dict.fromkeys(said), *([rest] if more else [])]
+
+
 def _cells(summary: Summary, row: Row, *, narrow: bool) -> list[Text]:
     from rich.text import Text
 
@@ -111,6 +122,4 @@ def _caption(summary: Summary) -> str:
         f"{span}. {leaks}Above: the interval lies over that of every control. "
         "Below: under that of those named. Not shown >: it overlaps with theirs."
     ]
-    if summary.caveats:
-        parts.append(f"{count(len(summary.caveats), 'caveat')}: see the report.")
     return " ".join(parts)

@@ -1,0 +1,91 @@
+"""What is wrong with an experiment, found out before anything is encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from worldprobe import registry
+from worldprobe.config import Decode, Experiment
+from worldprobe.encoders.known import require_place
+from worldprobe.errors import ConfigError, WorldprobeError
+from worldprobe.labels.class_maps import class_map
+from worldprobe.pipeline.ask import check_probes
+from worldprobe.pipeline.decode import options_of
+from worldprobe.pipeline.encoders import parse_blocks
+from worldprobe.pipeline.folder import require_own
+from worldprobe.pipeline.labellers import check_labeller, load_labeller
+from worldprobe.pipeline.predict import check as check_future
+from worldprobe.pipeline.scores import plan_of
+from worldprobe.pipeline.sources import ref_of
+from worldprobe.protocols import Encoder, Labeller
+from worldprobe.records import DecoderShape
+
+# Options of decoders that are right or wrong by the size of the frames, which the encoder tells.
+_OF_SIZE = ("patch", "latent")
+
+
+def check(experiment: Experiment, videos: Sequence[Path], out: Path) -> Labeller:
+    """Raise now what the stages of a run would raise after hours; the labeller, which is loaded for that.
+
+    Raises:
+        WorldprobeError: classes, probes, labeller, tracker, encoder, predictor or decoders that are not there, that
+            cannot be had, or that do not go together; a folder that holds another experiment's results.
+    """
+    require_own(out, asked_of(experiment), ids=lambda: ids_among(videos))
+    class_map(experiment.classes)
+    if experiment.protocol == "sound":
+        check_probes(plan_of(experiment, encoder=experiment.encoder))
+    if registry.knows("encoders", experiment.encoder):
+        registry.check("encoders", experiment.encoder)
+    else:
+        require_place(experiment.encoder)
+    if experiment.decode is not None:
+        check_decoders(experiment.decode)
+    labeller = load_labeller(
+        experiment.labeller, confidence=experiment.confidence, every=experiment.every, folder=out
+    )
+    if experiment.protocol == "sound":  # the original labels before it encodes
+        check_labeller(labeller, videos, tracker=experiment.tracker)
+    check_future(experiment, out)
+    return labeller
+
+
+def check_decoders(table: Decode) -> None:
+    """Raises RegistryError or DecoderError: no such decoder, options that it does not take or allow."""
+    for name in table.decoders:
+        registry.check("decoders", name, **options_of(table, name))
+        if not registry.foreign("decoders", name):
+            # Of any shape: what is wrong with these options is wrong with all. Others go by the frames' size.
+            shape = DecoderShape(grid=(8, 8), width=64, size=(64, 64), frames=2)
+            options = {key: one for key, one in options_of(table, name).items() if key not in _OF_SIZE}
+            registry.create("decoders", name, shape=shape, **options)
+
+
+def check_blocks(experiment: Experiment, encoder: Encoder) -> None:
+    """Raises ConfigError: decoders of blocks that the experiment does not store."""
+    asked = experiment.decode.blocks if experiment.decode else "last"
+    if asked in ("last", "all"):
+        return
+    stored = parse_blocks(experiment.blocks, encoder.blocks)
+    if missing := [block for block in parse_blocks(asked, encoder.blocks) if block not in stored]:
+        raise ConfigError(
+            f"[decode] asks for the blocks {missing} of {encoder.name}, and the experiment stores {stored}: "
+            f"set blocks = {','.join(map(str, sorted({*stored, *missing})))!r}, or leave them out of [decode]"
+        )
+
+
+def asked_of(experiment: Experiment) -> dict[str, object]:
+    """What makes an experiment another than the one whose results a folder holds."""
+    return {name: getattr(experiment, name) for name in ("videos", "encoder", "labeller", "protocol")}
+
+
+def ids_among(videos: Sequence[Path]) -> set[str]:
+    """Ids of those of the videos that can be opened."""
+    found = set()
+    for path in videos:
+        try:
+            found.add(ref_of(path).id)
+        except WorldprobeError:
+            continue
+    return found

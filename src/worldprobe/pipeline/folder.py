@@ -1,0 +1,243 @@
+"""A run's folder: whose results it holds, and what of them stays when a stage writes its own."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from worldprobe import provenance
+from worldprobe.config import Experiment, to_toml
+from worldprobe.errors import ConfigError, WorldprobeError
+from worldprobe.files import write_whole
+from worldprobe.pipeline.run_facts import in_words
+from worldprobe.records import VideoRef
+from worldprobe.report.files import read_json
+from worldprobe.results import AnyResult, CostResult, read_results, write_results
+
+RESULTS, EXPERIMENT, ALIGNMENT = "results.jsonl", "experiment.toml", "alignment.json"
+# A folder may be given more videos; the machine is no part of what is asked.
+_MAY_DIFFER = ("videos", "labeller", "device", "strict")
+# What makes two experiments two. All else is how the same one is asked, and may be asked anew in its folder.
+_IDENTITY = ("protocol", "encoder", "labeller")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a stage writes: its kinds of lines, and what the names of those costs begin with that it pays anew."""
+
+    name: Literal["probe", "predict", "decode"]
+    kinds: tuple[str, ...]
+    costs: tuple[str, ...]
+
+
+PROBE = Stage("probe", ("probe", "evidence", "code", "learning"), ("probe",))
+PREDICT = Stage("predict", ("prediction", "leak", "surprise"), ("predict",))
+# What it took to train a decoder stays as long as the decoder does, until it is trained anew.
+DECODE = Stage("decode", ("decoding",), ("frames",))
+_STAGES = (PROBE, PREDICT, DECODE)
+_SAID = {"probe": "probes", "predict": "predictions", "decode": "decoders", "": "other kinds"}
+_NAMES = tuple(_SAID)
+# Whose other costs are, by how their names begin.
+_PAID = {"encode": "probe", "label": "probe", "train ": "decode"}
+
+
+def merge(
+    out: Path,
+    stage: Stage,
+    found: Sequence[AnyResult],
+    costs: Sequence[CostResult],
+    *,
+    revision: str,
+    videos: Iterable[VideoRef],
+) -> list[str]:
+    """Write a stage's lines into a folder's results: the one rule for all stages.
+
+    A stage replaces lines of its own kinds and its own costs. All else that speaks of the same encoder and videos
+    stays as it is, lines of unknown kinds to the byte. What speaks of others goes: a folder speaks of one run.
+
+    Args:
+        revision: of the encoder that the lines are of, as ``Encoder.revision``.
+        videos: that they are of.
+
+    Returns:
+        A sentence for each stage whose lines went since they speak of something else.
+    """
+    path = out / RESULTS
+    old, damaged = _readable(path)
+    record, now = provenance.read(out / provenance.FILE), provenance.of_videos(videos)
+    gone = {name for name in _NAMES if not _alike(_record_of(name, record), revision[:12], now)}
+    again = {cost.stage for cost in costs}
+
+    def stays(line: AnyResult) -> bool:
+        if _stage_of(line) in gone:
+            return False
+        if isinstance(line, CostResult):
+            return not (line.stage in again or line.stage.startswith(stage.costs))
+        return line.kind not in stage.kinds
+
+    kept = [line for line in old if stays(line)]
+    paid = [line for line in kept if isinstance(line, CostResult)]
+    others = [line for line in kept if not isinstance(line, CostResult)]
+    lines = [*found, *others] if stage is PROBE else [*others, *found]  # probes come first, as everywhere
+    write_results(path, [*lines, *paid, *costs])
+    lost = {_stage_of(line) for line in old if not isinstance(line, CostResult)} & gone - {stage.name}
+    notes = [
+        f"What {path} held of {_SAID[name]} was of another encoder or of other videos, and is removed."
+        for name in sorted(lost)
+    ]
+    if damaged:
+        notes.append(f"{path} was damaged: {damaged[0]} What could be read of it is kept.")
+    return notes
+
+
+def add_notes(out: Path, notes: Sequence[str]) -> None:
+    """What a user must know of a run, beside what its alignment says already."""
+    path = out / ALIGNMENT
+    known = read_json(path)
+    if notes:
+        write_whole(path, json.dumps({**known, "notes": [*known.get("notes", ()), *notes]}).encode())
+
+
+def require_own(
+    out: Path, asked: Mapping[str, Any], *, ids: Callable[[], Collection[str]] | None = None, part: bool = False
+) -> None:
+    """Refuse to write over another experiment's results.
+
+    The same experiment may be resumed, asked otherwise (tasks, split, ...) or given more videos.
+
+    Args:
+        asked: ``videos`` (as written in an experiment), ``encoder``, and where they are asked for ``labeller`` and
+            ``protocol``.
+        ids: gives those of the videos asked for, by which they are known whatever their place is called.
+        part: whether a stage is added to what is there, of which some of the videos will do.
+
+    Raises:
+        ConfigError: the folder holds results of another encoder, labeller, protocol, or of other videos.
+    """
+    if not (out / RESULTS).exists():
+        return
+    held, record = _experiment(out), provenance.read(out / provenance.FILE)
+    if not held:
+        return
+    kinds = {line.kind for line in _readable(out / RESULTS)[0]}
+    differing = [
+        f"{name} {held[name]!r}, and {asked[name]!r} was asked for"
+        for name in _IDENTITY
+        if name in held and name in asked and not _same(name, held[name], asked[name], probed="probe" in kinds)
+    ]
+    if not _same_videos(held, record, asked, ids, part=part):
+        differing.append(f"videos {_named(held.get('videos'))}, and {_named(asked.get('videos'))} was asked for")
+    if differing:
+        raise ConfigError(
+            f"{out} holds the results of another experiment: of {'; of '.join(differing)}. Give another folder "
+            "(--out), or delete this one to do without them."
+        )
+
+
+def asked_anew(out: Path, experiment: Experiment) -> list[str]:
+    """A sentence where a folder holds results of the same experiment asked otherwise, which a run replaces."""
+    if not (out / RESULTS).exists():
+        return []
+    held, now = _experiment(out), tomllib.loads(to_toml(experiment))
+    changed = [key for key in held if key in now and key not in _MAY_DIFFER and held[key] != now[key]]
+    said = [f"{key} = {in_words(held[key])} (now {in_words(now[key])})" for key in changed]
+    return [f"{out} held results with {'; '.join(said)}: they are replaced."] if said else []
+
+
+def _same(name: str, held: Any, asked: Any, *, probed: bool) -> bool:
+    if name != "labeller":
+        return bool(held == asked)
+    if not probed:  # nothing was labelled: the file only has the default
+        return True
+    # A table of labels may know less of its labeller than an experiment: "mot" is "mot:boxes.txt".
+    (one, _, of_one), (other, _, of_other) = str(held).partition(":"), str(asked).partition(":")
+    return one == other and (of_one == of_other or not of_one or not of_other)
+
+
+def _same_videos(
+    held: Mapping[str, Any],
+    record: Mapping[str, Any],
+    asked: Mapping[str, Any],
+    ids: Callable[[], Collection[str]] | None,
+    *,
+    part: bool,
+) -> bool:
+    before, now = set(map(str, held.get("videos") or ())), set(map(str, asked.get("videos") or ()))
+    if not before or not now or before <= now or (part and before & now):
+        return True
+    videos = _table(record, "videos")
+    if not videos or ids is None:
+        return False
+    found = set(ids())
+    if (known := _ids(videos)) is not None:
+        return known <= found or (part and bool(known & found))
+    return bool(videos.get("sha256") == provenance.hash_of(found))
+
+
+def _ids(videos: Mapping[str, Any]) -> set[str] | None:
+    """Of the videos that a record names, where it names them all: of two with one name it knows the second."""
+    named = _table(videos, "named")
+    found = {words[1].rstrip(",") for said in named.values() if len(words := str(said).split()) > 1}
+    return found if found and len(found) == videos.get("count") else None
+
+
+def _record_of(stage: str, record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a folder's record says of a stage: what is said of it apart, else what is said of all."""
+    return _table(_table(record, "otherwise"), stage) or record
+
+
+def _alike(record: Mapping[str, Any], revision: str, now: Mapping[str, Any]) -> bool:
+    """Whether a record is of this encoder, and of these videos, some of them, or these and more."""
+    if _table(record, "encoder").get("revision") not in (None, revision):
+        return False
+    before = _table(record, "videos")
+    if not before or before.get("sha256") == now["sha256"]:
+        return True
+    # A stage may have had to leave some videos out. An id hashes the bytes: others under the same name are others.
+    one, other = _ids(before), _ids(now)
+    return one is not None and other is not None and (one <= other or other <= one)
+
+
+def _table(of: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = of.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _stage_of(line: AnyResult) -> str:
+    """The stage that wrote a line; "" for a line of an unknown kind."""
+    if isinstance(line, CostResult):
+        starts = {start: stage.name for stage in _STAGES for start in stage.costs} | _PAID
+        return next((name for start, name in starts.items() if line.stage.startswith(start)), "")
+    return next((stage.name for stage in _STAGES if line.kind in stage.kinds), "")
+
+
+def _experiment(out: Path) -> dict[str, Any]:
+    path = out / EXPERIMENT
+    if not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(
+            f"{path} is damaged ({error}), so whose results {out} holds cannot be told. Give another folder "
+            "(--out), or delete the file to write over them."
+        ) from error
+
+
+def _readable(path: Path) -> tuple[list[AnyResult], list[str]]:
+    """The lines of a file of results that can be read, and what is wrong with the others."""
+    damaged: list[str] = []
+    try:
+        return (read_results(path, damaged=damaged) if path.exists() else []), damaged
+    except WorldprobeError as error:
+        return [], [str(error)]
+
+
+def _named(videos: Any) -> str:
+    names = [str(one) for one in videos or ()]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"
