@@ -68,7 +68,7 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
     for one in decoding_tables(summary.decoding) if summary.decoding else []:
         console.print(one)
     for line in caveat_lines(summary):
-        console.print(one_line(line), soft_wrap=True, highlight=False)
+        console.print(one_line(line), highlight=False)
     console.print(one_line(f"Report: {out / 'report.html'}"), soft_wrap=True, highlight=False)
 
 

@@ -44,8 +44,6 @@ def labels_problem(labels: Labels, source: str, video: FrameSource) -> str:
         return ""
     if empty := [name for name in LABEL_COLUMNS if name != "class" and table[name].null_count()]:
         return f"the columns {', '.join(empty)} hold null"
-    if set(table["source"]) != {source}:
-        return f"source is {set(table['source'])}, expected {source!r}"
     if set(table["video"]) != {ref.id}:
         return "the column video must hold the id of the video, VideoRef.id"
     frame = table["frame"].to_numpy()

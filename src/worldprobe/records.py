@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import LabelError
 from worldprobe.geometry import TokenGrid, View
+from worldprobe.names import short_names
 
 if TYPE_CHECKING:
     import polars as pl
@@ -71,15 +72,16 @@ class VideoRef:
 
 def reading_notes(videos: Iterable[VideoRef]) -> tuple[str, ...]:
     """How videos were read, where a user must know of it: a sentence for all that it is true of."""
-    told: dict[str, dict[str, str]] = {}
-    for ref in videos:
+    refs = list({ref.id: ref for ref in videos}.values())
+    names = short_names([ref.path for ref in refs])
+    told: dict[str, list[str]] = {}
+    for ref in refs:
         for note in ref.notes:
-            told.setdefault(note, {}).setdefault(ref.id, ref.path)
+            told.setdefault(note.rstrip("."), []).append(names[ref.path])
     found = []
-    for note, paths in told.items():
-        named = list(paths.values())
+    for note, named in told.items():
         more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
-        found.append(f"{', '.join(named[:_MOST_NAMED])}{more}: {note}")
+        found.append(f"{', '.join(named[:_MOST_NAMED])}{more}: {note}.")
     return tuple(found)
 
 

@@ -185,6 +185,7 @@ def test_bars_show_names_as_they_are(monkeypatch, capsys):
 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("WORLDPROBE_PROGRESS", "bars")
     with bars() as progress:
         for number, name in enumerate(NAMES):
             progress(f"{number} {name}", 1, 1)

@@ -103,7 +103,7 @@ def check_report(done, out, cut):
 def test_a_run_says_of_a_film_how_it_was_read_and_what_is_lost(noted, cut, tmp_path):
     out = tmp_path / "run"
     check_report(command("run", experiment(cut, tmp_path), "--out", out), out, cut)
-    assert json.loads((out / "alignment.json").read_text())["notes"].count(f"{cut}: {NOTE}") == 1
+    assert json.loads((out / "alignment.json").read_text())["notes"].count(f"cut.mp4: {NOTE}") == 1
 
 
 def test_so_does_predicting(noted, cut, tmp_path):

@@ -112,7 +112,7 @@ def test_the_librarys_tracks_end_at_a_cut_and_hold_one_class():
 
 
 def test_an_unknown_tracker_and_a_missing_library_are_one_clear_error(monkeypatch):
-    with pytest.raises(LabelError, match="no tracker 'kalman'; there are overlap, bytetrack"):
+    with pytest.raises(LabelError, match="no tracker 'kalman'; there are own, overlap, bytetrack"):
         track(labels([(0, 5.0, 5.0)]), tracker="kalman")
     monkeypatch.setitem(sys.modules, "trackers", None)
     with pytest.raises(LabelError, match=r"worldprobe\[track\].*--tracker overlap"):

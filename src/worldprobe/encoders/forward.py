@@ -180,14 +180,24 @@ def _on_bytes(convolution: Any) -> tuple[Tensor, Tensor]:
     return scaled.flatten(1), bias
 
 
+def _has_bf16_products() -> bool:
+    """Whether oneDNN multiplies in bfloat16 on this machine's processor."""
+    import torch
+
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def _products(dtype: torch.dtype, device: str, activation: str) -> tuple[Product, Product, Product]:
     """Of (x, weight, bias); with its activation, of (layer, x); with a sum, of (layer, x, what is added)."""
     import torch
     from torch.nn import functional
     from transformers.activations import ACT2FN
 
-    # oneDNN goes on with the product's float32 sums; torch has it for its own compiler, so it may be absent.
+    # oneDNN goes on with the product's float32 sums; torch has it for its own compiler, so it may be absent, and has
+    # no such product for a processor without AVX-512.
     fused = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    if fused is not None and not _has_bf16_products():
+        fused = None
     if device == "cpu" and dtype == torch.bfloat16 and activation == "gelu" and fused is not None:
         return (
             lambda x, weight, bias: fused(x, weight, bias, "none", [], ""),

@@ -10,7 +10,8 @@ import numpy as np
 from worldprobe.labels.layouts import Pixels, Placed, Raw, Read, Shapes, around, blob, in_middle, no_scores, resized
 
 _LONGEST = 1000  # objects in a list: what is longer is a grid
-_SHORTEST, _MOST_CLASSES = 50, 1300  # of a list whose width says nothing else (LVIS has 1203 classes)
+# Of a list whose width says nothing else: queries come in hundreds, cells of a grid hardly do; LVIS has 1203 classes.
+_QUERIES, _MOST_CLASSES = 100, 1300
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ class RtDetr:
     def fits(self, shapes: Shapes, size: tuple[int, int]) -> bool:
         if len(shapes) != 1 or len(shapes[0]) != 2:
             return False
-        return _SHORTEST <= shapes[0][0] <= _LONGEST and 1 <= shapes[0][1] - 4 <= _MOST_CLASSES
+        count, width = shapes[0]
+        return count <= _LONGEST and count > 0 and count % _QUERIES == 0 and 1 <= width - 4 <= _MOST_CLASSES
 
     def classes(self, shapes: Shapes) -> int:
         return int(shapes[0][1]) - 4

@@ -46,7 +46,8 @@ def check(experiment: Experiment, videos: Sequence[Path], out: Path) -> Labeller
         experiment.labeller, confidence=experiment.confidence, every=experiment.every, folder=out
     )
     if experiment.protocol == "sound":  # the original labels before it encodes
-        check_labeller(labeller, videos, tracker=experiment.tracker)
+        span = (experiment.frames - 1) * experiment.stride + 1
+        check_labeller(labeller, videos, tracker=experiment.tracker, frames=span)
     check_future(experiment, out)
     return labeller
 

@@ -68,10 +68,13 @@ def filled(pattern: str, film: Path) -> str:
     return pattern
 
 
-def check_labeller(labeller: Labeller, videos: Sequence[Path], *, tracker: str = "own") -> None:
+def check_labeller(labeller: Labeller, videos: Sequence[Path], *, tracker: str = "own", frames: int = 1) -> None:
     """Find out before anything is encoded, or any film looked at, what cannot be labelled.
 
     Files of labels are read here and held against their films: that takes no time beside the work.
+
+    Args:
+        frames: what a film has to hold to be labelled at all.
 
     Raises:
         LabelError: labels of one film for several, a film without a file of its own, a file that is malformed or
@@ -82,7 +85,7 @@ def check_labeller(labeller: Labeller, videos: Sequence[Path], *, tracker: str =
     require_films(labeller, videos)
     kind = labeller.name.partition(":")[0]
     if kind == "truth":
-        lacking = [path for path in videos if not truth_path(path).exists() and _opens(path)]
+        lacking = [path for path in videos if not truth_path(path).exists() and _holds(path, frames)]
         if lacking:
             raise LabelError(
                 f"no truth beside {_listed(lacking)}: only rendered scenes (scenes:N) have it. "
@@ -136,12 +139,12 @@ def _try(labeller: Labeller, path: Path) -> None:
         return
 
 
-def _opens(path: Path) -> bool:
+def _holds(path: Path, frames: int) -> bool:
     try:
-        open_source(path).close()
+        with open_source(path) as video:
+            return video.ref.frames >= frames
     except VideoError:
         return False
-    return True
 
 
 def _listed(paths: Sequence[Path]) -> str:
