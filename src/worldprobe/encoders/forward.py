@@ -193,8 +193,8 @@ def _products(dtype: torch.dtype, device: str, activation: str) -> tuple[Product
     from torch.nn import functional
     from transformers.activations import ACT2FN
 
-    # oneDNN goes on with the product's float32 sums; torch has it for its own compiler, so it may be absent, and has
-    # no such product for a processor without AVX-512.
+    # oneDNN goes on with the product's float32 sums; torch has it for its own compiler, so it may be absent, and
+    # has no such product for a processor without AVX-512.
     fused = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
     if fused is not None and not _has_bf16_products():
         fused = None
