@@ -51,11 +51,14 @@ class VideoRef:
         frames: frames that can be read.
         rate: average frames per second.
         missing: frames that the file declares and does not hold (a truncated file).
+        cut: whether the file ends too early and does not tell how many frames it lacks (``missing`` is 0 then).
         first_pts_seconds: the first frame's time on the file's own clock; all other times count from it.
         notes: what a user must know of how it is read, each as what a sentence says of it ("is shown at 455 x 240
             px: its pixels are 64:45, not square.").
         episodes: what each of its shots is known by in whatever other video shows the same (a robot's episode, seen
             by several cameras), empty for one that no other shows; empty where no shot has such a name.
+        reading: how its pictures become RGB, where that may not be as version 0.1 had it ("square pixels 455x240,
+            fields parted"): embeddings of the same bytes are told apart by it.
     """
 
     id: str
@@ -68,6 +71,8 @@ class VideoRef:
     first_pts_seconds: float = 0.0
     notes: tuple[str, ...] = ()
     episodes: tuple[str, ...] = ()
+    cut: bool = False
+    reading: str = ""
 
 
 def reading_notes(videos: Iterable[VideoRef]) -> tuple[str, ...]:

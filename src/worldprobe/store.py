@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import StoreError
 from worldprobe.location import Location
-from worldprobe.records import Embeddings, Tap
+from worldprobe.records import Embeddings, Tap, VideoRef
 from worldprobe.series import Input as Input
 from worldprobe.series import Pool as Pool
 from worldprobe.series import Series as Series
@@ -32,16 +32,34 @@ class Store:
 
     def __init__(self, location: str) -> None:
         self.location = str(location)
+        if not self.location.strip():
+            raise StoreError("no store is named: give a folder or an address, such as --store embeddings.zarr")
         self._place = Location(self.location)
         self._opened: dict[str, Any] = {}
         self._opening = threading.Lock()
 
     def pending(self, series: Series, blocks: Sequence[int]) -> list[int]:
-        """Positions of the clips that lack a chunk for some of the blocks."""
+        """Positions of the clips that lack a chunk for some of the blocks.
+
+        Raises:
+            StoreError: what is stored of the video was made of other pictures: an older version read it otherwise.
+        """
+        if series.video.reading:
+            self._require_reading(series.video)
         done = set(range(len(series.specs)))
         for block in blocks:
             done &= self._done(f"{series.path}/{_array_name(block)}")
         return [index for index in range(len(series.specs)) if index not in done]
+
+    def _require_reading(self, video: VideoRef) -> None:
+        """That nothing is stored of a video as it was read once: its key, the file's bytes, does not tell."""
+        for series, _ in self._all(video.id, ""):
+            if (before := series.video.reading) != video.reading:
+                raise StoreError(
+                    f"{self.location} holds embeddings of {video.path} as an older version read it "
+                    f"({before or 'plainly'}; now: {video.reading}): encode into another store, or delete its "
+                    f"folder {self.location.rstrip('/')}/{video.id[:24]} and encode again."
+                )
 
     def create(self, series: Series, blocks: Sequence[int], *, width: int) -> None:
         """Make the arrays of a series, ``width`` wide, where they are not there yet.

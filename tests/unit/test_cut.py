@@ -16,11 +16,12 @@ from PIL import Image
 from tests.film_making import encode, of_rgb
 
 from worldprobe.errors import VideoError
+from worldprobe.pipeline.encoded import cut_short
 from worldprobe.video.cut import ends_early
 from worldprobe.video.decode import open_stream, packets
 from worldprobe.video.read import open_video
 
-UNKNOWN = "is cut short; how many frames are missing cannot be told"
+UNKNOWN = "the file is cut short: how many frames are missing cannot be told"
 
 
 def noise(i: int) -> NDArray[np.uint8]:
@@ -65,27 +66,44 @@ def test_fragments_cut_short_are_said_to_be(tmp_path: Path) -> None:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     with open_video(whole) as video:
-        assert (video.ref.frames, video.ref.notes) == (30, ())
+        assert (video.ref.frames, video.ref.notes, video.ref.cut) == (30, (), False)
     with open_video(cut(whole, 0.5)) as video:
         assert 5 < video.ref.frames < 30
-        assert video.ref.notes == (UNKNOWN,)
+        assert UNKNOWN in cut_short(video.ref)[0].error
+        assert video.ref.notes == ()
 
 
 @pytest.mark.parametrize(("name", "codec", "form"), [("a.gif", "gif", "rgb8"), ("a.apng", "apng", "rgb24")])
 def test_moving_pictures_cut_short_are_said_to_be(name: str, codec: str, form: str, tmp_path: Path) -> None:
     whole = encode(tmp_path / name, (of_rgb(noise(i), form) for i in range(12)), codec=codec)
     with open_video(whole) as video:
-        assert (video.ref.frames, video.ref.missing, video.ref.notes) == (12, 0, ())
+        assert (video.ref.frames, cut_short(video.ref), video.ref.notes) == (12, [], ())
     with open_video(cut(whole, 0.6)) as video:
         assert 3 < video.ref.frames < 12
-        assert video.ref.notes == (UNKNOWN,)
+        assert UNKNOWN in cut_short(video.ref)[0].error
+        assert video.ref.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.ts", "mpeg2video"), ("a.m2ts", "libx264"), ("a.flv", "flv1"), ("a.wmv", "wmv2"), ("a.mpg", "mpeg2video")],
+)
+@pytest.mark.parametrize("share", [0.57, 0.83])
+def test_streams_cut_within_a_packet_are_said_to_be(name: str, codec: str, share: float, tmp_path: Path) -> None:
+    whole = film(tmp_path / name, count=30, codec=codec)
+    with open_video(whole) as video:
+        assert (video.ref.frames, cut_short(video.ref)) == (30, [])
+    with open_video(cut(whole, share)) as video:
+        assert 3 < video.ref.frames < 30
+        assert "the file is cut short" in cut_short(video.ref)[0].error
 
 
 def test_boxes_and_elements_of_every_size_are_followed(tmp_path: Path) -> None:
     path = tmp_path / "a"
     long_box = struct.pack(">I4sQ", 1, b"mdat", 16 + 100)
     segment = b"\x1a\x45\xdf\xa3\x80" + b"\x18\x53\x80\x67"
-    cases = {
+    pack, packet = b"\0\0\1\xba\x44" + bytes(9), b"\0\0\1\xe0\0\x09" + bytes(9)
+    cases: dict[str, list[tuple[bytes, bool]]] = {
         "mov,mp4": [
             (b"\0\0\0\x08ftyp" + long_box + bytes(100), False),
             (b"\0\0\0\x08ftyp" + long_box + bytes(99), True),
@@ -99,10 +117,24 @@ def test_boxes_and_elements_of_every_size_are_followed(tmp_path: Path) -> None:
             (segment + b"\x40\x10" + bytes(15), True),
             (segment + b"\x01" + b"\xff" * 7 + bytes(3), False),
             (segment + b"\xff" + bytes(3), False),
+            (segment + b"\xff" + b"\x1f\x43\xb6\x75\xff" + b"\xe7\x81\0" + b"\xa3\x85" + bytes(5), False),
+            (segment + b"\xff" + b"\x1f\x43\xb6\x75\xff" + b"\xe7\x81\0" + b"\xa3\x85" + bytes(4), True),
+            (segment + b"\xff" + b"\x1f\x43", True),
             (b"\0\0\0", False),
             (b"", False),
         ],
-        "mpegts": [(b"anything", False)],
+        "mpeg": [
+            (b"anything", False),
+            (pack + packet, False),
+            (pack + packet[:-1], True),
+            (pack + b"\0\0\1\xb9", False),
+        ],
+        "mpegts": [(b"anything", False), (b"\x47" * 188 * 5, False), ((b"\x47" + bytes(187)) * 5 + bytes(7), True)],
+        "avi": [
+            (b"RIFF\x08\0\0\0" + bytes(8), False),
+            (b"RIFF\x09\0\0\0" + bytes(8), True),
+            (b"RIFF" + bytes(9), False),
+        ],
     }
     for container, files in cases.items():
         for raw, expected in files:

@@ -315,3 +315,37 @@ def test_a_change_of_size_is_no_damage(
     assert "10 of them cannot be read (30, 31," in errors[1]
     assert not any("damaged" in error for error in errors)
     assert all(reason in error for error in errors)
+
+
+def test_pixels_that_change_their_shape_midway_are_told(tmp_path: Path) -> None:
+    parts = []
+    for name, aspect in (("a.ts", Fraction(12, 11)), ("b.ts", Fraction(16, 11))):
+        frames = (of_rgb(np.full((288, 352, 3), 8 * i, np.uint8)) for i in range(20))
+        parts.append(encode(tmp_path / name, frames, codec="mpeg2video", tags={"sample_aspect_ratio": aspect}))
+    (tmp_path / "c.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    with open_video(tmp_path / "c.ts") as video:
+        read = [index for index, _ in video.frames()]
+        assert (video.ref.width, video.ref.height) == (384, 288)
+        assert 15 <= len(read) <= 20
+        assert read == list(range(len(read)))
+        assert "from 12:11 to 16:11" in video.reasons[39]
+
+
+def test_only_films_that_are_read_otherwise_than_once_say_how(tmp_path: Path) -> None:
+    rgb = np.full((32, 64, 3), 90, np.uint8)
+    kinds: dict[str, tuple[str, dict[str, Any]]] = {
+        "": ("yuv420p", {}),
+        "square pixels 91x32": ("yuv420p", {"sample_aspect_ratio": Fraction(64, 45)}),
+        "exact deep colour": ("yuv420p10le", {}),
+        "laid on black": ("yuva420p", {}),
+        "PQ BT.2020 1000 cd/m2": ("yuv420p10le", {"color_trc": 16, "color_primaries": 9, "colorspace": 9}),
+        "SDR BT.2020": ("yuv420p", {"color_primaries": 9, "colorspace": 9}),
+    }
+    for number, (reading, (form, tags)) in enumerate(kinds.items()):
+        codec = "libx264" if "sample_aspect_ratio" in tags else "ffv1"
+        path = encode(tmp_path / f"{number}.mkv", [of_rgb(rgb, form) for _ in range(2)], codec=codec, tags=tags)
+        with open_video(path) as video:
+            assert video.ref.reading == reading
+    wide = encode(tmp_path / "hd.mkv", [of_rgb(np.full((32, 1280, 3), 90, np.uint8)) for _ in range(2)])
+    with open_video(wide) as video:
+        assert video.ref.reading == "matrix ITU709"

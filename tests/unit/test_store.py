@@ -1,5 +1,7 @@
 """The store loses nothing, finds damage, and knows what is done."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -115,3 +117,30 @@ def test_a_store_that_is_not_there_holds_nothing_and_one_that_cannot_be_made_say
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot write"):
         Store(str(tmp_path / "file")).create(series(), [0], width=5)
+
+
+def test_what_was_made_of_other_pictures_of_the_same_bytes_is_refused(store):
+    old = series()
+    store.create(old, [0], width=5)
+    store.write(old, 0, 0, values(0))
+    read_otherwise = series(video=replace(REF, reading="square pixels 91x48"))
+    with pytest.raises(StoreError, match=r"read it \(plainly; now: square pixels 91x48\)") as refused:
+        store.pending(read_otherwise, [3])
+    assert f"{store.location}/{REF.id[:24]}" in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert store.pending(old, [0]) == [1, 2, 3]
+
+
+def test_what_is_read_as_it_was_is_found_again(store):
+    read = series(video=replace(REF, reading="fields parted"))
+    store.create(read, [0], width=5)
+    store.write(read, 0, 2, values(0))
+    assert store.pending(read, [0]) == [0, 1, 3]
+    written = read.attributes()
+    del written["video"]["reading"], written["video"]["cut"]
+    assert Series.from_attributes(written).video.reading == ""
+
+
+def test_a_store_without_a_name_is_refused():
+    with pytest.raises(StoreError, match="no store is named"):
+        Store(" ")

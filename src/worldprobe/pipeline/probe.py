@@ -62,7 +62,8 @@ def probe(
         videos, missing = encoded_videos(store, labels, encoder=plan.encoder, input=plan.input)
     series = find_series(store, videos, encoder=plan.encoder, input=plan.input, block=None)
     if not series:
-        raise ProbeError("the labels table is empty: nothing was labelled, so there is nothing to probe")
+        why = " ".join(labels.notes[-2:]) or "Try another labeller (`worldprobe list labellers`)."
+        raise ProbeError(f"the labels table is empty: nothing was labelled, so there is nothing to probe. {why}")
     blocks = parse_blocks(plan.blocks, 1 + max(_stored_blocks(store, series)))
     moments, held = align(series, labels, subject=plan.subject), None
     if partial:

@@ -42,6 +42,7 @@ class FrameIndex:
         look: how its pictures become what is displayed.
         rate: average frames per second.
         missing: frames that the file declares and does not hold.
+        cut: whether it ends too early without telling how many frames it lacks.
         notes: what a user must know of how it is read, as ``VideoRef.notes`` has it.
         first_pts_seconds: the first frame's time on the file's own clock; 0 where that does not tell.
     """
@@ -55,6 +56,7 @@ class FrameIndex:
     missing: int
     notes: tuple[str, ...]
     first_pts_seconds: float = 0.0
+    cut: bool = False
 
     @property
     def counted(self) -> bool:
@@ -134,7 +136,8 @@ def _read_table(path: Path, opened: Opened) -> _Table:
             corrupt.append(packet.is_corrupt)
     while corrupt and corrupt[-1]:  # the file was cut within this packet
         corrupt.pop()
-    declared, cut = _declared(opened), ends_early(path, opened.container.format.name)
+    declared = _declared(opened)
+    cut = len(corrupt) < len(times) or ends_early(path, opened.container.format.name)
     cut_short = len(corrupt) < len(times) or len(times) + hidden < declared
     shown = np.unique(np.array(times[undecodable : len(corrupt)], np.int64))
     tellable = tellable and len(shown) == len(corrupt) - undecodable and len(shown) > 0
@@ -211,6 +214,7 @@ def _counted(path: Path, table: _Table) -> FrameIndex:
     runs: list[int] = []
     spoilt: set[int] = set()
     firsts: list[VideoFrame] = []
+    look: Look | None = None
     run = 0
     with open_stream(path) as opened:
         for frame in pictures(opened):
@@ -224,12 +228,14 @@ def _counted(path: Path, table: _Table) -> FrameIndex:
             runs.append(run)
             if len(firsts) < PROBED:
                 firsts.append(frame)
+                # Now: what comes later may have pixels of another shape.
+                look = look_of(firsts, opened) if len(firsts) == PROBED else None
         if not firsts:
             raise VideoError(
                 f"{path} holds no picture that can be decoded: it is cut short, damaged or encrypted. "
                 f"Get a whole copy of it."
             )
-        look = look_of(firsts, opened)
+        look = look or look_of(firsts, opened)
     if run > 0:
         spoilt.add(0)
     known, first = _one_clock([t for t in times if t is not None]), 0.0
@@ -275,14 +281,13 @@ def _index(
     if table.ends:
         missing = max(0, round((table.ends - last) * rate) - 1)
     notes = [*look.notes]
-    if table.cut and not missing and not table.declared and not table.ends:
-        notes.append("is cut short; how many frames are missing cannot be told")
+    cut = table.cut and not missing and not table.declared and not table.ends
     off = abs(table.said_rate / rate - 1)
     if table.said_rate and not missing and len(pts_seconds) >= WORTH_SAYING and off > 0.01:
         notes.append(
             f"says {table.said_rate:.4g} frames a second and shows {rate:.4g}: the times of its frames are followed"
         )
-    return FrameIndex(times, pts_seconds, keyframes, damaged, look, rate, missing, tuple(notes), first)
+    return FrameIndex(times, pts_seconds, keyframes, damaged, look, rate, missing, tuple(notes), first, cut)
 
 
 def _rate(pts_seconds: NDArray[np.float64], otherwise: float) -> float:

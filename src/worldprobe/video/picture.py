@@ -11,7 +11,7 @@ BT.601 below.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
@@ -72,6 +72,8 @@ class Look:
         fields: which field is first in pictures that do not say so themselves; None where none are interlaced.
         light: what its colours are, where they are no SDR.
         notes: what a user must know of it, as ``VideoRef.notes`` has it.
+        reading: as ``VideoRef.reading`` has it.
+        coded: the aspect of its pixels as its codec has it, which a stream may change midway.
     """
 
     stored: tuple[int, int]
@@ -80,6 +82,8 @@ class Look:
     fields: Order | None
     light: Light | None
     notes: tuple[str, ...]
+    reading: str = ""
+    coded: Fraction = Fraction(1)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -106,7 +110,32 @@ def look_of(frames: list[VideoFrame], opened: Opened) -> Look:
     for frame in frames:
         if _has_alpha(frame.format.name) and pictures.fits(frame) and TRANSPARENT not in pictures.met:
             pictures.of(frame)
-    return replace(pictures.look, notes=tuple(dict.fromkeys([*notes, *pictures.met])))
+    return replace(
+        pictures.look,
+        notes=tuple(dict.fromkeys([*notes, *pictures.met])),
+        reading=", ".join(_reading(pictures.look, frames)),
+        coded=coded_aspect(opened),
+    )
+
+
+def _reading(look: Look, frames: Sequence[VideoFrame]) -> Iterator[str]:
+    """What of it leads to other RGB than libav's plain conversion, which is all that version 0.1 did."""
+    first, light = frames[0], look.light
+    name, matrix = first.format.name, _matrix(first, look)
+    if look.square != look.stored:
+        yield f"square pixels {look.square[0]}x{look.square[1]}"
+    if look.fields or any(frame.interlaced_frame for frame in frames):
+        yield "fields parted"
+    if light:
+        yield f"{light.transfer} {light.primaries}" + ("" if light.transfer == "SDR" else f" {light.peak:g} cd/m2")
+    if _has_alpha(name):
+        yield "laid on black"
+    if matrix is not None:
+        yield f"matrix {matrix.name}"
+    if _deep_grey(name) or (_deep(name) and not light):
+        yield "exact deep colour"
+    if name == "gray" and int(first.color_range) == ColorRange.MPEG:
+        yield "grey of limited range"
 
 
 def _notes(frame: VideoFrame, opened: Opened, aspect: Fraction | None, scaled: bool) -> Iterator[str]:
@@ -127,6 +156,11 @@ def _square(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]
         return width, height
     size = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
     return size if max(size) <= MAX_SIDE else (width, height)
+
+
+def coded_aspect(opened: Opened) -> Fraction:
+    """The aspect of pixels as the codec has it now: of the last picture that was put in."""
+    return Fraction(opened.decoder.sample_aspect_ratio or 1)
 
 
 def _nonsense(aspect: Fraction) -> bool:

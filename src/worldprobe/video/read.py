@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from worldprobe.errors import VideoError
 from worldprobe.lfs import lfs_pointer
 from worldprobe.records import VideoRef
-from worldprobe.video.decode import Decoding, open_stream, pictures
+from worldprobe.video.decode import Decoding, Opened, open_stream, pictures
+from worldprobe.video.image import PICTURE_SUFFIXES
 from worldprobe.video.index import FrameIndex, build_index
-from worldprobe.video.picture import Pictures
+from worldprobe.video.picture import Pictures, coded_aspect
 from worldprobe.video.sample import DAMAGED
 from worldprobe.video.shots import kept_shots
 from worldprobe.video.webp import is_webp, webp_frames, webp_index
@@ -65,11 +66,15 @@ def open_video(path: str | Path) -> Video:
     except VideoError as error:
         if pointer := lfs_pointer(path):
             raise VideoError(pointer) from error
+        if path.suffix.lower() in PICTURE_SUFFIXES and not webp:
+            raise VideoError(
+                f"{error} If it is one picture of a film, name the folder that they are in: {path.parent}."
+            ) from error
         raise
     ref = VideoRef(
         id=digest, path=str(path), width=index.look.size[0], height=index.look.size[1],
         frames=len(index.pts_seconds), rate=index.rate, missing=index.missing, notes=index.notes,
-        first_pts_seconds=index.first_pts_seconds,
+        first_pts_seconds=index.first_pts_seconds, cut=index.cut, reading=index.look.reading,
     )  # fmt: skip
     return Animation(ref, index) if webp else Video(ref, index)
 
@@ -194,7 +199,7 @@ class Video:
                 while reached < target:
                     reached, frame, good = next(run, (self._ref.frames, None, False))
                 if reached == target and good and frame is not None:
-                    yield from self._converted(target, frame, rgb)
+                    yield from self._converted(target, frame, rgb, opened)
                 elif resumed:
                     yield from self._by_time(wanted[n:], seeking=False)
                     return
@@ -225,18 +230,24 @@ class Video:
                 if position in self._index.damaged or frame.is_corrupt:
                     self.reasons[position] = DAMAGED
                 else:
-                    yield from self._converted(position, frame, rgb)
+                    yield from self._converted(position, frame, rgb, opened)
         self.reasons |= dict.fromkeys(queue, DAMAGED)
 
     def _converted(
-        self, position: int, frame: VideoFrame, rgb: Pictures
+        self, position: int, frame: VideoFrame, rgb: Pictures, opened: Opened
     ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """The picture as displayed, unless the stream has changed its size."""
+        """The picture as displayed, unless the stream has changed its size or the shape of its pixels."""
         if not rgb.fits(frame):
             width, height = self._index.look.stored
             self.reasons[position] = (
                 f"the film changes there from {width} x {height} to {frame.width} x {frame.height} px, and "
                 f"pictures of one size are read"
+            )
+            return
+        if (aspect := coded_aspect(opened)) != (before := self._index.look.coded):
+            self.reasons[position] = (
+                f"the shape of the film's pixels changes there from {before.numerator}:{before.denominator} to "
+                f"{aspect.numerator}:{aspect.denominator}, and pictures of one shape are read"
             )
             return
         try:

@@ -41,6 +41,7 @@ def clips(ref: VideoRef, *, frames: int, stride: int, shots: Sequence[int] = (0,
     if found:
         return found
     lost = f" ({ref.missing} more are missing: the file is cut short)" if ref.missing else ""
+    lost = " (the file is cut short)" if ref.cut else lost
     held = f"{ref.frames} frames{lost}" + (f" in {len(shots)} shots, all shorter" if ref.frames >= span else "")
     raise VideoError(
         f"{ref.path} has {held}; a clip of {frames} frames with stride {stride} needs "
