@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.labels.values import counted
+
 Floats = NDArray[np.float64]
 # Beyond this the logistic map tells scores apart by less than their own digits.
 _LOGISTIC_REACH = 30.0
 # A file whose best score is lower than this does not count in hundredths.
 _LEAST_PERCENT = 10.0
+# A sum of probabilities in float32 may be this much more than 1.
+_ROUNDED = 1e-5
 
 
 def confidences(scores: Floats) -> tuple[Floats, list[str]]:
@@ -22,12 +26,13 @@ def confidences(scores: Floats) -> tuple[Floats, list[str]]:
     known = ~np.isnan(scores)
     given = scores[known]
     result = np.ones(len(scores))
-    notes = [f"{int((~known).sum())} boxes have no score: confidence 1"] if known.any() and not known.all() else []
+    lacking = int((~known).sum()) if known.any() else 0
+    notes = [f"{counted(lacking, 'box')} without a score: confidence 1"] if lacking else []
     if not len(given):
         return result, notes
     low, high = float(given.min()), float(given.max())
-    if low >= 0 and high <= 1:
-        result[known] = given
+    if low >= -_ROUNDED and high <= 1 + _ROUNDED:
+        result[known] = given.clip(0, 1)
         return result, notes
     mapped, how = _mapped(given, low, high)
     result[known] = mapped
