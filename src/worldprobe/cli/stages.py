@@ -126,13 +126,14 @@ def label(
         readable = [path for path in paths if str(path) not in unread]
         drawn = [str(path) for path in preview_all(readable, labels, beside=out)]
     table = labels.table
-    facts = {"labels": len(table), "frames": table.select("video", "frame").n_unique(), "out": str(out)}
+    frames = table.select("video", "frame").n_unique()
+    facts = {"labels": len(table), "frames": frames, "out": str(out)}
     tracked = table.filter(table["object"] >= 0)
     objects = tracked.select("video", "object").n_unique()
     facts |= {"objects": objects, "previews": drawn, "notes": list(labels.notes)}
     of = f" of {counted(objects, 'object')}" + " and others without a track" * (0 < len(tracked) < len(table))
     of = of if len(tracked) or not len(table) else " without tracks"
-    said = f"{counted(len(table), 'label')}{of} on {counted(facts['frames'], 'frame')}: {out}"
+    said = f"{counted(len(table), 'label')}{of} on {counted(frames, 'frame')}: {out}"
     say(facts, as_json, [said, *(f"Preview: {path}" for path in drawn)])
     for note in labels.notes:
         warn(note)

@@ -43,27 +43,27 @@ def named_file(argument: str | None, name: str, example: str, *, folder: bool = 
 
     exists = is_folder if folder else is_file
     path, options = parted(argument, exists)
-    numbering = _numbering(options, f"{name}:{path}") if options else Numbering()
+    numbering = _numbering(options, f"{name}:{path}") if options is not None else Numbering()
     if not exists(path):
         raise LabelError(f"no {'folder' if folder else 'file'} of labels at {path}")
     return path, numbering
 
 
-def parted(argument: str, exists: Callable[[Path], bool]) -> tuple[Path, str]:
-    """A path and the options behind its last question mark, unless something is called so."""
+def parted(argument: str, exists: Callable[[Path], bool]) -> tuple[Path, str | None]:
+    """A path and the options behind its last question mark; None without one, or where something is called so."""
     head, mark, options = argument.rpartition("?")
     whole = not mark or exists(Path(argument))
-    return (Path(argument), "") if whole else (Path(head), options)
+    return (Path(argument), None) if whole else (Path(head), options)
 
 
 def options_of(text: str, known: Collection[str], *, asked: str, takes: str) -> dict[str, str]:
     """The values in ``key=value&key=value``. Raises LabelError, with what it ``takes``, for another key, one that
     stands there twice, or one without a value."""
     found: dict[str, str] = {}
-    for option in filter(None, text.split("&")):
+    for option in text.split("&"):
         key, _, value = option.partition("=")
         if key not in known or key in found or not value:
-            what = f"{key!r} twice" if key in found else f"no option {option!r}"
+            what = f"{key!r} twice" if key in found else f"no option {(option if key in known else key)!r}"
             raise LabelError(f"{asked} takes {what}: after '?' there may be {takes}")
         found[key] = value
     return found

@@ -127,8 +127,8 @@ def frames_of(
     high = int(numbers.max())
     if numbering.first is None and not numbering.stated and high - first >= ref.frames > high - low:
         raise LabelError(
-            f"{asked} numbers its pictures from {low} to {high}{_example(numbers, names)}, {ref.path} has "
-            f"{ref.frames} frames: it may be a part that begins at {low}. If it is, add "
+            f"{asked} speaks of frame {high}, and begins at {low}{_example(numbers, names)}; {ref.path} has "
+            f"{ref.frames} frames: it may be a part that begins there. If it is, add "
             f"{with_option(asked, f'first={low}')} to the file's name; else these are labels of another video."
         )
     if low < first:

@@ -52,7 +52,8 @@ class OnnxDetector:
             f"layout ({', '.join(KEYS)}), size (of an input that leaves it open) and names (coco, or a list), as "
             f"in onnx:{self.path}?layout=yolox&names=cup,hand"
         )
-        asked = options_of(options, _OPTIONS, asked=f"onnx:{self.path}", takes=takes)
+        of = f"onnx:{self.path}"
+        asked = {} if options is None else options_of(options, _OPTIONS, asked=of, takes=takes)
         if not argument or not is_file(self.path):
             raise LabelError(f"no detector at {argument!r}: name an ONNX file, such as onnx:yolox_nano.onnx")
         self.name = f"onnx:{self.path.name}"

@@ -12,8 +12,6 @@ Floats = NDArray[np.float64]
 _LOGISTIC_REACH = 30.0
 # A file whose best score is lower than this does not count in hundredths.
 _LEAST_PERCENT = 10.0
-# A sum of probabilities in float32 may be this much more than 1.
-_ROUNDED = 1e-5
 
 
 def confidences(scores: Floats) -> tuple[Floats, list[str]]:
@@ -31,8 +29,8 @@ def confidences(scores: Floats) -> tuple[Floats, list[str]]:
     if not len(given):
         return result, notes
     low, high = float(given.min()), float(given.max())
-    if low >= -_ROUNDED and high <= 1 + _ROUNDED:
-        result[known] = given.clip(0, 1)
+    if low >= 0 and high <= 1:
+        result[known] = given
         return result, notes
     mapped, how = _mapped(given, low, high)
     result[known] = mapped
