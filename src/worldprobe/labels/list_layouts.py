@@ -10,7 +10,7 @@ import numpy as np
 from worldprobe.labels.layouts import Pixels, Placed, Raw, Read, Shapes, around, blob, in_middle, no_scores, resized
 
 _LONGEST = 1000  # objects in a list: what is longer is a grid
-# Of a list whose width says nothing else: queries come in hundreds, as cells of a grid hardly do. LVIS: 1203 classes.
+# Of a list whose width says nothing else: queries come in hundreds, cells of a grid hardly do. LVIS: 1203 classes.
 _QUERIES, _MOST_CLASSES = 100, 1300
 
 
