@@ -31,7 +31,7 @@ __all__ = [
     "reading_notes",
 ]
 
-_MOST_NAMED = 3
+MOST_NAMED = 3
 # By the names of polars' types.
 LABEL_TYPES = {
     "video": "String", "frame": "Int64", "pts_seconds": "Float64", "object": "Int64", "class": "String",
@@ -85,8 +85,8 @@ def reading_notes(videos: Iterable[VideoRef]) -> tuple[str, ...]:
             told.setdefault(note.rstrip("."), []).append(names[ref.path])
     found = []
     for note, named in told.items():
-        more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
-        found.append(f"{', '.join(named[:_MOST_NAMED])}{more}: {note}.")
+        more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+        found.append(f"{', '.join(named[:MOST_NAMED])}{more}: {note}.")
     return tuple(found)
 
 

@@ -64,7 +64,7 @@ def test_each_kind_of_score_is_mapped_and_the_map_is_said(scores, how, mapped):
 def test_boxes_without_a_score_among_others_get_1():
     found, notes = confidences(np.array([np.nan, 0.25]))
     assert found.tolist() == [1.0, 0.25]
-    assert notes == ["1 boxes have no score: confidence 1"]
+    assert notes == ["1 box without a score: confidence 1"]
     assert confidences(np.array([np.nan, np.nan]))[1] == []
 
 
@@ -167,7 +167,7 @@ ROWS = [[n, 3, 2.5 * n, 40, 20, 30, 1] for n in range(1, 61)]
     ("separator", "first", "word"),
     [
         (" ", "", "spaces"), ("   ", "", "spaces"), ("\t", "", "tabs"), (";", "", "semicolons"), (" , ", "", ""),
-        (",", "# made by hand\n", "1 lines of comment"), (";", "Frame;Track_ID;x;y;w;h;score\n", "header"),
+        (",", "# made by hand\n", "1 line of comment"), (";", "Frame;Track_ID;x;y;w;h;score\n", "header"),
         (",", "frame,id,bb_left,bb_top,bb_width,bb_height,conf\n", "header"),
         (",", "\ufeff", ""),
     ],

@@ -210,7 +210,7 @@ def test_inputs_that_are_not_known_are_refused(tmp_path, shape, kind, words):
     [
         ("?layout=yolo", "no layout 'yolo'; there are yolox, yolox-decoded, yolov8"),
         ("?layout=yolox", r"not that layout\. It is YOLOX \[1, 2100, 5 \+ classes\]"),
-        ("?layuot=yolox", r"takes no 'layuot=yolox': after '\?' there may be layout"),
+        ("?layuot=yolox", r"takes no option 'layuot': after '\?' there may be layout"),
         ("?layout=yolov8&layout=yolov8", "takes 'layout' twice"),
         ("?size=big", "size=big is no size"),
         ("?size=640", "takes 320 x 320 px, not 640 x 640"),

@@ -445,7 +445,7 @@ def test_values_that_are_no_numbers_are_left_out_and_counted(dataset, tmp_path, 
     assert np.isnan(x[2])
     np.testing.assert_array_equal(np.delete(x, 2), np.delete(state[0, :, 0], 2))
     np.testing.assert_array_equal(y, state[0, :, 1])
-    assert any("observation.state has values that are no finite numbers in 1 rows" in note for note in found.notes)
+    assert any("observation.state has values that are no finite numbers in 1 row" in note for note in found.notes)
 
 
 def test_what_is_left_out_does_not_poison_the_tubelet_that_it_lies_in(dataset, tmp_path):
@@ -467,8 +467,8 @@ def test_what_is_left_out_does_not_poison_the_tubelet_that_it_lies_in(dataset, t
 @pytest.mark.parametrize(
     ("kind", "column", "said"),
     [
-        (pl.List(pl.Float32), [[1.0, 2.0]] * 7 + [[1.0]], "has other than 2 values in 1 rows"),
-        (pl.List(pl.Float32), [[1.0, 2.0]] * 7 + [None], "is empty in 1 rows"),
+        (pl.List(pl.Float32), [[1.0, 2.0]] * 7 + [[1.0]], "has other than 2 values in 1 row"),
+        (pl.List(pl.Float32), [[1.0, 2.0]] * 7 + [None], "is empty in 1 row"),
         (
             pl.List(pl.Float32),
             [[1.0, 2.0, 3.0]] * 8,

@@ -21,6 +21,7 @@ from worldprobe.cli.options import (
     evidence_of,
 )
 from worldprobe.console import bars, end, resolve_videos, say, show, warn
+from worldprobe.labels.values import counted
 
 
 @app.command(cls=OnceCommand)
@@ -125,10 +126,14 @@ def label(
         readable = [path for path in paths if str(path) not in unread]
         drawn = [str(path) for path in preview_all(readable, labels, beside=out)]
     table = labels.table
-    facts = {"labels": len(table), "frames": table.select("video", "frame").n_unique(), "out": str(out)}
-    objects = table.select("video", "object").n_unique()
+    frames = table.select("video", "frame").n_unique()
+    facts = {"labels": len(table), "frames": frames, "out": str(out)}
+    tracked = table.filter(table["object"] >= 0)
+    objects = tracked.select("video", "object").n_unique()
     facts |= {"objects": objects, "previews": drawn, "notes": list(labels.notes)}
-    said = "{labels} labels of {objects} objects on {frames} frames: {out}".format(**facts)
+    of = f" of {counted(objects, 'object')}" + " and others without a track" * (0 < len(tracked) < len(table))
+    of = of if len(tracked) or not len(table) else " without tracks"
+    said = f"{counted(len(table), 'label')}{of} on {counted(frames, 'frame')}: {out}"
     say(facts, as_json, [said, *(f"Preview: {path}" for path in drawn)])
     for note in labels.notes:
         warn(note)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import LabelError
 from worldprobe.labels.arguments import with_option
+from worldprobe.labels.numbering import EXTRACTED
 from worldprobe.labels.scores import confidences
-from worldprobe.labels.values import clean, track_numbers
+from worldprobe.labels.values import clean, counted, track_numbers
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels, VideoRef
 
@@ -24,6 +25,10 @@ Floats = NDArray[np.float64]
 _MOST_OUTSIDE = 0.01
 # A box as wide as this many frames is a mistake.
 _LARGEST_FRAMES = 100
+# More boxes than this share reach past the frame's edge where right and bottom were taken for width and height.
+_MOST_PAST = 0.1
+# Boxes that end here, in frames of more px than this, are fractions of the frame.
+_WITHIN, _LEAST_FRAME = 1.001, 5
 
 
 class Written(NamedTuple):
@@ -54,7 +59,7 @@ def read_text(path: Path, kind: str) -> str:
 
 def told(count: int, which: str, done: str) -> list[str]:
     """What was done with some boxes, as a note; none where there are none."""
-    return [f"{count} box{'es'[: 2 * (count != 1)]} {which}: {done}"] if count else []
+    return [f"{counted(count, 'box')} {which}: {done}"] if count else []
 
 
 def placed_rows(
@@ -111,15 +116,19 @@ def placed(
     ref = video.ref
     inside = _inside(frame, corner, ref, file, asked)
     left, top, width, height = corner.T
+    _refuse_fractions(corner, ref, file)
     past = inside & ((left < -1) | (top < -1) | (left + width > ref.width + 1) | (top + height > ref.height + 1))
+    given = identity
     identity, by_class = _apart_by_class(frame, identity, names, inside)
     identity, twice = _once_a_frame(frame, identity, confidence, inside)
     said = [
         *notes,
         *told(int((~inside).sum()), "outside the frame or without extent", "left out"),
         *told(int(past.sum()), "reaching past the frame's edge", "kept as written"),
+        *_corners(corner, int(past.sum()), ref),
         *(["tracks are numbered within each class in it: told apart"] if by_class else []),
         *told(twice, "of a track that has another one in the same frame", "kept without a track"),
+        *_untracked(given, inside),
         *_unlabelled(np.unique(frame[inside]), ref.frames, asked),
     ]
     known = {} if visible is None or np.isnan(visible).all() else {"visible": visible[inside]}
@@ -162,6 +171,35 @@ def _inside(frame: Ints, corner: Floats, ref: VideoRef, file: Path, asked: str) 
     return np.asarray(inside)
 
 
+def _refuse_fractions(corner: Floats, ref: VideoRef, file: Path) -> None:
+    """Raise LabelError where all boxes lie within one px of the corner: they are fractions of the frame."""
+    if not len(corner) or min(ref.width, ref.height) < _LEAST_FRAME or corner.min() <= -1:
+        return
+    if (corner[:, :2] + corner[:, 2:]).max() <= _WITHIN:
+        raise LabelError(
+            f"the boxes of {file} lie within 0 to 1: they are fractions of the frame. Multiply left and width by "
+            f"{ref.width}, top and height by {ref.height}."
+        )
+
+
+def _corners(corner: Floats, past: int, ref: VideoRef) -> list[str]:
+    """That boxes may be written as two corners: many reach past the frame, and as corners all would fit."""
+    left, top, right, bottom = corner.T
+    if past <= _MOST_PAST * len(corner) or not ((right > left) & (bottom > top)).all():
+        return []
+    if right.max() > ref.width + 1 or bottom.max() > ref.height + 1:
+        return []
+    return ["as left, top, right, bottom all of its boxes would fit: if they are that, write width and height"]
+
+
+def _untracked(identity: Ints, inside: NDArray[np.bool_]) -> list[str]:
+    """That boxes have no track, some of them or all."""
+    count = int((inside & (identity < 0)).sum())
+    if not count or count < int(inside.sum()):
+        return told(count, "without a track", "kept, and have no speed")
+    return ["its boxes have no tracks, and so no speeds (--tracker links them)"]
+
+
 def _apart_by_class(
     frame: Ints, identity: Ints, names: Sequence[str], inside: NDArray[np.bool_]
 ) -> tuple[Ints, bool]:
@@ -201,7 +239,7 @@ def _unlabelled(labelled: Ints, frames: int, asked: str) -> list[str]:
         return []
     gap, last = int(np.ptp(labelled)) + 1 - len(labelled), int(labelled[-1])
     said = [f"{gap} frames between the first and the last labelled one have no boxes"] if gap else []
-    if frames - 1 - last > frames / 2:
+    if last + 1 <= EXTRACTED * frames + 0.5:
         ends = f"its boxes end at frame {last} of {frames}"
         fix = f" (where it speaks of every nth frame, add {with_option(asked, 'step=n')} to its name)"
         said.append(ends + fix * ("step=" not in asked.rpartition("?")[2]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,21 +41,47 @@ def named_file(argument: str | None, name: str, example: str, *, folder: bool = 
     if not argument:
         raise LabelError(f"{name} needs a {'folder' if folder else 'file'}: {example}")
 
-    def exists(path: Path) -> bool:
-        # A path may hold what no path may: a null byte, or more letters than a name can have.
-        try:
-            return path.is_dir() if folder else path.is_file()
-        except (OSError, ValueError):
-            return False
-
-    whole, (text, mark, options) = Path(argument), argument.rpartition("?")
-    if exists(whole) or not mark:
-        path, numbering = whole, Numbering()
-    else:
-        path, numbering = Path(text), _numbering(options, f"{name}:{text}")
+    exists = is_folder if folder else is_file
+    path, options = parted(argument, exists)
+    numbering = _numbering(options, f"{name}:{path}") if options is not None else Numbering()
     if not exists(path):
         raise LabelError(f"no {'folder' if folder else 'file'} of labels at {path}")
     return path, numbering
+
+
+def parted(argument: str, exists: Callable[[Path], bool]) -> tuple[Path, str | None]:
+    """A path and the options behind its last question mark; None without one, or where something is called so."""
+    head, mark, options = argument.rpartition("?")
+    whole = not mark or exists(Path(argument))
+    return (Path(argument), None) if whole else (Path(head), options)
+
+
+def options_of(text: str, known: Collection[str], *, asked: str, takes: str) -> dict[str, str]:
+    """The values in ``key=value&key=value``. Raises LabelError, with what it ``takes``, for another key, one that
+    stands there twice, or one without a value."""
+    found: dict[str, str] = {}
+    for option in text.split("&"):
+        key, _, value = option.partition("=")
+        if key not in known or key in found or not value:
+            what = f"{key!r} twice" if key in found else f"no option {(option if key in known else key)!r}"
+            raise LabelError(f"{asked} takes {what}: after '?' there may be {takes}")
+        found[key] = value
+    return found
+
+
+def is_file(path: Path) -> bool:
+    # A path may hold what no path may: a null byte, or more letters than a name can have.
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
 
 
 def with_option(asked: str, option: str) -> str:
@@ -63,16 +90,12 @@ def with_option(asked: str, option: str) -> str:
 
 
 def _numbering(options: str, asked: str) -> Numbering:
+    takes = (
+        "step (frames of the film from one picture to the next), start (the film's frame of the first picture) and "
+        f"first (the number of the first picture), as in {asked}?step=5&start=0"
+    )
     given: dict[str, float] = {}
-    for option in options.split("&"):
-        key, _, text = option.partition("=")
-        if key not in ("step", "start", "first") or key in given:
-            what = f"{key!r} twice" if key in given else f"no option {key!r}"
-            raise LabelError(
-                f"{asked} takes {what}: after '?' there may be step (frames of the film from one picture to the "
-                "next), start (the film's frame of the first picture) and first (the number of the first picture), "
-                f"as in {asked}?step=5&start=0"
-            )
+    for key, text in options_of(options, ("step", "start", "first"), asked=asked, takes=takes).items():
         try:
             value = float(text)
         except ValueError:

@@ -17,7 +17,9 @@ from worldprobe.labels.values import clean, flag, key, number, shown, some, trac
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
 
-_TRACK = ("track_id", "instance_id", "object_id", "tracking_id", "trackId", "trackID")
+_TRACK = (
+    "track_id", "instance_id", "object_id", "tracking_id", "tracklet_id", "trackId", "trackID", "track",
+)  # fmt: skip
 _SCORE = ("score", "confidence")
 _LISTS = ("images", "annotations", "categories")
 
@@ -202,12 +204,19 @@ def _names(categories: list[Any], path: Path) -> dict[int | str, tuple[str, bool
 
 def _of(annotation: dict[str, Any], *keys: str) -> Any:
     """The first of some fields that is there, in the annotation or in its attributes; None without."""
-    attributes = annotation.get("attributes")
-    for fields in (annotation, attributes if isinstance(attributes, dict) else {}):
+    for fields in (annotation, _attributes(annotation.get("attributes"))):
         for one in keys:
             if fields.get(one) is not None:
                 return fields[one]
     return None
+
+
+def _attributes(written: Any) -> dict[str, Any]:
+    """An annotation's attributes: an object, or a list of {"name": ..., "value": ...}."""
+    if isinstance(written, list):
+        named = [one for one in written if isinstance(one, dict) and isinstance(one.get("name"), str)]
+        return {one["name"]: one.get("value") for one in named}
+    return written if isinstance(written, dict) else {}
 
 
 def _visible(annotation: dict[str, Any]) -> float:

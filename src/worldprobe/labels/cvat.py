@@ -120,8 +120,9 @@ class Cvat:
         if len(set(numbers)) < len(numbers):
             raise ValueError("two images have one id")
         frames, notes = frames_of(
-            np.array(numbers, dtype=np.int64), self.numbering, video.ref, asked=self.asked, certain=False
-        )
+            np.array(numbers, dtype=np.int64), self.numbering, video.ref, asked=self.asked, certain=False,
+            names=[clean(one.get("name") or "") for one in images],
+        )  # fmt: skip
         return [int(frame) for frame in frames], notes
 
 

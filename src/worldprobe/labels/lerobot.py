@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import LabelError
 from worldprobe.files import StrPath
-from worldprobe.labels.lerobot_dataset import Dataset, Episode
+from worldprobe.labels.lerobot_dataset import Dataset, Episode, listed
 from worldprobe.labels.lerobot_pictures import Taken, taken, times_of
 from worldprobe.labels.lerobot_values import Values, values_of
+from worldprobe.labels.values import counted
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
 
@@ -114,17 +115,19 @@ class _Film:
         where = self.dataset.place_of(Path(self.video.ref.path))
         found = []
         if self.untimed:
-            found.append(f"{where}: {self.untimed} rows without a time are left out.")
+            verb = "is" if self.untimed == 1 else "are"
+            found.append(f"{where}: {counted(self.untimed, 'row')} without a time {verb} left out.")
         if self.unseen:
             first = self.video.ref.first_pts_seconds
             begins = f" (its first frame is at {first:.3f} s)" if first > self.half else ""
             found.append(
-                f"{where}{begins}: {self.unseen} of {self.rows} rows have no frame within {self.half:.3f} s of "
-                "their time, and are left out."
+                f"{where}{begins}: {self.unseen} of {counted(self.rows, 'row')} have no frame within "
+                f"{self.half:.3f} s of their time, and are left out."
             )
         if self.rowless:
-            found.append(f"{where}: {self.rowless} frames of its episodes have no row, and no labels.")
-        return found + [f"{where}: {words.format(count)}" for words, count in self.said.items()]
+            have = "has" if self.rowless == 1 else "have"
+            found.append(f"{where}: {counted(self.rowless, 'frame')} of its episodes {have} no row, and no labels.")
+        return found + [f"{where}: {words.format(counted(count, 'row'))}" for words, count in self.said.items()]
 
     def _say(self, feature: str, found: Values) -> None:
         for words, count in found.notes:
@@ -216,9 +219,9 @@ def lacking(film: Path) -> str:
     dataset = None if film.exists() else Dataset.containing(film)
     if dataset is None:
         return ""
-    lost = ", ".join(str(episode.index) for episode in dataset.episodes(film))
+    lost = listed([episode.index for episode in dataset.episodes(film)])
     return (
-        f"{film} is not there, and by the LeRobot dataset {dataset.camera_of(film)} filmed episode {lost} in it: "
+        f"{film} is not there, and by the LeRobot dataset {dataset.camera_of(film)} filmed {lost} in it: "
         "get the whole dataset, with its films."
     )
 
@@ -233,7 +236,8 @@ def notes_on(film: Path) -> tuple[str, ...]:
     if feature and feature.depth:
         return (f"is by {feature.name}, a depth camera: its distances are shown as grey.",)
     first, notes = _left_out(dataset)
-    return notes if dataset.place_of(film) == first else ()
+    where = f"belongs to the LeRobot dataset {dataset.root.name}: "
+    return tuple(where + note for note in notes) if dataset.place_of(film) == first else ()
 
 
 @lru_cache(maxsize=16)

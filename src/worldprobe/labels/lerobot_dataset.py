@@ -105,7 +105,7 @@ class Dataset:
             if self.info.version == 3:
                 for camera in self.info.cameras("video"):
                     if lacks := [row.index for row in self.rows() if camera not in row.seen]:
-                        found.append(f"{camera} did not film {_listed(lacks)}: left out for this camera.")
+                        found.append(f"{camera} did not film {listed(lacks)}: left out for this camera.")
             said, held = self.info.total_episodes, len(self.indices)
             if said is not None and said != held:
                 found.append(f"meta/info.json of {self.root.name} speaks of {said} episodes, and there are {held}.")
@@ -161,7 +161,7 @@ class Dataset:
         try:
             return name_episodes(Stamp.of(episode.table))[episode.index]
         except (OSError, KeyError, ValueError, pl.exceptions.PolarsError) as error:
-            said = f"it has no row of it ({error})" if isinstance(error, KeyError) else _reason(error)
+            said = "it has no row of it" if isinstance(error, KeyError) else _reason(error).rstrip(".")
             raise LabelError(
                 f"the rows of episode {episode.index} of the LeRobot dataset {self.root} cannot be read from "
                 f"{episode.table}: {said}. They tell which videos show the same episode: get the whole dataset, "
@@ -293,7 +293,7 @@ class Dataset:
         return self.inside(self.info.data.path({"episode_chunk": chunk, "episode_index": index}))
 
 
-def _listed(numbers: list[int], most: int = 5) -> str:
+def listed(numbers: list[int], most: int = 5) -> str:
     """Episodes by number."""
     more = f" and {len(numbers) - most} more" if len(numbers) > most else ""
     return f"episode{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers[:most]))}{more}"

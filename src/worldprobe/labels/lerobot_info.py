@@ -65,13 +65,15 @@ class Template:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """A column, or a camera: ``shape`` of one row's value, ``names`` of its dimensions where there are as many."""
+    """A column, or a camera: ``shape`` of one row's value, ``names`` of its dimensions where there are as many;
+    ``unnamed`` where there are names that cannot be these."""
 
     name: str
     dtype: str
     shape: tuple[int, ...]
     names: tuple[str, ...]
     depth: bool
+    unnamed: bool = False
 
     @property
     def count(self) -> int:
@@ -163,8 +165,13 @@ def _feature(name: str, written: object) -> Feature:
     camera = dtype in ("video", "image")
     if not camera and math.prod(shape) > _MOST_DIMENSIONS:
         raise ValueError(f"the feature {name!r} has {math.prod(shape)} dimensions; {_MOST_DIMENSIONS} are the most")
-    names = () if camera else _names(written.get("names"), math.prod(shape))
-    return Feature(name, dtype, tuple(shape), names, depth=camera and _is_depth(name, written))
+    names = None if camera else _names(written.get("names"), math.prod(shape))
+    numbered = () if camera else tuple(map(str, range(math.prod(shape))))
+    return Feature(
+        name, dtype, tuple(shape), numbered if names is None else names,
+        depth=camera and _is_depth(name, written),
+        unnamed=names is None and not camera and bool(written.get("names")),
+    )  # fmt: skip
 
 
 def _is_depth(name: str, written: Mapping[str, Any]) -> bool:
@@ -182,11 +189,11 @@ def _is_depth(name: str, written: Mapping[str, Any]) -> bool:
     return False
 
 
-def _names(written: object, count: int) -> tuple[str, ...]:
-    """A name for each dimension, out of lists and objects however nested; else numbers."""
+def _names(written: object, count: int) -> tuple[str, ...] | None:
+    """A name for each dimension, out of lists and objects however nested; None where there are none."""
     found = _flat(written, _NESTED)
     if found is None or len(found) != count or len(set(found)) != count:
-        return tuple(str(number) for number in range(count))
+        return None
     return tuple(found)
 
 

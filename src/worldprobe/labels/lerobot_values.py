@@ -27,19 +27,21 @@ class Values:
 def values_of(rows: pl.DataFrame, feature: Feature) -> Values:
     """A feature's values in rows; what is no number is left out, and noted."""
     if feature.name not in rows.columns:
-        return Values({}, (("is not in the table ({} rows): left out.", len(rows)),))
+        return Values({}, (("is not in the table ({}): left out.", len(rows)),))
     column = rows[feature.name]
     kind = column.dtype
     while (inner := getattr(kind, "inner", None)) is not None:
         kind = inner
     if not (kind.is_numeric() or str(kind) in ("Boolean", "Null")):
-        return Values({}, (("holds no numbers ({} rows): left out.", len(rows)),))
+        return Values({}, (("holds no numbers ({}): left out.", len(rows)),))
     flat = [_flat(value) for value in column.to_list()]
     lengths = Counter(len(one) for one in flat if one)
     count, notes = feature.count, []
     if lengths and count not in lengths:
         count = lengths.most_common(1)[0][0]
         notes.append((f"has {count} values a row, meta/info.json says {feature.count}: they are numbered.", 0))
+    elif feature.unnamed:
+        notes.append(("has names that are not one for each value, or not all different: they are numbered.", 0))
     names = feature.names if count == feature.count else tuple(map(str, range(count)))
     found = np.full((len(flat), count), np.nan)
     for number, one in enumerate(flat):
@@ -47,13 +49,13 @@ def values_of(rows: pl.DataFrame, feature: Feature) -> Values:
             found[number] = one
     found[~np.isfinite(found)] = np.nan
     if lost := int(sum(bool(one) and len(one) != count for one in flat)):
-        notes.append((f"has other than {count} values in {{}} rows: left out.", lost))
+        notes.append((f"has other than {count} values in {{}}: left out.", lost))
     fits = np.array([len(one) == count for one in flat], dtype=bool)
     none = int(sum(not one for one in flat)) if count else 0
     if none:
-        notes.append(("is empty in {} rows: left out.", none))
+        notes.append(("is empty in {}: left out.", none))
     if holes := int(np.isnan(found[fits]).any(axis=1).sum()):
-        notes.append(("has values that are no finite numbers in {} rows: left out.", holes))
+        notes.append(("has values that are no finite numbers in {}: left out.", holes))
     return Values({name: found[:, number] for number, name in enumerate(names)}, tuple(notes))
 
 

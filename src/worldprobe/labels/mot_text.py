@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from worldprobe.errors import LabelError
-from worldprobe.labels.values import LARGEST
+from worldprobe.labels.values import LARGEST, counted
 
 _FIELDS = 10
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", " ": "spaces"}
@@ -55,12 +55,13 @@ def lines_of(text: str, path: Path) -> tuple[list[list[float]], list[str]]:
                 continue
         rows.append(_row(line, separator, where))
     if skipped:
-        notes.append(f"{skipped} lines of comment left out")
+        notes.append(f"{counted(skipped, 'line')} of comment left out")
     return rows, notes
 
 
 def _split(line: str, separator: str) -> list[str]:
-    return line.split() if separator in (" ", "\t") else [field.strip() for field in line.split(separator)]
+    fields = line.split() if separator in (" ", "\t") else line.split(separator)
+    return [field.strip().strip("\"'").strip() for field in fields]
 
 
 def _is_header(line: str, separator: str, where: str) -> bool:
@@ -82,13 +83,17 @@ def _is_header(line: str, separator: str, where: str) -> bool:
 
 def _row(line: str, separator: str, where: str) -> list[float]:
     fields = _split(line, separator)
+    while len(fields) > 1 and not fields[-1]:  # a separator at the line's end
+        fields.pop()
     if len(fields) >= 15 and not _is_number(fields[2]):
         raise LabelError(
             f"{where}: {line.strip()[:60]!r} looks like KITTI's tracking labels (frame, id, type, ..., left, top, "
             "right, bottom): write them as frame, id, left, top, width, height, 1"
         )
     if not all(_is_number(field) for field in fields):
-        raise LabelError(f"{where}: {line.strip()[:60]!r} is not numbers between {_SEPARATORS[separator]}")
+        raise LabelError(
+            f"{where}: {line.strip()[:60]!r} is not numbers between {_SEPARATORS[separator]}{_instead(fields)}"
+        )
     values = [float(field) for field in fields]
     if not 6 <= len(values) <= _FIELDS or not all(map(math.isfinite, values)):
         raise LabelError(f"{where}: {len(values)} fields, a MOT line has 6 to 10 numbers")
@@ -102,8 +107,22 @@ def _row(line: str, separator: str, where: str) -> list[float]:
         if fraction or abs(value) > LARGEST:
             raise LabelError(f"{where}: {value:g} is not a frame, id or class: they are whole numbers")
     if len(values) == 9 and values[8] != -1 and not 0 <= values[8] <= 1:
-        raise LabelError(f"{where}: {values[8]:g} is no visibility: the ninth field is from 0 to 1, or -1")
+        raise LabelError(f"{where}: {values[8]:g} is no visibility: the ninth field is from 0 to 1, or -1"
+                         + "; divide what is per cent by 100" * (1 < values[8] <= 100))  # fmt: skip
     return values + [math.nan] * (_FIELDS - len(values))
+
+
+def _instead(fields: list[str]) -> str:
+    """What to do about a line with a text in it."""
+    strange = next(field for field in fields if not _is_number(field))
+    if re.fullmatch(r"[+-]?\d+,\d+", strange):
+        return ": write decimals with a point"
+    place = fields.index(strange)
+    if place == 1 and strange:
+        return f": {strange[:40]!r} is its id; give each object a number"
+    if place >= 6 and strange:
+        return f": {strange[:40]!r} stands where a score or class is; write classes as numbers, in the eighth field"
+    return ""
 
 
 def _is_number(field: str) -> bool:

@@ -19,7 +19,7 @@ _FILM = r"(?:mp4|mov|avi|mkv|webm|m4v|mpe?g|m2ts|h264|h265|wmv|flv|mp2|3gp)"
 # What may stand before a number where nothing but one name says what is one: a hash may be letters and digits.
 _WORDS = ("", "f", "fr", "frm", "frame", "im", "img", "image", "pic", "picture", "n", "no", "t")
 # Numbers that lie close together and end before this share of the film are those of pictures taken out of it.
-_EXTRACTED = 0.55
+EXTRACTED = 0.55
 _CLOSE = 0.5
 
 
@@ -68,6 +68,26 @@ def _place(parts: Sequence[Sequence[str]]) -> int | None:
     return None
 
 
+def _refuse_two(names: Sequence[str], asked: str) -> None:
+    """Raise LabelError where another number of the names is as good as the last, and in another order."""
+    parts = [_parts(_stem(name)) for name in names]
+    place = _place(parts) if len(parts) else None
+    if place is None:
+        return
+    own = np.array([_number(one[place]) for one in parts])
+    if len(np.unique(own)) < len(own):
+        return
+    for other in range(place):
+        column = [_number(one[other]) for one in parts]
+        if None in column or len(set(column)) < len(column):
+            continue
+        if (np.argsort(np.array(column)) != np.argsort(own)).any():
+            raise LabelError(
+                f"the names of pictures in {asked} ({some(names)}) have two numbers, in different orders, and each "
+                "may be the frame's: leave one of them, or give each image its frame_id (COCO)"
+            )
+
+
 def frames_of(
     numbers: NDArray[np.int64],
     numbering: Numbering,
@@ -93,6 +113,8 @@ def frames_of(
     """
     if not len(numbers):
         return numbers, []
+    if not certain:
+        _refuse_two(names, asked)
     low = int(numbers.min())
     seen = int(low == 1) if counts_from is None else counts_from
     first = seen if numbering.first is None else numbering.first
@@ -102,6 +124,13 @@ def frames_of(
     if counts_from is None and low > 1 and numbering.first is None:
         fix = with_option(asked, "first=1")
         notes.append(f"its first number is {low}, counted from 0 (where they count from 1, add {fix} to its name)")
+    high = int(numbers.max())
+    if numbering.first is None and not numbering.stated and high - first >= ref.frames > high - low:
+        raise LabelError(
+            f"{asked} speaks of frame {high}, and begins at {low}{_example(numbers, names)}; {ref.path} has "
+            f"{ref.frames} frames: it may be a part that begins there. If it is, add "
+            f"{with_option(asked, f'first={low}')} to the file's name; else these are labels of another video."
+        )
     if low < first:
         raise LabelError(f"{asked} has a picture of number {low}, before first={first}")
     if numbering.step is None and not certain:
@@ -135,7 +164,7 @@ def _refuse_extracted(numbers: NDArray[np.int64], ref: VideoRef, asked: str, exa
     """Raise LabelError where pictures numbered one by one cover the film's beginning only."""
     span = int(numbers.max()) + 1
     count = len(np.unique(numbers))
-    if not 0 < span < ref.frames or span > _EXTRACTED * ref.frames + 0.5 or count < _CLOSE * span:
+    if not 0 < span < ref.frames or span > EXTRACTED * ref.frames + 0.5 or count < _CLOSE * span:
         return
     guess = max(2, round(ref.frames / span))
     spread, beginning = with_option(asked, f"step={guess}"), with_option(asked, "step=1")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import LabelError
 from worldprobe.files import sha256
+from worldprobe.labels.arguments import is_file, options_of, parted
 from worldprobe.labels.boxes import nms
 from worldprobe.labels.coco_classes import COCO_CLASSES
 from worldprobe.labels.detections import CONFIDENCE, Found, check_threshold, label_frames
@@ -47,8 +47,14 @@ class OnnxDetector:
         check_threshold("confidence", confidence)
         check_threshold("iou", iou)
         self.confidence, self.iou, self.every = confidence, iou, max(1, every)
-        self.path, asked = _parted(argument or "")
-        if not argument or not _is_file(self.path):
+        self.path, options = parted(argument or "", is_file)
+        takes = (
+            f"layout ({', '.join(KEYS)}), size (of an input that leaves it open) and names (coco, or a list), as "
+            f"in onnx:{self.path}?layout=yolox&names=cup,hand"
+        )
+        of = f"onnx:{self.path}"
+        asked = {} if options is None else options_of(options, _OPTIONS, asked=of, takes=takes)
+        if not argument or not is_file(self.path):
             raise LabelError(f"no detector at {argument!r}: name an ONNX file, such as onnx:yolox_nano.onnx")
         self.name = f"onnx:{self.path.name}"
         self.weights = {self.path.name: sha256(self.path)}
@@ -131,32 +137,6 @@ class OnnxDetector:
         if names and count in (0, len(names)):
             return tuple(names)
         return COCO_CLASSES if count == len(COCO_CLASSES) else tuple(f"class {i}" for i in range(count))
-
-
-def _parted(argument: str) -> tuple[Path, dict[str, str]]:
-    """A path and the options behind its last question mark, unless a file is called so."""
-    head, mark, tail = argument.rpartition("?")
-    if not mark or _is_file(Path(argument)):
-        return Path(argument), {}
-    options: dict[str, str] = {}
-    for one in filter(None, tail.split("&")):
-        name, _, value = one.partition("=")
-        if name not in _OPTIONS or not value or name in options:
-            what = f"{name!r} twice" if name in options else f"no {one!r}"
-            raise LabelError(
-                f"onnx:{head} takes {what}: after '?' there may be layout ({', '.join(KEYS)}), size (of an input "
-                f"that leaves it open) and names (coco, or a list), as in onnx:{head}?layout=yolox&names=cup,hand"
-            )
-        options[name] = value
-    return Path(head), options
-
-
-def _is_file(path: Path) -> bool:
-    # A path may hold what no path may: a null byte, or more letters than a name can have.
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
 
 
 def _size(text: str) -> tuple[int, int] | None:

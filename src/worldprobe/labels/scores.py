@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.labels.values import counted
+
 Floats = NDArray[np.float64]
 # Beyond this the logistic map tells scores apart by less than their own digits.
 _LOGISTIC_REACH = 30.0
@@ -22,7 +24,8 @@ def confidences(scores: Floats) -> tuple[Floats, list[str]]:
     known = ~np.isnan(scores)
     given = scores[known]
     result = np.ones(len(scores))
-    notes = [f"{int((~known).sum())} boxes have no score: confidence 1"] if known.any() and not known.all() else []
+    lacking = int((~known).sum()) if known.any() else 0
+    notes = [f"{counted(lacking, 'box')} without a score: confidence 1"] if lacking else []
     if not len(given):
         return result, notes
     low, high = float(given.min()), float(given.max())

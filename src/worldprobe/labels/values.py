@@ -72,6 +72,12 @@ def some(values: Iterable[object]) -> str:
     return ", ".join(different[:_LISTED]) + ", ..." * (len(different) > _LISTED)
 
 
+def counted(number: int, what: str) -> str:
+    """Of "box" and the like: "1 box", "2 boxes"."""
+    ending = "es" if what.endswith(("x", "s", "ch")) else "s"
+    return f"{number} {what}{ending if number != 1 else ''}"
+
+
 def track(value: Any) -> int | str | None:
     """A track's id: a number or a name; None for none, which tools also write as -1 or nothing at all."""
     if value is None or (isinstance(value, str) and not value.strip()):

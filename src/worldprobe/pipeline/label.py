@@ -22,7 +22,7 @@ from worldprobe.pipeline.parts import Parts
 from worldprobe.pipeline.progress import Progress, Watched, silent
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import FrameSource, Labeller
-from worldprobe.records import Labels, VideoRef, reading_notes
+from worldprobe.records import MOST_NAMED, Labels, VideoRef, reading_notes
 from worldprobe.video.folder import truth_beside
 from worldprobe.video.sample import DAMAGED
 
@@ -54,10 +54,11 @@ def label(
     require_films(labeller, videos)
     found: list[Labels] = []
     seen: dict[str, VideoRef] = {}
+    twice: list[str] = []
     for number, path in enumerate(videos):
         watch = progress if len(videos) == 1 else None
         try:
-            labels, lost = _label_one(path, labeller, tracker, camera, parts, seen, watch)
+            labels, lost = _label_one(path, labeller, tracker, camera, parts, seen, watch, twice)
             if lost and failures is None:
                 raise VideoError(f"{lost[0].video}: {lost[0].error}")
             found += labels
@@ -71,7 +72,9 @@ def label(
             progress(f"label ({labeller.name})", number + 1, len(videos))
     whole = Labels.concat(found)
     beside = () if getattr(labeller, "one_video_only", False) else _truth_beside(seen.values())
-    notes = dict.fromkeys((*reading_notes(seen.values()), *beside, *whole.notes, *speed_notes(whole)))
+    notes = dict.fromkeys(
+        (*reading_notes(seen.values()), *beside, *twice, *_folded(whole.notes), *speed_notes(whole))
+    )
     return replace(whole, notes=tuple(notes), origin=origin_of(labeller, tracker, camera))
 
 
@@ -90,14 +93,16 @@ def _label_one(
     parts: Parts | None,
     seen: dict[str, VideoRef],
     progress: Progress | None,
+    twice: list[str],
 ) -> tuple[list[Labels], list[Failure]]:
     """One video's labels, from its part where it has one, and what of it could not be read; nothing where its like
-    was ``seen`` (by id) under another name.
+    was ``seen`` (by id) under another name, which is told in ``twice``.
 
     Its frames are counted where ``progress`` is given.
     """
     with open_source(path) as video:
         if video.ref.id in seen:
+            twice.append(f"{path} holds the same pictures as {seen[video.ref.id].path}: left out.")
             return [], []
         seen[video.ref.id] = video.ref
         if parts is not None and (kept := parts.get(video.ref.id)) is not None:
@@ -133,6 +138,19 @@ def _lost(path: Path, ref: VideoRef, reasons: Mapping[int, str]) -> list[Failure
         error = f"{len(lost)} of {ref.frames} frames cannot be {verb}, and have no labels: {reason}"
         found.append(Failure(str(path), lost[0], error))
     return [*found, *cut_short(ref)]
+
+
+def _folded(notes: Iterable[str]) -> Iterator[str]:
+    """Sentences on several films ("a.mp4: ...") that say the same are one, with the films' names before it."""
+    told: dict[str, list[str]] = {}
+    for note in notes:
+        film, mark, said = note.partition(": ")
+        told.setdefault(said if mark else note, []).append(film if mark else "")
+    for said, films in told.items():
+        films = list(dict.fromkeys(films))
+        more = f" and {len(films) - MOST_NAMED} more" if len(films) > MOST_NAMED else ""
+        named = ", ".join(films[:MOST_NAMED]) + more
+        yield f"{named}: {said}" if named else said
 
 
 def _truth_beside(videos: Iterable[VideoRef]) -> Iterator[str]:

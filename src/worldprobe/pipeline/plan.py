@@ -22,7 +22,7 @@ def evenly(encoder: Encoder, store: Store, frames: int, stride: int, input: Inpu
         if input == "native":
             specs = clips(video.ref, frames=frames, stride=stride, shots=shots_of(video, store))
         else:
-            specs = stills(video.ref, frames=frames, every=stride * encoder.tubelet)
+            specs = stills(video.ref, frames=frames, every=stride * encoder.tubelet, shots=shots_of(video, store))
         return specs, range(len(specs))
 
     return sample

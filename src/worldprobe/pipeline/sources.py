@@ -7,8 +7,10 @@ from pathlib import Path
 from worldprobe.errors import VideoError
 from worldprobe.files import StrPath
 from worldprobe.labels.lerobot import lacking, notes_on, pictures, shown
+from worldprobe.labels.values import counted
 from worldprobe.records import VideoRef
 from worldprobe.video.read import Video, open_video
+from worldprobe.video.sample import spans
 from worldprobe.video.sequence import Picture, film_of
 
 
@@ -24,6 +26,9 @@ def open_source(path: StrPath) -> Video:
     if episodes := shown(path, video.pts_seconds, first=video.ref.first_pts_seconds):
         video.shots, video.episodes = episodes.starts, episodes.names
         video.add_notes(notes_on(path))
+        kept = sum(end - first for _, first, end in spans(video.ref, video.shots))
+        if lost := video.ref.frames - kept:
+            video.add_notes([f"has {counted(lost, 'frame')} of no episode: no clip is cut from them."])
     return video
 
 

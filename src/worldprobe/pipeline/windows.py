@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Encoder
 from worldprobe.records import Clip, ClipSpec, VideoRef
-from worldprobe.video.sample import read_clips
+from worldprobe.video.sample import read_clips, spans
 
 # About the most tokens that a batch may hold: as for encoding, less what the predictor adds.
 _TOKENS_PER_BATCH = 4096
@@ -89,11 +88,11 @@ def cut_windows(ref: VideoRef, shots: Sequence[int], cut: Cut, *, tubelet: int) 
     span = (frames - 1) * cut.stride + 1
     found = [
         (ClipSpec(ref, start, frames, cut.stride), number, start == first)
-        for number, (first, end) in enumerate(pairwise([*shots, ref.frames]))
+        for number, first, end in spans(ref, shots)
         for start in range(first, end - span + 1, hop)
     ]
     if not found:
-        longest = max(end - first for first, end in pairwise([*shots, ref.frames]))
+        longest = max((end - first for _, first, end in spans(ref, shots)), default=0)
         fits = (longest - 1) // cut.stride + 1
         raise VideoError(
             f"{ref.path}: a context of {cut.context} and a horizon of {cut.horizon} tubelets need {span} frames at "

@@ -19,6 +19,15 @@ Pixels = NDArray[np.uint8]
 DAMAGED = "the file is damaged there"
 
 
+def spans(ref: VideoRef, shots: Sequence[int]) -> list[tuple[int, int, int]]:
+    """What clips are cut from: number, first frame and end of each shot; of a robot's film those that show an
+    episode, since what lies between them may be another camera's episode under no name."""
+    named = ref.episodes if len(ref.episodes) == len(shots) else ("-",) * len(shots)
+    return [
+        (number, first, end) for number, (first, end) in enumerate(pairwise([*shots, ref.frames])) if named[number]
+    ]
+
+
 def clips(ref: VideoRef, *, frames: int, stride: int, shots: Sequence[int] = (0,)) -> list[ClipSpec]:
     """Back-to-back clips of each shot, none overlapping or crossing a cut; what is left of a shot is dropped.
 
@@ -35,7 +44,7 @@ def clips(ref: VideoRef, *, frames: int, stride: int, shots: Sequence[int] = (0,
     span = (frames - 1) * stride + 1
     found = [
         ClipSpec(ref, start, frames, stride)
-        for first, end in pairwise([*shots, ref.frames])
+        for _, first, end in spans(ref, shots)
         for start in range(first, end - span + 1, frames * stride)
     ]
     if found:
@@ -49,7 +58,7 @@ def clips(ref: VideoRef, *, frames: int, stride: int, shots: Sequence[int] = (0,
     )
 
 
-def stills(ref: VideoRef, *, frames: int, every: int) -> list[ClipSpec]:
+def stills(ref: VideoRef, *, frames: int, every: int, shots: Sequence[int] = (0,)) -> list[ClipSpec]:
     """Every ``every``-th frame, each repeated ``frames`` times (stride 0).
 
     Raises:
@@ -59,7 +68,12 @@ def stills(ref: VideoRef, *, frames: int, every: int) -> list[ClipSpec]:
         raise VideoError(
             f"stills of {frames} frames at every {every}. frame were asked for; both must be at least 1."
         )
-    return [ClipSpec(ref, start, frames, 0) for start in range(0, ref.frames, every)]
+    shown = spans(ref, shots)
+    return [
+        ClipSpec(ref, start, frames, 0)
+        for start in range(0, ref.frames, every)
+        if any(first <= start < end for _, first, end in shown)
+    ]
 
 
 def read_clips(
