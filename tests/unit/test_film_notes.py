@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from worldprobe.cli import app
 from worldprobe.pipeline import sources
-from worldprobe.pipeline.label import label, load_labeller
+from worldprobe.pipeline.label import label, load_labeller, read_labels, write_labels
 from worldprobe.records import VideoRef, reading_notes
 from worldprobe.report.summary import summarize
 from worldprobe.series import Series
@@ -170,3 +170,13 @@ def test_strict_labelling_raises_for_what_cannot_be_labelled(cut):
     failures = []
     assert len(label([cut], labeller=labeller, failures=failures).table) > 0
     assert [one.clip is None for one in failures] == [False]
+
+
+def test_a_table_keeps_what_was_noted_of_its_labels(cut, tmp_path):
+    labeller = load_labeller(f"mot:{cut.parent}/boxes.txt")
+    labels = replace(label([cut], labeller=labeller, failures=[]), notes=("two boxes were odd.", "ß"))
+    write_labels(labels, tmp_path / "l.parquet")
+    again = read_labels(tmp_path / "l.parquet")
+    assert again.notes == labels.notes
+    assert again.origin == labels.origin
+    assert again.table.equals(labels.table)

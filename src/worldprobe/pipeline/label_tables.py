@@ -1,4 +1,4 @@
-"""Tables of labels as files: Parquet, which keeps what made them, or CSV; several of them as one."""
+"""Tables of labels as files: Parquet, which keeps what made them and what was noted, or CSV; several as one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worldprobe.promises import typed
 from worldprobe.records import Labels
 from worldprobe.tables import read_table, write_table
 
-_ORIGIN = "worldprobe.origin"
+_ORIGIN, _NOTES = "worldprobe.origin", "worldprobe.notes"
 _PARQUET, _CSV = (".parquet", ".pq", ""), ".csv"
 
 
@@ -29,7 +29,7 @@ def check_form(path: Path) -> None:
 def write_labels(labels: Labels, path: StrPath) -> None:
     """Write a Parquet file, or CSV where the name ends in that; whole or not at all.
 
-    CSV has no place for what made the labels (``origin``). Raises ConfigError as ``check_form``.
+    CSV has no place for what made the labels (``origin``) and for ``notes``. Raises ConfigError as ``check_form``.
     """
     path = Path(path)
     check_form(path)
@@ -37,7 +37,10 @@ def write_labels(labels: Labels, path: StrPath) -> None:
         if path.suffix.lower() == _CSV:
             temporary.write_text(labels.table.write_csv(), encoding="utf-8")
         else:
-            write_table(labels.table, temporary, {_ORIGIN: json.dumps(labels.origin)} if labels.origin else None)
+            written = {_ORIGIN: labels.origin, _NOTES: labels.notes}
+            write_table(
+                labels.table, temporary, {key: json.dumps(value) for key, value in written.items() if value}
+            )
 
 
 def read_labels(path: StrPath) -> Labels:
@@ -49,8 +52,9 @@ def read_labels(path: StrPath) -> Labels:
     try:
         if form == "CSV":
             return typed(Labels(_read_csv(path)))
-        origin = json.loads(pl.read_parquet_metadata(path).get(_ORIGIN, "{}"))
-        return typed(Labels(read_table(path), origin=origin))
+        written = pl.read_parquet_metadata(path)
+        origin, notes = json.loads(written.get(_ORIGIN, "{}")), json.loads(written.get(_NOTES, "[]"))
+        return typed(Labels(read_table(path), tuple(map(str, notes)), origin))
     except FileNotFoundError:
         raise LabelError(f"no labels at {path}. Run `worldprobe label VIDEO --labeller L --out {path}`.") from None
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
