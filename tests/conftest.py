@@ -9,6 +9,12 @@ ROOT = Path(__file__).resolve().parents[1]
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+# A file goes to one worker whole: one of minutes that begins last would be waited for by idle ones.
+LONG = ("test_cli.py", "test_decode.py", "test_recipe.py", "test_examples.py", "test_wheel.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
 
 
 @pytest.fixture(scope="session", autouse=True)

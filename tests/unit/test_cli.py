@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from tests.commanded import commanded
 
 from worldprobe.pipeline.label import read_labels
 from worldprobe.results import read_results
@@ -124,12 +125,8 @@ def test_an_error_is_one_line_and_exit_1(worldprobe, place):
         ("compare", "nowhere"): "at least two runs",
         ("compare", "nowhere", "elsewhere"): "no answers.parquet in nowhere",
         ("label", "scenes:2", "--labeller", "trth", "--out", "l.parquet"): "did you mean 'truth'",
-        ("encode", "scenes:2", "--store", "t", "--frames", "7"): "--frames 6",
-        ("encode", "scenes:2", "--store", "t", "--blocks", "8"): "blocks 0 to 5",
         ("predict", "scenes:2", "--out", "f", "--encoder", "pixels"): "pixels has no predictor",
-        ("predict", "scenes:2", "--out", "f", "--context", "7"): "room for 8 tubelets in all",
         ("predict", "scenes:2", "--out", "f", "--horizon", "0"): "predict.horizon",
-        ("predict", "scenes:2", "--out", "f", "--decoder", "nowhere"): "no trained decoder in nowhere",
     }
     for arguments, expected in cases.items():
         done = worldprobe(*arguments)
@@ -137,6 +134,23 @@ def test_an_error_is_one_line_and_exit_1(worldprobe, place):
         assert expected in done.stderr, done.stderr
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr
         assert done.stdout == ""
+
+
+def test_what_only_the_model_can_say_is_wrong_is_one_line_and_exit_1(place, monkeypatch, capsys):
+    """In one process: each of its own would spend nearly all of its time on importing the model's library."""
+    monkeypatch.chdir(place)
+    monkeypatch.setenv("COLUMNS", "120")
+    cases = {
+        ("encode", "scenes:2", "--store", "t", "--frames", "7"): "--frames 6",
+        ("encode", "scenes:2", "--store", "t", "--blocks", "8"): "blocks 0 to 5",
+        ("predict", "scenes:2", "--out", "f", "--context", "7"): "room for 8 tubelets in all",
+        ("predict", "scenes:2", "--out", "f", "--decoder", "nowhere"): "no trained decoder in nowhere",
+    }
+    for arguments, expected in cases.items():
+        code, out, err = commanded(capsys, monkeypatch, *arguments)
+        assert (code, out) == (1, ""), arguments
+        assert expected in err, err
+        assert len(err.strip().splitlines()) == 1, err
 
 
 def test_predicting_prints_the_horizons_and_leaves_its_report(worldprobe, place):
@@ -156,7 +170,7 @@ def test_predicting_prints_the_horizons_and_leaves_its_report(worldprobe, place)
 def test_an_experiment_with_the_table_predicts_into_the_same_report(worldprobe, place):
     (place / "both.toml").write_text(
         'videos = ["scenes:12"]\nlabeller = "truth"\ntasks = ["xy"]\nfeatures = ["z"]\ncontrols = ["majority"]\n'
-        "[predict]\ntwin = false\n"
+        "evidence = []\n[predict]\ntwin = false\n"
     )
     done = worldprobe("run", "both.toml", "--out", "both", "--json")
     assert done.returncode == 0, done.stderr
@@ -173,7 +187,7 @@ def test_wrong_usage_ends_with_2(worldprobe):
 
 
 def test_missing_embeddings_name_the_command_that_makes_them(run, worldprobe, place):
-    worldprobe("encode", "scenes:24", "--store", "bare")
+    worldprobe("encode", "scenes:6", "--store", "bare")
     labels = run[0] / "labels.parquet"
     done = worldprobe("probe", "--store", "bare", "--labels", labels, "--out", "o")
     assert done.returncode == 1
@@ -211,7 +225,9 @@ def test_plugins_are_listed_and_used(worldprobe, place):
         f"{kind}:" for kind in ("encoders", "executors", "labellers", "probes", "decoders")
     }
     assert "BROKEN: broken (wp_example.missing:Nothing) cannot be loaded" in everything
-    assert set(json.loads(worldprobe("list", "--json", **path).stdout)) >= {"encoders", "probes"}
+    as_json = json.loads(worldprobe("list", "--json", **path).stdout)
+    assert set(as_json) >= {"encoders", "probes"}
+    assert "mean" in {one["name"] for one in as_json["probes"]}
     assert worldprobe("encode", "scenes:8", "--store", "b", "--encoder", "brightness", **path).returncode == 0
     assert (
         worldprobe("encode", "scenes:8", "--store", "c", "--encoder", "wp_example:Brightness", **path).returncode
@@ -221,7 +237,6 @@ def test_plugins_are_listed_and_used(worldprobe, place):
         worldprobe("label", "scenes:8", "--labeller", "middle", "--out", "middle.parquet", **path).returncode == 0
     )
     assert set(read_labels(place / "middle.parquet").table["source"]) == {"middle"}
-    assert "mean" in worldprobe("list", "probes", **path).stdout
     done = worldprobe("label", "scenes:8", "--labeller", "truth", "--out", "eight.parquet")
     assert done.returncode == 0
     options = ("--tasks", "xy", "--controls", "majority,shuffled", "--encoder", "brightness", "--out", "plug")
@@ -258,5 +273,6 @@ def test_doctor_says_what_it_finds(worldprobe):
     assert facts["free_memory_gb"] is None or facts["free_memory_gb"] > 0
     declared = set(metadata("worldprobe").get_all("Provides-Extra"))
     assert set(facts["extras"]) == declared - {"dev"}  # an extra that is added must say what it brings
+    said = worldprobe("doctor").stdout
     for name in facts["extras"]:
-        assert f"[{name}]" in worldprobe("doctor").stdout
+        assert f"[{name}]" in said

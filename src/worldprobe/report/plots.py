@@ -38,7 +38,7 @@ def probe_summary(summary: Summary, path: Path) -> None:
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, whole or not at all."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=DPI, format="png", pil_kwargs={"optimize": True})
+    figure.savefig(buffer, dpi=DPI, format="png", pil_kwargs={"compress_level": 6})
     write_whole(path, buffer.getvalue())
 
 
