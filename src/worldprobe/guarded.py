@@ -211,7 +211,7 @@ class GuardedLabeller(_Guarded):
             found = typed(found)
         except ValueError as error:
             raise LabelError(f"{self._who}, on {path}: {error}") from error
-        if problem := labels_problem(found, self.name, video):
+        if problem := labels_problem(found, video):
             raise LabelError(f"{self._who}, on {path}: {problem}")
         return found
 

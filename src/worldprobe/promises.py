@@ -37,7 +37,7 @@ def typed(labels: Labels) -> Labels:
     return labels if table is labels.table else replace(labels, table=table)
 
 
-def labels_problem(labels: Labels, source: str, video: FrameSource) -> str:
+def labels_problem(labels: Labels, video: FrameSource) -> str:
     """The first promise that labels of a video do not keep, in a sentence; empty where they keep all."""
     table, ref = labels.table, video.ref
     if not len(table):

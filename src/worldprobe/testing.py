@@ -72,8 +72,10 @@ def check_labeller(labeller: Labeller, video: FrameSource) -> None:
         AssertionError: the first promise that is not kept.
     """
     found = labeller.label(video)
-    problem = labels_problem(found, labeller.name, video)
+    problem = labels_problem(found, video)
     assert not problem, problem
+    sources = set(found.table["source"])
+    assert sources <= {labeller.name}, f"source is {sources}, expected {labeller.name!r}"
 
 
 def check_probe(probe: Probe | TokenProbe) -> None:

@@ -71,7 +71,6 @@ LABELS = [
     (with_columns(frame=pl.lit("first")), "column frame holds String, expected Int64"),
     (with_columns(y=pl.lit(None)), "y hold null"),
     (with_columns(pts_seconds=pl.lit(0.5)), "pts_seconds are not those of the frames"),
-    (with_columns(source=pl.lit("me")), "source is"),
     (with_columns(**{"state.x": pl.lit("up")}), "column state.x holds String, expected numbers"),
     (lambda labels, video: {}["nothing"], r"failed in label, on .*film.mp4: KeyError: 'nothing' \(test_plugins"),
     (lambda labels, video: 1 / 0, r"ZeroDivisionError: division by zero \(test_plugins_checked.py:\d+\)"),
