@@ -214,7 +214,7 @@ def film(tmp_path_factory):
         ({"labeller": "movng"}, "did you mean 'moving'"),
         ({"labeller": "mot:nowhere.txt"}, "no file of labels at nowhere.txt"),
         ({"labeller": "mot:{folder}/bad.txt"}, "bad.txt line 2"),
-        ({"labeller": "mot:{folder}/late.txt"}, "frame 299"),
+        ({"labeller": "mot:{folder}/late.txt"}, "late.txt speaks of frame 300.*has 20 frames"),
         ({"labeller": "onnx:FOLDER/net.onnx"}, "is not a usable ONNX model"),
         ({"labeller": "moving", "confidence": 0.5}, "takes no option 'confidence'.*that take it: .*onnx"),
         ({"labeller": "truth"}, "no truth beside"),

@@ -266,12 +266,16 @@ def test_a_sloppy_coco_file_is_taken_and_what_was_done_is_said(write: Write) -> 
     assert labels.notes == (
         "labels.txt: frames count from 1 in it; 1 box that it marks as a crowd or as to be ignored: left out; "
         "1 box of categories that it does not list (9): called by id; 1 box reaching past the frame's edge: kept "
-        "as written; 2 frames between the first and the last labelled one have no boxes; its boxes end at frame 3 "
-        "of 10 (where it speaks of every nth frame, add ?step=n to its name).",
+        "as written; as left, top, right, bottom all of its boxes would fit: if they are that, write width and "
+        "height; its boxes have no tracks, and so no speeds (--tracker links them); 2 frames between the first and "
+        "the last labelled one have no boxes; its boxes end at frame 3 of 10 (where it speaks of every nth frame, "
+        "add ?step=n to its name).",
     )
-    assert coco(
-        write(file([image(5)] + [image(i) for i in range(6, 15)], [boxed(i) for i in range(5, 15)]))
-    ).notes == ("labels.txt: images have no frame numbers: taken in the order of their ids.",)
+    unnumbered = file([image(5)] + [image(i) for i in range(6, 15)], [boxed(i) for i in range(5, 15)])
+    assert coco(write(unnumbered)).notes == (
+        "labels.txt: images have no frame numbers: taken in the order of their ids; its boxes have no tracks, and "
+        "so no speeds (--tracker links them).",
+    )
 
 
 ONE = [image(1, frame_id=0)]
@@ -294,7 +298,7 @@ ONE = [image(1, frame_id=0)]
         (file(ONE, [boxed(1, track_id=10**30)]), "malformed"),
         (file([image(1, frame_id=1.5)], []), "frame number 1.5"),
         ('{"images": [{"id": 1, "frame_id": 1e400}], "annotations": [], "categories": []}', "malformed"),
-        (file([image(1, frame_id=10)], [boxed(1)]), "speaks of frame 10 .* has 10 frames"),
+        (file([image(1, frame_id=10)], [boxed(1)]), "speaks of frame 10, .* has 10 frames"),
         (file([image(1, frame_id=0, width=768, height=576)], []), "768 x 576 px, film.mp4 has 100 x 80"),
         (file([image(1, frame_id=3), image(2, frame_id=3)], []), "two images of frame 3 .*several videos"),
         (file(ONE, [boxed(1, (200, 1, 5, 5))]), "1 of 1 boxes .* outside"),
