@@ -18,7 +18,7 @@ from worldprobe.pipeline.ask import probe_of, reads_tokens
 from worldprobe.pipeline.encoders import control_encoders, twin_of
 from worldprobe.pipeline.estimate_facts import Estimate, priced
 from worldprobe.pipeline.evidence import LINEAR
-from worldprobe.pipeline.label import load_labeller
+from worldprobe.pipeline.labellers import READERS, load_labeller
 from worldprobe.pipeline.scores import CURVES, QUESTIONS, Plan
 from worldprobe.pipeline.sources import open_source
 from worldprobe.probes.curves import FRACTIONS
@@ -37,7 +37,6 @@ _OPERATIONS, _LEAST = 1e8, 2e6
 _PIXELS = 8 * 8 * 6
 _MOST_BUMPS = 512
 _CLASSES, _FEWEST = 4, 6 * (INNER_FOLDS + 1)
-_READERS = ("truth", "mot", "coco", "lerobot")
 _Kind = Literal["regression", "classification"]
 
 
@@ -156,7 +155,7 @@ def _asked(experiment: Experiment, plan: Plan, videos: Sequence[Path]) -> list[A
     """What is asked; how many columns the tasks have is told by the first video's labels, where these are read."""
     measured: list[str] = []
     labeller = load_labeller(experiment.labeller, confidence=experiment.confidence, every=experiment.every)
-    if videos and set(plan.tasks) & set(targets.MEASURED_TASKS) and labeller.name.partition(":")[0] in _READERS:
+    if videos and set(plan.tasks) & set(targets.MEASURED_TASKS) and labeller.name.partition(":")[0] in READERS:
         try:
             with open_source(videos[0]) as video:
                 measured = labeller.label(video).table.columns

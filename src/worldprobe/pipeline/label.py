@@ -17,7 +17,7 @@ from worldprobe.pipeline.encoded import Failure, cut_short
 from worldprobe.pipeline.label_tables import read_labels as read_labels
 from worldprobe.pipeline.label_tables import write_labels as write_labels
 from worldprobe.pipeline.labellers import load_labeller as load_labeller
-from worldprobe.pipeline.labellers import require_films
+from worldprobe.pipeline.labellers import of_one_video, require_films
 from worldprobe.pipeline.parts import Parts
 from worldprobe.pipeline.progress import Progress, Watched, silent
 from worldprobe.pipeline.sources import open_source
@@ -71,7 +71,7 @@ def label(
         if len(videos) > 1:
             progress(f"label ({labeller.name})", number + 1, len(videos))
     whole = Labels.concat(found)
-    beside = () if getattr(labeller, "one_video_only", False) else _truth_beside(seen.values())
+    beside = () if of_one_video(labeller) else _truth_beside(seen.values())
     notes = dict.fromkeys(
         (*reading_notes(seen.values()), *beside, *twice, *_folded(whole.notes), *speed_notes(whole))
     )

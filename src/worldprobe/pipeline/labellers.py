@@ -38,7 +38,7 @@ def load_labeller(
     asked = {key: value for key, value in {"confidence": confidence, "every": every}.items() if value is not None}
     if any(field in name for field in _FIELDS):
         plugin, _ = registry.check("labellers", name, **asked)
-        if name.partition(":")[0] in FILES or _of_one(plugin):
+        if of_one_video(plugin):
             return PerFilm(name)
     labeller: Labeller = registry.create("labellers", name, offered={"folder": folder}, **asked)
     return labeller
@@ -91,7 +91,7 @@ def check_labeller(labeller: Labeller, videos: Sequence[Path], *, tracker: str =
                 f"no truth beside {_listed(lacking)}: only rendered scenes (scenes:N) have it. "
                 "Use another labeller: moving, mot:FILE, coco:FILE, onnx:FILE, ..."
             )
-    reads = kind in FILES or _of_one(labeller)
+    reads = of_one_video(labeller)
     for path in videos if reads else videos[:1] if kind == "lerobot" else ():
         _try(labeller, path)
 
@@ -101,7 +101,7 @@ def require_films(labeller: Labeller, videos: Sequence[Path]) -> None:
     kind = labeller.name.partition(":")[0]
     if isinstance(labeller, PerFilm):
         _check_each(labeller, videos)
-    elif len(videos) > 1 and (kind in FILES or _of_one(labeller)):
+    elif len(videos) > 1 and of_one_video(labeller):
         raise LabelError(
             f"{labeller.name} labels one video, {len(videos)} were given: label them one at a time, or name a file "
             f"for each, such as {kind}:labels/{{stem}}.txt (there is {{name}} and {{folder}} too)"
@@ -126,7 +126,7 @@ def _check_each(labeller: PerFilm, videos: Sequence[Path]) -> None:
         )
 
 
-def _of_one(labeller: object) -> bool:
+def of_one_video(labeller: object) -> bool:
     """Whether a labeller says that its file speaks of one film (an attribute ``one_video_only``)."""
     return getattr(labeller, "one_video_only", False) is True
 
