@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from worldprobe import provenance, registry
+from worldprobe import provenance
 from worldprobe.decoders.training import Recipe, train
+from worldprobe.plugins import registry
 from worldprobe.records import DecoderShape
 
 ROWS, TUBELETS, STEPS = 24, 8, 3

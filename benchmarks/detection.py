@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from worldprobe.labels.boxes import corners, iou
-from worldprobe.labels.onnx import OnnxDetector
+from worldprobe.labels.detectors.onnx import OnnxDetector
 from worldprobe.labels.truth import Mot
-from worldprobe.pipeline.label import load_labeller
+from worldprobe.pipeline.label.label import load_labeller
 from worldprobe.records import VideoRef
 from worldprobe.video.read import Video, open_video
 

@@ -3,7 +3,7 @@
 - original: each frame found by a seek of its own, squashed to the crop, repeated 8 times, encoded alone;
 - transformers: frames decoded in order by PyAV, transformers' preprocessing in plain torch, clips of 16 frames,
   scaled-dot-product attention, no predictor;
-- worldprobe: ``worldprobe.pipeline.encode`` into a store on disk.
+- worldprobe: ``worldprobe.pipeline.encode.here`` into a store on disk.
 
 All three start from the file and compute in bfloat16, in turn, in one process; figures are medians of the repeats.
 How far the tokens of the last two lie from transformers' in float32 is printed beside them.
@@ -33,7 +33,7 @@ from torch.nn.functional import interpolate
 from worldprobe.encoders import checkpoint, known
 from worldprobe.encoders.preprocess import crop_frames, normalize
 from worldprobe.encoders.vjepa2 import VJEPA2Encoder, random_twin
-from worldprobe.pipeline.encode import encode
+from worldprobe.pipeline.encode.here import encode
 from worldprobe.store import Store
 
 MODEL = "facebook/vjepa2-vitl-fpc64-256"

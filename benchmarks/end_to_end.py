@@ -44,7 +44,7 @@ def by_scripts(samples: int) -> dict[str, float]:
 
     from worldprobe.encoders.known import TINY_FOLDER
     from worldprobe.encoders.preprocess import normalize
-    from worldprobe.labels.onnx import OnnxDetector
+    from worldprobe.labels.detectors.onnx import OnnxDetector
 
     model = VJEPA2Model.from_pretrained(TINY_FOLDER).eval()
     side = model.config.crop_size

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.video.scenes import plan_scene
+from worldprobe.video.rendered.scenes import plan_scene
 from worldprobe.video.write import write_video
 
 LENGTHS, SIZE, RATE = (480, 960, 1920, 3840), (640, 360), 24

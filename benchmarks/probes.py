@@ -30,10 +30,10 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from worldprobe.probes.estimators import LogisticProbe
 from worldprobe.probes.evaluate import Answer, Question, cross_fit
-from worldprobe.probes.logistic import Logistic
-from worldprobe.probes.ridge import Ridge
+from worldprobe.probes.linear.estimators import LogisticProbe
+from worldprobe.probes.linear.logistic import Logistic
+from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.splits import Folds, make_folds
 from worldprobe.records import Examples
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from worldprobe import registry
 from worldprobe.decoders.training import Recipe, train
+from worldprobe.plugins import registry
 from worldprobe.records import DecoderShape
 
 SHAPE = DecoderShape(grid=(4, 4), width=8, size=(16, 16), frames=2)

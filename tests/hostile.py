@@ -19,7 +19,7 @@ from worldprobe.config import read_experiment
 from worldprobe.encoders.known import TINY_FOLDER
 from worldprobe.errors import WorldprobeError
 from worldprobe.labels.truth import Coco, Mot
-from worldprobe.pipeline.label import read_labels, write_labels
+from worldprobe.pipeline.label.label import read_labels, write_labels
 from worldprobe.records import Labels
 from worldprobe.video.read import open_video
 from worldprobe.video.write import write_video
@@ -60,7 +60,7 @@ def coco(path, film):
 
 
 def onnx(path, film):
-    from worldprobe.labels.onnx import OnnxDetector
+    from worldprobe.labels.detectors.onnx import OnnxDetector
 
     with open_video(film) as opened:
         OnnxDetector(str(path)).label(opened)

@@ -17,11 +17,11 @@ from xml.etree import ElementTree
 import numpy as np
 
 from worldprobe.errors import LabelError
-from worldprobe.labels.coco import Coco
-from worldprobe.labels.cvat import Cvat
-from worldprobe.labels.label_studio import LabelStudio
-from worldprobe.labels.mot import Mot
-from worldprobe.labels.yolo_text import YoloText
+from worldprobe.labels.files.coco import Coco
+from worldprobe.labels.files.cvat import Cvat
+from worldprobe.labels.files.label_studio import LabelStudio
+from worldprobe.labels.files.mot import Mot
+from worldprobe.labels.files.yolo_text import YoloText
 from worldprobe.records import VideoRef
 
 SECONDS = 20

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from tests.lerobot_format import write_dataset
 
-from worldprobe.labels.lerobot import LeRobot, left_out, videos
+from worldprobe.labels.robots.lerobot import LeRobot, left_out, videos
 from worldprobe.pipeline.sources import open_source
 
 MOST_FILMS = 3  # that are opened of one dataset

@@ -16,7 +16,7 @@ from worldprobe.encoders.floors import Pixels
 from worldprobe.labels.truth import SceneTruth
 
 HEAVY = ["worldprobe.cli", "worldprobe.pipeline.run", "worldprobe.report.write", "torch", "sklearn.linear_model"]
-HEAVY += ["worldprobe.encoders.vjepa2", "worldprobe.pipeline.preview", "tests.killing"]
+HEAVY += ["worldprobe.encoders.vjepa2", "worldprobe.pipeline.label.preview", "tests.killing"]
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(HEAVY)
 

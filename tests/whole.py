@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from worldprobe.findings.future_facts import Peak, SurpriseCurve, SurpriseCurves
 from worldprobe.records import Labels
-from worldprobe.report.future_facts import Peak, SurpriseCurve, SurpriseCurves
 from worldprobe.results import (
     WATERFALL,
     AnyResult,

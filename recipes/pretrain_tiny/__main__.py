@@ -14,7 +14,7 @@ from recipes.pretrain_tiny.export import export
 from recipes.pretrain_tiny.settings import SETTINGS
 from recipes.pretrain_tiny.train import Trainer
 
-from worldprobe.files import write_whole
+from worldprobe.io.files import write_whole
 
 
 def main() -> None:

@@ -19,16 +19,16 @@ from torch import Tensor
 from transformers import VJEPA2Model
 
 from worldprobe.config import make_experiment
-from worldprobe.files import write_whole
-from worldprobe.pipeline.encoders import load_encoder
+from worldprobe.encoders.load import load_encoder
+from worldprobe.io.files import write_whole
 from worldprobe.pipeline.run import run
 from worldprobe.protocols import Encoder
 from worldprobe.records import Clip
 from worldprobe.results import ProbeResult, read_results
 from worldprobe.store import Store
 from worldprobe.video.read import open_video
+from worldprobe.video.rendered.scenes import render_scenes
 from worldprobe.video.sample import clips, read_clips
-from worldprobe.video.scenes import render_scenes
 
 SCENES, SEED = 300, 90_001  # training uses another generator, and no seed near this one
 _HEADLINE = {"xy": "grid", "size": "z", "class": "z", "velocity": "z", "motion": "z"}

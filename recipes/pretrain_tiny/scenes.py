@@ -1,6 +1,6 @@
 """Training clips, rendered on the fly in torch, on the device that trains.
 
-Nothing here is shared with the scenes that worldprobe evaluates on (``worldprobe.video.scenes``): outlines
+Nothing here is shared with the scenes that worldprobe evaluates on (``worldprobe.video.rendered.scenes``): outlines
 are polygons at any angle, stars, petals and superellipses; surfaces are noise, rings and plaids; speeds come
 from a fixed list that evaluation's continuous ones do not meet; sprites also turn, grow, start late and
 speed up, and may be darker than what lies behind them.

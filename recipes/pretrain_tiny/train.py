@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from transformers import VJEPA2Model
 
 from worldprobe.encoders.preprocess import normalize
-from worldprobe.files import replacing
+from worldprobe.io.files import replacing
 
 CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
 _WATCHED_CLIPS = 192

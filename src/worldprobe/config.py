@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from worldprobe.errors import ConfigError
-from worldprobe.files import StrPath
+from worldprobe.io.files import StrPath
 
 DEFAULT_TASKS = ("xy", "size", "class", "motion", "velocity")
 TASKS = (*DEFAULT_TASKS, "motion8", "direction", "approach", "count", "visible", "state", "action")

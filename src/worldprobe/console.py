@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING
 import typer
 
 from worldprobe.bars import bars as bars
-from worldprobe.files import cache
+from worldprobe.io.files import cache
 from worldprobe.printable import ascii_json, one_line, plain_json, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from worldprobe.pipeline.encoded import Failure
-    from worldprobe.report.facts import Summary
+    from worldprobe.findings.facts import Summary
+    from worldprobe.pipeline.failures import Failure
 
 
 def resolve_videos(sources: Sequence[str]) -> list[Path]:
     """Arguments to files: globs and folders spread out, scenes rendered, films and URLs fetched; each film once."""
-    from worldprobe.labels.lerobot import videos
+    from worldprobe.labels.robots.lerobot import videos
     from worldprobe.video.films import fetch_film
-    from worldprobe.video.scenes import render_scenes
+    from worldprobe.video.rendered.scenes import render_scenes
     from worldprobe.video.source import distinct, resolve
 
     def films(name: str, folder: Path) -> Path:
@@ -47,11 +47,11 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
     if as_json:
         echo_json(summary.model_dump_json())
         return
-    from worldprobe.report.decoding_terminal import decoding_tables
-    from worldprobe.report.evidence_text import delta_table
-    from worldprobe.report.future_terminal import future_tables
-    from worldprobe.report.original_text import tables
-    from worldprobe.report.terminal import caveat_lines, table
+    from worldprobe.report.forms.terminal import caveat_lines, table
+    from worldprobe.report.tables.decoding import decoding_tables
+    from worldprobe.report.tables.evidence_text import delta_table
+    from worldprobe.report.tables.original import tables
+    from worldprobe.report.tables.prediction import future_tables
 
     console = terminal()
     if summary.original:

@@ -18,8 +18,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from worldprobe.files import write_whole
-from worldprobe.names import short_names
+from worldprobe.io.files import write_whole
+from worldprobe.io.names import short_names
 from worldprobe.records import reading_notes
 
 if TYPE_CHECKING:

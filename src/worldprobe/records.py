@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import LabelError
 from worldprobe.geometry import TokenGrid, View
-from worldprobe.names import short_names
+from worldprobe.io.names import short_names
 
 if TYPE_CHECKING:
     import polars as pl

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, TypeAdapter, ValidationError
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.files import StrPath, write_whole
+from worldprobe.io.files import StrPath, write_whole
 from worldprobe.result import DecodingBaseline as DecodingBaseline
 from worldprobe.result import DecodingMetric as DecodingMetric
 from worldprobe.result import DecodingResult as DecodingResult

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import StoreError
-from worldprobe.location import Location
+from worldprobe.io.location import Location
 from worldprobe.records import Embeddings, Tap, VideoRef
 from worldprobe.series import Input as Input
 from worldprobe.series import Pool as Pool

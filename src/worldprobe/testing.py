@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.promises import labels_problem
+from worldprobe.plugins.promises import labels_problem
 from worldprobe.protocols import Decoder, Encoder, FrameSource, Labeller, Probe, TokenProbe
 from worldprobe.records import Clip, ClipSpec, DecoderShape, VideoRef
 
@@ -105,7 +105,7 @@ def check_probe(probe: Probe | TokenProbe) -> None:
 
 
 def _check_row_probe(probe: Probe, inputs: NDArray[np.float32], target: NDArray[np.float64], classes: int) -> None:
-    from worldprobe.probes.design import Design
+    from worldprobe.probes.linear.design import Design
 
     assert hasattr(probe, "strengths"), "the probe has no attribute 'strengths'"
     assert len(probe.strengths), "strengths is empty: give at least one"

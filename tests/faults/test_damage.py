@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.killing import Command, findings, notes, tree
 
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 from worldprobe.video.write import write_video
 
 TOML = """

@@ -12,13 +12,13 @@ from tests.killing import Command, Counting, findings, notes, tree
 
 from worldprobe.encoders.floors import Pixels
 from worldprobe.labels.truth import SceneTruth
-from worldprobe.pipeline import encode as encoding
-from worldprobe.pipeline import lacking
-from worldprobe.pipeline.encode import clips_in_flight, encode
-from worldprobe.pipeline.label import label
-from worldprobe.pipeline.parts import Parts
+from worldprobe.pipeline.encode import here as encoding
+from worldprobe.pipeline.encode import read_ahead as lacking
+from worldprobe.pipeline.encode.here import clips_in_flight, encode
+from worldprobe.pipeline.label.label import label
+from worldprobe.pipeline.label.parts import Parts
 from worldprobe.store import Store
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 FRAMES = {"encode": 8, "run": 16}
 TOML = """

@@ -9,7 +9,7 @@ from tests.killing import Command, notes, tree
 
 from worldprobe.errors import StoreError
 from worldprobe.store import Store
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 BUCKET = "films"
 

@@ -10,7 +10,7 @@ import pytest
 from tests.faults.test_damage import TOML
 from tests.killing import Command, findings, tree
 
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from worldprobe.labels.boxes import corners, iou
-from worldprobe.labels.moving import Moving
-from worldprobe.labels.onnx import OnnxDetector
+from worldprobe.labels.detectors.onnx import OnnxDetector
+from worldprobe.labels.motion.moving import Moving
 from worldprobe.labels.truth import Mot
 from worldprobe.video.read import open_video
 

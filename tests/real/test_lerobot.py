@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from tests.lerobot_format import write_dataset
 
-from worldprobe.labels.lerobot import LeRobot, videos
-from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.encoders import load_encoder
-from worldprobe.pipeline.label import label
-from worldprobe.pipeline.probe import probe
-from worldprobe.pipeline.scores import Plan
+from worldprobe.encoders.load import load_encoder
+from worldprobe.labels.robots.lerobot import LeRobot, videos
+from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.label.label import label
+from worldprobe.pipeline.probe.answers import Plan
+from worldprobe.pipeline.probe.probe import probe
 from worldprobe.store import Store
 
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.encoders import load_encoder
-from worldprobe.pipeline.label import label, load_labeller
-from worldprobe.pipeline.probe import probe
-from worldprobe.pipeline.scores import Plan, Probed
+from worldprobe.encoders.load import load_encoder
+from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.label.label import label, load_labeller
+from worldprobe.pipeline.probe.answers import Plan, Probed
+from worldprobe.pipeline.probe.probe import probe
 from worldprobe.results import ProbeResult
 from worldprobe.store import Store
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from worldprobe.config import make_experiment
 from worldprobe.encoders.vjepa2 import tiny
-from worldprobe.pipeline.predict import predict
+from worldprobe.pipeline.predict.stage import predict
+from worldprobe.pipeline.predict.windows import Cut, cut_windows
 from worldprobe.pipeline.sources import open_source
-from worldprobe.pipeline.windows import Cut, cut_windows
 from worldprobe.report.write import write_report
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worldprobe.geometry import resize_and_crop
-from worldprobe.pipeline.align import align
+from worldprobe.pipeline.probe.moments import align
 from worldprobe.records import ClipSpec, Labels, TokenGrid, VideoRef
 from worldprobe.store import Series
 

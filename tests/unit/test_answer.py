@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from worldprobe.report.answer import headline
-from worldprobe.report.decoding_plots import glimpse
-from worldprobe.report.summary import summarize
+from worldprobe.findings.answer import headline
+from worldprobe.findings.summary import summarize
+from worldprobe.report.charts.decoding import glimpse
 from worldprobe.report.write import write_report
 from worldprobe.results import DecodingResult, PredictionResult, ProbeResult, SurpriseResult, write_results
 

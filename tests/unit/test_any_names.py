@@ -14,11 +14,11 @@ from tests.named_badly import FEW, LOUD, NAMES, film
 
 from worldprobe.config import make_experiment, read_experiment, to_toml
 from worldprobe.console import say, terminal
-from worldprobe.pipeline.answers import answer
-from worldprobe.pipeline.scores import Asked
+from worldprobe.pipeline.probe.answers import Asked
+from worldprobe.pipeline.probe.fit import answer
 from worldprobe.printable import ascii_json, escaped, one_line, plain_json, printable
 from worldprobe.probes.evaluate import Question
-from worldprobe.probes.ridge import Ridge
+from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.splits import make_folds
 from worldprobe.records import Examples
 from worldprobe.results import read_results

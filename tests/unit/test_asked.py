@@ -10,21 +10,21 @@ from typer.testing import CliRunner
 from worldprobe.cli import app
 from worldprobe.config import make_experiment, to_toml
 from worldprobe.errors import ConfigError, LabelError, RegistryError, StoreError, WorldprobeError
+from worldprobe.labels.table import read_labels, read_tables, write_labels
 from worldprobe.pipeline import run as running
+from worldprobe.pipeline.decode.seen import of_clips, read_seen, write_seen
 from worldprobe.pipeline.folder import DECODE, PREDICT, PROBE, asked_anew, merge, require_own
-from worldprobe.pipeline.label import label, load_labeller
-from worldprobe.pipeline.label_tables import read_labels, read_tables, write_labels
-from worldprobe.pipeline.labellers import check_labeller
-from worldprobe.pipeline.probe import probe
-from worldprobe.pipeline.scores import Plan
-from worldprobe.pipeline.seen import of_clips, read_seen, write_seen
-from worldprobe.pipeline.stream import fit_ridge
+from worldprobe.pipeline.label.label import label, load_labeller
+from worldprobe.pipeline.label.labellers import check_labeller
+from worldprobe.pipeline.probe.answers import Plan
+from worldprobe.pipeline.probe.probe import probe
+from worldprobe.pipeline.probe.stream import fit_ridge
 from worldprobe.provenance import hash_of
 from worldprobe.records import ClipSpec, Labels, TokenGrid, VideoRef
 from worldprobe.results import CostResult, OtherResult, ProbeResult, read_results, write_results
 from worldprobe.series import Series
 from worldprobe.store import Store
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 from worldprobe.video.write import write_video
 
 
@@ -301,7 +301,7 @@ def test_another_cameras_view_of_an_episode_that_was_trained_on_counts_as_seen(t
     seen = read_seen(tmp_path)
 
     def known(one, clip):
-        from worldprobe.pipeline.seen import episode_of
+        from worldprobe.pipeline.decode.seen import episode_of
 
         episode, began = episode_of(one, clip)
         return seen.has(one.specs[clip], episode=episode, began=began)
@@ -394,8 +394,8 @@ def test_evidence_is_an_option_of_demo(option, evidence, film, monkeypatch):
 
 
 def test_a_name_that_the_hub_cannot_have_is_not_asked_for(monkeypatch):
-    from worldprobe import hub
-    from worldprobe.pipeline.encoders import load_encoder
+    from worldprobe.encoders.load import load_encoder
+    from worldprobe.io import hub
 
     asked = []
 
@@ -420,7 +420,7 @@ def test_a_name_that_the_hub_cannot_have_is_not_asked_for(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["encoders", "labellers", "probes", "decoders"])
 def test_a_class_of_ones_own_takes_an_argument(kind):
-    from worldprobe import registry
+    from worldprobe.plugins import registry
 
     for written, argument in (("", None), (":a/b:c?d=1", "a/b:c?d=1"), (":", "")):
         plugin, given = registry.check(kind, f"tests.own_plugins:Told{written}")
@@ -430,7 +430,7 @@ def test_a_class_of_ones_own_takes_an_argument(kind):
 
 
 def test_two_arguments_of_one_class_are_two_probes():
-    from worldprobe.pipeline.ask import check_probes, probe_of
+    from worldprobe.pipeline.probe.questions import check_probes, probe_of
 
     own = tuple(f"tests.own_plugins:Told:{argument}" for argument in "ab")
     plan = Plan("e", ("xy",), ("z",), (), "grouped", probes=own)
@@ -441,8 +441,8 @@ def test_two_arguments_of_one_class_are_two_probes():
 def test_the_last_lines_name_few_groups_and_what_was_left_out(tmp_path):
     from tests.whole import write_whole_run
 
-    from worldprobe.report.summary import summarize
-    from worldprobe.report.terminal import caveat_lines
+    from worldprobe.findings.summary import summarize
+    from worldprobe.report.forms.terminal import caveat_lines
 
     write_whole_run(tmp_path)
     with (tmp_path / "results.jsonl").open("a") as file:
@@ -459,7 +459,7 @@ def test_the_last_lines_name_few_groups_and_what_was_left_out(tmp_path):
 
 @pytest.mark.parametrize(("groups", "mark"), [(3, "not-shown"), (40, "above")])
 def test_few_groups_weaken_the_mark_of_a_decoder(groups, mark, tmp_path):
-    from worldprobe.report.summary import summarize
+    from worldprobe.findings.summary import summarize
     from worldprobe.results import DecodingResult
 
     def drawn(baseline, score):
@@ -478,7 +478,7 @@ def test_few_groups_weaken_the_mark_of_a_decoder(groups, mark, tmp_path):
 
 
 def test_tables_and_lists_are_said_in_words():
-    from worldprobe.pipeline.run_facts import in_words
+    from worldprobe.pipeline.differences import in_words
 
     options = {
         "steps": 300,
@@ -494,8 +494,8 @@ def test_tables_and_lists_are_said_in_words():
 def test_weights_of_an_encoder_stand_in_the_report_as_words(tmp_path):
     from tests.whole import write_whole_run
 
-    from worldprobe.report.markdown import _setup
-    from worldprobe.report.summary import summarize
+    from worldprobe.findings.summary import summarize
+    from worldprobe.report.forms.markdown import _setup
 
     write_whole_run(tmp_path)
     record = json.loads((tmp_path / "provenance.json").read_text())

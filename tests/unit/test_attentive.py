@@ -7,8 +7,8 @@ import torch
 from worldprobe.errors import ProbeError
 from worldprobe.probes.attention import attend, forward, heads_for, initial, normalized
 from worldprobe.probes.attentive import AttentiveProbe
-from worldprobe.probes.design import Design
-from worldprobe.probes.ridge import Ridge
+from worldprobe.probes.linear.design import Design
+from worldprobe.probes.linear.ridge import Ridge
 
 FAST = {"learning_rates": (3e-3, 1e-2), "weight_decays": (0.01,), "epochs": 20, "batch": 64}
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from worldprobe.errors import ProbeError
-from worldprobe.pipeline.align import Target
-from worldprobe.pipeline.scores import Answered, Asked, Plan, lines
+from worldprobe.pipeline.probe.answers import Answered, Asked, Plan, lines
+from worldprobe.pipeline.probe.moments import Target
 from worldprobe.probes.evaluate import Question, cross_fit
 from worldprobe.probes.evidence import online_code_length
 from worldprobe.probes.knn import KnnClassification, KnnRegression
-from worldprobe.probes.logistic import Logistic
+from worldprobe.probes.linear.logistic import Logistic
+from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.mlp import MlpClassification, MlpRegression
-from worldprobe.probes.ridge import Ridge
 from worldprobe.probes.splits import make_folds
 from worldprobe.records import Examples
 

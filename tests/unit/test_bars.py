@@ -9,16 +9,16 @@ import pytest
 
 from worldprobe import bars
 from worldprobe.bars import Course, Courses, Lines
+from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import ConfigError
-from worldprobe.pipeline import lacking
-from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.encoders import load_encoder
-from worldprobe.pipeline.label import label, load_labeller
-from worldprobe.pipeline.probe import probe_inputs
+from worldprobe.pipeline.encode import read_ahead as lacking
+from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.label.label import label, load_labeller
+from worldprobe.pipeline.probe.answers import Plan
+from worldprobe.pipeline.probe.probe import probe_inputs
 from worldprobe.pipeline.progress import Tally
-from worldprobe.pipeline.scores import Plan
 from worldprobe.store import Store
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 
 class Recorded:

@@ -12,20 +12,20 @@ from tests.unit.test_use_cases import lines
 from tests.whole import write_surprise
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.report import axes, svg
-from worldprobe.report.base import Score
-from worldprobe.report.decoding import decoding
-from worldprobe.report.decoding_plots import loss_panels
-from worldprobe.report.evidence_facts import Curve, CurvePoint, Evidence, Worth
-from worldprobe.report.files import read_curves, read_losses
-from worldprobe.report.forecasts import future
-from worldprobe.report.horizons import horizon_panels
-from worldprobe.report.layers import heat_map, layer_panels
-from worldprobe.report.learning import learning_panels
-from worldprobe.report.panels import Line as PanelLine
-from worldprobe.report.panels import Panel, Point
-from worldprobe.report.summary import summarize
-from worldprobe.report.surprise import peak_pictures, surprise_panels
+from worldprobe.findings.decoding import decoding
+from worldprobe.findings.evidence_facts import Curve, CurvePoint, Evidence, Worth
+from worldprobe.findings.prediction import future
+from worldprobe.findings.run_files import read_curves, read_losses
+from worldprobe.findings.score import Score
+from worldprobe.findings.summary import summarize
+from worldprobe.report.charts.blocks import heat_map, layer_panels
+from worldprobe.report.charts.decoding import loss_panels
+from worldprobe.report.charts.horizons import horizon_panels
+from worldprobe.report.charts.learning import learning_panels
+from worldprobe.report.charts.surprise import peak_pictures, surprise_panels
+from worldprobe.report.drawing import axes, svg
+from worldprobe.report.drawing.panels import Line as PanelLine
+from worldprobe.report.drawing.panels import Panel, Point
 from worldprobe.results import write_results
 
 spans = st.tuples(st.floats(-50, 50), st.floats(1e-3, 100)).map(lambda pair: (pair[0], pair[0] + pair[1]))

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.label_files import Source, at, coco, said, written
 
 from worldprobe.errors import LabelError
-from worldprobe.labels.coco import Coco
-from worldprobe.labels.masks import box_of, unpacked
+from worldprobe.labels.files.coco import Coco
+from worldprobe.labels.files.masks import box_of, unpacked
 
 IDS = [{"frame_id": n} for n in range(60)]
 

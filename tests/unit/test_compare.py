@@ -8,17 +8,17 @@ import pytest
 from tests.known_store import put
 
 from worldprobe.errors import CompareError
-from worldprobe.pipeline.answer_rows import ANSWERS, write_answers
+from worldprobe.findings.comparison import Comparison
 from worldprobe.pipeline.compare import compare
-from worldprobe.pipeline.label import label, load_labeller
+from worldprobe.pipeline.label.label import label, load_labeller
 from worldprobe.pipeline.ledger import Ledger
+from worldprobe.pipeline.probe.answers import Plan
+from worldprobe.pipeline.probe.table import ANSWERS, write_answers
 from worldprobe.pipeline.run import probe_into
-from worldprobe.pipeline.scores import Plan
-from worldprobe.report.comparison import comparison_html, comparison_markdown, write_comparison
-from worldprobe.report.comparison_facts import Comparison
+from worldprobe.report.forms.comparison import comparison_html, comparison_markdown, write_comparison
 from worldprobe.results import read_results
 from worldprobe.store import Store
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 GROUPS, EACH = 40, 10
 TRUTH = np.random.default_rng(0).integers(0, 3, GROUPS * EACH)

@@ -10,7 +10,7 @@ import pytest
 from tests.markdown import blocks
 
 from worldprobe.results import read_results
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 PAGE = Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
 SHOWN = [block for block in blocks(PAGE) if block.language == "python"]

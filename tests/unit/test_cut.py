@@ -16,7 +16,7 @@ from PIL import Image
 from tests.film_making import encode, of_rgb
 
 from worldprobe.errors import VideoError
-from worldprobe.pipeline.encoded import cut_short
+from worldprobe.pipeline.failures import cut_short
 from worldprobe.video.cut import ends_early
 from worldprobe.video.decode import open_stream, packets
 from worldprobe.video.read import open_video

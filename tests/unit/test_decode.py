@@ -12,22 +12,22 @@ from typer.testing import CliRunner
 from worldprobe import decoders
 from worldprobe.cli import app
 from worldprobe.config import Decode, make_experiment, to_toml
+from worldprobe.encoders.load import load_encoder
 from worldprobe.encoders.preprocess import crop_frames
 from worldprobe.errors import ConfigError, DecoderError, ProbeError, StoreError, WorldprobeError
-from worldprobe.pipeline import decode_rows
-from worldprobe.pipeline.decode import Plan, open_workshop
-from worldprobe.pipeline.decode_frames import keep_frames, sized, through
-from worldprobe.pipeline.decode_run import decode_into, ids_of, truth_of
-from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.encoders import load_encoder
+from worldprobe.pipeline.decode import rows as decode_rows
+from worldprobe.pipeline.decode.frames import keep_frames, sized, through
+from worldprobe.pipeline.decode.regions import regions_of
+from worldprobe.pipeline.decode.stage import decode_into, ids_of, truth_of
+from worldprobe.pipeline.decode.training import Plan, open_workshop
+from worldprobe.pipeline.encode.here import encode
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import silent
-from worldprobe.pipeline.regions import regions_of
 from worldprobe.report.write import write_report
 from worldprobe.results import read_results
 from worldprobe.store import Store
 from worldprobe.video.read import open_video
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 STEPS = 30
 

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from worldprobe import decoders, registry
+from worldprobe import decoders
 from worldprobe.decoders import trained
 from worldprobe.decoders.cnn import gradient_loss
 from worldprobe.errors import DecoderError
+from worldprobe.plugins import registry
 from worldprobe.records import DecoderShape
 
 

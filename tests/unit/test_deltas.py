@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from worldprobe.report.deltas import PLACES, family
-from worldprobe.report.evidence_text import delta_table
-from worldprobe.report.summary import summarize
+from worldprobe.findings.deltas import PLACES, family
+from worldprobe.findings.summary import summarize
+from worldprobe.report.tables.evidence_text import delta_table
 from worldprobe.report.write import write_report
 from worldprobe.results import (
     CodeResult,

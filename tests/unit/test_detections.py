@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from worldprobe.files import cache
-from worldprobe.labels import detections
-from worldprobe.labels.detections import label_frames
-from worldprobe.pipeline.label import label
+from worldprobe.io.files import cache
+from worldprobe.labels.detectors import detections
+from worldprobe.labels.detectors.detections import label_frames
+from worldprobe.pipeline.label.label import label
 from worldprobe.records import Labels, VideoRef
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 FRAMES = 25
 

@@ -112,7 +112,7 @@ def test_the_encoder_of_the_how_to_keeps_its_promises(tmp_path):
 
 
 def test_the_labeller_of_the_how_to_keeps_its_promises(tmp_path):
-    from worldprobe.video.scenes import render_scenes
+    from worldprobe.video.rendered.scenes import render_scenes
 
     (film,) = render_scenes(1, 0, tmp_path / "scenes")
     film.rename(tmp_path / "film.mp4")

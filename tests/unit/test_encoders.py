@@ -12,10 +12,10 @@ from transformers import VJEPA2Config, VJEPA2Model
 
 from worldprobe.encoders import known
 from worldprobe.encoders.floors import Gaussian, Pixels
+from worldprobe.encoders.load import load_encoder, parse_blocks
 from worldprobe.encoders.preprocess import crop_frames, normalize
 from worldprobe.encoders.vjepa2 import pretrained, random_twin, tiny
 from worldprobe.errors import ConfigError, RegistryError
-from worldprobe.pipeline.encoders import load_encoder, parse_blocks
 from worldprobe.records import Clip, ClipSpec, VideoRef
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "preprocessing.json").read_text())

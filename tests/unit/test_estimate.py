@@ -10,17 +10,17 @@ from transformers import VJEPA2Model
 from worldprobe.config import make_experiment
 from worldprobe.encoders.forward import Forward
 from worldprobe.encoders.known import TINY, config_of
+from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import ConfigError
-from worldprobe.pipeline.batches import Batches
-from worldprobe.pipeline.calibrate import calibrate
-from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.encoders import load_encoder
-from worldprobe.pipeline.estimate import as_lines, estimate, foretell, foretold
+from worldprobe.pipeline.encode.batches import Batches
+from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.estimate.machine import calibrate
+from worldprobe.pipeline.estimate.run import as_lines, estimate, foretell, foretold
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import silent
 from worldprobe.pipeline.run import encode_all
 from worldprobe.store import Store
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 
 def test_clips_operations_bytes_and_price_are_told_and_nothing_is_stored(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 from worldprobe.cli import app
 from worldprobe.config import read_experiment
 from worldprobe.console import resolve_videos
+from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import ConfigError
-from worldprobe.pipeline import estimate_probing
-from worldprobe.pipeline.encoders import load_encoder
+from worldprobe.pipeline.estimate import probing as estimate_probing
 from worldprobe.pipeline.run import run
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
-from worldprobe.probes.ridge import Ridge
+from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.results import read_results
 from worldprobe.video.write import write_video
 
@@ -44,7 +44,7 @@ controls = ["shuffled"]
 
 @pytest.fixture(autouse=True)
 def in_a_hurry(monkeypatch):
-    monkeypatch.setattr("worldprobe.pipeline.estimate.CALIBRATION_SECONDS", 0.1)
+    monkeypatch.setattr("worldprobe.pipeline.estimate.run.CALIBRATION_SECONDS", 0.1)
 
 
 def command(*arguments, ends=0):
@@ -132,7 +132,7 @@ def test_decoding_takes_the_price_of_the_machines_that_it_rents(monkeypatch):
         asked.append((kind, name, offered))
         raise ConfigError("no account")
 
-    monkeypatch.setattr("worldprobe.registry.create", create)
+    monkeypatch.setattr("worldprobe.plugins.registry.create", create)
     with pytest.raises(ConfigError, match="no account"):
         command("decode", "scenes:6", "--executor", "modal:T4", "--price", 0.5, "--out", "none")
     assert asked == [("executors", "modal:T4", {"price": 0.5})]

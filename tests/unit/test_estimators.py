@@ -10,8 +10,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from worldprobe.errors import ProbeError
-from worldprobe.probes.estimators import LogisticProbe, RidgeProbe
-from worldprobe.probes.scatter import Scatter
+from worldprobe.probes.linear.estimators import LogisticProbe, RidgeProbe
+from worldprobe.probes.linear.scatter import Scatter
 
 
 @parametrize_with_checks([RidgeProbe(), LogisticProbe()])

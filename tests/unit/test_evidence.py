@@ -8,8 +8,8 @@ from worldprobe.probes import controls, curves, metrics
 from worldprobe.probes.curves import PowerLaw, fit_power_law, learning_curve
 from worldprobe.probes.evaluate import Question, cross_fit, draws
 from worldprobe.probes.evidence import online_code_length, selectivity, skill
-from worldprobe.probes.logistic import Logistic
-from worldprobe.probes.ridge import Ridge
+from worldprobe.probes.linear.logistic import Logistic
+from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.splits import make_folds
 from worldprobe.records import Examples
 

@@ -15,17 +15,17 @@ from safetensors import safe_open
 
 from worldprobe.config import make_experiment
 from worldprobe.errors import ConfigError, ProbeError, StoreError, WorldprobeError
-from worldprobe.files import cache
+from worldprobe.findings.summary import summarize
+from worldprobe.io.files import cache
 from worldprobe.pipeline import export
 from worldprobe.pipeline.export import export_embeddings
 from worldprobe.pipeline.run import run as run_experiment
 from worldprobe.probes.features import pooled
-from worldprobe.report.model_index import eval_results, model_card
-from worldprobe.report.rerun_file import write_rerun
-from worldprobe.report.summary import summarize
+from worldprobe.report.forms.model_card import eval_results, model_card
+from worldprobe.report.forms.rerun import write_rerun
 from worldprobe.results import read_results, write_results
 from worldprobe.store import Store
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 VIDEOS = 10
 

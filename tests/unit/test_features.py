@@ -8,20 +8,20 @@ import pytest
 from worldprobe.errors import ConfigError, ProbeError, StoreError
 from worldprobe.geometry import resize_and_crop
 from worldprobe.labels import targets
-from worldprobe.pipeline.align import align, target, with_before
-from worldprobe.pipeline.ask import check_probes
-from worldprobe.pipeline.gather import find_series, gather, gather_tokens, labelled_videos
-from worldprobe.pipeline.label import label, load_labeller
-from worldprobe.pipeline.probe import probe, probe_inputs
-from worldprobe.pipeline.scores import Plan
-from worldprobe.pipeline.stream import fit_ridge
+from worldprobe.pipeline.label.label import label, load_labeller
+from worldprobe.pipeline.probe.answers import Plan
+from worldprobe.pipeline.probe.inputs import find_series, gather, gather_tokens, labelled_videos
+from worldprobe.pipeline.probe.moments import align, target, with_before
+from worldprobe.pipeline.probe.probe import probe, probe_inputs
+from worldprobe.pipeline.probe.questions import check_probes
+from worldprobe.pipeline.probe.stream import fit_ridge
 from worldprobe.probes import metrics
-from worldprobe.probes.estimators import RidgeProbe
+from worldprobe.probes.linear.estimators import RidgeProbe
 from worldprobe.records import ClipSpec, Labels, TokenGrid
 from worldprobe.results import CodeResult, EvidenceResult, LearningResult
 from worldprobe.store import Series, Store
 from worldprobe.video.read import open_video
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 OWN = ("gaussian", "shuffled", "nuisance", "majority")
 WIDTH = 12
@@ -195,7 +195,7 @@ def test_of_many_taps_that_know_nothing_the_chosen_one_scores_nothing(scenes, tr
 
 
 def test_fitting_in_a_stream_gives_the_coefficients_of_the_whole(store, truth, monkeypatch):
-    monkeypatch.setattr("worldprobe.pipeline.stream._ROWS", 20)
+    monkeypatch.setattr("worldprobe.pipeline.probe.stream._ROWS", 20)
     for features in ("z", "delta", "z+delta"):
         series = find_series(store, labelled_videos(truth), encoder="known", input="native", block=0)
         moments = align(series, truth)
@@ -254,8 +254,8 @@ def test_every_control_is_read_beside_tokens(scenes, truth, tmp_path):
     few = Labels(truth.table.filter(truth.table["video"].is_in(labelled_videos(truth)[:8])))
     store = Store(str(tmp_path / "s"))
     put(store, scenes[:8], lambda video, t: np.full((2, 2, 8), t), tokens=2)
-    from worldprobe.pipeline.encode import encode
-    from worldprobe.pipeline.encoders import load_encoder
+    from worldprobe.encoders.load import load_encoder
+    from worldprobe.pipeline.encode.here import encode
 
     encode(scenes[:8], encoder=load_encoder("pixels"), store=store, blocks=[0])
     asked = plan(tasks=("xy",), features=("tokens",), probes=("attentive:1",), controls=(*OWN, "pixels"))

@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from worldprobe.cli import app
+from worldprobe.findings.summary import summarize
 from worldprobe.pipeline import sources
-from worldprobe.pipeline.label import label, load_labeller, read_labels, write_labels
+from worldprobe.pipeline.label.label import label, load_labeller, read_labels, write_labels
 from worldprobe.records import VideoRef, reading_notes
-from worldprobe.report.summary import summarize
 from worldprobe.series import Series
 from worldprobe.video.read import Video, open_video
 from worldprobe.video.write import write_video
@@ -152,7 +152,7 @@ def test_films_of_which_the_same_is_true_share_a_sentence():
 
 def test_a_store_keeps_the_notes_and_opens_without_them(cut):
     from worldprobe.encoders.floors import Pixels
-    from worldprobe.pipeline.plan import plan_series
+    from worldprobe.pipeline.encode.clips import plan_series
     from worldprobe.store import Store
 
     encoder = Pixels()

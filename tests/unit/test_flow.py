@@ -5,9 +5,9 @@ import pytest
 import torch
 from tests.decoder_training import SHAPE, Blobs, module, run
 
-from worldprobe import registry
 from worldprobe.decoders import trained
 from worldprobe.errors import DecoderError
+from worldprobe.plugins import registry
 from worldprobe.records import DecoderShape
 
 diffusers = pytest.importorskip("diffusers", reason="the flow decoder needs diffusers (extra [flow])")

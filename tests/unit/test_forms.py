@@ -7,10 +7,10 @@ import pytest
 from pydantic import BaseModel
 from tests.whole import write_whole_run
 
-from worldprobe.report.base import Score
-from worldprobe.report.facts import Summary
-from worldprobe.report.surprise import peak_captions
-from worldprobe.report.wording import duration, interval, number
+from worldprobe.findings.facts import Summary
+from worldprobe.findings.score import Score
+from worldprobe.findings.wording import duration, interval, number
+from worldprobe.report.charts.surprise import peak_captions
 from worldprobe.report.write import write_report
 
 

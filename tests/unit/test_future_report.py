@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from worldprobe.report.forecasts import future
-from worldprobe.report.future_terminal import future_tables
+from worldprobe.findings.prediction import future
+from worldprobe.report.tables.prediction import future_tables
 from worldprobe.report.write import write_report
 from worldprobe.results import AnyResult, LeakResult, PredictionResult, SurpriseResult, write_results
 

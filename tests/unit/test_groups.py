@@ -10,16 +10,16 @@ from tests.lerobot_format import write_dataset
 from typer.testing import CliRunner
 
 from worldprobe.cli import app
-from worldprobe.labels.lerobot import LeRobot, videos
-from worldprobe.pipeline.align import align, examples, target
-from worldprobe.pipeline.decode_rows import deal
-from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.encoders import load_encoder
-from worldprobe.pipeline.forecast import unit_of
-from worldprobe.pipeline.gather import find_series
-from worldprobe.pipeline.label import label
+from worldprobe.encoders.load import load_encoder
+from worldprobe.labels.robots.lerobot import LeRobot, videos
+from worldprobe.pipeline.decode.rows import deal
+from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.label.label import label
+from worldprobe.pipeline.predict.forecast import unit_of
+from worldprobe.pipeline.predict.windows import Cut, read_windows
+from worldprobe.pipeline.probe.inputs import find_series
+from worldprobe.pipeline.probe.moments import align, examples, target
 from worldprobe.pipeline.sources import ref_of
-from worldprobe.pipeline.windows import Cut, read_windows
 from worldprobe.probes.splits import make_folds
 from worldprobe.records import Labels
 from worldprobe.results import read_results

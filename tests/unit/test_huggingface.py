@@ -18,9 +18,9 @@ from transformers import (
 )
 
 from worldprobe.errors import LabelError
-from worldprobe.labels.huggingface import HuggingFaceDetector
+from worldprobe.labels.detectors.huggingface import HuggingFaceDetector
 from worldprobe.video.read import open_video
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 NAMES = {0: "cup", 1: "hand", 2: "box"}
 _BACKBONE = RTDetrResNetConfig(

@@ -6,11 +6,11 @@ import pytest
 from tests.label_files import Source, at, said, written
 
 from worldprobe.errors import LabelError
-from worldprobe.labels.cvat import Cvat
-from worldprobe.labels.label_studio import LabelStudio
-from worldprobe.labels.yolo import YoloDetector
-from worldprobe.labels.yolo_text import YoloText
-from worldprobe.pipeline.label import label, load_labeller
+from worldprobe.labels.detectors.yolo import YoloDetector
+from worldprobe.labels.files.cvat import Cvat
+from worldprobe.labels.files.label_studio import LabelStudio
+from worldprobe.labels.files.yolo_text import YoloText
+from worldprobe.pipeline.label.label import label, load_labeller
 
 
 def check(labels, frames=range(60)):

@@ -11,9 +11,9 @@ from tests.label_files import Source, coco, said, written
 
 from worldprobe.errors import LabelError
 from worldprobe.labels import targets
-from worldprobe.labels.coco import Coco
-from worldprobe.labels.mot import Mot
-from worldprobe.labels.scores import confidences
+from worldprobe.labels.files.coco import Coco
+from worldprobe.labels.files.mot import Mot
+from worldprobe.labels.files.scores import confidences
 
 DOTS = [{"frame_id": n} for n in range(60)]
 

@@ -5,10 +5,10 @@ import pytest
 from tests.label_files import Source, at, coco, said, written
 
 from worldprobe.errors import LabelError
-from worldprobe.labels.coco import Coco
-from worldprobe.labels.mot import Mot
-from worldprobe.labels.scores import confidences
-from worldprobe.pipeline.label import _folded
+from worldprobe.labels.files.coco import Coco
+from worldprobe.labels.files.mot import Mot
+from worldprobe.labels.files.scores import confidences
+from worldprobe.pipeline.label.label import _folded
 from worldprobe.records import VideoRef
 from worldprobe.video.sample import clips, stills
 

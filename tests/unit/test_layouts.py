@@ -16,7 +16,7 @@ from tests.known_detectors import (
 )
 
 from worldprobe.errors import LabelError
-from worldprobe.labels.onnx import OnnxDetector
+from worldprobe.labels.detectors.onnx import OnnxDetector
 
 THREE = {"names": "{0: 'cup', 1: 'hand', 2: 'box'}"}
 

@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 from tests.lerobot_format import NAMES, write_dataset
 
+from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import LabelError
-from worldprobe.labels.lerobot import Dataset, LeRobot, shown, videos
-from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.encoders import load_encoder
-from worldprobe.pipeline.label import label
-from worldprobe.pipeline.probe import probe
-from worldprobe.pipeline.scores import Plan
+from worldprobe.labels.robots.lerobot import Dataset, LeRobot, shown, videos
+from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.label.label import label
+from worldprobe.pipeline.probe.answers import Plan
+from worldprobe.pipeline.probe.probe import probe
 from worldprobe.pipeline.sources import open_source
 from worldprobe.store import Store
 from worldprobe.video.read import open_video

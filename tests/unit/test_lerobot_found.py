@@ -13,13 +13,13 @@ from tests.lerobot_format import CAMERA, change_info, change_tables, write_datas
 from typer.testing import CliRunner
 
 from worldprobe.cli import app
+from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import LabelError, VideoError, WorldprobeError
-from worldprobe.labels.lerobot import LeRobot, left_out, videos
-from worldprobe.labels.lerobot_info import read_info
-from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.encoders import load_encoder
-from worldprobe.pipeline.gather import find_series
-from worldprobe.pipeline.label import label
+from worldprobe.labels.robots.info import read_info
+from worldprobe.labels.robots.lerobot import LeRobot, left_out, videos
+from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.label.label import label
+from worldprobe.pipeline.probe.inputs import find_series
 from worldprobe.pipeline.sources import open_source, ref_of
 from worldprobe.store import Store
 
@@ -449,7 +449,7 @@ def test_values_that_are_no_numbers_are_left_out_and_counted(dataset, tmp_path, 
 
 
 def test_what_is_left_out_does_not_poison_the_tubelet_that_it_lies_in(dataset, tmp_path):
-    from worldprobe.pipeline.align import align
+    from worldprobe.pipeline.probe.moments import align
 
     root = dataset(tmp_path / "robot", "v2.1")
     hole = pl.when(pl.col("frame_index") == 2).then(None).otherwise(pl.col("observation.state"))

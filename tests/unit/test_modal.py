@@ -13,7 +13,7 @@ from tests.killing import findings, tree
 from worldprobe.config import make_experiment
 from worldprobe.errors import ConfigError, VideoError
 from worldprobe.pipeline.run import run
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 modal = pytest.importorskip("modal", reason="modal is not installed: make extras")
 pytestmark = pytest.mark.filterwarnings("ignore:.*executing locally:UserWarning")
@@ -205,7 +205,7 @@ def trained(run):
 def test_decoders_are_trained_there_and_come_home_to_be_scored(account, volumes, tmp_path, monkeypatch):
     from worldprobe.decoders.trained import load
     from worldprobe.execute.modal import Cloud
-    from worldprobe.pipeline import decode as decode_module
+    from worldprobe.pipeline.decode import training as decode_module
 
     paths = render_scenes(20, 2, tmp_path / "scenes")
     films, store = volumes
@@ -239,7 +239,7 @@ def test_decoders_are_trained_there_and_come_home_to_be_scored(account, volumes,
 
     kept = trained(out)
     monkeypatch.setattr("worldprobe.decoders.training.train", None)  # whoever trains again falls over it
-    monkeypatch.setattr("worldprobe.pipeline.decode_elsewhere.TrainDecoders", None)  # and whoever asks for it
+    monkeypatch.setattr("worldprobe.pipeline.decode.workers.TrainDecoders", None)  # and whoever asks for it
     assert run(decoding(paths, ladder=True), paths, out, executor=executor) == []
     assert trained(out) == kept
 
@@ -262,7 +262,7 @@ def test_tokens_that_were_made_here_go_up_before_training(account, volumes, tmp_
 
 def test_a_store_that_is_no_folder_is_refused(account, volumes):
     from worldprobe.execute.modal import Cloud, Modal
-    from worldprobe.pipeline.spread import EncodeParts
+    from worldprobe.pipeline.encode.workers import EncodeParts
 
     films, store = volumes
     work = EncodeParts("pixels", "r", "cpu", "fp32", "s3://bucket/store", (0,), 8, "native", "none")
@@ -291,7 +291,7 @@ def test_the_original_experiment_is_made_there_as_it_is_here(account, volumes, t
 
 def test_half_precision_is_for_the_gpus_there_whatever_this_machine_has():
     from worldprobe.encoders.known import ELSEWHERE
-    from worldprobe.pipeline.encoders import load_encoder
+    from worldprobe.encoders.load import load_encoder
 
     described = load_encoder("squashed:vjepa2-tiny", device=ELSEWHERE, precision="fp16")
     assert described.precision == "fp16"

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image, ImageFilter
 
 from worldprobe.errors import WorldprobeError
+from worldprobe.findings.moments import Box, Moments, Reading, ShownClip
+from worldprobe.findings.summary import summarize
 from worldprobe.geometry import View
-from worldprobe.pipeline.shown import _labelled, _readings
-from worldprobe.pipeline.shown_pictures import token_maps
+from worldprobe.pipeline.moments.keep import _labelled, _readings
+from worldprobe.pipeline.moments.pictures import token_maps
 from worldprobe.records import ClipSpec, Labels, VideoRef
-from worldprobe.report.moment_facts import Box, Moments, Reading, ShownClip
-from worldprobe.report.summary import summarize
 from worldprobe.report.write import write_report
 from worldprobe.results import ProbeResult, write_results
 

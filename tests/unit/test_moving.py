@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from worldprobe.errors import LabelError
-from worldprobe.labels.background import Seen
 from worldprobe.labels.boxes import corners, iou
-from worldprobe.labels.moving import Moving
-from worldprobe.labels.stillness import Stillness
+from worldprobe.labels.motion.background import Seen
+from worldprobe.labels.motion.moving import Moving
+from worldprobe.labels.motion.stillness import Stillness
 from worldprobe.records import Labels, VideoRef
 
 

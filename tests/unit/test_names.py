@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worldprobe.encoders.floors import Pixels
-from worldprobe.names import file_names, short_names
-from worldprobe.pipeline.encode import encode
+from worldprobe.io.names import file_names, short_names
+from worldprobe.pipeline.encode.here import encode
 from worldprobe.pipeline.export import export_embeddings
-from worldprobe.pipeline.label import label, load_labeller
-from worldprobe.pipeline.preview import preview_all
+from worldprobe.pipeline.label.label import label, load_labeller
+from worldprobe.pipeline.label.preview import preview_all
 from worldprobe.provenance import of_videos
 from worldprobe.records import VideoRef
 from worldprobe.store import Store

@@ -14,10 +14,10 @@ from tests.whole import write_whole_run
 
 from worldprobe import cli
 from worldprobe.errors import WorldprobeError
-from worldprobe.report.html import render as html
-from worldprobe.report.markdown import render as markdown
-from worldprobe.report.model_index import model_card
-from worldprobe.report.summary import summarize
+from worldprobe.findings.summary import summarize
+from worldprobe.report.forms.html import render as html
+from worldprobe.report.forms.markdown import render as markdown
+from worldprobe.report.forms.model_card import model_card
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +228,7 @@ def test_the_last_line_whatever_happens(raised, code, said, monkeypatch, capsys)
     def broken(*arguments, **options):
         raise raised
 
-    monkeypatch.setattr("worldprobe.registry.listed", broken)
+    monkeypatch.setattr("worldprobe.plugins.registry.listed", broken)
     found, _, err = commanded(capsys, monkeypatch, "list", "encoders")
     assert found == code
     (line,) = err.splitlines()
@@ -239,7 +239,7 @@ def test_a_mistake_of_our_own_is_no_users_mistake(monkeypatch, capsys):
     def broken(*arguments, **options):
         raise KeyError("ours")
 
-    monkeypatch.setattr("worldprobe.registry.listed", broken)
+    monkeypatch.setattr("worldprobe.plugins.registry.listed", broken)
     monkeypatch.setattr(sys, "argv", ["worldprobe", "list", "encoders"])
     with pytest.raises(KeyError):
         cli.main()

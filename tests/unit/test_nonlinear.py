@@ -5,12 +5,12 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
 from worldprobe.errors import RegistryError
-from worldprobe.probes.design import Design
 from worldprobe.probes.evaluate import Question, cross_fit, score
 from worldprobe.probes.knn import KnnClassification, KnnRegression
-from worldprobe.probes.logistic import Logistic
+from worldprobe.probes.linear.design import Design
+from worldprobe.probes.linear.logistic import Logistic
+from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.mlp import MlpClassification, MlpRegression
-from worldprobe.probes.ridge import Ridge
 from worldprobe.probes.splits import make_folds
 from worldprobe.records import Examples
 

@@ -8,9 +8,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from worldprobe.errors import LabelError
-from worldprobe.labels.grid_layouts import NanoDet, Yolov8, Yolox
-from worldprobe.labels.onnx import OnnxDetector
-from worldprobe.labels.recognise import LAYOUTS
+from worldprobe.labels.detectors.grid_layouts import NanoDet, Yolov8, Yolox
+from worldprobe.labels.detectors.onnx import OnnxDetector
+from worldprobe.labels.detectors.recognise import LAYOUTS
 
 SIZE = (64, 96)  # width and height
 NAMES = {0: "cup", 1: "hand", 2: "box"}

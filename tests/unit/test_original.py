@@ -10,23 +10,23 @@ from sklearn.preprocessing import StandardScaler
 
 from worldprobe.config import make_experiment
 from worldprobe.console import show
+from worldprobe.encoders.load import control_encoders, load_encoder
 from worldprobe.errors import ConfigError, ProbeError, RegistryError, VideoError
 from worldprobe.labels.original import Boxes, evenly, most_confident, naive_motion
-from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.encoders import control_encoders, load_encoder
-from worldprobe.pipeline.frames import Film, native_starts
-from worldprobe.pipeline.published import sizes_of
+from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.original.films import Film, native_starts
+from worldprobe.pipeline.original.published import sizes_of
+from worldprobe.pipeline.original.steps import STEPS
 from worldprobe.pipeline.run import run
-from worldprobe.pipeline.steps import STEPS
 from worldprobe.probes.evaluate import Question
-from worldprobe.probes.logistic import Logistic
+from worldprobe.probes.linear.logistic import Logistic
+from worldprobe.probes.linear.ridge import Ridge as OwnRidge
 from worldprobe.probes.published import permuted, published
-from worldprobe.probes.ridge import Ridge as OwnRidge
 from worldprobe.records import ClipSpec, Labels, VideoRef
 from worldprobe.report.write import write_report
 from worldprobe.results import WATERFALL, read_results
 from worldprobe.store import Store
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 from worldprobe.video.write import write_video
 
 

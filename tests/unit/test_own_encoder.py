@@ -8,17 +8,17 @@ from typer.testing import CliRunner
 
 from worldprobe.cli import app
 from worldprobe.encoders.floors import Pixels
+from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import StoreError
-from worldprobe.pipeline.align import align
-from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.encoders import load_encoder
-from worldprobe.pipeline.gather import find_series, gather, matching_series
-from worldprobe.pipeline.label import label, load_labeller
+from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.label.label import label, load_labeller
+from worldprobe.pipeline.probe.inputs import find_series, gather, matching_series
+from worldprobe.pipeline.probe.moments import align
 from worldprobe.pipeline.sources import ref_of
 from worldprobe.results import read_results
 from worldprobe.store import Store
 from worldprobe.video.read import open_video
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 MODULE = '''
 import numpy as np

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from tests.known_store import put
 
+from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import ProbeError, StoreError
-from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.encoders import load_encoder
-from worldprobe.pipeline.label import label, load_labeller
-from worldprobe.pipeline.probe import probe
-from worldprobe.pipeline.scores import Plan
+from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.label.label import label, load_labeller
+from worldprobe.pipeline.probe.answers import Plan
+from worldprobe.pipeline.probe.probe import probe
 from worldprobe.records import Labels
 from worldprobe.store import Store
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 TASKS = ("xy", "size", "class", "motion", "velocity")
 OWN = ("gaussian", "shuffled", "nuisance", "majority")  # controls that need no other embeddings

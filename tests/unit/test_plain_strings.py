@@ -6,22 +6,22 @@ from tests.named_badly import film
 from tests.whole import write_whole_run
 
 from worldprobe.config import make_experiment, read_experiment
+from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import VideoError
-from worldprobe.files import paths_of
+from worldprobe.findings.summary import summarize
+from worldprobe.io.files import paths_of
 from worldprobe.pipeline.compare import compare
-from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.encoders import load_encoder
-from worldprobe.pipeline.estimate import estimate_run
+from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.estimate.run import estimate_run
 from worldprobe.pipeline.export import export_embeddings
-from worldprobe.pipeline.label import label, load_labeller, read_labels, write_labels
-from worldprobe.pipeline.preview import preview_all
+from worldprobe.pipeline.label.label import label, load_labeller, read_labels, write_labels
+from worldprobe.pipeline.label.preview import preview_all
 from worldprobe.pipeline.run import run
-from worldprobe.report.comparison import write_comparison
-from worldprobe.report.summary import summarize
+from worldprobe.report.forms.comparison import write_comparison
 from worldprobe.results import read_results
 from worldprobe.store import Store
 from worldprobe.video.read import open_video
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 LABELLER = "tests.named_badly:Labeller"
 

@@ -10,12 +10,12 @@ from tests.commanded import commanded
 from tests.flat_decoder import Flat
 from tests.named_badly import Encoder, Labeller, film
 
-from worldprobe import registry
 from worldprobe.cli import main
 from worldprobe.errors import DecoderError, EncoderError, LabelError, ProbeError, RegistryError, WorldprobeError
-from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.label import label, load_labeller, read_labels, write_labels
-from worldprobe.probes.design import Design
+from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.label.label import label, load_labeller, read_labels, write_labels
+from worldprobe.plugins import registry
+from worldprobe.probes.linear.design import Design
 from worldprobe.records import DecoderShape, Labels, TokenGrid
 from worldprobe.store import Store
 

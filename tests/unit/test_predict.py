@@ -14,23 +14,23 @@ from worldprobe.config import make_experiment, read_experiment
 from worldprobe.encoders.known import TINY_FOLDER
 from worldprobe.encoders.vjepa2 import pretrained, random_twin, tiny
 from worldprobe.errors import ConfigError, DecoderError, PredictionError, VideoError
-from worldprobe.pipeline import predict as pipeline
-from worldprobe.pipeline.drawn_future import Pen, draw_future, find_pen
-from worldprobe.pipeline.encoded import Failure
-from worldprobe.pipeline.forecast import forecast
-from worldprobe.pipeline.forecast_scores import Told, lines
+from worldprobe.findings.summary import summarize
+from worldprobe.pipeline.decode.seen import Seen
+from worldprobe.pipeline.failures import Failure
+from worldprobe.pipeline.predict import stage as pipeline
+from worldprobe.pipeline.predict.forecast import forecast
+from worldprobe.pipeline.predict.pixels import Pen, draw_future, find_pen
+from worldprobe.pipeline.predict.scores import Told, lines
+from worldprobe.pipeline.predict.windows import Cut, cut_windows, read_windows
 from worldprobe.pipeline.progress import silent
 from worldprobe.pipeline.run import run as run_experiment
-from worldprobe.pipeline.seen import Seen
-from worldprobe.pipeline.windows import Cut, cut_windows, read_windows
 from worldprobe.predictors import VJEPA2Predictor
 from worldprobe.predictors.surprise import surprise
 from worldprobe.records import DecoderShape, VideoRef
-from worldprobe.report.summary import summarize
 from worldprobe.report.write import write_report
 from worldprobe.results import CostResult, PredictionResult, ProbeResult, read_results, write_results
 from worldprobe.video.read import open_video
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 from worldprobe.video.write import write_video
 
 SCENES = 12
@@ -409,12 +409,12 @@ def test_a_decoder_of_other_tokens_is_refused_before_anything_is_predicted(small
         ({"frames": 1}, "1 frames"),
         ({"norm": False}, "norm"),
     ):
-        monkeypatch.setattr("worldprobe.pipeline.drawn_future.load", lambda folder, c=changes: Stand(**c))
+        monkeypatch.setattr("worldprobe.pipeline.predict.pixels.load", lambda folder, c=changes: Stand(**c))
         with pytest.raises(PredictionError, match=said):
             find_pen(str(tmp_path), tmp_path, encoder)
     other = Stand()
     other.facts = {"tap": "vjepa2-tiny/block5.out"}
-    monkeypatch.setattr("worldprobe.pipeline.drawn_future.load", lambda folder: other)
+    monkeypatch.setattr("worldprobe.pipeline.predict.pixels.load", lambda folder: other)
     with pytest.raises(PredictionError, match="trained on vjepa2-tiny/block5"):
         find_pen(str(tmp_path), tmp_path, encoder)
 

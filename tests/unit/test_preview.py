@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from worldprobe.pipeline.label import label, load_labeller
-from worldprobe.pipeline.preview import preview_all
+from worldprobe.pipeline.label.label import label, load_labeller
+from worldprobe.pipeline.label.preview import preview_all
 from worldprobe.records import Labels
 from worldprobe.video.read import open_video
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ from sklearn.preprocessing import StandardScaler
 
 from worldprobe.errors import ProbeError
 from worldprobe.probes import controls, features, metrics
-from worldprobe.probes.design import Design
 from worldprobe.probes.evaluate import Question, choose, cross_fit, score
-from worldprobe.probes.logistic import Logistic
-from worldprobe.probes.ridge import Ridge
+from worldprobe.probes.linear.design import Design
+from worldprobe.probes.linear.logistic import Logistic
+from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.splits import make_folds
 from worldprobe.records import Examples
 

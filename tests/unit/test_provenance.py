@@ -16,11 +16,11 @@ from worldprobe.config import make_experiment, read_experiment, to_toml
 from worldprobe.encoders.known import TINY_FOLDER
 from worldprobe.encoders.vjepa2 import TWIN_SEED
 from worldprobe.errors import ConfigError
-from worldprobe.pipeline.label import read_labels
-from worldprobe.pipeline.made import record_experiment
+from worldprobe.pipeline.label.label import read_labels
 from worldprobe.pipeline.run import run
+from worldprobe.pipeline.stage_record import record_experiment
 from worldprobe.results import read_results
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_a_probe_of_a_store_knows_the_weights_too(done, tmp_path):
 
 FROM_HUB = """
 import json
-from worldprobe.pipeline.encoders import load_encoder
+from worldprobe.encoders.load import load_encoder
 print(json.dumps(load_encoder("someone/vjepa2-small", device="cpu").origin))
 """
 

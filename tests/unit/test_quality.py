@@ -9,10 +9,10 @@ import pytest
 from worldprobe.labels.quality import implausible
 from worldprobe.labels.track import link
 from worldprobe.labels.truth import Mot, SceneTruth
-from worldprobe.pipeline.label import label
+from worldprobe.pipeline.label.label import label
 from worldprobe.records import Labels, VideoRef
 from worldprobe.video.read import open_video
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 REF = VideoRef("f" * 64, "made.mp4", 640, 480, 60, 20.0)
 DETECTOR = SimpleNamespace(name="detector", confidence=0.35, classes=("cup", "person"))

@@ -13,15 +13,15 @@ import pytest
 from tests.killing import findings, tree
 
 from worldprobe.config import make_experiment
+from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import ConfigError, VideoError, WorldprobeError
 from worldprobe.execute.local import Local
 from worldprobe.execute.outcomes import Executor, Outcome
-from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.encoders import load_encoder
+from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.workers import Spread
 from worldprobe.pipeline.run import run
-from worldprobe.pipeline.spread import Spread
 from worldprobe.store import Store
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 pytestmark = pytest.mark.timeout(3600)
 ROOT = Path(__file__).resolve().parents[2]
@@ -212,7 +212,7 @@ class Posted(Local):
 def check_sums(executor, films, folder, monkeypatch):
     """Rows in pieces of ten, of an encoder with fewer columns than that, by real probes, controls and the leak."""
     few = experiment(films, encoder="pixels", tasks=["xy", "size", "class"], controls=["majority", "shuffled"])
-    for module in ("worldprobe.probes.scatter", "worldprobe.pipeline.sums"):
+    for module in ("worldprobe.probes.linear.scatter", "worldprobe.pipeline.probe.workers"):
         monkeypatch.setattr(f"{module}.PIECE", 10)
     assert run(few, films, folder / "here") == []
     counted = Counted(executor)

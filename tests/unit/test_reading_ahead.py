@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import StoreError, VideoError
 from worldprobe.execute.local import prefetch
-from worldprobe.pipeline import lacking
-from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.encoders import load_encoder
+from worldprobe.pipeline.encode import read_ahead as lacking
+from worldprobe.pipeline.encode.here import encode
 from worldprobe.store import Store
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from worldprobe.errors import WorldprobeError
+from worldprobe.findings import verdicts, wording
+from worldprobe.findings.facts import CONTROLS, Score
+from worldprobe.findings.summary import summarize
 from worldprobe.records import Labels
-from worldprobe.report import charts, verdicts, wording
-from worldprobe.report.facts import CONTROLS, Score
-from worldprobe.report.summary import summarize
-from worldprobe.report.terminal import table
+from worldprobe.report.drawing import dots as charts
+from worldprobe.report.forms.terminal import table
 from worldprobe.report.write import write_report
 from worldprobe.results import (
     Control,

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from worldprobe.cli import main
-from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.encoders import load_encoder
-from worldprobe.pipeline.label import label, load_labeller, write_labels
+from worldprobe.encoders.load import load_encoder
+from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.label.label import label, load_labeller, write_labels
 from worldprobe.results import CostResult, PredictionResult, read_results, write_results
 from worldprobe.store import Store
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 
 @pytest.fixture(scope="module")

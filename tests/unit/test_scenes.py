@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from worldprobe.errors import VideoError
-from worldprobe.video import scenes as module
-from worldprobe.video import sprites
 from worldprobe.video.read import open_video
-from worldprobe.video.scenes import Scene, Sprite, plan_scene, render_scenes, truth_path
+from worldprobe.video.rendered import scenes as module
+from worldprobe.video.rendered import sprites
+from worldprobe.video.rendered.scenes import Scene, Sprite, plan_scene, render_scenes, truth_path
 
 SIZE = np.array([module.WIDTH, module.HEIGHT])
 

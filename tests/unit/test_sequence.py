@@ -17,8 +17,8 @@ from PIL import Image
 from worldprobe.encoders.floors import Pixels
 from worldprobe.errors import VideoError
 from worldprobe.labels.targets import tracks
-from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.label import label, load_labeller
+from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.label.label import label, load_labeller
 from worldprobe.store import Store
 from worldprobe.video.numbered import numbered
 from worldprobe.video.read import open_video

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from worldprobe.files import cache
+from worldprobe.io.files import cache
 from worldprobe.video import shots as shots_module
 from worldprobe.video.read import open_video
-from worldprobe.video.scenes import plan_scene
+from worldprobe.video.rendered.scenes import plan_scene
 from worldprobe.video.write import write_video
 
 Frames = list[NDArray[np.uint8]]

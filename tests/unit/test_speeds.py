@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worldprobe.labels import speeds, targets
-from worldprobe.labels.camera import camera_velocity, with_camera
+from worldprobe.labels.motion.camera import camera_velocity, with_camera
 from worldprobe.labels.speeds import speed_notes
 from worldprobe.labels.track import link
-from worldprobe.pipeline.align import Moments, target
-from worldprobe.pipeline.ask import _unaskable
+from worldprobe.pipeline.probe.moments import Moments, target
+from worldprobe.pipeline.probe.questions import _unaskable
 from worldprobe.records import Labels, VideoRef
 
 RATES = (0.5, 2.0, 4.0, 5.0, 10.0, 24.0, 25.0, 30000 / 1001, 60.0, 240.0)
@@ -141,7 +141,7 @@ def test_the_cameras_speed_is_taken_over_the_same_time_as_a_tracks(monkeypatch: 
     count, rate = 120, 30
     place = np.column_stack([np.arange(count) ** 2 / 50, np.zeros(count)])
     motion = np.vstack([[[np.nan, np.nan]], np.diff(place, axis=0)])
-    monkeypatch.setattr("worldprobe.labels.camera.global_motion", lambda video: motion)
+    monkeypatch.setattr("worldprobe.labels.motion.camera.global_motion", lambda video: motion)
 
     class Film:
         ref = VideoRef("v", "v.mp4", 640, 360, count, float(rate))

@@ -9,14 +9,14 @@ from transformers import VJEPA2Config, VJEPA2Model
 from worldprobe.config import make_experiment
 from worldprobe.encoders.vjepa2 import pretrained
 from worldprobe.errors import PredictionError
-from worldprobe.pipeline.predict import predict
-from worldprobe.pipeline.showing import peaks
+from worldprobe.pipeline.predict.pictures import peaks
+from worldprobe.pipeline.predict.stage import predict
 from worldprobe.predictors import VJEPA2Predictor
 from worldprobe.predictors.surprise import auroc, relative_accuracy, resampled, surprise
 from worldprobe.report.write import write_report
 from worldprobe.results import read_results
-from worldprobe.video.scenes import render_scenes
-from worldprobe.video.violations import FRAMES, KINDS, render_pair
+from worldprobe.video.rendered.scenes import render_scenes
+from worldprobe.video.rendered.violations import FRAMES, KINDS, render_pair
 
 SMALL = {"crop_size": 32, "patch_size": 16, "frames_per_clip": 8, "hidden_size": 48, "num_hidden_layers": 1,
          "num_attention_heads": 2, "pred_hidden_size": 24, "pred_num_hidden_layers": 1,

@@ -8,16 +8,16 @@ import pytest
 from tests.flat_decoder import Flat
 from tests.plugin_package.src.wp_example import Brightness, Mean, Middle
 
-from worldprobe.pipeline.encoders import load_encoder
-from worldprobe.pipeline.label import load_labeller
+from worldprobe.encoders.load import load_encoder
+from worldprobe.pipeline.label.label import load_labeller
+from worldprobe.plugins.registry import create
 from worldprobe.predictors.leak import PlainForward
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.probes.knn import KnnClassification
 from worldprobe.records import Labels
-from worldprobe.registry import create
 from worldprobe.testing import check_decoder, check_encoder, check_labeller, check_predictor, check_probe
 from worldprobe.video.read import open_video
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 DICE = np.random.default_rng(0)
 

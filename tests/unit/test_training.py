@@ -5,12 +5,12 @@ import pytest
 from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.preprocessing import StandardScaler
 
-from worldprobe.probes import design
-from worldprobe.probes.design import Design
 from worldprobe.probes.evaluate import Question, cross_fit
-from worldprobe.probes.logistic import Logistic
-from worldprobe.probes.ridge import Ridge
-from worldprobe.probes.shifted import Shifted
+from worldprobe.probes.linear import design
+from worldprobe.probes.linear.design import Design
+from worldprobe.probes.linear.logistic import Logistic
+from worldprobe.probes.linear.ridge import Ridge
+from worldprobe.probes.linear.shifted import Shifted
 from worldprobe.probes.splits import make_folds
 from worldprobe.probes.training import TrainingSets
 from worldprobe.records import Examples

@@ -15,11 +15,11 @@ from tests.lerobot_format import write_dataset
 
 from worldprobe.config import make_experiment
 from worldprobe.errors import LabelError
-from worldprobe.pipeline.label import read_labels
+from worldprobe.pipeline.label.label import read_labels
 from worldprobe.pipeline.run import run
 from worldprobe.report.write import write_report
 from worldprobe.results import read_results
-from worldprobe.video.scenes import render_scenes
+from worldprobe.video.rendered.scenes import render_scenes
 
 SOURCES = sorted((Path(__file__).resolve().parents[2] / "src").rglob("*.py"))
 NAMES = (
@@ -209,7 +209,7 @@ def small_dataset(root, version="v3.0"):
 
 
 def labelled(root):
-    from worldprobe.labels.lerobot import LeRobot, videos
+    from worldprobe.labels.robots.lerobot import LeRobot, videos
     from worldprobe.video.read import open_video
 
     for path in videos(root):
@@ -246,7 +246,7 @@ def in_hub_cache(root, cache):
 
 @pytest.mark.parametrize("version", ["v3.0", "v2.1"])
 def test_a_dataset_in_the_hubs_cache_is_read_as_it_is_elsewhere(version, tmp_path):
-    from worldprobe.labels.lerobot import LeRobot, videos
+    from worldprobe.labels.robots.lerobot import LeRobot, videos
     from worldprobe.pipeline.sources import open_source
 
     def read(folder):

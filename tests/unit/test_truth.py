@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from worldprobe.errors import LabelError
 from worldprobe.labels.truth import Coco, Mot, SceneTruth
 from worldprobe.records import Labels, VideoRef
-from worldprobe.video.scenes import FRAMES, HEIGHT, WIDTH, plan_scene, render_scenes
+from worldprobe.video.rendered.scenes import FRAMES, HEIGHT, WIDTH, plan_scene, render_scenes
 
 
 class Source:

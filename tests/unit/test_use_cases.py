@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from worldprobe.report.layers import by_block
-from worldprobe.report.quoted import cautious_skill
-from worldprobe.report.summary import summarize
-from worldprobe.report.use_cases import use_cases
+from worldprobe.findings.quoted import cautious_skill
+from worldprobe.findings.summary import summarize
+from worldprobe.findings.use_cases import use_cases
+from worldprobe.report.charts.blocks import by_block
 from worldprobe.report.write import write_report
 from worldprobe.results import ProbeResult, write_results
 

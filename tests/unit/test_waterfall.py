@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from worldprobe.labels.original import Boxes, tracked_motion
-from worldprobe.pipeline.scores import Plan
-from worldprobe.pipeline.steps import Material
-from worldprobe.pipeline.waterfall import waterfall
+from worldprobe.pipeline.original.steps import Material
+from worldprobe.pipeline.original.waterfall import waterfall
+from worldprobe.pipeline.probe.answers import Plan
 from worldprobe.probes import features
 from worldprobe.probes.evaluate import Question
+from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.published import published
-from worldprobe.probes.ridge import Ridge
-from worldprobe.video.scenes import plan_scene
+from worldprobe.video.rendered.scenes import plan_scene
 
 WIDTH, HEIGHT, RATE = 160, 144, 24
 SCENES, SEED, FRAMES = 40, 21, range(0, 16, 2)

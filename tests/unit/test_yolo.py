@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from worldprobe.errors import LabelError
-from worldprobe.labels import yolo
-from worldprobe.pipeline.label import load_labeller
-from worldprobe.video.scenes import render_scenes
+from worldprobe.labels.detectors import yolo
+from worldprobe.pipeline.label.label import load_labeller
+from worldprobe.video.rendered.scenes import render_scenes
 
 ROOT = Path(__file__).resolve().parents[2]
 # Of torchvision Ultralytics needs the version, and non-maximum suppression.
@@ -31,7 +31,7 @@ _LABEL = """
 import json, sys
 from pathlib import Path
 import numpy as np, torch
-from worldprobe.pipeline.label import label, load_labeller
+from worldprobe.pipeline.label.label import label, load_labeller
 from worldprobe.video.read import open_video
 
 film, folder = Path(sys.argv[1]), Path(sys.argv[2])

@@ -25,7 +25,7 @@ def compare(
     Example: worldprobe compare runs/tiny runs/pixels --out runs/tiny-pixels
     """
     from worldprobe.pipeline.compare import compare as compare_runs
-    from worldprobe.report.comparison import comparison_table, write_comparison
+    from worldprobe.report.forms.comparison import comparison_table, write_comparison
 
     found = compare_runs(runs)
     write_comparison(out, found)

@@ -11,7 +11,7 @@ from worldprobe.cli.options import EncoderOption, JsonOption, OnceCommand, OutOp
 from worldprobe.console import bars, end, resolve_videos, show
 
 if TYPE_CHECKING:
-    from worldprobe.pipeline.encoded import Failure
+    from worldprobe.pipeline.failures import Failure
 
 
 @app.command(cls=OnceCommand)
@@ -35,15 +35,15 @@ def decode(
 
     Example: worldprobe decode scenes:200 --decoder cnn --out runs/decoded --video decoded.mp4
     """
-    from worldprobe import registry
     from worldprobe.config import Decode, make_experiment
+    from worldprobe.encoders.load import stored_name
     from worldprobe.pipeline.checks import check_decoders, ids_among
-    from worldprobe.pipeline.decode_run import decode_into, ids_of, plan_of, truth_of
-    from worldprobe.pipeline.encoders import stored_name
+    from worldprobe.pipeline.decode.stage import decode_into, ids_of, plan_of, truth_of
     from worldprobe.pipeline.folder import require_own
     from worldprobe.pipeline.ledger import Ledger
-    from worldprobe.pipeline.made import record_experiment
     from worldprobe.pipeline.run import STORE, encode_all, write_failures
+    from worldprobe.pipeline.stage_record import record_experiment
+    from worldprobe.plugins import registry
     from worldprobe.report.write import write_report
     from worldprobe.store import Store
 

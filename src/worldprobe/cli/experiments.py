@@ -106,7 +106,7 @@ def run_experiment(
     if dry_run:
         _estimate(read, folder, store or str(folder / "embeddings.zarr"), price, as_json)
         return
-    from worldprobe import registry
+    from worldprobe.plugins import registry
 
     workers = registry.create("executors", executor, offered={"address": ray_address, "gpu": gpu, "price": price})
     try:
@@ -116,7 +116,7 @@ def run_experiment(
 
 
 def _estimate(experiment: Experiment, out: Path, store: str, price: float | None, as_json: bool) -> None:
-    from worldprobe.pipeline.estimate import as_facts, as_lines, estimate_run, foretell
+    from worldprobe.pipeline.estimate.run import as_facts, as_lines, estimate_run, foretell
     from worldprobe.store import Store
 
     found, failures = estimate_run(experiment, resolve_videos(experiment.videos), Store(store), out, price=price)

@@ -48,7 +48,7 @@ def export(
     elif embeddings:
         _embeddings(run, out, embeddings, features, each, store, as_json)
     else:
-        from worldprobe.report.rerun_file import write_rerun
+        from worldprobe.report.forms.rerun import write_rerun
 
         path = out or run / "clips.rrd"
         clips = len(write_rerun(run, path).clips)
@@ -56,9 +56,9 @@ def export(
 
 
 def _hf(run: Path, out: Path | None, as_json: bool) -> None:
-    from worldprobe.files import write_whole
-    from worldprobe.report.model_index import eval_results, model_card
-    from worldprobe.report.summary import summarize
+    from worldprobe.findings.summary import summarize
+    from worldprobe.io.files import write_whole
+    from worldprobe.report.forms.model_card import eval_results, model_card
 
     summary = summarize(run)
     if out is None:

@@ -13,7 +13,7 @@ from worldprobe.console import say, show
 from worldprobe.errors import ConfigError
 
 if TYPE_CHECKING:
-    from worldprobe.registry import Listed
+    from worldprobe.plugins.registry import Listed
 
 
 @app.command(cls=OnceCommand)
@@ -46,7 +46,7 @@ def list_plugins(
     """
     from dataclasses import asdict
 
-    from worldprobe import registry
+    from worldprobe.plugins import registry
 
     if kind is None:
         found_all = {one: registry.listed(one) for one in get_args(registry.Kind)}
@@ -84,7 +84,7 @@ def doctor(
 
     from worldprobe import provenance
     from worldprobe.cli.extras import extra_lines, extras, free_memory_gb
-    from worldprobe.files import cache
+    from worldprobe.io.files import cache
 
     facts: dict[str, Any] = provenance.collect()
     facts["cuda"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
@@ -106,8 +106,8 @@ def doctor(
     if calibrate:
         from dataclasses import asdict
 
-        from worldprobe.pipeline.calibrate import as_lines
-        from worldprobe.pipeline.calibrate import calibrate as measure
+        from worldprobe.pipeline.estimate.machine import as_lines
+        from worldprobe.pipeline.estimate.machine import calibrate as measure
 
         rates, speeds = measure(price=price)
         facts["rates"], facts["encoding"] = asdict(rates), [asdict(one) for one in speeds]

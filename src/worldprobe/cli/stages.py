@@ -89,11 +89,11 @@ def label(
     Example: worldprobe label film.mp4 --labeller moving --out labels.parquet --preview
     """
     from worldprobe.errors import ConfigError, VideoError
-    from worldprobe.pipeline.encoded import Failure
-    from worldprobe.pipeline.label import label as label_videos
-    from worldprobe.pipeline.label_tables import check_form, write_labels
-    from worldprobe.pipeline.labellers import check_labeller, load_labeller
-    from worldprobe.pipeline.parts import Parts
+    from worldprobe.labels.table import check_form, write_labels
+    from worldprobe.pipeline.failures import Failure
+    from worldprobe.pipeline.label.label import label as label_videos
+    from worldprobe.pipeline.label.labellers import check_labeller, load_labeller
+    from worldprobe.pipeline.label.parts import Parts
 
     if out.is_dir():
         raise ConfigError(f"--out {out} is a folder: name the table to write, such as {out / 'labels.parquet'}")
@@ -121,7 +121,7 @@ def label(
     parts.clear()
     drawn: list[str] = []
     if draw:
-        from worldprobe.pipeline.preview import preview_all
+        from worldprobe.pipeline.label.preview import preview_all
 
         readable = [path for path in paths if str(path) not in unread]
         drawn = [str(path) for path in preview_all(readable, labels, beside=out)]
@@ -163,17 +163,17 @@ def probe(
     Example: worldprobe probe --store embeddings.zarr --labels labels.parquet --split blocked --out runs/film
     """
     from worldprobe.config import CONTROLS, make_experiment, to_toml
-    from worldprobe.files import write_whole
-    from worldprobe.pipeline.ask import check_probes
-    from worldprobe.pipeline.encoded import cut_short
-    from worldprobe.pipeline.encoders import stored_name
+    from worldprobe.encoders.load import stored_name
+    from worldprobe.io.files import write_whole
+    from worldprobe.labels.table import read_tables, write_labels
+    from worldprobe.pipeline.failures import cut_short
     from worldprobe.pipeline.folder import require_own
-    from worldprobe.pipeline.gather import encoded_videos, find_series
-    from worldprobe.pipeline.label_tables import read_tables, write_labels
     from worldprobe.pipeline.ledger import Ledger
+    from worldprobe.pipeline.moments.keep import keep_moments
+    from worldprobe.pipeline.probe.answers import plan_of
+    from worldprobe.pipeline.probe.inputs import encoded_videos, find_series
+    from worldprobe.pipeline.probe.questions import check_probes
     from worldprobe.pipeline.run import add_failures, probe_into
-    from worldprobe.pipeline.scores import plan_of
-    from worldprobe.pipeline.shown import keep_moments
     from worldprobe.report.write import write_report
     from worldprobe.store import Store
 

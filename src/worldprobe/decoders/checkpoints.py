@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from worldprobe.errors import DecoderError
-from worldprobe.files import replacing
+from worldprobe.io.files import replacing
 
 
 def write(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:

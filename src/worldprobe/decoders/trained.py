@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from worldprobe import registry
 from worldprobe.errors import DecoderError, in_words
-from worldprobe.files import replacing, write_whole
+from worldprobe.io.files import replacing, write_whole
+from worldprobe.plugins import registry
 from worldprobe.printable import escaped
 from worldprobe.records import DecoderShape
 

@@ -9,12 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from worldprobe import hub
 from worldprobe.encoders import known
 from worldprobe.errors import RegistryError
-from worldprobe.files import sha256
-from worldprobe.hub import fetched
-from worldprobe.lfs import lfs_pointer
+from worldprobe.io import hub
+from worldprobe.io.files import sha256
+from worldprobe.io.hub import fetched
+from worldprobe.io.lfs import lfs_pointer
 from worldprobe.quiet import no_loading_bars, no_loading_report
 
 if TYPE_CHECKING:

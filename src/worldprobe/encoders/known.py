@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worldprobe import hub, registry
 from worldprobe.errors import RegistryError
+from worldprobe.io import hub
+from worldprobe.plugins import registry
 
 if TYPE_CHECKING:
     from transformers import VJEPA2Config

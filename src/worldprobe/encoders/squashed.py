@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe import registry
 from worldprobe.errors import RegistryError
 from worldprobe.geometry import TokenGrid, View
+from worldprobe.plugins import registry
 from worldprobe.protocols import Encoder
 from worldprobe.records import Clip
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from worldprobe.errors import ConfigError
 from worldprobe.execute.outcomes import Outcome
-from worldprobe.files import replacing
+from worldprobe.io.files import replacing
 
 # Dollars an hour, as a third party's list of May 2026 gives Modal's; A10G is what the original write-up paid. Cores
 # and memory cost some percent more. Prices change: modal.com/pricing has them, `--price` takes the place of these.

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from worldprobe.files import cache
+from worldprobe.io.files import cache
 
 # Names of lock files are few, so that a million videos do not leave a million files behind.
 _SLOTS = 4096

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from worldprobe.errors import LabelError
-from worldprobe.labels.coco_classes import COCO_CLASSES
+from worldprobe.labels.detectors.coco_classes import COCO_CLASSES
 from worldprobe.records import Labels
 
 OTHER = "other"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from worldprobe.errors import LabelError
-from worldprobe.labels.coco import Coco
-from worldprobe.labels.mot import Mot
+from worldprobe.io.tables import read_table
+from worldprobe.labels.files.coco import Coco
+from worldprobe.labels.files.mot import Mot
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
-from worldprobe.tables import read_table
 
 __all__ = ["Coco", "Mot", "SceneTruth"]
 

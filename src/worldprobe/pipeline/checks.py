@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from worldprobe import registry
 from worldprobe.config import Decode, Experiment
 from worldprobe.encoders.known import require_place
+from worldprobe.encoders.load import parse_blocks
 from worldprobe.errors import ConfigError, WorldprobeError
 from worldprobe.labels.class_maps import class_map
-from worldprobe.pipeline.ask import check_probes
-from worldprobe.pipeline.decode import options_of
-from worldprobe.pipeline.encoders import parse_blocks
+from worldprobe.pipeline.decode.training import options_of
 from worldprobe.pipeline.folder import require_own
-from worldprobe.pipeline.labellers import check_labeller, load_labeller
-from worldprobe.pipeline.predict import check as check_future
-from worldprobe.pipeline.scores import plan_of
+from worldprobe.pipeline.label.labellers import check_labeller, load_labeller
+from worldprobe.pipeline.predict.stage import check as check_future
+from worldprobe.pipeline.probe.answers import plan_of
+from worldprobe.pipeline.probe.questions import check_probes
 from worldprobe.pipeline.sources import ref_of
+from worldprobe.plugins import registry
 from worldprobe.protocols import Encoder, Labeller
 from worldprobe.records import DecoderShape
 

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import CompareError
-from worldprobe.files import StrPath, paths_of
-from worldprobe.pipeline.answer_rows import OF_MOMENT, OF_PROBE, read_answers
-from worldprobe.pipeline.run_facts import differing, why_targets_differ
+from worldprobe.findings.comparison import Cell, Compared, Comparison, Reading, Standing
+from worldprobe.findings.score import Score
+from worldprobe.io.files import StrPath, paths_of
+from worldprobe.pipeline.differences import differing, why_targets_differ
+from worldprobe.pipeline.probe.table import OF_MOMENT, OF_PROBE, read_answers
 from worldprobe.probes.evidence import difference
 from worldprobe.probes.metrics import Draws, classification_draws, r2_draws
 from worldprobe.probes.metrics import Score as Found
-from worldprobe.report.base import Score
-from worldprobe.report.comparison_facts import Cell, Compared, Comparison, Reading, Standing
 from worldprobe.results import FEW_GROUPS, Metric
 
 if TYPE_CHECKING:

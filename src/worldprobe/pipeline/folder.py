@@ -12,10 +12,10 @@ from typing import Any, Literal
 from worldprobe import provenance
 from worldprobe.config import Experiment, to_toml
 from worldprobe.errors import ConfigError, WorldprobeError
-from worldprobe.files import write_whole
-from worldprobe.pipeline.run_facts import in_words
+from worldprobe.findings.run_files import read_json
+from worldprobe.io.files import write_whole
+from worldprobe.pipeline.differences import in_words
 from worldprobe.records import VideoRef
-from worldprobe.report.files import read_json
 from worldprobe.results import AnyResult, CostResult, read_results, write_results
 
 RESULTS, EXPERIMENT, ALIGNMENT = "results.jsonl", "experiment.toml", "alignment.json"

@@ -9,36 +9,36 @@ from dataclasses import asdict
 from pathlib import Path
 
 from worldprobe.config import Experiment, to_toml
+from worldprobe.encoders.load import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.errors import VideoError
 from worldprobe.execute.outcomes import Executor
-from worldprobe.files import StrPath, paths_of, write_whole
+from worldprobe.findings.run_files import read_failures
+from worldprobe.io.files import StrPath, paths_of, write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes
 from worldprobe.labels.speeds import speed_notes
-from worldprobe.pipeline.answer_rows import write_answers
 from worldprobe.pipeline.checks import check, check_blocks
-from worldprobe.pipeline.decode_run import decode_into, ids_of
-from worldprobe.pipeline.decode_run import plan_of as decode_plan_of
-from worldprobe.pipeline.encode import encode
-from worldprobe.pipeline.encoded import Failure, cut_short
-from worldprobe.pipeline.encoders import control_encoders, load_encoder, parse_blocks, twin_of
-from worldprobe.pipeline.estimate import foretold
+from worldprobe.pipeline.decode.stage import decode_into, ids_of
+from worldprobe.pipeline.decode.stage import plan_of as decode_plan_of
+from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.workers import Spread, device_here, spread_of
+from worldprobe.pipeline.estimate.run import foretold
+from worldprobe.pipeline.failures import Failure, cut_short
 from worldprobe.pipeline.folder import PROBE, merge
-from worldprobe.pipeline.label import label, write_labels
+from worldprobe.pipeline.label.label import label, write_labels
+from worldprobe.pipeline.label.parts import Parts
+from worldprobe.pipeline.label.workers import LabelVideos, label_into
 from worldprobe.pipeline.ledger import Ledger, device_of
-from worldprobe.pipeline.made import of_controls, write_provenance
+from worldprobe.pipeline.moments.keep import CONTEXT, keep_moments
 from worldprobe.pipeline.pace import pace_notes
-from worldprobe.pipeline.parts import Parts
-from worldprobe.pipeline.predict import predict
-from worldprobe.pipeline.probe import probe_inputs
+from worldprobe.pipeline.predict.stage import predict
+from worldprobe.pipeline.probe.answers import Plan, Probed
+from worldprobe.pipeline.probe.answers import plan_of as plan_of
+from worldprobe.pipeline.probe.probe import probe_inputs
+from worldprobe.pipeline.probe.table import write_answers
 from worldprobe.pipeline.progress import Progress, silent
-from worldprobe.pipeline.scores import Plan, Probed
-from worldprobe.pipeline.scores import plan_of as plan_of
-from worldprobe.pipeline.shown import CONTEXT, keep_moments
-from worldprobe.pipeline.spread import Spread, device_here, spread_of
-from worldprobe.pipeline.spread_labels import LabelVideos, label_into
+from worldprobe.pipeline.stage_record import of_controls, write_provenance
 from worldprobe.protocols import Encoder, Labeller
 from worldprobe.records import Labels, reading_notes
-from worldprobe.report.files import read_failures
 from worldprobe.store import Input, Store
 
 STORE = "embeddings.zarr"
@@ -143,7 +143,7 @@ def run(
     """
     videos, out = paths_of(videos), Path(out)
     if experiment.protocol == "original":
-        from worldprobe.pipeline.original import run_original  # it books and writes as this module does
+        from worldprobe.pipeline.original.stage import run_original  # it books and writes as this module does
 
         return run_original(experiment, videos, out, store=store, executor=executor, progress=progress)
     labeller = check(experiment, videos, out)

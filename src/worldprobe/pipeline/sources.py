@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from worldprobe.errors import VideoError
-from worldprobe.files import StrPath
-from worldprobe.labels.lerobot import lacking, notes_on, pictures, shown
+from worldprobe.io.files import StrPath
+from worldprobe.labels.robots.lerobot import lacking, notes_on, pictures, shown
 from worldprobe.labels.values import counted
 from worldprobe.records import VideoRef
 from worldprobe.video.read import Video, open_video

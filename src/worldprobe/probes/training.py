@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.probes.design import Design
-from worldprobe.probes.scatter import Scatter
+from worldprobe.probes.linear.design import Design
+from worldprobe.probes.linear.scatter import Scatter
 from worldprobe.probes.splits import Fold
 
 Ints = NDArray[np.int64]

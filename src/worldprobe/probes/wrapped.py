@@ -10,9 +10,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from worldprobe.probes.design import Design
-from worldprobe.probes.estimators import InputError
 from worldprobe.probes.knn import KnnClassification, KnnRegression
+from worldprobe.probes.linear.design import Design
+from worldprobe.probes.linear.estimators import InputError
 from worldprobe.probes.mlp import MlpClassification, MlpRegression
 from worldprobe.protocols import Probe
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from worldprobe.files import StrPath, write_whole
-from worldprobe.report.decoding_plots import decoder_reconstructions, loss_panels
-from worldprobe.report.facts import Summary
-from worldprobe.report.horizons import horizon_panels
-from worldprobe.report.html import write_html
-from worldprobe.report.layers import layer_panels
-from worldprobe.report.learning import learning_panels
-from worldprobe.report.markdown import write_markdown
-from worldprobe.report.moment_plots import labels_figure, moments_figure
-from worldprobe.report.plots import draw, probe_summary
-from worldprobe.report.summary import summarize
-from worldprobe.report.surprise import surprise_figure
-from worldprobe.report.waterfall import draw_original
+from worldprobe.findings.facts import Summary
+from worldprobe.findings.summary import summarize
+from worldprobe.io.files import StrPath, write_whole
+from worldprobe.report.charts.blocks import layer_panels
+from worldprobe.report.charts.decoding import decoder_reconstructions, loss_panels
+from worldprobe.report.charts.horizons import horizon_panels
+from worldprobe.report.charts.learning import learning_panels
+from worldprobe.report.charts.moments import labels_figure, moments_figure
+from worldprobe.report.charts.original import draw_original
+from worldprobe.report.charts.surprise import surprise_figure
+from worldprobe.report.drawing.png import draw, probe_summary
+from worldprobe.report.forms.html import write_html
+from worldprobe.report.forms.markdown import write_markdown
 
 _BLOCKS = "bars and bands: 95 % intervals; dashed: a constant"
 _LAWS = "bars: 95 % intervals; lines: ceiling less a power of n, fitted; dotted: twice the data"

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from worldprobe.errors import VideoError
-from worldprobe.files import write_whole
+from worldprobe.io.files import write_whole
 from worldprobe.video.web import CHUNK, TIMEOUT_SECONDS, check_kind, opener
 
 # Tries in a row that bring nothing new before giving up, and the wait between them.

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from worldprobe.errors import VideoError
-from worldprobe.files import sha256
+from worldprobe.io.files import sha256
 from worldprobe.video.numbered import is_pattern, numbered, pictures_in
 from worldprobe.video.sequence import PictureFilm, film_of
 

@@ -20,7 +20,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError
-from worldprobe.lfs import lfs_pointer
+from worldprobe.io.lfs import lfs_pointer
 from worldprobe.records import VideoRef
 from worldprobe.video.decode import Decoding, Opened, open_stream, pictures
 from worldprobe.video.image import PICTURE_SUFFIXES

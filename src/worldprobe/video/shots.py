@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.files import cache, write_whole
+from worldprobe.io.files import cache, write_whole
 from worldprobe.protocols import FrameSource
 
 Floats = NDArray[np.float32]

@@ -1,0 +1,1 @@
+"""Findings: results become facts, judged by stated rules."""

@@ -1,0 +1,157 @@
+"""The lines that a report opens with: each property, then the prediction, then the decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from worldprobe.findings.answer_facts import Answer
+from worldprobe.findings.decoding_facts import Decoding, Drawing
+from worldprobe.findings.facts import Row
+from worldprobe.findings.future_facts import Future, Step, Violation
+from worldprobe.findings.quoted import quoted
+from worldprobe.findings.score import ABOVE, Score, VerdictKind
+from worldprobe.findings.wording import METRICS, count, property_name
+from worldprobe.results import FEW_GROUPS, PredictionMethod
+
+_NOTHING = Score(value=None)
+_COPYING = Score(value=0.0, low=0.0, high=0.0)  # skill is measured against it
+_TITLES: dict[VerdictKind, str] = {
+    "above": "Above every control",
+    "above-run": "Above the controls that were run",
+    "not-shown": "Not shown to be above some control",
+    "below": "Below some control",
+    "no-evidence": "No evidence of",
+    "not-judged": "Not judged",
+    "not-measured": "Not measured",
+}
+_CHANCE = Score(value=0.5, low=0.5, high=0.5)
+
+
+def answers(
+    rows: Sequence[Row], future: Future | None, decoding: Decoding | None, label: Callable[[Row], str]
+) -> tuple[Answer, ...]:
+    """One line a property, the first and the last horizon, surprise over all violations, one a decoder."""
+    tasks = dict.fromkeys(row.task for row in rows)
+    found = [_property([row for row in rows if row.task == task], label) for task in tasks]
+    if future:
+        found += _told(future)
+    if decoding:
+        found += _drawn(decoding)
+    return tuple(found)
+
+
+def headline(found: Sequence[Answer]) -> str:
+    """Which properties are shown to be there, and which are not, by what is quoted of each; empty without any."""
+    by_kind: dict[VerdictKind, list[str]] = {}
+    for one in found:
+        if one.about == "property":
+            by_kind.setdefault(one.kind, []).append(one.subject)
+    said = [f"{title}: {', '.join(by_kind[kind])}." for kind, title in _TITLES.items() if kind in by_kind]
+    return " ".join(said)
+
+
+def _property(rows: Sequence[Row], label: Callable[[Row], str]) -> Answer:
+    row = quoted(rows)
+    assert row is not None
+    best = row.main.best_control
+    return Answer(
+        about="property",
+        subject=property_name(row.task),
+        how=label(row),
+        metric=METRICS[row.main.metric],
+        digits=2,
+        score=row.main.score,
+        against=best or "",
+        floor=row.main.controls[best] if best else _NOTHING,
+        kind=row.main.verdict.kind,
+        verdict=row.main.verdict.short,
+        n=row.n_test,
+        groups=row.n_groups,
+        ways=len(rows),
+        task=row.task,
+        features=row.features,
+        tap=row.tap,
+        probe=row.probe,
+        input=row.input,
+    )
+
+
+def _told(future: Future) -> list[Answer]:
+    changed = [step for step in future.steps if step.tokens == "changed"]
+    ends = [changed[0], changed[-1]] if len(changed) > 1 else changed
+    over = next((one for one in future.violations if one.name == "all"), None)
+    return [*map(_step, ends), *([_surprise(over, future)] if over else [])]
+
+
+def _step(step: Step) -> Answer:
+    """Skill over copy-last, beside the best baseline by its error."""
+    errors = {name: s.value for name, s in step.l1.items() if name != "predictor" and s.value is not None}
+    best = min(errors, key=lambda name: errors[name], default="")
+    copying: PredictionMethod = "copy-last"
+    return Answer(
+        about="prediction",
+        subject=f"Prediction, {step.horizon} ahead",
+        how="tokens that changed",
+        metric="skill over copy-last",
+        digits=2,
+        score=step.skill["predictor"],
+        against=best,
+        floor=_COPYING if best == copying else step.skill.get(best, _NOTHING),
+        kind=step.kind,
+        verdict=step.verdict,
+        n=step.n,
+        groups=step.n_groups,
+    )
+
+
+def _surprise(over: Violation, future: Future) -> Answer:
+    """The share of impossible videos that surprise more, above chance and above the untrained twin."""
+    key = "mean relative_accuracy"
+    score, twin = over.trained.get(key, _NOTHING), over.twin.get(key, _NOTHING)
+    own, other = score.interval, twin.interval
+    beaten = f"above chance{' and the untrained twin' if other else ''}"
+    kind, verdict = "above", beaten
+    if own is None:
+        kind, verdict = "not-measured", "not measured"
+    elif own[0] <= 0.5:
+        kind, verdict = "no-evidence", "no evidence: not above chance"
+    elif other and own[1] < other[0]:
+        kind, verdict = "below", "below the untrained twin"
+    elif other and own[0] <= other[1]:
+        kind, verdict = "not-shown", "above chance, not shown above the untrained twin"
+    return Answer.model_validate(
+        {
+            "about": "surprise", "subject": "Surprise at the impossible", "how": "mean over windows",
+            "metric": "relative accuracy", "digits": 2, "score": score, "kind": kind, "verdict": verdict,
+            "against": future.twin if other else "chance", "floor": twin if other else _CHANCE,
+            "n": over.pairs, "groups": over.pairs, "unit": "pair",
+        }
+    )  # fmt: skip
+
+
+def _shaky(one: Drawing) -> bool:
+    return one.kind in ABOVE and one.n_groups < FEW_GROUPS
+
+
+def _drawn(decoding: Decoding) -> list[Answer]:
+    """Each decoder's main way of drawing."""
+    found: dict[str, Answer] = {}
+    for one in decoding.drawings:
+        kind = one.name.partition(",")[0]
+        if one.control or kind in found:
+            continue
+        found[kind] = Answer(
+            about="decoder",
+            subject=f"Frames drawn by {kind}",
+            how=one.name.partition(", ")[2],
+            metric="PSNR, dB",
+            digits=1,
+            score=one.psnr,
+            against=one.best_control,
+            floor=one.floor,
+            kind=one.kind,
+            verdict=one.verdict + (f", in {count(one.n_groups, 'group')} only" if _shaky(one) else ""),
+            n=one.n,
+            groups=one.n_groups,
+        )
+    return list(found.values())

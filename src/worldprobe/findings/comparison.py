@@ -1,0 +1,77 @@
+"""What a comparison of runs states, typed: the terminal, HTML, Markdown and JSON all say this and nothing else."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from worldprobe.findings.score import Fact, Score
+from worldprobe.results import Metric
+
+Standing = Literal["base", "higher", "lower", "not shown to differ", "not measured"]
+RULE = (
+    "Every difference is taken to the first run, on the same moments. Its 95 % interval comes from 1,000 resamples "
+    "of whole groups, the same ones for both runs (paired cluster bootstrap: Field and Welsh 2007; Efron and "
+    "Tibshirani 1993, ch. 13). Higher or lower is said only where the interval leaves 0 out. Two intervals of "
+    "scores may overlap and their difference still be shown: what both runs find hard cancels out."
+)
+
+
+class Compared(Fact):
+    """A run in a comparison. ``status`` is "trained", "untrained" or "floor"."""
+
+    name: str
+    encoder: str
+    revision: str
+    status: str
+
+
+class Cell(Fact):
+    """One run's score of one reading, and what it has over the first run's; ``tap`` is where it was read."""
+
+    tap: str
+    score: Score
+    difference: Score
+    standing: Standing
+
+
+class Reading(Fact):
+    """One property by one probe on one kind of features: a cell for each run, on ``n`` moments that all have."""
+
+    task: str
+    features: str
+    input: str
+    probe: str
+    metric: Metric
+    n: int
+    n_groups: int
+    cells: tuple[Cell, ...]
+
+
+class Differing(Fact):
+    """What the runs' own records do not say alike of how they were made: a value for each run."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+class Comparison(Fact):
+    """Runs side by side. ``warnings`` is what has to be said first; ``notes`` what was left out."""
+
+    runs: tuple[Compared, ...]
+    split: str
+    readings: tuple[Reading, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    differing: tuple[Differing, ...]
+    rule: str = RULE
+
+    @property
+    def by_chance(self) -> str:
+        """How many of the intervals of differences would leave 0 out if no run differed from the first."""
+        tried = sum(cell.difference.value is not None for one in self.readings for cell in one.cells[1:])
+        shown = sum(cell.standing in ("higher", "lower") for one in self.readings for cell in one.cells[1:])
+        return (
+            f"{shown} of {tried} differences are shown; about {tried / 20:.1f} would be by chance alone."
+            if tried
+            else "No difference could be measured."
+        )

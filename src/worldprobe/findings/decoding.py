@@ -1,0 +1,178 @@
+"""Lines of the kind ``decoding`` become facts: each decoder beside its controls, and the ladder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from worldprobe.findings.caveats import rough
+from worldprobe.findings.decoding_facts import Decoding, Drawing, Losses, Rung
+from worldprobe.findings.score import Score, VerdictKind
+from worldprobe.results import FEW_GROUPS, DecodingResult
+
+RULE = (
+    "A decoder lies above a control if the lower end of its interval (95 %, resampling groups) lies above the "
+    "upper end of the control's; below it the other way round; else nothing is shown. Bicubic frames are no "
+    "control but a yardstick: the real frame itself, known at 8 × 8 or 16 × 16 px only. PSNR and SSIM favour "
+    "blur: sharpness is the mean length of differences between neighbouring px over that of the real frames "
+    "(1: as sharp as they are; more: noise)."
+)
+CONTROLS = {
+    "mean-image": "mean image",
+    "shuffled-embedding": "shuffled embeddings",
+    "random-init": "untrained encoder",
+    "pixels": "8 × 8 pixels",
+    "bicubic-8": "bicubic from 8 × 8",
+    "bicubic-16": "bicubic from 16 × 16",
+    "copy-last": "copy-last",
+}
+_YARDSTICKS = ("bicubic-8", "bicubic-16")
+_NOTHING = Score(value=None, note="not measured")
+Key = tuple[str, str, str, str]
+
+
+def decoding(results: Sequence[object], losses: tuple[Losses, ...] = ()) -> Decoding | None:
+    """The facts of a run's decoders; None where it has none."""
+    lines = [one for one in results if isinstance(one, DecodingResult) and one.target == "actual"]
+    sound = [one for one in lines if one.protocol == "sound"]
+    if not sound:
+        return None
+    groups: dict[Key, list[DecodingResult]] = {}
+    for one in sound:
+        groups.setdefault((one.encoder, one.decoder, one.baseline, one.variant), []).append(one)
+    drawings = [_drawing(group) for group in groups.values()]
+    controls: dict[str, Drawing] = {
+        group[0].baseline: found for group, found in zip(groups.values(), drawings, strict=True)
+    }
+    judged = tuple(one if one.control else _judged(one, controls) for one in drawings)
+    first = next((group[0] for group in groups.values() if group[0].baseline == "none"), sound[0])
+    lpips = next((one.notes[0] for one in sound if one.metric == "lpips" and one.notes), "")
+    return Decoding(
+        tap=first.tap,
+        width=first.width,
+        height=first.height,
+        split=first.split,
+        headline=_headline(judged, controls),
+        rule=RULE,
+        drawings=judged,
+        rungs=_rungs([one for one in lines if one.protocol.startswith("ladder-")]),
+        lpips=lpips,
+        caveats=(
+            *([rough(min(few), "frames drawn by decoders")] if (few := _few(judged)) else []),
+            *dict.fromkeys(note for one in sound if one.metric == "psnr" for note in one.notes),
+        ),
+        losses=losses,
+    )
+
+
+def _few(drawings: Sequence[Drawing]) -> list[int]:
+    """Groups of scores that are of too few."""
+    return [one.n_groups for one in drawings if one.psnr.value is not None and one.n_groups < FEW_GROUPS]
+
+
+def _drawing(lines: Sequence[DecodingResult]) -> Drawing:
+    first = lines[0]
+    found = {(one.metric, one.region): _score(one) for one in lines}
+    name = CONTROLS.get(first.baseline, first.decoder)
+    if first.baseline in ("shuffled-embedding", "random-init", "pixels"):
+        name = f"{first.decoder} from {name}"
+    return Drawing(
+        name=name + (f", {first.variant}" if first.variant else ""),
+        encoder=first.encoder,
+        control=first.baseline != "none",
+        psnr=found.get(("psnr", "all"), _NOTHING),
+        inside=found.get(("psnr", "inside"), _NOTHING),
+        outside=found.get(("psnr", "outside"), _NOTHING),
+        ssim=found.get(("ssim", "all"), _NOTHING),
+        sharpness=found.get(("sharpness", "all"), _NOTHING),
+        spread=found.get(("spread", "all"), _NOTHING),
+        n=first.n,
+        n_groups=first.n_groups,
+        n_train=first.n_train,
+    )
+
+
+def _score(one: DecodingResult) -> Score:
+    return Score(value=one.score, low=one.low, high=one.high, note="; ".join(one.notes))
+
+
+def _judged(one: Drawing, controls: dict[str, Drawing]) -> Drawing:
+    """PSNR against each control's, and against the yardsticks."""
+    by: dict[str, list[str]] = {"above": [], "not shown above": [], "below": []}
+    mine = one.psnr.interval
+    beyond = []
+    floors = [(d.psnr.value, name) for name, d in controls.items() if _binds(name) and d.psnr.value is not None]
+    for baseline, other in controls.items():
+        theirs = other.psnr.interval
+        if baseline == "none" or mine is None or theirs is None:
+            continue
+        how = "above" if mine[0] > theirs[1] else "below" if mine[1] < theirs[0] else "not shown above"
+        if _binds(baseline):
+            by[how].append(CONTROLS[baseline])
+        elif how == "above":
+            beyond.append(CONTROLS[baseline])
+    best = max(floors)[1] if floors else ""
+    kind: VerdictKind = "below" if by["below"] else "not-shown" if by["not shown above"] else "above"
+    if not any(by.values()):
+        kind = "not-measured" if one.psnr.value is None else "not-judged"
+    said = "; ".join(f"{how} {', '.join(names)}" for how, names in by.items() if names) or "no controls were run"
+    update = {
+        "verdict": said, "kind": kind, "best_control": CONTROLS[best] if best else "",
+        "floor": controls[best].psnr if best else _NOTHING, "beyond": tuple(beyond),
+        "yardsticks": tuple(CONTROLS[name] for name in _YARDSTICKS if name in controls),
+    }  # fmt: skip
+    return one.model_copy(update=update)
+
+
+def _binds(baseline: str) -> bool:
+    """Whether it is a control, not the decoder itself and not a yardstick."""
+    return baseline != "none" and baseline not in _YARDSTICKS
+
+
+def _headline(drawings: Sequence[Drawing], controls: dict[str, Drawing]) -> str:
+    """One sentence a decoder, its main way first."""
+    said = []
+    seen: set[str] = set()
+    for one in drawings:
+        kind = one.name.partition(",")[0]
+        if one.control or kind in seen or one.psnr.value is None:
+            continue
+        seen.add(kind)
+        said.append(f"{one.name}: PSNR {one.psnr.value:.1f} dB, {one.verdict}{_worth(one, controls)}.")
+    return " ".join(said)
+
+
+def _worth(one: Drawing, controls: dict[str, Drawing]) -> str:
+    """Between which bicubic frames it lies."""
+    marks = [(name, controls[name].psnr.value) for name in _YARDSTICKS if name in controls]
+    value = one.psnr.value
+    if len(marks) < 2 or value is None or any(mark is None for _, mark in marks):
+        return ""
+    (_, low), (_, high) = marks
+    assert low is not None
+    assert high is not None
+    if value < low:
+        return "; worth less than a frame of 8 × 8 px"
+    return f"; worth {'more' if value > high else 'less'} than a frame of 16 × 16 px" + (
+        "" if value > high else " and more than one of 8 × 8"
+    )
+
+
+def _rungs(lines: Sequence[DecodingResult]) -> tuple[Rung, ...]:
+    groups: dict[int, list[DecodingResult]] = {}
+    for one in lines:
+        groups.setdefault(int(one.protocol.removeprefix("ladder-")), []).append(one)
+    rungs = []
+    for number, group in sorted(groups.items()):
+        found = {one.metric: _score(one) for one in group if one.region == "all"}
+        rungs.append(
+            Rung(
+                number=number,
+                change=group[0].change,
+                psnr=found.get("psnr", _NOTHING),
+                ssim=found.get("ssim", _NOTHING),
+                sharpness=found.get("sharpness", _NOTHING),
+                n=group[0].n,
+                n_groups=group[0].n_groups,
+            )
+        )
+    return tuple(rungs)

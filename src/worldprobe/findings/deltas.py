@@ -1,0 +1,136 @@
+"""Does motion live in the differences of embeddings? One table, and a conclusion by a stated rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from worldprobe.findings.evidence_facts import DeltaCell, DeltaRow, Deltas, Place
+from worldprobe.findings.score import Score
+from worldprobe.findings.wording import count, property_name
+from worldprobe.results import AnyResult, EvidenceResult
+
+if TYPE_CHECKING:
+    from worldprobe.findings.facts import Row
+
+FEATURES = ("z", "delta", "z+delta")
+TASKS = ("motion", "motion8", "direction", "velocity", "approach")
+PLACES: dict[Place, str] = {
+    "deltas": "in the deltas",
+    "both": "in z and in the deltas",
+    "z": "in z, not shown in the deltas",
+    "together": "only in z and delta together",
+    "controls": "decodable, but not beyond the controls",
+    "nowhere": "nowhere: no evidence",
+    "unknown": "not measured",
+}
+RULE = (
+    "Where a property is follows from the 95 % intervals. “In the deltas”: delta is above every control, and z "
+    "is not, or delta less z, paired by group, is above 0. “In z and in the deltas”: both are above every "
+    "control, and delta adds nothing to z that is shown. “In z”, “together”: of the three only z, or only "
+    "z+delta, is above every control. “Not beyond the controls”: some score is above a constant, none above "
+    "every control. “Nowhere”: none is above a constant. All features are scored on the same moments."
+)
+_ABOVE = ("above", "above-run")
+_EVIDENT = (*_ABOVE, "not-shown", "below")
+_KINDS = ("-regression", "-classification")
+
+
+def family(probe: str) -> str:
+    """``linear`` for ridge and logistic regression, ``mlp`` for both of its kinds, and so on."""
+    head, colon, argument = probe.partition(":")
+    if head in ("ridge", "logistic"):
+        return "linear"
+    for kind in _KINDS:
+        head = head.removesuffix(kind)
+    return head + colon + argument
+
+
+def deltas(rows: Sequence[Row], results: Sequence[AnyResult]) -> Deltas | None:
+    """The table of properties that have to do with motion; None where changes were not read."""
+    wanted = [row for row in rows if row.task in TASKS and row.features in FEATURES]
+    if not any(row.features == "delta" for row in wanted):
+        return None
+    lines = [r for r in results if isinstance(r, EvidenceResult)]
+    groups: dict[tuple[str, str, str, str], dict[str, Row]] = {}
+    for row in wanted:
+        groups.setdefault((row.task, row.input, row.probe, row.tap), {})[row.features] = row
+    # Of several blocks the last is shown; the others are in the table of all scores. What is not measured has none.
+    taps = [row.tap for row in wanted if row.main.score.value is not None]
+    found = [
+        _row(kinds, lines)
+        for (*_, tap), kinds in groups.items()
+        if tap in taps[-1:] or all(row.main.score.value is None for row in kinds.values())
+    ]
+    features = tuple(kind for kind in FEATURES if any(kind in kinds for kinds in groups.values()))
+    return Deltas(features=features, rows=tuple(found), conclusion=_conclusion(found), rule=RULE)
+
+
+def _row(kinds: Mapping[str, Row], lines: Sequence[EvidenceResult]) -> DeltaRow:
+    first = next(iter(kinds.values()))
+    gain = Score(value=None)
+    for line in lines:
+        if line.measure == "contrast" and line.against == "z" and line.features == "delta" and _same(line, first):
+            gain = Score(value=line.score, low=line.low, high=line.high)
+    cells = tuple(_cell(kinds[kind], lines) for kind in FEATURES if kind in kinds)
+    return DeltaRow(
+        task=first.task, metric=first.main.metric, input=first.input, probe=family(first.probe), cells=cells,
+        gain=gain, place=_place({cell.features: cell for cell in cells}, gain), n_test=first.n_test,
+        n_groups=first.n_groups,
+    )  # fmt: skip
+
+
+def _cell(row: Row, lines: Sequence[EvidenceResult]) -> DeltaCell:
+    skill = Score(value=None)
+    for line in lines:
+        if line.measure == "skill" and line.features == row.features and _same(line, row):
+            skill = Score(value=line.score, low=line.low, high=line.high)
+    best = row.main.best_control
+    return DeltaCell(
+        features=row.features, score=row.main.score, best_control=best,
+        floor=row.main.controls[best] if best else Score(value=None),
+        above=row.main.verdict.kind in _ABOVE, evident=row.main.verdict.kind in _EVIDENT, skill=skill,
+    )  # fmt: skip
+
+
+def _same(line: EvidenceResult, row: Row) -> bool:
+    return (line.task, line.input, line.probe, line.tap) == (row.task, row.input, row.probe, row.tap)
+
+
+def _place(cells: Mapping[str, DeltaCell], gain: Score) -> Place:
+    if all(cell.score.value is None for cell in cells.values()):
+        return "unknown"
+    above = {kind for kind, cell in cells.items() if cell.above}
+    if "delta" in above:
+        more = gain.low is not None and gain.low > 0
+        return "deltas" if more or "z" not in above else "both"
+    if "z" in above:
+        return "z"
+    if above:
+        return "together"
+    return "controls" if any(cell.evident for cell in cells.values()) else "nowhere"
+
+
+def _conclusion(rows: Sequence[DeltaRow]) -> str:
+    """The answer in a sentence, and one for each kind of input that counts what was found."""
+    native = [row for row in rows if row.input == "native"]
+    within = [row for row in native or rows if row.place in ("deltas", "both")]
+    lead = "Does motion live in the deltas? "
+    if within:
+        lead += "Yes, as far as these were shown: " + ", ".join(dict.fromkeys(_named(row) for row in within)) + "."
+    elif any(row.place == "controls" for row in native or rows):
+        lead += "Not shown: what the deltas hold of it, some control holds as well."
+    else:
+        lead += "Not shown."
+    said = [lead]
+    for kind, title in (("native", "Native clips"), ("still", "Stills")):
+        mine = [row for row in rows if row.input == kind]
+        places = [row.place for row in mine]
+        if mine:
+            parts = [f"{places.count(place)} {text}" for place, text in PLACES.items() if place in places]
+            said.append(f"{title}, {count(len(mine), 'reading')}: {'; '.join(parts)}.")
+    return " ".join(said)
+
+
+def _named(row: DeltaRow) -> str:
+    return f"{property_name(row.task)} ({row.probe})"

@@ -1,0 +1,41 @@
+"""What a run leaves open, and what would answer it: from what was not measured, never from taste."""
+
+from __future__ import annotations
+
+from worldprobe.findings.facts import Summary
+from worldprobe.findings.wording import property_name
+from worldprobe.report.charts.blocks import block_of
+from worldprobe.results import FEW_GROUPS
+
+MOVING = ("motion", "motion8", "velocity", "direction")
+
+
+def next_steps(summary: Summary) -> tuple[str, ...]:
+    """One sentence for each thing that the run did not look at, or not at enough of."""
+    found: list[str] = []
+    rows = summary.rows
+    if few := sorted({row.n_groups for row in rows if 0 < row.n_groups < FEW_GROUPS}):
+        found.append(f"More groups: {few[0]} make rough intervals; {FEW_GROUPS} and more make sound ones.")
+    hungry = [
+        f"{property_name(worth.task)} from {worth.label}".replace("`", "")
+        for worth in (summary.evidence.rows if summary.evidence else ())
+        if worth.curve and worth.curve.more_data_would_help == "yes"
+    ]
+    if hungry:
+        found.append(f"More data: the learning curve still rises for {', '.join(hungry)}.")
+    missing = dict.fromkeys(control for row in rows for control in row.main.missing)
+    if missing:
+        found.append(f"The controls that were not run: {', '.join(missing)} (`--controls all`).")
+    if rows and len({block for row in rows if (block := block_of(row.tap)) is not None}) < 2:
+        found.append("Other blocks: one was read, and a property may lie in another (`--blocks all`).")
+    if any(row.task in MOVING for row in rows) and not any(row.features == "delta" for row in rows):
+        found.append("Differences in time: motion may lie in them (`--features z,delta,z+delta`).")
+    if rows and not any(row.task == "approach" for row in rows):
+        found.append("Approach, which grasping needs and which was not asked (`--tasks approach`).")
+    if not summary.future:
+        found.append("The future: how well the predictor tells it (`worldprobe predict`, or the table [predict]).")
+    if not summary.decoding:
+        found.append("What the embedding holds, drawn by a decoder (`worldprobe decode`, or the table [decode]).")
+    if summary.encoder.status != "trained":
+        found.append("A trained checkpoint, since these weights are none (`--encoder facebook/vjepa2-...`).")
+    return tuple(found)

@@ -1,0 +1,196 @@
+"""What a run tells of the future, as facts: the predictor beside its baselines, its leak and its surprise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from worldprobe.findings.future_facts import Future, LeakFact, Recall, Shown, Step, SurpriseCurve, Violation
+from worldprobe.findings.score import Score, VerdictKind
+from worldprobe.findings.wording import number
+from worldprobe.results import AnyResult, LeakResult, PredictionResult, SurpriseResult
+
+FITTED = ("mean", "ridge")
+BASELINES = ("copy-last", "linear", "mean", "ridge")
+RULE = (
+    "“Better than” a baseline: the predictor's whole 95 % interval of the L1 error lies below the baseline's. "
+    "“Worse than”: it lies above. Otherwise it is not shown to be better. Groups are resampled, not tokens. "
+    "Skill is 1 less the error over copy-last's on the same tokens: 0 is copy-last, 1 is perfect."
+)
+
+
+def future(results: Sequence[AnyResult], encoder: str, curves: tuple[SurpriseCurve, ...] = ()) -> Future | None:
+    """The facts of an encoder and its twin; None where a run predicts nothing."""
+    told = [r for r in results if isinstance(r, PredictionResult)]
+    surprises = [r for r in results if isinstance(r, SurpriseResult)]
+    if not told and not surprises:
+        return None
+    names = [*(r.encoder for r in told), *(r.encoder for r in surprises)]
+    twin = next((name for name in names if name != encoder), "")
+    steps = _steps([r for r in told if r.encoder == encoder], [r for r in told if r.encoder == twin])
+    leaks = [r for r in results if isinstance(r, LeakResult)]
+    return Future(
+        encoder=encoder,
+        twin=twin,
+        protocol=told[0].protocol if told else "",
+        surprise_protocol=surprises[0].protocol if surprises else "",
+        split=told[0].split if told else "",
+        headline=_headline(steps),
+        rule=RULE,
+        steps=tuple(steps),
+        recalls=tuple(_recalls([r for r in told if r.encoder == encoder])),
+        leaks=tuple(LeakFact(**{key: getattr(r, key) for key in LeakFact.model_fields}) for r in leaks),
+        violations=tuple(_violations(surprises, encoder)),
+        shown=tuple(_shown(told)),
+        curves=curves,
+        caveats=(*_caveats(told, leaks, steps), *_few_pairs(surprises)),
+    )
+
+
+def _score(r: PredictionResult | SurpriseResult) -> Score:
+    note = "; ".join(r.notes) if isinstance(r, PredictionResult) and r.score is None else ""
+    return Score(value=r.score, low=r.low, high=r.high, note=note)
+
+
+def _by_method(told: Sequence[PredictionResult], **at: object) -> dict[str, Score]:
+    return {r.method: _score(r) for r in told if all(getattr(r, key) == value for key, value in at.items())}
+
+
+def _steps(ours: Sequence[PredictionResult], twins: Sequence[PredictionResult]) -> list[Step]:
+    steps = []
+    absent = Score(value=None, note="not run")
+    kinds: tuple[Literal["changed", "all"], ...] = ("changed", "all")
+    for tokens in kinds:
+        for horizon in sorted({r.horizon for r in ours if r.metric == "l1" and r.tokens == tokens}):
+            at = {"tokens": tokens, "horizon": horizon}
+            l1 = {"predictor": absent, **_by_method(ours, metric="l1", **at)}
+            better, verdict, kind = _judge(l1)
+            first = next(r for r in ours if r.metric == "l1" and (r.tokens, r.horizon) == (tokens, horizon))
+            steps.append(
+                Step(
+                    tokens=tokens,
+                    horizon=horizon,
+                    l1=l1,
+                    cosine={"predictor": absent, **_by_method(ours, metric="cosine", **at)},
+                    skill={"predictor": absent, **_by_method(ours, metric="skill", **at)},
+                    twin=_by_method(twins, metric="skill", **at).get("predictor", absent),
+                    verdict=verdict,
+                    kind=kind,
+                    better=better,
+                    n=first.n,
+                    n_groups=first.n_groups,
+                )
+            )
+    return steps
+
+
+def _judge(l1: Mapping[str, Score]) -> tuple[tuple[str, ...], str, VerdictKind]:
+    """Baselines that the predictor is better than, and the verdict in words and by its kind."""
+    own = l1["predictor"].interval
+    if own is None:
+        return (), f"not measured: {l1['predictor'].note or 'no reason given'}", "not-measured"
+    ends = {name: s.interval for name in BASELINES if (s := l1.get(name)) and s.interval}
+    better = tuple(name for name, end in ends.items() if end and own[1] < end[0])
+    worse = [name for name, end in ends.items() if end and own[0] > end[1]]
+    even = [name for name in ends if name not in (*better, *worse)]
+    parts = [
+        f"{said} {', '.join(names)}"
+        for said, names in (("better than", better), ("not shown better than", even), ("worse than", worse))
+        if names
+    ]
+    if len(better) == len(BASELINES):
+        return better, "better than every baseline", "above"
+    kind: VerdictKind = "below" if worse else "not-shown" if even else "above-run" if better else "not-judged"
+    return better, "; ".join(parts) or "not judged: no baseline has an interval", kind
+
+
+def _headline(steps: Sequence[Step]) -> str:
+    """Where the predictor is better than copy-last, and than everything, among the changed tokens."""
+    changed = [step for step in steps if step.tokens == "changed"]
+    if not changed:
+        return ""
+    over = [str(step.horizon) for step in changed if "copy-last" in step.better]
+    every = [str(step.horizon) for step in changed if step.verdict == "better than every baseline"]
+    last = changed[-1].horizon
+    return (
+        f"Of horizons 1 to {last}, on tokens that changed, the predictor's error lies below copy-last's, intervals "
+        f"apart, at {', '.join(over) or 'none'}; below that of every baseline at {', '.join(every) or 'none'}."
+    )
+
+
+def _recalls(ours: Sequence[PredictionResult]) -> list[Recall]:
+    ranked = [r for r in ours if r.metric == "mean_rank"]
+    recalls = []
+    for horizon in sorted({r.horizon for r in ranked}):
+        by = [_by_method(ours, metric=metric, horizon=horizon) for metric in ("top1", "top5", "mean_rank")]
+        recalls.append(
+            Recall(horizon=horizon, found={name: (by[0][name], by[1][name], by[2][name]) for name in by[2]})
+        )
+    return recalls
+
+
+def _violations(surprises: Sequence[SurpriseResult], encoder: str) -> list[Violation]:
+    found = []
+    for name in dict.fromkeys(r.violation for r in surprises):
+        same = [r for r in surprises if r.violation == name]
+        ours, twins = (
+            {f"{r.measure} {r.metric}": _score(r) for r in same if (r.encoder == encoder) is mine}
+            for mine in (True, False)
+        )
+        found.append(Violation(name=name, pairs=same[0].n, trained=ours, twin=twins))
+    return found
+
+
+def _shown(told: Sequence[PredictionResult]) -> list[Shown]:
+    horizons = sorted({r.horizon for r in told if r.metric == "psnr"})
+    return [
+        Shown(
+            horizon=horizon,
+            psnr=_by_method(told, metric="psnr", tokens="all", horizon=horizon),
+            changed=_by_method(told, metric="psnr", tokens="changed", horizon=horizon),
+            ssim=_by_method(told, metric="ssim", horizon=horizon),
+        )
+        for horizon in horizons
+    ]
+
+
+def _caveats(told: Sequence[PredictionResult], leaks: Sequence[LeakResult], steps: Sequence[Step]) -> list[str]:
+    found = []
+    for r in leaks:
+        if r.call == "prefix" and max(r.context_change, r.prediction_change) > 0:
+            found.append(
+                f"THE CONTEXT HAS SEEN THE FUTURE ({r.encoder}): changing only later frames moved its tokens by "
+                f"{r.context_change:g} and the prediction by {r.prediction_change:g}. No prediction score here "
+                "means anything."
+            )
+    if steps and steps[0].n_groups < 20:
+        found.append(
+            f"Predictions: only {steps[0].n_groups} groups ({told[0].split}): below 20, an interval is rough and "
+            "tends to be too narrow."
+        )
+    missing = {(method, s.note) for step in steps for method, s in step.l1.items() if s.value is None}
+    found += [f"No {method} among the predictions: {note}." for method, note in sorted(missing)]
+    undrawn = {
+        note for r in told if r.metric == "psnr" and r.score is None and r.tokens == "all" for note in r.notes
+    }
+    found += [f"The future is not drawn: {note}." for note in sorted(undrawn)]
+    still = [step for step in steps if step.tokens == "changed" and step.l1["predictor"].value is None]
+    if still:
+        found.append(f"At {len(still)} horizons no token changed: nothing can be seen there.")
+    shares = [
+        (c.n, a.n)
+        for c in steps
+        for a in steps
+        if (c.tokens, a.tokens) == ("changed", "all") and c.horizon == a.horizon
+    ]
+    if shares and sum(c for c, _ in shares) < 0.05 * sum(a for _, a in shares):
+        share = number(100 * sum(c for c, _ in shares) / sum(a for _, a in shares), 1)
+        found.append(f"Only {share} % of the tokens change: scores on all tokens say next to nothing here.")
+    return found
+
+
+def _few_pairs(surprises: Sequence[SurpriseResult]) -> list[str]:
+    few = min((r.n for r in surprises), default=20)
+    if few >= 20:
+        return []
+    return [f"Surprise: only {few} pairs of a kind: below 20, an interval is rough and tends to be too narrow."]

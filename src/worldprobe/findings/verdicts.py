@@ -1,0 +1,138 @@
+"""Conclusions and caveats, worked out from the figures alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from worldprobe.findings.facts import CONTROLS, Line, Row, Score, Verdict
+from worldprobe.findings.wording import (
+    ERRORS,
+    NONE,
+    count,
+    number,
+    property_name,
+    signed,
+    with_interval,
+)
+from worldprobe.results import Control, Metric
+
+FLATTERY = 0.05
+
+RULE = (
+    "Verdicts follow from the 95 % intervals (groups resampled) and from nothing else. "
+    "“No evidence”: the interval reaches down to what a constant scores (0 for R², else the majority's score). "
+    "“Above every control”: the low end of the probe's interval is above the high end of the interval of each "
+    "control. “Below” a control: the control's whole interval is above the probe's. “Not shown to be above” a "
+    "control: the two intervals overlap, which is no proof that the two are equal; the rule claims less rather "
+    "than more. Figures are printed rounded and compared unrounded."
+)
+
+
+def best(controls: Mapping[Control, Score], *, metric: Metric = "r2") -> Control | None:
+    """The control that scores best, or None where none was measured."""
+    sign = -1 if metric in ERRORS else 1
+    measured = [(sign * s.value, c) for c, s in controls.items() if s.value is not None]
+    return max(measured)[1] if measured else None
+
+
+def judge(metric: Metric, score: Score, controls: Mapping[Control, Score], *, split: str) -> Verdict:
+    """The conclusion that ``RULE`` allows for one score beside its controls."""
+    if metric in ERRORS:
+        # Turned round, errors are judged as scores; the turned figures are not for print.
+        turned = judge("accuracy", _turned(score), {c: _turned(s) for c, s in controls.items()}, split=split)
+        return turned.model_copy(update={"text": turned.short})
+    if score.value is None:
+        reason = score.note or "the run gives no reason"
+        return Verdict(kind="not-measured", text=f"not measured: {reason}", short=f"not measured: {reason}")
+    ends = score.interval
+    if ends is None:
+        return Verdict(kind="not-judged", text="not judged: there is no interval", short="not judged: no interval")
+    if split == "random":
+        return Verdict(
+            kind="not-judged",
+            text="not judged: only the random split was run, and it leaks",
+            short="not judged: random split",
+        )
+    chance = _chance(metric, controls)
+    if chance is not None and ends[0] <= chance:
+        what = "0" if metric == "r2" else f"the majority's {number(chance)}"
+        where = "lies below" if ends[1] < chance else "contains"
+        return Verdict(kind="no-evidence", text=f"no evidence: the interval {where} {what}", short="no evidence")
+    return _against(ends, controls)
+
+
+def _turned(score: Score) -> Score:
+    """Of an error, less of which is better, a score, more of which is."""
+    value, low, high = (None if end is None else -end for end in (score.value, score.high, score.low))
+    return Score(value=value, low=low, high=high, note=score.note)
+
+
+def _chance(metric: Metric, controls: Mapping[Control, Score]) -> float | None:
+    if metric == "r2":
+        return 0.0
+    majority = controls.get("majority")
+    return majority.value if majority else None
+
+
+def _against(ends: tuple[float, float], controls: Mapping[Control, Score]) -> Verdict:
+    """Compare an interval with that of each control."""
+    unknown = [c for c in CONTROLS if c not in controls or controls[c].interval is None]
+    known: dict[Control, Score] = {c: s for c, s in controls.items() if s.interval is not None}
+    higher = [c for c in CONTROLS if (s := known.get(c)) and s.interval and s.interval[0] > ends[1]]
+    equal = [
+        c for c in CONTROLS if (s := known.get(c)) and s.interval and s.interval[1] >= ends[0] and c not in higher
+    ]
+    if higher or equal:
+        return _not_above(higher, equal, known)
+    next_ = best(known)
+    if next_ is None:
+        return Verdict(
+            kind="not-judged",
+            text="not judged: no control has an interval",
+            short="not judged: controls lack intervals",
+        )
+    beside = f"(next: {next_} {with_interval(known[next_])})"
+    if unknown:
+        names = ", ".join(unknown)
+        return Verdict(
+            kind="above-run",
+            text=f"above the {count(len(known), 'control')} measured {beside}; not compared with {names}",
+            short=f"above {len(known)} of {len(CONTROLS)} controls",
+        )
+    return Verdict(kind="above", text=f"above every control {beside}", short="above every control")
+
+
+def _not_above(higher: Sequence[Control], equal: Sequence[Control], known: Mapping[Control, Score]) -> Verdict:
+    """Name the controls that lie higher, and those whose intervals overlap."""
+    texts, shorts = [], []
+    for controls, long, short in ((higher, "below", "below"), (equal, "not shown to be above", "not shown above")):
+        if controls:
+            texts.append(f"{long} " + ", ".join(f"{c} {with_interval(known[c])}" for c in controls))
+            shorts.append(f"{short} " + ", ".join(controls))
+    return Verdict(kind="below" if higher else "not-shown", text="; ".join(texts), short="; ".join(shorts))
+
+
+def leak_sentence(rows: Iterable[Row]) -> str:
+    """How far the random split flatters, in one sentence."""
+    known: list[tuple[Row, Line, float]] = [
+        (row, line, line.leak)
+        for row in rows
+        for line in row.lines
+        if line.leak is not None and line.metric not in ERRORS
+    ]
+    if not known:
+        return "The random split was not run, so the leak is not known."
+    row, line, leak = max(known, key=lambda item: item[2])
+    large = len({id(row) for row, _, leak in known if leak > FLATTERY})
+    if leak <= FLATTERY:
+        return f"No score gains more than {number(FLATTERY)} from the random split: it leaks little here."
+    return (
+        f"The random split adds more than {number(FLATTERY)} to {count(large, 'probe')}; the most to "
+        f"{row_name(row)}: {signed(leak)} ({number(line.score.value)} becomes "
+        f"{number(line.random.value) if line.random else NONE})."
+    )
+
+
+def row_name(row: Row) -> str:
+    """``XY position from grid``."""
+    return f"{property_name(row.task)} from {row.features}"

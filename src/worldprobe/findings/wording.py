@@ -1,0 +1,169 @@
+"""How numbers and names are written, the same in every form of the report."""
+
+from __future__ import annotations
+
+from worldprobe.findings.facts import Score
+from worldprobe.results import Control, Metric
+
+MINUS = "\N{MINUS SIGN}"
+GRADES = {
+    "strong": "✅ strong", "partial": "◐ partial", "no-evidence": "○ no evidence", "not-measured": "– not measured",
+}  # fmt: skip
+NONE = "\N{EN DASH}"
+
+METRICS: dict[Metric, str] = {
+    "r2": "R²",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
+    "angular_error": "angular error, degrees",
+}
+# Features, and part of the tap, of a score whose tap validation groups chose in each fold.
+CHOSEN = "chosen"
+# Metrics of which less is better.
+ERRORS: tuple[Metric, ...] = ("angular_error",)
+PROPERTIES = {
+    "xy": "XY position",
+    "size": "Object size",
+    "class": "Object class",
+    "motion": "Motion direction",
+    "velocity": "Velocity",
+    "direction": "Heading",
+    "motion8": "Motion in 8 directions",
+    "approach": "Approach",
+    "count": "Number of objects",
+    "visible": "Visible share",
+}
+SHORT: dict[Control, str] = {
+    "majority": "major.",
+    "nuisance": "nuis.",
+    "pixels": "pixels",
+    "random-init": "r-init",
+    "shuffled": "shuf.",
+    "gaussian": "gauss.",
+}
+FEATURES = {
+    "z": "one vector a tubelet: tokens averaged over space",
+    "grid": "tokens averaged in 4 × 4 cells: position is kept",
+    "delta": "difference of successive z",
+    "z+delta": "z beside its difference from the one before",
+    "tokens": "every token of a tubelet as it is, for attentive probes",
+    CHOSEN: "the block and the features that validation groups chose in each fold",
+    "nuisance": "video identity and time only",
+}
+RULES_OUT: dict[Control, tuple[str, str]] = {
+    "majority": (
+        "a constant: the training folds' mean or commonest class",
+        "that the score can be had without looking at the video at all",
+    ),
+    "nuisance": (
+        "the same probe on video identity and time alone",
+        "that knowing which video it is, and when, is enough",
+    ),
+    "pixels": (
+        "the same probe on frames averaged down to 8 × 8 pixels",
+        "that the property lies open in coarse pixels, with no need of an encoder",
+    ),
+    "random-init": (
+        "the same probe on the same architecture with random weights",
+        "that architecture and sheer width do it, and training adds nothing",
+    ),
+    "shuffled": (
+        "the same probe with labels permuted between groups",
+        "that the procedure finds structure where there is none: expect chance or less",
+    ),
+    "gaussian": (
+        "the same probe on noise of the same shape",
+        "that many inputs alone fit the labels: expect chance or less",
+    ),
+}
+CALLS = {
+    "prefix": "context encoded alone (used here)",
+    "plain forward": "transformers' plain forward (not used)",
+}
+CAPTIONS = {
+    "horizon": "Error and skill by horizon, with 95 % intervals.",
+    "error_map": "Where predictions fail: L1 by token.",
+    "prediction_comparison": "Context, and the future: as told, as decoded from its true embeddings, as it came.",
+    "violations": "Possible and impossible videos, alike but for the violation, and the surprise at each.",
+    "surprise": "Surprise over time, and what was seen at its peaks.",
+}
+DECODER_CAPTIONS = {
+    "decoder_reconstructions": "Held-out moments as drawn by each decoder and control.",
+    "decoder_loss": "Loss in training and on held-out groups.",
+}
+DRAWN = {
+    "predictor": "predicted",
+    "decode-actual": "DECODE_ACTUAL",
+    "copy-last-frame": "copy-last frame",
+    "mean-image": "mean image",
+}
+MEASURES = {
+    "mean relative_accuracy": "relative accuracy, mean",
+    "max relative_accuracy": "relative accuracy, max",
+    "mean auroc": "AUROC, mean",
+    "max auroc": "AUROC, max",
+}
+CAMERA = {
+    "kept": "speeds are those in the picture, the camera's motion among them",
+    "subtracted": "the camera's motion is subtracted from speeds: they are against the world behind",
+}
+SPLITS = {
+    "grouped": "whole groups (a shot, a rendered scene, an episode) are held out; none stands on both sides",
+    "blocked": "contiguous blocks of time are held out, with a gap of at least one clip purged at each border",
+    "video": "whole videos are held out",
+    "random": "single samples are held out: neighbours of a test frame are trained on, so the score is flattered. "
+    "It is measured only to show by how much",
+}
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A value as text, with a true minus sign and no negative zero; a dash for None."""
+    if value is None:
+        return NONE
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", MINUS)
+
+
+def signed(value: float | None, digits: int = 2) -> str:
+    """A difference as text: always with its sign, except zero."""
+    text = number(value, digits)
+    return text if value is None or float(f"{value:.{digits}f}") <= 0 else f"+{text}"
+
+
+def interval(score: Score, digits: int = 2) -> str:
+    """``[low, high]``, or nothing where the interval is not known."""
+    ends = score.interval
+    return f"[{number(ends[0], digits)}, {number(ends[1], digits)}]" if ends else ""
+
+
+def with_interval(score: Score, digits: int = 2) -> str:
+    """``0.83 [0.79, 0.86]``."""
+    return f"{number(score.value, digits)} {interval(score, digits)}".strip()
+
+
+def count(items: int, noun: str) -> str:
+    """``1 group``, ``1,200 groups``."""
+    return f"{items:,} {noun}" + ("" if items == 1 else "s")
+
+
+def size(bytes_: int) -> str:
+    """Bytes in MB or GB (powers of ten)."""
+    return f"{bytes_ / 1e9:.2f} GB" if bytes_ >= 1e9 else f"{bytes_ / 1e6:.0f} MB"
+
+
+def duration(seconds: float) -> str:
+    """``0.4 s``, ``42 s``, ``3 min 05 s``, ``2 h 03 min``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def property_name(task: str) -> str:
+    """A task's name for a reader; the task itself where it is none of the known ones."""
+    return PROPERTIES.get(task, task)

@@ -1,0 +1,1 @@
+"""Labels by detection networks: ONNX, transformers, Ultralytics."""

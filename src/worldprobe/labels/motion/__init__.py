@@ -1,0 +1,1 @@
+"""Labels by motion alone, and the camera's own motion."""

@@ -1,0 +1,279 @@
+"""lerobot: robot state and actions of a LeRobot dataset, and which episodes its films show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.errors import LabelError
+from worldprobe.io.files import StrPath
+from worldprobe.labels.robots.dataset import Dataset, Episode, listed
+from worldprobe.labels.robots.pictures import Taken, taken, times_of
+from worldprobe.labels.robots.values import Values, values_of
+from worldprobe.labels.values import counted
+from worldprobe.protocols import FrameSource
+from worldprobe.records import Labels
+
+__all__ = [
+    "Dataset",
+    "Episode",
+    "LeRobot",
+    "Shown",
+    "lacking",
+    "left_out",
+    "notes_on",
+    "pictures",
+    "shown",
+    "videos",
+]
+
+# Columns of the dataset that become tasks, and what the tasks are called.
+TASKS = {"observation.state": "state", "action": "action"}
+# Rows whose frames lie this near, in frames, share their clock with the film, and some of them may lack a frame;
+# what lies farther off, though nearer to this frame than to any other, is of another film.
+_CLOSE = 0.1
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+class LeRobot:
+    """lerobot: robot state and actions of the LeRobot dataset that the video lies in."""
+
+    name = "lerobot"
+
+    def __init__(self, argument: str | None = None) -> None:
+        if argument is not None:
+            raise LabelError(
+                f"lerobot takes no argument, got {argument!r}: the dataset is found from the video's place"
+            )
+
+    def label(self, video: FrameSource) -> Labels:
+        """One row a frame: its episode as object, the whole frame as box, and columns ``state.NAME`` and
+        ``action.NAME``. A row of the dataset belongs to the frame within half a frame of its time, on the clock of
+        the film itself, as LeRobot reads it. Rows without a frame, and values that are no numbers, are left out,
+        and notes say how many.
+
+        Raises:
+            LabelError: the video lies in no dataset, or rows and frames do not belong together.
+        """
+        import polars as pl
+
+        path = Path(video.ref.path)
+        dataset = Dataset.containing(path)
+        if dataset is None:
+            raise LabelError(f"{path} lies in no LeRobot dataset: no folder above it has meta/info.json")
+        film, parts = _Film(dataset, video), []
+        for episode in dataset.episodes(path):
+            parts.append(film.part(episode))
+        return Labels(pl.concat([part.table for part in parts], how="diagonal"), tuple(film.notes))
+
+
+class _Film:
+    """One film of a dataset, and what of its episodes' rows is left out."""
+
+    def __init__(self, dataset: Dataset, video: FrameSource) -> None:
+        self.dataset, self.video = dataset, video
+        self.clock = video.pts_seconds + video.ref.first_pts_seconds
+        self.half = 0.5 / dataset.info.fps
+        self.rows, self.unseen, self.untimed, self.rowless = 0, 0, 0, 0
+        self.said: dict[str, int] = {}
+
+    def part(self, episode: Episode) -> Labels:
+        """The labels of one episode."""
+        dataset, ref = self.dataset, self.video.ref
+        table = dataset.rows_of(episode, [name for name in TASKS if name in dataset.info.features])
+        times = times_of(table["timestamp"])
+        known = np.isfinite(times)
+        self.untimed += int((~known).sum())
+        table, times = table.filter(known), times[known] + episode.begin
+        kept, frame = self._matched(episode, times)
+        table = table.filter(kept)
+        columns: dict[str, Floats] = {}
+        for feature, task in TASKS.items():
+            if feature in dataset.info.features:
+                found = values_of(table, dataset.info.features[feature])
+                columns |= {f"{task}.{name}": column for name, column in found.columns.items()}
+                self._say(feature, found)
+        width, height = ref.width, ref.height
+        return Labels.from_columns(
+            **{
+                "video": [ref.id] * len(frame), "frame": frame, "pts_seconds": self.video.pts_seconds[frame],
+                "object": episode.index, "class": "", "x": width / 2, "y": height / 2, "w": float(width),
+                "h": float(height), "confidence": 1.0, "source": LeRobot.name, **columns,
+            }
+        )  # fmt: skip
+
+    @property
+    def notes(self) -> list[str]:
+        """What was left out of it, a sentence each."""
+        where = self.dataset.place_of(Path(self.video.ref.path))
+        found = []
+        if self.untimed:
+            verb = "is" if self.untimed == 1 else "are"
+            found.append(f"{where}: {counted(self.untimed, 'row')} without a time {verb} left out.")
+        if self.unseen:
+            first = self.video.ref.first_pts_seconds
+            begins = f" (its first frame is at {first:.3f} s)" if first > self.half else ""
+            found.append(
+                f"{where}{begins}: {self.unseen} of {counted(self.rows, 'row')} have no frame within "
+                f"{self.half:.3f} s of their time, and are left out."
+            )
+        if self.rowless:
+            have = "has" if self.rowless == 1 else "have"
+            found.append(f"{where}: {counted(self.rowless, 'frame')} of its episodes {have} no row, and no labels.")
+        return found + [f"{where}: {words.format(counted(count, 'row'))}" for words, count in self.said.items()]
+
+    def _say(self, feature: str, found: Values) -> None:
+        for words, count in found.notes:
+            said = f"{feature} {words}".replace("{", "{{").replace("}", "}}").replace("{{}}", "{}")
+            self.said[said] = self.said.get(said, 0) + count
+
+    def _matched(self, episode: Episode, times: Floats) -> tuple[NDArray[np.bool_], Ints]:
+        """Which rows have a frame, bool [n], and the frame of each of these, int64 [m]."""
+        where = f"episode {episode.index} of {self.dataset.root}"
+        if (np.diff(times) <= 0).any():
+            raise LabelError(f"the times of {where} do not increase from row to row in {episode.table}")
+        first, last = span(self.clock, episode, self.half)
+        self.rows += len(times)
+        if first == last:  # a film that is cut short
+            self.unseen += len(times)
+            return np.zeros(len(times), dtype=np.bool_), np.zeros(0, dtype=np.int64)
+        frame = first + _nearest(self.clock[first:last], times)
+        off = np.abs(self.clock[frame] - times)
+        # Rows that come faster than frames: the nearest of a frame's is its own.
+        best = np.full(last, np.inf)
+        np.minimum.at(best, frame, off)
+        kept: NDArray[np.bool_] = np.asarray((off <= self.half) & (off <= best[frame]))
+        kept[1:] &= ~((frame[1:] == frame[:-1]) & kept[:-1])
+        lone = off > self.half
+        if lone.any() and (not kept.any() or off[kept].max() > 2 * _CLOSE * self.half):
+            worst = int(off.argmax())
+            raise LabelError(
+                f"{where} has a row at {times[worst]:.3f} s, and {self.video.ref.path} has no frame within "
+                f"{self.half:.3f} s of it: table and video do not belong together"
+            )
+        self.unseen += int((~kept).sum())
+        self.rowless += last - first - int(kept.sum())
+        return kept, frame[kept]
+
+
+class Shown(NamedTuple):
+    """The episodes in a film: the first frame of each, and what it is known by whichever camera saw it."""
+
+    starts: tuple[int, ...]
+    names: tuple[str, ...]
+
+
+def shown(video: Path, pts_seconds: Floats, *, first: float = 0.0) -> Shown | None:
+    """The episodes in a dataset's film, the first from frame 0 on; None for a file of no dataset.
+
+    What lies before, between and after episodes has no name.
+
+    Args:
+        first: seconds on the film's own clock at its first frame, from which ``pts_seconds`` count.
+
+    Raises:
+        LabelError: the dataset is damaged, or lacks the rows of an episode.
+    """
+    dataset = Dataset.containing(video)
+    if dataset is None:
+        return None
+    clock, half = pts_seconds + first, 0.5 / dataset.info.fps
+    named = {0: ""}
+    for episode in dataset.episodes(video):
+        begin, end = span(clock, episode, half)
+        if begin < end:
+            named[begin] = dataset.name_of(episode)
+            if end < len(clock):
+                named[end] = ""
+    starts = tuple(sorted(named))
+    return Shown(starts, tuple(named[at] for at in starts))
+
+
+def span(clock: Floats, episode: Episode, half: float) -> tuple[int, int]:
+    """An episode's frames [first, last) among frames at these times, which may be half a frame off."""
+    first, last = np.searchsorted(clock, [episode.begin - half, episode.end - half])
+    return int(first), int(last)
+
+
+def pictures(film: Path) -> Taken | None:
+    """The pictures of a film that is none; None for a video, or a file of no dataset. Raises LabelError."""
+    dataset = None if film.is_file() else Dataset.containing(film)
+    if dataset is None:
+        return None
+    feature = dataset.info.features.get(dataset.camera_of(film))
+    if feature is None or feature.dtype != "image":
+        return None
+    (episode,) = dataset.episodes(film)
+    return taken(dataset, episode, film)
+
+
+def lacking(film: Path) -> str:
+    """Why a film of a dataset cannot be there, where it is not; no words for any other file. Raises LabelError."""
+    dataset = None if film.exists() else Dataset.containing(film)
+    if dataset is None:
+        return ""
+    lost = listed([episode.index for episode in dataset.episodes(film)])
+    return (
+        f"{film} is not there, and by the LeRobot dataset {dataset.camera_of(film)} filmed {lost} in it: "
+        "get the whole dataset, with its films."
+    )
+
+
+def notes_on(film: Path) -> tuple[str, ...]:
+    """What a user must know of a dataset's film, as ``VideoRef.notes``: of the first one also what is left out of
+    the dataset. Raises LabelError."""
+    dataset = Dataset.containing(film)
+    if dataset is None:
+        return ()
+    feature = dataset.info.features.get(dataset.camera_of(film))
+    if feature and feature.depth:
+        return (f"is by {feature.name}, a depth camera: its distances are shown as grey.",)
+    first, notes = _left_out(dataset)
+    where = f"belongs to the LeRobot dataset {dataset.root.name}: "
+    return tuple(where + note for note in notes) if dataset.place_of(film) == first else ()
+
+
+@lru_cache(maxsize=16)
+def _left_out(dataset: Dataset) -> tuple[str, tuple[str, ...]]:
+    """A dataset's first film that can be there, by its place, and what is left out; read once for all films."""
+    if not dataset.notes:
+        return "", ()
+    there = [film for film in dataset.films if film.exists() or film.suffix == ""]
+    return (dataset.place_of(there[0]) if there else ""), dataset.notes
+
+
+def videos(folder: StrPath) -> Iterator[Path]:
+    """The films of a dataset's colour cameras, those too that are not there but should be.
+
+    Raises:
+        LabelError: the folder is no dataset, its metadata are damaged, it has no colour camera, or names files
+            that lie outside of it.
+    """
+    yield from _at(Path(folder)).films
+
+
+def left_out(folder: Path) -> tuple[str, ...]:
+    """What of a dataset ``videos`` leaves out, a sentence each. Raises LabelError."""
+    return _at(folder).notes
+
+
+def _at(folder: Path) -> Dataset:
+    if not (folder / "meta" / "info.json").is_file():
+        raise LabelError(f"{folder} is no LeRobot dataset: it has no meta/info.json")
+    return Dataset.at(folder)
+
+
+def _nearest(sorted_times: Floats, times: Floats) -> Ints:
+    """Position of the nearest of increasing times to each time."""
+    right = np.searchsorted(sorted_times, times).clip(1, max(1, len(sorted_times) - 1))
+    left = right - 1
+    right = right.clip(0, len(sorted_times) - 1)
+    nearer = np.abs(sorted_times[left] - times) <= np.abs(sorted_times[right] - times)
+    return np.where(nearer, left, right).astype(np.int64)

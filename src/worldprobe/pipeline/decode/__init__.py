@@ -1,0 +1,1 @@
+"""Decode: embeddings to frames, scored on held-out clips."""

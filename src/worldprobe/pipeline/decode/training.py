@@ -1,0 +1,292 @@
+"""Decoders trained on embeddings, and scored on groups that none of them saw, beside every control."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from worldprobe.config import Decode
+from worldprobe.decoders.pairs import Averaged, StoredPairs
+from worldprobe.encoders.load import control_encoders
+from worldprobe.errors import DecoderError
+from worldprobe.io.files import write_whole
+from worldprobe.pipeline.decode.rows import Rows, lay_out, mismatched, unpooled
+from worldprobe.pipeline.decode.seen import FILE, Seen, episode_of, of_clips, read_seen, write_seen
+from worldprobe.pipeline.ledger import Ledger, device_for
+from worldprobe.pipeline.progress import Progress
+from worldprobe.plugins import registry
+from worldprobe.probes.splits import SplitKind
+from worldprobe.records import DecoderShape
+from worldprobe.results import DecodingBaseline
+from worldprobe.store import Series, Store
+
+if TYPE_CHECKING:
+    from worldprobe.decoders.trained import TrainedDecoder
+    from worldprobe.decoders.training import Losses
+
+FOLDER = "decoders"
+LOSSES = "losses.jsonl"
+_STEPS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to decode, and how."""
+
+    encoder: str
+    decode: Decode
+    split: SplitKind = "grouped"
+    seed: int = 0
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    weights: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """A trained decoder, the tokens that it reads, and what its scores are called.
+
+    ``rows`` are those to score; ``n_train`` pairs were trained on.
+    """
+
+    name: str
+    decoder: TrainedDecoder
+    source: StoredPairs | Averaged
+    rows: tuple[int, ...]
+    n_train: int
+    encoder: str
+    tap: str
+    baseline: DecodingBaseline = "none"
+    protocol: str = "sound"
+    change: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Workshop:
+    """Where decoders of a run are trained: its rows, its folder, and what it has cost so far."""
+
+    store: Store
+    series: Sequence[Series]
+    rows: Rows
+    plan: Plan
+    out: Path
+    ledger: Ledger
+    progress: Progress
+    losses: dict[str, tuple[Losses, ...]] = field(default_factory=dict)
+
+    @property
+    def device(self) -> str:
+        return device_for(self.plan.device)
+
+    def train(
+        self,
+        decoder: str,
+        name: str,
+        source: StoredPairs | Averaged,
+        *,
+        encoder: str,
+        norm: bool,
+        training: Sequence[int] | None = None,
+        **named: Any,
+    ) -> Drawn:
+        """Train a decoder under a name of its own, or take it as it is where that has been done."""
+        from worldprobe.decoders import trained
+        from worldprobe.decoders.training import key_of, train
+
+        rows = list(self.rows.training if training is None else training)
+        module = self._module(decoder, source, norm)
+        recipe = recipe_of(self.plan, module, self.device)
+        folder = self.out / FOLDER / name
+        key = key_of(module, source, rows, recipe)
+        pairs = source.pairs if isinstance(source, Averaged) else source
+        tap = f"{encoder}/block{'+'.join(map(str, pairs.blocks))}.out"
+        if self._kept(folder) == key:
+            done = trained.load(folder, device=self.device)
+        else:
+            stage = f"train {name}"
+            course = train(
+                module,
+                source,
+                training=rows,
+                validation=self.rows.validation,
+                recipe=recipe,
+                checkpoint=folder / "checkpoint.safetensors",
+                told=self.progress,
+                stage=stage,
+                device=self.device,
+            )
+            began = time.perf_counter() - course.seconds
+            items, each = course.steps * recipe.batch, self.ledger.expected.get(stage)
+            self.ledger.book(stage, started=began, items=items, device=self.device, each=each)
+            write_whole(folder / LOSSES, "".join(json.dumps(asdict(one)) + "\n" for one in course.losses).encode())
+            clips = (self.rows.pairs.clips[row] for row in (*rows, *self.rows.validation))
+            write_seen(of_clips((self.series[number], clip) for number, clip in clips), folder)
+            facts = {"encoder": encoder, "tap": tap, "key": key, "seed": recipe.seed, "steps": course.steps}
+            facts |= {"best_step": course.best_step, "stopped_early": course.stopped_early}
+            facts |= {"seconds": round(course.seconds, 1), "pairs": len(rows) * source.per_row, "clips": len(rows)}
+            facts |= {"recipe": asdict(recipe), "validation_loss": min(one.validation for one in course.losses)}
+            trained.save(module, folder, facts)
+            done = trained.TrainedDecoder(module, facts, device=self.device)
+        return Drawn(
+            name, done, source, self.rows.test, len(rows) * source.per_row, encoder=encoder, tap=tap, **named
+        )
+
+    def reuse(self, folder: Path) -> Drawn:
+        """A decoder trained before, on the test rows that it has not seen."""
+        from worldprobe.decoders import trained
+
+        done = trained.load(folder, device=self.device)
+        source = self.rows.pairs
+        tokens, frames = source.read(0)
+        done.check(tokens.shape[1:])
+        if (done.shape.frames, done.shape.size) != (frames.shape[1], frames.shape[-2:]):
+            raise DecoderError(
+                f"the weights in {folder} draw {done.shape.frames} frames of {done.shape.size} px a tubelet, "
+                f"here they are {frames.shape[1]} of {frames.shape[-2:]}: use --size {min(done.shape.size)}"
+            )
+        seen = read_seen(folder)
+        if seen is None:
+            raise DecoderError(
+                f"{folder} does not say what its decoder was trained on ({FILE} is missing), so nobody knows "
+                "what it has not seen. Take the whole folder of a trained decoder, or train one."
+            )
+        rows = tuple(row for row in self.rows.test if not self._in(seen, row))
+        if not rows:
+            raise DecoderError(
+                f"the decoder in {folder} was trained on every clip that this split would test it on. "
+                "Give videos that it has not seen, or the split's seed that it was trained with."
+            )
+        blocks = "+".join(map(str, source.blocks))
+        tap = f"{self.plan.encoder}/block{blocks}.out"
+        return Drawn(done.name, done, source, rows, int(done.facts["pairs"]), encoder=self.plan.encoder, tap=tap)
+
+    def _in(self, seen: Seen, row: int) -> bool:
+        number, clip = self.rows.pairs.clips[row]
+        episode, began = episode_of(self.series[number], clip)
+        return seen.has(self.series[number].specs[clip], episode=episode, began=began)
+
+    def of_encoder(self, name: str, blocks: str) -> StoredPairs:
+        """The rows' frames beside another encoder's tokens, or beside other blocks of the same."""
+        like = () if name == self.plan.encoder else self.series
+        videos = [one.video.id for one in self.series]
+        series, found = unpooled(self.store, videos, encoder=name, blocks=blocks, like=like)
+        return replace(self.rows.pairs, series=series, blocks=found)
+
+    def _module(self, decoder: str, source: StoredPairs | Averaged, norm: bool) -> Any:
+        pairs = source.pairs if isinstance(source, Averaged) else source
+        tokens, frames = source.read(self.rows.training[0])
+        shape = DecoderShape(
+            grid=(tokens.shape[1], tokens.shape[2]),
+            width=tokens.shape[3],
+            size=self.rows.size,
+            frames=frames.shape[1],
+            parts=len(pairs.blocks),
+            norm=norm,
+        )
+        return module_of(self.plan, decoder, shape)
+
+    def _kept(self, folder: Path) -> str | None:
+        """The key of what lies in a folder; None where nothing finished does."""
+        try:
+            return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["facts"]["key"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+def module_of(plan: Plan, decoder: str, shape: DecoderShape) -> Any:
+    """A decoder with fresh weights, as the plan's options have it. Raises WorldprobeError as it does."""
+    import torch
+
+    options = options_of(plan.decode, decoder)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plan.seed)
+        return registry.create("decoders", decoder, shape=shape, **options)
+
+
+def options_of(table: Decode, decoder: str) -> dict[str, Any]:
+    """What ``[decode]`` gives a decoder by its name without an argument."""
+    return table.options.get(registry.parts("decoders", decoder)[0], {})
+
+
+def recipe_of(plan: Plan, module: Any, device: str) -> Any:
+    """The plan's wishes over the decoder's own (its attribute ``recipe``)."""
+    from worldprobe.decoders.training import Recipe
+
+    wishes = {name: getattr(plan.decode, name) for name in ("steps", "batch", "learning_rate", "patience")}
+    asked = {name: value for name, value in wishes.items() if value is not None}
+    own = {"steps": _STEPS, **getattr(module, "recipe", {})}
+    return Recipe(**{**own, **asked, "precision": _precision(plan.precision, device), "seed": plan.seed})
+
+
+def _precision(asked: str, device: str) -> str:
+    """bf16 where it halves the time: on GPUs, and on CPUs that multiply its matrices."""
+    import torch
+
+    if asked != "auto":
+        return asked
+    if device.startswith("cuda"):
+        return "bf16"
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return "bf16" if capabilities.get("amx_bf16") else "fp32"
+
+
+def open_workshop(
+    store: Store, videos: Mapping[str, Path], plan: Plan, out: Path, ledger: Ledger, *, progress: Progress
+) -> Workshop:
+    """Find the tokens, read the frames, hold groups out. Raises WorldprobeError as ``unpooled`` and ``lay_out``.
+
+    Args:
+        videos: ids, and where each is: the store only knows where it was when it was encoded.
+    """
+    found, blocks = unpooled(store, list(videos), encoder=plan.encoder, blocks=plan.decode.blocks)
+    series = [replace(one, video=replace(one.video, path=str(videos[one.video.id]))) for one in found]
+    started = time.perf_counter()
+    rows = lay_out(
+        store,
+        series,
+        blocks,
+        out / FOLDER,
+        size=plan.decode.size,
+        split=plan.split,
+        seed=plan.seed,
+        progress=progress,
+    )
+    clips = len(rows.pairs.clips)
+    ledger.book("frames", started=started, items=clips, device="cpu")
+    return Workshop(store, series, rows, plan, out, ledger, progress)
+
+
+def train_all(shop: Workshop) -> list[Drawn]:
+    """The decoders of the plan, and its trained controls with the first of them."""
+    plan, table = shop.plan, shop.plan.decode
+    norm = shop.series[0].status != "floor"
+    if plan.weights is not None:
+        return [shop.reuse(plan.weights)]
+    found = [
+        shop.train(decoder, folder_of(decoder), shop.rows.pairs, encoder=plan.encoder, norm=norm)
+        for decoder in table.decoders
+    ]
+    first = table.decoders[0]
+    if "shuffled" in table.controls:
+        moved = shop.rows.pairs.mismatched(mismatched(shop.rows, seed=plan.seed))
+        name = f"{folder_of(first)}-shuffled"
+        found.append(shop.train(first, name, moved, encoder=plan.encoder, norm=norm, baseline="shuffled-embedding"))
+    others = control_encoders(plan.encoder, shop.series[0].twin)
+    baselines: tuple[DecodingBaseline, ...] = ("random-init", "pixels")
+    for baseline in baselines:
+        if baseline in table.controls and baseline in others:
+            other = others[baseline]
+            source = shop.of_encoder(other, table.blocks if baseline == "random-init" else "last")
+            name = f"{folder_of(first)}-{baseline}"
+            trained_norm = baseline == "random-init"
+            found.append(shop.train(first, name, source, encoder=other, norm=trained_norm, baseline=baseline))
+    return found
+
+
+def folder_of(decoder: str) -> str:
+    """A decoder's name as that of its folder."""
+    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in decoder)

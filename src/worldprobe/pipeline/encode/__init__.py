@@ -1,0 +1,1 @@
+"""Encode: videos to embeddings in the store."""

@@ -1,0 +1,255 @@
+"""Encoding by an executor's workers: small parts go out, clips come back through the store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from worldprobe import provenance
+from worldprobe.config import Experiment
+from worldprobe.encoders.known import ELSEWHERE
+from worldprobe.encoders.load import load_encoder
+from worldprobe.errors import ConfigError, RegistryError, StoreError, VideoError, WorldprobeError
+from worldprobe.execute.outcomes import Executor, Outcome
+from worldprobe.pipeline.encode.clips import Sampler, plan_sampled
+from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.read_ahead import stage_of
+from worldprobe.pipeline.failures import Encoded, Failure, raise_or_keep
+from worldprobe.pipeline.progress import Progress
+from worldprobe.pipeline.sources import open_source
+from worldprobe.protocols import Encoder
+from worldprobe.records import ClipSpec
+from worldprobe.store import Input, Pool, Series, Store, chunk
+from worldprobe.video.read import Video
+
+# A part is the work that is done again when a worker is lost, and what one worker may be left with at the end.
+CLIPS_PER_PART = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some clips of one video: their positions among all of its clips, which lie in its shots."""
+
+    path: str
+    specs: tuple[ClipSpec, ...]
+    shots: tuple[int, ...]
+    positions: tuple[int, ...]
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a worker did of a part: clips made, what failed, and on which machine."""
+
+    clips: int
+    failures: tuple[Failure, ...]
+    machine: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeParts:
+    """The function that workers run on parts; each loads the encoder once.
+
+    Attributes:
+        encoder: the name to load it by; ``revision`` is what has to come of it.
+        store: a place that every worker reaches.
+    """
+
+    encoder: str
+    revision: str
+    device: str
+    precision: str
+    store: str
+    blocks: tuple[int, ...]
+    frames: int
+    input: Input
+    pool: Pool
+
+    def at(self, store: str) -> EncodeParts:
+        """The same work into another store."""
+        return replace(self, store=store)
+
+    @property
+    def remote(self) -> Literal["Encoding"]:
+        """On Modal."""
+        return "Encoding"
+
+    def films(self, part: Part) -> list[str]:
+        """What a part is of."""
+        return [part.path]
+
+    def moved(self, part: Part, films: Mapping[str, str]) -> Part:
+        """The same part of the same video, at another path."""
+        return replace(part, path=films[part.path])
+
+    def reads(self, part: Part) -> list[str]:
+        """What it needs of a store: nothing."""
+        return []
+
+    def leaves(self, part: Part, made: Made) -> dict[str, Path]:
+        """What a part leaves in the store."""
+        keys = keys_of(part.key, self.blocks, part.positions, pool=self.pool)
+        return {key: Path(self.store, key) for key in keys}
+
+    def __call__(self, part: Part) -> Made:
+        """Encode what is pending of a part."""
+        encoder = _loaded(self.encoder, self.device, self.precision)
+        if encoder.revision != self.revision:
+            raise ConfigError(
+                f"{self.encoder} is another one on this worker (revision {encoder.revision[:12]}, expected "
+                f"{self.revision[:12]}): give all machines the same weights and the same version of worldprobe"
+            )
+
+        def sample(video: Video) -> tuple[Sequence[ClipSpec], Collection[int]]:
+            video.shots = part.shots
+            return part.specs, part.positions
+
+        done = encode(
+            [Path(part.path)],
+            encoder=encoder,
+            store=Store(self.store),
+            blocks=self.blocks,
+            frames=self.frames,
+            input=self.input,
+            pool=self.pool,
+            sampler=sample,
+            alone=True,
+        )
+        return Made(done.made, tuple(done.failures), _machine())
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Who encodes, when it is not this process: an executor, and how its workers load the encoder."""
+
+    executor: Executor
+    encoder: str
+    device: str
+
+    def encode(
+        self,
+        videos: Sequence[Path],
+        *,
+        encoder: Encoder,
+        store: Store,
+        blocks: Sequence[int],
+        frames: int,
+        input: Input,
+        pool: Pool,
+        sampler: Sampler,
+        strict: bool,
+        verify: bool,
+        progress: Progress,
+    ) -> Encoded:
+        """As ``pipeline.encode.encode``, by the executor's workers.
+
+        Raises:
+            WorldprobeError: what concerns all videos alike; with ``strict``, the first failure.
+            StoreError: workers wrote where this machine does not see it.
+        """
+        encoder.grid(frames)
+        result, parts, place = Encoded(), list[Part](), shared(store)
+        for path in videos:
+            try:
+                with open_source(path) as video:
+                    specs, wanted = sampler(video)
+                    series = plan_sampled(video, specs, encoder, store, frames, input, pool)
+            except VideoError as error:
+                raise_or_keep(Failure(str(path), None, str(error)), error, strict, result)
+                continue
+            result.series.append(series)
+            if verify:
+                store.drop_damaged(series, blocks)
+            pending = [index for index in store.pending(series, blocks) if index in wanted]
+            result.found += len(wanted) - len(pending)
+            parts += _cut(path, series, pending)
+        # Resolved here: workers of another kind would choose another one.
+        precision = str(getattr(encoder, "precision", "auto"))
+        work = EncodeParts(
+            self.encoder, encoder.revision, self.device, precision, place, tuple(blocks), frames, input, pool
+        )
+        for done, outcome in enumerate(self.executor.map(work, parts), start=1):
+            _take(outcome, strict, result)
+            progress(f"{stage_of(encoder, input)} ({self.executor.name})", done, len(parts))
+        _check_seen(store, blocks, parts, result)
+        return result
+
+
+def keys_of(series: str, blocks: Sequence[int], positions: Sequence[int], *, pool: Pool) -> list[str]:
+    """Keys of some clips of a series (its path): the arrays' descriptions, those of folders above, and chunks."""
+    folders = series.split("/")
+    found = ["zarr.json", *("/".join(folders[: count + 1]) + "/zarr.json" for count in range(len(folders)))]
+    for block in blocks:
+        array = f"{series}/block{block}.out"
+        found += [f"{array}/zarr.json", *(chunk(array, one, pool=pool) for one in positions)]
+    return found
+
+
+def spread_of(experiment: Experiment, encoder: str, executor: Executor | None) -> Spread | None:
+    """The executor's workers with an encoder (the name to load it by); None where this process encodes."""
+    if executor is None or executor.name == "local":
+        return None
+    return Spread(executor, encoder, experiment.device)
+
+
+def device_here(experiment: Experiment, executor: Executor | None) -> str:
+    """The device to load an encoder for, where this process may only describe it: workers have GPUs."""
+    elsewhere = executor is not None and executor.gpus and experiment.device == "auto"
+    return ELSEWHERE if elsewhere else experiment.device
+
+
+@lru_cache(maxsize=1)
+def _machine() -> dict[str, Any]:
+    return provenance.machine()
+
+
+@lru_cache(maxsize=1)
+def _loaded(name: str, device: str, precision: str) -> Encoder:
+    """One encoder at a time: the next one takes the memory of the last."""
+    return load_encoder(name, device=device, precision=precision)
+
+
+def _cut(path: Path, series: Series, pending: Sequence[int]) -> list[Part]:
+    found = []
+    for start in range(0, len(pending), CLIPS_PER_PART):
+        positions = tuple(pending[start : start + CLIPS_PER_PART])
+        found.append(Part(str(path.resolve()), series.specs, series.shots, positions, series.path))
+    return found
+
+
+def shared(store: Store) -> str:
+    """Where workers find the store: a folder's absolute path, or its URL."""
+    return store.location if "://" in store.location else str(Path(store.location).resolve())
+
+
+def _take(outcome: Outcome[Part, Made], strict: bool, result: Encoded) -> None:
+    """Count what became of a part. What concerns all parts alike (no store, no weights) is raised."""
+    if outcome.error is not None:
+        part, error = outcome.item, outcome.error
+        if not isinstance(error, WorldprobeError) or isinstance(error, (StoreError, ConfigError, RegistryError)):
+            raise error
+        failure = Failure(part.path, part.specs[part.positions[0]].start, str(error))
+        raise_or_keep(failure, error, strict, result)
+        return
+    made, here = outcome.get(), outcome.item
+    result.made += made.clips
+    if made.clips and made.machine not in result.workers:
+        result.workers.append(made.machine)
+    for failure in made.failures:
+        # Where the worker saw the film says nothing to the user.
+        said = failure.error.replace(failure.video, here.path)
+        raise_or_keep(replace(failure, video=here.path, error=said), VideoError(said), strict, result)
+
+
+def _check_seen(store: Store, blocks: Sequence[int], parts: Sequence[Part], result: Encoded) -> None:
+    """What workers made has to be here."""
+    asked = sum(len(part.positions) for part in parts)
+    found = sum(len(series.specs) - len(store.pending(series, blocks)) for series in result.series)
+    if result.made and found < result.made:
+        raise StoreError(
+            f"workers encoded {result.made} of {asked} clips, and {found} are in {store.location}: they wrote "
+            "where this machine does not see it. Use --store with a folder that all machines share, or with s3://..."
+        )

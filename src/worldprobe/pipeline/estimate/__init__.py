@@ -1,0 +1,1 @@
+"""Estimate: what a run would take, before anything is done."""

@@ -1,0 +1,265 @@
+"""What probing would take: its fits are counted before anything is encoded, and such fits timed on noise."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.config import Experiment
+from worldprobe.encoders.load import control_encoders, twin_of
+from worldprobe.errors import WorldprobeError
+from worldprobe.labels import targets
+from worldprobe.pipeline.estimate.facts import Estimate, priced
+from worldprobe.pipeline.label.labellers import READERS, load_labeller
+from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS, Plan
+from worldprobe.pipeline.probe.evidence import LINEAR
+from worldprobe.pipeline.probe.questions import probe_of, reads_tokens
+from worldprobe.pipeline.sources import open_source
+from worldprobe.probes.curves import FRACTIONS
+from worldprobe.probes.evaluate import Answer, Question, cross_fit, draws, fit_chosen
+from worldprobe.probes.evidence import PORTIONS
+from worldprobe.probes.features import CELLS, CHANGES
+from worldprobe.probes.metrics import Floats
+from worldprobe.probes.splits import INNER_FOLDS, OUTER_FOLDS, Fold, Folds, partition
+from worldprobe.probes.training import TrainingSets
+from worldprobe.protocols import Encoder, Probe
+
+# Of the sets that the inner folds of five outer ones train on, each serves two of these.
+_SHARED = (OUTER_FOLDS + OUTER_FOLDS * INNER_FOLDS / 2) / (OUTER_FOLDS * (1 + INNER_FOLDS))
+# Operations of a fit that is timed, for each second there is; and the fewest that are worth timing.
+_OPERATIONS, _LEAST = 1e8, 2e6
+_PIXELS = 8 * 8 * 6
+_MOST_BUMPS = 512
+_CLASSES, _FEWEST = 4, 6 * (INNER_FOLDS + 1)
+_Kind = Literal["regression", "classification"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Questions of one probe: how many columns of this kind there are."""
+
+    probe: Probe
+    name: str
+    kind: _Kind
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Fits of a size.
+
+    Attributes:
+        rows, columns: of what is trained on.
+        sets: that are trained on, each with its inner ones. questions: asked of each of them.
+        alone: whether each question has them decomposed anew, as code lengths and learning curves do.
+        scored: answers whose interval is resampled.
+    """
+
+    asked: Asked
+    rows: int
+    columns: int
+    sets: int
+    questions: int
+    alone: bool
+    scored: int
+
+    @property
+    def fits(self) -> int:
+        """A question on a set is one."""
+        return self.sets * self.questions
+
+
+def probing(
+    experiment: Experiment,
+    plan: Plan,
+    encoder: Encoder,
+    encoded: Estimate,
+    videos: Sequence[Path],
+    *,
+    price: float | None,
+    seconds: float,
+) -> list[Estimate]:
+    """Fits that answer questions, beside every control; and those of code lengths and learning curves.
+
+    Every tubelet of every clip counts as a moment, so the run may have to do less. Probes of tokens are left out.
+
+    Args:
+        plan: as the run makes it of the experiment.
+        encoded: what is told of the encoder: its clips, and the width of its tokens.
+    """
+    asked = _asked(experiment, plan, videos)
+    found = []
+    for name, works in works_of(experiment, plan, encoder, encoded, asked).items():
+        fits = sum(one.fits for one in works)
+        if not fits:
+            continue
+        expected = _seconds(works, seconds / 2)
+        one = Estimate(
+            encoder=name, device="cpu", videos=len(videos), clips=fits, stored=0, tokens=0, gflop=None,
+            store_bytes=0, seconds=expected, price=priced(expected, price), stage="probe", unit="fits", most=True,
+        )  # fmt: skip
+        found.append(one)
+    return found
+
+
+def works_of(
+    experiment: Experiment, plan: Plan, encoder: Encoder, encoded: Estimate, asked: Sequence[Asked]
+) -> dict[str, list[Work]]:
+    """All fits by what they are for, as ``probe`` does them on every kind of input."""
+    time_steps = encoder.grid(experiment.frames).time
+    # Of stills there is one for each tubelet of a native clip.
+    share = sum(1 if input == "native" else time_steps for input in experiment.inputs)
+    rows = encoded.clips // share * time_steps
+    folds = encoded.videos if plan.split == "video" else OUTER_FOLDS
+    training = rows - rows // max(folds, 1)
+    blocks = {"last": 1, "all": encoder.blocks}.get(plan.blocks) or len(plan.blocks.split(","))
+    others = [name for name in control_encoders(encoder.name, twin_of(encoder)) if name in plan.controls]
+    # What is read beside the features themselves: another split of them, noise like them, those of the twin.
+    beside = (plan.split != "random") + ("gaussian" in plan.controls) + ("random-init" in others)
+    twice = 1 + ("shuffled" in plan.controls)
+    kinds = [kind for kind in plan.features if kind != "tokens"]
+    # These are the same beside all blocks, and beside all kinds that take no difference in time.
+    reads = len({kind in CHANGES and kind for kind in kinds})
+    floors = {"pixels": _PIXELS} if "pixels" in others else {}
+    if "nuisance" in plan.controls:
+        floors["nuisance"] = min(_MOST_BUMPS, rows // (2 * time_steps)) + encoded.videos
+    questions, curves = list[Work](), list[Work]()
+    for one in [one for one in asked if not reads_tokens(one.probe)] * len(experiment.inputs):
+        n = one.count
+        for kind in kinds:
+            wide = columns_of(kind, encoded.width)
+            questions.append(Work(one, training, wide, blocks * folds, twice * n, False, blocks * twice * n))
+            if beside:
+                sets = blocks * folds * beside
+                questions.append(Work(one, training, wide, sets, n, False, blocks * beside * n))
+            if one.name in LINEAR and "code" in plan.evidence:
+                curves += [Work(one, int(rows * part), wide, 1, n, True, 0) for part in PORTIONS[:-1]]
+            if one.name in LINEAR and "learning" in plan.evidence:
+                curves += [Work(one, int(training * part), wide, folds, n, True, n) for part in FRACTIONS]
+        questions += [Work(one, training, wide, reads * folds, n, False, reads * n) for wide in floors.values()]
+    return {QUESTIONS: questions, CURVES: curves}
+
+
+def columns_of(kind: str, width: int) -> int:
+    """How many columns a kind of features has, of tokens so wide."""
+    return width * {"grid": CELLS * CELLS, "z+delta": 2}.get(kind, 1)
+
+
+def _asked(experiment: Experiment, plan: Plan, videos: Sequence[Path]) -> list[Asked]:
+    """What is asked; how many columns the tasks have is told by the first video's labels, where these are read."""
+    measured: list[str] = []
+    labeller = load_labeller(experiment.labeller, confidence=experiment.confidence, every=experiment.every)
+    if videos and set(plan.tasks) & set(targets.MEASURED_TASKS) and labeller.name.partition(":")[0] in READERS:
+        try:
+            with open_source(videos[0]) as video:
+                measured = labeller.label(video).table.columns
+        except WorldprobeError:  # the run will say it
+            measured = []
+    found = []
+    for kind in ("regression", "classification"):
+        tasks = [task for task in plan.tasks if targets.kind(task) == kind]
+        columns = sum(max(1, sum(name.partition(".")[0] == task for name in measured)) for task in tasks)
+        for name in plan.probes:
+            probe = probe_of(plan, name, kind)
+            if columns and probe is not None:
+                found.append(
+                    Asked(probe[1], probe[0], "regression" if kind == "regression" else "classification", columns)
+                )
+    return found
+
+
+def _seconds(works: Sequence[Work], seconds: float) -> float:
+    """What fits would take here, by smaller ones that are timed for about so long."""
+    sizes = {(work.asked, work.columns) for work in works}
+    total = 0.0
+    for asked, columns in sizes:
+        of = [work for work in works if (work.asked, work.columns) == (asked, columns)]
+        cost = _Cost(asked, max(work.rows for work in of), columns, seconds / len(sizes))
+        total += sum(cost.of(work) for work in of)
+    return total
+
+
+class _Cost:
+    """Of fits on so many columns: what a large one and a small one take, and in between by their operations."""
+
+    def __init__(self, asked: Asked, rows: int, columns: int, seconds: float) -> None:
+        classes = _CLASSES if asked.kind == "classification" else 0
+        shrink = min(1.0, (max(_LEAST, _OPERATIONS * seconds) / _operations(rows, columns)) ** (1 / 3))
+        large = max(_FEWEST, min(rows, int(rows * shrink)))
+        wide = max(2, int(columns * shrink))
+        small = max(_FEWEST, large // 8)
+        slow, self._more = _timed(asked.name, asked.probe, classes, large, wide)
+        quick = _timed(asked.name, asked.probe, classes, small, wide)[0] if small < large else slow
+        span = _operations(large, wide) - _operations(small, wide)
+        self._each = max(0.0, slow - quick) / span if span else slow / _operations(large, wide)
+        self._begin = max(0.0, slow - self._each * _operations(large, wide))
+        self._size, self._columns = large * wide, columns
+        self._interval = _resampled(asked.name, asked.probe, classes, rows)
+
+    def of(self, work: Work) -> float:
+        if work.rows < _FEWEST:
+            return 0.0
+        alone = self._begin + self._each * _operations(work.rows, work.columns)
+        more = min(alone, self._more * max(1.0, work.rows * work.columns / self._size))
+        intervals = work.scored * self._interval
+        if work.alone:
+            return work.fits * alone + intervals
+        return work.sets * ((alone - more) * _SHARED + work.questions * more) + intervals
+
+
+def _operations(rows: int, columns: int) -> float:
+    """About those of a training set: products of its rows, and the reduction of the smaller Gram matrix."""
+    least = min(rows, columns)
+    return float(rows * columns * least + 2 * least**3)
+
+
+def _timed(name: str, probe: Probe, classes: int, rows: int, columns: int) -> tuple[float, float]:
+    """Seconds of a fit with its strengths and inner folds, and of one more question on the same training set."""
+    inputs, target, unit = _noise(rows, columns, classes)
+    train = np.flatnonzero(unit > 0)
+    fold = Fold(train, np.flatnonzero(unit == 0), tuple(partition(unit, train, INNER_FOLDS, 0)))
+    question = Question(name, probe, target, classes)
+
+    def alone() -> None:
+        fit_chosen(question, TrainingSets(inputs, unit).prepare(fold.train, fold.inner), unit)
+
+    def together() -> None:
+        others = [Question(f"{name}{one}", probe, target, classes) for one in range(3)]
+        cross_fit(inputs, others, Folds("grouped", (fold,), unit))
+
+    one, three = _clocked(alone), _clocked(together)
+    return one, max((three - one) / 2, 0.02 * one)
+
+
+def _resampled(name: str, probe: Probe, classes: int, rows: int) -> float:
+    """Seconds that an answer's interval takes."""
+    _, target, unit = _noise(rows, 2, classes)
+    answer = Answer(target, np.zeros_like(target), ())
+    question = Question(name, probe, target, classes)
+    return _clocked(lambda: draws(question, answer, unit, seed=0))
+
+
+def _clocked(work: Callable[[], object]) -> float:
+    """Seconds, of two rounds the quicker: what else the machine does only adds."""
+    times = []
+    for _ in range(2):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def _noise(rows: int, columns: int, classes: int) -> tuple[NDArray[np.float32], Floats, NDArray[np.int64]]:
+    """Inputs [n, d], a target that they half tell, [n, 1], and six groups [n]."""
+    generator = np.random.default_rng(0)
+    inputs = generator.standard_normal((rows, columns), dtype=np.float32)
+    told = inputs[:, :8] @ generator.normal(size=(min(8, columns), max(classes, 1)))
+    told = told + generator.normal(size=told.shape) * told.std()
+    target = told.argmax(axis=1)[:, None].astype(np.float64) if classes else told
+    return inputs, target, np.arange(rows, dtype=np.int64) % (INNER_FOLDS + 2)

@@ -1,0 +1,229 @@
+"""What a run would take, before anything is paid for: clips, tokens, operations, bytes, time and price."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from worldprobe.config import Experiment
+from worldprobe.encoders.load import control_encoders, load_encoder, parse_blocks, twin_of
+from worldprobe.encoders.squashed import PREFIX
+from worldprobe.errors import VideoError
+from worldprobe.io.files import StrPath, paths_of
+from worldprobe.pipeline.checks import check
+from worldprobe.pipeline.encode.clips import plan_sampled, plan_series
+from worldprobe.pipeline.estimate.facts import Estimate as Estimate
+from worldprobe.pipeline.estimate.facts import as_facts as as_facts
+from worldprobe.pipeline.estimate.facts import as_lines as as_lines
+from worldprobe.pipeline.estimate.facts import foretell as foretell
+from worldprobe.pipeline.estimate.facts import foretold as foretold
+from worldprobe.pipeline.estimate.facts import priced, timed
+from worldprobe.pipeline.estimate.probing import probing
+from worldprobe.pipeline.estimate.stages import labelling, predicting, training
+from worldprobe.pipeline.failures import Failure
+from worldprobe.pipeline.ledger import device_of
+from worldprobe.pipeline.original.films import native_starts, open_films
+from worldprobe.pipeline.probe.answers import plan_of
+from worldprobe.pipeline.sources import open_source
+from worldprobe.protocols import Encoder
+from worldprobe.records import Clip, ClipSpec
+from worldprobe.store import Series, Store
+from worldprobe.video.read import Video
+from worldprobe.video.sample import read_clips
+
+CALIBRATION_SECONDS = 10.0
+_BYTES_PER_VALUE = 2  # the store keeps float16
+
+
+def estimate_run(
+    experiment: Experiment,
+    videos: Sequence[StrPath] | StrPath,
+    store: Store,
+    out: StrPath,
+    *,
+    price: float | None = None,
+    seconds: float | None = None,
+) -> tuple[list[Estimate], list[Failure]]:
+    """What every stage of a run would take: encoding, labelling, predicting, training. Nothing is stored.
+
+    Args:
+        out: the run's folder, where a decoder may lie.
+        price: of an hour of this machine.
+        seconds: to calibrate for; 10 if None.
+
+    Returns:
+        The estimates, and the videos that the run would go on without.
+
+    Raises:
+        WorldprobeError: what the run itself would say before it begins.
+    """
+    videos, out = paths_of(videos), Path(out)
+    check(experiment, videos, out)
+    failures: list[Failure] = []
+    stages = 3 + (experiment.predict is not None) + (experiment.decode is not None)
+    each = (CALIBRATION_SECONDS if seconds is None else seconds) / stages
+    found = estimate(experiment, videos, store, price=price, seconds=each, failures=failures)
+    unread = {failure.video for failure in failures}
+    readable = [path for path in videos if str(path) not in unread]
+    label = labelling(experiment, readable, price=price, seconds=each)
+    found += [label] if label.clips else []
+    if experiment.protocol == "original":  # its steps ask few questions of few frames
+        return found, failures
+    encoder = _load(experiment.encoder, experiment)
+    plan = plan_of(experiment, encoder=encoder.name)
+    found += probing(experiment, plan, encoder, found[0], readable, price=price, seconds=each)
+    if experiment.decode is not None or experiment.predict is not None:
+        found += training(experiment, encoder, found[0], price=price, seconds=each)
+        found += predicting(experiment, encoder, readable, price=price, seconds=each)
+    return found, failures
+
+
+def estimate(
+    experiment: Experiment,
+    videos: Sequence[StrPath] | StrPath,
+    store: Store,
+    *,
+    price: float | None = None,
+    seconds: float = CALIBRATION_SECONDS,
+    failures: list[Failure] | None = None,
+) -> list[Estimate]:
+    """What encoding would take with the experiment's encoder and with those of its controls. Nothing is stored.
+
+    Each encoder is run on one of the pending clips for its share of ``seconds``, reading included, and the rate
+    found is taken for all of them: rough where films differ much in size or codec. Of the original protocol it is
+    not known yet which frames will have a label: all those looked at count.
+
+    Args:
+        price: of an hour of this machine.
+        failures: gets the videos that cannot be encoded, which are left out; None raises the first one's error.
+
+    Raises:
+        VideoError: a video cannot be encoded; none can.
+    """
+    videos = paths_of(videos)
+    original = experiment.protocol == "original"
+    encoder = _load((PREFIX if original else "") + experiment.encoder, experiment)
+    blocks = [encoder.blocks - 1] if original else parse_blocks(experiment.blocks, encoder.blocks)
+    names = control_encoders(encoder.name, twin_of(encoder))
+    controls = {control: name for control, name in names.items() if control in experiment.controls}
+    each, lost = seconds / (1 + len(controls)), failures
+    found: list[Estimate] = []
+    for control in ("none", *controls):
+        one = encoder if control == "none" else _load(controls[control], experiment)
+        at = blocks if control in ("none", "random-init") else [0]
+        pool = "none" if control == "pixels" or not original else "space"
+        found.append(_one(one, at, pool, experiment, videos, store, price=price, seconds=each, failures=lost))
+        lost = [] if failures is not None else None  # what fails for one fails for all: it is counted once
+    return found
+
+
+def _load(name: str, experiment: Experiment) -> Encoder:
+    return load_encoder(name, device=experiment.device, precision=experiment.precision)
+
+
+def _planned(
+    experiment: Experiment,
+    videos: Sequence[Path],
+    encoder: Encoder,
+    pool: str,
+    store: Store,
+    failures: list[Failure] | None,
+) -> Iterator[tuple[Video, Series]]:
+    """Each video, open, with what would be encoded of it; of each kind of input."""
+    if experiment.protocol == "original":
+        films, lost = open_films(videos, experiment, store)
+        if failures is None and lost:
+            raise VideoError(lost[0].error)
+        if failures is not None:
+            failures += lost
+        frames, stride = experiment.frames, experiment.stride
+        for film in films:
+            for input in ("still", "native"):
+                starts = film.frames if input == "still" else native_starts(film, frames=frames, stride=stride)
+                begins = np.unique(starts[starts >= 0]).tolist()
+                specs = [ClipSpec(film.ref, at, frames, stride if input == "native" else 0) for at in begins]
+                if specs:
+                    with open_source(film.path) as video:
+                        yield video, plan_sampled(video, specs, encoder, store, frames, input, pool)  # type: ignore[arg-type]
+        return
+    unread: set[Path] = set()
+    for path, input in product(videos, experiment.inputs):
+        try:
+            with open_source(path) as video:
+                yield video, plan_series(
+                    video, encoder, store, frames=experiment.frames, stride=experiment.stride,
+                    input=input, pool=experiment.pool,
+                )  # fmt: skip
+        except VideoError as error:
+            if failures is None:
+                raise
+            if path not in unread:
+                failures.append(Failure(str(path), None, str(error)))
+            unread.add(path)
+
+
+def _one(
+    encoder: Encoder,
+    blocks: Sequence[int],
+    pool: str,
+    experiment: Experiment,
+    videos: Sequence[Path],
+    store: Store,
+    *,
+    price: float | None,
+    seconds: float,
+    failures: list[Failure] | None,
+) -> Estimate:
+    clips = stored = 0
+    per_clip: float | None = None
+    width = 0
+    seen: set[str] = set()
+    for video, series in _planned(experiment, videos, encoder, pool, store, failures):
+        seen.add(series.video.id)
+        pending = store.pending(series, blocks)
+        clips, stored = clips + len(series.specs), stored + len(series.specs) - len(pending)
+        if pending and per_clip is None:
+            per_clip, width = _calibrated(encoder, blocks, video, series, pending[0], seconds)
+        elif not width:  # what comes after needs to know it
+            _, width = _calibrated(encoder, blocks, video, series, 0, 0.0)
+    if not seen:
+        first = failures[0].error if failures else ""
+        raise VideoError(f"none of the {len(videos)} videos could be read. The first: {first}")
+    grid = encoder.grid(experiment.frames)
+    kept = grid.time if (experiment.pool if pool != "space" else pool) == "space" else grid.tokens
+    expected = (clips - stored) * (per_clip or 0.0)
+    operations = getattr(encoder, "flop", None)
+    return Estimate(
+        encoder=encoder.name,
+        device=device_of(encoder),
+        videos=len(seen),
+        clips=clips,
+        stored=stored,
+        tokens=grid.tokens,
+        gflop=None if operations is None else operations(experiment.frames) / 1e9,
+        store_bytes=(clips - stored) * kept * width * len(blocks) * _BYTES_PER_VALUE,
+        seconds=expected,
+        price=priced(expected, price),
+        width=width,
+        most=experiment.protocol == "original",
+    )
+
+
+def _calibrated(
+    encoder: Encoder, blocks: Sequence[int], video: Video, series: Series, index: int, seconds: float
+) -> tuple[float, int]:
+    """Seconds that one clip takes, reading and encoding, and the width of a token."""
+    spec = [series.specs[index]]
+    width = 0
+
+    def once() -> None:
+        nonlocal width
+        (clip,) = read_clips(video, spec, preprocess=encoder.preprocess, view=series.view)
+        if not isinstance(clip, Clip):
+            raise clip[1]
+        width = next(iter(encoder.encode([clip], blocks=blocks).values())).shape[-1]
+
+    return timed(once, seconds), width

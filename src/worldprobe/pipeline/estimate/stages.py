@@ -1,0 +1,203 @@
+"""What the stages of a run beside encoding would take: labelling, predicting, training decoders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.config import Experiment
+from worldprobe.encoders.load import load_encoder, parse_blocks, twin_of
+from worldprobe.errors import WorldprobeError
+from worldprobe.pipeline.decode.rows import side_of
+from worldprobe.pipeline.decode.stage import plan_of
+from worldprobe.pipeline.decode.training import folder_of, module_of, recipe_of
+from worldprobe.pipeline.estimate.facts import Estimate, priced, timed
+from worldprobe.pipeline.label.labellers import READERS, load_labeller
+from worldprobe.pipeline.ledger import device_for, device_of
+from worldprobe.pipeline.predict.forecast import LEAK_CLIPS
+from worldprobe.pipeline.predict.surprise import HOP
+from worldprobe.pipeline.predict.windows import Cut, cut_windows, read_windows, spread
+from worldprobe.pipeline.progress import silent
+from worldprobe.pipeline.sources import open_source
+from worldprobe.predictors.vjepa2 import VJEPA2Predictor
+from worldprobe.protocols import Encoder
+from worldprobe.records import DecoderShape, VideoRef
+from worldprobe.video.read import Video
+from worldprobe.video.rendered import violations
+
+_BYTES_PER_VALUE = 2  # tokens wait in float16
+_LABELLED = 32  # frames that a labeller is timed on
+_LEAK_PASSES = 6  # of a window's: before and after, by the prefix and by the plain forward
+
+
+def labelling(experiment: Experiment, videos: Sequence[Path], *, price: float | None, seconds: float) -> Estimate:
+    """A labeller on the first frames of the first video; one that only reads a file is taken for free."""
+    frames, each = 0, 0.0
+    labeller = load_labeller(experiment.labeller, confidence=experiment.confidence, every=experiment.every)
+    reads = labeller.name.partition(":")[0] in READERS
+    for number, path in enumerate(videos):
+        with open_source(path) as video:
+            frames += video.ref.frames
+            if not number and not reads:
+                start = _Beginning(video, min(_LABELLED, video.ref.frames))
+                try:
+                    each = timed(partial(labeller.label, start), seconds) / start.ref.frames
+                except WorldprobeError:  # the run will say it
+                    each = 0.0
+    expected = frames * each
+    return Estimate(
+        encoder=experiment.labeller, device="cpu", videos=len(videos), clips=frames, stored=0, tokens=0, gflop=None,
+        store_bytes=0, seconds=expected, price=priced(expected, price), stage="label", unit="frames",
+    )  # fmt: skip
+
+
+def predicting(
+    experiment: Experiment, encoder: Encoder, videos: Sequence[Path], *, price: float | None, seconds: float
+) -> list[Estimate]:
+    """Windows told by the encoder's predictor, and by its untrained twin's where that is asked for.
+
+    Those of impossible videos and of the leak's test count as they cost; ridge and figures come on top.
+    """
+    asked = experiment.predict
+    if asked is None:
+        return []
+    twin = twin_of(encoder) if asked.twin else None
+    each = seconds / (1 + bool(twin))
+    found = [_told(encoder, experiment, videos, price=price, seconds=each)]
+    if twin:
+        untrained = load_encoder(twin, device=experiment.device, precision=experiment.precision)
+        found.append(_told(untrained, experiment, videos, price=price, seconds=each))
+    return found
+
+
+def _told(
+    encoder: Encoder, experiment: Experiment, videos: Sequence[Path], *, price: float | None, seconds: float
+) -> Estimate:
+    asked = experiment.predict
+    assert asked is not None
+    predictor = VJEPA2Predictor.from_encoder(encoder)
+    context, horizon, tubelet = asked.context, asked.horizon, encoder.tubelet
+    cut = Cut(context, horizon, experiment.stride, asked.windows)
+    windows = 0
+    for path in videos:
+        with open_source(path) as video:
+            windows += len(spread(cut_windows(video.ref, video.shots, cut, tubelet=tubelet), asked.windows))
+    pixels = _window(videos, encoder, cut)
+
+    def tell() -> None:
+        predictor.predict(pixels, context=context, horizon=horizon, mode=asked.mode)
+        predictor.targets(pixels).cpu()
+
+    each = timed(tell, seconds)
+    rendered = 0.0
+    surprised = 0
+    if asked.pairs:
+        slid = max(0, violations.FRAMES // tubelet - context - horizon) // HOP + 1
+        surprised = 2 * asked.pairs * len(violations.KINDS) * slid
+        rendering = timed(lambda: violations.render_pair(violations.KINDS[0], experiment.seed, 0), 0.0)
+        rendered = asked.pairs * len(violations.KINDS) * rendering
+    passes = windows + surprised + _LEAK_PASSES * min(LEAK_CLIPS, windows)
+    grid = encoder.grid((context + horizon) * tubelet)
+    # The last two tubelets of the context, all that came, and what was told.
+    waiting = min(2, context) + context + horizon + horizon
+    operations = getattr(encoder, "flop", None)
+    frames = (context + horizon) * tubelet
+    told = predictor.flop(context, horizon, mode=asked.mode) if operations else 0.0
+    width = int(predictor.module.config.hidden_size)
+    expected = passes * each + rendered
+    return Estimate(
+        encoder=encoder.name, device=device_of(encoder), videos=len(videos), clips=windows + surprised, stored=0,
+        tokens=grid.tokens, gflop=(operations(frames) + told) / 1e9 if operations else None, store_bytes=0,
+        scratch_bytes=windows * waiting * grid.height * grid.width * width * _BYTES_PER_VALUE, seconds=expected,
+        price=priced(expected, price), stage="predict", unit="windows",
+    )  # fmt: skip
+
+
+def _window(videos: Sequence[Path], encoder: Encoder, cut: Cut) -> NDArray[np.uint8]:
+    """One window's pixels, uint8 [1, t, 3, h, w], of the first video."""
+    first = replace(cut, most=1)
+    batches = read_windows(videos[:1], encoder, first, failures=[], progress=silent, stage="")
+    return next(iter(batches)).pixels[:1]
+
+
+def training(
+    experiment: Experiment, encoder: Encoder, encoded: Estimate, *, price: float | None, seconds: float
+) -> list[Estimate]:
+    """Each decoder that ``[decode]`` trains, and its trained controls: all its steps, on noise of its shapes.
+
+    Training may stop earlier, and a step of validation in ten comes on top; scoring and the ladder do too.
+
+    Args:
+        encoded: what is told of the encoder: its clips' frames wait on the disk.
+    """
+    from worldprobe.decoders.training import seconds_a_step  # with torch, which importing this does not load
+
+    table = experiment.decode
+    if table is None:
+        return []
+    plan, grid = plan_of(experiment, encoder=encoder.name), encoder.grid(experiment.frames)
+    stored = parse_blocks(experiment.blocks, encoder.blocks)
+    count = {"last": 1, "all": len(stored)}.get(table.blocks) or len(parse_blocks(table.blocks, encoder.blocks))
+    side = side_of(encoder.view(64, 64).size, table.size)
+    device = device_for(experiment.device)
+    own = (encoded.width * count, grid.height, grid.width, count)
+    names = [(folder_of(one), one, own) for one in table.decoders]
+    first = table.decoders[0]
+    if "shuffled" in table.controls:
+        names.append((f"{folder_of(first)}-shuffled", first, own))
+    if "random-init" in table.controls and twin_of(encoder):
+        names.append((f"{folder_of(first)}-random-init", first, own))
+    if "pixels" in table.controls and encoder.status != "floor":
+        names.append((f"{folder_of(first)}-pixels", first, (3 * encoder.tubelet, 8, 8, 1)))
+    found: list[Estimate] = []
+    for name, decoder, (wide, rows, columns, parts) in names:
+        shape = DecoderShape((rows, columns), wide, (side, side), encoder.tubelet, parts=parts)
+        module = module_of(plan, decoder, shape)
+        recipe = recipe_of(plan, module, device)
+        each = seconds_a_step(module, recipe, device=device, seconds=seconds / len(names))
+        expected = recipe.steps * each
+        found.append(
+            Estimate(
+                encoder=name,
+                device=device,
+                videos=0,
+                clips=recipe.steps,
+                stored=0,
+                tokens=recipe.batch * rows * columns,
+                gflop=None,
+                store_bytes=0,
+                scratch_bytes=0 if found else encoded.clips * experiment.frames * 3 * side * side,
+                seconds=expected,
+                price=priced(expected, price),
+                stage="train",
+                unit="steps",
+                items=recipe.batch,
+            )
+        )
+    return found
+
+
+class _Beginning:
+    """The first frames of a video, as a video of its own."""
+
+    def __init__(self, video: Video, frames: int) -> None:
+        self._video, self._frames = video, frames
+        self.ref: VideoRef = replace(video.ref, frames=frames, episodes=())
+
+    @property
+    def pts_seconds(self) -> NDArray[np.float64]:
+        return self._video.pts_seconds[: self._frames]
+
+    @property
+    def shots(self) -> tuple[int, ...]:
+        return (0,)
+
+    def frames(self, indices: Sequence[int] | None = None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """As the video."""
+        wanted = range(self._frames) if indices is None else [one for one in indices if one < self._frames]
+        return self._video.frames(list(wanted))

@@ -1,0 +1,1 @@
+"""Label: videos to one table of labels."""

@@ -1,0 +1,66 @@
+"""Labelling by an executor's workers, a video each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from worldprobe.config import Experiment
+from worldprobe.errors import WorldprobeError
+from worldprobe.execute.outcomes import Executor
+from worldprobe.labels.speeds import speed_notes
+from worldprobe.pipeline.label.label import label, load_labeller
+from worldprobe.pipeline.label.parts import Parts
+from worldprobe.pipeline.progress import Progress
+from worldprobe.pipeline.sources import open_source
+from worldprobe.records import Labels
+
+
+@dataclass(frozen=True, slots=True)
+class LabelVideos:
+    """The function that workers run on (path, id) of videos."""
+
+    labeller: str
+    confidence: float | None
+    every: int | None
+    tracker: str
+    camera: Literal["kept", "subtracted"]
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> LabelVideos:
+        """As an experiment asks."""
+        asked = experiment
+        return cls(asked.labeller, asked.confidence, asked.every, asked.tracker, asked.camera)
+
+    def __call__(self, item: tuple[str, str]) -> Labels:
+        """One video's labels."""
+        loaded = load_labeller(self.labeller, confidence=self.confidence, every=self.every)
+        found = label([Path(item[0])], labeller=loaded, tracker=self.tracker, camera=self.camera)
+        # Of speeds is spoken once, when the labels of all videos are there.
+        said = speed_notes(found)
+        return replace(found, notes=tuple(note for note in found.notes if note not in said))
+
+
+def label_into(
+    parts: Parts,
+    videos: Sequence[Path],
+    *,
+    executor: Executor,
+    labeller: LabelVideos,
+    progress: Progress,
+) -> None:
+    """Label the videos that have no part yet; what fails is left for ``label`` to meet and to name."""
+    missing = []
+    for path in videos:
+        try:
+            with open_source(path) as video:
+                if parts.get(video.ref.id) is None:
+                    missing.append((str(path), video.ref.id))
+        except WorldprobeError:
+            continue
+    for done, outcome in enumerate(executor.map(labeller, missing), start=1):
+        if outcome.error is None:
+            parts.put(outcome.item[1], outcome.get())
+        progress(f"label ({executor.name})", done, len(missing))

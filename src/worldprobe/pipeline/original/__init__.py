@@ -1,0 +1,1 @@
+"""The original experiment made again, and the waterfall of corrections."""

@@ -1,0 +1,146 @@
+"""From the original protocol to the sound one, a correction at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.errors import ProbeError
+from worldprobe.labels import targets
+from worldprobe.pipeline.original.published import as_published
+from worldprobe.pipeline.original.steps import (
+    STEPS,
+    Material,
+    Step,
+    examples_of,
+    probe_for,
+    problem,
+    target,
+    unit_of,
+)
+from worldprobe.pipeline.probe.answers import (
+    METRICS,
+    Answers,
+    Asked,
+    Plan,
+    Probed,
+    beside_controls,
+    lines,
+    unmeasured,
+)
+from worldprobe.pipeline.probe.fit import answer
+from worldprobe.pipeline.progress import Progress, silent
+from worldprobe.probes import controls as floors
+from worldprobe.probes import features
+from worldprobe.probes.evaluate import Question
+from worldprobe.probes.splits import Folds, make_folds, units
+from worldprobe.protocols import Fitted, Probe, TrainingSet
+from worldprobe.records import Examples
+from worldprobe.results import Control, ProbeResult
+
+
+def waterfall(material: Material, plan: Plan, *, progress: Progress = silent) -> list[ProbeResult]:
+    """Every task at every step. ``plan`` is that of the sound end: its split is the one that comes in.
+
+    A step that does not concern a task gives it the score that it had. Every step scores the same frames as far as
+    it can: from ``original+native`` on, those in shots shorter than a clip are left out.
+    """
+    known: dict[tuple[object, ...], list[ProbeResult]] = {}
+    results = []
+    for number, step in enumerate(STEPS):
+        open_ = [task for task in plan.tasks if (task, *step.concerns(task)) not in known]
+        made = _step(material, plan, step, open_) if open_ else []
+        for task in open_:
+            known[task, *step.concerns(task)] = [line for line in made if line.task == task]
+        for task in plan.tasks:
+            lines = known[task, *step.concerns(task)]
+            results += [line.model_copy(update={"protocol": step.protocol}) for line in lines]
+        progress("waterfall", number + 1, len(STEPS))
+    return results
+
+
+def _step(material: Material, plan: Plan, step: Step, tasks: Sequence[str]) -> list[ProbeResult]:
+    return _sound(material, plan, step, tasks) if step.controls else as_published(material, plan, step, tasks)
+
+
+def _sound(material: Material, plan: Plan, step: Step, tasks: Sequence[str]) -> list[ProbeResult]:
+    """Every frame scored once, out of fold, against the training folds' mean or majority, beside every control."""
+    split = plan.split if step.grouped else "random"
+    at = replace(plan, split=split, input=step.input, tasks=tuple(tasks), features=("z",))
+    result = Probed(series=list(material.series))
+    unit = unit_of(material, plan)
+    asked = []
+    for task in tasks:
+        known = target(material.boxes, task, step, material.held[step.input], unit)
+        probe = probe_for(task, plan)
+        try:
+            if why := problem(task, known):
+                raise ProbeError(why)
+            rows = np.flatnonzero(known.usable)
+            frames = examples_of(material.boxes.take(rows), material.clip_seconds)
+            folds = _folds(frames, at, plan, chosen=step.chosen)
+            # The sound end tells its own leak, as any sound score does.
+            leaky = _folds(frames, replace(at, split="random"), plan, chosen=True) if step.chosen else None
+        except ProbeError as error:
+            metrics = METRICS[targets.kind(task)]
+            result.results += [unmeasured(at, task, "z", metric, probe.name, str(error)) for metric in metrics]
+            continue
+        question = Question(
+            task, probe if step.chosen else _Fixed(probe), known.values[known.usable], len(known.classes)
+        )
+        asked.append(Asked(task, probe.name, known, question, folds, leaky, known.notes))
+    if asked:
+        found = _answers(material, step, at, asked)
+        result.results += lines(beside_controls(at, asked, found, material.tap, "z", twin=material.series[0].twin))
+    return result.results
+
+
+def _answers(material: Material, step: Step, plan: Plan, asked: Sequence[Asked]) -> dict[Control, Answers]:
+    """What the real probe and each control that was read answer."""
+    boxes, real = material.boxes, material.inputs[step.input, "none"]
+    shuffle = "shuffled" in plan.controls
+    found: dict[Control, Answers] = {"none": answer(real, asked, leaky=True, shuffle=shuffle, seed=plan.seed)}
+    controls: tuple[Control, ...] = ("random-init", "pixels")
+    for control in controls:
+        if (step.input, control) in material.inputs:
+            found[control] = answer(material.inputs[step.input, control], asked)
+    if "gaussian" in plan.controls:
+        found["gaussian"] = answer(floors.gaussian((real.shape[0], real.shape[1]), seed=plan.seed), asked)
+    if "nuisance" in plan.controls:
+        when = features.nuisance(boxes.film, boxes.pts_seconds, material.clip_seconds)
+        found["nuisance"] = answer(when, asked)
+    return found
+
+
+class _Fixed:
+    """A probe whose strength is not chosen: scikit-learn's defaults, alpha = 1 and C = 1."""
+
+    strengths: tuple[float, ...] = (1.0,)
+
+    def __init__(self, probe: Probe) -> None:
+        self._probe = probe
+        self.name = probe.name
+        self.kind: Literal["regression", "classification"] = probe.kind
+
+    def fit(
+        self,
+        training: TrainingSet,
+        target: NDArray[np.float64],
+        *,
+        strength: float,
+        classes: int,
+        start: Fitted | None = None,
+    ) -> Fitted:
+        """As the probe's own."""
+        return self._probe.fit(training, target, strength=strength, classes=classes, start=start)
+
+
+def _folds(examples: Examples, at: Plan, sound: Plan, *, chosen: bool) -> Folds:
+    folds = make_folds(examples, kind=at.split, seed=at.seed)
+    if not chosen:  # without inner folds a probe is fitted at its only strength
+        folds = replace(folds, folds=tuple(replace(fold, inner=()) for fold in folds.folds))
+    return replace(folds, unit=units(examples, sound.split))

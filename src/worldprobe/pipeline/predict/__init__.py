@@ -1,0 +1,1 @@
+"""Predict: future embeddings, scored beside baselines."""

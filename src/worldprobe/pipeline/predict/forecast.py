@@ -1,0 +1,241 @@
+"""Tell the future of every window of some videos, beside the ways of telling it that know nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.errors import ProbeError
+from worldprobe.execute.fitting import Fitting
+from worldprobe.pipeline.groups import recordings
+from worldprobe.pipeline.predict.windows import MOST, Batch, Window
+from worldprobe.predictors import baselines, scores
+from worldprobe.predictors.leak import Leak, PlainForward, Predicts, leak
+from worldprobe.predictors.vjepa2 import INSTEAD, Mode, VJEPA2Predictor, layer_normed
+from worldprobe.probes.splits import Folds, SplitKind, make_folds, units
+from worldprobe.records import Examples
+
+Errors = NDArray[np.float32]
+Ints = NDArray[np.int64]
+FEW_GROUPS = 10  # below this many shots, contiguous blocks of the videos serve as groups
+LEAK_CLIPS = 4
+
+
+@dataclass(slots=True, eq=False)
+class Forecast:
+    """What came of it, by method and metric; axes: n windows, k horizons, s tokens of a tubelet.
+
+    Attributes:
+        errors: method, then "l1" or "cosine", float32 [n, k, s].
+        changed: bool [n, k, s].
+        ranks: method to the rank of the true moment, int64 [n, k]; ``moments`` [n] says among how many.
+        unit: int64 [n], what is resampled; ``split`` is how it was made.
+        missing: methods that could not be had, and why.
+        leaks: largest changes when only the future changes, for ours and for the plain forward.
+    """
+
+    windows: list[Window]
+    grid: tuple[int, int]
+    errors: dict[str, dict[str, Errors]]
+    changed: NDArray[np.bool_]
+    ranks: dict[str, Ints]
+    moments: Ints
+    unit: Ints
+    split: SplitKind
+    missing: dict[str, str] = field(default_factory=dict)
+    leaks: dict[str, tuple[Leak, int]] = field(default_factory=dict)
+
+
+def forecast(
+    batches: Iterable[Batch], predictor: VJEPA2Predictor, *, context: int, horizon: int, mode: Mode, seed: int
+) -> Forecast | None:
+    """Score the predictor and every baseline on every window; None where there is no window.
+
+    Tokens wait on the disk in half precision until all windows are known: the fitted baselines and the search
+    among moments need them all. The scores of the predictor itself are of full precision.
+    """
+    grid = predictor.encoder.grid((context + horizon) * predictor.tubelet)
+    none = np.empty(0, np.int64)
+    done = Forecast([], (grid.height, grid.width), {}, np.empty(0, np.bool_), {}, none, none, "grouped")
+    found: dict[tuple[str, str], list[Errors]] = {}
+    moved = []
+    fitting = Fitting(predictor.encoder.name, most=MOST, instead=INSTEAD)
+    with tempfile.TemporaryDirectory(prefix="worldprobe-") as folder:
+        spool = {name: _Spool(Path(folder) / name) for name in ("known", "true", "told")}
+        for batch in batches:
+            made = fitting.map(lambda some: _tokens(predictor, some, context, horizon, mode), batch.pixels)
+            known, told, true = (np.concatenate(one) for one in zip(*made, strict=True))
+            if not done.leaks:
+                done.leaks = _leaks(predictor, batch.pixels[: min(LEAK_CLIPS, fitting.most)], context)
+            ways = {"predictor": told, "copy-last": baselines.copy_last(known, horizon=horizon)}
+            if context > 1:
+                ways["linear"] = baselines.linear(known, horizon=horizon)
+            for name, way in ways.items():
+                _score(found, name, way, true[:, context:])
+            side = grid.height
+            moved.append(
+                scores.changed(batch.pixels, context=context, horizon=horizon, tubelet=predictor.tubelet, side=side)
+            )
+            done.windows += batch.windows
+            for name, tokens in (("known", known[:, -2:]), ("true", true), ("told", told)):
+                spool[name].add(tokens)
+        if not done.windows:
+            return None
+        done.changed = np.concatenate(moved)
+        known_all, true_all, told_all = (spool[name].read() for name in ("known", "true", "told"))
+        folds = _group(done, seed)
+        _fitted(done, found, folds, known_all, true_all[:, context:])
+        _retrieve(done, {"predictor": told_all, "copy-last": known_all[:, -1:]}, true_all, context)
+        for one in spool.values():
+            one.close()
+    for (name, metric), parts in found.items():
+        done.errors.setdefault(name, {})[metric] = np.concatenate(parts)
+    return done
+
+
+def _tokens(
+    predictor: VJEPA2Predictor, pixels: NDArray[np.uint8], context: int, horizon: int, mode: Mode
+) -> tuple[Errors, Errors, Errors]:
+    """Of windows' pixels: the context's tokens, layer-normed, what is told, what came: float32 [b, t', s, d]."""
+    known = predictor.context_tokens(pixels, context)
+    told = predictor.forecast(known, horizon=horizon, mode=mode)
+    true = predictor.targets(pixels)
+    return layer_normed(known).cpu().numpy(), told.cpu().numpy(), true.cpu().numpy()
+
+
+def examples_of(windows: Sequence[Window]) -> Examples:
+    """The windows as the splits take them; there is nothing to decode."""
+    n, span = len(windows), max(window.span for window in windows)
+    group = np.array([window.group for window in windows], np.int64)
+    video = np.array([window.video for window in windows], np.int64)
+    seconds, began = (np.array([getattr(window, name) for window in windows]) for name in ("seconds", "began"))
+    recording, seconds = recordings(video, group, seconds, began, apart=span)
+    return Examples(
+        inputs=np.zeros((n, 1), np.float32),
+        target=np.zeros((n, 1)),
+        group=group,
+        video=recording,
+        pts_seconds=seconds,
+        clip_seconds=span,
+    )
+
+
+def unit_of(windows: Sequence[Window]) -> tuple[SplitKind, Ints]:
+    """What is resampled, int64 [n]: shots, or contiguous blocks of the videos where there are few shots."""
+    examples = examples_of(windows)
+    split: SplitKind = "grouped" if len(np.unique(examples.group)) >= FEW_GROUPS else "blocked"
+    return split, units(examples, split)
+
+
+def _group(done: Forecast, seed: int) -> Folds | None:
+    """The units, and the folds of the fitted baselines; None where there are too few groups for these."""
+    done.split, done.unit = unit_of(done.windows)
+    try:
+        return make_folds(examples_of(done.windows), kind=done.split, seed=seed)
+    except ProbeError as error:
+        done.missing |= dict.fromkeys(("mean", "ridge"), f"nothing to fit on apart from what is scored: {error}")
+        return None
+
+
+def _fitted(
+    done: Forecast,
+    found: dict[tuple[str, str], list[Errors]],
+    folds: Folds | None,
+    known: NDArray[np.float16],
+    true: NDArray[np.float16],
+) -> None:
+    """The mean token and the ridge, fitted on other groups than those they are scored on."""
+    n, k, s, _ = true.shape
+    ways = ("mean", "ridge") if known.shape[1] > 1 else ("mean",)
+    if known.shape[1] < 2:
+        reason = "needs a context of 2 tubelets or more"
+        done.missing |= {"linear": reason, "ridge": reason}
+    if folds is None:
+        return
+    arrays = {(way, metric): np.full((n, k, s), np.nan, np.float32) for way in ways for metric in ("l1", "cosine")}
+    for fold in folds.folds:
+        train, validation = fold.inner[0]
+        models: dict[str, baselines.MeanToken | baselines.Ridge] = {
+            "mean": baselines.MeanToken.fit(true, fold.train)
+        }
+        if "ridge" in ways:
+            models["ridge"] = baselines.Ridge.fit(known, true, train=train, validation=validation)
+        for start in range(0, len(fold.test), 16):
+            rows = fold.test[start : start + 16]
+            for way, model in models.items():
+                part: dict[tuple[str, str], list[Errors]] = {}
+                _score(part, way, model.predict(known[rows].astype(np.float32)), true[rows].astype(np.float32))
+                for key, (values,) in part.items():
+                    arrays[key][rows] = values
+    for (way, metric), values in arrays.items():
+        if np.isnan(values).any():
+            done.missing[way] = "nothing was left to fit on for some windows"
+        else:
+            found[way, metric] = [values]
+
+
+def _retrieve(
+    done: Forecast, told: dict[str, NDArray[np.float16]], true: NDArray[np.float16], context: int
+) -> None:
+    """Rank the true moment among all moments of its video, each of which stands there once."""
+    n, horizon = len(true), true.shape[1] - context
+    done.moments = np.zeros(n, np.int64)
+    done.ranks = {way: np.zeros((n, horizon), np.int64) for way in told}
+    video = np.array([window.video for window in done.windows])
+    for number in np.unique(video):
+        rows = np.flatnonzero(video == number)
+        moments: list[NDArray[np.float16]] = []
+        places, count = np.empty((len(rows), horizon), np.int64), 0
+        for i, row in enumerate(rows):
+            # What the next window has for its context was a horizon of the one before already.
+            moments.append(true[row] if done.windows[row].first else true[row, context:])
+            count += len(moments[-1])
+            places[i] = count - horizon + np.arange(horizon)
+        every = np.concatenate(moments)
+        done.moments[rows] = count
+        for way, tokens in told.items():
+            ahead = np.broadcast_to(tokens[rows], (len(rows), horizon, *tokens.shape[2:]))
+            flat = ahead.reshape(-1, *tokens.shape[2:])
+            done.ranks[way][rows] = scores.ranks(flat, every, places.ravel()).reshape(-1, horizon)
+
+
+def _score(found: dict[tuple[str, str], list[Errors]], way: str, told: Errors, true: Errors) -> None:
+    found.setdefault((way, "l1"), []).append(scores.l1(told, true))
+    found.setdefault((way, "cosine"), []).append(scores.cosine(told, true))
+
+
+def _leaks(predictor: VJEPA2Predictor, pixels: NDArray[np.uint8], context: int) -> dict[str, tuple[Leak, int]]:
+    ways: dict[str, Predicts] = {"prefix": predictor, "plain forward": PlainForward(predictor)}
+    return {call: (leak(way, pixels, context), len(pixels)) for call, way in ways.items()}
+
+
+class _Spool:
+    """Arrays of one shape, in half precision on the disk, added one after the other and read as one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: BinaryIO = path.open("wb")
+        self._shape: tuple[int, ...] = ()
+        self._count = 0
+
+    def add(self, arrays: NDArray[np.float32]) -> None:
+        """[b, ...], of the same shape from the second axis on."""
+        self._shape = arrays.shape[1:]
+        self._count += len(arrays)
+        self._file.write(np.ascontiguousarray(arrays, dtype=np.float16).tobytes())
+
+    def read(self) -> NDArray[np.float16]:
+        """All that was added, [n, ...], mapped from the disk."""
+        self._file.flush()
+        mapped = np.memmap(self._path, dtype=np.float16, mode="r", shape=(self._count, *self._shape))
+        return cast("NDArray[np.float16]", mapped)
+
+    def close(self) -> None:
+        """Nothing is added afterwards."""
+        self._file.close()

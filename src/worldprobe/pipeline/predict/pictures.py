@@ -1,0 +1,101 @@
+"""What a run of predictions shows: an example with its errors, surprise over time, impossible pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from worldprobe.findings.future_facts import Peak, SurpriseCurve, SurpriseCurves
+from worldprobe.findings.run_files import CURVES, SURPRISE
+from worldprobe.io.files import write_whole
+from worldprobe.io.names import short_names
+from worldprobe.pipeline.moments.pictures import write_picture
+from worldprobe.pipeline.predict.forecast import Forecast
+from worldprobe.pipeline.predict.surprise import Surprises
+from worldprobe.pipeline.sources import open_source
+from worldprobe.protocols import Encoder
+from worldprobe.report.drawing.pictures import error_map, violations
+
+# Below this a curve is no curve.
+_FEWEST_WINDOWS = 5
+_MOST_CURVES = 4
+_PEAKS = 5
+
+
+def show_errors(done: Forecast, videos: Sequence[Path], encoder: Encoder, path: Path, *, context: int) -> None:
+    """``error_map.png``: the window in which most tokens change, and the mean of all."""
+    k, (height, width) = done.changed.shape[1], done.grid
+    row = int(done.changed.sum(axis=(1, 2)).argmax())
+    window = done.windows[row]
+    last = context * encoder.tubelet - 1
+    wanted = [window.spec.indices[last], *(window.spec.indices[last + 1 + i * encoder.tubelet] for i in range(k))]
+    pictures = seen(videos[window.video], encoder, wanted)
+    maps = {name: done.errors[name]["l1"] for name in ("predictor", "copy-last")}
+    error_map(
+        path,
+        encoder=encoder.name,
+        means={name: values.mean(axis=0).reshape(k, height, width) for name, values in maps.items()},
+        frames=pictures[1:],
+        context=pictures[0],
+        example=maps["predictor"][row].reshape(k, height, width),
+    )
+
+
+def keep_curves(done: Forecast, videos: Sequence[Path], encoder: Encoder, out: Path, *, context: int) -> None:
+    """``surprise/``: surprise over time of the first videos that are long enough, and a frame at each peak."""
+    curves: list[SurpriseCurve] = []
+    video = np.array([window.video for window in done.windows])
+    names = short_names(videos)
+    for number in np.unique(video):
+        rows = np.flatnonzero(video == number)
+        if len(rows) < _FEWEST_WINDOWS or len(curves) == _MOST_CURVES:
+            continue
+        told, copied = (done.errors[name]["l1"][rows].mean(axis=(1, 2)) for name in ("predictor", "copy-last"))
+        tops = peaks(told, most=_PEAKS)
+        middle = (context + done.changed.shape[1] // 2) * encoder.tubelet
+        frames = [done.windows[rows[at]].spec.indices[middle] for at in tops]
+        kept = []
+        for k, (at, image) in enumerate(zip(tops, seen(videos[number], encoder, frames), strict=True)):
+            name = f"video{len(curves)}-peak{k + 1}.webp"
+            write_picture(Image.fromarray(image), out / SURPRISE / name, "WEBP")
+            kept.append(Peak(window=at, picture=name))
+        curves.append(
+            SurpriseCurve(
+                name=names[str(videos[number])],
+                seconds=tuple(float(done.windows[row].seconds) for row in rows),
+                told=tuple(map(float, told)),
+                copied=tuple(map(float, copied)),
+                shots=tuple(int(done.windows[row].group) for row in rows),
+                peaks=tuple(kept),
+            )
+        )
+    write_whole(out / SURPRISE / CURVES, SurpriseCurves(curves=tuple(curves)).model_dump_json().encode())
+
+
+def show_violations(done: Surprises, encoder: Encoder, path: Path, *, context: int) -> None:
+    """``violations.png``: an example of each kind and the mean surprise over time."""
+    violations(
+        path,
+        encoder=encoder.name,
+        examples={kind: (pair.possible, pair.impossible, pair.at) for kind, pair in done.examples.items()},
+        curves={kind: values.mean(axis=0) for kind, values in done.found.items()},
+        first=context * encoder.tubelet,
+    )
+
+
+def peaks(values: NDArray[np.floating], *, most: int) -> list[int]:
+    """The highest local maxima, in order of time; of two that touch only the higher one."""
+    padded = np.concatenate(([-np.inf], values, [-np.inf]))
+    tops = np.flatnonzero((values > padded[:-2]) & (values >= padded[2:]))
+    return sorted(int(at) for at in tops[np.argsort(-values[tops], kind="stable")][:most])
+
+
+def seen(path: Path, encoder: Encoder, frames: Sequence[int]) -> NDArray[np.uint8]:
+    """Frames of a video as the model sees them, uint8 [n, h, w, 3], in the order asked for."""
+    with open_source(path) as video:
+        found = {index: encoder.preprocess(rgb[None])[0] for index, rgb in video.frames(sorted(set(frames)))}
+    return np.stack([found[index].transpose(1, 2, 0) for index in frames])

@@ -1,0 +1,298 @@
+"""The future in pixels: told tokens through a decoder, beside its ceiling and what knows nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.decoders import load
+from worldprobe.decoders.metrics import decibel, mean, ssim
+from worldprobe.errors import PredictionError
+from worldprobe.execute.fitting import Fitting
+from worldprobe.io.names import short_names
+from worldprobe.pipeline.decode.seen import Seen, read_seen
+from worldprobe.pipeline.failures import Failure
+from worldprobe.pipeline.predict.decoder import place_of
+from worldprobe.pipeline.predict.forecast import unit_of
+from worldprobe.pipeline.predict.scores import Told
+from worldprobe.pipeline.predict.windows import MOST, Cut, Window, read_windows
+from worldprobe.pipeline.progress import Progress
+from worldprobe.predictors import scores
+from worldprobe.predictors.vjepa2 import INSTEAD, VJEPA2Predictor
+from worldprobe.protocols import Encoder
+from worldprobe.records import ClipSpec, DecoderShape
+from worldprobe.report.drawing.pictures import Compared, comparison
+from worldprobe.results import PredictionMethod, PredictionResult
+
+if TYPE_CHECKING:
+    import torch
+
+METHODS: tuple[PredictionMethod, ...] = ("predictor", "decode-actual", "copy-last-frame", "mean-image")
+# About so many windows are drawn: a sampling decoder takes its time.
+_MOST = 200
+Floats = NDArray[np.float64]
+Frames = NDArray[np.float32]
+
+
+class Decoder(Protocol):
+    """A trained decoder, as ``worldprobe.decoders.load`` gives it."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def shape(self) -> DecoderShape: ...
+
+    def decode(self, tokens: NDArray[np.float32], *, seed: int = 0) -> NDArray[np.float32]:
+        """float32 [n, h', w', d] to [n, tubelet, 3, H, W] in 0 to 1."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pen:
+    """A decoder, and what it has seen."""
+
+    decoder: Decoder
+    seen: Seen
+
+    def unseen(self, spec: ClipSpec, shot: int = 0, began: int = 0) -> bool:
+        """Whether a window shows nothing that the decoder was trained or chosen on, as ``Seen.has`` says.
+
+        Args:
+            shot, began: the number of the window's shot, and its first frame.
+        """
+        names = spec.video.episodes
+        return not self.seen.has(spec, episode=names[shot] if shot < len(names) else "", began=began)
+
+
+def find_pen(decoder: str | None, out: Path, encoder: Encoder) -> Pen | None:
+    """The run's own ``decoder`` or that in the folder; else the first of its own that fits; None for none.
+
+    Raises:
+        DecoderError: no such decoder.
+        PredictionError: one of other tokens than are predicted.
+    """
+    if decoder is not None:
+        pen = _pen(folder := place_of(decoder, out))
+        if why := _unfit(pen, encoder):
+            raise PredictionError(f"the decoder in {folder} cannot draw these predictions: {why}")
+        return pen
+    for own in sorted((out / "decoders").glob("*/config.json")):
+        pen = _pen(own.parent)
+        if not _unfit(pen, encoder):
+            return pen
+    return None
+
+
+def draw_future(
+    videos: Sequence[Path],
+    encoder: Encoder,
+    predictor: VJEPA2Predictor,
+    pen: Pen,
+    told: Told,
+    cut: Cut,
+    path: Path,
+    *,
+    progress: Progress,
+) -> list[PredictionResult]:
+    """PSNR and SSIM of predicted, decoded, repeated and mean frames; ``path`` is the picture of all of them.
+
+    ``decode-actual`` decodes the true tokens: the ceiling that the decoder sets to everything else. Where nothing
+    is left that the decoder has not been trained on, the lines say so and have no score.
+    """
+    each = max(1, _MOST // len(videos))
+    most = min(each, cut.most) if cut.most else each
+    windows: list[Window] = []
+    parts: list[_Part] = []
+    fitting = Fitting(encoder.name, most=MOST, instead=INSTEAD)
+    failures: list[Failure] = []  # of the same videos as before, where they were counted
+    batches = read_windows(
+        videos, encoder, replace(cut, most=most), failures=failures, progress=progress, stage="draw the future",
+        keep=pen.unseen,
+    )  # fmt: skip
+    for batch in batches:
+        parts += fitting.map(lambda some: _drawn(some, encoder, predictor, pen.decoder, told), batch.pixels)
+        windows += batch.windows
+    height, width = pen.decoder.shape.size
+    told = replace(told, extra=f"; drawn by the decoder {pen.decoder.name} at {width} x {height} px")
+    if not windows:
+        why = "the decoder was trained on every window: give videos that it has not seen"
+        return [
+            _line(told, "predictor", "all", k, "psnr", (None, None, None), 0, "grouped", 0, why)
+            for k in range(told.horizon)
+        ]
+    whole = _Part(*(np.concatenate([getattr(part, name) for part in parts]) for name in _Part.__slots__))
+    _show(whole, windows, encoder, pen.decoder, told, path)
+    return _lines(whole, windows, told)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """Frames as bytes, [n, k, f, 3, H, W]; ``seen`` [n, 2, 3, H, W] are the context's first and last frame.
+
+    ``changed`` is bool [n, k, H, W].
+    """
+
+    told: NDArray[np.uint8]
+    actual: NDArray[np.uint8]
+    real: NDArray[np.uint8]
+    seen: NDArray[np.uint8]
+    changed: NDArray[np.bool_]
+
+
+def _drawn(
+    pixels: NDArray[np.uint8], encoder: Encoder, predictor: VJEPA2Predictor, decoder: Decoder, told: Told
+) -> _Part:
+    c, k, f = told.context, told.horizon, encoder.tubelet
+    grid = encoder.grid((c + k) * f)
+    height, width = decoder.shape.size
+    tokens = predictor.predict(pixels, context=c, horizon=k, mode=told.mode)
+    true = predictor.targets(pixels)[:, c:].cpu().numpy()
+    shape = (len(pixels), k, f, 3, height, width)
+
+    def picture(one: Frames) -> NDArray[np.uint8]:
+        rows = one.reshape(-1, grid.height, grid.width, one.shape[-1])
+        return _bytes(decoder.decode(rows, seed=told.seed)).reshape(shape)
+
+    real = _resized(pixels, (height, width))
+    moved = scores.changed(pixels, context=c, horizon=k, tubelet=f, side=grid.height)
+    cells = moved.reshape(-1, k, grid.height, grid.width)
+    rows, columns = np.arange(height) * grid.height // height, np.arange(width) * grid.width // width
+    return _Part(
+        told=picture(tokens),
+        actual=picture(true),
+        real=real[:, c * f :].reshape(shape),
+        seen=real[:, [0, c * f - 1]],
+        changed=cells[:, :, rows][..., columns],
+    )
+
+
+def _lines(whole: _Part, windows: Sequence[Window], told: Told) -> list[PredictionResult]:
+    split, unit = unit_of(windows)
+    frames = whole.real.shape[2]
+    shown: dict[PredictionMethod, Callable[[int], Frames]] = {
+        "predictor": lambda k: _floats(whole.told[:, k]),
+        "decode-actual": lambda k: _floats(whole.actual[:, k]),
+        "copy-last-frame": lambda k: np.repeat(_floats(whole.seen[:, 1:]), frames, axis=1),
+    }
+    groups = len(np.unique(unit))
+    if groups > 1:
+        others = _mean_images(whole.real, unit)
+        shown["mean-image"] = lambda k: np.repeat(others[:, None], frames, axis=1)
+    repeated = np.repeat(unit, frames)
+    lines = []
+    for k in range(told.horizon):
+        real = _floats(whole.real[:, k])
+        for method, frames_of in shown.items():
+            drawn = frames_of(k)
+            error = ((drawn - real) ** 2).mean(axis=2, dtype=np.float64)
+            mask = np.broadcast_to(whole.changed[:, k, None], error.shape)
+            count = mask.sum(axis=(2, 3))
+            inside = np.where(count > 0, (error * mask).sum(axis=(2, 3)) / np.maximum(count, 1), np.nan)
+            flat = (-1, *drawn.shape[2:])
+            for tokens, metric, values in (
+                ("all", "psnr", decibel(error.mean(axis=(2, 3)))),
+                ("all", "ssim", ssim(drawn.reshape(flat), real.reshape(flat))),
+                ("changed", "psnr", decibel(inside)),
+            ):
+                found = mean(values.ravel(), repeated, seed=told.seed)
+                ends = (found.value, found.low, found.high)
+                note = "" if found.value is not None else "no token changed"
+                n = int(np.isfinite(values).sum()) // frames
+                lines.append(_line(told, method, tokens, k, metric, ends, n, split, groups, note))
+    return lines
+
+
+def _mean_images(real: NDArray[np.uint8], unit: NDArray[np.int64]) -> Frames:
+    """For each window the mean frame of all other groups, float32 [n, 3, H, W]."""
+    own = real.mean(axis=(1, 2), dtype=np.float64) / 255.0
+    names, code = np.unique(unit, return_inverse=True)
+    sums = np.zeros((len(names), *own.shape[1:]))
+    np.add.at(sums, code, own)
+    count = np.bincount(code)
+    others = (sums.sum(0) - sums) / (len(own) - count)[:, None, None, None]
+    return np.asarray(others[code], dtype=np.float32)
+
+
+def _show(
+    whole: _Part, windows: Sequence[Window], encoder: Encoder, decoder: Decoder, told: Told, path: Path
+) -> None:
+    """A poor, a middling and a good prediction by PSNR, so that nobody chooses what is shown."""
+    error = ((_floats(whole.told) - _floats(whole.real)) ** 2).mean(axis=(2, 3, 4, 5), dtype=np.float64)
+    order = np.argsort(decibel(error.mean(axis=1)), kind="stable")
+    chosen = dict.fromkeys(int(order[round(q * (len(order) - 1))]) for q in (0.25, 0.5, 0.75))
+    examples = []
+    names = short_names(window.spec.video.path for window in windows)
+    for row in chosen:
+        three = (whole.told[row, :, 0], whole.actual[row, :, 0], whole.real[row, :, 0])
+        seen, first, second, real = (one.transpose(0, 2, 3, 1) for one in (whole.seen[row], *three))
+        window = windows[row]
+        name = f"{names[window.spec.video.path]}, {window.seconds:.1f} s"
+        examples.append(Compared(name=name, seen=seen, told=first, actual=second, real=real))
+    comparison(path, encoder=encoder.name, decoder=decoder.name, examples=examples)
+
+
+def _line(
+    told: Told,
+    method: PredictionMethod,
+    tokens: str,
+    k: int,
+    metric: str,
+    ends: tuple[float | None, float | None, float | None],
+    n: int,
+    split: str,
+    groups: int,
+    note: str,
+) -> PredictionResult:
+    return PredictionResult.model_validate(
+        {
+            "encoder": told.encoder, "method": method, "tokens": tokens, "context": told.context, "horizon": k + 1,
+            "mode": told.mode, "protocol": told.protocol, "metric": metric, "score": ends[0], "low": ends[1],
+            "high": ends[2], "n": n, "n_groups": groups, "split": split, "seed": told.seed,
+            "notes": [note] if note else [],
+        }
+    )  # fmt: skip
+
+
+def _pen(folder: Path) -> Pen:
+    # Of a decoder that came without, nobody can say what it has seen.
+    return Pen(load(folder), read_seen(folder) or Seen())
+
+
+def _unfit(pen: Pen, encoder: Encoder) -> str:
+    """Why a decoder cannot draw what an encoder's predictor tells; empty where it can."""
+    shape, grid = pen.decoder.shape, encoder.grid(encoder.tubelet)
+    tap = f"{encoder.name}/block{encoder.blocks - 1}.out"
+    trained = getattr(pen.decoder, "facts", {}).get("tap", tap)
+    if trained != tap:
+        return f"it was trained on {trained}, and what is told is {tap}"
+    if (shape.grid, shape.frames, shape.parts) != ((grid.height, grid.width), encoder.tubelet, 1):
+        return (
+            f"it draws {shape.frames} frames from {shape.grid[0]} x {shape.grid[1]} tokens of {shape.parts} taps, "
+            f"and what is told are {encoder.tubelet} frames of {grid.height} x {grid.width} tokens of one"
+        )
+    return "" if shape.norm else "it takes tokens that are not layer-normed, and what is told is"
+
+
+def _resized(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Clips uint8 [n, t, 3, h, w] at another size, as decoders see them: bilinear with antialias, on the bytes."""
+    import torch
+    from torch.nn.functional import interpolate
+
+    flat: torch.Tensor = torch.from_numpy(np.ascontiguousarray(pixels)).flatten(0, 1)
+    if flat.shape[-2:] != size:
+        flat = interpolate(flat, size=size, mode="bilinear", antialias=True, align_corners=False)
+    return np.asarray(flat.numpy(), dtype=np.uint8).reshape(*pixels.shape[:3], *size)
+
+
+def _bytes(frames: Frames) -> NDArray[np.uint8]:
+    return np.asarray((frames.clip(0, 1) * 255.0).round(), dtype=np.uint8)
+
+
+def _floats(frames: NDArray[np.uint8]) -> Frames:
+    return np.asarray(frames, dtype=np.float32) / np.float32(255.0)

@@ -1,0 +1,141 @@
+"""Predictions of some videos' futures, in a run's folder: scores beside baselines, leak, surprise, pixels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from worldprobe.config import Experiment, Predict
+from worldprobe.encoders.load import load_encoder, twin_of
+from worldprobe.errors import PredictionError, VideoError
+from worldprobe.findings.run_files import read_json
+from worldprobe.io.files import StrPath, paths_of
+from worldprobe.pipeline.estimate.facts import foretold
+from worldprobe.pipeline.failures import Failure
+from worldprobe.pipeline.folder import PREDICT, add_notes, merge
+from worldprobe.pipeline.ledger import Ledger, device_of
+from worldprobe.pipeline.predict.decoder import will_draw
+from worldprobe.pipeline.predict.forecast import forecast
+from worldprobe.pipeline.predict.pictures import keep_curves, show_errors, show_violations
+from worldprobe.pipeline.predict.pixels import draw_future, find_pen
+from worldprobe.pipeline.predict.scores import Told, leak_lines, lines
+from worldprobe.pipeline.predict.surprise import surprise_lines, surprises
+from worldprobe.pipeline.predict.windows import Cut, read_windows
+from worldprobe.pipeline.progress import Progress, silent
+from worldprobe.pipeline.sources import ref_of
+from worldprobe.pipeline.stage_record import record_experiment, write_provenance
+from worldprobe.predictors.vjepa2 import VJEPA2Predictor
+from worldprobe.protocols import Encoder
+from worldprobe.records import VideoRef
+from worldprobe.results import AnyResult
+
+
+def predict(
+    experiment: Experiment, videos: Sequence[StrPath] | StrPath, out: StrPath, *, progress: Progress = silent
+) -> list[Failure]:
+    """Predict what ``experiment.predict`` asks for and write it into a run's folder, beside what is there.
+
+    Lines of the same kinds from an earlier run are replaced; those of other kinds (probes, decoders) stay.
+
+    Returns:
+        What failed; the rest was done without it.
+
+    Raises:
+        PredictionError: an encoder without predictor, or a folder that holds another encoder's results.
+        VideoError: no video has room for a context and a horizon; with ``strict`` the first that fails.
+    """
+    videos, out = paths_of(videos), Path(out)
+    asked = experiment.predict or Predict()
+    encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
+    predictor = VJEPA2Predictor.from_encoder(encoder)
+    _own_folder(out, encoder)
+    pen = find_pen(asked.decoder, out, encoder)  # one that does not fit is said before anything is predicted
+    cut = Cut(asked.context, asked.horizon, experiment.stride, asked.windows)
+    ledger = Ledger(expected=foretold(out))
+    found: list[AnyResult] = []
+    failures: list[Failure] = []
+    seen: list[VideoRef] = []
+    for encoder_of, one in ((encoder, predictor), *_twins(experiment, encoder, asked)):
+        lost: list[Failure] = []
+        started = time.perf_counter()
+        stage = f"predict {encoder_of.name}"
+        batches = read_windows(videos, encoder_of, cut, failures=lost, progress=progress, stage=stage)
+        done = forecast(
+            batches, one, context=asked.context, horizon=asked.horizon, mode=asked.mode, seed=experiment.seed
+        )
+        if done is None:
+            first = next((one for one in lost if one.clip is None), lost[0])
+            raise VideoError(f"nothing could be predicted of {len(videos)} videos. The first: {first.error}")
+        if experiment.strict and lost:
+            raise VideoError(lost[0].error)
+        items, each = len(done.windows), ledger.expected.get(stage)
+        ledger.book(stage, started=started, items=items, device=device_of(encoder_of), each=each)
+        # What cannot be read for one encoder cannot for the other: it is counted once.
+        failures = failures or lost
+        seen = seen or [ref_of(videos[number]) for number in sorted({window.video for window in done.windows})]
+        told = Told(one.encoder.name, one.precision, asked.context, asked.horizon, asked.mode, experiment.seed)
+        found += [*lines(done, told), *leak_lines(done, told)]
+        figures = out / "figures" if one is predictor else None
+        if figures:
+            show_errors(done, videos, encoder, figures / "error_map.png", context=asked.context)
+            keep_curves(done, videos, encoder, out, context=asked.context)
+        if pen is not None and figures:
+            started = time.perf_counter()
+            shown = figures / "prediction_comparison.png"
+            drawn = draw_future(videos, encoder, predictor, pen, told, cut, shown, progress=progress)
+            found += drawn
+            items = max(line.n for line in drawn)
+            ledger.book("predict: draw", started=started, items=items, device=device_of(encoder))
+        if asked.pairs:
+            started = time.perf_counter()
+            at = surprises(encoder_of, one, pairs=asked.pairs, told=told, progress=progress)
+            found += surprise_lines(at, told)
+            items = 2 * sum(map(len, at.found.values()))
+            ledger.book(
+                f"predict: surprise {encoder_of.name}", started=started, items=items, device=device_of(encoder_of)
+            )
+            if figures:
+                show_violations(at, encoder, figures / "violations.png", context=asked.context)
+    out.mkdir(parents=True, exist_ok=True)
+    add_notes(out, merge(out, PREDICT, found, ledger.costs, revision=encoder.revision, videos=seen))
+    write_provenance(out, "predict", encoder, videos=seen, seed=experiment.seed, ledger=ledger)
+    return failures
+
+
+def check(experiment: Experiment, out: Path) -> None:
+    """Find out before anything is encoded what cannot be predicted, or not drawn.
+
+    Raises:
+        PredictionError: an encoder without predictor, or no decoder of that name, or one of other tokens.
+    """
+    if experiment.predict is None:
+        return
+    encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
+    VJEPA2Predictor.from_encoder(encoder)
+    if will_draw(experiment, out, encoder):
+        find_pen(experiment.predict.decoder, out, encoder)
+
+
+def record(experiment: Experiment, out: Path) -> None:
+    """Write the experiment down; where the folder holds an experiment of other stages, its table alone."""
+    record_experiment(experiment, out, "predict", PREDICT.kinds)
+
+
+def _twins(experiment: Experiment, encoder: Encoder, asked: Predict) -> list[tuple[Encoder, VJEPA2Predictor]]:
+    """The untrained twin, which shows what the architecture tells without training."""
+    name = twin_of(encoder) if asked.twin else None
+    if name is None:
+        return []
+    twin = load_encoder(name, device=experiment.device, precision=experiment.precision)
+    return [(twin, VJEPA2Predictor.from_encoder(twin))]
+
+
+def _own_folder(out: Path, encoder: Encoder) -> None:
+    """A run speaks of one encoder."""
+    recorded = read_json(out / "provenance.json").get("encoder", {})
+    if recorded and str(recorded.get("revision", "")) not in ("", encoder.revision[:12]):
+        raise PredictionError(
+            f"{out} holds results of {recorded.get('name')} (revision {recorded.get('revision')}), and "
+            f"{encoder.name} ({encoder.revision[:12]}) was asked for. Use another --out."
+        )

@@ -1,0 +1,176 @@
+"""Windows of videos, a context and what follows it, such that each moment is to be told once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.errors import PredictionError, VideoError
+from worldprobe.execute.local import prefetch
+from worldprobe.pipeline.failures import Failure, cut_short
+from worldprobe.pipeline.groups import Groups
+from worldprobe.pipeline.progress import Progress
+from worldprobe.pipeline.sources import open_source
+from worldprobe.protocols import Encoder
+from worldprobe.records import Clip, ClipSpec, VideoRef
+from worldprobe.video.sample import read_clips, spans
+
+# About the most tokens that a batch may hold: as for encoding, less what the predictor adds.
+_TOKENS_PER_BATCH = 4096
+MOST = 4096  # windows at once, to begin with: a batch holds fewer
+_AHEAD = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How videos are cut: so many tubelets of context and horizon, source frames ``stride`` apart.
+
+    ``most`` is the number of windows that are taken of a video, evenly spread; None takes all.
+    """
+
+    context: int
+    horizon: int
+    stride: int = 1
+    most: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.context < 1 or self.horizon < 1:
+            raise PredictionError(
+                f"a context of {self.context} and a horizon of {self.horizon} tubelets were asked for; both must "
+                "be 1 or more."
+            )
+        if self.stride < 1:
+            raise PredictionError(f"a stride of {self.stride} was asked for; it must be 1 or more.")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Where a window lies.
+
+    Attributes:
+        video: its number among the videos.
+        group: the number of its shot, or of the episode that it shows, among all.
+        seconds: when the context ends, in the video's own time; ``began``: when its shot begins.
+        span: seconds from the window's first frame to its last.
+        first: whether its context is the first thing that is seen of the shot.
+    """
+
+    spec: ClipSpec
+    video: int
+    group: int
+    seconds: float
+    began: float
+    span: float
+    first: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Windows and their pixels, uint8 [b, t, 3, h, w]."""
+
+    windows: list[Window]
+    pixels: NDArray[np.uint8]
+
+
+def cut_windows(ref: VideoRef, shots: Sequence[int], cut: Cut, *, tubelet: int) -> list[tuple[ClipSpec, int, bool]]:
+    """Windows of one video: (frames, number of the shot, first of its shot), none crossing a cut.
+
+    They begin a horizon apart, so that all that comes after a shot's first context is told exactly once.
+
+    Raises:
+        VideoError: no shot holds a window; the message says what would fit.
+    """
+    frames, hop = (cut.context + cut.horizon) * tubelet, cut.horizon * tubelet * cut.stride
+    span = (frames - 1) * cut.stride + 1
+    found = [
+        (ClipSpec(ref, start, frames, cut.stride), number, start == first)
+        for number, first, end in spans(ref, shots)
+        for start in range(first, end - span + 1, hop)
+    ]
+    if not found:
+        longest = max((end - first for _, first, end in spans(ref, shots)), default=0)
+        fits = (longest - 1) // cut.stride + 1
+        raise VideoError(
+            f"{ref.path}: a context of {cut.context} and a horizon of {cut.horizon} tubelets need {span} frames at "
+            f"stride {cut.stride}; its longest shot has {longest}, which is room for "
+            f"{fits // tubelet} tubelets in all. Use less --context, --horizon or --stride."
+        )
+    return found
+
+
+def spread(found: list[tuple[ClipSpec, int, bool]], most: int | None) -> list[tuple[ClipSpec, int, bool]]:
+    """At most so many of them, evenly."""
+    if most is None or len(found) <= most:
+        return found
+    return [found[i] for i in np.linspace(0, len(found) - 1, most).round().astype(int)]
+
+
+def read_windows(
+    videos: Sequence[Path],
+    encoder: Encoder,
+    cut: Cut,
+    *,
+    failures: list[Failure],
+    progress: Progress,
+    stage: str,
+    keep: Callable[[ClipSpec, int, int], bool] = lambda spec, shot, began: True,
+) -> Iterator[Batch]:
+    """Batches of windows, read ahead in a thread of their own; what cannot be read is added to ``failures``.
+
+    Args:
+        keep: which windows are wanted (with the number of their shot, and its first frame); others are not read.
+    """
+    size = max(1, _TOKENS_PER_BATCH // encoder.grid((cut.context + cut.horizon) * encoder.tubelet).tokens)
+    windows: list[Window] = []
+    pixels: list[NDArray[np.uint8]] = []
+    for window, clip in prefetch(_read(videos, encoder, cut, keep, failures, progress, stage), depth=_AHEAD):
+        windows.append(window)
+        pixels.append(clip)
+        if len(windows) == size:
+            yield Batch(windows, np.stack(pixels))
+            windows, pixels = [], []
+    if windows:
+        yield Batch(windows, np.stack(pixels))
+
+
+def _read(
+    videos: Sequence[Path],
+    encoder: Encoder,
+    cut: Cut,
+    keep: Callable[[ClipSpec, int, int], bool],
+    failures: list[Failure],
+    progress: Progress,
+    stage: str,
+) -> Iterator[tuple[Window, NDArray[np.uint8]]]:
+    numbers = Groups()
+    for number, path in enumerate(videos):
+        try:
+            with open_source(path) as video:
+                failures += cut_short(video.ref)
+                every = cut_windows(video.ref, video.shots, cut, tubelet=encoder.tubelet)
+                found = spread([one for one in every if keep(one[0], one[1], video.shots[one[1]])], cut.most)
+                groups = numbers.of(video.ref, video.shots).tolist()
+                view = encoder.view(video.ref.width, video.ref.height)
+                specs = [spec for spec, _, _ in found]
+                read = read_clips(video, specs, preprocess=encoder.preprocess, view=view)
+                for done, ((spec, shot, first), clip) in enumerate(zip(found, read, strict=True)):
+                    if not isinstance(clip, Clip):
+                        failures.append(Failure(str(path), spec.start, str(clip[1])))
+                        continue
+                    times = clip.pts_seconds
+                    ends = float(times[cut.context * encoder.tubelet - 1])
+                    span = float(times[-1] - times[0])
+                    began = float(video.pts_seconds[video.shots[shot]])
+                    yield Window(spec, number, groups[shot], ends, began, span, first), clip.pixels
+                    if len(videos) == 1:
+                        progress(stage, done + 1, len(found))
+                if len(videos) == 1 and found:  # the last ones may be damaged
+                    progress(stage, len(found), len(found))
+        except VideoError as error:
+            failures.append(Failure(str(path), None, str(error)))
+        if len(videos) > 1:
+            progress(stage, number + 1, len(videos))

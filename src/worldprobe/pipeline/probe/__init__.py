@@ -1,0 +1,1 @@
+"""Probe: labels and embeddings to scores beside their controls."""

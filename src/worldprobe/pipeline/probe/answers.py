@@ -1,0 +1,264 @@
+"""What is asked of a probe, what it answered, and the lines that the answers become."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from worldprobe.config import Experiment
+from worldprobe.encoders.load import control_encoders
+from worldprobe.labels import targets
+from worldprobe.labels.targets import Subject
+from worldprobe.pipeline.probe.moments import Moments, Target
+from worldprobe.probes import controls
+from worldprobe.probes.evaluate import Answer, Question, draws
+from worldprobe.probes.metrics import Draws
+from worldprobe.probes.splits import Folds, SplitKind
+from worldprobe.results import Control, EvidenceLine, Metric, ProbeResult
+from worldprobe.store import Input, Series
+
+if TYPE_CHECKING:
+    import polars as pl
+
+METRICS: dict[str, tuple[Metric, ...]] = {
+    "regression": ("r2",),
+    "classification": ("accuracy", "balanced_accuracy", "macro_f1"),
+}
+# By question and variant: "real", "shuffled", "random" (the leaky split).
+Answers = dict[tuple[Hashable, str], Answer]
+Evidence = Literal["code", "learning"]
+CHOSEN = "chosen"
+# What fits are for, as they are counted.
+QUESTIONS, CURVES = "questions", "learning curves"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to probe, and how.
+
+    ``probes`` are names as in ``ask.probe_of``; ``regression_probe`` and ``classification_probe`` are what "linear"
+    stands for. ``evidence`` is what is worked out for it beside the scores.
+    """
+
+    encoder: str
+    tasks: tuple[str, ...]
+    features: tuple[str, ...]
+    controls: tuple[str, ...]
+    split: SplitKind
+    blocks: str = "last"
+    input: Input = "native"
+    seed: int = 0
+    subject: Subject = "main"
+    probes: tuple[str, ...] = ("linear",)
+    evidence: tuple[Evidence, ...] = ()
+    regression_probe: str = "ridge"
+    classification_probe: str = "logistic"
+
+
+def plan_of(experiment: Experiment, *, encoder: str) -> Plan:
+    """What an experiment asks of the probes, of an encoder by the name that its embeddings are stored under."""
+    return Plan(
+        encoder=encoder,
+        tasks=tuple(experiment.tasks),
+        features=tuple(experiment.features),
+        controls=tuple(experiment.controls),
+        split=experiment.split,
+        blocks=experiment.blocks,
+        input=experiment.inputs[0],
+        seed=experiment.seed,
+        subject=experiment.subject,
+        probes=tuple(experiment.probes),
+        evidence=tuple(experiment.evidence),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """A task over the rows on which it is known, with its folds and its question; ``probe`` as results name it."""
+
+    task: str
+    probe: str
+    target: Target
+    question: Question
+    folds: Folds
+    leaky: Folds | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """What one probe answered at one place, or what a control did beside it."""
+
+    plan: Plan
+    asked: Asked
+    tap: str
+    features: str
+    control: Control
+    encoder: str
+    question: Question
+    answer: Answer
+    folds: Folds
+    taps: tuple[str, ...] = ()
+
+    @cached_property
+    def draws(self) -> dict[str, Draws]:
+        """Each metric, and what it is on each resample of the groups; paired wherever the groups are the same."""
+        return draws(self.question, self.answer, self.folds.unit, seed=self.plan.seed)
+
+    @property
+    def main(self) -> Draws:
+        """The metric that is judged."""
+        return next(iter(self.draws.values()))
+
+    @property
+    def leaky(self) -> bool:
+        """Scored under the random split, only to tell the leak."""
+        return self.folds.kind == "random" and self.plan.split != "random"
+
+
+@dataclass(slots=True)
+class Probed:
+    """Scores, evidence, tables of all answers; what became of the labels; series, moments, last block probed; how
+    many fits that took, by what they were for."""
+
+    results: list[ProbeResult] = field(default_factory=list)
+    evidence: list[EvidenceLine] = field(default_factory=list)
+    answered: list[Answered] = field(default_factory=list)
+    kept: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    series: list[Series] = field(default_factory=list)
+    moments: Moments | None = None
+    block: int = 0
+    answers: list[pl.DataFrame] = field(default_factory=list)
+    fits: dict[str, int] = field(default_factory=dict)
+
+
+def metrics_of(task: str) -> tuple[Metric, ...]:
+    """What a task is scored by, the one that is judged first."""
+    circular: tuple[Metric, ...] = ("angular_error",) if task in targets.CIRCULAR_TASKS else ()
+    return METRICS[targets.kind(task)] + circular
+
+
+def shuffled(one: Asked, seed: int) -> Question:
+    """The question with labels permuted between groups."""
+    question = one.question
+    moved = controls.shuffled(question.target, one.folds.unit, seed=seed)
+    return Question(("shuffled", question.name), question.probe, moved, question.classes, question.circular)
+
+
+def beside_controls(
+    plan: Plan, asked: Sequence[Asked], found: Mapping[Control, Answers], tap: str, kind: str, *, twin: str | None
+) -> list[Answered]:
+    """Every question's real answer at a tap, those of its controls, and the leak, from answers by control.
+
+    Args:
+        twin: the name of the encoder's untrained twin, where it has one.
+    """
+    names = {"majority": "majority", "gaussian": "gaussian", "nuisance": "nuisance"}
+    names |= control_encoders(plan.encoder, twin)
+    return [
+        Answered(plan, one, tap, kind, control, names.get(control, plan.encoder), question, given, folds)
+        for one in asked
+        for control, question, given, folds in _of_one(one, found, plan)
+    ]
+
+
+def _of_one(
+    one: Asked, found: Mapping[Control, Answers], plan: Plan
+) -> Iterator[tuple[Control, Question, Answer, Folds]]:
+    """The real probe, its controls, and the leak."""
+    name = one.question.name
+    real = found["none"][name, "real"]
+    yield "none", one.question, real, one.folds
+    if "majority" in plan.controls:
+        constant = Answer(real.constant, real.constant, (), (0.0,) * len(real.validation))
+        yield "majority", one.question, constant, one.folds
+    if "shuffled" in plan.controls:
+        yield "shuffled", shuffled(one, plan.seed), found["none"][name, "shuffled"], one.folds
+    others: tuple[Control, ...] = ("gaussian", "random-init", "pixels", "nuisance")
+    for control in others:
+        if control in found:
+            yield control, one.question, found[control][name, "real"], one.folds
+    if one.leaky is not None:
+        yield "none", one.question, found["none"][name, "random"], one.leaky
+
+
+def lines(answered: Sequence[Answered]) -> list[ProbeResult]:
+    """A line for each metric of each answer."""
+    return [line for one in answered for line in _lines(one)]
+
+
+def _lines(one: Answered) -> list[ProbeResult]:
+    asked, found = one.asked, {name: drawn.score() for name, drawn in one.draws.items()}
+    notes = list(asked.notes) if one.control == "none" else []
+    if one.control == "none":
+        notes += _unseen(one)
+    return [
+        ProbeResult(
+            task=asked.task,
+            encoder=one.encoder,
+            tap=one.tap,
+            features=one.features,
+            input=one.plan.input,
+            probe=asked.probe,
+            control=one.control,
+            split=one.folds.kind,
+            metric=metric,
+            score=found[metric].value,
+            low=found[metric].low,
+            high=found[metric].high,
+            n_train=int(np.mean([len(fold.train) for fold in one.folds.folds])),
+            n_test=len(one.question.target),
+            n_groups=len(np.unique(one.folds.unit)),
+            chosen=list(one.answer.chosen),
+            taps=list(one.taps),
+            seed=one.plan.seed,
+            notes=notes + ([found[metric].note] if found[metric].note else []),
+        )
+        for metric in metrics_of(asked.task)
+    ]
+
+
+def _unseen(one: Answered) -> list[str]:
+    """Says which classes some test folds hold and their training folds do not: no probe can get these right."""
+    if not one.question.classes:
+        return []
+    codes = one.question.target[:, 0].astype(np.int64)
+    missed: dict[int, int] = {}
+    for fold in one.folds.folds:
+        for code in np.setdiff1d(codes[fold.test], codes[fold.train]).tolist():
+            missed[code] = missed.get(code, 0) + int((codes[fold.test] == code).sum())
+    names = one.asked.target.classes
+    return [
+        f"{names[code]} is in no training group of some fold: {count} of its {int((codes == code).sum())} moments "
+        "cannot be answered right"
+        for code, count in sorted(missed.items())
+    ]
+
+
+def unmeasured(plan: Plan, task: str, kind: str, metric: Metric, probe: str, why: str) -> ProbeResult:
+    """The line of a task that cannot be asked, which says why."""
+    return ProbeResult(
+        task=task,
+        encoder=plan.encoder,
+        tap=plan.encoder,
+        features=kind,
+        input=plan.input,
+        probe=probe,
+        control="none",
+        split=plan.split,
+        metric=metric,
+        score=None,
+        low=None,
+        high=None,
+        n_train=0,
+        n_test=0,
+        n_groups=0,
+        seed=plan.seed,
+        notes=[why],
+    )

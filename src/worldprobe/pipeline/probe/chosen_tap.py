@@ -1,0 +1,43 @@
+"""Which tap to quote: chosen on validation groups in each fold, and scored on groups that had no say in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from worldprobe.pipeline.probe.answers import CHOSEN, Answered
+from worldprobe.probes.evaluate import Answer
+
+
+def chosen_taps(answered: Sequence[Answered]) -> list[Answered]:
+    """Of each probe, control and split one more answer: in each fold that of the tap with the least inner loss.
+
+    The best of many taps, picked by its score, stands too high by chance. Here the pick is part of the fit: inner
+    folds make it, among all blocks and kinds of features, and the outer fold's test groups score it (nested
+    cross-validation; Cawley and Talbot 2010). Controls choose among their own taps in the same way.
+    """
+    together: dict[tuple[str, ...], list[Answered]] = {}
+    for one in answered:
+        key = (one.asked.task, one.asked.probe, one.plan.input, one.control, one.folds.kind)
+        together.setdefault(key, []).append(one)
+    return [_chosen(several) for several in together.values()]
+
+
+def _chosen(several: Sequence[Answered]) -> Answered:
+    first = several[0]
+    answers = [one.answer for one in several]
+    best = np.array([one.validation for one in answers]).argmin(axis=0)
+    prediction, constant = answers[0].prediction.copy(), answers[0].constant
+    for fold, index in zip(first.folds.folds, best, strict=True):
+        prediction[fold.test] = answers[index].prediction[fold.test]
+    picked = Answer(
+        prediction,
+        constant,
+        tuple(answers[index].chosen[fold] for fold, index in enumerate(best) if answers[index].chosen),
+        tuple(answers[index].validation[fold] for fold, index in enumerate(best)),
+    )
+    taps = tuple(f"{several[index].tap} {several[index].features}" for index in best)
+    tap = first.tap.rpartition("/")[0] + f"/{CHOSEN}"
+    return replace(first, tap=tap, features=CHOSEN, answer=picked, taps=taps)

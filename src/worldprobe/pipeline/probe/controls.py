@@ -1,0 +1,157 @@
+"""What is read of a run's moments at one place, and answered beside every control."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from worldprobe.encoders.load import control_encoders
+from worldprobe.execute.outcomes import Executor
+from worldprobe.pipeline.probe.answers import Answered, Answers, Asked, Plan, beside_controls
+from worldprobe.pipeline.probe.fit import Rows, answer, answer_tokens, fits
+from worldprobe.pipeline.probe.inputs import find_series, gather, gather_tokens, matching_series
+from worldprobe.pipeline.probe.moments import Moments
+from worldprobe.pipeline.probe.questions import reads_tokens
+from worldprobe.pipeline.probe.workers import adding
+from worldprobe.probes import controls, features
+from worldprobe.probes.evaluate import Step, unwatched
+from worldprobe.probes.tokens import gaussian_like
+from worldprobe.probes.training import Sums
+from worldprobe.records import Tap
+from worldprobe.results import Control
+from worldprobe.store import Series, Store
+
+# The rows that a control reads, and who adds them up, where that is not this process.
+Read = Callable[[], tuple[Rows, Sums | None]]
+_READ_ONCE = ("pixels", "nuisance")
+
+
+class Place:
+    """The moments of a run and what is asked of them; controls that no block changes are answered once.
+
+    Args:
+        folder: where tokens lie while they are read.
+        executor: who adds up the sums of linear probes, where it is not this process.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        series: Sequence[Series],
+        moments: Moments,
+        plan: Plan,
+        asked: list[Asked],
+        folder: Path,
+        *,
+        executor: Executor | None = None,
+    ) -> None:
+        self._adding = adding(executor, store, moments)
+        self._store, self._series, self._moments, self._plan = store, series, moments, plan
+        self._asked, self._folder = asked, folder
+        self._once: dict[tuple[Control, str], Answers] = {}
+        self._last: tuple[int, str, Rows] | None = None
+
+    def fits(self, kinds: Sequence[str]) -> int:
+        """How many fits reading these kinds of features, one after the other, will take from here on."""
+        total, once = 0, set(self._once)
+        for kind in kinds:
+            asked = self._of(kind)
+            total += fits(asked, leaky=True, shuffle="shuffled" in self._plan.controls)
+            for control in self._read():
+                key = _key(control, kind)
+                if control in self._plan.controls and key not in once:
+                    total += fits(asked)
+                    once |= {key} if control in _READ_ONCE else set()
+        return total
+
+    def _of(self, kind: str) -> list[Asked]:
+        """The questions that are asked of one kind of features."""
+        return [one for one in self._asked if reads_tokens(one.question.probe) == (kind == "tokens")]
+
+    def _read(self) -> list[Control]:
+        """The controls that read something of their own."""
+        named = control_encoders(self._plan.encoder, self._series[0].twin)
+        return ["gaussian", "nuisance", *(cast(Control, control) for control in named)]
+
+    def read(self, block: int, kind: str, *, step: Step = unwatched) -> list[Answered]:
+        """All tasks and controls on one kind of features of one block; ``step`` is called after each fit."""
+        tokens, plan = kind == "tokens", self._plan
+        asked = self._of(kind)
+        if not asked:
+            return []
+        source = self._tokens(self._at(block), block) if tokens else self.rows(block, kind)
+        shuffle = "shuffled" in plan.controls
+
+        def work(rows: Rows, sums: Sums | None, *, leaky: bool = False, shuffle: bool = False) -> Answers:
+            if tokens:
+                return answer_tokens(rows, asked, leaky=leaky, shuffle=shuffle, seed=plan.seed, step=step)
+            return answer(rows, asked, leaky=leaky, shuffle=shuffle, seed=plan.seed, sums=sums, step=step)
+
+        sums = self._sums(self._at(block), block, kind)
+        found: dict[Control, Answers] = {"none": work(source, sums, leaky=True, shuffle=shuffle)}
+        for control, read in self._others(source, block, kind).items():
+            if control not in plan.controls:
+                continue
+            key = _key(control, kind)
+            given = self._once.get(key) or work(*read())
+            if control in _READ_ONCE:
+                self._once[key] = given
+            found[control] = given
+        return beside_controls(plan, asked, found, str(Tap(plan.encoder, block)), kind, twin=self._series[0].twin)
+
+    def rows(self, block: int, kind: str) -> Rows:
+        """Features of the moments, float32 [n, d]; the last that were asked for are remembered."""
+        if self._last is None or self._last[:2] != (block, kind):
+            self._last = None
+            read = gather(self._store, self._at(block), self._moments, block=block, kind=kind)
+            self._last = (block, kind, read)
+        return self._last[2]
+
+    def _at(self, block: int) -> list[Series]:
+        ids, plan = [one.video.id for one in self._series], self._plan
+        return find_series(self._store, ids, encoder=plan.encoder, input=plan.input, block=block)
+
+    def _tokens(self, series: Sequence[Series], block: int, *, floor: bool = False) -> Rows:
+        return gather_tokens(self._store, series, self._moments, self._folder, block=block, floor=floor)
+
+    def _sums(self, series: Sequence[Series], block: int, kind: str, *, floor: bool = False) -> Sums | None:
+        return self._adding(series, block, kind, floor) if self._adding else None
+
+    def _others(self, source: Rows, block: int, kind: str) -> dict[Control, Read]:
+        """What each control reads instead of ``source``."""
+        moments, tokens = self._moments, kind == "tokens"
+
+        def when() -> tuple[Rows, None]:
+            rows = features.nuisance(moments.video, moments.pts_seconds, moments.clip_seconds)
+            return rows[:, None, :] if tokens else rows, None
+
+        def of(control: str, encoder: str) -> Read:
+            def read() -> tuple[Rows, Sums | None]:
+                others = matching_series(self._store, self._series, encoder=encoder, control=control)
+                floor = control == "pixels"
+                at = 0 if floor else block
+                if tokens:
+                    return self._tokens(others, at, floor=floor), None
+                rows = gather(self._store, others, moments, block=at, kind=kind, floor=floor)
+                return rows, self._sums(others, at, kind, floor=floor)
+
+            return read
+
+        named = control_encoders(self._plan.encoder, self._series[0].twin)
+        others: dict[Control, Read] = {"gaussian": lambda: (self._noise(source), None), "nuisance": when}
+        return others | {cast(Control, control): of(control, encoder) for control, encoder in named.items()}
+
+    def _noise(self, like: Rows) -> Rows:
+        """Noise of the features' shape; that of tokens lies in a file, as they do."""
+        if like.ndim == 2:
+            return controls.gaussian((like.shape[0], like.shape[1]), seed=self._plan.seed)
+        into = np.memmap(self._folder / "gaussian", np.float16, "w+", shape=like.shape)
+        return gaussian_like(like, into, seed=self._plan.seed)
+
+
+def _key(control: Control, kind: str) -> tuple[Control, str]:
+    """Pixels are the same beside every block, and beside all features that take no difference in time."""
+    return control, kind if kind == "tokens" or kind in features.CHANGES else ""

@@ -1,0 +1,138 @@
+"""What scores are worth: skill, selectivity, what one kind of features adds to another, bits, and more data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from worldprobe.errors import ProbeError
+from worldprobe.pipeline.probe.answers import Answered, Asked, Plan
+from worldprobe.pipeline.probe.fit import Rows
+from worldprobe.pipeline.progress import Tally, silent
+from worldprobe.probes.curves import FRACTIONS, learning_curve
+from worldprobe.probes.evaluate import Step
+from worldprobe.probes.evidence import PORTIONS, difference, online_code_length, skill
+from worldprobe.probes.features import CHANGES
+from worldprobe.probes.metrics import Score
+from worldprobe.results import CodeResult, EvidenceLine, EvidenceResult, LearningPoint, LearningResult, Measure
+
+# Others are fitted too slowly for the dozens of fits that a code or a curve takes.
+LINEAR = ("ridge", "logistic")
+
+
+def evidence_of(answered: Sequence[Answered]) -> list[EvidenceLine]:
+    """Skill against the best control, and selectivity against shuffled labels, of each real answer."""
+    found: list[EvidenceLine] = []
+    for real, controls in _with_controls(answered):
+        known = [one for one in controls if one.main.value is not None]
+        if real.main.value is None or not known:
+            continue
+        best = max(known, key=lambda one: one.main.value or 0.0)
+        found.append(_line(real, "skill", best.control, skill(real.main, best.main)))
+        found += [
+            _line(real, "selectivity", one.control, difference(real.main, one.main))
+            for one in known
+            if one.control == "shuffled"
+        ]
+    return found
+
+
+def contrasts(answered: Sequence[Answered]) -> list[EvidenceLine]:
+    """What changes in time add to ``z``, and native input to stills, where the same groups were scored."""
+    real = [one for one in answered if one.control == "none" and not one.leaky]
+    found: list[EvidenceLine] = []
+    for one, other in product(real, real):
+        if (one.asked.task, one.asked.probe, one.tap) != (other.asked.task, other.asked.probe, other.tap):
+            continue
+        same_input, same_features = one.plan.input == other.plan.input, one.features == other.features
+        over_z = same_input and one.features in CHANGES and other.features == "z"
+        over_stills = same_features and one.plan.input == "native" and other.plan.input == "still"
+        paired = np.array_equal(np.unique(one.folds.unit), np.unique(other.folds.unit))
+        if paired and (over_z or over_stills):
+            against = "z" if over_z else "still"
+            found.append(_line(one, "contrast", against, difference(one.main, other.main)))
+    return found
+
+
+def steps(plan: Plan, asked: Asked) -> dict[str, int]:
+    """How many fits at most a question's code and curve take, inner ones apart; none where it has neither."""
+    if asked.probe not in LINEAR:
+        return {}
+    of = {"code": len(PORTIONS) - 1, "learning": len(FRACTIONS) * len(asked.folds.folds)}
+    return {name: count for name, count in of.items() if name in plan.evidence}
+
+
+def worked_out(
+    plan: Plan, rows: Rows, answered: Sequence[Answered], tap: str, kind: str, *, tally: Tally | None = None
+) -> list[EvidenceLine]:
+    """Code lengths and learning curves of the linear probes on one kind of features [n, d] of one tap.
+
+    ``tally`` counts what ``steps`` says.
+    """
+    found: list[EvidenceLine] = []
+    tally = tally or Tally("", 0, silent)
+    for one in answered:
+        linear = one.asked.probe in LINEAR and one.control == "none" and not one.leaky
+        if not linear or (one.tap, one.features) != (tap, kind):
+            continue
+        inputs = rows[one.asked.target.usable]
+        for name, count in steps(plan, one.asked).items():
+            work = _code if name == "code" else _learning
+            with tally.part(count) as step:
+                found.append(work(one, inputs, step))
+    return found
+
+
+def _with_controls(answered: Sequence[Answered]) -> Iterator[tuple[Answered, list[Answered]]]:
+    def key(one: Answered) -> tuple[str, ...]:
+        return (one.asked.task, one.asked.probe, one.tap, one.features, one.plan.input)
+
+    for real in answered:
+        if real.control == "none" and not real.leaky:
+            yield real, [one for one in answered if one.control != "none" and key(one) == key(real)]
+
+
+def _of(one: Answered) -> dict[str, Any]:
+    """What says which answer a line is about."""
+    return {
+        "task": one.asked.task, "encoder": one.encoder, "tap": one.tap, "features": one.features,
+        "input": one.plan.input, "probe": one.asked.probe, "split": one.folds.kind,
+        "metric": next(iter(one.draws)), "n_groups": len(np.unique(one.folds.unit)), "seed": one.plan.seed,
+    }  # fmt: skip
+
+
+def _line(one: Answered, measure: Measure, against: str, found: Score) -> EvidenceResult:
+    notes = [found.note] if found.note else []
+    return EvidenceResult(
+        **_of(one), measure=measure, against=against, score=found.value, low=found.low, high=found.high, notes=notes
+    )
+
+
+def _code(one: Answered, inputs: Rows, step: Step) -> CodeResult:
+    try:
+        code = online_code_length(inputs, one.question, one.folds.unit, seed=one.plan.seed, step=step)
+    except ProbeError as error:
+        return CodeResult(**_of(one), rows=len(inputs), notes=[str(error)])
+    return CodeResult(
+        **_of(one), rows=code.rows, online_bits=code.online, constant_bits=code.constant, uniform_bits=code.uniform,
+        compression=code.compression, compression_of_constant=code.compression_of_constant,
+        saved_bits_per_row=code.saved_bits_per_row, notes=[code.note] if code.note else [],
+    )  # fmt: skip
+
+
+def _learning(one: Answered, inputs: Rows, step: Step) -> LearningResult:
+    curve = learning_curve(inputs, one.question, one.folds, seed=one.plan.seed, step=step)
+    gain, law = curve.gain_by_doubling, curve.law
+    points = [
+        LearningPoint(rows=p.rows, groups=p.groups, score=p.score.value, low=p.score.low, high=p.score.high)
+        for p in curve.points
+    ]
+    return LearningResult(
+        **_of(one), points=points, ceiling=law.ceiling if law else None, scale=law.scale if law else None,
+        exponent=law.exponent if law else None, plateau_rows=law.plateau if law else None,
+        gain_by_doubling=gain.value, gain_low=gain.low, gain_high=gain.high,
+        more_data_would_help=curve.more_data_would_help, notes=[gain.note] if gain.note else [],
+    )  # fmt: skip

@@ -1,0 +1,237 @@
+"""Embeddings out of the store, as the rows that moments name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.errors import StoreError
+from worldprobe.pipeline.probe.moments import Moments
+from worldprobe.probes import features
+from worldprobe.records import Labels, VideoRef
+from worldprobe.series import by_clock
+from worldprobe.store import Input, Series, Store
+
+Ints = NDArray[np.int64]
+# Why a label is dropped where a run goes on without what could not be encoded.
+NOT_ENCODED, MISSING = "in clips that are not encoded", "of videos that are not encoded"
+_Rows = TypeVar("_Rows")
+
+
+def find_series(
+    store: Store, videos: Sequence[str], *, encoder: str, input: Input, block: int | None
+) -> list[Series]:
+    """One series per video (ids), and the block asked for in each.
+
+    Raises:
+        StoreError: a video that the store does not hold by this encoder, or holds in several ways.
+    """
+    found = []
+    for video in videos:
+        choices = [
+            series
+            for series, blocks in store.find(video, encoder=encoder, input=input)
+            if block is None or block in blocks
+        ]
+        if not choices:
+            at = "" if block is None else f" at block {block}"
+            raise StoreError(
+                f"no {input} embeddings of {encoder}{at} for video {video[:12]} in {store.location}. "
+                f"Run `worldprobe encode VIDEO --encoder {encoder} --store {store.location} --input {input}"
+                + ("" if block is None else f" --blocks {block}")
+                + "`."
+            )
+        if len(choices) > 1:
+            ways = "; ".join(f"{s.path.partition('/')[2]} ({len(s.specs)} clips)" for s in choices)
+            raise StoreError(
+                f"{store.location} holds video {video[:12]} by {encoder} in several ways: {ways}. "
+                "Delete all but one, or use a store of their own for each."
+            )
+        found.append(choices[0])
+    return found
+
+
+def labelled_videos(labels: Labels) -> list[str]:
+    """Ids of the videos that have labels, in order of the table."""
+    return [str(video) for video in labels.table["video"].unique(maintain_order=True)]
+
+
+def encoded_videos(store: Store, labels: Labels, *, encoder: str, input: Input) -> tuple[list[str], int]:
+    """Ids of the labelled videos that the store holds by this encoder, all where it holds none, in order; and how
+    many labels the others have."""
+    videos = labelled_videos(labels)
+    found = [video for video in videos if store.find(video, encoder=encoder, input=input)] or videos
+    return found, int((~labels.table["video"].is_in(found)).sum())
+
+
+def held_clips(
+    store: Store, series: Sequence[Series], *, encoder: str, input: Input, blocks: Sequence[int]
+) -> list[set[int]]:
+    """Positions of the clips of each series that are in the store at all of these blocks.
+
+    Raises:
+        StoreError: as ``find_series``.
+    """
+    found = [set(range(len(one.specs))) for one in series]
+    for block in blocks:
+        at = find_series(store, [one.video.id for one in series], encoder=encoder, input=input, block=block)
+        for clips, one in zip(found, at, strict=True):
+            clips &= set(store.held(one, block))
+    return found
+
+
+def encoded_only(moments: Moments, held: Sequence[Collection[int]]) -> Moments:
+    """Those moments whose clip is in the store, given the positions of those that are of each series.
+
+    What a damaged film or a run that was cut short left out is dropped and counted, as all else that fails.
+    """
+    pairs = zip(moments.video.tolist(), moments.clip.tolist(), strict=True)
+    return moments.only(np.array([clip in held[video] for video, clip in pairs], dtype=bool), reason=NOT_ENCODED)
+
+
+def matching_series(store: Store, like: Sequence[Series], *, encoder: str, control: str) -> list[Series]:
+    """Another encoder's series of the same videos, sampled alike, for a control.
+
+    Raises:
+        StoreError: they are not there; it names the command that makes them.
+    """
+    result = []
+    for series in like:
+        alike = [
+            other
+            for other, _ in store.find(series.video.id, encoder=encoder, input=series.input)
+            if other.specs == _respec(series, other.video)
+        ]
+        if not alike:
+            spec = series.specs[0]
+            raise StoreError(
+                f"the control {control} needs embeddings of {encoder} for {series.video.path}, which are not in "
+                f"{store.location}. Run `worldprobe encode {series.video.path} --encoder {series.encoder} "
+                f"--store {store.location} --controls --input {series.input} "
+                f"--frames {spec.frames} --stride {max(spec.stride, 1)}`, "
+                f"or leave the control out: --controls with the others."
+            )
+        result.append(alike[0])
+    return result
+
+
+def _respec(series: Series, video: VideoRef) -> tuple[object, ...]:
+    """The series' clips as of another record of the same video (found under another path, say)."""
+    from dataclasses import replace
+
+    return tuple(replace(spec, video=video) for spec in series.specs)
+
+
+def chunks(
+    store: Store, series: Sequence[Series], moments: Moments, *, block: int, kind: str, floor: bool = False
+) -> Iterator[tuple[Ints, NDArray[Any]]]:
+    """Features a clip at a time: which moments lie in it, int64 [m], and theirs, float32 [m, d].
+
+    No more than a clip is ever held, so this is what to read when all features would not fit. Clips without a
+    moment are left out.
+
+    Args:
+        kind: of ``features.KINDS``; ``tokens`` gives float16 [m, t, d].
+        floor: take all tokens side by side instead of pooling them (for floors, whose tokens are few); differences
+            in time are taken of these.
+
+    Raises:
+        StoreError: tokens that cover other frames than the moments' encoder has them, as ``series.by_clock`` says.
+    """
+    order = np.lexsort((moments.clip, moments.video))
+    starts = np.searchsorted(moments.video[order], np.arange(len(series) + 1))
+    for video, one in enumerate(series):
+        mine = order[starts[video] : starts[video + 1]]
+        last: tuple[int, NDArray[Any]] | None = None
+        for index, embeddings in store.read(one, block):
+            here = mine[moments.clip[mine] == index]
+            still = one.specs[index].stride == 0
+            # A still's successor needs it even where no moment lies in it.
+            if not len(here) and not (still and kind in features.CHANGES):
+                continue
+            tokens = embeddings.values
+            if not still:
+                tokens = by_clock(tokens, one, tubelet=moments.tubelet_frames)
+            values = features.flat(tokens) if floor else features.pooled(tokens, kind)
+            if floor and kind == "tokens":
+                values = values[:, None, :]
+            if still:
+                # All tubelets of a still show the same frame: their mean is the still's embedding.
+                values = values.mean(axis=0, keepdims=True, dtype=np.float32).astype(values.dtype)
+            if len(here):
+                tubelet = np.zeros(len(here), dtype=np.int64) if still else moments.tubelet[here]
+                yield here, _in_time(values, tubelet, last if still else None, index, kind)
+            last = (index, values)
+
+
+def _in_time(
+    values: NDArray[Any], tubelet: Ints, last: tuple[int, NDArray[Any]] | None, index: int, kind: str
+) -> NDArray[Any]:
+    """The rows of a clip's values [t', ...] that moments ask for, with their change where the kind wants it."""
+    if kind not in features.CHANGES:
+        return np.asarray(values[tubelet])
+    if len(values) == 1:
+        if last is None or last[0] != index - 1:
+            raise StoreError(f"still {index - 1} is not in the store, and still {index} differs from it by {kind}")
+        before = last[1][tubelet]
+    else:
+        assert (tubelet > 0).all(), "a moment without one before it has no change"
+        before = values[tubelet - 1]
+    return features.changed(values[tubelet], before, kind)
+
+
+def gather(
+    store: Store, series: Sequence[Series], moments: Moments, *, block: int, kind: str, floor: bool = False
+) -> NDArray[np.float32]:
+    """Features of each moment, float32 [n, d]; the arguments are those of ``chunks``.
+
+    Raises:
+        StoreError: some of the moments' clips are not in the store.
+    """
+    rows: NDArray[np.float32] | None = None
+    held = np.zeros(len(moments), dtype=bool)
+    for here, values in chunks(store, series, moments, block=block, kind=kind, floor=floor):
+        if rows is None:
+            rows = np.zeros((len(moments), values.shape[1]), dtype=np.float32)
+        rows[here] = values
+        held[here] = True
+    return _whole(rows, held, store, series, block)
+
+
+def gather_tokens(
+    store: Store, series: Sequence[Series], moments: Moments, folder: Path, *, block: int, floor: bool = False
+) -> NDArray[np.float16]:
+    """Every token of each moment's tubelet, float16 [n, t, d], in a file in ``folder`` that is read where asked.
+
+    Only what a batch needs is in memory at a time, whatever the number of moments. Raises StoreError as ``gather``.
+    """
+    rows: NDArray[np.float16] | None = None
+    held = np.zeros(len(moments), dtype=bool)
+    for here, values in chunks(store, series, moments, block=block, kind="tokens", floor=floor):
+        if rows is None:
+            shape = (len(moments), *values.shape[1:])
+            rows = np.memmap(folder / f"{series[0].revision[:12]}-{block}", np.float16, "w+", shape=shape)
+        rows[here] = values
+        held[here] = True
+    return _whole(rows, held, store, series, block)
+
+
+def require_held(held: NDArray[np.bool_], store: Store, series: Sequence[Series], block: int) -> None:
+    """Raises StoreError unless all moments [n] were found in the store, or where there is none."""
+    if not len(held) or not held.all():
+        raise StoreError(
+            f"{int((~held).sum())} labelled moments lie in clips that {store.location} does not hold at block "
+            f"{block} of {series[0].encoder}. Run `worldprobe encode` again; it does only what is missing."
+        )
+
+
+def _whole(
+    rows: _Rows | None, held: NDArray[np.bool_], store: Store, series: Sequence[Series], block: int
+) -> _Rows:
+    require_held(held, store, series, block)
+    assert rows is not None
+    return rows

@@ -1,0 +1,158 @@
+"""Labels and embeddings to scores, each beside its controls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from worldprobe.encoders.load import parse_blocks
+from worldprobe.errors import ProbeError
+from worldprobe.execute.outcomes import Executor
+from worldprobe.pipeline.probe.answers import CHOSEN, CURVES, QUESTIONS, Asked, Plan, Probed, lines
+from worldprobe.pipeline.probe.chosen_tap import chosen_taps
+from worldprobe.pipeline.probe.controls import Place
+from worldprobe.pipeline.probe.evidence import contrasts, evidence_of, steps, worked_out
+from worldprobe.pipeline.probe.inputs import (
+    MISSING,
+    NOT_ENCODED,
+    encoded_only,
+    encoded_videos,
+    find_series,
+    held_clips,
+    labelled_videos,
+)
+from worldprobe.pipeline.probe.moments import Moments, align, with_before
+from worldprobe.pipeline.probe.questions import ask, check_probes, dimensions
+from worldprobe.pipeline.probe.table import answer_rows
+from worldprobe.pipeline.progress import Progress, Tally, silent
+from worldprobe.probes import features
+from worldprobe.records import Labels, Tap
+from worldprobe.store import Input, Series, Store
+
+
+def probe(
+    store: Store,
+    labels: Labels,
+    plan: Plan,
+    *,
+    partial: bool = False,
+    executor: Executor | None = None,
+    progress: Progress = silent,
+) -> Probed:
+    """Probe every task by every probe on every kind of features of every block, beside every control.
+
+    Every control sees exactly the moments, folds and targets of the real probe. The real probe is also
+    scored under the ``random`` split, so that the leak can be told. Where there are changes in time among the
+    features, all kinds are read at the moments that have another before them, so that they compare.
+
+    Args:
+        partial: go on without the labels of clips and videos that are not in the store, counted as dropped.
+        executor: whose workers add up the sums of linear probes, where it is not this process.
+
+    Raises:
+        StoreError: embeddings that the plan needs are not there.
+        ProbeError: no label meets an embedding, or too few groups for the split.
+        ConfigError: probes that do not go with the tasks or the features.
+    """
+    check_probes(plan)
+    videos, missing = labelled_videos(labels), 0
+    if partial:
+        videos, missing = encoded_videos(store, labels, encoder=plan.encoder, input=plan.input)
+    series = find_series(store, videos, encoder=plan.encoder, input=plan.input, block=None)
+    if not series:
+        why = " ".join(labels.notes[-2:]) or "Try another labeller (`worldprobe list labellers`)."
+        raise ProbeError(f"the labels table is empty: nothing was labelled, so there is nothing to probe. {why}")
+    blocks = parse_blocks(plan.blocks, 1 + max(_stored_blocks(store, series)))
+    moments, held = align(series, labels, subject=plan.subject), None
+    if partial:
+        held = held_clips(store, series, encoder=plan.encoder, input=plan.input, blocks=blocks)
+        moments = encoded_only(moments, held)
+    if missing:
+        moments = replace(moments, dropped={**moments.dropped, MISSING: missing})
+    if set(plan.features) & set(features.CHANGES):
+        moments = with_before(moments, series, held)
+    if not len(moments):
+        reasons = ", ".join(f"{count} {reason}" for reason, count in moments.dropped.items()) or "no labels"
+        raise ProbeError(f"no label meets an embedding ({reasons}). Check that labels and videos belong together.")
+    result = Probed(kept=moments.kept, dropped=dict(moments.dropped), series=list(series), moments=moments)
+    result.notes += _left_out(store, moments)
+    asked = ask(plan, moments, result)
+    result.block = blocks[-1]
+    with TemporaryDirectory(prefix="worldprobe-") as folder:
+        place = Place(store, series, moments, plan, asked, Path(folder), executor=executor)
+        fitted, curves = _tallies(plan, place, asked, len(blocks), progress)
+        result.fits = {QUESTIONS: fitted.total, CURVES: curves.total}
+        for block in blocks:
+            for kind in plan.features:
+                with fitted.part(place.fits([kind])) as step:
+                    result.answered += place.read(block, kind, step=step)
+                # Code lengths and learning curves take dozens of fits: at the last block only.
+                if block == blocks[-1] and plan.evidence and kind != "tokens":
+                    tap = str(Tap(plan.encoder, block))
+                    rows = place.rows(block, kind)
+                    result.evidence += worked_out(plan, rows, result.answered, tap, kind, tally=curves)
+    result.answered += chosen_taps(result.answered) if len(blocks) > 1 else []
+    result.answers.append(answer_rows(result.answered, moments, series, block=blocks[-1]))
+    result.results += lines(result.answered)
+    result.evidence += evidence_of(result.answered)
+    order = dimensions(plan.tasks, moments)
+    kinds = [*plan.features, CHOSEN]
+    result.results.sort(key=lambda line: (order.index(line.task), kinds.index(line.features)))
+    return result
+
+
+def _tallies(
+    plan: Plan, place: Place, asked: Sequence[Asked], blocks: int, progress: Progress
+) -> tuple[Tally, Tally]:
+    """Of fits to answer questions, and of those for code lengths and learning curves, which take longer each."""
+    of = "" if plan.input == "native" else f", {plan.input}"
+    read = sum(kind != "tokens" for kind in plan.features)
+    curves = read * sum(sum(steps(plan, one).values()) for one in asked)
+    fitted = place.fits(blocks * list(plan.features))
+    return Tally(f"probe{of}", fitted, progress), Tally(f"{CURVES}{of}", curves, progress)
+
+
+def probe_inputs(
+    store: Store,
+    labels: Labels,
+    plan: Plan,
+    inputs: Sequence[Input],
+    *,
+    partial: bool = False,
+    executor: Executor | None = None,
+    progress: Progress = silent,
+) -> Probed:
+    """``probe`` for each kind of input, and what one adds to the other on the same groups."""
+    parts = [
+        probe(store, labels, replace(plan, input=one), partial=partial, executor=executor, progress=progress)
+        for one in inputs
+    ]
+    whole = parts[0]
+    for part in parts[1:]:
+        if (part.kept, part.dropped) != (whole.kept, whole.dropped):
+            dropped = ", ".join(f"{reason} {count:,}" for reason, count in part.dropped.items())
+            which = part.series[0].input
+            whole.notes.append(f"With {which} input {part.kept:,} labels were kept; dropped: {dropped or 'none'}")
+        whole.results += part.results
+        whole.evidence += part.evidence
+        whole.answered += part.answered
+        whole.answers += part.answers
+        whole.fits = {name: count + part.fits[name] for name, count in whole.fits.items()}
+    whole.evidence += contrasts(whole.answered)
+    return whole
+
+
+def _left_out(store: Store, moments: Moments) -> list[str]:
+    """What the store lacks, which may be what failed or what was never done: only the user can tell."""
+    lost = {reason: moments.dropped[reason] for reason in (NOT_ENCODED, MISSING) if reason in moments.dropped}
+    if not lost:
+        return []
+    said = " and ".join(f"{count:,} labels {reason}" for reason, count in lost.items())
+    return [f"{said} were left out. If {store.location} was cut short, `worldprobe encode` does what is missing."]
+
+
+def _stored_blocks(store: Store, series: Sequence[Series]) -> list[int]:
+    found = store.find(series[0].video.id, encoder=series[0].encoder, input=series[0].input)
+    return next(blocks for other, blocks in found if other.path == series[0].path)

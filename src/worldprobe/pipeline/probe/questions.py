@@ -1,0 +1,178 @@
+"""From the tasks and probes of a plan to questions, with their folds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from worldprobe.errors import ConfigError, ProbeError
+from worldprobe.labels import targets
+from worldprobe.pipeline.probe.answers import Asked, Plan, Probed, metrics_of, unmeasured
+from worldprobe.pipeline.probe.moments import Moments, Target, examples, target
+from worldprobe.plugins import registry
+from worldprobe.probes.evaluate import Question
+from worldprobe.probes.splits import make_folds, units
+from worldprobe.protocols import Probe
+from worldprobe.results import FEW_GROUPS, ProbeResult
+
+LINEAR = "linear"
+
+
+def probe_of(plan: Plan, name: str, kind: str) -> tuple[str, Probe] | None:
+    """A plan's probe of this name for a kind of task, and what results call it; None if there is none.
+
+    "linear" is ridge or logistic regression; of a name such as ``mlp`` or ``mlp:64`` it is ``mlp-regression`` or
+    ``mlp-classification``; any other is a plug-in's own name and answers the kind it says.
+
+    Raises:
+        RegistryError: no such probe.
+    """
+    if name == LINEAR:
+        name = plan.regression_probe if kind == "regression" else plan.classification_probe
+    head, colon, argument = name.partition(":")
+    if ":" not in argument and registry.knows("probes", f"{head}-{kind}"):
+        name = f"{head}-{kind}{colon}{argument}"
+    probe: Probe = registry.create("probes", name)
+    _, given = registry.parts("probes", name)
+    shown = probe.name + (f":{given}" if given else "")
+    return (shown, probe) if probe.kind == kind else None
+
+
+def reads_tokens(probe: object) -> bool:
+    """Whether a probe takes tokens as they are instead of one row a moment."""
+    return getattr(probe, "reads", "rows") == "tokens"
+
+
+def check_probes(plan: Plan) -> None:
+    """Find out before anything is encoded what cannot be probed.
+
+    Raises:
+        RegistryError: no such probe.
+        ConfigError: a probe that none of the tasks or none of the features are for, one that stands there under two
+            names, or features without a probe.
+    """
+    kinds = {targets.kind(task) for task in plan.tasks}
+    served = set()
+    named: dict[tuple[str, str], str] = {}
+    for name in plan.probes:
+        found = [one for kind in sorted(kinds) if (one := probe_of(plan, name, kind))]
+        if not found:
+            raise ConfigError(f"the probe {name!r} is for none of the tasks {', '.join(plan.tasks)}")
+        for shown, probe in found:
+            if (probe.kind, shown) in named:
+                raise ConfigError(
+                    f"the probes {named[probe.kind, shown]!r} and {name!r} are the same for {probe.kind} "
+                    f"({shown}): name it once"
+                )
+            named[probe.kind, shown] = name
+        wants = {reads_tokens(probe) for _, probe in found}
+        if not any((kind == "tokens") in wants for kind in plan.features):
+            needs = "tokens" if True in wants else "other features than tokens"
+            raise ConfigError(
+                f"the probe {name!r} reads {needs}, and the features are {', '.join(plan.features)}: "
+                f'add "{"tokens" if True in wants else "z"}" to features'
+            )
+        served |= wants
+    for kind in plan.features:
+        if (kind == "tokens") not in served:
+            needs = "a probe of tokens, such as attentive" if kind == "tokens" else "another probe, such as linear"
+            raise ConfigError(f"features {kind!r} need {needs}; the probes are {', '.join(plan.probes)}")
+
+
+def ask(plan: Plan, moments: Moments, result: Probed) -> list[Asked]:
+    """Turn tasks into questions; a task that cannot be asked gets results without a score that say why.
+
+    Raises:
+        ProbeError: the split has too few groups for any of them.
+    """
+    # What classes have to be spread over: the unit that the split keeps together.
+    everything = Target(np.zeros((len(moments), 1)), np.ones(len(moments), dtype=np.bool_), ())
+    unit = units(examples(moments, np.zeros((len(moments), 1), np.float32), everything, moments.group), plan.split)
+    asked: list[Asked] = []
+    refused: list[ProbeError] = []
+    for task in dimensions(plan.tasks, moments):
+        known = None
+        if task in targets.MEASURED_TASKS and task not in moments.measured:
+            why = f"the labels hold no {task}"
+        else:
+            known = target(moments, task, unit)
+            why = _unaskable(task, known, moments)
+        probes = [found for name in plan.probes if (found := probe_of(plan, name, targets.kind(task)))]
+        if not probes:  # a task is never without a line
+            result.results += _without_probe(plan, task)
+        questions: list[Asked] = []
+        if known is not None and not why:
+            try:
+                questions = _questions(plan, task, known, moments, probes)
+            except ProbeError as error:  # it is known in too few groups: the other tasks may not be
+                refused.append(error)
+                why = str(error)
+        if probes and not questions:
+            result.results += [
+                unmeasured(plan, task, kind, metric, name, why)
+                for name, probe in probes
+                for kind in plan.features
+                if reads_tokens(probe) == (kind == "tokens")
+                for metric in metrics_of(task)
+            ]
+        asked += questions
+    if refused and not asked:
+        raise refused[0]
+    return asked
+
+
+def _without_probe(plan: Plan, task: str) -> list[ProbeResult]:
+    kind = targets.kind(task)
+    what = "numbers" if kind == "regression" else "classes"
+    why = f"none of the probes {', '.join(plan.probes)} is for {what} ({kind}): add linear, or another that is"
+    return [
+        unmeasured(plan, task, features, metric, "no probe", why)
+        for features in plan.features
+        for metric in metrics_of(task)
+    ]
+
+
+def _questions(
+    plan: Plan, task: str, known: Target, moments: Moments, probes: Sequence[tuple[str, Probe]]
+) -> list[Asked]:
+    """One task, asked of each probe on the same folds."""
+    rows = examples(moments, np.zeros((len(moments), 1), np.float32), known, moments.group)
+    folds = make_folds(rows, kind=plan.split, seed=plan.seed)
+    leaky = None if plan.split == "random" else make_folds(rows, kind="random", seed=plan.seed)
+    groups = len(np.unique(folds.unit))
+    notes = list(known.notes)
+    if groups < FEW_GROUPS:
+        notes.append(f"only {groups} groups: the interval is too narrow to trust")
+    circular = task in targets.CIRCULAR_TASKS
+    return [
+        Asked(
+            task, name, known, Question((task, name), probe, rows.target, len(known.classes), circular),
+            folds, leaky, tuple(notes),
+        )
+        for name, probe in probes
+    ]  # fmt: skip
+
+
+def dimensions(tasks: Sequence[str], moments: Moments) -> list[str]:
+    """Tasks that the labels measured, as one task for each of their dimensions."""
+    found = []
+    for task in tasks:
+        parts = [name for name in moments.measured if name.partition(".")[0] == task]
+        found += parts or [task]
+    return found
+
+
+def _unaskable(task: str, known: Target, moments: Moments) -> str:
+    """Why a task cannot be asked of these moments; empty when it can."""
+    if task == "class" and not any(moments.name):
+        return "the labeller gives no classes"
+    if targets.kind(task) == "classification" and len(known.classes) < 2:
+        if not known.classes:
+            return "; ".join(known.notes) or "no usable labels"
+        return f"{task} is constant: always {known.classes[0]!r}"
+    if not known.usable.any():
+        return "; ".join(known.notes) or "no usable labels"
+    if not known.classes and (np.ptp(known.values[known.usable], axis=0) == 0).all():
+        return f"{task} is constant"
+    return ""

@@ -1,0 +1,1 @@
+"""Third parties' plug-ins: found by name, and held to the protocols."""

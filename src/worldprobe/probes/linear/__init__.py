@@ -1,0 +1,1 @@
+"""Ridge and logistic regression, and the decompositions that they share."""

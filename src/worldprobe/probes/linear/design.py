@@ -1,0 +1,202 @@
+"""One decomposition per training set, for every probe, target and regularisation strength.
+
+L2-penalised linear models see their inputs only through the inner products of the rows. Turning the
+standardised inputs X = U S V' to Z = U S loses nothing: weights found on Z are the weights on X, turned.
+S and U, or V, come from the smaller of the two Gram matrices (n x n or d x d), in float64; they and Z itself are
+made only for those that ask for them. Ridge does not: it solves with the Gram matrix reduced to three diagonals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.probes.linear.scatter import Scatter
+from worldprobe.probes.linear.shifted import Shifted
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+# Directions whose squared length is below this share of the longest are rounding, not signal.
+_RANK_TOLERANCE = 1e-12
+# A column whose spread is below this share of the widest one's says nothing.
+_STILL = 1e-6
+# Rows of float32 are turned to float64 this many at a time.
+_CHUNK = 1024
+# Standardised values that are kept until `forget` rather than made for each product: 64 MB.
+_FEW = 2**23
+
+
+class Design:
+    """Rows to fit on, standardised by themselves. Satisfies ``protocols.TrainingSet``.
+
+    Args:
+        inputs: float32 [n, d], or more rows, of which ``rows`` says which are meant.
+        unit: what the split keeps together, int64 [n]; each row for itself where it is not given.
+        scatter: of these rows, where it is known already; it saves passing over them.
+        rows: int64 [n]; all where it is not given.
+    """
+
+    def __init__(
+        self,
+        inputs: NDArray[np.float32],
+        *,
+        unit: Ints | None = None,
+        scatter: Scatter | None = None,
+        rows: Ints | None = None,
+    ) -> None:
+        self._source = inputs
+        self._rows = np.arange(len(inputs)) if rows is None else rows
+        self._scatter = scatter
+        self.unit: Ints = np.arange(len(self._rows)) if unit is None else unit
+        if scatter is None:
+            self.mean: Floats = self.inputs.mean(axis=0, dtype=np.float64)
+            spread = self.inputs.std(axis=0, dtype=np.float64)
+        else:
+            self.mean, spread = scatter.mean, np.sqrt(np.diag(scatter.matrix).clip(0) / scatter.count)
+        self.scale = column_scale(spread)
+        self._last: tuple[NDArray[np.float32], Floats] | None = None
+        self._known: dict[bytes, Floats] = {}
+
+    @cached_property
+    def inputs(self) -> NDArray[np.float32]:
+        """As they came: float32 [n, d]."""
+        return self._source if len(self._rows) == len(self._source) else self._source[self._rows]
+
+    @cached_property
+    def rotated(self) -> Floats:
+        """U S, float64 [n, r]."""
+        if self._wide:
+            return np.asarray(self._vectors * np.sqrt(self.squares))
+        return self.apply(self.inputs, self._vectors)
+
+    @property
+    def squares(self) -> Floats:
+        """S squared, float64 [r], decreasing."""
+        return self._decomposition[0]
+
+    def standardize(self, inputs: NDArray[np.float32]) -> Floats:
+        """Rows [m, d] less the training rows' mean, over their spread: float64 [m, d]."""
+        return np.asarray((inputs - self.mean) / self.scale, dtype=np.float64)
+
+    def unrotate(self, weights: Floats) -> Floats:
+        """Weights [r, k] on the axes as weights [d, k] on standardised inputs."""
+        if self._wide:  # V = X' U / S, which is as large as the rows and is not made
+            return self._sum_products(self._vectors @ (weights / np.sqrt(self.squares)[:, None]))
+        return np.asarray(self._vectors @ weights)
+
+    def apply(self, inputs: NDArray[np.float32], weights: Floats) -> Floats:
+        """Standardised rows [m, d] times weights [d, k]: float64 [m, k]."""
+        return self._centred(inputs) @ (weights / self.scale[:, None])
+
+    def solve(self, target: Floats, strengths: Sequence[float]) -> list[Floats]:
+        """Ridge weights [d, k] on standardised inputs at each strength, for a centred target [n, k]."""
+        if not self._decomposed and min(strengths) > 0:
+            try:
+                return self._solve_reduced(target, strengths)
+            except np.linalg.LinAlgError:
+                pass  # rounding made it indefinite; the axes below leave out what is rounding
+        squares = self.squares[:, None]
+        if self._wide:
+            turned = np.sqrt(squares) * (self._vectors.T @ target)
+        else:
+            turned = self._vectors.T @ self._products(target)
+        weights = np.concatenate([turned / (squares + strength) for strength in strengths], axis=1)
+        return np.split(self.unrotate(weights), len(strengths), axis=1)
+
+    def _solve_reduced(self, target: Floats, strengths: Sequence[float]) -> list[Floats]:
+        """As ``solve``, without axes, by the smaller of the two Gram matrices."""
+        if self._wide:
+            duals = np.concatenate(self._reduced.solve(target, strengths), axis=1)
+            return np.split(self._sum_products(duals), len(strengths), axis=1)
+        products = self._products(target)
+        # A single strength is had for less than the reduction, if nobody has asked for that yet.
+        if len(strengths) == 1 and "_reduced" not in self.__dict__:
+            from scipy.linalg import solve
+
+            gram = self._gram()
+            gram[np.diag_indices_from(gram)] += strengths[0]
+            return [np.asarray(solve(gram, products, assume_a="pos", overwrite_a=True, check_finite=False))]
+        return self._reduced.solve(products, strengths)
+
+    def forget(self) -> None:
+        """Let go of what grows with the rows; the decomposition stays, the rest is made again if asked for."""
+        self._last = None
+        for name in ("inputs", "rotated", "_standard"):
+            self.__dict__.pop(name, None)
+
+    def _products(self, target: Floats) -> Floats:
+        """Standardised inputs times target, [d, k]; kept, since a training set may serve two outer folds."""
+        key = target.tobytes()
+        if key not in self._known:
+            self._known[key] = self._sum_products(target)
+        return self._known[key]
+
+    def _sum_products(self, target: Floats) -> Floats:
+        if self._few:
+            return np.asarray(self._standard.T @ target)
+        sums = np.zeros((target.shape[1], len(self.mean)))
+        for start in range(0, len(target), _CHUNK):
+            rows = slice(start, start + _CHUNK)
+            sums += target[rows].T @ (self._source[self._rows[rows]] - self.mean)
+        return (sums / self.scale).T
+
+    def _centred(self, inputs: NDArray[np.float32]) -> Floats:
+        if inputs is self.__dict__.get("inputs"):
+            return np.asarray(inputs - self.mean)
+        # All targets of a fold ask for the same rows one after the other.
+        if self._last is None or self._last[0] is not inputs:
+            self._last = (inputs, np.asarray(inputs - self.mean))
+        return self._last[1]
+
+    @cached_property
+    def _decomposition(self) -> tuple[Floats, Floats]:
+        """S squared, and U where there are fewer rows than columns, else V."""
+        return principal(self._gram())
+
+    @cached_property
+    def _reduced(self) -> Shifted:
+        return Shifted(self._gram())
+
+    def _gram(self) -> Floats:
+        """The smaller one of the standardised rows: of the rows [n, n], or of the columns [d, d]."""
+        if not self._wide and self._scatter is not None:
+            return np.asarray(self._scatter.matrix / self.scale / self.scale[:, None])
+        x = self._standard if self._few else self.standardize(self.inputs)
+        return np.asarray(x @ x.T if self._wide else x.T @ x)
+
+    @property
+    def _decomposed(self) -> bool:
+        return "_decomposition" in self.__dict__
+
+    @property
+    def _vectors(self) -> Floats:
+        return self._decomposition[1]
+
+    @property
+    def _wide(self) -> bool:
+        return len(self._rows) < len(self.mean)
+
+    @property
+    def _few(self) -> bool:
+        return self._wide and len(self._rows) * len(self.mean) <= _FEW
+
+    @cached_property
+    def _standard(self) -> Floats:
+        return self.standardize(self.inputs)
+
+
+def column_scale(spread: Floats) -> Floats:
+    """What to divide each column by, [d]; 1 where it does not vary, which keeps it at zero after centring."""
+    floor = _STILL * max(float(spread.max(initial=0.0)), 1e-30)
+    return np.where(spread > floor, spread, 1.0)
+
+
+def principal(gram: Floats) -> tuple[Floats, Floats]:
+    """Eigenvalues [r], decreasing, and eigenvectors [m, r] of a Gram matrix, without those that are rounding."""
+    values, vectors = np.linalg.eigh(gram)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    kept = values > _RANK_TOLERANCE * max(float(values[0]), 1e-300)
+    return values[kept], vectors[:, kept]

@@ -1,0 +1,104 @@
+"""Multinomial logistic regression in principal axes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.errors import RegistryError
+from worldprobe.probes.linear.lbfgs import minimize
+from worldprobe.protocols import Fitted, TrainingSet
+
+Floats = NDArray[np.float64]
+# Log-probability of a class that the training rows do not hold: as good as never, but finite.
+_NEVER = -30.0
+
+
+class Logistic:
+    """Minimises ``sum of log losses + strength / 2 |w|^2`` on standardised inputs; no penalty on the offset.
+
+    The same model as scikit-learn's ``StandardScaler`` then ``LogisticRegression(C=1 / strength)``. It is
+    solved by L-BFGS in principal axes, each scaled by Boehning's bound on the Hessian (Boehning 1992,
+    "Multinomial logistic regression algorithm"), which makes a few dozen steps enough at most strengths.
+    """
+
+    name = "logistic"
+    kind: Literal["regression", "classification"] = "classification"
+    strengths: tuple[float, ...] = (*np.logspace(0, 6, 7).tolist(), np.inf)
+
+    def __init__(self, argument: str | None = None) -> None:
+        if argument is not None:
+            raise RegistryError(f"logistic takes no argument, got {argument!r}")
+
+    def fit(
+        self,
+        training: TrainingSet,
+        target: Floats,
+        *,
+        strength: float,
+        classes: int,
+        start: Fitted | None = None,
+    ) -> FittedLogistic:
+        """Fit to class indices [n, 1], out of ``classes``."""
+        present, codes = np.unique(target[:, 0].astype(np.int64), return_inverse=True)
+        truth = np.zeros((len(codes), len(present)))
+        truth[np.arange(len(codes)), codes] = 1.0
+        if isinstance(start, FittedLogistic):
+            weights, offsets = start.weights, start.offsets
+        else:
+            weights, offsets = np.zeros((training.rotated.shape[1], len(present))), np.log(truth.mean(axis=0))
+        if np.isfinite(strength):
+            weights, offsets = _solve(training, truth, strength, weights, offsets)
+        return FittedLogistic(training, weights, offsets, present, classes)
+
+
+def _solve(
+    training: TrainingSet, truth: Floats, strength: float, weight: Floats, offset: Floats
+) -> tuple[Floats, Floats]:
+    """Weights [r, classes] and offsets [classes] at one strength, from a start."""
+    (n, classes), split = truth.shape, weight.size
+    # Passing over these rows is all the work, and it is bound by memory: half the bytes, half the time.
+    z = training.rotated.astype(np.float32)
+    # The softmax's Hessian is at most (I - 11'/K) / 2; scaling by half of that bound suits most data.
+    weight_scale = 1.0 / np.sqrt(0.25 * training.squares + strength)[:, None]
+    offset_scale = 1.0 / np.sqrt(0.25 * n)
+
+    def loss(flat: Floats) -> tuple[float, Floats]:
+        w = flat[:split].reshape(-1, classes) * weight_scale
+        log_probabilities = log_softmax(z @ w.astype(np.float32) + flat[split:] * offset_scale)
+        value = -float((truth * log_probabilities).sum()) + 0.5 * strength * float((w * w).sum())
+        error = np.exp(log_probabilities) - truth
+        gradient = (z.T @ error.astype(np.float32) + strength * w) * weight_scale
+        return value, np.concatenate([gradient.ravel(), error.sum(axis=0) * offset_scale])
+
+    start = np.concatenate([(weight / weight_scale).ravel(), offset / offset_scale])
+    # In these coordinates the curvature is about 1, so a gradient this small is a loss this close.
+    flat = minimize(loss, start, tolerance=1e-4 * np.sqrt(n))
+    return flat[:split].reshape(-1, classes) * weight_scale, flat[split:] * offset_scale
+
+
+def log_softmax(scores: Floats) -> Floats:
+    """Log-probabilities along the last axis."""
+    shifted = scores - scores.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+
+@dataclass(frozen=True)
+class FittedLogistic:
+    """Weights [r, present] on the training rows' axes, offsets [present], for the classes that were there."""
+
+    training: TrainingSet
+    weights: Floats
+    offsets: Floats
+    present: NDArray[np.int64]
+    classes: int
+
+    def predict(self, inputs: NDArray[np.float32]) -> Floats:
+        """Log-probabilities float64 [n, classes]."""
+        result = np.full((len(inputs), self.classes), _NEVER)
+        scores = self.training.apply(inputs, self.training.unrotate(self.weights)) + self.offsets
+        result[:, self.present] = np.maximum(log_softmax(scores), _NEVER)
+        return result

@@ -1,0 +1,1 @@
+"""Facts as panels: one module a section of the report."""

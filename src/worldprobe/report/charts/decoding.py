@@ -1,0 +1,114 @@
+"""Decoders' losses as charts, and ``decoder_reconstructions.png`` from the pictures that a run keeps."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.errors import WorldprobeError
+from worldprobe.findings.decoding_facts import Decoding, Losses
+from worldprobe.findings.score import Score
+from worldprobe.report.drawing import panels
+from worldprobe.report.drawing.axes import Axis, around
+from worldprobe.report.drawing.png import INK, plain, save
+
+_FAR, _GAP = 5, 1
+
+
+def loss_panels(decoding: Decoding) -> list[panels.Panel]:
+    """Loss in training and on held-out groups by step, a panel for each decoder that was trained."""
+    return [_panel(one) for one in decoding.losses]
+
+
+def _panel(one: Losses) -> panels.Panel:
+    ways = (("training", 0, 1), ("held-out groups", 1, 2))
+    every = [value for step in one.steps for value in step[1:] if value > 0]
+    first, last = one.steps[0][0], one.steps[-1][0]
+    return panels.Panel(
+        title=one.name,
+        metric=f"weights of step {one.kept:,} kept",
+        x_name="step",
+        across=Axis(min(0, first), max(last, 1), step=None),
+        x_ticks=tuple((float(step), f"{step:,}") for step in {first, one.kept, last}),
+        up=_up(every),
+        lines=tuple(_loss(one, *way) for way in ways),
+    )
+
+
+def _up(losses: list[float]) -> Axis:
+    """By the logarithm where losses fell far, as they do in long trainings."""
+    if not losses:
+        return Axis(0.0, 1.0)
+    far = max(losses) > _FAR * min(losses)
+    return Axis(min(losses) / 1.2, max(losses) * 1.2, log=True) if far else around(losses)
+
+
+def _loss(one: Losses, name: str, look: int, at: int) -> panels.Line:
+    found = [(float(step[0]), step[at], f"{name}, step {step[0]:,}: {step[at]:.4g}") for step in one.steps]
+    points = panels.measured([(x, Score(value=value), said) for x, value, said in found])
+    return panels.Line(name=name, look=look, points=points, strong=at == 2)
+
+
+def decoder_reconstructions(decoders: Path, path: Path, *, title: str) -> None:
+    """Test moments in rows, what drew them in columns; no file where the run kept no pictures.
+
+    Raises:
+        WorldprobeError: pictures that are damaged.
+    """
+    kept = decoders / "pictures.safetensors"
+    if not kept.exists():
+        return
+    titles, pictures = _pictures(kept)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    moments = len(pictures[0])
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02)
+    figure = Figure(figsize=(1.3 * len(titles) + 0.4, 1.3 * moments + 1.0), layout=layout)
+    FigureCanvasAgg(figure)
+    cells = figure.subplots(moments, len(titles), squeeze=False)
+    for column, (name, drawn) in enumerate(zip(titles, pictures, strict=True)):
+        for row in range(moments):
+            cell = cells[row][column]
+            cell.imshow(drawn[row], interpolation="nearest", vmin=0, vmax=255)
+            cell.set_axis_off()
+        cells[0][column].set_title(plain(fill(name.replace("-", " "), 13)), fontsize=8)
+    figure.suptitle(plain(title), fontsize=11, color=INK)
+    save(figure, path)
+
+
+def glimpse(decoders: Path) -> tuple[str, NDArray[np.uint8]] | None:
+    """A decoder's name, and held-out frames above as it drew them; None where none are kept.
+
+    Returns:
+        The name, and a picture uint8 [height, width, 4] that is clear between the frames.
+
+    Raises:
+        WorldprobeError: pictures that are damaged.
+    """
+    kept = decoders / "pictures.safetensors"
+    if not kept.exists():
+        return None
+    titles, pictures = _pictures(kept)
+    if len(titles) < 2 or titles[0] != "real":
+        return None
+    opaque = [np.pad(pictures[at], ((0, 0),) * 3 + ((0, 1),), constant_values=255) for at in (0, 1)]
+    apart = [np.pad(frames, ((0, 0), (_GAP, _GAP), (_GAP, _GAP), (0, 0))) for frames in opaque]
+    return titles[1], np.concatenate([np.concatenate(list(frames), axis=1) for frames in apart], axis=0)
+
+
+def _pictures(path: Path) -> tuple[list[str], list[Any]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            titles = json.loads((file.metadata() or {})["titles"])
+            return titles, [file.get_tensor(f"{number:02d}") for number in range(len(titles))]
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise WorldprobeError(f"{path} is damaged: {error}. Run `worldprobe decode` again.") from error

@@ -1,0 +1,1 @@
+"""Marks on axes: panels of values as SVG and PNG."""

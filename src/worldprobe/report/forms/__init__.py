@@ -1,0 +1,1 @@
+"""Facts as HTML, Markdown, terminal text, a model card and a Rerun recording."""

@@ -1,0 +1,1 @@
+"""Tables of the report, each declared once and written by every form."""

@@ -1,0 +1,1 @@
+"""Rendered films whose truth is known: sprites and their violations."""

@@ -1,0 +1,217 @@
+"""Rendered scenes with exact truth: one clear subject, smaller and dimmer company, a panning background.
+
+What is to be decoded (class, size, position, direction, speed) is drawn independently of how it looks
+(textures, colours, background), so that nothing stands in for anything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.errors import VideoError
+from worldprobe.io.files import StrPath, replacing
+from worldprobe.video.rendered import sprites
+from worldprobe.video.rendered.sprites import SHAPES, TEXTURES, Shape
+from worldprobe.video.write import write_video
+
+VERSION = 1  # part of every seed and path: another generator must not pass for this one
+FRAMES, WIDTH, HEIGHT, RATE = 16, 160, 144, 24
+Floats = NDArray[np.float64]
+
+_HEADINGS = {"right": 0.0, "down": np.pi / 2, "left": np.pi, "up": -np.pi / 2}
+_HEADING_JITTER = np.deg2rad(25)
+_STILL_SHARE = 0.2
+_STOP_SHARE = 0.15
+_MARGIN = 0.1  # centres stay this share of the frame away from its edges
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sprite:
+    """One object of a scene: its looks, and its path ``centre`` and ``speed``, float64 [t, 2] in px, px/s."""
+
+    shape: Shape
+    half: tuple[float, float]
+    centre: Floats
+    speed: Floats
+    colour: Floats
+    texture: str
+    period: float
+    angle: float
+    depth: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """A scene as it was planned; ``frames`` draws it. Object 0 is the subject; depth 0 is nearest."""
+
+    sprites: tuple[Sprite, ...]
+    tile: NDArray[np.float32]
+    colour: Floats
+    tint: Floats
+    pan: Floats
+    size: tuple[int, int]
+    rate: int
+
+    def frames(self) -> Iterator[tuple[NDArray[np.uint8], list[float]]]:
+        """Each frame uint8 [h, w, 3], and the visible fraction of each object in it."""
+        for time in range(len(self.pan)):
+            yield self._frame(time)
+
+    def _frame(self, time: int) -> tuple[NDArray[np.uint8], list[float]]:
+        corner = (float(self.pan[time, 0]), float(self.pan[time, 1]))
+        noise = sprites.window(self.tile, corner=corner, size=self.size)
+        picture = self.colour + noise[..., None] * self.tint
+        visible = [0.0] * len(self.sprites)
+        uncovered = np.ones(noise.shape, dtype=np.float32)
+        masks = []
+        for index in sorted(range(len(self.sprites)), key=lambda i: self.sprites[i].depth):
+            sprite = self.sprites[index]
+            centre = (float(sprite.centre[time, 0]), float(sprite.centre[time, 1]))
+            mask = sprites.coverage(sprite.shape, centre=centre, half=sprite.half, size=self.size)
+            visible[index] = min(1.0, float((mask * uncovered).sum()) / sprites.area(sprite.shape, *sprite.half))
+            uncovered *= 1 - mask
+            masks.append((index, mask, centre))
+        for index, mask, centre in reversed(masks):
+            sprite = self.sprites[index]
+            pattern = sprites.texture(
+                sprite.texture, centre=centre, period=sprite.period, angle=sprite.angle, size=self.size
+            )
+            surface = sprite.colour * (1 + 0.25 * pattern[..., None])
+            picture = picture + mask[..., None] * (surface - picture)
+        return np.clip(picture + 0.5, 0, 255).astype(np.uint8), visible
+
+
+def plan_scene(
+    seed: int, index: int, *, frames: int = FRAMES, width: int = WIDTH, height: int = HEIGHT, rate: int = RATE
+) -> Scene:
+    """Draw a scene's objects and paths. The same arguments give the same scene, whatever else is rendered.
+
+    Sizes, positions and speeds scale with the frame, so a scene looks alike at any size.
+    """
+    generator = np.random.default_rng([VERSION, seed, index])
+    background = generator.uniform(50, 100) + generator.uniform(-20, 20, 3)
+    count = int(generator.integers(1, 4))
+    radius = generator.uniform(0.09, 0.24) * height
+    depths = generator.permutation(count)
+    objects = []
+    for number in range(count):
+        subject = number == 0
+        scale = radius if subject else radius * generator.uniform(0.4, 0.65)
+        aspect = np.exp(generator.uniform(-0.12, 0.12))
+        centre, speed = _path(generator, frames, width, height, rate)
+        objects.append(
+            Sprite(
+                shape=SHAPES[int(generator.integers(len(SHAPES)))],
+                half=(float(scale * aspect), float(scale / aspect)),
+                centre=centre,
+                speed=speed,
+                colour=_colour(generator, background, subject=subject),
+                texture=TEXTURES[int(generator.integers(len(TEXTURES)))],
+                period=float(scale * generator.uniform(0.5, 1.2)),
+                angle=float(generator.uniform(0, np.pi)),
+                depth=int(depths[number]),
+            )
+        )
+    pan = generator.uniform(-0.2, 0.2, 2) * height / rate
+    return Scene(
+        sprites=tuple(objects),
+        tile=sprites.noise_tile(generator, roughness=float(generator.uniform(1.0, 1.8))),
+        colour=background,
+        tint=generator.uniform(3, 9) * (1 + generator.uniform(-0.4, 0.4, 3)),
+        pan=generator.uniform(0, 256, 2) + np.arange(frames)[:, None] * pan,
+        size=(width, height),
+        rate=rate,
+    )
+
+
+def _colour(generator: np.random.Generator, background: Floats, *, subject: bool) -> Floats:
+    """A colour that is brighter than the background, always: with random polarity nothing is linear in the
+    pixels any more, and every probe is at chance. Company is dimmer."""
+    hue = generator.uniform(-30, 30, 3)
+    step = generator.uniform(100, 130) + hue - hue.mean()
+    return np.asarray(background + (step if subject else 0.25 * step))
+
+
+def _path(generator: np.random.Generator, frames: int, width: int, height: int, rate: int) -> tuple[Floats, Floats]:
+    """Centre and speed at each frame: straight on, turned back at the margins, at times stopped half-way."""
+    room = np.array([width, height], dtype=np.float64)
+    low, high = room * _MARGIN, room * (1 - _MARGIN)
+    position = generator.uniform(low, high)
+    still = generator.random() < _STILL_SHARE
+    heading = list(_HEADINGS.values())[int(generator.integers(4))]
+    angle = heading + generator.uniform(-_HEADING_JITTER, _HEADING_JITTER)
+    pace = generator.uniform(0.15, 0.6) * height
+    velocity = np.zeros(2) if still else pace * np.array([np.cos(angle), np.sin(angle)])
+    stop = int(generator.integers(frames // 4, frames)) if generator.random() < _STOP_SHARE else frames
+    centre, speed = np.zeros((frames, 2)), np.zeros((frames, 2))
+    for time in range(frames):
+        centre[time] = position
+        speed[time] = velocity if time < stop else 0.0
+        if time >= stop:
+            continue
+        position = position + velocity / rate
+        over, under = position > high, position < low
+        position = np.where(over, 2 * high - position, np.where(under, 2 * low - position, position))
+        velocity = np.where(over | under, -velocity, velocity)
+    return centre, speed
+
+
+def render_scenes(count: int, seed: int, folder: StrPath) -> list[Path]:
+    """Render scenes 0 to ``count`` - 1 of a seed as H.264 files, each beside its truth; finished ones are kept.
+
+    ``NAME.truth.parquet`` has a row per frame and object: frame, pts_seconds, object, class, x, y, w, h in
+    px, vx, vy in px a second, depth, visible (fraction of the outline that is in the frame and uncovered).
+
+    Raises:
+        VideoError: fewer than one scene.
+    """
+    folder = Path(folder)
+    if count < 1:
+        raise VideoError(f"scenes:{count} asks for {count} scenes: ask for one or more, such as scenes:200")
+    target = folder / f"v{VERSION}-seed{seed}"
+    paths = [target / f"scene-{index:06d}.mp4" for index in range(count)]
+    for index, path in enumerate(paths):
+        if not path.exists():
+            _render(plan_scene(seed, index), path)
+    return paths
+
+
+def truth_path(video: Path) -> Path:
+    """Where the truth of a rendered scene lies."""
+    return video.with_suffix(".truth.parquet")
+
+
+def _render(scene: Scene, path: Path) -> None:
+    """Write the truth, then the video: a video that is there has its truth."""
+    import polars as pl
+
+    pictures, visible = [], []
+    for picture, seen in scene.frames():
+        pictures.append(picture)
+        visible.append(seen)
+    rows = [
+        {
+            "frame": time,
+            "pts_seconds": time / scene.rate,
+            "object": number,
+            "class": sprite.shape,
+            "x": float(sprite.centre[time, 0]),
+            "y": float(sprite.centre[time, 1]),
+            "w": 2 * sprite.half[0],
+            "h": 2 * sprite.half[1],
+            "vx": float(sprite.speed[time, 0]),
+            "vy": float(sprite.speed[time, 1]),
+            "depth": sprite.depth,
+            "visible": visible[time][number],
+        }
+        for time in range(len(pictures))
+        for number, sprite in enumerate(scene.sprites)
+    ]
+    with replacing(truth_path(path)) as temporary:
+        pl.DataFrame(rows).write_parquet(temporary)
+    write_video(path, pictures, rate=scene.rate)
