@@ -24,10 +24,11 @@ from scipy.optimize import linear_sum_assignment
 
 from worldprobe.labels.boxes import corners, iou
 from worldprobe.labels.detectors.onnx import OnnxDetector
+from worldprobe.labels.load import load_labeller
 from worldprobe.labels.truth import Mot
-from worldprobe.pipeline.label.label import load_labeller
 from worldprobe.records import VideoRef
-from worldprobe.video.read import Video, open_video
+from worldprobe.video.read import open_video
+from worldprobe.video.video import Video
 
 THRESHOLDS = (0.5, 0.3)
 PEOPLE = ("person", "pedestrian", "")  # what knows no classes is scored on all of its boxes

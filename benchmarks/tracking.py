@@ -17,8 +17,8 @@ from pathlib import Path
 import polars as pl
 
 from worldprobe.labels.library_trackers import TRACKERS, track
+from worldprobe.labels.load import load_labeller
 from worldprobe.labels.track import link
-from worldprobe.pipeline.label.label import load_labeller
 from worldprobe.records import Labels
 from worldprobe.video.read import open_video
 

@@ -18,8 +18,8 @@ import numpy as np
 from worldprobe.config import read_experiment
 from worldprobe.encoders.known import TINY_FOLDER
 from worldprobe.errors import WorldprobeError
+from worldprobe.labels.table import read_labels, write_labels
 from worldprobe.labels.truth import Coco, Mot
-from worldprobe.pipeline.label.label import read_labels, write_labels
 from worldprobe.records import Labels
 from worldprobe.video.read import open_video
 from worldprobe.video.write import write_video

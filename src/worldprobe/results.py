@@ -7,14 +7,58 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from worldprobe.errors import WorldprobeError
 from worldprobe.io.files import StrPath, write_whole
-from worldprobe.result import DecodingBaseline as DecodingBaseline
-from worldprobe.result import DecodingMetric as DecodingMetric
-from worldprobe.result import DecodingResult as DecodingResult
-from worldprobe.result import Result as _Result
+
+DecodingBaseline = Literal[
+    "none", "mean-image", "shuffled-embedding", "random-init", "pixels", "bicubic-8", "bicubic-16", "copy-last"
+]
+
+DecodingMetric = Literal["psnr", "ssim", "lpips", "sharpness", "spread"]
+
+
+class Result(BaseModel):
+    """Typed, frozen; unknown fields are errors."""
+
+    # An infinite strength is written as a string, which every JSON reader can take and pydantic reads back.
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+
+class DecodingResult(Result):
+    """How near the frames drawn from embeddings come to the real ones, on groups that no decoder was trained on.
+
+    ``metric``: PSNR in dB and SSIM, means over frames; ``sharpness``, the mean length of differences between
+    neighbouring px over that of the real frames; ``spread``, the mean deviation of a px (0 to 1) between samples.
+    ``region`` is "all", or the px "inside" or "outside" the labelled objects' boxes. ``variant`` says how a decoder
+    was asked ("4 steps", "mean of 4 samples"). ``protocol`` is "sound", or a rung of the ladder from the original
+    protocol to it, whose ``change`` says what was changed; only there may frames be of training pairs.
+    """
+
+    kind: Literal["decoding"] = "decoding"
+    encoder: str
+    tap: str
+    decoder: str
+    target: Literal["actual", "predicted"] = "actual"
+    baseline: DecodingBaseline = "none"
+    variant: str = ""
+    protocol: str = "sound"
+    change: str = ""
+    metric: DecodingMetric
+    region: Literal["all", "inside", "outside"] = "all"
+    score: float | None
+    low: float | None
+    high: float | None
+    n: int
+    n_groups: int
+    n_train: int
+    width: int
+    height: int
+    split: str
+    seed: int
+    notes: list[str] = Field(default_factory=list)
+
 
 Control = Literal["none", "gaussian", "shuffled", "random-init", "pixels", "nuisance", "majority"]
 Metric = Literal["r2", "accuracy", "balanced_accuracy", "macro_f1", "angular_error"]
@@ -38,7 +82,7 @@ WATERFALL = (
 )  # fmt: skip
 
 
-class ProbeResult(_Result):
+class ProbeResult(Result):
     """One score of one probe, out of fold.
 
     ``score, low, high`` are None where the score could not be had; ``notes`` then say why. ``low`` and
@@ -71,7 +115,7 @@ class ProbeResult(_Result):
     notes: list[str] = Field(default_factory=list)
 
 
-class PredictionResult(_Result):
+class PredictionResult(Result):
     """One score of one way to tell the future, at one horizon.
 
     ``tokens`` is "all", or "changed": those whose pixels moved since the context's end. ``context`` and
@@ -100,7 +144,7 @@ class PredictionResult(_Result):
     notes: list[str] = Field(default_factory=list)
 
 
-class LeakResult(_Result):
+class LeakResult(Result):
     """How far the context and the prediction move when only the future frames change, at most.
 
     ``call`` "prefix" is worldprobe's: the context is encoded from its own frames. "plain forward" is what
@@ -117,7 +161,7 @@ class LeakResult(_Result):
     clips: int
 
 
-class SurpriseResult(_Result):
+class SurpriseResult(Result):
     """How well prediction error tells impossible videos from possible ones that are alike but for the violation.
 
     ``violation`` is one kind of them, or "all". ``measure`` is how a video's windows make one surprise.
@@ -139,7 +183,7 @@ class SurpriseResult(_Result):
     seed: int
 
 
-class _OfProbe(_Result):
+class _OfProbe(Result):
     """Which probe's answer a line of evidence is about."""
 
     task: str
@@ -184,7 +228,7 @@ class CodeResult(_OfProbe):
     saved_bits_per_row: float | None = None
 
 
-class LearningPoint(_Result):
+class LearningPoint(Result):
     """The score of probes that saw so many rows and groups, the mean over the folds."""
 
     rows: float
@@ -216,7 +260,7 @@ class LearningResult(_OfProbe):
 EvidenceLine = EvidenceResult | CodeResult | LearningResult
 
 
-class CostResult(_Result):
+class CostResult(Result):
     """What a stage took: wall seconds, items done, the process's peak memory in bytes.
 
     ``expected_seconds`` is what a dry run into the same folder foretold for so many items; None without one.
@@ -233,7 +277,7 @@ class CostResult(_Result):
     expected_seconds: float | None = None
 
 
-class OtherResult(_Result):
+class OtherResult(Result):
     """A line of a kind that this version does not know (a later one's, a third party's): ``text`` is the line."""
 
     kind: str

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from worldprobe.cli import app
 from worldprobe.errors import WorldprobeError
+from worldprobe.labels.table import read_labels
 from worldprobe.labels.targets import subjects, tracks
-from worldprobe.pipeline.label.label import read_labels
 from worldprobe.pipeline.sources import open_source
 
 FRAMES = 60

@@ -10,7 +10,7 @@ from worldprobe.encoders.load import load_encoder
 from worldprobe.labels.robots.lerobot import LeRobot, videos
 from worldprobe.pipeline.encode.here import encode
 from worldprobe.pipeline.label.label import label
-from worldprobe.pipeline.probe.answers import Plan
+from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.probe import probe
 from worldprobe.store import Store
 

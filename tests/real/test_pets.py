@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from worldprobe.encoders.load import load_encoder
+from worldprobe.labels.load import load_labeller
 from worldprobe.pipeline.encode.here import encode
-from worldprobe.pipeline.label.label import label, load_labeller
-from worldprobe.pipeline.probe.answers import Plan, Probed
+from worldprobe.pipeline.label.label import label
+from worldprobe.pipeline.probe.answers import Probed
+from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.probe import probe
 from worldprobe.results import ProbeResult
 from worldprobe.store import Store

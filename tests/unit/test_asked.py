@@ -10,13 +10,14 @@ from typer.testing import CliRunner
 from worldprobe.cli import app
 from worldprobe.config import make_experiment, to_toml
 from worldprobe.errors import ConfigError, LabelError, RegistryError, StoreError, WorldprobeError
+from worldprobe.labels.load import load_labeller
 from worldprobe.labels.table import read_labels, read_tables, write_labels
 from worldprobe.pipeline import run as running
 from worldprobe.pipeline.decode.seen import of_clips, read_seen, write_seen
 from worldprobe.pipeline.folder import DECODE, PREDICT, PROBE, asked_anew, merge, require_own
-from worldprobe.pipeline.label.label import label, load_labeller
-from worldprobe.pipeline.label.labellers import check_labeller
-from worldprobe.pipeline.probe.answers import Plan
+from worldprobe.pipeline.label.checks import check_labeller
+from worldprobe.pipeline.label.label import label
+from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.probe import probe
 from worldprobe.pipeline.probe.stream import fit_ridge
 from worldprobe.provenance import hash_of

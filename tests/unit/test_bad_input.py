@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from worldprobe.errors import ProbeError
-from worldprobe.pipeline.probe.answers import Answered, Asked, Plan, lines
-from worldprobe.pipeline.probe.moments import Target
+from worldprobe.pipeline.probe.answers import Answered, Asked, lines
+from worldprobe.pipeline.probe.plan import Plan
+from worldprobe.pipeline.probe.targets import Target
 from worldprobe.probes.evaluate import Question, cross_fit
 from worldprobe.probes.evidence import online_code_length
 from worldprobe.probes.knn import KnnClassification, KnnRegression

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worldprobe.labels import targets
+from worldprobe.labels.load import load_labeller
 from worldprobe.labels.motion.camera import camera_velocity, global_motion, with_camera
 from worldprobe.labels.motion.register import displacement, look, shrink
-from worldprobe.pipeline.label.label import label, load_labeller
+from worldprobe.pipeline.label.label import label
 from worldprobe.records import Labels, VideoRef
 from worldprobe.video.write import write_video
 

@@ -13,7 +13,7 @@ from tests.whole import write_surprise
 
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings.decoding import decoding
-from worldprobe.findings.evidence_facts import Curve, CurvePoint, Evidence, Worth
+from worldprobe.findings.evidence import Curve, CurvePoint, Evidence, Worth
 from worldprobe.findings.prediction import future
 from worldprobe.findings.run_files import read_curves, read_losses
 from worldprobe.findings.score import Score

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from tests.commanded import commanded
 
-from worldprobe.pipeline.label.label import read_labels
+from worldprobe.labels.table import read_labels
 from worldprobe.results import read_results
 from worldprobe.video.write import write_video
 

@@ -9,12 +9,13 @@ from tests.known_store import put
 
 from worldprobe.errors import CompareError
 from worldprobe.findings.comparison import Comparison
+from worldprobe.labels.load import load_labeller
 from worldprobe.pipeline.compare import compare
-from worldprobe.pipeline.label.label import label, load_labeller
+from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.ledger import Ledger
-from worldprobe.pipeline.probe.answers import Plan
+from worldprobe.pipeline.probe.plan import Plan
+from worldprobe.pipeline.probe.stage import probe_into
 from worldprobe.pipeline.probe.table import ANSWERS, write_answers
-from worldprobe.pipeline.run import probe_into
 from worldprobe.report.forms.comparison import comparison_html, comparison_markdown, write_comparison
 from worldprobe.results import read_results
 from worldprobe.store import Store

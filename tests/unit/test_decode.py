@@ -16,13 +16,14 @@ from worldprobe.encoders.load import load_encoder
 from worldprobe.encoders.preprocess import crop_frames
 from worldprobe.errors import ConfigError, DecoderError, ProbeError, StoreError, WorldprobeError
 from worldprobe.pipeline.decode import rows as decode_rows
-from worldprobe.pipeline.decode.frames import keep_frames, sized, through
-from worldprobe.pipeline.decode.regions import regions_of
-from worldprobe.pipeline.decode.stage import decode_into, ids_of, truth_of
+from worldprobe.pipeline.decode.frames import keep_frames, regions_of, sized, through
+from worldprobe.pipeline.decode.stage import decode_into, truth_of
 from worldprobe.pipeline.decode.training import Plan, open_workshop
 from worldprobe.pipeline.encode.here import encode
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import silent
+from worldprobe.pipeline.sources import ids_of
+from worldprobe.pipeline.stored import unpooled
 from worldprobe.report.write import write_report
 from worldprobe.results import read_results
 from worldprobe.store import Store
@@ -112,7 +113,7 @@ def test_masks_lie_on_the_objects(store, scenes, tmp_path):
 
 
 def test_a_bounded_file_takes_fewer_tubelets_a_clip_and_says_no_where_none_fits(store, scenes, tmp_path):
-    series, _ = decode_rows.unpooled(store, ids_of(scenes), encoder="vjepa2-tiny", blocks="last")
+    series, _ = unpooled(store, ids_of(scenes), encoder="vjepa2-tiny", blocks="last")
     clips = [(number, 0) for number in range(12)]
     each = 2 * 3 * 16 * 16
     kept = keep_frames(series, clips, tmp_path / "f", size=(16, 16), progress=silent, most_bytes=12 * 4 * each)
@@ -206,7 +207,7 @@ def test_pooled_embeddings_are_refused_with_the_command_that_makes_tokens(scenes
     encode(scenes[:1], encoder=load_encoder("pixels"), store=pooled, blocks=[0], pool="space")
     for encoder, what in (("pixels", "only pooled embeddings"), ("vjepa2-tiny", "no embeddings")):
         with pytest.raises(StoreError, match=rf"{what}.*worldprobe encode .*--encoder {encoder} .*--pool none"):
-            decode_rows.unpooled(pooled, ids_of(scenes[:1]), encoder=encoder, blocks="last")
+            unpooled(pooled, ids_of(scenes[:1]), encoder=encoder, blocks="last")
 
 
 def test_too_few_groups_are_said_before_anything_is_read(store, scenes, tmp_path):
@@ -217,7 +218,7 @@ def test_too_few_groups_are_said_before_anything_is_read(store, scenes, tmp_path
 
 def test_blocks_that_are_not_there_are_named(store, scenes):
     with pytest.raises(ConfigError, match=r"blocks \[3\] .*holds \[2, 5\]"):
-        decode_rows.unpooled(store, ids_of(scenes), encoder="vjepa2-tiny", blocks="2,3")
+        unpooled(store, ids_of(scenes), encoder="vjepa2-tiny", blocks="2,3")
 
 
 def test_the_table_of_an_experiment_goes_there_and_back(tmp_path):

@@ -12,13 +12,13 @@ from worldprobe.encoders.forward import Forward
 from worldprobe.encoders.known import TINY, config_of
 from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import ConfigError
-from worldprobe.pipeline.encode.batches import Batches
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.here import Batches, encode
+from worldprobe.pipeline.encode.stage import encode_all
+from worldprobe.pipeline.estimate.facts import as_lines, foretell
 from worldprobe.pipeline.estimate.machine import calibrate
-from worldprobe.pipeline.estimate.run import as_lines, estimate, foretell, foretold
-from worldprobe.pipeline.ledger import Ledger
+from worldprobe.pipeline.estimate.run import estimate
+from worldprobe.pipeline.ledger import Ledger, foretold
 from worldprobe.pipeline.progress import silent
-from worldprobe.pipeline.run import encode_all
 from worldprobe.store import Store
 from worldprobe.video.rendered.scenes import render_scenes
 

@@ -8,13 +8,16 @@ import pytest
 from worldprobe.errors import ConfigError, ProbeError, StoreError
 from worldprobe.geometry import resize_and_crop
 from worldprobe.labels import targets
-from worldprobe.pipeline.label.label import label, load_labeller
-from worldprobe.pipeline.probe.answers import Plan
-from worldprobe.pipeline.probe.inputs import find_series, gather, gather_tokens, labelled_videos
-from worldprobe.pipeline.probe.moments import align, target, with_before
+from worldprobe.labels.load import load_labeller
+from worldprobe.pipeline.label.label import label
+from worldprobe.pipeline.probe.inputs import gather, gather_tokens
+from worldprobe.pipeline.probe.moments import align, with_before
+from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.probe import probe, probe_inputs
 from worldprobe.pipeline.probe.questions import check_probes
 from worldprobe.pipeline.probe.stream import fit_ridge
+from worldprobe.pipeline.probe.targets import target
+from worldprobe.pipeline.stored import find_series, labelled_videos
 from worldprobe.probes import metrics
 from worldprobe.probes.linear.estimators import RidgeProbe
 from worldprobe.records import ClipSpec, Labels, TokenGrid

@@ -10,11 +10,14 @@ from typer.testing import CliRunner
 
 from worldprobe.cli import app
 from worldprobe.findings.summary import summarize
+from worldprobe.labels.load import load_labeller
+from worldprobe.labels.table import read_labels, write_labels
 from worldprobe.pipeline import sources
-from worldprobe.pipeline.label.label import label, load_labeller, read_labels, write_labels
+from worldprobe.pipeline.label.label import label
 from worldprobe.records import VideoRef, reading_notes
 from worldprobe.series import Series
-from worldprobe.video.read import Video, open_video
+from worldprobe.video.read import open_video
+from worldprobe.video.video import Video
 from worldprobe.video.write import write_video
 
 FRAMES = 96

@@ -17,9 +17,10 @@ from worldprobe.pipeline.encode.here import encode
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.predict.forecast import unit_of
 from worldprobe.pipeline.predict.windows import Cut, read_windows
-from worldprobe.pipeline.probe.inputs import find_series
-from worldprobe.pipeline.probe.moments import align, examples, target
+from worldprobe.pipeline.probe.moments import align
+from worldprobe.pipeline.probe.targets import examples, target
 from worldprobe.pipeline.sources import ref_of
+from worldprobe.pipeline.stored import find_series
 from worldprobe.probes.splits import make_folds
 from worldprobe.records import Labels
 from worldprobe.results import read_results

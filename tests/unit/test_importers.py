@@ -10,7 +10,8 @@ from worldprobe.labels.detectors.yolo import YoloDetector
 from worldprobe.labels.files.cvat import Cvat
 from worldprobe.labels.files.label_studio import LabelStudio
 from worldprobe.labels.files.yolo_text import YoloText
-from worldprobe.pipeline.label.label import label, load_labeller
+from worldprobe.labels.load import load_labeller
+from worldprobe.pipeline.label.label import label
 
 
 def check(labels, frames=range(60)):

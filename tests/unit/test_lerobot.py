@@ -12,7 +12,7 @@ from worldprobe.errors import LabelError
 from worldprobe.labels.robots.lerobot import Dataset, LeRobot, shown, videos
 from worldprobe.pipeline.encode.here import encode
 from worldprobe.pipeline.label.label import label
-from worldprobe.pipeline.probe.answers import Plan
+from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.probe import probe
 from worldprobe.pipeline.sources import open_source
 from worldprobe.store import Store

@@ -19,8 +19,8 @@ from worldprobe.labels.robots.info import read_info
 from worldprobe.labels.robots.lerobot import LeRobot, left_out, videos
 from worldprobe.pipeline.encode.here import encode
 from worldprobe.pipeline.label.label import label
-from worldprobe.pipeline.probe.inputs import find_series
 from worldprobe.pipeline.sources import open_source, ref_of
+from worldprobe.pipeline.stored import find_series
 from worldprobe.store import Store
 
 EPISODES, STEPS, FPS = 6, 8, 5

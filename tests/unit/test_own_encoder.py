@@ -10,11 +10,13 @@ from worldprobe.cli import app
 from worldprobe.encoders.floors import Pixels
 from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import StoreError
+from worldprobe.labels.load import load_labeller
 from worldprobe.pipeline.encode.here import encode
-from worldprobe.pipeline.label.label import label, load_labeller
-from worldprobe.pipeline.probe.inputs import find_series, gather, matching_series
+from worldprobe.pipeline.label.label import label
+from worldprobe.pipeline.probe.inputs import gather
 from worldprobe.pipeline.probe.moments import align
 from worldprobe.pipeline.sources import ref_of
+from worldprobe.pipeline.stored import find_series, matching_series
 from worldprobe.results import read_results
 from worldprobe.store import Store
 from worldprobe.video.read import open_video

@@ -6,9 +6,10 @@ from tests.known_store import put
 
 from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import ProbeError, StoreError
+from worldprobe.labels.load import load_labeller
 from worldprobe.pipeline.encode.here import encode
-from worldprobe.pipeline.label.label import label, load_labeller
-from worldprobe.pipeline.probe.answers import Plan
+from worldprobe.pipeline.label.label import label
+from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.probe import probe
 from worldprobe.records import Labels
 from worldprobe.store import Store

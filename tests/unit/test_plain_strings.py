@@ -10,11 +10,13 @@ from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import VideoError
 from worldprobe.findings.summary import summarize
 from worldprobe.io.files import paths_of
+from worldprobe.labels.load import load_labeller
+from worldprobe.labels.table import read_labels, write_labels
 from worldprobe.pipeline.compare import compare
 from worldprobe.pipeline.encode.here import encode
 from worldprobe.pipeline.estimate.run import estimate_run
 from worldprobe.pipeline.export import export_embeddings
-from worldprobe.pipeline.label.label import label, load_labeller, read_labels, write_labels
+from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.label.preview import preview_all
 from worldprobe.pipeline.run import run
 from worldprobe.report.forms.comparison import write_comparison

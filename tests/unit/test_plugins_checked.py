@@ -12,8 +12,10 @@ from tests.named_badly import Encoder, Labeller, film
 
 from worldprobe.cli import main
 from worldprobe.errors import DecoderError, EncoderError, LabelError, ProbeError, RegistryError, WorldprobeError
+from worldprobe.labels.load import load_labeller
+from worldprobe.labels.table import read_labels, write_labels
 from worldprobe.pipeline.encode.here import encode
-from worldprobe.pipeline.label.label import label, load_labeller, read_labels, write_labels
+from worldprobe.pipeline.label.label import label
 from worldprobe.plugins import registry
 from worldprobe.probes.linear.design import Design
 from worldprobe.records import DecoderShape, Labels, TokenGrid

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from worldprobe.pipeline.label.label import label, load_labeller
+from worldprobe.labels.load import load_labeller
+from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.label.preview import preview_all
 from worldprobe.records import Labels
 from worldprobe.video.read import open_video

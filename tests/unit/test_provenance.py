@@ -16,7 +16,7 @@ from worldprobe.config import make_experiment, read_experiment, to_toml
 from worldprobe.encoders.known import TINY_FOLDER
 from worldprobe.encoders.vjepa2 import TWIN_SEED
 from worldprobe.errors import ConfigError
-from worldprobe.pipeline.label.label import read_labels
+from worldprobe.labels.table import read_labels
 from worldprobe.pipeline.run import run
 from worldprobe.pipeline.stage_record import record_experiment
 from worldprobe.results import read_results

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError
-from worldprobe.video.read import Video, open_video
+from worldprobe.video.read import open_video
+from worldprobe.video.video import Video
 from worldprobe.video.write import write_video
 
 SIZE = (128, 64)

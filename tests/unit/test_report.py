@@ -12,7 +12,8 @@ from rich.console import Console
 
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings import verdicts, wording
-from worldprobe.findings.facts import CONTROLS, Score
+from worldprobe.findings.rows import CONTROLS
+from worldprobe.findings.score import Score
 from worldprobe.findings.summary import summarize
 from worldprobe.records import Labels
 from worldprobe.report.drawing import dots as charts

@@ -8,8 +8,10 @@ import pytest
 
 from worldprobe.cli import main
 from worldprobe.encoders.load import load_encoder
+from worldprobe.labels.load import load_labeller
+from worldprobe.labels.table import write_labels
 from worldprobe.pipeline.encode.here import encode
-from worldprobe.pipeline.label.label import label, load_labeller, write_labels
+from worldprobe.pipeline.label.label import label
 from worldprobe.results import CostResult, PredictionResult, read_results, write_results
 from worldprobe.store import Store
 from worldprobe.video.rendered.scenes import render_scenes

@@ -16,9 +16,10 @@ from PIL import Image
 
 from worldprobe.encoders.floors import Pixels
 from worldprobe.errors import VideoError
+from worldprobe.labels.load import load_labeller
 from worldprobe.labels.targets import tracks
 from worldprobe.pipeline.encode.here import encode
-from worldprobe.pipeline.label.label import label, load_labeller
+from worldprobe.pipeline.label.label import label
 from worldprobe.store import Store
 from worldprobe.video.numbered import numbered
 from worldprobe.video.read import open_video

@@ -13,8 +13,9 @@ from worldprobe.labels import speeds, targets
 from worldprobe.labels.motion.camera import camera_velocity, with_camera
 from worldprobe.labels.speeds import speed_notes
 from worldprobe.labels.track import link
-from worldprobe.pipeline.probe.moments import Moments, target
+from worldprobe.pipeline.probe.moments import Moments
 from worldprobe.pipeline.probe.questions import _unaskable
+from worldprobe.pipeline.probe.targets import target
 from worldprobe.records import Labels, VideoRef
 
 RATES = (0.5, 2.0, 4.0, 5.0, 10.0, 24.0, 25.0, 30000 / 1001, 60.0, 240.0)

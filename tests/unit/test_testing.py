@@ -9,7 +9,7 @@ from tests.flat_decoder import Flat
 from tests.plugin_package.src.wp_example import Brightness, Mean, Middle
 
 from worldprobe.encoders.load import load_encoder
-from worldprobe.pipeline.label.label import load_labeller
+from worldprobe.labels.load import load_labeller
 from worldprobe.plugins.registry import create
 from worldprobe.predictors.leak import PlainForward
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor

@@ -15,7 +15,7 @@ from tests.lerobot_format import write_dataset
 
 from worldprobe.config import make_experiment
 from worldprobe.errors import LabelError
-from worldprobe.pipeline.label.label import read_labels
+from worldprobe.labels.table import read_labels
 from worldprobe.pipeline.run import run
 from worldprobe.report.write import write_report
 from worldprobe.results import read_results

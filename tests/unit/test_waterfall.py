@@ -8,7 +8,7 @@ import pytest
 from worldprobe.labels.original import Boxes, tracked_motion
 from worldprobe.pipeline.original.steps import Material
 from worldprobe.pipeline.original.waterfall import waterfall
-from worldprobe.pipeline.probe.answers import Plan
+from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.probes import features
 from worldprobe.probes.evaluate import Question
 from worldprobe.probes.linear.ridge import Ridge

@@ -11,7 +11,7 @@ import pytest
 
 from worldprobe.errors import LabelError
 from worldprobe.labels.detectors import yolo
-from worldprobe.pipeline.label.label import load_labeller
+from worldprobe.labels.load import load_labeller
 from worldprobe.video.rendered.scenes import render_scenes
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +31,8 @@ _LABEL = """
 import json, sys
 from pathlib import Path
 import numpy as np, torch
-from worldprobe.pipeline.label.label import label, load_labeller
+from worldprobe.labels.load import load_labeller
+from worldprobe.pipeline.label.label import label
 from worldprobe.video.read import open_video
 
 film, folder = Path(sys.argv[1]), Path(sys.argv[2])

@@ -38,10 +38,12 @@ def decode(
     from worldprobe.config import Decode, make_experiment
     from worldprobe.encoders.load import stored_name
     from worldprobe.pipeline.checks import check_decoders, ids_among
-    from worldprobe.pipeline.decode.stage import decode_into, ids_of, plan_of, truth_of
-    from worldprobe.pipeline.folder import require_own
+    from worldprobe.pipeline.decode.stage import decode_into, plan_of, truth_of
+    from worldprobe.pipeline.encode.stage import encode_all
+    from worldprobe.pipeline.failures import write_failures
+    from worldprobe.pipeline.folder import STORE, require_own
     from worldprobe.pipeline.ledger import Ledger
-    from worldprobe.pipeline.run import STORE, encode_all, write_failures
+    from worldprobe.pipeline.sources import ids_of
     from worldprobe.pipeline.stage_record import record_experiment
     from worldprobe.plugins import registry
     from worldprobe.report.write import write_report

@@ -116,7 +116,8 @@ def run_experiment(
 
 
 def _estimate(experiment: Experiment, out: Path, store: str, price: float | None, as_json: bool) -> None:
-    from worldprobe.pipeline.estimate.run import as_facts, as_lines, estimate_run, foretell
+    from worldprobe.pipeline.estimate.facts import as_facts, as_lines, foretell
+    from worldprobe.pipeline.estimate.run import estimate_run
     from worldprobe.store import Store
 
     found, failures = estimate_run(experiment, resolve_videos(experiment.videos), Store(store), out, price=price)

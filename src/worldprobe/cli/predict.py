@@ -32,10 +32,10 @@ def predict(
     """
     from worldprobe.config import make_experiment
     from worldprobe.pipeline.checks import ids_among
+    from worldprobe.pipeline.failures import add_failures
     from worldprobe.pipeline.folder import require_own
     from worldprobe.pipeline.predict.stage import predict as predict_videos
     from worldprobe.pipeline.predict.stage import record
-    from worldprobe.pipeline.run import add_failures
     from worldprobe.report.write import write_report
 
     table: dict[str, Any] = {"context": context, "horizon": horizon, "mode": mode, "twin": twin, "pairs": pairs}

@@ -46,9 +46,9 @@ def encode(
     """
     from worldprobe.config import CONTROLS, make_experiment
     from worldprobe.errors import VideoError
+    from worldprobe.pipeline.encode.stage import encode_all
     from worldprobe.pipeline.ledger import Ledger
     from worldprobe.pipeline.pace import pace_notes
-    from worldprobe.pipeline.run import encode_all
     from worldprobe.records import reading_notes
     from worldprobe.store import Store
 
@@ -89,10 +89,11 @@ def label(
     Example: worldprobe label film.mp4 --labeller moving --out labels.parquet --preview
     """
     from worldprobe.errors import ConfigError, VideoError
+    from worldprobe.labels.load import load_labeller
     from worldprobe.labels.table import check_form, write_labels
     from worldprobe.pipeline.failures import Failure
+    from worldprobe.pipeline.label.checks import check_labeller
     from worldprobe.pipeline.label.label import label as label_videos
-    from worldprobe.pipeline.label.labellers import check_labeller, load_labeller
     from worldprobe.pipeline.label.parts import Parts
 
     if out.is_dir():
@@ -166,14 +167,14 @@ def probe(
     from worldprobe.encoders.load import stored_name
     from worldprobe.io.files import write_whole
     from worldprobe.labels.table import read_tables, write_labels
-    from worldprobe.pipeline.failures import cut_short
+    from worldprobe.pipeline.failures import add_failures, cut_short
     from worldprobe.pipeline.folder import require_own
     from worldprobe.pipeline.ledger import Ledger
     from worldprobe.pipeline.moments.keep import keep_moments
-    from worldprobe.pipeline.probe.answers import plan_of
-    from worldprobe.pipeline.probe.inputs import encoded_videos, find_series
+    from worldprobe.pipeline.probe.plan import plan_of
     from worldprobe.pipeline.probe.questions import check_probes
-    from worldprobe.pipeline.run import add_failures, probe_into
+    from worldprobe.pipeline.probe.stage import probe_into
+    from worldprobe.pipeline.stored import encoded_videos, find_series
     from worldprobe.report.write import write_report
     from worldprobe.store import Store
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from worldprobe.findings.facts import CONTROLS, EncoderFacts, Failure, LabelFacts, Row
+from worldprobe.findings.made import EncoderFacts, Failure, LabelFacts
+from worldprobe.findings.rows import CONTROLS, Row
 from worldprobe.findings.verdicts import row_name
-from worldprobe.findings.wording import CHOSEN, ERRORS, METRICS, count, interval, number
+from worldprobe.findings.wording import CHOSEN, ERRORS, METRICS, count, interval, number, rough
 from worldprobe.results import FEW_GROUPS
 
 WIDE = 0.2
@@ -51,14 +52,6 @@ def few_groups(rows: Sequence[Row]) -> list[str]:
         if row.main.score.value is not None and row.n_groups < FEW_GROUPS:
             groups.setdefault(row.n_groups, []).append(row)
     return [rough(number_, _names(few)) for number_, few in sorted(groups.items())]
-
-
-def rough(groups: int, what: str) -> str:
-    """The caveat of scores of so few groups."""
-    return (
-        f"Only {count(groups, 'group')} ({what}): below {FEW_GROUPS}, an interval from resampled groups is rough "
-        "and tends to be too narrow."
-    )
 
 
 def left_out(labels: LabelFacts | None, failures: Sequence[Failure]) -> list[str]:

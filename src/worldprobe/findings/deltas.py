@@ -3,15 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from worldprobe.findings.evidence_facts import DeltaCell, DeltaRow, Deltas, Place
-from worldprobe.findings.score import Score
+from worldprobe.findings.score import Fact, Score
 from worldprobe.findings.wording import count, property_name
-from worldprobe.results import AnyResult, EvidenceResult
+from worldprobe.results import AnyResult, Control, EvidenceResult, Metric
 
 if TYPE_CHECKING:
-    from worldprobe.findings.facts import Row
+    from worldprobe.findings.rows import Row
+
+
+Place = Literal["deltas", "both", "z", "together", "controls", "nowhere", "unknown"]
+
+
+class DeltaCell(Fact):
+    """One kind of features: the score, the best control beside it, and whether it is above all of them."""
+
+    features: str
+    score: Score
+    best_control: Control | None
+    floor: Score
+    above: bool
+    evident: bool
+    skill: Score
+
+
+class DeltaRow(Fact):
+    """One property by one probe from one kind of input: where it is. ``gain`` is delta less z, paired by group."""
+
+    task: str
+    metric: Metric
+    input: str
+    probe: str
+    cells: tuple[DeltaCell, ...]
+    gain: Score
+    place: Place
+    n_test: int
+    n_groups: int
+
+
+class Deltas(Fact):
+    """Does motion live in the deltas?"""
+
+    features: tuple[str, ...]
+    rows: tuple[DeltaRow, ...]
+    conclusion: str
+    rule: str
+
 
 FEATURES = ("z", "delta", "z+delta")
 TASKS = ("motion", "motion8", "direction", "velocity", "approach")

@@ -4,15 +4,71 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from worldprobe.findings.evidence_facts import Curve, CurvePoint, Evidence, Tap, Worth
-from worldprobe.findings.score import Score, tap_name
+from worldprobe.findings.score import Fact, Score, tap_name
 from worldprobe.findings.wording import CHOSEN
-from worldprobe.results import AnyResult, CodeResult, EvidenceResult, LearningResult
+from worldprobe.results import AnyResult, CodeResult, Control, EvidenceResult, LearningResult, Metric
 
 if TYPE_CHECKING:
-    from worldprobe.findings.facts import Row
+    from worldprobe.findings.rows import Row
+
+
+class CurvePoint(Fact):
+    """The score of probes that saw so many rows and groups."""
+
+    rows: float
+    groups: float
+    score: Score
+
+
+class Curve(Fact):
+    """How a score grows with data; the law is ``ceiling - scale n^-exponent``, in rows."""
+
+    points: tuple[CurvePoint, ...]
+    ceiling: float | None
+    scale: float | None
+    exponent: float | None
+    plateau_rows: float | None
+    gain: Score
+    more_data_would_help: Literal["yes", "no", "cannot tell"]
+
+
+class Worth(Fact):
+    """What one score is worth. None: not worked out."""
+
+    task: str
+    metric: Metric
+    label: str
+    best_control: Control | None
+    skill: Score | None
+    selectivity: Score | None
+    compression_of_constant: float | None
+    saved_bits_per_row: float | None
+    online_bits: float | None
+    curve: Curve | None
+    notes: tuple[str, ...]
+
+
+class Tap(Fact):
+    """A property from the tap that validation groups chose in each fold, and the best tap as seen afterwards."""
+
+    task: str
+    metric: Metric
+    score: Score
+    tried: int
+    taps: tuple[tuple[str, int], ...]
+    best: str
+    best_score: float | None
+    verdict: str
+
+
+class Evidence(Fact):
+    """What the scores of a run are worth."""
+
+    rows: tuple[Worth, ...]
+    taps: tuple[Tap, ...]
+
 
 _Line = EvidenceResult | CodeResult | LearningResult
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from worldprobe.findings.answer import Answer
 from worldprobe.findings.score import Fact, of_folder
+from worldprobe.findings.wording import NONE, number
 
 Values = tuple[float, ...] | None
 Pixels = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -122,3 +126,51 @@ class Moments(Fact):
     chosen: str
     clips: tuple[ShownClip, ...]
     notes: tuple[str, ...]
+
+
+def quoted_only(moments: Moments | None, answers: Sequence[Answer]) -> Moments | None:
+    """The clips with the readings alone that the report opens with."""
+    if moments is None:
+        return None
+    places = [(a.task, a.features, a.tap, a.probe, a.input) for a in answers if a.about == "property"]
+    clips = []
+    for clip in moments.clips:
+        by_place = {(reading.task, *_place(reading)): reading for reading in clip.readings}
+        kept = tuple(by_place[place] for place in places if place in by_place)
+        clips.append(clip.model_copy(update={"readings": kept}))
+    return moments.model_copy(update={"clips": tuple(clips)})
+
+
+def _place(reading: Reading) -> tuple[str, str, str, str]:
+    return reading.features, reading.tap, reading.probe, reading.input
+
+
+def said(reading: Reading, values: Values) -> str:
+    """A read-out or a label in words: a class, degrees, or numbers."""
+    if values is None:
+        return NONE
+    if reading.classes:
+        code = int(values[0])
+        return reading.classes[code] if 0 <= code < len(reading.classes) else NONE
+    if reading.task == "direction":
+        return f"{number(math.degrees(math.atan2(values[1], values[0])), 0)}°"
+    return ", ".join(number(value) for value in values)
+
+
+def clip_name(clip: ShownClip) -> str:
+    """``film.mp4, 1.3 s``."""
+    return f"{clip.video}, {number(clip.seconds[0], 1)} s"
+
+
+def marks(clip: ShownClip) -> list[list[float] | None]:
+    """Where the probes put the object, by tubelet, in shares of the picture: x, y; where size was read, w, h."""
+    by = {reading.task: reading.told for reading in clip.readings if not reading.classes}
+    found: list[list[float] | None] = []
+    for at in range(len(clip.surprise)):
+        xy, wh = (by[task][at] if task in by else None for task in ("xy", "size"))
+        if xy is None:
+            found.append(None)
+            continue
+        place = [c + a * v for c, a, v in zip(clip.corner, clip.across, xy, strict=True)]
+        found.append(place + ([abs(a * v) for a, v in zip(clip.across, wh, strict=True)] if wh else []))
+    return found

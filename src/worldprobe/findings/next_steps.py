@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from worldprobe.findings.facts import Summary
+from worldprobe.findings.score import block_of
 from worldprobe.findings.wording import property_name
-from worldprobe.report.charts.blocks import block_of
 from worldprobe.results import FEW_GROUPS
 
 MOVING = ("motion", "motion8", "velocity", "direction")

@@ -5,8 +5,60 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from worldprobe.findings.facts import CONTROLS, Fall, Original, Scaled, Score, Step
+from worldprobe.findings.rows import CONTROLS
+from worldprobe.findings.score import Fact, Score
 from worldprobe.results import WATERFALL, Control, Metric, ProbeResult
+
+
+class Step(Fact):
+    """A task's score at one step of the waterfall, and the best of the controls that the step knows.
+
+    ``change`` is the score less that of the step before.
+    """
+
+    protocol: str
+    score: Score
+    best_control: Control | None
+    floor: Score
+    change: float | None
+    input: str
+    split: str
+    n_test: int
+    n_groups: int
+    notes: tuple[str, ...]
+
+
+class Fall(Fact):
+    """One task from the original protocol (the first step) to the sound one (the last)."""
+
+    task: str
+    metric: Metric
+    steps: tuple[Step, ...]
+
+
+class Scaled(Fact):
+    """One task on ``n`` labelled frames: by the original protocol, with the strength chosen, and on noise."""
+
+    task: str
+    n: int
+    score: Score
+    chosen: Score
+    noise: Score
+
+
+class Original(Fact):
+    """The original experiment made again: frames looked at and labelled, the waterfall, the scaling table.
+
+    The waterfall's first steps are the original's own table: score beside Gaussian noise (``noise``, by task).
+    """
+
+    looked_at: int | None
+    labelled: int | None
+    falls: tuple[Fall, ...]
+    noise: dict[str, Score]
+    majority: dict[str, Score]
+    scaling: tuple[Scaled, ...]
+
 
 # How the steps are called, and what each corrects.
 STEP_NAMES = dict(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from worldprobe.findings.facts import Row
+from worldprobe.findings.rows import Row
 from worldprobe.findings.score import ABOVE
 from worldprobe.findings.wording import CHOSEN
 

@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings.decoding_facts import Losses
-from worldprobe.findings.facts import Failure, LabelFacts
-from worldprobe.findings.future_facts import SurpriseCurve, SurpriseCurves
+from worldprobe.findings.decoding import Losses
+from worldprobe.findings.made import Failure, LabelFacts
 from worldprobe.findings.moments import Moments
+from worldprobe.findings.prediction import SurpriseCurve, SurpriseCurves
 from worldprobe.io.tables import read_table
 
 CLASSES_LISTED = 12

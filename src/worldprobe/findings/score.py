@@ -42,3 +42,10 @@ class Score(Fact):
     def interval(self) -> tuple[float, float] | None:
         """(low, high), or None unless both ends are known."""
         return None if self.low is None or self.high is None else (self.low, self.high)
+
+
+def block_of(tap: str) -> int | None:
+    """The block of a tap such as ``vjepa2-tiny/block5.out``; None where it names none."""
+    _, found, rest = tap.rpartition("/block")
+    digits = rest.partition(".")[0]
+    return int(digits) if found and digits.isdigit() else None

@@ -6,13 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from worldprobe.findings.decoding_facts import Decoding, Drawing
-from worldprobe.findings.facts import Row, UseCase, UseCaseGrade
-from worldprobe.findings.future_facts import Future, Step
+from worldprobe.findings.decoding import Decoding, Drawing
+from worldprobe.findings.prediction import Future, Step
 from worldprobe.findings.quoted import RULE as QUOTED
 from worldprobe.findings.quoted import cautious_skill, quoted
+from worldprobe.findings.rows import Row
 from worldprobe.findings.score import ABOVE
+from worldprobe.findings.score import Fact as Fact
 from worldprobe.findings.wording import number, property_name
+
+UseCaseGrade = Literal["strong", "partial", "no-evidence", "not-measured"]
+
+
+class UseCase(Fact):
+    """Whether the figures speak for a use of the encoder, and which figures those are."""
+
+    name: str
+    grade: UseCaseGrade
+    because: str
+
 
 STRONG_SKILL = 0.5
 _DECODER, _PREDICTION = "a decoder's reconstructions", "a prediction of the future"

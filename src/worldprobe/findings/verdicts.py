@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from worldprobe.findings.facts import CONTROLS, Line, Row, Score, Verdict
+from worldprobe.findings.rows import CONTROLS, Line, Row, Verdict
+from worldprobe.findings.score import Score
 from worldprobe.findings.wording import (
     ERRORS,
     NONE,
@@ -136,3 +137,9 @@ def leak_sentence(rows: Iterable[Row]) -> str:
 def row_name(row: Row) -> str:
     """``XY position from grid``."""
     return f"{property_name(row.task)} from {row.features}"
+
+
+def chance(line: Line) -> float | None:
+    """What a constant scores: 0 for R², the majority's score otherwise."""
+    majority = line.controls.get("majority")
+    return 0.0 if line.metric == "r2" else (majority.value if majority else None)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from worldprobe.findings.facts import Score
-from worldprobe.results import Control, Metric
+from worldprobe.findings.score import Score
+from worldprobe.results import FEW_GROUPS, Control, Metric
 
 MINUS = "\N{MINUS SIGN}"
 GRADES = {
@@ -167,3 +167,11 @@ def duration(seconds: float) -> str:
 def property_name(task: str) -> str:
     """A task's name for a reader; the task itself where it is none of the known ones."""
     return PROPERTIES.get(task, task)
+
+
+def rough(groups: int, what: str) -> str:
+    """The caveat of scores of so few groups."""
+    return (
+        f"Only {count(groups, 'group')} ({what}): below {FEW_GROUPS}, an interval from resampled groups is rough "
+        "and tends to be too narrow."
+    )

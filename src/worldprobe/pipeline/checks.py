@@ -10,11 +10,12 @@ from worldprobe.encoders.known import require_place
 from worldprobe.encoders.load import parse_blocks
 from worldprobe.errors import ConfigError, WorldprobeError
 from worldprobe.labels.class_maps import class_map
+from worldprobe.labels.load import load_labeller
 from worldprobe.pipeline.decode.training import options_of
 from worldprobe.pipeline.folder import require_own
-from worldprobe.pipeline.label.labellers import check_labeller, load_labeller
+from worldprobe.pipeline.label.checks import check_labeller
 from worldprobe.pipeline.predict.stage import check as check_future
-from worldprobe.pipeline.probe.answers import plan_of
+from worldprobe.pipeline.probe.plan import plan_of
 from worldprobe.pipeline.probe.questions import check_probes
 from worldprobe.pipeline.sources import ref_of
 from worldprobe.plugins import registry

@@ -15,7 +15,7 @@ from worldprobe.config import Experiment, read_experiment
 from worldprobe.errors import ConfigError, StoreError, WorldprobeError, WriteError
 from worldprobe.io.files import StrPath, replacing
 from worldprobe.io.names import short_names
-from worldprobe.pipeline.run import STORE
+from worldprobe.pipeline.folder import STORE
 from worldprobe.probes.features import pooled
 from worldprobe.store import Series, Store
 

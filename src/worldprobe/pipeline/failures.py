@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from worldprobe.errors import WorldprobeError
+from worldprobe.findings.run_files import read_failures
+from worldprobe.io.files import write_whole
 from worldprobe.records import VideoRef
 from worldprobe.store import Series
 
@@ -50,3 +55,20 @@ def raise_or_keep(failure: Failure, error: WorldprobeError, strict: bool, result
     if strict:
         raise error
     result.failures.append(failure)
+
+
+def add_failures(path: Path, failures: Sequence[Failure]) -> None:
+    """Write down what failed beside what is written. Raises WorldprobeError where the file is damaged."""
+    if failures:
+        read = read_failures(path)
+        known = [Failure(one.video, int(one.clip) if one.clip.isdigit() else None, one.error) for one in read]
+        write_failures(path, [*known, *failures])
+
+
+def write_failures(path: Path, failures: Sequence[Failure]) -> None:
+    """A line for each failure; no file where there is none."""
+    if failures:
+        different = dict.fromkeys(failures)  # several stages meet what is wrong with a film
+        write_whole(path, "".join(json.dumps(asdict(f)) + "\n" for f in different).encode())
+    else:
+        path.unlink(missing_ok=True)

@@ -241,3 +241,6 @@ def _named(videos: Any) -> str:
     names = [str(one) for one in videos or ()]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f"{', '.join(names[:3])}{more}"
+
+
+STORE = "embeddings.zarr"

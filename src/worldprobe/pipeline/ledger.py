@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from worldprobe import provenance
@@ -81,3 +83,14 @@ def device_for(asked: str) -> str:
     if asked == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return asked
+
+
+EXPECTED = "expected.json"
+
+
+def foretold(out: Path) -> dict[str, float]:
+    """Seconds that an item was expected to take, by what books it; none where no dry run went before."""
+    try:
+        return dict(json.loads((out / EXPECTED).read_bytes())["seconds_per_clip"])
+    except (OSError, ValueError, KeyError, TypeError):  # a forecast that cannot be read is no reason to stop
+        return {}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from worldprobe.errors import VideoError
-from worldprobe.io.files import StrPath
+from worldprobe.io.files import StrPath, paths_of
 from worldprobe.labels.robots.lerobot import lacking, notes_on, pictures, shown
 from worldprobe.labels.values import counted
 from worldprobe.records import VideoRef
-from worldprobe.video.read import Video, open_video
+from worldprobe.video.read import open_video
 from worldprobe.video.sample import spans
 from worldprobe.video.sequence import Picture, film_of
+from worldprobe.video.video import Video
 
 
 def open_source(path: StrPath) -> Video:
@@ -46,3 +48,9 @@ def ref_of(path: StrPath) -> VideoRef:
     path = Path(path)
     with open_source(path) as video:
         return video.ref
+
+
+def ids_of(paths: Sequence[StrPath] | StrPath) -> dict[str, Path]:
+    """What the store knows videos by, and where each is. Raises VideoError for one that cannot be read."""
+    paths = paths_of(paths)
+    return {ref_of(path).id: path for path in paths}

@@ -16,7 +16,7 @@ from worldprobe.errors import VideoError
 from worldprobe.records import VideoRef
 from worldprobe.video.image import Head, Picture, head, pixels
 from worldprobe.video.index import FrameIndex
-from worldprobe.video.read import Video
+from worldprobe.video.video import Video
 
 __all__ = ["Picture", "PictureFilm", "film_of"]
 

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.decoders.pairs import StoredPairs
-from worldprobe.encoders.load import parse_blocks
-from worldprobe.errors import ConfigError, DecoderError, StoreError
+from worldprobe.errors import DecoderError
 from worldprobe.pipeline.decode.frames import KeptFrames, keep_frames
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.groups import placed
@@ -49,50 +48,6 @@ class Rows:
 
     def n_groups(self, rows: Sequence[int]) -> int:
         return len(np.unique(self.group[list(rows)]))
-
-
-def unpooled(
-    store: Store, videos: Sequence[str], *, encoder: str, blocks: str, like: Sequence[Series] = ()
-) -> tuple[list[Series], tuple[int, ...]]:
-    """A series of tokens for each video (its id), and the blocks.
-
-    Args:
-        blocks: ``last``, ``all`` or indices, of those that the store holds.
-        like: series of another encoder, whose clips these must be too.
-
-    Raises:
-        StoreError: a video without tokens by this encoder, pooled ones only, or stored in several ways.
-        ConfigError: blocks that the store does not hold.
-    """
-    found: list[Series] = []
-    common: set[int] = set()
-    for number, video in enumerate(videos):
-        every = store.find(video, encoder=encoder)
-        choices = [(one, held) for one, held in every if one.pool == "none"]
-        if like:
-            wanted = [(spec.start, spec.frames, spec.stride) for spec in like[number].specs]
-            choices = [
-                (one, held)
-                for one, held in choices
-                if [(spec.start, spec.frames, spec.stride) for spec in one.specs] == wanted
-            ]
-        if len(choices) != 1:
-            raise StoreError(
-                _lacking(store, video, encoder, pooled=bool(every), ways=len(choices), control=bool(like))
-            )
-        found.append(choices[0][0])
-        common = set(choices[0][1]) if not number else common & set(choices[0][1])
-    if not common:
-        raise StoreError(f"no block of {encoder} is in {store.location} for all {len(videos)} videos")
-    if blocks in ("last", "all"):
-        return found, (max(common),) if blocks == "last" else tuple(sorted(common))
-    asked = tuple(parse_blocks(blocks, max(common) + 1))
-    if missing := [block for block in asked if block not in common]:
-        raise ConfigError(
-            f"blocks {missing} of {encoder} are not in {store.location}, which holds {sorted(common)}. "
-            f"Run `worldprobe encode VIDEO... --encoder {encoder} --store {store.location} --blocks {blocks}`."
-        )
-    return found, asked
 
 
 def lay_out(
@@ -183,18 +138,3 @@ def mismatched(rows: Rows, *, seed: int) -> tuple[int, ...]:
 
 def _plain(rows: Ints) -> tuple[int, ...]:
     return tuple(int(row) for row in rows)
-
-
-def _lacking(store: Store, video: str, encoder: str, *, pooled: bool, ways: int, control: bool) -> str:
-    """Why there are no tokens to decode, and the command that makes them."""
-    if ways > 1:
-        return (
-            f"{store.location} holds tokens of video {video[:12]} by {encoder} in {ways} ways. "
-            "Use a store of their own for each."
-        )
-    what = "only pooled embeddings" if pooled else "no embeddings"
-    made = "" if not control else ", or leave out the controls that read other encoders"
-    return (
-        f"decoding needs unpooled tokens; {store.location} holds {what} of video {video[:12]} by {encoder}. "
-        f"Run `worldprobe encode VIDEO... --encoder {encoder} --store {store.location} --pool none`{made}."
-    )

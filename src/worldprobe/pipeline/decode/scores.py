@@ -13,7 +13,7 @@ from worldprobe.decoders import metrics
 from worldprobe.decoders.batches import ready
 from worldprobe.decoders.metrics import Interval, Tally
 from worldprobe.decoders.pairs import Averaged, StoredPairs
-from worldprobe.pipeline.decode.regions import Regions
+from worldprobe.pipeline.decode.frames import Regions
 from worldprobe.pipeline.decode.training import Drawn, Workshop
 from worldprobe.results import DecodingBaseline, DecodingMetric, DecodingResult
 

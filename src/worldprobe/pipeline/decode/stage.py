@@ -8,18 +8,18 @@ from pathlib import Path
 from worldprobe.config import Decode, Experiment
 from worldprobe.execute.outcomes import Executor
 from worldprobe.io.files import StrPath, paths_of, sha256
+from worldprobe.labels.load import load_labeller
+from worldprobe.pipeline.decode.frames import regions_of
 from worldprobe.pipeline.decode.ladder import ladder
 from worldprobe.pipeline.decode.pictures import PICTURES, write_film, write_pictures
-from worldprobe.pipeline.decode.regions import regions_of
 from worldprobe.pipeline.decode.scores import score
 from worldprobe.pipeline.decode.training import FOLDER, Plan, open_workshop, train_all
 from worldprobe.pipeline.decode.workers import elsewhere, train_elsewhere
 from worldprobe.pipeline.failures import Failure, cut_short
 from worldprobe.pipeline.folder import DECODE, add_notes, merge
-from worldprobe.pipeline.label.label import label, load_labeller
+from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import Progress, silent
-from worldprobe.pipeline.sources import ref_of
 from worldprobe.pipeline.stage_record import write_provenance
 from worldprobe.records import Labels
 from worldprobe.store import Store
@@ -87,12 +87,6 @@ def plan_of(experiment: Experiment, *, encoder: str, weights: Path | None = None
         precision="auto" if experiment.precision == "fp16" else experiment.precision,
         weights=weights,
     )
-
-
-def ids_of(paths: Sequence[StrPath] | StrPath) -> dict[str, Path]:
-    """What the store knows videos by, and where each is. Raises VideoError for one that cannot be read."""
-    paths = paths_of(paths)
-    return {ref_of(path).id: path for path in paths}
 
 
 def truth_of(paths: Sequence[StrPath] | StrPath) -> Labels | None:

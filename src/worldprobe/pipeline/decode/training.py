@@ -14,10 +14,11 @@ from worldprobe.decoders.pairs import Averaged, StoredPairs
 from worldprobe.encoders.load import control_encoders
 from worldprobe.errors import DecoderError
 from worldprobe.io.files import write_whole
-from worldprobe.pipeline.decode.rows import Rows, lay_out, mismatched, unpooled
+from worldprobe.pipeline.decode.rows import Rows, lay_out, mismatched
 from worldprobe.pipeline.decode.seen import FILE, Seen, episode_of, of_clips, read_seen, write_seen
 from worldprobe.pipeline.ledger import Ledger, device_for
 from worldprobe.pipeline.progress import Progress
+from worldprobe.pipeline.stored import unpooled
 from worldprobe.plugins import registry
 from worldprobe.probes.splits import SplitKind
 from worldprobe.records import DecoderShape

@@ -8,8 +8,8 @@ from worldprobe.encoders.load import twin_of
 from worldprobe.protocols import Encoder
 from worldprobe.records import ClipSpec
 from worldprobe.store import Input, Pool, Series, Store
-from worldprobe.video.read import Video
 from worldprobe.video.sample import clips, stills
+from worldprobe.video.video import Video
 
 # The clips of a video in the order in which the store keeps them, and the positions of those that are needed.
 Sampler = Callable[[Video], tuple[Sequence[ClipSpec], Collection[int]]]

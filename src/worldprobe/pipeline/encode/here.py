@@ -10,18 +10,44 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.execute.fitting import Fitting
 from worldprobe.execute.turns import Turn, in_turn
 from worldprobe.io.files import StrPath, paths_of
-from worldprobe.pipeline.encode.batches import Batches
 from worldprobe.pipeline.encode.clips import Sampler, evenly
 from worldprobe.pipeline.encode.read_ahead import Lacking, Order, reading
 from worldprobe.pipeline.failures import Encoded
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.protocols import Encoder
+from worldprobe.records import Clip
 from worldprobe.store import Input, Pool, Store
 
 if TYPE_CHECKING:
     from worldprobe.pipeline.encode.workers import Spread
+
+
+_INSTEAD = "Use fewer --frames, --precision bf16, or another --device."
+
+
+class Batches:
+    """Encodes clips with the largest batch that memory has allowed so far.
+
+    Args:
+        most: clips a batch to begin with.
+    """
+
+    def __init__(self, encoder: Encoder, *, blocks: Sequence[int], most: int) -> None:
+        self.encoder, self.blocks = encoder, blocks
+        self._fitting = Fitting(encoder.name, most=most, instead=_INSTEAD)
+
+    def encode(self, clips: Sequence[Clip]) -> dict[int, NDArray[np.float16]]:
+        """Tokens at each block, as ``Encoder.encode`` gives them.
+
+        Raises:
+            ConfigError: not even one clip fits.
+        """
+        parts = self._fitting.map(lambda batch: self.encoder.encode(batch, blocks=self.blocks), clips)
+        return {block: np.concatenate([part[block] for part in parts]) for block in self.blocks}
+
 
 # About the most tokens that a batch may hold: enough to fill two cores, 1 GB of activations at ViT-L.
 _TOKENS_PER_BATCH = 4096

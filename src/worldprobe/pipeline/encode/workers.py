@@ -23,7 +23,7 @@ from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Encoder
 from worldprobe.records import ClipSpec
 from worldprobe.store import Input, Pool, Series, Store, chunk
-from worldprobe.video.read import Video
+from worldprobe.video.video import Video
 
 # A part is the work that is done again when a worker is lost, and what one worker may be left with at the end.
 CLIPS_PER_PART = 32

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from worldprobe.io.files import write_whole
+from worldprobe.pipeline.ledger import EXPECTED
 
-EXPECTED = "expected.json"
 _MOST_ROUNDS = 20
 StageName = Literal["encode", "label", "probe", "predict", "train"]
 _DOING: dict[StageName, str] = {
@@ -124,14 +124,6 @@ def foretell(out: Path, found: Sequence[Estimate]) -> None:
     if each:
         out.mkdir(parents=True, exist_ok=True)
         write_whole(out / EXPECTED, json.dumps({"seconds_per_clip": each}, indent=2).encode())
-
-
-def foretold(out: Path) -> dict[str, float]:
-    """Seconds that an item was expected to take, by what books it; none where no dry run went before."""
-    try:
-        return dict(json.loads((out / EXPECTED).read_bytes())["seconds_per_clip"])
-    except (OSError, ValueError, KeyError, TypeError):  # a forecast that cannot be read is no reason to stop
-        return {}
 
 
 def as_facts(found: Sequence[Estimate]) -> list[dict[str, Any]]:

@@ -15,10 +15,11 @@ from worldprobe.config import Experiment
 from worldprobe.encoders.load import control_encoders, twin_of
 from worldprobe.errors import WorldprobeError
 from worldprobe.labels import targets
+from worldprobe.labels.load import READERS, load_labeller
 from worldprobe.pipeline.estimate.facts import Estimate, priced
-from worldprobe.pipeline.label.labellers import READERS, load_labeller
-from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS, Plan
+from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS
 from worldprobe.pipeline.probe.evidence import LINEAR
+from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.questions import probe_of, reads_tokens
 from worldprobe.pipeline.sources import open_source
 from worldprobe.probes.curves import FRACTIONS

@@ -16,23 +16,19 @@ from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.checks import check
 from worldprobe.pipeline.encode.clips import plan_sampled, plan_series
 from worldprobe.pipeline.estimate.facts import Estimate as Estimate
-from worldprobe.pipeline.estimate.facts import as_facts as as_facts
-from worldprobe.pipeline.estimate.facts import as_lines as as_lines
-from worldprobe.pipeline.estimate.facts import foretell as foretell
-from worldprobe.pipeline.estimate.facts import foretold as foretold
 from worldprobe.pipeline.estimate.facts import priced, timed
 from worldprobe.pipeline.estimate.probing import probing
 from worldprobe.pipeline.estimate.stages import labelling, predicting, training
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.ledger import device_of
 from worldprobe.pipeline.original.films import native_starts, open_films
-from worldprobe.pipeline.probe.answers import plan_of
+from worldprobe.pipeline.probe.plan import plan_of
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Encoder
 from worldprobe.records import Clip, ClipSpec
 from worldprobe.store import Series, Store
-from worldprobe.video.read import Video
 from worldprobe.video.sample import read_clips
+from worldprobe.video.video import Video
 
 CALIBRATION_SECONDS = 10.0
 _BYTES_PER_VALUE = 2  # the store keeps float16

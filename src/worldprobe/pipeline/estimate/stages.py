@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from worldprobe.config import Experiment
 from worldprobe.encoders.load import load_encoder, parse_blocks, twin_of
 from worldprobe.errors import WorldprobeError
+from worldprobe.labels.load import READERS, load_labeller
 from worldprobe.pipeline.decode.rows import side_of
 from worldprobe.pipeline.decode.stage import plan_of
 from worldprobe.pipeline.decode.training import folder_of, module_of, recipe_of
 from worldprobe.pipeline.estimate.facts import Estimate, priced, timed
-from worldprobe.pipeline.label.labellers import READERS, load_labeller
 from worldprobe.pipeline.ledger import device_for, device_of
 from worldprobe.pipeline.predict.forecast import LEAK_CLIPS
 from worldprobe.pipeline.predict.surprise import HOP
@@ -27,8 +27,8 @@ from worldprobe.pipeline.sources import open_source
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder
 from worldprobe.records import DecoderShape, VideoRef
-from worldprobe.video.read import Video
 from worldprobe.video.rendered import violations
+from worldprobe.video.video import Video
 
 _BYTES_PER_VALUE = 2  # tokens wait in float16
 _LABELLED = 32  # frames that a labeller is timed on

@@ -10,14 +10,12 @@ from typing import Any, Literal
 from worldprobe.errors import VideoError
 from worldprobe.io.files import StrPath, paths_of
 from worldprobe.labels.library_trackers import track
+from worldprobe.labels.load import of_one_video
 from worldprobe.labels.motion.camera import with_camera
 from worldprobe.labels.quality import implausible
 from worldprobe.labels.speeds import speed_notes
-from worldprobe.labels.table import read_labels as read_labels
-from worldprobe.labels.table import write_labels as write_labels
 from worldprobe.pipeline.failures import Failure, cut_short
-from worldprobe.pipeline.label.labellers import load_labeller as load_labeller
-from worldprobe.pipeline.label.labellers import of_one_video, require_films
+from worldprobe.pipeline.label.checks import require_films
 from worldprobe.pipeline.label.parts import Parts
 from worldprobe.pipeline.progress import Progress, Watched, silent
 from worldprobe.pipeline.sources import open_source

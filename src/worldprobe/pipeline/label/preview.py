@@ -15,7 +15,7 @@ from worldprobe.labels import targets
 from worldprobe.labels.targets import Tracks
 from worldprobe.pipeline.sources import open_source
 from worldprobe.records import Labels
-from worldprobe.video.read import Video
+from worldprobe.video.video import Video
 from worldprobe.video.write import write_video
 
 _WIDTH, _TILE_WIDTH = 640, 320  # px of the clip, and of a picture on the sheet

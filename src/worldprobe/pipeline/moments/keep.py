@@ -14,15 +14,8 @@ from worldprobe.errors import WorldprobeError
 from worldprobe.findings.moments import Box, Moments, Preview, Reading, ShownClip, Values
 from worldprobe.io.files import StrPath, write_whole
 from worldprobe.io.names import short_names
-from worldprobe.pipeline.moments.pictures import (
-    Pixels,
-    places,
-    read_frames,
-    seen_part,
-    token_maps,
-    write_picture,
-    write_strip,
-)
+from worldprobe.pipeline.moments.pictures import places, seen_part, token_maps, write_strip
+from worldprobe.pipeline.pictures import Pixels, read_frames, write_picture
 from worldprobe.pipeline.probe.answers import Probed
 from worldprobe.pipeline.probe.moments import Moments as Labelled
 from worldprobe.predictors.surprise import surprise

@@ -9,27 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from worldprobe.errors import VideoError
 from worldprobe.findings.moments import ShownClip
-from worldprobe.io.files import replacing
-from worldprobe.pipeline.sources import open_source
+from worldprobe.pipeline.pictures import Pixels, write_picture
 from worldprobe.records import ClipSpec
 from worldprobe.store import Series
 
 MOST_FRAMES = 32
-_QUALITY = 72
-
-Pixels = NDArray[np.uint8]
-
-
-def read_frames(series: Series, spec: ClipSpec) -> tuple[Pixels, tuple[float, ...]]:
-    """All frames of a clip, uint8 [t, h, w, 3], and when each is shown."""
-    with open_source(Path(series.video.path)) as video:
-        if video.ref.id != series.video.id:
-            raise VideoError(f"{series.video.path} is another film than when it was encoded")
-        read = dict(video.frames(sorted(set(spec.indices))))
-        seconds = tuple(float(video.pts_seconds[index]) for index in spec.indices)
-    return np.stack([read[index] for index in spec.indices]), seconds
 
 
 def token_maps(clips: Sequence[NDArray[np.float32] | None]) -> list[Pixels | None]:
@@ -81,8 +66,3 @@ def write_strip(frames: Pixels, one: ShownClip, path: Path, series: Series, spec
 def _within(series: Series) -> tuple[float, float, float, float]:
     left, top, right, bottom = seen_part(series)
     return max(0.0, left), max(0.0, top), min(series.video.width, right), min(series.video.height, bottom)
-
-
-def write_picture(picture: Image.Image, path: Path, kind: str) -> None:
-    with replacing(path) as temporary:
-        picture.save(temporary, format=kind, quality=_QUALITY)

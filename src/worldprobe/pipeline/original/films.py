@@ -28,7 +28,7 @@ from worldprobe.protocols import Encoder
 from worldprobe.records import ClipSpec, Tap, VideoRef
 from worldprobe.results import Control
 from worldprobe.store import Input, Series, Store
-from worldprobe.video.read import Video
+from worldprobe.video.video import Video
 
 Ints = NDArray[np.int64]
 _KINDS: tuple[Input, ...] = ("still", "native")

@@ -10,8 +10,9 @@ import numpy as np
 from worldprobe.errors import ProbeError
 from worldprobe.labels import targets
 from worldprobe.pipeline.original.steps import STEPS, Material, Step, probe_for, problem, target, unit_of
-from worldprobe.pipeline.probe.answers import METRICS, Plan, unmeasured
-from worldprobe.pipeline.probe.moments import Target
+from worldprobe.pipeline.probe.answers import unmeasured
+from worldprobe.pipeline.probe.plan import METRICS, Plan
+from worldprobe.pipeline.probe.targets import Target
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.probes import controls as floors
 from worldprobe.probes.evaluate import Question

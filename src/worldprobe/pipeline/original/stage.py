@@ -23,19 +23,20 @@ from worldprobe.execute.outcomes import Executor
 from worldprobe.io.files import StrPath, paths_of, write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes
 from worldprobe.labels.original import Boxes, most_confident
+from worldprobe.labels.table import write_labels
 from worldprobe.pipeline.checks import check
 from worldprobe.pipeline.encode.workers import device_here
-from worldprobe.pipeline.failures import Encoded, Failure
-from worldprobe.pipeline.folder import PROBE, merge
+from worldprobe.pipeline.failures import Encoded, Failure, write_failures
+from worldprobe.pipeline.folder import PROBE, STORE, merge
 from worldprobe.pipeline.groups import Groups
-from worldprobe.pipeline.label.label import label, write_labels
+from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.original.films import Film, embed, open_films
 from worldprobe.pipeline.original.published import scaling
 from worldprobe.pipeline.original.steps import Material, examples_of
 from worldprobe.pipeline.original.waterfall import waterfall
+from worldprobe.pipeline.probe.plan import plan_of
 from worldprobe.pipeline.progress import Progress, silent
-from worldprobe.pipeline.run import STORE, plan_of, write_failures
 from worldprobe.pipeline.stage_record import of_controls, write_provenance
 from worldprobe.probes.published import permuted
 from worldprobe.probes.splits import make_folds

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from worldprobe.labels import original, targets
 from worldprobe.labels.original import LEAST_PER_CLASS, Boxes
 from worldprobe.pipeline.groups import recordings
-from worldprobe.pipeline.probe.answers import Plan
-from worldprobe.pipeline.probe.moments import Target
+from worldprobe.pipeline.probe.plan import Plan
+from worldprobe.pipeline.probe.targets import Target
 from worldprobe.plugins import registry
 from worldprobe.probes.splits import units
 from worldprobe.protocols import Probe

@@ -22,17 +22,9 @@ from worldprobe.pipeline.original.steps import (
     target,
     unit_of,
 )
-from worldprobe.pipeline.probe.answers import (
-    METRICS,
-    Answers,
-    Asked,
-    Plan,
-    Probed,
-    beside_controls,
-    lines,
-    unmeasured,
-)
+from worldprobe.pipeline.probe.answers import Answers, Asked, Probed, beside_controls, lines, unmeasured
 from worldprobe.pipeline.probe.fit import answer
+from worldprobe.pipeline.probe.plan import METRICS, Plan
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.probes import controls as floors
 from worldprobe.probes import features

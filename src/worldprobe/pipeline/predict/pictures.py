@@ -9,14 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from worldprobe.findings.future_facts import Peak, SurpriseCurve, SurpriseCurves
+from worldprobe.findings.prediction import Peak, SurpriseCurve, SurpriseCurves
 from worldprobe.findings.run_files import CURVES, SURPRISE
 from worldprobe.io.files import write_whole
 from worldprobe.io.names import short_names
-from worldprobe.pipeline.moments.pictures import write_picture
+from worldprobe.pipeline.pictures import seen, write_picture
 from worldprobe.pipeline.predict.forecast import Forecast
 from worldprobe.pipeline.predict.surprise import Surprises
-from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Encoder
 from worldprobe.report.drawing.pictures import error_map, violations
 
@@ -92,10 +91,3 @@ def peaks(values: NDArray[np.floating], *, most: int) -> list[int]:
     padded = np.concatenate(([-np.inf], values, [-np.inf]))
     tops = np.flatnonzero((values > padded[:-2]) & (values >= padded[2:]))
     return sorted(int(at) for at in tops[np.argsort(-values[tops], kind="stable")][:most])
-
-
-def seen(path: Path, encoder: Encoder, frames: Sequence[int]) -> NDArray[np.uint8]:
-    """Frames of a video as the model sees them, uint8 [n, h, w, 3], in the order asked for."""
-    with open_source(path) as video:
-        found = {index: encoder.preprocess(rgb[None])[0] for index, rgb in video.frames(sorted(set(frames)))}
-    return np.stack([found[index].transpose(1, 2, 0) for index in frames])

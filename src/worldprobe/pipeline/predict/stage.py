@@ -11,10 +11,9 @@ from worldprobe.encoders.load import load_encoder, twin_of
 from worldprobe.errors import PredictionError, VideoError
 from worldprobe.findings.run_files import read_json
 from worldprobe.io.files import StrPath, paths_of
-from worldprobe.pipeline.estimate.facts import foretold
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.folder import PREDICT, add_notes, merge
-from worldprobe.pipeline.ledger import Ledger, device_of
+from worldprobe.pipeline.ledger import Ledger, device_of, foretold
 from worldprobe.pipeline.predict.decoder import will_draw
 from worldprobe.pipeline.predict.forecast import forecast
 from worldprobe.pipeline.predict.pictures import keep_curves, show_errors, show_violations

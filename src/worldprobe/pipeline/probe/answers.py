@@ -5,75 +5,28 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from worldprobe.config import Experiment
 from worldprobe.encoders.load import control_encoders
-from worldprobe.labels import targets
-from worldprobe.labels.targets import Subject
-from worldprobe.pipeline.probe.moments import Moments, Target
+from worldprobe.pipeline.probe.moments import Moments
+from worldprobe.pipeline.probe.plan import Plan, metrics_of
+from worldprobe.pipeline.probe.targets import Target
 from worldprobe.probes import controls
 from worldprobe.probes.evaluate import Answer, Question, draws
 from worldprobe.probes.metrics import Draws
-from worldprobe.probes.splits import Folds, SplitKind
+from worldprobe.probes.splits import Folds
 from worldprobe.results import Control, EvidenceLine, Metric, ProbeResult
-from worldprobe.store import Input, Series
+from worldprobe.store import Series
 
 if TYPE_CHECKING:
     import polars as pl
 
-METRICS: dict[str, tuple[Metric, ...]] = {
-    "regression": ("r2",),
-    "classification": ("accuracy", "balanced_accuracy", "macro_f1"),
-}
 # By question and variant: "real", "shuffled", "random" (the leaky split).
 Answers = dict[tuple[Hashable, str], Answer]
-Evidence = Literal["code", "learning"]
-CHOSEN = "chosen"
 # What fits are for, as they are counted.
 QUESTIONS, CURVES = "questions", "learning curves"
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to probe, and how.
-
-    ``probes`` are names as in ``ask.probe_of``; ``regression_probe`` and ``classification_probe`` are what "linear"
-    stands for. ``evidence`` is what is worked out for it beside the scores.
-    """
-
-    encoder: str
-    tasks: tuple[str, ...]
-    features: tuple[str, ...]
-    controls: tuple[str, ...]
-    split: SplitKind
-    blocks: str = "last"
-    input: Input = "native"
-    seed: int = 0
-    subject: Subject = "main"
-    probes: tuple[str, ...] = ("linear",)
-    evidence: tuple[Evidence, ...] = ()
-    regression_probe: str = "ridge"
-    classification_probe: str = "logistic"
-
-
-def plan_of(experiment: Experiment, *, encoder: str) -> Plan:
-    """What an experiment asks of the probes, of an encoder by the name that its embeddings are stored under."""
-    return Plan(
-        encoder=encoder,
-        tasks=tuple(experiment.tasks),
-        features=tuple(experiment.features),
-        controls=tuple(experiment.controls),
-        split=experiment.split,
-        blocks=experiment.blocks,
-        input=experiment.inputs[0],
-        seed=experiment.seed,
-        subject=experiment.subject,
-        probes=tuple(experiment.probes),
-        evidence=tuple(experiment.evidence),
-    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,12 +89,6 @@ class Probed:
     block: int = 0
     answers: list[pl.DataFrame] = field(default_factory=list)
     fits: dict[str, int] = field(default_factory=dict)
-
-
-def metrics_of(task: str) -> tuple[Metric, ...]:
-    """What a task is scored by, the one that is judged first."""
-    circular: tuple[Metric, ...] = ("angular_error",) if task in targets.CIRCULAR_TASKS else ()
-    return METRICS[targets.kind(task)] + circular
 
 
 def shuffled(one: Asked, seed: int) -> Question:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from worldprobe.pipeline.probe.answers import CHOSEN, Answered
+from worldprobe.pipeline.probe.answers import Answered
+from worldprobe.pipeline.probe.plan import CHOSEN
 from worldprobe.probes.evaluate import Answer
 
 

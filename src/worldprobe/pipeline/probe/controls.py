@@ -10,12 +10,14 @@ import numpy as np
 
 from worldprobe.encoders.load import control_encoders
 from worldprobe.execute.outcomes import Executor
-from worldprobe.pipeline.probe.answers import Answered, Answers, Asked, Plan, beside_controls
+from worldprobe.pipeline.probe.answers import Answered, Answers, Asked, beside_controls
 from worldprobe.pipeline.probe.fit import Rows, answer, answer_tokens, fits
-from worldprobe.pipeline.probe.inputs import find_series, gather, gather_tokens, matching_series
+from worldprobe.pipeline.probe.inputs import gather, gather_tokens
 from worldprobe.pipeline.probe.moments import Moments
+from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.questions import reads_tokens
 from worldprobe.pipeline.probe.workers import adding
+from worldprobe.pipeline.stored import find_series, matching_series
 from worldprobe.probes import controls, features
 from worldprobe.probes.evaluate import Step, unwatched
 from worldprobe.probes.tokens import gaussian_like

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from worldprobe.errors import ProbeError
-from worldprobe.pipeline.probe.answers import Answered, Asked, Plan
+from worldprobe.pipeline.probe.answers import Answered, Asked
 from worldprobe.pipeline.probe.fit import Rows
+from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.progress import Tally, silent
 from worldprobe.probes.curves import FRACTIONS, learning_curve
 from worldprobe.probes.evaluate import Step

@@ -11,119 +11,13 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import StoreError
 from worldprobe.pipeline.probe.moments import Moments
+from worldprobe.pipeline.stored import NOT_ENCODED
 from worldprobe.probes import features
-from worldprobe.records import Labels, VideoRef
 from worldprobe.series import by_clock
-from worldprobe.store import Input, Series, Store
+from worldprobe.store import Series, Store
 
 Ints = NDArray[np.int64]
-# Why a label is dropped where a run goes on without what could not be encoded.
-NOT_ENCODED, MISSING = "in clips that are not encoded", "of videos that are not encoded"
 _Rows = TypeVar("_Rows")
-
-
-def find_series(
-    store: Store, videos: Sequence[str], *, encoder: str, input: Input, block: int | None
-) -> list[Series]:
-    """One series per video (ids), and the block asked for in each.
-
-    Raises:
-        StoreError: a video that the store does not hold by this encoder, or holds in several ways.
-    """
-    found = []
-    for video in videos:
-        choices = [
-            series
-            for series, blocks in store.find(video, encoder=encoder, input=input)
-            if block is None or block in blocks
-        ]
-        if not choices:
-            at = "" if block is None else f" at block {block}"
-            raise StoreError(
-                f"no {input} embeddings of {encoder}{at} for video {video[:12]} in {store.location}. "
-                f"Run `worldprobe encode VIDEO --encoder {encoder} --store {store.location} --input {input}"
-                + ("" if block is None else f" --blocks {block}")
-                + "`."
-            )
-        if len(choices) > 1:
-            ways = "; ".join(f"{s.path.partition('/')[2]} ({len(s.specs)} clips)" for s in choices)
-            raise StoreError(
-                f"{store.location} holds video {video[:12]} by {encoder} in several ways: {ways}. "
-                "Delete all but one, or use a store of their own for each."
-            )
-        found.append(choices[0])
-    return found
-
-
-def labelled_videos(labels: Labels) -> list[str]:
-    """Ids of the videos that have labels, in order of the table."""
-    return [str(video) for video in labels.table["video"].unique(maintain_order=True)]
-
-
-def encoded_videos(store: Store, labels: Labels, *, encoder: str, input: Input) -> tuple[list[str], int]:
-    """Ids of the labelled videos that the store holds by this encoder, all where it holds none, in order; and how
-    many labels the others have."""
-    videos = labelled_videos(labels)
-    found = [video for video in videos if store.find(video, encoder=encoder, input=input)] or videos
-    return found, int((~labels.table["video"].is_in(found)).sum())
-
-
-def held_clips(
-    store: Store, series: Sequence[Series], *, encoder: str, input: Input, blocks: Sequence[int]
-) -> list[set[int]]:
-    """Positions of the clips of each series that are in the store at all of these blocks.
-
-    Raises:
-        StoreError: as ``find_series``.
-    """
-    found = [set(range(len(one.specs))) for one in series]
-    for block in blocks:
-        at = find_series(store, [one.video.id for one in series], encoder=encoder, input=input, block=block)
-        for clips, one in zip(found, at, strict=True):
-            clips &= set(store.held(one, block))
-    return found
-
-
-def encoded_only(moments: Moments, held: Sequence[Collection[int]]) -> Moments:
-    """Those moments whose clip is in the store, given the positions of those that are of each series.
-
-    What a damaged film or a run that was cut short left out is dropped and counted, as all else that fails.
-    """
-    pairs = zip(moments.video.tolist(), moments.clip.tolist(), strict=True)
-    return moments.only(np.array([clip in held[video] for video, clip in pairs], dtype=bool), reason=NOT_ENCODED)
-
-
-def matching_series(store: Store, like: Sequence[Series], *, encoder: str, control: str) -> list[Series]:
-    """Another encoder's series of the same videos, sampled alike, for a control.
-
-    Raises:
-        StoreError: they are not there; it names the command that makes them.
-    """
-    result = []
-    for series in like:
-        alike = [
-            other
-            for other, _ in store.find(series.video.id, encoder=encoder, input=series.input)
-            if other.specs == _respec(series, other.video)
-        ]
-        if not alike:
-            spec = series.specs[0]
-            raise StoreError(
-                f"the control {control} needs embeddings of {encoder} for {series.video.path}, which are not in "
-                f"{store.location}. Run `worldprobe encode {series.video.path} --encoder {series.encoder} "
-                f"--store {store.location} --controls --input {series.input} "
-                f"--frames {spec.frames} --stride {max(spec.stride, 1)}`, "
-                f"or leave the control out: --controls with the others."
-            )
-        result.append(alike[0])
-    return result
-
-
-def _respec(series: Series, video: VideoRef) -> tuple[object, ...]:
-    """The series' clips as of another record of the same video (found under another path, say)."""
-    from dataclasses import replace
-
-    return tuple(replace(spec, video=video) for spec in series.specs)
 
 
 def chunks(
@@ -235,3 +129,12 @@ def _whole(
     require_held(held, store, series, block)
     assert rows is not None
     return rows
+
+
+def encoded_only(moments: Moments, held: Sequence[Collection[int]]) -> Moments:
+    """Those moments whose clip is in the store, given the positions of those that are of each series.
+
+    What a damaged film or a run that was cut short left out is dropped and counted, as all else that fails.
+    """
+    pairs = zip(moments.video.tolist(), moments.clip.tolist(), strict=True)
+    return moments.only(np.array([clip in held[video] for video, clip in pairs], dtype=bool), reason=NOT_ENCODED)

@@ -14,13 +14,11 @@ from worldprobe.errors import StoreError
 from worldprobe.labels import targets
 from worldprobe.labels.targets import Subject, Tracks
 from worldprobe.pipeline.groups import placed
-from worldprobe.records import ClipSpec, Examples, Labels
+from worldprobe.records import ClipSpec, Labels
 from worldprobe.store import Series
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-# A class must be met in this many groups to stand on both sides of a split.
-_LEAST_GROUPS_PER_CLASS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -247,81 +245,3 @@ def _require_episodes(series: Sequence[Series], labels: Labels) -> None:
 def _clip_seconds(series: Series) -> float:
     spec = series.specs[0]
     return spec.frames * max(spec.stride, 1) / series.video.rate
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Target:
-    """One task over all moments: ``values`` float64 [n, k]; ``usable`` says for which rows it is known."""
-
-    values: Floats
-    usable: NDArray[np.bool_]
-    classes: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-
-
-def target(moments: Moments, task: str, group: Ints) -> Target:
-    """What a task asks of each moment.
-
-    A class that fewer than two groups hold cannot be learnt from some and tested on others; its rows are
-    left out, and a note says so.
-    """
-    if targets.kind(task) == "regression":
-        size = moments.frame_size
-        if task in moments.measured:
-            values = moments.measured[task][:, None]
-        else:
-            values = targets.regression(
-                task, box=moments.box, speed=moments.speed, growth=moments.growth, frame_size=size
-            )
-        usable: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1))
-        return Target(values, usable, (), _without(moments, task, usable))
-    if task == "class":
-        names = moments.name
-    else:
-        names = targets.direction(box=moments.box, speed=moments.speed, directions=8 if task == "motion8" else 4)
-    present = [str(name) for name in np.unique(names) if name]
-    enough = [n for n in present if len(np.unique(group[names == n])) >= _LEAST_GROUPS_PER_CLASS]
-    rare = [name for name in present if name not in enough]
-    code = {name: index for index, name in enumerate(enough)}
-    values = np.array([[code.get(str(name), -1)] for name in names], dtype=np.float64).reshape(-1, 1)
-    notes = [f"left out, in fewer than {_LEAST_GROUPS_PER_CLASS} groups: {', '.join(rare)}"] if rare else []
-    if task != "class":
-        notes += _without(moments, task, names != "")
-    return Target(
-        values, np.array([str(name) in code for name in names], dtype=np.bool_), tuple(enough), tuple(notes)
-    )
-
-
-def _without(moments: Moments, task: str, known: NDArray[np.bool_]) -> tuple[str, ...]:
-    """How many moments a task has no value for, and why; nothing where it is known of all."""
-    if known.all():
-        return ()
-    count = f"{int((~known).sum())} moments without"
-    if task in moments.measured:
-        return (f"{count} a value",)
-    grows = np.isfinite(moments.growth)
-    still = np.isfinite(moments.speed).all(axis=1) if task != "approach" else np.zeros(len(moments), np.bool_)
-    reasons = {
-        "still": still,
-        "without a track": ~moments.tracked & ~still,
-        "whose track has no other label near enough in time": moments.tracked & ~grows & ~still,
-        "where the camera's motion, or the speed itself, is not known": moments.tracked & grows & ~still,
-    }
-    counted = {why: int((rows & ~known).sum()) for why, rows in reasons.items()}
-    said = ", ".join(f"{many} {why}" for why, many in counted.items() if many)
-    what = {"velocity": "a speed", "approach": "a speed"}.get(task, "a direction")
-    return (f"{count} {what}: {said}",)
-
-
-def examples(moments: Moments, inputs: NDArray[np.float32], target: Target, group: Ints) -> Examples:
-    """The usable rows of a target with their inputs [n, d] and groups [n]."""
-    rows = target.usable
-    return Examples(
-        inputs=inputs[rows],
-        target=target.values[rows],
-        group=group[rows],
-        video=moments.recording[rows],
-        pts_seconds=moments.recording_seconds[rows],
-        clip_seconds=moments.clip_seconds,
-        classes=target.classes,
-    )

@@ -10,23 +10,24 @@ from tempfile import TemporaryDirectory
 from worldprobe.encoders.load import parse_blocks
 from worldprobe.errors import ProbeError
 from worldprobe.execute.outcomes import Executor
-from worldprobe.pipeline.probe.answers import CHOSEN, CURVES, QUESTIONS, Asked, Plan, Probed, lines
+from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS, Asked, Probed, lines
 from worldprobe.pipeline.probe.chosen_tap import chosen_taps
 from worldprobe.pipeline.probe.controls import Place
 from worldprobe.pipeline.probe.evidence import contrasts, evidence_of, steps, worked_out
-from worldprobe.pipeline.probe.inputs import (
+from worldprobe.pipeline.probe.inputs import encoded_only
+from worldprobe.pipeline.probe.moments import Moments, align, with_before
+from worldprobe.pipeline.probe.plan import CHOSEN, Plan
+from worldprobe.pipeline.probe.questions import ask, check_probes, dimensions
+from worldprobe.pipeline.probe.table import answer_rows
+from worldprobe.pipeline.progress import Progress, Tally, silent
+from worldprobe.pipeline.stored import (
     MISSING,
     NOT_ENCODED,
-    encoded_only,
     encoded_videos,
     find_series,
     held_clips,
     labelled_videos,
 )
-from worldprobe.pipeline.probe.moments import Moments, align, with_before
-from worldprobe.pipeline.probe.questions import ask, check_probes, dimensions
-from worldprobe.pipeline.probe.table import answer_rows
-from worldprobe.pipeline.progress import Progress, Tally, silent
 from worldprobe.probes import features
 from worldprobe.records import Labels, Tap
 from worldprobe.store import Input, Series, Store

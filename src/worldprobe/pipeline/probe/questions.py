@@ -8,8 +8,10 @@ import numpy as np
 
 from worldprobe.errors import ConfigError, ProbeError
 from worldprobe.labels import targets
-from worldprobe.pipeline.probe.answers import Asked, Plan, Probed, metrics_of, unmeasured
-from worldprobe.pipeline.probe.moments import Moments, Target, examples, target
+from worldprobe.pipeline.probe.answers import Asked, Probed, unmeasured
+from worldprobe.pipeline.probe.moments import Moments
+from worldprobe.pipeline.probe.plan import Plan, metrics_of
+from worldprobe.pipeline.probe.targets import Target, examples, target
 from worldprobe.plugins import registry
 from worldprobe.probes.evaluate import Question
 from worldprobe.probes.splits import make_folds, units

@@ -7,8 +7,10 @@ import numpy as np
 from worldprobe.encoders.load import parse_blocks
 from worldprobe.errors import ProbeError
 from worldprobe.labels import targets
-from worldprobe.pipeline.probe.inputs import chunks, find_series, labelled_videos, require_held
-from worldprobe.pipeline.probe.moments import align, target, with_before
+from worldprobe.pipeline.probe.inputs import chunks, require_held
+from worldprobe.pipeline.probe.moments import align, with_before
+from worldprobe.pipeline.probe.targets import target
+from worldprobe.pipeline.stored import find_series, labelled_videos
 from worldprobe.probes.features import CHANGES
 from worldprobe.probes.linear.estimators import RidgeProbe
 from worldprobe.records import Labels

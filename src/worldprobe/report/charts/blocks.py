@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from worldprobe.findings.facts import CONTROLS, Line, Row, Summary
-from worldprobe.findings.score import Score, tap_name
+from worldprobe.findings import verdicts
+from worldprobe.findings.facts import Summary
+from worldprobe.findings.rows import CONTROLS, Line, Row
+from worldprobe.findings.score import Score, block_of, tap_name
 from worldprobe.findings.wording import METRICS, number, property_name, with_interval
-from worldprobe.report.drawing import dots as charts
 from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis, axis
 from worldprobe.results import Control
@@ -16,13 +17,6 @@ from worldprobe.results import Control
 _BANDS: tuple[Control, ...] = ("random-init", "pixels")
 _MOST_TICKS = 12
 ByBlock = dict[str, dict[str, list[tuple[int, Row]]]]
-
-
-def block_of(tap: str) -> int | None:
-    """The block of a tap such as ``vjepa2-tiny/block5.out``; None where it names none."""
-    _, found, rest = tap.rpartition("/block")
-    digits = rest.partition(".")[0]
-    return int(digits) if found and digits.isdigit() else None
 
 
 def by_block(summary: Summary) -> ByBlock:
@@ -65,7 +59,7 @@ def _panel(task: str, kinds: dict[str, list[tuple[int, Row]]]) -> panels.Panel:
         up=axis(first.main.metric, [s for line in every for s in (line.score, *line.controls.values())]),
         lines=tuple(lines),
         bands=tuple(band for name in _BANDS if (band := _band(name, kinds[banded]))),
-        level=charts.chance(first.main),
+        level=verdicts.chance(first.main),
         note=f"Bands: controls of {banded}." if len(kinds) > 1 else "",
     )
 
@@ -162,7 +156,7 @@ def _highest(control: Control, read: dict[int, Row]) -> Heat | None:
 
 
 def _heat(line: Line, score: Score, where: str, n: str) -> Heat:
-    constant = charts.chance(line) or 0.0
+    constant = verdicts.chance(line) or 0.0
     share = None
     if score.value is not None:
         share = round(min(max((score.value - constant) / max(1 - constant, 1e-9), 0.0), 1.0), 3)

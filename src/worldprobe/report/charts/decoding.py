@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings.decoding_facts import Decoding, Losses
+from worldprobe.findings.decoding import Decoding, Losses
 from worldprobe.findings.score import Score
 from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis, around

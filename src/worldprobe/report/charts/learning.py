@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from worldprobe.findings.evidence_facts import Curve, CurvePoint, Worth
+from worldprobe.findings.evidence import Curve, CurvePoint, Worth
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.score import Score
 from worldprobe.report.drawing import panels

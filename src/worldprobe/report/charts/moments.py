@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings.moments import Box, Moments, Preview, ShownClip
+from worldprobe.findings.moments import Box, Moments, Preview, ShownClip, clip_name, marks
 from worldprobe.findings.wording import number
+from worldprobe.report.drawing import pictures
 from worldprobe.report.drawing.pictures import figure_of, picture
 from worldprobe.report.drawing.png import FAINT, INK, plain, save
-from worldprobe.report.forms import moments as moment_view
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ def moments_figure(run: Path, moments: Moments, path: Path) -> bool:
         places = np.linspace(0, len(frames) - 1, columns).round().astype(int)
         for column, at in enumerate(places):
             _frame(panels[row, column], clip, frames[at], int(at))
-        panels[row, 0].set_title(plain(moment_view.clip_name(clip)), fontsize=7.5, loc="left", color=INK)
+        panels[row, 0].set_title(plain(clip_name(clip)), fontsize=7.5, loc="left", color=INK)
     figure.suptitle(plain(f"{moments.tap}: moments that no probe had seen"), fontsize=11, color=INK)
     figure.supxlabel("coloured boxes: labels; white: the probes' read-outs", fontsize=8.5, color=INK)
     save(figure, path)
@@ -100,7 +100,7 @@ def _frame(panel: Axes, clip: ShownClip, pixels: Pixels, at: int) -> None:
     picture(panel, pixels)
     _boxes(panel, [box for box in clip.boxes if box.frame == at], clip.width, clip.height)
     panel.set_xlabel(f"{number(clip.seconds[at])} s", fontsize=7, color=INK, labelpad=2)
-    mark = moment_view.marks(clip)[clip.tubelet[at]]
+    mark = marks(clip)[clip.tubelet[at]]
     if mark is None:
         return
     x, y, *size = (side * value for side, value in zip((clip.width, clip.height) * 2, mark, strict=False))
@@ -112,7 +112,7 @@ def _frame(panel: Axes, clip: ShownClip, pixels: Pixels, at: int) -> None:
 
 def _boxes(panel: Axes, boxes: tuple[Box, ...] | list[Box], width: int, height: int) -> None:
     for box in boxes:
-        colour = moment_view.colour_of(box)
+        colour = pictures.colour_of(box)
         _rectangle(panel, box.x * width, box.y * height, box.w * width, box.h * height, colour)
         if box.name:
             place = (max(1.0, (box.x - box.w / 2) * width), max(8.0, (box.y - box.h / 2) * height - 2))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worldprobe.findings.facts import Fall, Original, Score, Step, Summary
-from worldprobe.findings.original import step_name
+from worldprobe.findings.facts import Summary
+from worldprobe.findings.original import Fall, Original, Step, step_name
+from worldprobe.findings.score import Score
 from worldprobe.findings.wording import METRICS, SHORT, number, property_name, signed
 from worldprobe.report.charts.scaling import LEAST, scaling_panels
 from worldprobe.report.drawing import axes

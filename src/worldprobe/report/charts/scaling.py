@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from worldprobe.findings.facts import Original, Scaled
-from worldprobe.findings.original import PUBLISHED, PUBLISHED_BY
+from worldprobe.findings.original import PUBLISHED, PUBLISHED_BY, Original, Scaled
 from worldprobe.findings.score import Score
 from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis

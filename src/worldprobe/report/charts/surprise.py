@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from worldprobe.findings.future_facts import Future, SurpriseCurve
+from worldprobe.findings.prediction import Future, SurpriseCurve
 from worldprobe.findings.run_files import SURPRISE
 from worldprobe.findings.score import Score
 from worldprobe.findings.wording import number

@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from worldprobe.findings.facts import CONTROLS, Line, Original, Row, Score, Summary
-from worldprobe.findings.original import step_name
+from worldprobe.findings.facts import Summary
+from worldprobe.findings.original import Original, step_name
+from worldprobe.findings.rows import CONTROLS, Row
+from worldprobe.findings.score import Score
+from worldprobe.findings.verdicts import chance
 from worldprobe.findings.wording import METRICS, count, number, property_name, with_interval
 from worldprobe.report.drawing.axes import Axis, axis
 
 WIDTH = 360
 LEFT, RIGHT, TOP, STEP, HEADING, BOTTOM = 96, 48, 8, 19, 24, 26
 _STEPS_LEFT = 118  # the waterfall's steps have longer names than probes and controls
-
-
-def chance(line: Line) -> float | None:
-    """What a constant scores: 0 for R², the majority's score otherwise."""
-    majority = line.controls.get("majority")
-    return 0.0 if line.metric == "r2" else (majority.value if majority else None)
 
 
 @dataclass(frozen=True, slots=True)

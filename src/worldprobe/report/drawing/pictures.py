@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.findings.moments import Box
 from worldprobe.report.drawing.png import FAINT, INK, plain, save
 
 if TYPE_CHECKING:
@@ -219,3 +220,12 @@ def _bare(panel: Axes) -> None:
     for spine in panel.spines.values():
         spine.set_color(FAINT)
         spine.set_linewidth(0.5)
+
+
+# Okabe and Ito's palette without black, by object; the page's script has the same.
+COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
+
+
+def colour_of(box: Box) -> str:
+    """An object keeps its colour; what has no track is white."""
+    return COLOURS[box.object % len(COLOURS)] if box.object >= 0 else "#ffffff"

@@ -9,11 +9,13 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from worldprobe.findings.facts import CONTROLS, Row, Score, Summary
+from worldprobe.findings import verdicts
+from worldprobe.findings.facts import Summary
+from worldprobe.findings.rows import CONTROLS, Row
+from worldprobe.findings.score import Score
 from worldprobe.findings.wording import METRICS, number, property_name
 from worldprobe.io.files import write_whole
 from worldprobe.report.drawing import axes
-from worldprobe.report.drawing import dots as charts
 from worldprobe.report.drawing.panels import Line, Panel
 
 if TYPE_CHECKING:
@@ -172,7 +174,7 @@ def _panel(panel: Axes, summary: Summary, rows: list[Row], *, names: bool) -> No
     for k, row in enumerate(rows):
         colour, marker = SERIES[k % len(SERIES)]
         shift = (k - (len(rows) - 1) / 2) * gap
-        constant = charts.chance(row.main)
+        constant = verdicts.chance(row.main)
         if constant is not None:
             panel.axvline(constant, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
         for position, label in enumerate(labels):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from worldprobe.findings.answer_facts import Answer
+from worldprobe.findings.answer import Answer
 from worldprobe.findings.score import Score
 from worldprobe.findings.wording import count, with_interval
 from worldprobe.report.drawing.axes import Axis

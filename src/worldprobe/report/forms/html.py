@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,9 @@ from PIL import Image
 
 from worldprobe.findings import answer, deltas, original, quoted, verdicts, wording
 from worldprobe.findings import prediction as forecasts
-from worldprobe.findings.facts import CONTROLS, Summary
+from worldprobe.findings.facts import Summary
+from worldprobe.findings.made import flatten
+from worldprobe.findings.rows import CONTROLS
 from worldprobe.io.files import write_whole
 from worldprobe.printable import printable
 from worldprobe.report.charts import blocks as layers
@@ -214,14 +215,3 @@ def _remade(summary: Summary) -> dict[str, Any] | None:
         "published_by": original.PUBLISHED_BY,
         "sizes": sorted({row.n for row in summary.original.scaling}),
     }
-
-
-def flatten(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested facts as (dotted name, text) pairs, in their order."""
-    pairs: list[tuple[str, str]] = []
-    for key, value in facts.items():
-        if isinstance(value, dict):
-            pairs += flatten(value, f"{prefix}{key}.")
-        else:
-            pairs.append((f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)))
-    return pairs

@@ -6,14 +6,16 @@ from pathlib import Path
 
 from worldprobe.findings import wording
 from worldprobe.findings.answer import headline
-from worldprobe.findings.facts import CONTROLS, Line, Row, Score, Summary, VerdictKind
+from worldprobe.findings.facts import Summary
+from worldprobe.findings.made import flatten
 from worldprobe.findings.quoted import RULE as QUOTED
+from worldprobe.findings.rows import CONTROLS, Line, Row
+from worldprobe.findings.score import Score, VerdictKind
 from worldprobe.findings.verdicts import leak_sentence
 from worldprobe.findings.wording import METRICS, number, property_name, signed, with_interval
 from worldprobe.io.files import write_whole
 from worldprobe.printable import one_line, printable
 from worldprobe.report.charts.blocks import by_block
-from worldprobe.report.forms.html import flatten
 from worldprobe.report.forms.marks import escaped, table
 from worldprobe.report.tables.decoding_markdown import decoding_parts
 from worldprobe.report.tables.evidence_text import delta_parts, evidence_parts, tap_parts

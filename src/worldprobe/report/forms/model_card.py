@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from worldprobe.config import unexpanded
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings.answer_facts import Answer
-from worldprobe.findings.facts import Line, Row, Summary
+from worldprobe.findings.answer import Answer
+from worldprobe.findings.facts import Summary
+from worldprobe.findings.rows import Line, Row
 from worldprobe.findings.score import Score
 from worldprobe.findings.wording import METRICS, number, property_name
 from worldprobe.io.names import short_names

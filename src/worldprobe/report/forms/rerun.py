@@ -11,11 +11,10 @@ import numpy as np
 from PIL import Image
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings.moments import Box, Moments, Reading, ShownClip
+from worldprobe.findings.moments import Box, Moments, Reading, ShownClip, marks, said
 from worldprobe.findings.summary import summarize
 from worldprobe.findings.wording import property_name
 from worldprobe.io.files import StrPath, replacing
-from worldprobe.report.forms.moments import marks, said
 
 TIMELINE = "seconds"  # of the video that a clip is of
 _LABEL, _TOLD = (0, 158, 115), (213, 94, 0)  # px colours, told apart by the colour-blind

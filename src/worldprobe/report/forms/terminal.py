@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from worldprobe.findings.caveats import few_groups, left_out
-from worldprobe.findings.facts import CONTROLS, Line, Row, Summary
+from worldprobe.findings.facts import Summary
+from worldprobe.findings.rows import CONTROLS, Line, Row
 from worldprobe.findings.wording import NONE, SHORT, count, interval, number, signed
 from worldprobe.results import Control, Metric
 

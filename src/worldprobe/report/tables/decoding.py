@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worldprobe.findings.decoding_facts import Decoding
+from worldprobe.findings.decoding import Decoding
 from worldprobe.findings.wording import interval, number
 
 if TYPE_CHECKING:

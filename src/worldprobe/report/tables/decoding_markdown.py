@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worldprobe.findings.decoding_facts import Decoding
+from worldprobe.findings.decoding import Decoding
 from worldprobe.findings.score import Score
 from worldprobe.findings.wording import DECODER_CAPTIONS, count, with_interval
 from worldprobe.report.forms.marks import escaped, table

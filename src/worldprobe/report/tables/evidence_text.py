@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worldprobe.findings.deltas import PLACES
-from worldprobe.findings.evidence_facts import Curve, DeltaCell, Deltas, Evidence, Tap, Worth
+from worldprobe.findings.deltas import PLACES, DeltaCell, Deltas
+from worldprobe.findings.evidence import Curve, Evidence, Tap, Worth
 from worldprobe.findings.wording import (
     METRICS,
     NONE,

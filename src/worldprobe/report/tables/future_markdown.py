@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from worldprobe.findings.future_facts import Future
-from worldprobe.findings.prediction import BASELINES
+from worldprobe.findings.prediction import BASELINES, Future
 from worldprobe.findings.score import Score
 from worldprobe.findings.wording import CALLS, CAPTIONS, DRAWN, MEASURES, signed, with_interval
 from worldprobe.report.charts.surprise import peak_captions

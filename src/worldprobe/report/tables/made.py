@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from worldprobe.findings import wording
 from worldprobe.findings.facts import Summary
-from worldprobe.report.forms.html import flatten
+from worldprobe.findings.made import flatten
 from worldprobe.report.forms.marks import escaped, table
 from worldprobe.results import CostResult
 

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worldprobe.findings.facts import Fall, Original, Row, Scaled, Score, Step, Summary
-from worldprobe.findings.original import PUBLISHED, PUBLISHED_BY, PUBLISHED_NOISE, STEP_TEXTS, step_name
+from worldprobe.findings.facts import Summary
+from worldprobe.findings.original import (
+    PUBLISHED,
+    PUBLISHED_BY,
+    PUBLISHED_NOISE,
+    STEP_TEXTS,
+    Fall,
+    Original,
+    Scaled,
+    Step,
+    step_name,
+)
+from worldprobe.findings.rows import Row
+from worldprobe.findings.score import Score
 from worldprobe.findings.wording import METRICS, NONE, SHORT, interval, number, property_name, signed, with_interval
 from worldprobe.report.forms.marks import escaped
 from worldprobe.report.forms.marks import table as markdown

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worldprobe.findings.future_facts import Future
-from worldprobe.findings.prediction import BASELINES
+from worldprobe.findings.prediction import BASELINES, Future
 from worldprobe.findings.wording import CALLS, MEASURES, interval, number, signed
 
 if TYPE_CHECKING:

@@ -7,65 +7,11 @@ from pathlib import Path
 
 from worldprobe.errors import LabelError, VideoError
 from worldprobe.labels.library_trackers import check_tracker
+from worldprobe.labels.load import PerFilm, of_one_video
 from worldprobe.pipeline.sources import open_source
 from worldprobe.plugins import registry
-from worldprobe.protocols import FrameSource, Labeller
-from worldprobe.records import Labels
+from worldprobe.protocols import Labeller
 from worldprobe.video.rendered.scenes import truth_path
-
-# Labellers of one file that speaks of one film; and all that read what lies somewhere instead of looking at frames.
-FILES = ("mot", "coco", "cvat", "labelstudio", "yolotxt")
-READERS = ("truth", "lerobot", *FILES)
-# What stands for a film in an argument: the path of its folder, its file name without ending, and with it.
-_FIELDS = ("{folder}", "{stem}", "{name}")
-
-
-def load_labeller(
-    name: str, *, confidence: float | None = None, every: int | None = None, folder: Path | None = None
-) -> Labeller:
-    """The labeller of a name: a plug-in or ``module:Class``; of ``mot:{folder}/{stem}.txt`` one that takes for each
-    film a file of its own.
-
-    Args:
-        confidence, every: for detectors: the least score, and that only every so many frames are looked at;
-            None leaves the labeller's own.
-        folder: the run's, for labellers whose library writes settings.
-
-    Raises:
-        RegistryError: there is none, or it takes no such option.
-        LabelError: as it says of its argument: no such file, a model that it cannot run.
-    """
-    asked = {key: value for key, value in {"confidence": confidence, "every": every}.items() if value is not None}
-    if any(field in name for field in _FIELDS):
-        plugin, _ = registry.check("labellers", name, **asked)
-        if of_one_video(plugin):
-            return PerFilm(name)
-    labeller: Labeller = registry.create("labellers", name, offered={"folder": folder}, **asked)
-    return labeller
-
-
-class PerFilm:
-    """A labeller of files whose argument names the film: each film gets the file of its own."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.one_video_only = True
-
-    def of(self, film: Path) -> str:
-        """The labeller's name for a film."""
-        return filled(self.name, film)
-
-    def label(self, video: FrameSource) -> Labels:
-        """The film's own file's labels. Raises LabelError as that labeller does."""
-        one: Labeller = registry.create("labellers", self.of(Path(video.ref.path)))
-        return one.label(video)
-
-
-def filled(pattern: str, film: Path) -> str:
-    """A name or path in which ``{folder}``, ``{stem}`` and ``{name}`` stand for a film's."""
-    for field, value in zip(_FIELDS, (str(film.parent), film.stem, film.name), strict=True):
-        pattern = pattern.replace(field, value)
-    return pattern
 
 
 def check_labeller(labeller: Labeller, videos: Sequence[Path], *, tracker: str = "own", frames: int = 1) -> None:
@@ -124,11 +70,6 @@ def _check_each(labeller: PerFilm, videos: Sequence[Path]) -> None:
             f"{len(lacking)} of {len(videos)} films have no file of labels by {labeller.name}: {_listed(lacking)} "
             f"{'is' if len(lacking) == 1 else 'are'} not there"
         )
-
-
-def of_one_video(labeller: object) -> bool:
-    """Whether a labeller says that its file speaks of one film (an attribute ``one_video_only``)."""
-    return getattr(labeller, "one_video_only", False) is True
 
 
 def _try(labeller: Labeller, path: Path) -> None:

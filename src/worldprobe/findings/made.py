@@ -1,0 +1,68 @@
+"""How a run was made: its encoder, its labels, and what failed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+
+from worldprobe.findings.score import Fact as Fact
+
+UNTRAINED = "untrained weights: these figures describe the architecture, not a trained model"
+
+
+class EncoderFacts(Fact):
+    """The encoder as the run recorded it; further facts (parameters, width, ...) are kept in ``more``."""
+
+    name: str
+    revision: str = ""
+    status: str = "unknown"
+    more: dict[str, Any] = Field(default_factory=dict)
+
+
+class LabelFacts(Fact):
+    """What became of the labels: pairs of (name, count), and what alignment kept and dropped by reason."""
+
+    kept: int | None = None
+    dropped: tuple[tuple[str, int], ...] = ()
+    sources: tuple[tuple[str, int], ...] = ()
+    classes: tuple[tuple[str, int], ...] = ()
+    videos: int | None = None
+    camera: Literal["kept", "subtracted"] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def lost(self) -> int:
+        return sum(count for _, count in self.dropped)
+
+
+class Failure(Fact):
+    """A clip that could not be encoded, and why."""
+
+    video: str
+    clip: str
+    error: str
+
+
+def encoder_of(provenance: dict[str, Any], names: Sequence[str]) -> EncoderFacts:
+    """The encoder as the run recorded it, else by the ``names`` that its results give, less untrained twins."""
+    recorded = provenance.get("encoder")
+    if not isinstance(recorded, dict):
+        own = [name for name in dict.fromkeys(names) if name.replace("random:", "", 1) not in {*names} - {name}]
+        return EncoderFacts(name=", ".join(own))
+    known = {key: str(recorded[key]) for key in ("name", "revision", "status") if recorded.get(key) is not None}
+    known.setdefault("name", names[0])
+    return EncoderFacts(**known, more={k: v for k, v in recorded.items() if k not in EncoderFacts.model_fields})
+
+
+def flatten(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested facts as (dotted name, text) pairs, in their order."""
+    pairs: list[tuple[str, str]] = []
+    for key, value in facts.items():
+        if isinstance(value, dict):
+            pairs += flatten(value, f"{prefix}{key}.")
+        else:
+            pairs.append((f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)))
+    return pairs

@@ -1,0 +1,66 @@
+"""Scores beside their controls, typed: a row a property and kind of features."""
+
+from __future__ import annotations
+
+from worldprobe.findings.score import Fact as Fact
+from worldprobe.findings.score import Score as Score
+from worldprobe.findings.score import VerdictKind as VerdictKind
+from worldprobe.results import Control, Metric
+
+CONTROLS: tuple[Control, ...] = ("majority", "nuisance", "pixels", "random-init", "shuffled", "gaussian")
+
+
+class Verdict(Fact):
+    """What the intervals allow to be said: ``kind`` for grouping, ``text`` in full, ``short`` for a terminal."""
+
+    kind: VerdictKind
+    text: str
+    short: str
+
+
+class Line(Fact):
+    """One metric of one probe beside its controls.
+
+    ``margin`` is the score less that of ``best_control``; ``random`` is the same probe under the leaky
+    random split, and ``leak`` is random less the sound score (of errors both are turned, so that more is better).
+    None where either side is missing.
+    """
+
+    metric: Metric
+    score: Score
+    controls: dict[Control, Score]
+    best_control: Control | None
+    margin: float | None
+    random: Score | None
+    leak: float | None
+    verdict: Verdict
+
+    @property
+    def missing(self) -> tuple[Control, ...]:
+        """Controls that were not run; none are missed where there is no score to compare."""
+        return () if self.score.value is None else tuple(c for c in CONTROLS if c not in self.controls)
+
+
+class Row(Fact):
+    """One property read from one kind of features: the main metric, and the others that go with it."""
+
+    task: str
+    features: str
+    encoder: str
+    tap: str
+    input: str
+    probe: str
+    protocol: str
+    split: str
+    main: Line
+    others: tuple[Line, ...]
+    n_train: int
+    n_test: int
+    n_groups: int
+    chosen: tuple[float, ...]
+    taps: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        return (self.main, *self.others)

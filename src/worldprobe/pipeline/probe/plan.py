@@ -1,0 +1,68 @@
+"""What is to be probed: the plan, and the metrics of each task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from worldprobe.config import Experiment
+from worldprobe.labels import targets
+from worldprobe.labels.targets import Subject
+from worldprobe.probes.splits import SplitKind
+from worldprobe.results import Metric
+from worldprobe.store import Input
+
+METRICS: dict[str, tuple[Metric, ...]] = {
+    "regression": ("r2",),
+    "classification": ("accuracy", "balanced_accuracy", "macro_f1"),
+}
+
+Evidence = Literal["code", "learning"]
+
+CHOSEN = "chosen"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to probe, and how.
+
+    ``probes`` are names as in ``ask.probe_of``; ``regression_probe`` and ``classification_probe`` are what "linear"
+    stands for. ``evidence`` is what is worked out for it beside the scores.
+    """
+
+    encoder: str
+    tasks: tuple[str, ...]
+    features: tuple[str, ...]
+    controls: tuple[str, ...]
+    split: SplitKind
+    blocks: str = "last"
+    input: Input = "native"
+    seed: int = 0
+    subject: Subject = "main"
+    probes: tuple[str, ...] = ("linear",)
+    evidence: tuple[Evidence, ...] = ()
+    regression_probe: str = "ridge"
+    classification_probe: str = "logistic"
+
+
+def plan_of(experiment: Experiment, *, encoder: str) -> Plan:
+    """What an experiment asks of the probes, of an encoder by the name that its embeddings are stored under."""
+    return Plan(
+        encoder=encoder,
+        tasks=tuple(experiment.tasks),
+        features=tuple(experiment.features),
+        controls=tuple(experiment.controls),
+        split=experiment.split,
+        blocks=experiment.blocks,
+        input=experiment.inputs[0],
+        seed=experiment.seed,
+        subject=experiment.subject,
+        probes=tuple(experiment.probes),
+        evidence=tuple(experiment.evidence),
+    )
+
+
+def metrics_of(task: str) -> tuple[Metric, ...]:
+    """What a task is scored by, the one that is judged first."""
+    circular: tuple[Metric, ...] = ("angular_error",) if task in targets.CIRCULAR_TASKS else ()
+    return METRICS[targets.kind(task)] + circular

@@ -1,0 +1,62 @@
+"""Probing as a stage of a run: everything it leaves in the run's folder."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from worldprobe.execute.outcomes import Executor
+from worldprobe.io.files import StrPath, write_whole
+from worldprobe.labels.speeds import speed_notes
+from worldprobe.pipeline.folder import PROBE, merge
+from worldprobe.pipeline.ledger import Ledger
+from worldprobe.pipeline.pace import pace_notes
+from worldprobe.pipeline.probe.answers import Probed
+from worldprobe.pipeline.probe.plan import Plan
+from worldprobe.pipeline.probe.probe import probe_inputs
+from worldprobe.pipeline.probe.table import write_answers
+from worldprobe.pipeline.progress import Progress, silent
+from worldprobe.pipeline.stage_record import of_controls, write_provenance
+from worldprobe.records import Labels, reading_notes
+from worldprobe.store import Input, Store
+
+
+def probe_into(
+    out: StrPath,
+    store: Store,
+    labels: Labels,
+    plan: Plan,
+    ledger: Ledger,
+    *,
+    inputs: Sequence[Input] = (),
+    executor: Executor | None = None,
+    progress: Progress = silent,
+) -> Probed:
+    """Probe each kind of input (the plan's alone where none is named); write results, alignment and provenance.
+
+    Labels of what is not in the store are left out, counted, and a note says so.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    every = inputs or (plan.input,)
+    probed = probe_inputs(store, labels, plan, every, partial=True, executor=executor, progress=progress)
+    told = sum(count * ledger.expected.get(f"probe {name}", 0.0) for name, count in probed.fits.items())
+    each = told / len(probed.results) if told and probed.results else None
+    ledger.book("probe", started=started, items=len(probed.results), device="cpu", each=each)
+    series, videos = probed.series[0], [one.video for one in probed.series]
+    found = [*probed.results, *probed.evidence]
+    probed.notes += merge(out, PROBE, found, ledger.costs, revision=series.revision, videos=videos)
+    write_answers(out, probed.answers)
+    spec = series.specs[0]
+    pace = pace_notes(videos, frames=spec.frames, stride=spec.stride)
+    notes = dict.fromkeys([*reading_notes(videos), *pace, *labels.notes, *speed_notes(labels), *probed.notes])
+    alignment = {"kept": probed.kept, "dropped": probed.dropped, "notes": list(notes)}
+    write_whole(out / "alignment.json", json.dumps(alignment).encode())
+    others = of_controls(store, series, plan.controls)
+    write_provenance(
+        out, "probe", series, videos=videos, seed=plan.seed, ledger=ledger, labels=labels, controls=others
+    )
+    return probed

@@ -1,0 +1,167 @@
+"""Find in the store what a stage asks for: series of videos, clips, unpooled tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from worldprobe.encoders.load import parse_blocks
+from worldprobe.errors import ConfigError, StoreError
+from worldprobe.records import Labels, VideoRef
+from worldprobe.store import Input, Series, Store
+
+# Why a label is dropped where a run goes on without what could not be encoded.
+NOT_ENCODED, MISSING = "in clips that are not encoded", "of videos that are not encoded"
+
+
+def find_series(
+    store: Store, videos: Sequence[str], *, encoder: str, input: Input, block: int | None
+) -> list[Series]:
+    """One series per video (ids), and the block asked for in each.
+
+    Raises:
+        StoreError: a video that the store does not hold by this encoder, or holds in several ways.
+    """
+    found = []
+    for video in videos:
+        choices = [
+            series
+            for series, blocks in store.find(video, encoder=encoder, input=input)
+            if block is None or block in blocks
+        ]
+        if not choices:
+            at = "" if block is None else f" at block {block}"
+            raise StoreError(
+                f"no {input} embeddings of {encoder}{at} for video {video[:12]} in {store.location}. "
+                f"Run `worldprobe encode VIDEO --encoder {encoder} --store {store.location} --input {input}"
+                + ("" if block is None else f" --blocks {block}")
+                + "`."
+            )
+        if len(choices) > 1:
+            ways = "; ".join(f"{s.path.partition('/')[2]} ({len(s.specs)} clips)" for s in choices)
+            raise StoreError(
+                f"{store.location} holds video {video[:12]} by {encoder} in several ways: {ways}. "
+                "Delete all but one, or use a store of their own for each."
+            )
+        found.append(choices[0])
+    return found
+
+
+def labelled_videos(labels: Labels) -> list[str]:
+    """Ids of the videos that have labels, in order of the table."""
+    return [str(video) for video in labels.table["video"].unique(maintain_order=True)]
+
+
+def encoded_videos(store: Store, labels: Labels, *, encoder: str, input: Input) -> tuple[list[str], int]:
+    """Ids of the labelled videos that the store holds by this encoder, all where it holds none, in order; and how
+    many labels the others have."""
+    videos = labelled_videos(labels)
+    found = [video for video in videos if store.find(video, encoder=encoder, input=input)] or videos
+    return found, int((~labels.table["video"].is_in(found)).sum())
+
+
+def held_clips(
+    store: Store, series: Sequence[Series], *, encoder: str, input: Input, blocks: Sequence[int]
+) -> list[set[int]]:
+    """Positions of the clips of each series that are in the store at all of these blocks.
+
+    Raises:
+        StoreError: as ``find_series``.
+    """
+    found = [set(range(len(one.specs))) for one in series]
+    for block in blocks:
+        at = find_series(store, [one.video.id for one in series], encoder=encoder, input=input, block=block)
+        for clips, one in zip(found, at, strict=True):
+            clips &= set(store.held(one, block))
+    return found
+
+
+def matching_series(store: Store, like: Sequence[Series], *, encoder: str, control: str) -> list[Series]:
+    """Another encoder's series of the same videos, sampled alike, for a control.
+
+    Raises:
+        StoreError: they are not there; it names the command that makes them.
+    """
+    result = []
+    for series in like:
+        alike = [
+            other
+            for other, _ in store.find(series.video.id, encoder=encoder, input=series.input)
+            if other.specs == _respec(series, other.video)
+        ]
+        if not alike:
+            spec = series.specs[0]
+            raise StoreError(
+                f"the control {control} needs embeddings of {encoder} for {series.video.path}, which are not in "
+                f"{store.location}. Run `worldprobe encode {series.video.path} --encoder {series.encoder} "
+                f"--store {store.location} --controls --input {series.input} "
+                f"--frames {spec.frames} --stride {max(spec.stride, 1)}`, "
+                f"or leave the control out: --controls with the others."
+            )
+        result.append(alike[0])
+    return result
+
+
+def _respec(series: Series, video: VideoRef) -> tuple[object, ...]:
+    """The series' clips as of another record of the same video (found under another path, say)."""
+    from dataclasses import replace
+
+    return tuple(replace(spec, video=video) for spec in series.specs)
+
+
+def unpooled(
+    store: Store, videos: Sequence[str], *, encoder: str, blocks: str, like: Sequence[Series] = ()
+) -> tuple[list[Series], tuple[int, ...]]:
+    """A series of tokens for each video (its id), and the blocks.
+
+    Args:
+        blocks: ``last``, ``all`` or indices, of those that the store holds.
+        like: series of another encoder, whose clips these must be too.
+
+    Raises:
+        StoreError: a video without tokens by this encoder, pooled ones only, or stored in several ways.
+        ConfigError: blocks that the store does not hold.
+    """
+    found: list[Series] = []
+    common: set[int] = set()
+    for number, video in enumerate(videos):
+        every = store.find(video, encoder=encoder)
+        choices = [(one, held) for one, held in every if one.pool == "none"]
+        if like:
+            wanted = [(spec.start, spec.frames, spec.stride) for spec in like[number].specs]
+            choices = [
+                (one, held)
+                for one, held in choices
+                if [(spec.start, spec.frames, spec.stride) for spec in one.specs] == wanted
+            ]
+        if len(choices) != 1:
+            raise StoreError(
+                _lacking(store, video, encoder, pooled=bool(every), ways=len(choices), control=bool(like))
+            )
+        found.append(choices[0][0])
+        common = set(choices[0][1]) if not number else common & set(choices[0][1])
+    if not common:
+        raise StoreError(f"no block of {encoder} is in {store.location} for all {len(videos)} videos")
+    if blocks in ("last", "all"):
+        return found, (max(common),) if blocks == "last" else tuple(sorted(common))
+    asked = tuple(parse_blocks(blocks, max(common) + 1))
+    if missing := [block for block in asked if block not in common]:
+        raise ConfigError(
+            f"blocks {missing} of {encoder} are not in {store.location}, which holds {sorted(common)}. "
+            f"Run `worldprobe encode VIDEO... --encoder {encoder} --store {store.location} --blocks {blocks}`."
+        )
+    return found, asked
+
+
+def _lacking(store: Store, video: str, encoder: str, *, pooled: bool, ways: int, control: bool) -> str:
+    """Why there are no tokens to decode, and the command that makes them."""
+    if ways > 1:
+        return (
+            f"{store.location} holds tokens of video {video[:12]} by {encoder} in {ways} ways. "
+            "Use a store of their own for each."
+        )
+    what = "only pooled embeddings" if pooled else "no embeddings"
+    made = "" if not control else ", or leave out the controls that read other encoders"
+    return (
+        f"decoding needs unpooled tokens; {store.location} holds {what} of video {video[:12]} by {encoder}. "
+        f"Run `worldprobe encode VIDEO... --encoder {encoder} --store {store.location} --pool none`{made}."
+    )
