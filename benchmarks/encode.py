@@ -33,7 +33,7 @@ from torch.nn.functional import interpolate
 from worldprobe.encoders import checkpoint, known
 from worldprobe.encoders.preprocess import crop_frames, normalize
 from worldprobe.encoders.vjepa2 import VJEPA2Encoder, random_twin
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.encode import encode
 from worldprobe.store import Store
 
 MODEL = "facebook/vjepa2-vitl-fpc64-256"

@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -228,3 +229,18 @@ def _array_name(block: int) -> str:
 def chunk(array: str, index: int, *, pool: Pool) -> str:
     """The key of a clip's chunk in the array at a path."""
     return f"{array}/c.{index}" + ".0" * (2 if pool == "space" else 4)
+
+
+def keys_of(series: str, blocks: Sequence[int], positions: Sequence[int], *, pool: Pool) -> list[str]:
+    """Keys of some clips of a series (its path): the arrays' descriptions, those of folders above, and chunks."""
+    folders = series.split("/")
+    found = ["zarr.json", *("/".join(folders[: count + 1]) + "/zarr.json" for count in range(len(folders)))]
+    for block in blocks:
+        array = f"{series}/block{block}.out"
+        found += [f"{array}/zarr.json", *(chunk(array, one, pool=pool) for one in positions)]
+    return found
+
+
+def shared(store: Store) -> str:
+    """Where workers find the store: a folder's absolute path, or its URL."""
+    return store.location if "://" in store.location else str(Path(store.location).resolve())

@@ -14,7 +14,8 @@ from worldprobe.encoders.floors import Pixels
 from worldprobe.labels.truth import SceneTruth
 from worldprobe.pipeline.encode import here as encoding
 from worldprobe.pipeline.encode import read_ahead as lacking
-from worldprobe.pipeline.encode.here import clips_in_flight, encode
+from worldprobe.pipeline.encode.encode import encode
+from worldprobe.pipeline.encode.here import clips_in_flight
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.label.parts import Parts
 from worldprobe.store import Store
@@ -160,7 +161,7 @@ def test_what_is_encoded_and_not_yet_stored_is_what_is_said(films, tmp_path, mon
     monkeypatch.setattr(encoding, "_TOKENS_PER_BATCH", 3 * Gated().grid(8).tokens)
     monkeypatch.setattr(lacking, "_cores", lambda: 1)
     gated, waits = Gated(), threading.Event()
-    wait, write = encoding._Making.wait, Store.write
+    wait, write = encoding._Writer.wait, Store.write
 
     def told(making):
         if making._writing is not None:
@@ -173,7 +174,7 @@ def test_what_is_encoded_and_not_yet_stored_is_what_is_said(films, tmp_path, mon
         write(store, *arguments)
         gated.stored += 1
 
-    monkeypatch.setattr(encoding._Making, "wait", told)
+    monkeypatch.setattr(encoding._Writer, "wait", told)
     monkeypatch.setattr(Store, "write", behind)
     done = encode(sorted(films.glob("*.mp4")), encoder=gated, store=Store(str(tmp_path)), blocks=[0], frames=8)
     assert done.made == gated.encoded == gated.stored == 48

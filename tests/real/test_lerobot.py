@@ -8,7 +8,7 @@ from tests.lerobot_format import write_dataset
 
 from worldprobe.encoders.load import load_encoder
 from worldprobe.labels.robots.lerobot import LeRobot, videos
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.probe import probe

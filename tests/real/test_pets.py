@@ -6,7 +6,7 @@ import pytest
 
 from worldprobe.encoders.load import load_encoder
 from worldprobe.labels.load import load_labeller
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.probe.answers import Probed
 from worldprobe.pipeline.probe.plan import Plan

@@ -13,7 +13,7 @@ from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import ConfigError
 from worldprobe.labels.load import load_labeller
 from worldprobe.pipeline.encode import read_ahead as lacking
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.probe import probe_inputs

@@ -19,7 +19,7 @@ from worldprobe.pipeline.decode import rows as decode_rows
 from worldprobe.pipeline.decode.frames import keep_frames, regions_of, sized, through
 from worldprobe.pipeline.decode.stage import decode_into, truth_of
 from worldprobe.pipeline.decode.training import Plan, open_workshop
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import silent
 from worldprobe.pipeline.sources import ids_of

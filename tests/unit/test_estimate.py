@@ -12,7 +12,8 @@ from worldprobe.encoders.forward import Forward
 from worldprobe.encoders.known import TINY, config_of
 from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import ConfigError
-from worldprobe.pipeline.encode.here import Batches, encode
+from worldprobe.pipeline.encode.encode import encode
+from worldprobe.pipeline.encode.here import Batches
 from worldprobe.pipeline.encode.stage import encode_all
 from worldprobe.pipeline.estimate.facts import as_lines, foretell
 from worldprobe.pipeline.estimate.machine import calibrate

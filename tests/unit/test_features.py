@@ -258,7 +258,7 @@ def test_every_control_is_read_beside_tokens(scenes, truth, tmp_path):
     store = Store(str(tmp_path / "s"))
     put(store, scenes[:8], lambda video, t: np.full((2, 2, 8), t), tokens=2)
     from worldprobe.encoders.load import load_encoder
-    from worldprobe.pipeline.encode.here import encode
+    from worldprobe.pipeline.encode.encode import encode
 
     encode(scenes[:8], encoder=load_encoder("pixels"), store=store, blocks=[0])
     asked = plan(tasks=("xy",), features=("tokens",), probes=("attentive:1",), controls=(*OWN, "pixels"))

@@ -13,7 +13,7 @@ from worldprobe.cli import app
 from worldprobe.encoders.load import load_encoder
 from worldprobe.labels.robots.lerobot import LeRobot, videos
 from worldprobe.pipeline.decode.rows import deal
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.predict.forecast import unit_of
 from worldprobe.pipeline.predict.windows import Cut, read_windows

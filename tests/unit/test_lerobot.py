@@ -10,7 +10,7 @@ from tests.lerobot_format import NAMES, write_dataset
 from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import LabelError
 from worldprobe.labels.robots.lerobot import Dataset, LeRobot, shown, videos
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.probe import probe

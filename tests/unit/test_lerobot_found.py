@@ -17,7 +17,7 @@ from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import LabelError, VideoError, WorldprobeError
 from worldprobe.labels.robots.info import read_info
 from worldprobe.labels.robots.lerobot import LeRobot, left_out, videos
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.sources import open_source, ref_of
 from worldprobe.pipeline.stored import find_series

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from worldprobe.encoders.floors import Pixels
 from worldprobe.io.names import file_names, short_names
 from worldprobe.labels.load import load_labeller
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.export import export_embeddings
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.label.preview import preview_all

@@ -13,7 +13,7 @@ from worldprobe.console import show
 from worldprobe.encoders.load import control_encoders, load_encoder
 from worldprobe.errors import ConfigError, ProbeError, RegistryError, VideoError
 from worldprobe.labels.original import Boxes, evenly, most_confident, naive_motion
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.original.films import Film, native_starts
 from worldprobe.pipeline.original.published import sizes_of
 from worldprobe.pipeline.original.steps import STEPS

@@ -11,7 +11,7 @@ from worldprobe.encoders.floors import Pixels
 from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import StoreError
 from worldprobe.labels.load import load_labeller
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.probe.inputs import gather
 from worldprobe.pipeline.probe.moments import align

@@ -13,7 +13,7 @@ from worldprobe.io.files import paths_of
 from worldprobe.labels.load import load_labeller
 from worldprobe.labels.table import read_labels, write_labels
 from worldprobe.pipeline.compare import compare
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.estimate.run import estimate_run
 from worldprobe.pipeline.export import export_embeddings
 from worldprobe.pipeline.label.label import label

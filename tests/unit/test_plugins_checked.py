@@ -14,7 +14,7 @@ from worldprobe.cli import main
 from worldprobe.errors import DecoderError, EncoderError, LabelError, ProbeError, RegistryError, WorldprobeError
 from worldprobe.labels.load import load_labeller
 from worldprobe.labels.table import read_labels, write_labels
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.label.label import label
 from worldprobe.plugins import registry
 from worldprobe.probes.linear.design import Design

@@ -17,7 +17,7 @@ from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import ConfigError, VideoError, WorldprobeError
 from worldprobe.execute.local import Local
 from worldprobe.execute.outcomes import Executor, Outcome
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.encode.workers import Spread
 from worldprobe.pipeline.run import run
 from worldprobe.store import Store

@@ -13,7 +13,7 @@ from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import StoreError, VideoError
 from worldprobe.execute.local import prefetch
 from worldprobe.pipeline.encode import read_ahead as lacking
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.encode import encode
 from worldprobe.store import Store
 from worldprobe.video.rendered.scenes import render_scenes
 

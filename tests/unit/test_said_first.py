@@ -10,7 +10,7 @@ from worldprobe.cli import main
 from worldprobe.encoders.load import load_encoder
 from worldprobe.labels.load import load_labeller
 from worldprobe.labels.table import write_labels
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.label.label import label
 from worldprobe.results import CostResult, PredictionResult, read_results, write_results
 from worldprobe.store import Store

@@ -18,7 +18,7 @@ from worldprobe.encoders.floors import Pixels
 from worldprobe.errors import VideoError
 from worldprobe.labels.load import load_labeller
 from worldprobe.labels.targets import tracks
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.label.label import label
 from worldprobe.store import Store
 from worldprobe.video.numbered import numbered

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from worldprobe.config import Decode, Experiment
 from worldprobe.encoders.known import require_place
-from worldprobe.encoders.load import parse_blocks
-from worldprobe.errors import ConfigError, WorldprobeError
+from worldprobe.errors import WorldprobeError
 from worldprobe.labels.class_maps import class_map
 from worldprobe.labels.load import load_labeller
 from worldprobe.pipeline.decode.training import options_of
@@ -19,7 +18,7 @@ from worldprobe.pipeline.probe.plan import plan_of
 from worldprobe.pipeline.probe.questions import check_probes
 from worldprobe.pipeline.sources import ref_of
 from worldprobe.plugins import registry
-from worldprobe.protocols import Encoder, Labeller
+from worldprobe.protocols import Labeller
 from worldprobe.records import DecoderShape
 
 # Options of decoders that are right or wrong by the size of the frames, which the encoder tells.
@@ -62,19 +61,6 @@ def check_decoders(table: Decode) -> None:
             shape = DecoderShape(grid=(8, 8), width=64, size=(64, 64), frames=2)
             options = {key: one for key, one in options_of(table, name).items() if key not in _OF_SIZE}
             registry.create("decoders", name, shape=shape, **options)
-
-
-def check_blocks(experiment: Experiment, encoder: Encoder) -> None:
-    """Raises ConfigError: decoders of blocks that the experiment does not store."""
-    asked = experiment.decode.blocks if experiment.decode else "last"
-    if asked in ("last", "all"):
-        return
-    stored = parse_blocks(experiment.blocks, encoder.blocks)
-    if missing := [block for block in parse_blocks(asked, encoder.blocks) if block not in stored]:
-        raise ConfigError(
-            f"[decode] asks for the blocks {missing} of {encoder.name}, and the experiment stores {stored}: "
-            f"set blocks = {','.join(map(str, sorted({*stored, *missing})))!r}, or leave them out of [decode]"
-        )
 
 
 def asked_of(experiment: Experiment) -> dict[str, object]:

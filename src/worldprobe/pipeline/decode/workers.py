@@ -19,11 +19,10 @@ from worldprobe.execute.outcomes import Executor
 from worldprobe.io.files import write_whole
 from worldprobe.pipeline.decode.ladder import ladder
 from worldprobe.pipeline.decode.training import FOLDER, Plan, Workshop, open_workshop, train_all
-from worldprobe.pipeline.encode.workers import keys_of, shared
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.results import CostResult
-from worldprobe.store import Store
+from worldprobe.store import Store, keys_of, shared
 
 _CONFIG = "config.json"
 _HOME = "trained_elsewhere.json"

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from worldprobe.config import Experiment
 from worldprobe.encoders.load import control_encoders, load_encoder, parse_blocks, twin_of
-from worldprobe.errors import VideoError
+from worldprobe.errors import ConfigError, VideoError
 from worldprobe.execute.outcomes import Executor
 from worldprobe.io.files import StrPath, paths_of
-from worldprobe.pipeline.checks import check_blocks
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.encode.workers import Spread, device_here, spread_of
 from worldprobe.pipeline.failures import Failure, cut_short
 from worldprobe.pipeline.ledger import Ledger, device_of
@@ -94,3 +93,16 @@ def _encode_one(
             raise VideoError(f"{lost[0].video}: {lost[0].error}")
         failures += [*encoded.failures, *lost]
     return failures
+
+
+def check_blocks(experiment: Experiment, encoder: Encoder) -> None:
+    """Raises ConfigError: decoders of blocks that the experiment does not store."""
+    asked = experiment.decode.blocks if experiment.decode else "last"
+    if asked in ("last", "all"):
+        return
+    stored = parse_blocks(experiment.blocks, encoder.blocks)
+    if missing := [block for block in parse_blocks(asked, encoder.blocks) if block not in stored]:
+        raise ConfigError(
+            f"[decode] asks for the blocks {missing} of {encoder.name}, and the experiment stores {stored}: "
+            f"set blocks = {','.join(map(str, sorted({*stored, *missing})))!r}, or leave them out of [decode]"
+        )

@@ -14,15 +14,13 @@ from worldprobe.encoders.known import ELSEWHERE
 from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import ConfigError, RegistryError, StoreError, VideoError, WorldprobeError
 from worldprobe.execute.outcomes import Executor, Outcome
-from worldprobe.pipeline.encode.clips import Sampler, plan_sampled
-from worldprobe.pipeline.encode.here import encode
-from worldprobe.pipeline.encode.read_ahead import stage_of
+from worldprobe.pipeline.encode.here import encode_here
+from worldprobe.pipeline.encode.job import EncodeJob
 from worldprobe.pipeline.failures import Encoded, Failure, raise_or_keep
-from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Encoder
 from worldprobe.records import ClipSpec
-from worldprobe.store import Input, Pool, Series, Store, chunk
+from worldprobe.store import Input, Pool, Series, Store, keys_of, shared
 from worldprobe.video.video import Video
 
 # A part is the work that is done again when a worker is lost, and what one worker may be left with at the end.
@@ -107,17 +105,10 @@ class EncodeParts:
             video.shots = part.shots
             return part.specs, part.positions
 
-        done = encode(
-            [Path(part.path)],
-            encoder=encoder,
-            store=Store(self.store),
-            blocks=self.blocks,
-            frames=self.frames,
-            input=self.input,
-            pool=self.pool,
-            sampler=sample,
-            alone=True,
-        )
+        job = EncodeJob(
+            encoder, Store(self.store), self.blocks, self.frames, self.input, self.pool, sampler=sample
+        )  # fmt: skip
+        done = encode_here([Path(part.path)], job, alone=True)
         return Made(done.made, tuple(done.failures), _machine())
 
 
@@ -129,63 +120,44 @@ class Spread:
     encoder: str
     device: str
 
-    def encode(
-        self,
-        videos: Sequence[Path],
-        *,
-        encoder: Encoder,
-        store: Store,
-        blocks: Sequence[int],
-        frames: int,
-        input: Input,
-        pool: Pool,
-        sampler: Sampler,
-        strict: bool,
-        verify: bool,
-        progress: Progress,
-    ) -> Encoded:
-        """As ``pipeline.encode.encode``, by the executor's workers.
+    def encode(self, videos: Sequence[Path], job: EncodeJob) -> Encoded:
+        """Encode the videos of a job by the executor's workers.
 
         Raises:
-            WorldprobeError: what concerns all videos alike; with ``strict``, the first failure.
+            WorldprobeError: what concerns all videos alike; with ``job.strict``, the first failure.
             StoreError: workers wrote where this machine does not see it.
         """
-        encoder.grid(frames)
-        result, parts, place = Encoded(), list[Part](), shared(store)
+        encoder = job.encoder
+        encoder.grid(job.frames)
+        result, parts, place = Encoded(), list[Part](), shared(job.store)
         for path in videos:
             try:
                 with open_source(path) as video:
-                    specs, wanted = sampler(video)
-                    series = plan_sampled(video, specs, encoder, store, frames, input, pool)
+                    series, pending, held = job.pending(video)
             except VideoError as error:
-                raise_or_keep(Failure(str(path), None, str(error)), error, strict, result)
+                raise_or_keep(Failure(str(path), None, str(error)), error, job.strict, result)
                 continue
             result.series.append(series)
-            if verify:
-                store.drop_damaged(series, blocks)
-            pending = [index for index in store.pending(series, blocks) if index in wanted]
-            result.found += len(wanted) - len(pending)
+            result.found += held
             parts += _cut(path, series, pending)
         # Resolved here: workers of another kind would choose another one.
         precision = str(getattr(encoder, "precision", "auto"))
         work = EncodeParts(
-            self.encoder, encoder.revision, self.device, precision, place, tuple(blocks), frames, input, pool
+            self.encoder,
+            encoder.revision,
+            self.device,
+            precision,
+            place,
+            job.blocks,
+            job.frames,
+            job.input,
+            job.pool,
         )
         for done, outcome in enumerate(self.executor.map(work, parts), start=1):
-            _take(outcome, strict, result)
-            progress(f"{stage_of(encoder, input)} ({self.executor.name})", done, len(parts))
-        _check_seen(store, blocks, parts, result)
+            _take(outcome, job.strict, result)
+            job.progress(f"{job.stage} ({self.executor.name})", done, len(parts))
+        _check_seen(job.store, job.blocks, parts, result)
         return result
-
-
-def keys_of(series: str, blocks: Sequence[int], positions: Sequence[int], *, pool: Pool) -> list[str]:
-    """Keys of some clips of a series (its path): the arrays' descriptions, those of folders above, and chunks."""
-    folders = series.split("/")
-    found = ["zarr.json", *("/".join(folders[: count + 1]) + "/zarr.json" for count in range(len(folders)))]
-    for block in blocks:
-        array = f"{series}/block{block}.out"
-        found += [f"{array}/zarr.json", *(chunk(array, one, pool=pool) for one in positions)]
-    return found
 
 
 def spread_of(experiment: Experiment, encoder: str, executor: Executor | None) -> Spread | None:
@@ -218,11 +190,6 @@ def _cut(path: Path, series: Series, pending: Sequence[int]) -> list[Part]:
         positions = tuple(pending[start : start + CLIPS_PER_PART])
         found.append(Part(str(path.resolve()), series.specs, series.shots, positions, series.path))
     return found
-
-
-def shared(store: Store) -> str:
-    """Where workers find the store: a folder's absolute path, or its URL."""
-    return store.location if "://" in store.location else str(Path(store.location).resolve())
 
 
 def _take(outcome: Outcome[Part, Made], strict: bool, result: Encoded) -> None:

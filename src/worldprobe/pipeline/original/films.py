@@ -17,7 +17,7 @@ from worldprobe.errors import ConfigError, VideoError
 from worldprobe.execute.outcomes import Executor
 from worldprobe.labels.original import Boxes, evenly
 from worldprobe.pipeline.encode.clips import Sampler, shots_of
-from worldprobe.pipeline.encode.here import encode
+from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.encode.workers import Spread, device_here, spread_of
 from worldprobe.pipeline.failures import Encoded, Failure, cut_short
 from worldprobe.pipeline.ledger import device_of

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.execute.outcomes import Executor
-from worldprobe.pipeline.encode.workers import shared
 from worldprobe.pipeline.probe.inputs import gather
 from worldprobe.pipeline.probe.moments import Moments
 from worldprobe.probes.linear.scatter import PIECE, Scatter
-from worldprobe.store import Series, Store
+from worldprobe.store import Series, Store, shared
 
 Ints = NDArray[np.int64]
 # By series, block, kind of features, and whether it is a floor: whoever adds up moments read so.
