@@ -35,11 +35,11 @@ test: install
 
 # Every fault of the longer tests: kills, full disks, lost workers.
 faults: extras
-	$(BIN)/python -m pytest -m slow -s tests/faults tests/unit/test_ray.py tests/unit/test_decoder_training.py
+	$(BIN)/python -m pytest -m slow -s tests/faults tests/execute/test_ray.py tests/decoders/test_decoder_training.py
 
 # Hostile inputs by the ten thousand.
 fuzz: install
-	WORLDPROBE_FUZZ=10000 $(BIN)/python -m pytest -s tests/unit/test_hostile.py tests/unit/test_hostile_labels.py
+	WORLDPROBE_FUZZ=10000 $(BIN)/python -m pytest -s tests/faults/test_hostile.py tests/faults/test_hostile_labels.py
 
 check: install
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """The loss: predict the hidden tokens' latents; and what keeps the latents from collapsing.
 
 The forward passes run transformers' own modules with the tables of RoPE computed once a pass instead of
-in every block; the outputs are equal (``tests/unit/test_recipe.py``).
+in every block; the outputs are equal (``tests/whole/test_recipe.py``).
 """
 
 from __future__ import annotations

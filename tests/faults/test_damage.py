@@ -6,7 +6,7 @@ import shutil
 import av
 import numpy as np
 import pytest
-from tests.killing import Command, findings, notes, tree
+from tests.builders.killing import Command, findings, notes, tree
 
 from worldprobe.video.rendered.scenes import render_scenes
 from worldprobe.video.write import write_video
@@ -27,7 +27,7 @@ def films(tmp_path_factory):
     return render_scenes(12, 5, tmp_path_factory.mktemp("films"))[0].parent
 
 
-def experiment(folder, films, encoder="tests.killing:Counting", labeller="truth"):
+def experiment(folder, films, encoder="tests.builders.killing:Counting", labeller="truth"):
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "small.toml"
     path.write_text(TOML.format(films=films, encoder=encoder, labeller=labeller))
@@ -35,7 +35,17 @@ def experiment(folder, films, encoder="tests.killing:Counting", labeller="truth"
 
 
 def encode(folder, films, *options, **environment):
-    asked = ("encode", films, "--encoder", "tests.killing:Counting", "--frames", 8, "--store", "store", *options)
+    asked = (
+        "encode",
+        films,
+        "--encoder",
+        "tests.builders.killing:Counting",
+        "--frames",
+        8,
+        "--store",
+        "store",
+        *options,
+    )
     return Command(*asked, folder=folder, **environment)
 
 
@@ -86,8 +96,8 @@ def test_two_runs_at_once_share_the_work(films, tmp_path):
     # Each has a turn before either goes on: which of them is faster says nothing.
     both = [
         Command(
-            "encode", films, "--encoder", "tests.killing:Meeting", "--frames", 8, "--store", tmp_path / "store",
-            folder=tmp_path / name, **shared,
+            "encode", films, "--encoder", "tests.builders.killing:Meeting", "--frames", 8,
+            "--store", tmp_path / "store", folder=tmp_path / name, **shared,
         )
         for name in ("one", "two")
     ]  # fmt: skip

@@ -8,7 +8,7 @@ import threading
 
 import polars as pl
 import pytest
-from tests.killing import Command, Counting, findings, notes, tree
+from tests.builders.killing import Command, Counting, findings, notes, tree
 
 from worldprobe.encoders.floors import Pixels
 from worldprobe.labels.truth import SceneTruth
@@ -24,8 +24,8 @@ from worldprobe.video.rendered.scenes import render_scenes
 FRAMES = {"encode": 8, "run": 16}
 TOML = """
 videos = ["{films}"]
-encoder = "tests.killing:Counting"
-labeller = "tests.killing:Noted"
+encoder = "tests.builders.killing:Counting"
+labeller = "tests.builders.killing:Noted"
 tasks = ["xy"]
 features = ["z"]
 controls = ["shuffled", "majority"]
@@ -46,9 +46,9 @@ def experiment(films):
 
 def arguments(stage, films, experiment):
     if stage == "encode":
-        return ["encode", films, "--encoder", "tests.killing:Counting", "--frames", 8, "--store", "store"]
+        return ["encode", films, "--encoder", "tests.builders.killing:Counting", "--frames", 8, "--store", "store"]
     if stage == "label":
-        return ["label", films, "--labeller", "tests.killing:Noted", "--out", "labels.parquet"]
+        return ["label", films, "--labeller", "tests.builders.killing:Noted", "--out", "labels.parquet"]
     return ["run", experiment, "--out", "run"]
 
 

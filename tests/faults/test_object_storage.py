@@ -5,7 +5,7 @@ import re
 import signal
 
 import pytest
-from tests.killing import Command, notes, tree
+from tests.builders.killing import Command, notes, tree
 
 from worldprobe.errors import StoreError
 from worldprobe.store import Store
@@ -51,7 +51,7 @@ def objects(prefix):
 
 
 def encode(folder, films, store, **environment):
-    asked = ("encode", films, "--encoder", "tests.killing:Counting", "--frames", 8, "--store", store)
+    asked = ("encode", films, "--encoder", "tests.builders.killing:Counting", "--frames", 8, "--store", store)
     return Command(*asked, folder=folder, **environment)
 
 

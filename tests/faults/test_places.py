@@ -7,8 +7,8 @@ import sys
 from contextlib import contextmanager
 
 import pytest
+from tests.builders.killing import Command, findings, tree
 from tests.faults.test_damage import TOML
-from tests.killing import Command, findings, tree
 
 from worldprobe.video.rendered.scenes import render_scenes
 
@@ -88,8 +88,8 @@ def test_disks_that_fill_at_any_time(films, whole, tmp_path):
 
 def test_a_store_that_vanishes_is_not_written_anew_where_it_was(films, whole, tmp_path):
     store = tmp_path / "store"
-    asked = ("encode", films, "--frames", 8, "--encoder", "tests.killing:Counting", "--store", store)
-    moving = ("encode", films, "--frames", 8, "--encoder", "tests.killing:Vanishing", "--store", store)
+    asked = ("encode", films, "--frames", 8, "--encoder", "tests.builders.killing:Counting", "--store", store)
+    moving = ("encode", films, "--frames", 8, "--encoder", "tests.builders.killing:Vanishing", "--store", store)
     command = Command(*moving, folder=tmp_path / "work", STORE=str(store), AWAY=str(tmp_path / "unmounted"))
     code = command.end()
     assert code == 1, command.said

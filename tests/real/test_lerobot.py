@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.lerobot_format import write_dataset
+from tests.builders.lerobot_format import write_dataset
 
 from worldprobe.encoders.load import load_encoder
 from worldprobe.labels.robots.lerobot import LeRobot, videos

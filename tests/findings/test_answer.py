@@ -1,0 +1,168 @@
+"""What the report opens with, and the uses that decoders and predictions are needed for."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from tests.builders.run_lines import CONTROLS, decoder_lines
+
+from worldprobe.findings.answer import headline
+from worldprobe.findings.summary import summarize
+from worldprobe.report.charts.decoding import glimpse
+from worldprobe.report.write import write_report
+from worldprobe.results import PredictionResult, ProbeResult, SurpriseResult, write_results
+
+
+def probe(task, score, control=0.1, *, features="z", tap="e/block0.out"):
+    common = {
+        "task": task, "encoder": "e", "features": features, "input": "native", "probe": "ridge", "tap": tap,
+        "split": "grouped", "metric": "r2", "n_train": 80, "n_test": 100, "n_groups": 50, "seed": 0,
+    }  # fmt: skip
+    values = {"none": score, "majority": 0.0} | dict.fromkeys(CONTROLS, control)
+    return [
+        ProbeResult(**common, control=name, score=value, low=value - 0.02, high=value + 0.02)
+        for name, value in values.items()
+    ]
+
+
+def told(horizon, **l1):
+    """The errors of a horizon on tokens that changed, and the predictor's skill."""
+
+    def one(method, metric, value):
+        return PredictionResult(
+            encoder="e", method=method, tokens="changed", context=4, horizon=horizon, mode="joint", protocol="p",
+            metric=metric, score=value, low=value - 0.01, high=value + 0.01, n=500, n_groups=40, split="grouped",
+            seed=0,
+        )  # fmt: skip
+
+    lines = [one(name.replace("_", "-"), "l1", value) for name, value in l1.items()]
+    return [*lines, one("predictor", "skill", 1 - l1["predictor"] / l1["copy_last"])]
+
+
+def surprised(encoder, score):
+    return SurpriseResult(
+        encoder=encoder, violation="all", measure="mean", metric="relative_accuracy", score=score, low=score - 0.05,
+        high=score + 0.05, n=60, context=4, horizon=4, protocol="p", seed=0,
+    )  # fmt: skip
+
+
+def summary_of(tmp_path, *lines):
+    write_results(tmp_path / "results.jsonl", [line for some in lines for line in some])
+    (tmp_path / "provenance.json").write_text('{"encoder": {"name": "e", "status": "trained"}}')
+    return summarize(tmp_path)
+
+
+def grades(tmp_path, *lines):
+    return {use.name: use for use in summary_of(tmp_path, *lines).use_cases}
+
+
+def test_one_line_a_property_then_the_prediction_then_the_decoder(tmp_path):
+    far = {"copy_last": 0.8, "linear": 0.9, "mean": 0.7, "ridge": 0.6}
+    summary = summary_of(
+        tmp_path,
+        probe("xy", 0.3), probe("xy", 0.8, features="grid"), probe("size", 0.1, 0.3),
+        told(1, predictor=0.4, **far), told(2, predictor=0.65, **far), told(3, predictor=0.75, **far),
+        [surprised("e", 0.7), surprised("random:e", 0.5)],
+        decoder_lines(none=24.0, mean_image=17.0, shuffled_embedding=18.0, bicubic_8=23.0),
+    )  # fmt: skip
+    said = [(one.about, one.subject, one.kind, one.against) for one in summary.answers]
+    assert said == [
+        ("property", "XY position", "above", "shuffled"),
+        ("property", "Object size", "below", "shuffled"),
+        ("prediction", "Prediction, 1 ahead", "above", "ridge"),
+        ("prediction", "Prediction, 3 ahead", "below", "ridge"),
+        ("surprise", "Surprise at the impossible", "above", "random:e"),
+        ("decoder", "Frames drawn by cnn", "above", "shuffled embeddings"),
+    ]
+    xy = summary.answers[0]
+    assert (xy.score.value, xy.features, xy.ways) == (0.8, "grid", 2)
+    assert (xy.floor.value, xy.n, xy.groups) == (0.1, 100, 50)
+
+
+@pytest.mark.parametrize(
+    ("own", "twin", "kind"),
+    [(0.7, 0.5, "above"), (0.7, 0.65, "not-shown"), (0.52, 0.5, "no-evidence"), (0.6, 0.8, "below")],
+)
+def test_surprise_is_judged_against_chance_and_the_twin(tmp_path, own, twin, kind):
+    lines = [told(1, predictor=0.4, copy_last=0.8), [surprised("e", own), surprised("random:e", twin)]]
+    assert summary_of(tmp_path, *lines).answers[-1].kind == kind
+
+
+def test_pixel_reconstruction_must_lie_above_small_pictures_too(tmp_path):
+    floors = {"mean_image": 17.0, "shuffled_embedding": 18.0}
+    name = "Pixel reconstruction"
+    assert (
+        grades(tmp_path, decoder_lines(none=31.0, bicubic_8=23.0, bicubic_16=28.0, **floors))[name].grade
+        == "strong"
+    )
+    between = grades(tmp_path, decoder_lines(none=26.0, bicubic_8=23.0, bicubic_16=28.0, **floors))[name]
+    assert (between.grade, "not shown above bicubic from 16 × 16" in between.because) == ("partial", True)
+    assert (
+        grades(tmp_path, decoder_lines(none=31.0, **floors))[name].grade == "partial"
+    )  # no yardstick was measured
+    assert grades(tmp_path, decoder_lines(none=18.2, bicubic_8=23.0, **floors))[name].grade == "no-evidence"
+    assert name not in grades(tmp_path, told(1, predictor=0.4, copy_last=0.8))
+
+
+def test_a_decoder_counts_for_generation_by_the_error_that_it_removes(tmp_path):
+    probes = [probe(task, 0.8) for task in ("xy", "size", "class")]
+    name = "Video generation conditioning"
+    assert grades(tmp_path, *probes)[name].grade == "partial"
+    assert "not measured: a decoder's reconstructions" in grades(tmp_path, *probes)[name].because
+    assert grades(tmp_path, *probes, decoder_lines(none=24.0, mean_image=18.0))[name].grade == "strong"
+    # 2 dB at least between the near ends is 37 % of the squared error.
+    weak = grades(tmp_path, *probes, decoder_lines(none=21.0, mean_image=18.0))[name]
+    assert (weak.grade, "cautious skill 0.37" in weak.because) == ("partial", True)
+
+
+def test_planning_needs_every_horizon(tmp_path):
+    far, name = {"copy_last": 0.9, "linear": 1.2, "mean": 0.9, "ridge": 0.9}, "Planning with predicted futures"
+    assert grades(tmp_path, told(1, predictor=0.3, **far), told(2, predictor=0.4, **far))[name].grade == "strong"
+    some = grades(tmp_path, told(1, predictor=0.3, **far), told(2, predictor=0.9, **far))[name]
+    assert (some.grade, "at horizons 1 of 1 to 2" in some.because) == ("partial", True)
+    assert grades(tmp_path, told(1, predictor=0.9, **far))[name].grade == "no-evidence"
+    assert grades(tmp_path, probe("xy", 0.5))[name].grade == "not-measured"
+
+
+def test_markdown_keeps_the_order_of_the_findings_it_began_with(tmp_path):
+    lines = [
+        *probe("xy", 0.8), *told(1, predictor=0.4, copy_last=0.8), *decoder_lines(none=24.0, mean_image=17.0),
+    ]  # fmt: skip
+    write_results(tmp_path / "results.jsonl", lines)
+    summary = write_report(tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    heads = re.findall(r"^## (?:\d\. )?(\w+)", text, flags=re.MULTILINE)
+    assert heads == ["The", "Decoders", "Prediction", "Linear", "Key", "Next", "Caveats", "Infrastructure"]
+    assert re.findall(r"^## (\d)\.", text, flags=re.MULTILINE) == list("12345")
+    assert all(step in text for step in summary.next_steps)
+    assert any("--blocks all" in step for step in summary.next_steps)
+    page = (tmp_path / "report.html").read_text()
+    assert page.index('id="answer"') < page.index('id="uses"') < page.index('id="table"')
+
+
+def test_the_headline_names_properties_by_what_was_found_of_them(tmp_path):
+    summary = summary_of(tmp_path, probe("xy", 0.8), probe("size", 0.1, 0.3), probe("velocity", -0.1, -0.1))
+    said = headline(summary.answers)
+    assert said == "Above every control: XY position. Below some control: Object size. No evidence of: Velocity."
+    assert headline([]) == ""
+    write_report(tmp_path)
+    for form in ("report.html", "report.md"):
+        assert said in (tmp_path / form).read_text()
+
+
+def test_the_opening_shows_what_the_decoder_draws(tmp_path):
+    real, mine = (np.full((3, 8, 8, 3), shade, dtype=np.uint8) for shade in (200, 100))
+    (tmp_path / "decoders").mkdir()
+    kept = tmp_path / "decoders" / "pictures.safetensors"
+    save_file({"00": real, "01": mine}, kept, metadata={"titles": json.dumps(["real", "cnn"])})
+    name, pixels = glimpse(tmp_path / "decoders")
+    assert (name, pixels.shape) == ("cnn", (20, 30, 4))
+    assert (pixels[5, 5, 0], pixels[15, 5, 0]) == (200, 100)
+    assert pixels[0, 0, 3] == 0  # clear between the frames
+    write_results(tmp_path / "results.jsonl", decoder_lines(none=24.0, mean_image=17.0))
+    write_report(tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert page.index('id="answer"') < page.index("beneath each what cnn draws") < page.index('id="decoding"')
+    assert glimpse(tmp_path) is None

@@ -1,0 +1,103 @@
+"""The whole pipeline where the answer is known: position written into the features, and features without any."""
+
+import numpy as np
+import pytest
+from tests.builders.known_store import put
+
+from worldprobe.encoders.load import load_encoder
+from worldprobe.errors import ProbeError, StoreError
+from worldprobe.labels.load import load_labeller
+from worldprobe.pipeline.encode.encode import encode
+from worldprobe.pipeline.label.label import label
+from worldprobe.pipeline.probe.plan import Plan
+from worldprobe.pipeline.probe.probe import probe
+from worldprobe.records import Labels
+from worldprobe.store import Store
+from worldprobe.video.rendered.scenes import render_scenes
+
+TASKS = ("xy", "size", "class", "motion", "velocity")
+OWN = ("gaussian", "shuffled", "nuisance", "majority")  # controls that need no other embeddings
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    return render_scenes(40, 11, tmp_path_factory.mktemp("scenes"))
+
+
+@pytest.fixture(scope="module")
+def truth(scenes):
+    return label(scenes, labeller=load_labeller("truth"))
+
+
+def plan(encoder="known", **changes):
+    fields = {"encoder": encoder, "tasks": TASKS, "features": ("z",), "controls": OWN, "split": "grouped"}
+    return Plan(**{**fields, **changes})
+
+
+def real(probed, metric="r2", split="grouped", control="none"):
+    return {r.task: r for r in probed.results if (r.metric, r.split, r.control) == (metric, split, control)}
+
+
+def test_position_written_into_the_features_is_read_back(scenes, truth, tmp_path):
+    rng = np.random.default_rng(0)
+    mix = rng.normal(size=(2, 32))
+    rows = {(r["video"], r["frame"] // 2, r["frame"] % 2): (r["x"], r["y"])
+            for r in truth.table.iter_rows(named=True) if r["object"] == 0}  # fmt: skip
+    store = Store(str(tmp_path / "s"))
+    put(store, scenes, lambda video, t: np.mean([rows[video, t, i] for i in (0, 1)], axis=0) / 100 @ mix)
+    probed = probe(store, truth, plan())
+    assert real(probed)["xy"].score > 0.99
+    assert real(probed)["xy"].low > 0.98
+    assert real(probed, control="shuffled")["xy"].high < 0.1
+    assert real(probed, control="gaussian")["xy"].high < 0.1
+    assert probed.kept + sum(probed.dropped.values()) == len(truth.table)
+
+
+@pytest.mark.parametrize("split", ["grouped", "random"])
+def test_features_that_hold_nothing_score_the_constant_on_every_task(scenes, truth, tmp_path, split):
+    store = Store(str(tmp_path / "s"))
+    encode(scenes, encoder=load_encoder("gaussian"), store=store, blocks=[0], pool="space")
+    probed = probe(store, truth, plan("gaussian", split=split, controls=("majority", "shuffled")))
+    scored = real(probed, split=split)
+    assert set(scored) == {"xy", "size", "velocity"}
+    for task, found in scored.items():
+        assert found.low <= 0 <= found.high, (task, found)
+    majority, scored = real(probed, "accuracy", split, "majority"), real(probed, "accuracy", split)
+    assert set(scored) == {"class", "motion"}
+    for task, found in scored.items():
+        assert found.low <= majority[task].score <= found.high, (task, found)
+
+
+def test_stills_hold_no_motion(scenes, truth, tmp_path):
+    store = Store(str(tmp_path / "s"))
+    encoder = load_encoder("pixels")
+    done = encode(scenes[:12], encoder=encoder, store=store, blocks=[0], frames=4, input="still")
+    assert done.made == 12 * 8
+    few = Labels(truth.table.filter(truth.table["video"].is_in([s.video.id for s in done.series])))
+    probed = probe(store, few, plan("pixels", tasks=("velocity", "motion"), input="still", features=("grid",)))
+    assert real(probed)["velocity"].low <= 0.05
+    assert all(r.input == "still" for r in probed.results)
+
+
+def test_encoding_goes_on_where_it_stopped(scenes, tmp_path):
+    store, encoder = Store(str(tmp_path / "s")), load_encoder("pixels")
+    assert encode(scenes[:3], encoder=encoder, store=store, blocks=[0]).made == 3
+    done = encode(scenes[:5], encoder=encoder, store=store, blocks=[0])
+    assert (done.made, done.found, done.failures) == (2, 3, [])
+
+
+def test_labels_that_meet_no_embedding_say_why(scenes, truth, tmp_path):
+    store = Store(str(tmp_path / "s"))
+    encode(scenes[:2], encoder=load_encoder("pixels"), store=store, blocks=[0])
+    with pytest.raises(StoreError, match="worldprobe encode VIDEO --encoder pixels"):
+        probe(store, truth, plan("pixels"))
+    with pytest.raises(ProbeError, match="nothing was labelled"):
+        probe(store, Labels.empty(), plan("pixels"))
+    import polars as pl
+
+    ids = set(truth.table["video"].unique(maintain_order=True)[:2])
+    held = truth.table.filter(pl.col("video").is_in(ids))
+    with pytest.raises(ProbeError, match="outside the crop"):
+        probe(store, Labels(held.with_columns(x=pl.lit(-50.0))), plan("pixels"))
+    with pytest.raises(ProbeError, match="--split blocked"):
+        probe(store, Labels(held), plan("pixels"))

@@ -1,0 +1,190 @@
+"""Charts: round axes, every value in its place, and the same panels as SVG and as PNG."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.builders.run_lines import decoder_lines, prediction_line, prediction_step, probe_lines
+from tests.builders.whole import write_surprise
+
+from worldprobe.errors import WorldprobeError
+from worldprobe.findings.decoding import decoding
+from worldprobe.findings.evidence import Curve, CurvePoint, Evidence, Worth
+from worldprobe.findings.prediction import future
+from worldprobe.findings.run_files import read_curves, read_losses
+from worldprobe.findings.score import Score
+from worldprobe.findings.summary import summarize
+from worldprobe.report.charts.blocks import heat_map, layer_panels
+from worldprobe.report.charts.decoding import loss_panels
+from worldprobe.report.charts.horizons import horizon_panels
+from worldprobe.report.charts.learning import learning_panels
+from worldprobe.report.charts.surprise import peak_pictures, surprise_panels
+from worldprobe.report.drawing import axes, svg
+from worldprobe.report.drawing.panels import Line as PanelLine
+from worldprobe.report.drawing.panels import Panel, Point
+from worldprobe.results import write_results
+
+spans = st.tuples(st.floats(-50, 50), st.floats(1e-3, 100)).map(lambda pair: (pair[0], pair[0] + pair[1]))
+
+
+@given(spans)
+def test_ticks_are_round_few_and_within(span):
+    axis = axes.Axis(*span, step=None)
+    step = axes.round_step(*span)
+    assert float(f"{step:.0e}".split("e")[0]) in (1, 2, 5)
+    assert 1 <= len(axis.ticks) <= 7
+    assert all(span[0] - 1e-6 <= tick <= span[1] + 1e-6 for tick in axis.ticks)
+    places = axes.digits(step)
+    assert len({f"{tick:.{places}f}" for tick in axis.ticks}) == len(axis.ticks)
+
+
+@given(spans, st.floats(-200, 200))
+def test_every_value_has_a_place_between_the_ends(span, value):
+    place = axes.Axis(*span).place(10, 110)
+    assert 10 <= place(value) <= 110
+    assert (place(span[0]), place(span[1])) == (10, 110)
+
+
+def test_a_logarithmic_axis_sets_equal_ratios_equally_far_apart():
+    place = axes.Axis(10, 1000, log=True).place(0, 100)
+    assert [place(n) for n in (10, 100, 1000)] == [0, 50, 100]
+
+
+def test_an_axis_around_reaches_no_further_down_than_it_may():
+    axis = axes.around([-6.0, 0.0, 0.4], least=-0.7)
+    assert axis.low == -0.7
+    assert 0.4 < axis.high < 0.6
+
+
+def panel(*values: float) -> Panel:
+    points = tuple(Point(k, Score(value=v, low=v - 0.1, high=v + 0.1), f"at {k}") for k, v in enumerate(values))
+    up = axes.Axis(0.0, 1.0)
+    return Panel("t", "R²", "block", axes.Axis(0, 3), ((0.0, "0"),), up, (PanelLine("z", 0, points),))
+
+
+def test_what_lies_beyond_is_an_arrow_at_the_edge_and_says_its_value():
+    (drawn,) = svg.drawing(panel(0.5, -2.0, 3.0)).lines
+    inside, below, above = drawn.dots
+    bottom, top = svg.drawing(panel()).bottom, svg.drawing(panel()).top
+    assert (inside.beyond, below.beyond, above.beyond) == ("", "−2.00", "3.00")
+    assert (below.y, above.y, inside.y) == (bottom, top, (bottom + top) / 2)
+    assert (below.low, above.high) == (None, None)
+    assert inside.low > inside.y > inside.high  # px grow downwards
+    assert drawn.paths == ()  # one point within the axis makes no line
+
+
+def by_blocks(tmp_path):
+    several = [
+        probe_lines("xy", 0.2 + 0.1 * block, 0.1 + 0.01 * block, tap=f"e/block{block}.out") for block in (0, 1, 5)
+    ]
+    classes = [probe_lines("class", 0.7, 0.4, tap=f"e/block{block}.out") for block in (0, 1, 5)]
+    write_results(tmp_path / "results.jsonl", [line for some in (*several, *classes) for line in some])
+    return summarize(tmp_path)
+
+
+def test_a_chart_by_block_has_each_score_its_interval_and_n(tmp_path):
+    first, second = layer_panels(by_blocks(tmp_path))
+    (line,) = first.lines
+    assert [(p.x, p.score.value) for p in line.points] == [
+        (0, pytest.approx(0.2)),
+        (1, pytest.approx(0.3)),
+        (5, 0.7),
+    ]
+    assert line.points[2].said == "z, block 5: 0.700 [0.680, 0.720]; n = 100 in 50 groups"
+    assert [(band.name, len(band.ends)) for band in first.bands] == [("random-init", 3), ("pixels", 3)]
+    assert (first.level, second.level) == (0.0, 0.4)  # what a constant scores
+    drawn = svg.drawing(first)
+    assert [dot.x for dot in drawn.lines[0].dots] == sorted(dot.x for dot in drawn.lines[0].dots)
+    assert [one.name for one in svg.keys([first, second])] == ["z", "random-init", "pixels"]
+
+
+def test_the_heat_map_colours_by_what_a_constant_leaves_open(tmp_path):
+    heat = heat_map(by_blocks(tmp_path))
+    assert heat.blocks == (0, 1, 5)
+    xy, classes = heat.rows
+    assert [cell.text for cell in xy.blocks] == ["0.20", "0.30", "0.70"]
+    assert [cell.best for cell in xy.blocks] == [False, False, True]
+    assert [cell.share for cell in classes.blocks] == [0.5, 0.5, 0.5]  # (0.7 - 0.4) / (1 - 0.4)
+    pixels = xy.controls[heat.controls.index("pixels")]
+    assert (pixels.text, pixels.said) == ("0.15", "pixels, block 5: 0.150 [0.130, 0.170]; n = 100 in 50 groups")
+    write_results(tmp_path / "results.jsonl", probe_lines("xy", 0.4))
+    assert heat_map(summarize(tmp_path)) is None
+
+
+def test_a_learning_curve_goes_on_to_twice_the_data(tmp_path):
+    points = [CurvePoint(rows=n, groups=n / 8, score=Score(value=1 - n**-0.5, low=0, high=1)) for n in (100, 400)]
+    curve = Curve(points=points, ceiling=1.0, scale=1.0, exponent=0.5, plateau_rows=1e4,
+                  gain=Score(value=0.1), more_data_would_help="yes")  # fmt: skip
+    worth = Worth(task="xy", metric="r2", label="z", best_control=None, skill=None, selectivity=None,
+                  compression_of_constant=None, saved_bits_per_row=None, online_bits=None, curve=curve,
+                  notes=())  # fmt: skip
+    summary = by_blocks(tmp_path).model_copy(update={"evidence": Evidence(rows=(worth,), taps=())})
+    (panel,) = learning_panels(summary)
+    (line,) = panel.lines
+    assert panel.across.log
+    assert panel.note == "z: more data would help: yes"
+    assert [point.x for point in line.points] == [100, 400]
+    for n, value in (*line.law, *line.further):
+        assert value == pytest.approx(1 - n**-0.5)
+    assert line.further[-1][0] == pytest.approx(800)
+
+
+def test_the_horizons_axis_is_for_what_does_not_run_away():
+    results = [*prediction_step(0.5, 0.6, 9.0, 0.7, 0.58), *prediction_step(0.5, 0.6, 90.0, 0.7, 0.58, horizon=2)]
+    twin = [prediction_line("predictor", -7.0, metric="skill", encoder="random:vjepa2-tiny")]
+    errors, skills = horizon_panels(future([*results, *twin], "vjepa2-tiny"))
+    assert errors.up.high < 1
+    linear = next(line for line in svg.drawing(errors).lines if line.look == 4)
+    assert [dot.beyond for dot in linear.dots] == ["9.00", "90.00"]
+    assert skills.up.low >= -0.7
+    assert [line.name for line in errors.lines] == ["predictor", "copy-last", "mean", "ridge", "linear"]
+    assert [line.name for line in skills.lines] == ["predictor", "untrained twin"]
+    assert errors.lines[0].strong
+    assert horizon_panels(future(prediction_step(None, None, None, None, None), "vjepa2-tiny")) == []
+
+
+def test_losses_that_fall_far_stand_by_their_logarithm(tmp_path):
+    folder = tmp_path / "cnn"
+    folder.mkdir()
+    kept = folder / "losses.jsonl"
+    steps = [(100, 0.8, 0.9), (200, 0.02, 0.03), (300, 0.01, 0.04)]
+    said = [dict(zip(("step", "training", "validation"), one, strict=True)) for one in steps]
+    kept.write_text("".join(json.dumps(line) + "\n" for line in said))
+    (one,) = read_losses(tmp_path)
+    assert (one.name, one.kept) == ("cnn", 200)
+    facts = decoding(decoder_lines(none=24.0, mean_image=17.0), (one,))
+    (panel,) = loss_panels(facts)
+    assert panel.up.log
+    assert svg.drawing(panel).y_ticks[0][1] == "0.01"
+    assert [point.said for point in panel.lines[1].points][1] == "held-out groups, step 200: 0.03"
+    kept.write_text('{"step": 1}\n')
+    with pytest.raises(WorldprobeError, match=r"losses\.jsonl is damaged"):
+        read_losses(tmp_path)
+
+
+def test_surprise_breaks_at_cuts_and_its_peaks_are_numbered(tmp_path):
+    write_surprise(tmp_path)
+    facts = future(prediction_step(0.5, 0.6, 0.9, 0.7, 0.58), "vjepa2-tiny", read_curves(tmp_path))
+    (panel,) = surprise_panels(facts)
+    told = [line for line in panel.lines if line.name == "predictor"]
+    assert [len(line.law) for line in told] == [6, 4]  # a line a shot
+    marks = {point.mark: point.said for line in told for point in line.points if point.mark}
+    assert marks == {
+        "1": "peak 1, 1.00 s: predictor 0.930, copy-last 0.620",
+        "2": "peak 2, 3.50 s: predictor 0.870, copy-last 0.670",
+    }
+    assert sum(len(line.points) for line in told) == 10
+    assert [one.name for one in svg.keys([panel])] == ["copy-last", "predictor"]
+    ((first, second),) = peak_pictures(tmp_path, facts)
+    assert first[1] == "1: 1.0 s, 0.93 (copy-last 0.62)"
+    second[0].unlink()
+    assert len(peak_pictures(tmp_path, facts)[0]) == 1
+    long = facts.curves[0].model_copy(
+        update={name: 40 * getattr(facts.curves[0], name) for name in ("seconds", "told", "copied", "shots")}
+    )
+    (panel,) = surprise_panels(facts.model_copy(update={"curves": (long,)}))
+    assert sum(len(line.points) for line in panel.lines) == 2  # of so many the peaks alone
+    (tmp_path / "surprise" / "curves.json").write_text("{")
+    with pytest.raises(WorldprobeError, match=r"curves\.json is damaged"):
+        read_curves(tmp_path)

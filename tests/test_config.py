@@ -1,0 +1,110 @@
+"""Experiment files: what is wrong is named, and nothing is guessed."""
+
+from pathlib import Path
+
+import pytest
+
+from worldprobe.config import make_experiment, read_experiment, to_toml
+from worldprobe.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('videos = ["a.mp4"]\nencodr = "pixels"', "unknown 'encodr'; did you mean 'encoder'"),
+        ('videos = ["a.mp4"]\ntasks = ["xy", "szie"]', "unknown 'szie'; did you mean 'size'"),
+        ('videos = ["a.mp4"]\nsplit = "even"', "split: Input should be 'grouped'"),
+        ('videos = ["a.mp4"]\ninput = ["native", "stil"]', "unknown 'stil'; did you mean 'still'"),
+        ('videos = ["a.mp4"]\ninput = ["still", "still"]', "each once, of native, still"),
+        ('videos = ["a.mp4"]\npool = "space"\nfeatures = ["tokens"]', "features 'tokens' need tokens"),
+        ('videos = ["a.mp4"]\nevidence = ["skill"]', "evidence.0: Input should be 'code' or 'learning'"),
+        ('videos = ["a.mp4"]\nframes = 1', "frames: Input should be greater than or equal to 2"),
+        ('videos = ["a.mp4"]\ncontrols = []', "controls: empty; choose from gaussian"),
+        ('videos = ["a.mp4"]\npool = "space"', "features 'grid' need tokens"),
+        ("videos = []", "videos: List should have at least 1 item"),
+        ("", "videos: Field required"),
+        ("videos = [", "is not a TOML file"),
+    ],
+)
+def test_a_file_that_is_wrong_says_where(tmp_path, text, message):
+    path = tmp_path / "experiment.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"experiment\.toml") as caught:
+        read_experiment(path)
+    assert message in str(caught.value)
+
+
+def test_all_mistakes_are_named_at_once():
+    with pytest.raises(ConfigError) as caught:
+        make_experiment({"videos": ["a"], "sed": 1, "stride": 0})
+    assert "did you mean 'seed'" in str(caught.value)
+    assert "stride" in str(caught.value)
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    experiment = make_experiment({"videos": ['a "b" ü\n.mp4', "scenes:3"], "features": ["z"], "strict": True})
+    path = tmp_path / "experiment.toml"
+    path.write_text(to_toml(experiment), encoding="utf-8")
+    assert read_experiment(path) == experiment
+
+
+def test_no_file_is_one_clear_error(tmp_path):
+    with pytest.raises(ConfigError, match="no experiment file at"):
+        read_experiment(tmp_path / "none.toml")
+
+
+def test_environment_variables_stand_in_for_folders(tmp_path, monkeypatch):
+    path = tmp_path / "experiment.toml"
+    path.write_text(
+        'videos = ["${CLIPS_HERE}/a.mp4", "${CLIPS_GONE:-clips}/b.mp4", "costs $5.mp4"]\n'
+        'labeller = "onnx:${CLIPS_HERE}/net.onnx"\n'
+    )
+    monkeypatch.setenv("CLIPS_HERE", "/somewhere")
+    monkeypatch.delenv("CLIPS_GONE", raising=False)
+    read = read_experiment(path)
+    assert read.videos == ["/somewhere/a.mp4", "clips/b.mp4", "costs $5.mp4"]
+    assert read.labeller == "onnx:/somewhere/net.onnx"
+
+
+@pytest.mark.parametrize(
+    ("video", "message"),
+    [
+        ("${CLIPS_GONE}/a.mp4", "videos names ${CLIPS_GONE}, which is not set. Set it: export CLIPS_GONE=..."),
+        ("${CLIPS_GONE/a.mp4", "videos holds '${CLIPS_GONE/a.mp4': write ${NAME} or ${NAME:-text}"),
+        ("${}/a.mp4", "videos holds '${}'"),
+    ],
+)
+def test_a_variable_that_is_not_there_is_said(tmp_path, monkeypatch, video, message):
+    path = tmp_path / "experiment.toml"
+    path.write_text(f'videos = ["{video}"]\n')
+    monkeypatch.delenv("CLIPS_GONE", raising=False)
+    with pytest.raises(ConfigError) as caught:
+        read_experiment(path)
+    assert message in str(caught.value)
+
+
+def test_the_examples_are_experiments(monkeypatch):
+    monkeypatch.delenv("WORLDPROBE_DATA", raising=False)
+    examples = sorted((Path(__file__).resolve().parents[1] / "examples").glob("*.toml"))
+    read = {path.stem: read_experiment(path) for path in examples}
+    assert {"original", "original-small", "scenes"} <= set(read)
+    full = read["original"]
+    assert (full.protocol, full.samples, full.confidence) == ("original", 10_000, 0.35)
+    assert full.videos == ["films:big-buck-bunny", "films:sintel"]
+    assert (full.encoder, full.labeller) == ("facebook/vjepa2-vitl-fpc64-256", "yolo:yolov8n.pt")
+
+
+def test_inputs_are_one_or_several():
+    assert make_experiment({"videos": ["a"]}).inputs == ("native",)
+    assert make_experiment({"videos": ["a"], "input": "still"}).inputs == ("still",)
+    both = make_experiment({"videos": ["a"], "input": ["still", "native"]})
+    assert both.inputs == ("still", "native")
+    assert 'input = ["still", "native"]' in to_toml(both)
+
+
+def test_the_example_of_deltas_crosses_features_inputs_and_probes():
+    example = read_experiment(Path(__file__).resolve().parents[1] / "examples" / "deltas.toml")
+    assert example.features == ["z", "delta", "z+delta"]
+    assert example.inputs == ("native", "still")
+    assert example.probes == ["linear", "mlp"]
+    assert {"motion", "velocity", "approach"} <= set(example.tasks)
