@@ -47,26 +47,12 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
     if as_json:
         echo_json(summary.model_dump_json())
         return
-    from worldprobe.report.forms.terminal import caveat_lines, table
-    from worldprobe.report.tables.decoding import decoding_tables
-    from worldprobe.report.tables.evidence_text import delta_table
-    from worldprobe.report.tables.original import tables
-    from worldprobe.report.tables.prediction import future_tables
+    from worldprobe.report.forms.terminal import caveat_lines, tables
 
     console = terminal()
-    if summary.original:
-        for one in tables(summary, summary.original):
-            console.print(one)
-            console.print()
-    elif summary.rows:
-        console.print(table(summary, width=console.width))
-    if summary.deltas:
+    for table in tables(summary, width=console.width):
+        console.print(table)
         console.print()
-        console.print(delta_table(summary.deltas))
-    for one in future_tables(summary.future) if summary.future else []:
-        console.print(one)
-    for one in decoding_tables(summary.decoding) if summary.decoding else []:
-        console.print(one)
     for line in caveat_lines(summary):
         console.print(one_line(line), highlight=False)
     console.print(one_line(f"Report: {out / 'report.html'}"), soft_wrap=True, highlight=False)

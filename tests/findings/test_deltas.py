@@ -7,7 +7,8 @@ from rich.console import Console
 
 from worldprobe.findings.deltas import PLACES, family
 from worldprobe.findings.summary import summarize
-from worldprobe.report.tables.evidence_text import delta_table
+from worldprobe.report.forms.terminal import section_tables
+from worldprobe.report.tables.deltas import deltas as deltas_section
 from worldprobe.report.write import write_report
 from worldprobe.results import (
     CodeResult,
@@ -112,7 +113,7 @@ def test_the_same_answer_stands_in_terminal_markdown_html_and_json(both: Path):
         "Native clips, 2 readings: 2 in the deltas. Stills, 2 readings: 2 nowhere: no evidence."
     )
     console = Console(width=130, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(delta_table(summary.deltas))
+    console.print(*section_tables(deltas_section(summary)))
     for text in (console.export_text(), (both / "report.md").read_text(), (both / "report.html").read_text()):
         assert "Does motion live in the deltas?" in text
         for shown in ("0.60", "linear", "mlp", "still", "+0.60"):

@@ -9,7 +9,7 @@ from rich.console import Console
 from tests.builders.run_lines import prediction_line, prediction_step
 
 from worldprobe.findings.prediction import future
-from worldprobe.report.tables.prediction import future_tables
+from worldprobe.report.forms.terminal import tables
 from worldprobe.report.write import write_report
 from worldprobe.results import AnyResult, LeakResult, SurpriseResult, write_results
 
@@ -104,7 +104,7 @@ def test_every_form_gives_the_twin_the_pixels_and_the_surprise_and_escapes_names
     assert "| a<b>" not in markdown
     assert summary.future is not None
     console = Console(width=200, record=True, file=io.StringIO())
-    for one in future_tables(summary.future):
+    for one in tables(summary):
         console.print(one)
     printed = console.export_text()
     for text in (html, markdown, printed):

@@ -17,7 +17,7 @@ from worldprobe.findings.score import Score
 from worldprobe.findings.summary import summarize
 from worldprobe.records import Labels
 from worldprobe.report.drawing import dots as charts
-from worldprobe.report.forms.terminal import table
+from worldprobe.report.forms.terminal import tables
 from worldprobe.report.write import write_report
 from worldprobe.results import (
     Control,
@@ -274,7 +274,7 @@ def test_untrained_weights_are_said_beside_every_table_and_figure(run: Path) -> 
     assert page.count('class="tag"') == 4
     assert text.index("Untrained weights") < text.index("| Task")
     console = Console(width=120, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(table(summarize(run)))
+    console.print(*tables(summarize(run)))
     assert "Untrained weights" in console.export_text()
 
 
@@ -327,14 +327,14 @@ def test_names_come_out_escaped(run: Path) -> None:
     assert "<script>" not in re.sub(r"`[^`]*`", "", text)
     assert "](javascript" not in re.sub(r"\\.", "", re.sub(r"`[^`]*`", "", text))
     console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(table(summary, width=200))
+    console.print(*tables(summary, width=200))
     assert "[bold]z" in console.export_text()
 
 
 @pytest.mark.parametrize(("width", "lines"), [(120, 18), (80, 40)])
 def test_the_table_fits_the_terminal(run: Path, width: int, lines: int) -> None:
     console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(table(summarize(run), width=width))
+    console.print(*tables(summarize(run), width=width))
     printed = console.export_text()
     assert max(len(line) for line in printed.splitlines()) <= width
     body = printed.split("─")[-1].strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from worldprobe.findings.score import Fact, Score
+from worldprobe.findings.wording import count, interval, signed
 from worldprobe.results import Metric
 
 Standing = Literal["base", "higher", "lower", "not shown to differ", "not measured"]
@@ -65,6 +66,21 @@ class Comparison(Fact):
     differing: tuple[Differing, ...]
     rule: str = RULE
 
+    def label(self, reading: Reading) -> str:
+        """A reading's features, with its input and probe where these tell it from others."""
+        parts = [reading.features]
+        for name in ("input", "probe"):
+            alike = [one for one in self.readings if one.task == reading.task]
+            if len({getattr(one, name) for one in alike}) > 1:
+                parts.append(getattr(reading, name))
+        return ", ".join(parts)
+
+    @property
+    def groups(self) -> str:
+        """How many groups the readings are of."""
+        counts = sorted({one.n_groups for one in self.readings})
+        return count(counts[0], "group") if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,} groups"
+
     @property
     def by_chance(self) -> str:
         """How many of the intervals of differences would leave 0 out if no run differed from the first."""
@@ -75,3 +91,10 @@ class Comparison(Fact):
             if tried
             else "No difference could be measured."
         )
+
+
+def difference(cell: Cell) -> str:
+    """``+0.12 [0.04, 0.20] higher``."""
+    if cell.difference.value is None:
+        return cell.difference.note or cell.score.note or "not measured"
+    return f"{signed(cell.difference.value)} {interval(cell.difference)} {cell.standing}"

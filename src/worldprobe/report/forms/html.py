@@ -9,32 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from worldprobe.findings import answer, deltas, original, quoted, verdicts, wording
-from worldprobe.findings import prediction as forecasts
+from worldprobe.findings import wording
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.made import flatten
-from worldprobe.findings.rows import CONTROLS
 from worldprobe.io.files import write_whole
 from worldprobe.printable import printable
-from worldprobe.report.charts import blocks as layers
 from worldprobe.report.charts import decoding as decoding_plots
-from worldprobe.report.charts import horizons, learning, scaling, surprise
-from worldprobe.report.drawing import dots as charts
-from worldprobe.report.drawing import strips, svg
+from worldprobe.report.charts import surprise
+from worldprobe.report.drawing import svg
 from worldprobe.report.drawing.panels import Panel
 from worldprobe.report.forms import moments as moment_view
-from worldprobe.report.tables import evidence_text
-from worldprobe.report.tables import original as original_text
+from worldprobe.report.sections import sections
+from worldprobe.report.table import BREAK, Cell, Heading, Section, Table
 
 if TYPE_CHECKING:
     from jinja2 import Template
     from markupsafe import Markup
 
-GLYPHS = {"above": "●", "above-run": "●", "not-shown": "◐", "below": "▽", "no-evidence": "○"}
-
-
-# Charts are drawn in the page itself; what holds pictures is a picture.
-PICTURES = ("error_map", "prediction_comparison", "violations", "decoder_reconstructions")
+_MARKS = {
+    "strong": "<b>{}</b>",
+    "soft": '<span class="ci">{}</span>',
+    "over": '<span class="over">{}</span>',
+    "glyph": '<span class="glyph" aria-hidden="true">{}</span>',
+}
 
 
 def write_html(run: Path, summary: Summary) -> None:
@@ -44,15 +40,18 @@ def write_html(run: Path, summary: Summary) -> None:
     peaks = surprise.peak_pictures(run, summary.future) if summary.future else []
     seen = [[(moment_view.inlined(path), said) for path, said in one] for one in peaks]
     page = render(
-        summary, figures=pictures(run), moments=moments, labelled=labelled, peaks=seen, glimpse=_glimpse(run)
+        summary, figures=_pictures(run), moments=moments, labelled=labelled, peaks=seen, glimpse=_glimpse(run)
     )
     write_whole(run / "report.html", printable(page).encode())
 
 
-def pictures(run: Path) -> dict[str, str]:
-    """The run's figures that show pictures, as addresses that hold them whole."""
-    paths = [run / "figures" / f"{name}.png" for name in PICTURES]
-    return {path.stem: moment_view.inlined(path) for path in paths if path.exists()}
+def _pictures(run: Path) -> Callable[[str], str]:
+    """The run's figures by name, as addresses that hold them whole; empty for one that is not there."""
+
+    def inlined(name: str) -> str:
+        return moment_view.inlined(run / "figures" / f"{name}.png")
+
+    return inlined
 
 
 def _glimpse(run: Path) -> tuple[str, str] | None:
@@ -83,6 +82,9 @@ def template(name: str, **filters: Callable[..., Any]) -> Template:
         interval=wording.interval,
         count=wording.count,
         property=wording.property_name,
+        kind=lambda block: type(block).__name__,
+        table=table,
+        coded=_coded,
         **filters,
     )
     return environment.get_template(name)
@@ -91,96 +93,84 @@ def template(name: str, **filters: Callable[..., Any]) -> Template:
 def render(
     summary: Summary,
     *,
-    figures: dict[str, str] | None = None,
+    figures: Callable[[str], str] = lambda name: "",
     moments: Sequence[dict[str, Any]] = (),
     labelled: Sequence[dict[str, Any]] = (),
     peaks: Sequence[Sequence[tuple[str, str]]] = (),
     glimpse: tuple[str, str] | None = None,
 ) -> str:
     """The page as text; every name from the run comes out escaped."""
-    page = template(
-        "report.html.j2", size=wording.size, duration=wording.duration, shortest="{:g}".format, coded=_coded
-    )
-    worth = bool(summary.evidence and summary.evidence.rows)
-    drawn = _charts(summary)
-    where = bool(drawn["heat"] or (summary.evidence and summary.evidence.taps))
-    return page.render(
+    found = [section for section in sections(summary) if "html" in section.forms]
+    return template("report.html.j2", plots=_plots).render(
         summary=summary,
-        contents=_contents(summary, where=where, worth=worth),
-        where=where,
-        worth=worth,
-        glimpse=glimpse,
-        strips=[strips.strip(one) for one in summary.answers],
-        quoted_rule=quoted.RULE,
-        leak_sentence=verdicts.leak_sentence(summary.rows),
-        headline=answer.headline(summary.answers),
-        provenance=list(flatten(summary.provenance)),
-        remade=_remade(summary),
-        figures=figures or {},
+        sections=found,
+        contents=_contents(found),
+        figures=figures,
         moments=list(moments),
         labelled=list(labelled),
         peaks=list(peaks),
-        **drawn,
-        **_words(),
+        glimpse=glimpse,
     )
 
 
-def _charts(summary: Summary) -> dict[str, Any]:
-    """Everything that the page draws, in px."""
-    future, decoding = summary.future, summary.decoding
-    return {
-        "panels": charts.beside_controls(summary),
-        "leak_panels": charts.leaks(summary),
-        "by_block": _plots(layers.layer_panels(summary)),
-        "heat": layers.heat_map(summary),
-        "by_data": _plots(learning.learning_panels(summary)),
-        "by_horizon": _plots(horizons.horizon_panels(future) if future else []),
-        "by_step": _plots(decoding_plots.loss_panels(decoding) if decoding else []),
-        "over_time": _plots(surprise.surprise_panels(future) if future else [], width=svg.LONG),
-    }
+def _contents(found: Sequence[Section]) -> list[tuple[str, str]]:
+    """Addresses in the page, and their names."""
+    places = []
+    for section in found:
+        places += [(section.anchor, section.short)] if section.short else []
+        places += [
+            (block.anchor, block.short) for block in section.blocks if isinstance(block, Heading) and block.short
+        ]
+    return places
 
 
-def _words() -> dict[str, Any]:
-    """How things are called, the same in every report."""
-    return {
-        "controls": CONTROLS,
-        "glyphs": GLYPHS,
-        "grades": wording.GRADES,
-        "metrics": wording.METRICS,
-        "features": wording.FEATURES,
-        "rules_out": wording.RULES_OUT,
-        "splits": wording.SPLITS,
-        "camera": wording.CAMERA,
-        "captions": wording.CAPTIONS,
-        "decoder_captions": wording.DECODER_CAPTIONS,
-        "calls": wording.CALLS,
-        "baselines": list(forecasts.BASELINES),
-        "drawn": wording.DRAWN,
-        "measures": wording.MEASURES,
-        "places": deltas.PLACES,
-        "worth_heads": evidence_text.WORTH_HEADS,
-        "worth_cells": evidence_text.worth_cells,
-        "worth_note": evidence_text.WORTH_NOTE,
-        "tap_sentence": evidence_text.tap_sentence,
-        "taps_note": evidence_text.TAPS_NOTE,
-    }
+def table(block: Table[Any]) -> Markup:
+    """A table of the report, in a frame that scrolls sideways."""
+    from markupsafe import Markup
+
+    columns = block.heads("html")
+    heads = "".join(
+        Markup('<th scope="col"{}>{}</th>').format(Markup(' class="r"') if column.right else "", column.head)
+        for column in columns
+    )
+    rows = []
+    for row in block.rows:
+        tone = Markup(' class="{}"').format(block.tone(row)) if block.tone and block.tone(row) else ""
+        cells = [_td(column.cell(row, "html"), right=column.right, head=column.row_head) for column in columns]
+        rows.append(Markup("<tr{}>{}</tr>").format(tone, Markup("").join(cells)))
+    frame = Markup('<div class="scroll{}" tabindex="0" role="region" aria-label="{}">{}</div>')
+    inside = Markup('<table class="{}">\n<thead><tr>{}</tr></thead>\n<tbody>{}</tbody>\n</table>')
+    look, tall = block.look.replace(" tall", ""), " tall" if " tall" in block.look else ""
+    return frame.format(tall, block.title, inside.format(look, Markup(heads), Markup("\n").join(rows)))
 
 
-def _contents(summary: Summary, *, where: bool, worth: bool) -> list[tuple[str, str]]:
-    """The sections that the page has: where each begins, and how it is called there."""
-    rows, labels = bool(summary.rows), summary.labels is not None
-    remade = summary.original
-    every = [
-        ("answer", "Answer", True), ("uses", "Uses", bool(summary.use_cases)),
-        ("moments", "Moments", summary.moments is not None), ("original", "Original", remade is not None),
-        ("waterfall", "Waterfall", remade is not None), ("table", "Scores and controls", rows),
-        ("leak", "Leak", rows), ("where", "By block", where), ("deltas", "Deltas", summary.deltas is not None),
-        ("scaling", "Scaling", bool(remade and remade.scaling)), ("worth", "Worth", worth),
-        ("future", "Prediction", summary.future is not None), ("decoding", "Decoder", summary.decoding is not None),
-        ("labels", "Labels", labels), ("cost", "Cost", bool(summary.costs)), ("made", "How it was made", True),
-        ("caveats", "Caveats", True), ("read", "How to read this", rows),
-    ]  # fmt: skip
-    return [(place, name) for place, name, there in every if there]
+def _td(cell: Cell, *, right: bool, head: bool) -> Markup:
+    from markupsafe import Markup
+
+    if head:
+        return Markup('<th scope="row">{}</th>').format(_inside(cell))
+    looks = " ".join(filter(None, ("r" if right else "", cell.kind)))
+    look = Markup(' class="{}"').format(looks) if looks else ""
+    sort = Markup(' data-v="{}"').format("" if cell.value is None else cell.value) if cell.sortable else ""
+    return Markup("<td{}{}>{}</td>").format(look, sort, _inside(cell))
+
+
+def _inside(cell: Cell) -> Markup:
+    from markupsafe import Markup, escape
+
+    if cell.strip is not None:
+        return Markup(template("strip.html.j2").render(one=cell.strip))
+    found = Markup("")
+    for at, part in enumerate(cell.parts):
+        text, emphasis = part
+        beside = {cell.parts[at - 1][1] if at else "", cell.parts[at + 1][1] if at + 1 < len(cell.parts) else ""}
+        if emphasis == "joint":
+            continue
+        if part == BREAK:  # soft parts stand on lines of their own already
+            found += Markup("") if beside & {"soft", "over"} else Markup("<br>")
+        else:
+            found += Markup(_MARKS[emphasis]).format(text) if emphasis in _MARKS else escape(text)
+    return found
 
 
 def _plots(panels: Sequence[Panel], *, width: int = svg.WIDTH) -> dict[str, Any]:
@@ -194,24 +184,3 @@ def _coded(text: str) -> Markup:
 
     parts = str(escape(text)).split("`")
     return Markup("".join(f"<code>{part}</code>" if odd % 2 else part for odd, part in enumerate(parts)))
-
-
-def _remade(summary: Summary) -> dict[str, Any] | None:
-    """What the section on the original experiment draws on; None where it was not made again."""
-    if summary.original is None:
-        return None
-    return {
-        "facts": summary.original,
-        "labelled": original_text.labelled(summary.original),
-        "panels": charts.falls(summary.original),
-        "scaling": _plots(scaling.scaling_panels(summary.original)),
-        "head": original_text.head,
-        "step": original.step_name,
-        "texts": original.STEP_TEXTS,
-        "difference": original_text.difference,
-        "constant": original_text.constant,
-        "published_number": original_text.published_number,
-        "published": original.PUBLISHED,
-        "published_by": original.PUBLISHED_BY,
-        "sizes": sorted({row.n for row in summary.original.scaling}),
-    }

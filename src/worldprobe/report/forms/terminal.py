@@ -1,70 +1,71 @@
-"""The closing table on the terminal: each score beside its controls."""
+"""Tables as text on the terminal, and what must be known first."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from worldprobe.findings.caveats import few_groups, left_out
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.rows import CONTROLS, Line, Row
-from worldprobe.findings.wording import NONE, SHORT, count, interval, number, signed
-from worldprobe.results import Control, Metric
+from worldprobe.findings.wording import count
+from worldprobe.report.sections import sections
+from worldprobe.report.table import Cell, Section, Table
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.table import Table as RichTable
     from rich.text import Text
 
 NARROW = 116
-METRIC: dict[Metric, str] = {
-    "r2": "R²",
-    "accuracy": "acc",
-    "balanced_accuracy": "bal acc",
-    "macro_f1": "F1",
-    "angular_error": "°",
+_TONES = {
+    "above": "bold green",
+    "above-run": "green",
+    "not-shown": "yellow",
+    "below": "yellow",
+    "higher": "bold green",
+    "lower": "yellow",
 }
-STYLES = {"above": "bold green", "above-run": "green", "not-shown": "yellow", "below": "yellow"}
+_EMPHASES = {"strong": "bold", "soft": "dim"}
 
 
-def table(summary: Summary, *, width: int = 120) -> Table:
-    """One line a row where ``width`` (columns) allows; below 116 the controls fold into one column.
+def tables(summary: Summary, *, width: int = 120) -> list[RichTable]:
+    """The tables of a run for a terminal of ``width`` columns; the encoder's warning stands above the first."""
+    found = [one for section in sections(summary) for one in section_tables(section, width=width)]
+    if found and summary.warning:
+        from rich.text import Text
 
-    Only the main metric is shown; the report has the others.
-    """
+        warning = summary.warning[0].upper() + summary.warning[1:]
+        found[0].title = Text.assemble((warning, "bold red"), "\n", found[0].title or "")
+    return found
+
+
+def section_tables(section: Section, *, width: int = 120) -> list[RichTable]:
+    """The tables of one section."""
+    every = (block for block in section.blocks if isinstance(block, Table) and "terminal" in block.forms)
+    return [rich_table(table, width=width) for table in every if table.heads("terminal")]
+
+
+def rich_table(table: Table[Any], *, width: int = 120) -> RichTable:
+    """A table as rich prints it, without markup: names are users', and may hold anything."""
     from rich import box
-    from rich.table import Table
+    from rich.table import Table as RichTable
     from rich.text import Text
 
-    warning = summary.warning
-    splits = " and ".join(dict.fromkeys(row.split for row in summary.rows))
-    title = Text(f"{summary.encoder.name}: {splits} split, 95 % intervals")
-    if warning:
-        title = Text.assemble((warning[0].upper() + warning[1:], "bold red"), "\n", title)
-    result = Table(
-        title=title,
-        title_style="",
-        caption=Text(_caption(summary)),
-        caption_style="dim",
-        caption_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
+    left_out = "narrow" if width >= NARROW else "wide"
+    columns = [column for column in table.heads("terminal") if column.when != left_out]
+    result = RichTable(
+        title=Text(table.title), title_style="", caption=Text(table.caption) if table.caption else None,
+        caption_style="dim", caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False,
         show_edge=False,
-    )
-    narrow = width < NARROW
-    result.add_column("task", no_wrap=True)
-    result.add_column("feat.", overflow="fold")
-    if not narrow:
-        result.add_column("", no_wrap=True)
-    result.add_column("score", no_wrap=True)
-    if narrow:
-        result.add_column("controls", no_wrap=True)
-    else:
-        for control in CONTROLS:
-            result.add_column(SHORT[control], justify="right", no_wrap=True)
-    result.add_column("leak", justify="right", no_wrap=True)
-    result.add_column("verdict", overflow="fold")
-    for row in summary.rows:
-        result.add_row(*_cells(summary, row, narrow=narrow))
+    )  # fmt: skip
+    for column in columns:
+        head = Text(column.short or "")
+        if column.fold:
+            result.add_column(head, overflow="fold")
+        else:
+            result.add_column(head, no_wrap=True, justify="right" if column.right else "left")
+    for row in table.rows if table.brief_rows is None else table.brief_rows:
+        result.add_row(*(_text(column.cell(row, "terminal")) for column in columns))
+    if table.closing:
+        result.add_row(*map(_text, table.closing))
     return result
 
 
@@ -78,49 +79,11 @@ def caveat_lines(summary: Summary) -> list[str]:
     return [*dict.fromkeys(said), *([rest] if more else [])]
 
 
-def _cells(summary: Summary, row: Row, *, narrow: bool) -> list[Text]:
+def _text(cell: Cell) -> Text:
     from rich.text import Text
 
-    line = row.main
-    value, ends, metric = (number(line.score.value), "bold"), (interval(line.score), "dim"), METRIC[line.metric]
-    cells = [Text(row.task), Text(summary.label(row))]
-    if narrow:
-        cells += [Text.assemble(value, f" {metric}\n", ends), _folded(line)]
-    else:
-        cells += [Text(metric), Text.assemble(value, " ", ends)]
-        cells += [Text(_control(line, c), style="bold" if c == line.best_control else "") for c in CONTROLS]
-    verdict = Text(_brief(line.verdict.short), style=STYLES.get(line.verdict.kind, "dim"))
-    return [*cells, Text(signed(line.leak)), verdict]
-
-
-def _control(line: Line, control: Control) -> str:
-    score = line.controls.get(control)
-    return number(score.value if score else None)
-
-
-def _folded(line: Line) -> Text:
-    """Six controls in three lines of two."""
-    from rich.text import Text
-
-    if all(score.value is None for score in line.controls.values()):
-        return Text(NONE)
-    each = [f"{SHORT[c]:<6} {_control(line, c):>5}" for c in CONTROLS]
-    return Text("\n".join("  ".join(each[i : i + 2]) for i in range(0, len(each), 2)))
-
-
-def _brief(verdict: str) -> str:
-    """A verdict in the abbreviations of the table's head."""
-    for control in CONTROLS:
-        verdict = verdict.replace(control, SHORT[control])
-    return verdict.replace("not shown above", "not shown >")
-
-
-def _caption(summary: Summary) -> str:
-    groups = sorted({row.n_groups for row in summary.rows if row.n_groups} or {0})
-    span = count(groups[0], "group") if len(groups) == 1 else f"{groups[0]} to {groups[-1]} groups"
-    leaks = "leak: what the random split adds. " if any(r.main.leak is not None for r in summary.rows) else ""
-    parts = [
-        f"{span}. {leaks}Above: the interval lies over that of every control. "
-        "Below: under that of those named. Not shown >: it overlaps with theirs."
-    ]
-    return " ".join(parts)
+    tone = _TONES.get(cell.tone, "dim") if cell.tone else ""
+    over = any(emphasis == "over" for _, emphasis in cell.parts)  # then the tone is that part's alone
+    looks = {**_EMPHASES, "over": tone}
+    parts = [(text, looks.get(emphasis, "")) for text, emphasis in cell.parts if emphasis != "glyph"]
+    return Text.assemble(*parts, style="" if over else tone)

@@ -1,53 +1,107 @@
-"""The closing table of decoders on the terminal."""
+"""Frames drawn from embeddings, beside their controls, and the ladder."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from worldprobe.findings.decoding import Drawing, Rung
+from worldprobe.findings.facts import Summary
+from worldprobe.findings.wording import DECODER_CAPTIONS, number
+from worldprobe.report.charts.decoding import loss_panels
+from worldprobe.report.table import (
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Heading,
+    Paragraph,
+    Section,
+    Table,
+    cell,
+    in_groups,
+    score_cell,
+)
 
-from worldprobe.findings.decoding import Decoding
-from worldprobe.findings.wording import interval, number
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-
-def decoding_tables(decoding: Decoding) -> list[Table]:
-    """Decoders beside their controls, and the ladder where it was climbed."""
-    from rich.text import Text
-
-    size = f"{decoding.width} x {decoding.height} px"
-    table = _blank(f"{decoding.tap} drawn at {size}: {decoding.split} split, 95 % intervals", decoding.headline)
-    table.add_column("drawn by", overflow="fold")
-    for name in ("PSNR", "inside", "outside", "SSIM", "sharp.", "spread"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for one in decoding.drawings:
-        style = "" if one.control else "bold"
-        psnr = Text.assemble((number(one.psnr.value, 1), style), " ", (interval(one.psnr, 1), "dim"))
-        table.add_row(
-            Text(one.name, style), psnr, number(one.inside.value, 1), number(one.outside.value, 1),
-            number(one.ssim.value), number(one.sharpness.value), number(one.spread.value, 3),
-        )  # fmt: skip
-    return [table, *([_ladder(decoding)] if decoding.rungs else [])]
+_SPREAD = " Spread: the mean deviation of a px (0 to 1) between samples of the same embedding: what it leaves open."
 
 
-def _ladder(decoding: Decoding) -> Table:
-    table = _blank("What the blur is made of", "From the original's decoder, a change at a time.")
-    table.add_column("")
-    table.add_column("change", overflow="fold")
-    for name in ("PSNR", "SSIM", "sharp."):
-        table.add_column(name, justify="right", no_wrap=True)
-    for one in decoding.rungs:
-        psnr = f"{number(one.psnr.value, 1)} {interval(one.psnr, 1)}"
-        table.add_row(str(one.number), one.change, psnr, number(one.ssim.value), number(one.sharpness.value))
-    return table
-
-
-def _blank(title: str, caption: str) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    return Table(
-        title=Text(title), title_style="", caption=Text(caption), caption_style="dim", caption_justify="left",
-        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False,
+def decoding(summary: Summary) -> Section | None:
+    """Decoders beside their controls, their losses, and the ladder where it was climbed."""
+    found = summary.decoding
+    if found is None:
+        return None
+    spread = any(one.spread.value is not None for one in found.drawings)
+    size = f"{found.width} × {found.height} px"
+    where = (
+        f"From {found.tap} to frames of {size}; {found.split} split, scored on groups that no decoder was trained "
+        "or chosen on."
+    )
+    blocks: list[Block] = [
+        Paragraph(found.headline),
+        Paragraph(where, "soft"),
+        Table(
+            f"{found.tap} drawn at {size}: {found.split} split, 95 % intervals", _columns(found.drawings),
+            found.drawings, caption=found.headline, look="num scores",
+        ),
+        Paragraph(found.rule + _SPREAD * spread, "rule", lead="How verdicts are reached."),
+        *([Paragraph(f"{found.lpips}.", "soft")] if found.lpips else []),
+    ]  # fmt: skip
+    panels = loss_panels(found)
+    for name in sorted(DECODER_CAPTIONS):  # loss, then pictures, as the write-up has them
+        blocks.append(
+            Figure(name, DECODER_CAPTIONS[name], panels)
+            if name == "decoder_loss"
+            else Figure(name, DECODER_CAPTIONS[name], drawn=True)
+        )
+    if found.rungs:
+        caption = (
+            "From the original's set-up to this one, a change at a time; the first two rungs are scored on the "
+            "pairs that they were trained on, as the original was."
+        )
+        blocks += [Heading("What the blur is made of"), Paragraph(caption, "small"), _ladder(found.rungs)]
+    return Section(
+        "decoding", "What the embedding holds, drawn", blocks, short="Decoder", chapter="decoding",
     )  # fmt: skip
+
+
+def _columns(drawings: tuple[Drawing, ...]) -> list[Column[Drawing]]:
+    regions = any(one.inside.value is not None for one in drawings)
+    spread = any(one.spread.value is not None for one in drawings)
+    inside: list[Column[Drawing]] = [
+        Column("inside objects", lambda one: score_cell(one.inside, 1), right=True, short="inside",
+               brief=lambda one: number(one.inside.value, 1)),
+        Column("outside", lambda one: score_cell(one.outside, 1), right=True, short="outside",
+               brief=lambda one: number(one.outside.value, 1)),
+    ]  # fmt: skip
+    spreads: list[Column[Drawing]] = [
+        Column("Spread", lambda one: score_cell(one.spread, 3), right=True, short="spread",
+               brief=lambda one: number(one.spread.value, 3)),
+    ]  # fmt: skip
+    return [
+        Column("Drawn by", _name, short="drawn by", fold=True),
+        Column("PSNR, dB", lambda one: score_cell(one.psnr, 1, strong=not one.control), right=True, short="PSNR"),
+        *(inside if regions else []),
+        Column("SSIM", lambda one: score_cell(one.ssim), right=True, short="SSIM",
+               brief=lambda one: number(one.ssim.value)),
+        Column("Sharpness", lambda one: score_cell(one.sharpness), right=True, short="sharp.",
+               brief=lambda one: number(one.sharpness.value)),
+        *(spreads if spread else []),
+        Column("Verdict", lambda one: cell(one.verdict, kind="verdict")),
+        Column("n", lambda one: in_groups(one.n, one.n_groups), right=True),
+    ]  # fmt: skip
+
+
+def _name(one: Drawing) -> Cell:
+    return cell((one.name, "" if one.control else "strong"), kind="name")
+
+
+def _ladder(rungs: tuple[Rung, ...]) -> Table[Rung]:
+    columns: list[Column[Rung]] = [
+        Column("", lambda one: str(one.number), short=""),
+        Column("Change", lambda one: one.change, short="change", fold=True),
+        Column("PSNR, dB", lambda one: score_cell(one.psnr, 1), right=True, short="PSNR"),
+        Column("SSIM", lambda one: score_cell(one.ssim), right=True, short="SSIM",
+               brief=lambda one: number(one.ssim.value)),
+        Column("Sharpness", lambda one: score_cell(one.sharpness), right=True, short="sharp.",
+               brief=lambda one: number(one.sharpness.value)),
+        Column("Frames", lambda one: in_groups(one.n, one.n_groups), right=True),
+    ]  # fmt: skip
+    return Table("What the blur is made of", columns, rungs, "From the original's decoder, a change at a time.")

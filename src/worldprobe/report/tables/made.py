@@ -1,4 +1,4 @@
-"""What a run did, in ``report.md``: its moments, its labels, its cost and how it was made."""
+"""What a run did: its moments, its labels, what failed, its cost, how it was made, and how to read it."""
 
 from __future__ import annotations
 
@@ -6,77 +6,133 @@ from collections.abc import Sequence
 
 from worldprobe.findings import wording
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.made import flatten
-from worldprobe.report.forms.marks import escaped, table
+from worldprobe.findings.made import Failure, flatten
+from worldprobe.findings.wording import NONE
+from worldprobe.report.table import Block, Column, Figure, Paragraph, Section, Table, Template, Terms, cell
 from worldprobe.results import CostResult
 
 MOST_FAILURES = 50
 
 
-def moment_parts(summary: Summary, figures: Sequence[str]) -> list[str]:
+def moments(summary: Summary) -> Section | None:
     """A few clips with what was read from them."""
-    if summary.moments is None or "moments" not in figures:
-        return []
-    notes = [escaped(note) for note in summary.moments.notes]
+    if summary.moments is None:
+        return None
+    chosen = f"Labels, and what probes read that had not seen the clip. {summary.moments.chosen}"
+    blocks: list[Block] = [
+        Paragraph(chosen, forms=("markdown",)),
+        Figure("moments", "Frames with labels and read-outs", forms=("markdown",)),
+        Template("moments"),
+        *(Paragraph(note, "soft") for note in summary.moments.notes),
+    ]
+    chapter = "probes" if summary.rows or summary.original else "infrastructure"
+    return Section("moments", "Moments", blocks, short="Moments", chapter=chapter, heading="Moments")
+
+
+def labels(summary: Summary) -> Section | None:
+    """What became of the labels, and a few of them on their frames."""
+    found = summary.labels
+    if found is None:
+        return None
+    counts: list[tuple[str, int, bool]] = [("kept", found.kept, True)] if found.kept is not None else []
+    counts += [(f"dropped: {reason}", n, False) for reason, n in found.dropped]
+    counts += [(f"of the class {name}", n, False) for name, n in found.classes]
+    counts += [(f"from {name}", n, False) for name, n in found.sources]
+    columns: list[Column[tuple[str, int, bool]]] = [
+        Column("What became of them", lambda one: cell((one[0], "strong" if one[2] else ""))),
+        Column("Labels", lambda one: cell((f"{one[1]:,}", "strong" if one[2] else "")), right=True),
+    ]
+    blocks: list[Block] = [
+        Template("labelled"),
+        Figure("labels", "Labels on their frames", forms=("markdown",)),
+        *([Table("Labels", columns, counts)] if counts else []),
+        *([Paragraph(f"{found.videos:,}.", lead="Videos:")] if found.videos is not None else []),
+        *([Paragraph(f"{wording.CAMERA[found.camera]}.", lead="Camera:")] if found.camera else []),
+    ]
+    chapter = "probes" if summary.rows or summary.original else "infrastructure"
+    return Section("labels", "Labels", blocks, short="Labels", chapter=chapter, heading="Labels", warned=False)
+
+
+def failed(summary: Summary) -> Section | None:
+    """Clips and videos that could not be used."""
+    if not summary.failures:
+        return None
+    columns: list[Column[Failure]] = [
+        Column("Video", lambda one: one.video),
+        Column("Clip", lambda one: one.clip),
+        Column("Error", lambda one: one.error),
+    ]
+    total = len(summary.failures)
+    more = f"The first {MOST_FAILURES} of {total:,}; all are in failures.jsonl."
+    blocks: list[Block] = [
+        Paragraph(f"{wording.count(total, 'clip')} failed.", forms=("markdown",)),
+        Table("Clips that failed", columns, summary.failures[:MOST_FAILURES], look=""),
+        *([Paragraph(more, "soft")] if total > MOST_FAILURES else []),
+    ]
+    return Section("failed", "Clips that failed", blocks, chapter="infrastructure", warned=False)
+
+
+def costs(summary: Summary) -> Section | None:
+    """What each stage took."""
+    if not summary.costs:
+        return None
+    columns = _cost_columns(summary.costs)
+    total = sum(one.seconds for one in summary.costs)
+    expected = any(one.expected_seconds is not None for one in summary.costs)
+    note = f"All stages: {wording.duration(total)}. Peak memory is the process's."
+    note += " Expected is what a dry run foretold from a clip or more." * expected
+    blocks: list[Block] = [Table("Cost", columns, summary.costs), Paragraph(note, "soft")]
+    return Section("cost", "Cost", blocks, short="Cost", chapter="infrastructure", heading="Cost", warned=False)
+
+
+def _cost_columns(found: Sequence[CostResult]) -> list[Column[CostResult]]:
+    expected: list[Column[CostResult]] = [
+        Column("Expected", lambda c: NONE if c.expected_seconds is None else wording.duration(c.expected_seconds),
+               right=True),
+    ]  # fmt: skip
+    price: list[Column[CostResult]] = [
+        Column("Price", lambda c: NONE if c.price is None else f"${c.price:.2f}", right=True),
+    ]
     return [
-        "### Moments",
-        f"Labels, and what probes read that had not seen the clip. {escaped(summary.moments.chosen)}",
-        "![Frames with labels and read-outs](figures/moments.png)",
-        *notes,
+        Column("Stage", lambda c: c.stage),
+        Column("Time", lambda c: wording.duration(c.seconds), right=True),
+        *(expected if any(c.expected_seconds is not None for c in found) else []),
+        Column("Items", lambda c: f"{c.items:,}", right=True),
+        Column("Items/s", lambda c: f"{c.items_per_second:,.1f}", right=True),
+        Column("Peak memory", lambda c: wording.size(c.peak_rss_bytes), right=True),
+        Column("Device", lambda c: c.device),
+        *(price if any(c.price is not None for c in found) else []),
     ]
 
 
-def label_parts(summary: Summary, figures: Sequence[str]) -> list[str]:
-    """What became of the labels, and a few of them on their frames."""
-    labels = summary.labels
-    if labels is None:
-        return []
-    parts = ["### Labels"]
-    if "labels" in figures:
-        parts.append("![Labels on their frames](figures/labels.png)")
-    counts = [["**kept**", f"**{labels.kept:,}**"]] if labels.kept is not None else []
-    counts += [[f"dropped: {escaped(reason)}", f"{n:,}"] for reason, n in labels.dropped]
-    counts += [[f"of the class {escaped(name)}", f"{n:,}"] for name, n in labels.classes]
-    counts += [[f"from {escaped(name)}", f"{n:,}"] for name, n in labels.sources]
-    if counts:
-        parts.append(table(["Labels", "Number"], counts))
-    if labels.camera:
-        parts.append(f"Camera: {wording.CAMERA[labels.camera]}.")
-    return parts
+def made(summary: Summary) -> Section:
+    """How the run was made."""
+    pairs = [(str(name), str(text)) for name, text in flatten(summary.provenance)]
+    nothing = Paragraph("The run holds no provenance.json: how it was made is not known.")
+    blocks: list[Block] = [
+        Terms(pairs) if pairs else nothing,
+        *([Template("experiment", {"text": summary.experiment})] if summary.experiment else []),
+    ]
+    return Section(
+        "made", "How it was made", blocks, short="How it was made", chapter="infrastructure",
+        heading="How it was made", warned=False,
+    )  # fmt: skip
 
 
-def _costs(costs: Sequence[CostResult]) -> str:
-    columns: dict[str, list[str]] = {
-        "Stage": [escaped(c.stage) for c in costs],
-        "Time": [wording.duration(c.seconds) for c in costs],
-        "Expected": [
-            wording.NONE if c.expected_seconds is None else wording.duration(c.expected_seconds) for c in costs
+def reading(summary: Summary) -> Section | None:
+    """How to read the page."""
+    if not summary.rows:
+        return None
+    context = {
+        "rules_out": wording.RULES_OUT,
+        "splits": wording.SPLITS,
+        "directions": any(row.task == "direction" for row in summary.rows),
+        "features": [
+            (name, wording.FEATURES.get(name, "a representation added by a plug-in"))
+            for name in dict.fromkeys(row.features for row in summary.rows)
         ],
-        "Items": [f"{c.items:,}" for c in costs],
-        "Items/s": [f"{c.items_per_second:,.1f}" for c in costs],
-        "Peak memory": [wording.size(c.peak_rss_bytes) for c in costs],
-        "Device": [escaped(c.device) for c in costs],
-        "Price": [wording.NONE if c.price is None else f"${c.price:.2f}" for c in costs],
     }
-    if all(c.expected_seconds is None for c in costs):
-        del columns["Expected"]
-    return table(list(columns), [list(row) for row in zip(*columns.values(), strict=True)])
-
-
-def infrastructure(summary: Summary) -> list[str]:
-    """What failed, what it took, and how it was made."""
-    parts = ["## Infrastructure"]
-    if summary.failures:
-        rows = [
-            [escaped(one.video), escaped(one.clip), escaped(one.error)] for one in summary.failures[:MOST_FAILURES]
-        ]
-        parts.append(f"**{wording.count(len(summary.failures), 'clip')} failed:**")
-        parts.append(table(["Video", "Clip", "Error"], rows))
-    if summary.costs:
-        parts.append(_costs(summary.costs))
-    parts.append(
-        table(["Component", "Details"], [[escaped(k), escaped(v)] for k, v in flatten(summary.provenance)])
-        if summary.provenance
-        else "The run holds no provenance."
-    )
-    return parts
+    return Section(
+        "read", "How to read this", [Template("read", context)], short="How to read this", forms=("html",),
+        warned=False,
+    )  # fmt: skip

@@ -1,8 +1,9 @@
-"""The original experiment made again, in print: tables for the terminal, a section of Markdown."""
+"""The original experiment made again: its own table, the waterfall, and the scaling."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import partial
 
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.original import (
@@ -13,211 +14,217 @@ from worldprobe.findings.original import (
     Fall,
     Original,
     Scaled,
-    Step,
     step_name,
 )
-from worldprobe.findings.rows import Row
 from worldprobe.findings.score import Score
 from worldprobe.findings.wording import METRICS, NONE, SHORT, interval, number, property_name, signed, with_interval
-from worldprobe.report.forms.marks import escaped
-from worldprobe.report.forms.marks import table as markdown
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from worldprobe.report.charts.scaling import scaling_panels
+from worldprobe.report.drawing import dots
+from worldprobe.report.table import (
+    BREAK,
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Heading,
+    Paragraph,
+    Section,
+    Table,
+    Template,
+    cell,
+    score_cell,
+    score_parts,
+    sorted_cell,
+)
 
 _FULL = 12_523
+_VERDICTS = {
+    "above": "above every control", "above-run": "above those run", "not-shown": "not shown above",
+    "below": "below a control", "no-evidence": "no evidence", "not-judged": "not judged",
+    "not-measured": "not measured",
+}  # fmt: skip
 
 
-def labelled(original: Original) -> str:
+def original(summary: Summary) -> Section | None:
+    """The protocol as published, and a correction at a time down to the sound one."""
+    found = summary.original
+    if found is None:
+        return None
+    labelled = _labelled(found)
+    opening = (
+        "The protocol as it was published, artefacts included: repeated stills, one random split of frames, a "
+        f"penalty fixed at 1, Gaussian noise as the baseline.{f' {labelled}.' if labelled else ''} These figures "
+        "say little of the encoder; what is left of them stands below."
+    )
+    steps = (
+        "One artefact less at each step, those taken away before it kept away. Beneath each score: the best of the "
+        "controls that the step knows."
+    )
+    blocks: list[Block] = [
+        Paragraph(opening),
+        Figure("probe_summary", "As published", forms=("markdown",)),
+        _own(summary, found),
+        Heading("The waterfall: what is left of each score", anchor="waterfall", short="Waterfall"),
+        Template("dots", {"panels": dots.falls(found), "legend": "falls"}),
+        Figure("waterfall", "The waterfall", forms=("markdown",)),
+        Paragraph(steps, "soft"),
+        _waterfall(summary, found),
+    ]
+    return Section(
+        "original", "The original experiment, made again", blocks, short="Original", chapter="probes",
+        heading="The original experiment, made again",
+    )  # fmt: skip
+
+
+def _labelled(found: Original) -> str:
     """``2,214 of 3,088 frames labelled``; empty where the run does not say."""
-    if original.labelled is None or original.looked_at is None:
+    if found.labelled is None or found.looked_at is None:
         return ""
-    return f"{original.labelled:,} of {original.looked_at:,} frames labelled"
+    return f"{found.labelled:,} of {found.looked_at:,} frames labelled"
 
 
-def head(fall: Fall) -> str:
-    """``XY position (R²)``."""
+def _head(fall: Fall) -> str:
     return f"{property_name(fall.task)} ({METRICS[fall.metric]})"
 
 
-def difference(a: Score, b: Score | None) -> str:
-    """Of two scores, with its sign."""
-    return NONE if a.value is None or b is None or b.value is None else signed(a.value - b.value)
+def _own(summary: Summary, found: Original) -> Table[Fall]:
+    """The write-up's own table, and its figures beside it."""
+    said = f": {_labelled(found)}" if _labelled(found) else ""
+
+    def noise(fall: Fall) -> Score:
+        return found.noise.get(fall.task, Score(value=None))
+
+    def difference(fall: Fall) -> str:
+        a, b = fall.steps[0].score.value, noise(fall).value
+        return NONE if a is None or b is None else signed(a - b)
+
+    def constant(fall: Fall) -> str:
+        score = found.majority.get(fall.task) if fall.metric != "r2" else None
+        return number(score.value if score else None)
+
+    columns: list[Column[Fall]] = [
+        Column("Task", _head, short="task"),
+        Column(summary.encoder.name, lambda fall: score_cell(fall.steps[0].score, strong=True), right=True,
+               short=summary.encoder.name),
+        Column("Random", lambda fall: score_cell(noise(fall)), right=True, short="random",
+               brief=lambda fall: number(noise(fall).value)),
+        Column("Delta", difference, right=True, short="delta"),
+        Column("Majority", constant, right=True, short="majority"),
+        Column(f"{PUBLISHED_BY}: score / random",
+               lambda fall: f"{_published(fall, _FULL)} / {number(PUBLISHED_NOISE.get(fall.task))}", right=True,
+               short="published"),
+    ]  # fmt: skip
+    return Table(
+        f"The original protocol, as published{said}", columns, found.falls,
+        caption="Repeated stills, one random split, penalty 1. Random: Gaussian noise. These figures say little of "
+        "the encoder: the waterfall takes their artefacts away.",
+    )  # fmt: skip
 
 
-def constant(original: Original, fall: Fall) -> str:
-    """What the commonest class scores; nothing for R², which is measured against a constant."""
-    score = original.majority.get(fall.task) if fall.metric != "r2" else None
-    return number(score.value if score else None)
-
-
-def published_number(fall: Fall, n: int) -> str:
+def _published(fall: Fall, n: int) -> str:
     """The write-up's own figure at n frames, as exact as it gives it."""
     return number(PUBLISHED.get(fall.task, {}).get(n), 2 if fall.metric == "r2" else 3)
 
 
-def beside(step: Step) -> str:
-    """``best: pixels 0.61``, or nothing where there is no control."""
-    return f"{SHORT[step.best_control]} {number(step.floor.value)}" if step.best_control else ""
-
-
-def tables(summary: Summary, original: Original) -> list[Table]:
-    """For the terminal: the original's own table, the scaling table, the waterfall."""
-    return [
-        _own(summary, original),
-        *([_scaling(original)] if original.scaling else []),
-        _waterfall(summary, original),
-    ]
-
-
-def _table(title: str, caption: str) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
+def _waterfall(summary: Summary, found: Original) -> Table[int]:
+    lacking = {_head(fall): one.score.note for fall in found.falls for one in fall.steps if one.score.value is None}
+    first = found.falls[0].steps
+    columns: list[Column[int]] = [
+        Column("Step", lambda at: cell((step_name(first[at]), "strong"), kind="name"), short="step",
+               brief=lambda at: step_name(first[at])),
+        *(
+            Column(
+                _head(fall), partial(_step, fall=fall), right=True, short=_head(fall),
+                brief=partial(_brief, fall=fall),
+            )
+            for fall in found.falls
+        ),
+        Column("What is corrected", lambda at: STEP_TEXTS[first[at].protocol]),
+    ]  # fmt: skip
     return Table(
-        title=Text(title), title_style="", caption=Text(caption), caption_style="dim", caption_justify="left",
-        box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False,
+        "The waterfall: one correction more at each step, those above it kept", columns, range(len(first)),
+        caption="Score, 95 % interval; beneath it the best control that the step knows."
+        + "".join(f" {name} is not measured at each step: {why}." for name, why in lacking.items()),
+        closing=[cell(("verdict", "strong")), *(cell((_verdict(summary, f), "strong")) for f in found.falls)],
     )  # fmt: skip
 
 
-def _own(summary: Summary, original: Original) -> Table:
-    said = f": {labelled(original)}" if labelled(original) else ""
-    table = _table(
-        f"The original protocol, as published{said}",
-        "Repeated stills, one random split, penalty 1. Random: Gaussian noise. These figures say little of the "
-        "encoder: the waterfall takes their artefacts away.",
-    )
-    for name in ("task", summary.encoder.name, "random", "delta", "majority"):
-        table.add_column(name, no_wrap=True, justify="left" if name == "task" else "right")
-    for fall in original.falls:
-        first, noise = fall.steps[0].score, original.noise.get(fall.task)
-        cells = [head(fall), with_interval(first), number(noise.value if noise else None), difference(first, noise)]
-        table.add_row(*cells, constant(original, fall))
-    return table
+def _step(at: int, fall: Fall) -> Cell:
+    step = fall.steps[at]
+    change = f", {signed(step.change)}" if step.change is not None else ""
+    control = f"{step.best_control} {with_interval(step.floor)}" if step.best_control else ""
+    soft = f"{control}{change}".removeprefix(", ")
+    below = (BREAK, (soft, "soft")) if soft else ()
+    return sorted_cell(step.score.value, *score_parts(step.score, strong=True), *below)
 
 
-def _scaling(original: Original) -> Table:
-    table = _table("On fewer frames: as published / penalty chosen", "")
-    table.add_column("frames", justify="right")
-    for fall in original.falls:
-        table.add_column(head(fall), justify="right", no_wrap=True)
-    for n in sorted({row.n for row in original.scaling}):
-        at = {row.task: row for row in original.scaling if row.n == n}
-        cells = [
-            f"{number(at[fall.task].score.value)} / {number(at[fall.task].chosen.value)}" for fall in original.falls
-        ]
-        table.add_row(f"{n:,}", *cells)
-    return table
-
-
-def _waterfall(summary: Summary, original: Original) -> Table:
-    from rich.text import Text
-
-    lacking = {
-        head(fall): one.score.note for fall in original.falls for one in fall.steps if one.score.value is None
-    }
-    table = _table(
-        "The waterfall: one correction more at each step, those above it kept",
-        "Score, 95 % interval; beneath it the best control that the step knows."
-        + "".join(f" {name} is not measured at each step: {why}." for name, why in lacking.items()),
-    )
-    table.add_column("step", no_wrap=True)
-    for fall in original.falls:
-        table.add_column(head(fall), no_wrap=True)
-    for place, step in enumerate(original.falls[0].steps):
-        cells = []
-        for fall in original.falls:
-            one = fall.steps[place]
-            score = (number(one.score.value), "bold"), f" {interval(one.score)}"
-            cells.append(Text.assemble(*score, "\n", (beside(one), "dim")))
-        table.add_row(step_name(step), *cells)
-    verdicts = [_verdict(summary, fall) for fall in original.falls]
-    table.add_row(Text("verdict", "bold"), *(Text(verdict, "bold") for verdict in verdicts))
-    return table
+def _brief(at: int, fall: Fall) -> Cell:
+    step = fall.steps[at]
+    best = f"{SHORT[step.best_control]} {number(step.floor.value)}" if step.best_control else ""
+    return cell((number(step.score.value), "strong"), f" {interval(step.score)}", BREAK, (best, "soft"))
 
 
 def _verdict(summary: Summary, fall: Fall) -> str:
     """What the sound end allows to be said of a task."""
-    rows: list[Row] = [row for row in summary.rows if row.task == fall.task]
-    if not rows:
-        return NONE
-    kinds = {
-        "above": "above every control", "above-run": "above those run", "not-shown": "not shown above",
-        "below": "below a control", "no-evidence": "no evidence", "not-judged": "not judged",
-        "not-measured": "not measured",
-    }  # fmt: skip
-    return kinds[rows[0].main.verdict.kind]
+    rows = [row for row in summary.rows if row.task == fall.task]
+    return _VERDICTS[rows[0].main.verdict.kind] if rows else NONE
 
 
-def section(summary: Summary, original: Original) -> list[str]:
-    """The section of ``report.md``, as paragraphs."""
-    said = f" {labelled(original)}." if labelled(original) else ""
-    own = [
-        [
-            f"**{head(fall)}**",
-            f"**{with_interval(fall.steps[0].score)}**",
-            with_interval(original.noise.get(fall.task, Score(value=None))),
-            difference(fall.steps[0].score, original.noise.get(fall.task)),
-            constant(original, fall),
-            f"{published_number(fall, _FULL)} / {number(PUBLISHED_NOISE.get(fall.task))}",
-        ]
-        for fall in original.falls
+@dataclass(frozen=True, slots=True)
+class _Size:
+    """A row of the scaling table: this run's scores at n frames, or the published ones."""
+
+    n: int
+    rows: dict[str, Scaled]
+
+
+def scaling(summary: Summary) -> Section | None:
+    """The original protocol on fewer frames."""
+    found = summary.original
+    if found is None or not found.scaling:
+        return None
+    sizes = [
+        _Size(n, {row.task: row for row in found.scaling if row.n == n})
+        for n in sorted({row.n for row in found.scaling})
     ]
-    return [
-        "## The original experiment, made again",
-        "The protocol as it was published, artefacts included: repeated stills, one random split, penalty 1."
-        + said,
-        "![As published](figures/probe_summary.png)",
-        markdown(
-            [
-                "Task",
-                escaped(summary.encoder.name),
-                "Random",
-                "Delta",
-                "Majority",
-                f"{PUBLISHED_BY}: score / random",
-            ],
-            own,
+    published = [_Size(n, {}) for n in PUBLISHED["xy"]]
+    columns: list[Column[_Size]] = [
+        Column("Frames", lambda size: f"{size.n:,}" + ("" if size.rows else f", {PUBLISHED_BY}"), short="frames"),
+        *(
+            Column(
+                _head(fall), partial(_scaled, fall=fall), right=True, short=_head(fall),
+                brief=partial(_scaled_brief, fall=fall),
+            )
+            for fall in found.falls
         ),
-        *(_scaling_section(original) if original.scaling else []),
-        "### The waterfall: what is left of each score",
-        "One artefact less at each step, those taken away before it kept away. Beneath each score: the best of the "
-        "controls that the step knows.",
-        "![The waterfall](figures/waterfall.png)",
-        markdown(
-            ["Step", *(head(fall) for fall in original.falls), "What is corrected"],
-            [
-                [step_name(step), *(_cell(fall.steps[place]) for fall in original.falls), STEP_TEXTS[step.protocol]]
-                for place, step in enumerate(original.falls[0].steps)
-            ],
-        ),
-    ]
+    ]  # fmt: skip
+    note = (
+        "The same on fewer frames; after the stroke with the penalty chosen on inner folds instead of fixed at 1: "
+        "with about as many training frames as dimensions, a fixed weak one fits the noise. After it: Gaussian "
+        f"noise. The last rows: {PUBLISHED_BY}."
+    )
+    blocks: list[Block] = [
+        Paragraph(note, "soft"),
+        Figure("scaling", "Scaling", scaling_panels(found)),
+        Table("On fewer frames: as published / penalty chosen", columns, [*sizes, *published],
+              tone=lambda size: "" if size.rows else "other"),
+    ]  # fmt: skip
+    return Section(
+        "scaling", "The original experiment on fewer frames", blocks, short="Scaling", chapter="probes",
+        heading="Scaling",
+    )  # fmt: skip
 
 
-def _scaling_section(original: Original) -> list[str]:
-    rows = []
-    for n in sorted({row.n for row in original.scaling}):
-        at = {row.task: row for row in original.scaling if row.n == n}
-        rows.append([f"{n:,}"] + [_scaled(at[fall.task]) for fall in original.falls])
-    published = [
-        [f"{n:,}, {PUBLISHED_BY}", *(published_number(fall, n) for fall in original.falls)] for n in PUBLISHED["xy"]
-    ]
-    return [
-        "### Scaling",
-        "The same on fewer frames, and in brackets with the penalty chosen on inner folds instead of fixed at 1: "
-        "with about as many training frames as dimensions, a fixed weak one fits the noise. "
-        "After it: Gaussian noise.",
-        "![Scaling](figures/scaling.png)",
-        markdown(["n", *(head(fall) for fall in original.falls)], rows + published),
-    ]
+def _scaled(size: _Size, fall: Fall) -> Cell:
+    row = size.rows.get(fall.task)
+    if row is None:
+        return cell(NONE if size.rows else _published(fall, size.n))
+    soft = f" / {with_interval(row.chosen)}; noise {with_interval(row.noise)}"
+    return sorted_cell(row.score.value, *score_parts(row.score, strong=True), (soft, "soft"))
 
 
-def _scaled(row: Scaled) -> str:
-    return f"{with_interval(row.score)} (chosen {with_interval(row.chosen)}; noise {with_interval(row.noise)})"
-
-
-def _cell(step: Step) -> str:
-    change = f", {signed(step.change)}" if step.change is not None else ""
-    control = f" ({step.best_control} {with_interval(step.floor)})" if step.best_control else ""
-    return f"**{number(step.score.value)}** {interval(step.score)}{control}{change}"
+def _scaled_brief(size: _Size, fall: Fall) -> str:
+    row = size.rows.get(fall.task)
+    if row is None:
+        return NONE if size.rows else _published(fall, size.n)
+    return f"{number(row.score.value)} / {number(row.chosen.value)}"

@@ -1,106 +1,256 @@
-"""The closing table of predictions on the terminal."""
+"""Predictions of the future beside their baselines, their leak, their pixels and their surprise."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
 
-from worldprobe.findings.prediction import BASELINES, Future
-from worldprobe.findings.wording import CALLS, MEASURES, interval, number, signed
+from worldprobe.findings.facts import Summary
+from worldprobe.findings.prediction import BASELINES, Future, LeakFact, Recall, Shown, Step, Violation
+from worldprobe.findings.score import Score
+from worldprobe.findings.wording import CALLS, CAPTIONS, DRAWN, MEASURES, number
+from worldprobe.report.charts.horizons import horizon_panels
+from worldprobe.report.charts.surprise import peak_captions, surprise_panels
+from worldprobe.report.drawing import svg
+from worldprobe.report.table import (
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Heading,
+    Paragraph,
+    Section,
+    Table,
+    Template,
+    cell,
+    in_groups,
+    score_cell,
+)
 
-if TYPE_CHECKING:
-    from rich.table import Table
-    from rich.text import Text
-
-
-def future_tables(future: Future) -> list[Table]:
-    """Horizons, pixels and surprise, of what there is."""
-    found = []
-    if future.steps:
-        found.append(_steps(future))
-    if future.shown:
-        found.append(_shown(future))
-    if future.violations:
-        found.append(_violations(future))
-    return found
-
-
-def _blank(title: str, caption: str) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    return Table(
-        title=Text(title), title_style="", caption=Text(caption), caption_style="dim", caption_justify="left",
-        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False,
-    )  # fmt: skip
+_WAYS = ("predictor", "copy-last", "chance")
 
 
-def _steps(future: Future) -> Table:
-    from rich.text import Text
+def prediction(summary: Summary) -> Section | None:
+    """Leak, horizons, retrieval, pixels and surprise, of what there is."""
+    future = summary.future
+    if future is None:
+        return None
+    blocks = [*_told(future), *_pixels(future), *_impossible(future), *_over_time(future)]
+    return Section("future", "Predicting the future", blocks, short="Prediction", chapter="future")
 
+
+def _told(future: Future) -> list[Block]:
+    """By horizon, beside what knows nothing."""
+    if not future.steps:
+        return []
+    noise = (
+        "Only the frames after the context are replaced by noise: the largest change of any component. 0 is what "
+        "it must be."
+    )
+    apart = (
+        " All tokens and changed ones stand apart: where the background stands still, copying the last tokens is "
+        "nearly unbeatable on all of them, and that says nothing."
+    )
+    methods = (
+        "copy-last: the context's last tokens again. linear: its last step carried on. mean: the mean token of "
+        "each cell in other groups. ridge: a linear function of the last two tokens of a cell, fitted on other "
+        "groups."
+    )
+    bars = (
+        "Bars: 95 % intervals, groups resampled; ▲ ▼ beyond the axis. Point at a mark, or step from one to the "
+        "next with the arrow keys."
+    )
+    alike = (
+        "Among all moments of the same video, by the cosine of all tokens of a tubelet. Chance: a blind choice. "
+        "Neighbouring moments are alike, so a low top-1 need not mean a poor prediction: read it beside copy-last."
+    )
+    return [
+        Paragraph(future.headline),
+        Paragraph(f"{future.protocol}; {future.split} groups.", "soft", lead="Protocol:"),
+        Heading("Has the context seen the future?"),
+        Paragraph(noise, "small"),
+        _leaks(future),
+        Heading("Error and skill by horizon"),
+        _steps(future),
+        Paragraph(future.rule + apart, "rule", lead="How verdicts are reached."),
+        Paragraph(methods, "soft"),
+        Figure("horizon", bars, horizon_panels(future), look=" two"),
+        Figure("error_map", CAPTIONS["error_map"], drawn=True),
+        Heading("Is the true future the nearest moment?"),
+        _recalls(future),
+        Paragraph(alike, "soft"),
+    ]
+
+
+def _leaks(future: Future) -> Table[LeakFact]:
+    columns: list[Column[LeakFact]] = [
+        Column("Call", lambda one: cell(CALLS[one.call], (f" {one.encoder}", "soft"))),
+        Column("Context's tokens", lambda one: cell((f"{one.context_change:.3g}", "strong")), right=True),
+        Column("Prediction", lambda one: cell((f"{one.prediction_change:.3g}", "strong")), right=True),
+        Column("Clips", lambda one: str(one.clips), right=True),
+    ]
+    return Table("Leak", columns, future.leaks)
+
+
+def _steps(future: Future) -> Table[Step]:
     leaks = "; ".join(
         f"{CALLS[one.call]} {one.context_change:.3g} and {one.prediction_change:.3g}"
         for one in future.leaks
         if one.encoder == future.encoder
     )
-    result = _blank(
-        f"{future.encoder}: L1 by horizon, 95 % intervals",
-        f"{future.headline}\nLeak (change of context and prediction when only the future changes): {leaks}.",
+    baselines: list[Column[Step]] = [
+        Column(
+            name, partial(_l1, name=name), right=True, short=name,
+            brief=partial(_l1_number, name=name),
+        )
+        for name in BASELINES
+    ]  # fmt: skip
+    twin: list[Column[Step]] = [
+        Column("Skill, untrained", lambda step: score_cell(step.twin, sign=True), right=True, short="untr.",
+               brief=lambda step: score_cell(step.twin, sign=True).parts[0][0]),
+    ]  # fmt: skip
+    columns: list[Column[Step]] = [
+        Column("Tokens", lambda step: step.tokens, short="tokens"),
+        Column("Horizon", lambda step: str(step.horizon), short="h", right=True),
+        Column("predictor", lambda step: _own(step), right=True, short="predictor"),
+        *baselines,
+        Column("Skill", lambda step: score_cell(step.skill["predictor"], sign=True, strong=True), right=True,
+               short="skill"),
+        *(twin if future.twin else []),
+        Column("Cosine", lambda step: score_cell(step.cosine["predictor"]), right=True),
+        Column("Verdict", lambda step: cell(step.verdict, kind="verdict"), short="verdict", fold=True),
+        Column("n", lambda step: in_groups(step.n, step.n_groups), right=True),
+    ]  # fmt: skip
+    return Table(
+        f"{future.encoder}: L1 by horizon, 95 % intervals", columns, future.steps, look="num scores wordy",
+        caption=f"{future.headline}\nLeak (change of context and prediction when only the future changes): "
+        f"{leaks}.",
+        tone=lambda step: "" if step.tokens == "changed" else "other",
+    )  # fmt: skip
+
+
+def _own(step: Step) -> Cell:
+    return score_cell(step.l1["predictor"], 3, kind="probe")
+
+
+def _l1(step: Step, name: str) -> Cell:
+    return score_cell(step.l1.get(name), 3)
+
+
+def _l1_number(step: Step, name: str) -> str:
+    score = step.l1.get(name)
+    return number(score.value if score else None, 3)
+
+
+def _recalls(future: Future) -> Table[Recall]:
+    columns: list[Column[Recall]] = [Column("Horizon", lambda one: str(one.horizon))]
+    for way in _WAYS:
+        for at, measure in enumerate(("top-1", "top-5", "mean rank")):
+            columns.append(Column(f"{way}: {measure}", partial(_recall, way=way, at=at), right=True))
+    return Table("Retrieval", columns, future.recalls)
+
+
+def _recall(one: Recall, way: str, at: int) -> Cell:
+    return score_cell(one.found[way][at])
+
+
+def _pixels(future: Future) -> list[Block]:
+    """The same, drawn by a decoder."""
+    if not future.shown:
+        return []
+    note = (
+        "DECODE_ACTUAL decodes the true embeddings: the ceiling that the decoder sets, and no prediction. Changed: "
+        "PSNR over the pixels of tokens that changed. copy-last frame repeats the last frames that were "
+        "seen; mean image is that of other groups."
     )
-    result.add_column("tokens", no_wrap=True)
-    result.add_column("h", justify="right")
-    result.add_column("predictor", no_wrap=True)
-    for name in BASELINES:
-        result.add_column(name, justify="right", no_wrap=True)
-    result.add_column("skill", no_wrap=True)
-    if future.twin:
-        result.add_column("untr.", justify="right", no_wrap=True)
-    result.add_column("verdict", overflow="fold")
-    for step in future.steps:
-        own, skill = step.l1["predictor"], step.skill["predictor"]
-        cells: list[str | Text] = [step.tokens, str(step.horizon)]
-        cells.append(Text.assemble((number(own.value, 3), "bold"), " ", (interval(own, 3), "dim")))
-        cells += [number(s.value if (s := step.l1.get(name)) else None, 3) for name in BASELINES]
-        cells.append(Text.assemble((signed(skill.value), "bold"), " ", (interval(skill), "dim")))
-        cells += [signed(step.twin.value)] if future.twin else []
-        result.add_row(*cells, step.verdict)
-    return result
+    columns: list[Column[Shown]] = [Column("Horizon", lambda one: str(one.horizon), short="h", right=True)]
+    for way, name in DRAWN.items():
+        for measure, field in (("PSNR", "psnr"), ("changed", "changed"), ("SSIM", "ssim")):
+            columns.append(
+                Column(
+                    f"{name}: {measure}",
+                    partial(_drawn, way=way, measure=field),
+                    right=True,
+                    forms=("html", "markdown"),
+                )
+            )
+        columns.append(Column("", partial(_brief, way=way), short=name, right=True, forms=("terminal",)))
+    title = "The future, drawn: PSNR in dB (where changed), SSIM"
+    caption = "DECODE_ACTUAL decodes the true embeddings: the ceiling."
+    return [
+        Heading("The future, drawn"),
+        Table(title, columns, future.shown, caption=caption),
+        Paragraph(note, "soft"),
+        Figure("prediction_comparison", CAPTIONS["prediction_comparison"], drawn=True),
+    ]
 
 
-def _shown(future: Future) -> Table:
-    from worldprobe.findings.wording import DRAWN
+def _drawn(one: Shown, way: str, measure: str) -> Cell:
+    scores: dict[str, Score] = getattr(one, measure)
+    return score_cell(scores.get(way))
 
-    result = _blank(
-        "The future, drawn: PSNR in dB (where changed), SSIM",
-        "DECODE_ACTUAL decodes the true embeddings: the ceiling.",
+
+def _brief(one: Shown, way: str) -> str:
+    whole, part, like = (scores.get(way) for scores in (one.psnr, one.changed, one.ssim))
+    decibel = f"{number(whole.value if whole else None, 1)} ({number(part.value if part else None, 1)})"
+    return f"{decibel}, {number(like.value if like else None)}"
+
+
+def _impossible(future: Future) -> list[Block]:
+    """Surprise at pairs of possible and impossible videos."""
+    if not future.violations:
+        return []
+    protocol = (
+        f"{future.surprise_protocol}. Relative accuracy: the share of pairs in which the impossible video "
+        "surprises more (0.5 by chance). AUROC: how well one threshold tells all impossible videos from all "
+        "possible ones."
     )
-    result.add_column("h", justify="right")
-    for name in DRAWN.values():
-        result.add_column(name, justify="right", no_wrap=True)
-    for one in future.shown:
-        cells = []
-        for way in DRAWN:
-            whole, part, like = (s.get(way) for s in (one.psnr, one.changed, one.ssim))
-            decibel = f"{number(whole.value if whole else None, 1)} ({number(part.value if part else None, 1)})"
-            cells.append(f"{decibel}, {number(like.value if like else None)}")
-        result.add_row(str(one.horizon), *cells)
-    return result
-
-
-def _violations(future: Future) -> Table:
-    result = _blank("Surprise at the impossible, 95 % intervals", future.surprise_protocol)
-    result.add_column("violation", no_wrap=True)
-    result.add_column("pairs", justify="right")
-    keys = ("mean relative_accuracy", "mean auroc", "max auroc")
-    for key in keys:
-        result.add_column(MEASURES[key], no_wrap=True)
+    columns: list[Column[Violation]] = [
+        Column("Violation", lambda one: cell((one.name, "strong")), short="violation"),
+        Column("Pairs", lambda one: str(one.pairs), right=True, short="pairs"),
+    ]
+    for key in MEASURES:
+        columns.append(Column(MEASURES[key], partial(_surprise, key=key), right=True, short=MEASURES[key]))
         if future.twin:
-            result.add_column("untr.", justify="right", no_wrap=True)
-    for one in future.violations:
-        cells = [one.name, str(one.pairs)]
-        for key in keys:
-            score, twin = one.trained.get(key), one.twin.get(key)
-            cells.append(f"{number(score.value)} {interval(score)}" if score else "")
-            cells += [number(twin.value if twin else None)] if future.twin else []
-        result.add_row(*cells)
-    return result
+            columns.append(
+                Column(
+                    "untrained",
+                    partial(_surprise, key=key, twin=True),
+                    right=True,
+                    short="untr.",
+                    brief=partial(_twin_number, key=key),
+                )
+            )
+    title = "Surprise at the impossible"
+    return [
+        Heading(title),
+        Paragraph(protocol, "small", lead="Protocol:"),
+        Table(f"{title}, 95 % intervals", columns, future.violations, caption=future.surprise_protocol),
+        Figure("violations", CAPTIONS["violations"], drawn=True),
+    ]
+
+
+def _surprise(one: Violation, key: str, twin: bool = False) -> Cell:
+    return score_cell((one.twin if twin else one.trained).get(key))
+
+
+def _twin_number(one: Violation, key: str) -> str:
+    score = one.twin.get(key)
+    return number(score.value if score else None)
+
+
+def _over_time(future: Future) -> list[Block]:
+    """Surprise over a video, and what was seen at its peaks."""
+    if not future.curves:
+        return []
+    note = (
+        "The error of each window at the time when what is told begins; curves break at cuts. Beneath: what was "
+        "seen at the peaks."
+    )
+    peaks = [f"Peaks of {one.name}: {'; '.join(peak_captions(one)) or 'none'}." for one in future.curves]
+    return [
+        Heading("Surprise over time"),
+        Paragraph(note, "soft", forms=("html",)),
+        Template("surprise", {"panels": surprise_panels(future), "width": svg.LONG}),
+        Figure("surprise", CAPTIONS["surprise"], forms=("markdown",)),
+        *(Paragraph(text, forms=("markdown",)) for text in peaks),
+    ]

@@ -1,0 +1,38 @@
+"""The sections of the report, in the order of its page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from worldprobe.findings.facts import Summary
+from worldprobe.report.table import Section
+from worldprobe.report.tables import answer, decoding, deltas, made, original, prediction, scores, worth
+
+SECTIONS: tuple[Callable[[Summary], Section | None], ...] = (
+    answer.answer,
+    answer.uses,
+    made.moments,
+    original.original,
+    scores.scores,
+    scores.drawn,
+    scores.leak,
+    scores.where,
+    deltas.deltas,
+    original.scaling,
+    worth.worth,
+    prediction.prediction,
+    decoding.decoding,
+    answer.conclusions,
+    answer.next_steps,
+    made.labels,
+    made.failed,
+    made.costs,
+    made.made,
+    answer.caveats,
+    made.reading,
+)
+
+
+def sections(summary: Summary) -> list[Section]:
+    """Those that a run has."""
+    return [found for section in SECTIONS if (found := section(summary)) is not None]

@@ -1,0 +1,135 @@
+"""The lines that the report opens with, and what the encoder is good for."""
+
+from __future__ import annotations
+
+from worldprobe.findings import quoted, wording
+from worldprobe.findings.answer import Answer, headline
+from worldprobe.findings.facts import Summary
+from worldprobe.findings.rows import Row
+from worldprobe.findings.score import VerdictKind
+from worldprobe.findings.use_cases import UseCase
+from worldprobe.findings.wording import METRICS, NONE, property_name, with_interval
+from worldprobe.report.drawing.strips import strip
+from worldprobe.report.table import (
+    Block,
+    Bullets,
+    Cell,
+    Column,
+    Heading,
+    Paragraph,
+    Section,
+    Table,
+    Template,
+    cell,
+    in_groups,
+    named_cell,
+    score_cell,
+    score_parts,
+    sorted_cell,
+)
+
+GLYPHS = {"above": "●", "above-run": "●", "not-shown": "◐", "below": "▽", "no-evidence": "○"}
+_CONCLUSIONS: dict[VerdictKind, str] = {
+    "above": "Decodable, and above every control",
+    "above-run": "Above the controls that were run",
+    "not-shown": "Decodable, but not shown to be above some control",
+    "below": "Decodable, but below some control",
+    "no-evidence": "No evidence",
+    "not-judged": "Not judged",
+    "not-measured": "Not measured",
+}
+
+
+def answer(summary: Summary) -> Section:
+    """A line a property, then the prediction, then the decoder."""
+    blocks: list[Block] = []
+    if said := headline(summary.answers):
+        blocks.append(Paragraph(said, forms=("html", "markdown") if summary.rows else ("markdown",)))
+    columns: list[Column[Answer]] = [
+        Column("What", _what, row_head=True),
+        Column("How well", lambda one: score_cell(one.score, one.digits, strong=True), right=True),
+        Column("Against what", _against, right=True),
+        Column("How sure", lambda one: Cell((), kind="strip", strip=strip(one)), forms=("html",)),
+        Column("Verdict", _verdict),
+        Column("n", lambda one: in_groups(one.n, one.groups, one.unit), right=True),
+    ]
+    blocks.append(Table("The answer", columns, summary.answers, look="answers num", tone=lambda one: one.kind))
+    sure = "In brackets: 95 % intervals."
+    blocks += [
+        Template("answer", {"caveats": len(summary.caveats), "quoted_rule": quoted.RULE if summary.rows else ""}),
+        Paragraph(f"{sure} {quoted.RULE}" if summary.rows else sure, forms=("markdown",)),
+    ]
+    return Section("answer", "The answer", blocks, short="Answer", chapter="answer", warned=False)
+
+
+def _what(one: Answer) -> Cell:
+    ways = f", of {one.ways} ways" if one.ways > 1 else ""
+    how = "; ".join(filter(None, (one.metric, one.how)))
+    return named_cell(one.subject, f"{how}{ways}")
+
+
+def _against(one: Answer) -> Cell:
+    parts = [(one.against or NONE, ""), *([(" ", ""), *score_parts(one.floor, one.digits)] if one.against else [])]
+    return sorted_cell(one.floor.value, *parts)
+
+
+def _verdict(one: Answer) -> Cell:
+    return cell((GLYPHS.get(one.mark, NONE), "glyph"), (" ", "glyph"), one.verdict, kind="verdict")
+
+
+def uses(summary: Summary) -> Section | None:
+    """What the encoder is good for, by stated rules."""
+    if not summary.use_cases:
+        return None
+    columns: list[Column[UseCase]] = [
+        Column("Use", lambda use: cell((use.name, "strong"))),
+        Column("Assessment", lambda use: cell(wording.GRADES[use.grade], kind="grade")),
+        Column("Why", lambda use: use.because),
+    ]
+    blocks: list[Block] = [
+        Table("Uses", columns, summary.use_cases, look="uses"),
+        Template("uses_rule", {"rule": summary.use_case_rule}),
+        Paragraph(summary.use_case_rule, "rule", forms=("markdown",)),
+    ]
+    return Section(
+        "uses", "What it is good for", blocks, short="Uses", chapter="conclusions", heading="Implications"
+    )
+
+
+def conclusions(summary: Summary) -> Section | None:
+    """Every row by its kind of verdict; the page has them in its table of scores."""
+    blocks: list[Block] = []
+    for kind, title in _CONCLUSIONS.items():
+        if rows := [row for row in summary.rows if row.main.verdict.kind == kind]:
+            blocks += [Heading(title), Bullets([_conclusion(summary, row) for row in rows])]
+    return Section("conclusions", "", blocks, chapter="conclusions", forms=("markdown",)) if blocks else None
+
+
+def _conclusion(summary: Summary, row: Row) -> str:
+    return (
+        f"{property_name(row.task)} from {summary.label(row)}: {METRICS[row.main.metric]} "
+        f"{with_interval(row.main.score)}, {row.main.verdict.text}"
+    )
+
+
+def next_steps(summary: Summary) -> Section | None:
+    """What the run leaves open; the page has it among its caveats."""
+    if not summary.next_steps:
+        return None
+    return Section(
+        "next", "", [Bullets(summary.next_steps, boxes=True)], chapter="next", forms=("markdown",), warned=False
+    )
+
+
+def caveats(summary: Summary) -> Section:
+    """What must be known before a figure is quoted."""
+    blocks: list[Block] = [
+        Paragraph("Found by the report's own checks in what happened in this run.", "soft", forms=("html",)),
+        Bullets(summary.caveats) if summary.caveats else Paragraph("None found by the checks of this report."),
+    ]
+    if summary.next_steps:
+        blocks += [
+            Heading("What this run leaves open", forms=("html",)),
+            Bullets(summary.next_steps, boxes=True, forms=("html",)),
+        ]
+    return Section("caveats", "Caveats", blocks, short="Caveats", chapter="caveats", warned=False)
