@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' constraints.txt)
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install yolo extras demo test faults fuzz check docs wheel bench clean
+.PHONY: install yolo extras demo test faults fuzz check docs wheel picture bench clean
 
 install: $(INSTALLED)
 
@@ -55,6 +55,10 @@ docs: install
 # dist/worldprobe-*.whl, which holds weights and templates: pip install dist/*.whl && worldprobe demo
 wheel: install
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+# docs/modules.svg, from the contracts in pyproject.toml.
+picture: install
+	$(BIN)/python -m recipes.draw_modules
 
 bench: install
 	$(BIN)/python benchmarks/probes.py --repeats 1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from recipes.draw_modules import PICTURE, draw
 from tests.builders.markdown import blocks
 
 from worldprobe.cli import app
@@ -42,6 +43,10 @@ def typed():
     for name, command in COMMANDS.commands.items():
         found += [(name, example) for example in re.findall(r"worldprobe (.+)", command.help)]
     return found
+
+
+def test_the_picture_of_the_modules_is_that_of_the_contracts():
+    assert PICTURE.read_text() == draw(), "make picture"
 
 
 def test_there_is_something_to_check():
