@@ -222,7 +222,7 @@ class Tokens:
     [
         ({"peeks": True}, "looks at rows that it was not given"),
         ({"loss": np.nan}, "a loss of nan"),
-        ({"predict": lambda self, tokens, rows: np.tile(self.value, (len(tokens), 1))}, "of the rows asked for"),
+        ({"predict": lambda self, tokens, rows: np.tile(self.value, (len(tokens), 1))}, "of the requested rows"),
         ({"predict": lambda self, tokens, rows: DICE.random((len(rows), 2))}, "with the same seed"),
     ],
 )

@@ -45,7 +45,7 @@ class Encoder(Protocol):
         revision: changes whenever the output would: a hash of weights and options.
         blocks: number of transformer blocks; 1 for those that have none.
         tubelet: source frames that one token covers.
-        status: "trained", "untrained" or "floor"; said beside every score.
+        status: "trained", "untrained" or "floor"; printed beside every score.
 
     It may also have ``twin``, the name of the same architecture untrained, and ``origin``, which JSON can hold
     (checkpoint, hashes of its files, options), which goes into what is stored and into ``provenance.json``.
@@ -70,7 +70,7 @@ class Encoder(Protocol):
         ...
 
     def encode(self, clips: Sequence[Clip], *, blocks: Sequence[int]) -> dict[int, NDArray[np.float16]]:
-        """Tokens at the output of each block asked for, float16 [b, t', h', w', d], in one pass."""
+        """Tokens at the output of each requested block, float16 [b, t', h', w', d], in one pass."""
         ...
 
 

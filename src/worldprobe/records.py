@@ -53,12 +53,12 @@ class VideoRef:
         missing: frames that the file declares and does not hold (a truncated file).
         cut: whether the file ends too early and does not tell how many frames it lacks (``missing`` is 0 then).
         first_pts_seconds: the first frame's time on the file's own clock; all other times count from it.
-        notes: what a user must know of how it is read, each as what a sentence says of it ("is shown at 455 x 240
+        notes: what a user must know of how it is read, each as the rest of a sentence ("is displayed at 455 x 240
             px: its pixels are 64:45, not square.").
         episodes: what each of its shots is known by in whatever other video shows the same (a robot's episode, seen
             by several cameras), empty for one that no other shows; empty where no shot has such a name.
         reading: how its pictures become RGB, where that may not be as version 0.1 had it ("square pixels 455x240,
-            fields parted"): embeddings of the same bytes are told apart by it.
+            fields parted"): embeddings of the same bytes differ by it.
     """
 
     id: str
@@ -79,12 +79,12 @@ def reading_notes(videos: Iterable[VideoRef]) -> tuple[str, ...]:
     """How videos were read, where a user must know of it: a sentence for all that it is true of."""
     refs = list({ref.id: ref for ref in videos}.values())
     names = short_names([ref.path for ref in refs])
-    told: dict[str, list[str]] = {}
+    films: dict[str, list[str]] = {}
     for ref in refs:
         for note in ref.notes:
-            told.setdefault(note.rstrip("."), []).append(names[ref.path])
+            films.setdefault(note.rstrip("."), []).append(names[ref.path])
     found = []
-    for note, named in told.items():
+    for note, named in films.items():
         more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
         found.append(f"{', '.join(named[:MOST_NAMED])}{more}: {note}.")
     return tuple(found)

@@ -32,7 +32,7 @@ class DecodingResult(Result):
     ``metric``: PSNR in dB and SSIM, means over frames; ``sharpness``, the mean length of differences between
     neighbouring px over that of the real frames; ``spread``, the mean deviation of a px (0 to 1) between samples.
     ``region`` is "all", or the px "inside" or "outside" the labelled objects' boxes. ``variant`` says how a decoder
-    was asked ("4 steps", "mean of 4 samples"). ``protocol`` is "sound", or a rung of the ladder from the original
+    sampled ("4 steps", "mean of 4 samples"). ``protocol`` is "sound", or a rung of the ladder from the original
     protocol to it, whose ``change`` says what was changed; only there may frames be of training pairs.
     """
 
@@ -116,7 +116,7 @@ class ProbeResult(Result):
 
 
 class PredictionResult(Result):
-    """One score of one way to tell the future, at one horizon.
+    """Score the predictor or a baseline at one horizon.
 
     ``tokens`` is "all", or "changed": those whose pixels moved since the context's end. ``context`` and
     ``horizon`` count tubelets; ``protocol`` says how the prediction was made and what it is held against.
@@ -162,7 +162,7 @@ class LeakResult(Result):
 
 
 class SurpriseResult(Result):
-    """How well prediction error tells impossible videos from possible ones that are alike but for the violation.
+    """How well prediction error separates impossible videos from possible ones, alike but for the violation.
 
     ``violation`` is one kind of them, or "all". ``measure`` is how a video's windows make one surprise.
     ``n`` counts pairs, which are what intervals resample.

@@ -28,7 +28,7 @@ def check_encoder(encoder: Encoder, *, frames: int = 16) -> None:
     """Encode clips of noise, and hold what comes against ``protocols.Encoder``.
 
     Checked: attributes; that ``view`` and ``preprocess`` agree on the size; shape float16 [b, t', h', w', d] as
-    ``grid`` says, at every block asked for; finite values; the same values twice; that the tokens of a clip do not
+    ``grid`` says, at every requested block; finite values; the same values twice; that the tokens of a clip do not
     depend on the other clips of its batch, up to rounding; that they depend on its pixels.
 
     Args:
@@ -48,7 +48,7 @@ def check_encoder(encoder: Encoder, *, frames: int = 16) -> None:
     one, other = _clip(encoder, frames, seed=0), _clip(encoder, frames, seed=1)
     grid, blocks = encoder.grid(frames), sorted({0, encoder.blocks - 1})
     together = encoder.encode([one, other], blocks=blocks)
-    assert sorted(together) == blocks, f"blocks {blocks} were asked for, encode gave {sorted(together)}"
+    assert sorted(together) == blocks, f"blocks {blocks} were requested, encode gave {sorted(together)}"
     for block, values in together.items():
         expected = (2, grid.time, grid.height, grid.width)
         assert values.dtype == np.float16, f"block {block} is {values.dtype}, expected float16"
@@ -114,22 +114,24 @@ def _check_row_probe(probe: Probe, inputs: NDArray[np.float32], target: NDArray[
     training, fitted = Design(inputs, unit=np.arange(_ROWS) // 3), None
     for strength in sorted(probe.strengths, reverse=True):
         fitted = probe.fit(training, target, strength=strength, classes=classes, start=fitted)
-        told = np.array(fitted.predict(inputs))
-        _check_told(told, target, classes, f"at strength {strength:g}")
+        predicted = np.array(fitted.predict(inputs))
+        _check_predictions(predicted, target, classes, f"at strength {strength:g}")
         if np.isinf(strength):
-            assert np.allclose(told, told[:1]), "an infinite strength must leave a constant, the same for all rows"
-        assert np.array_equal(told, fitted.predict(inputs)), "the same rows get other answers the second time"
+            assert np.allclose(predicted, predicted[:1]), (
+                "an infinite strength must leave a constant, the same for all rows"
+            )
+        assert np.array_equal(predicted, fitted.predict(inputs)), "the same rows get other answers the second time"
         alone = np.concatenate([fitted.predict(inputs[i : i + 1]) for i in range(3)])
-        assert np.allclose(told[:3], alone, atol=1e-4), "the answer to a row depends on the rows beside it"
+        assert np.allclose(predicted[:3], alone, atol=1e-4), "the answer to a row depends on the rows beside it"
     assert fitted is not None
     fresh = probe.fit(training, target, strength=strength, classes=classes)
-    told = np.array(fresh.predict(inputs))
+    predicted = np.array(fresh.predict(inputs))
     again = probe.fit(training, target, strength=strength, classes=classes).predict(inputs)
-    assert np.allclose(told, again, atol=1e-6), (
+    assert np.allclose(predicted, again, atol=1e-6), (
         "the same fit gives other answers the second time: seed what is random"
     )
     probe.fit(training, others, strength=strength, classes=classes)
-    assert np.allclose(told, fresh.predict(inputs), atol=1e-6), (
+    assert np.allclose(predicted, fresh.predict(inputs), atol=1e-6), (
         "a fit changed when the probe was fitted to other labels: let fit return something new each time"
     )
     assert np.array_equal(inputs, kept), "the probe changed the rows that it was given"
@@ -146,34 +148,36 @@ def _check_token_probe(
     blind_tokens, blind_target = tokens.copy(), target.copy()
     blind_tokens[rest], blind_target[rest] = np.nan, 0
 
-    def told(seen: NDArray[np.float16], labels: NDArray[np.float64]) -> NDArray[np.float64]:
+    def predicted(seen: NDArray[np.float16], labels: NDArray[np.float64]) -> NDArray[np.float64]:
         fitted = probe.fit(seen, labels, unit=unit, rows=rows, classes=classes, seed=0)
         strength, loss = fitted.choice()
         assert np.isfinite(loss), f"choice gives the strength {strength} and a loss of {loss}"
         return np.array(fitted.predict(tokens, rest))
 
-    first = told(tokens, target)
-    _check_told(first, target[rest], classes, "of the rows asked for")
-    assert np.allclose(first, told(tokens, target), atol=1e-5), (
+    first = predicted(tokens, target)
+    _check_predictions(first, target[rest], classes, "of the requested rows")
+    assert np.allclose(first, predicted(tokens, target), atol=1e-5), (
         "the same fit with the same seed gives other answers"
     )
-    blind = told(blind_tokens, blind_target)
+    blind = predicted(blind_tokens, blind_target)
     assert np.allclose(first, blind, atol=1e-5), "the probe looks at rows that it was not given to fit"
 
 
-def _check_told(told: NDArray[np.float64], target: NDArray[np.float64], classes: int, where: str) -> None:
+def _check_predictions(
+    predicted: NDArray[np.float64], target: NDArray[np.float64], classes: int, where: str
+) -> None:
     """Values [n, k] or log-probabilities [n, classes]."""
     expected = (len(target), classes or target.shape[1])
-    assert told.shape == expected, f"predict gives {told.shape} {where}, expected {expected}"
-    assert not np.isnan(told).any(), f"predict gives NaN {where}"
+    assert predicted.shape == expected, f"predict gives {predicted.shape} {where}, expected {expected}"
+    assert not np.isnan(predicted).any(), f"predict gives NaN {where}"
     if not classes:
-        assert np.isfinite(told).all(), f"predict gives infinite values {where}"
+        assert np.isfinite(predicted).all(), f"predict gives infinite values {where}"
         return
-    total = np.exp(told).sum(axis=1)
+    total = np.exp(predicted).sum(axis=1)
     assert np.allclose(total, 1, atol=1e-3), (
         f"predict must give log-probabilities: {where} their exponentials add up to {total[0]:.3g}, expected 1"
     )
-    assert told[:, -1].max() > -np.inf, (
+    assert predicted[:, -1].max() > -np.inf, (
         f"a class without training rows has probability 0 {where}: its loss would be infinite"
     )
 
@@ -202,7 +206,7 @@ def check_predictor(
     shape = (2, frames, 3, size[1], size[0])
     clips = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
-    def told(pixels: NDArray[np.uint8]) -> NDArray[Any]:
+    def predicted(pixels: NDArray[np.uint8]) -> NDArray[Any]:
         return predictor.predict(pixels, context=context, horizon=horizon)
 
     tokens = predictor.context_tokens(clips, context)
@@ -210,13 +214,13 @@ def check_predictor(
     assert tuple(tokens.shape[:2]) == (2, context), (
         f"context_tokens gives {tuple(tokens.shape)} for 2 clips and a context of {context}: not [b, context, s, d]"
     )
-    first = told(clips)
+    first = predicted(clips)
     expected = (2, horizon, *tokens.shape[2:])
     assert first.shape == expected, f"predict gives {first.shape}, expected {expected} as the context's tokens"
     assert first.dtype == np.float32, f"predict gives {first.dtype}, expected float32"
     assert np.isfinite(first).all(), "predict gives NaN or infinite values"
-    assert np.array_equal(first, told(clips)), "the same clips are predicted otherwise the second time"
-    assert np.allclose(first[:1], told(clips[:1]), rtol=0.02, atol=0.02), (
+    assert np.array_equal(first, predicted(clips)), "the same clips are predicted otherwise the second time"
+    assert np.allclose(first[:1], predicted(clips[:1]), rtol=0.02, atol=0.02), (
         "the prediction of a clip depends on the other clips of its batch"
     )
     found = leak(predictor, clips, context)
@@ -224,7 +228,9 @@ def check_predictor(
         f"the context's tokens move by {found.context:.3g} when only the future does: encode its frames alone"
     )
     assert found.prediction == 0, f"the prediction moves by {found.prediction:.3g} when only the future does"
-    assert np.array_equal(first, told(clips[:, :seen])), "without the future's frames the prediction is another"
+    assert np.array_equal(first, predicted(clips[:, :seen])), (
+        "without the future's frames the prediction is another"
+    )
     assert not np.array_equal(first[0], first[1]), "the prediction is the same for two different contexts"
 
 

@@ -1,5 +1,6 @@
 """What the documentation says can be done: links lead somewhere, commands parse, files and code are taken."""
 
+import ast
 import re
 import shlex
 import subprocess
@@ -123,3 +124,18 @@ def test_the_labeller_of_the_how_to_keeps_its_promises(tmp_path):
     film.rename(tmp_path / "film.mp4")
     done = written("your-labeller.md", tmp_path, "brightest.py")
     assert done.returncode == 0, done.stderr
+
+
+WORDS = ("told", "asked", "shown", "said", "lacking", "pens")
+
+
+@pytest.mark.parametrize("name", ["protocols", "records", "results", "testing"])
+def test_public_docstrings_use_the_words_of_the_field(name):
+    """docs/concepts.md has the vocabulary: "told" was a prediction, "asked" a request, "shown" a picture."""
+    tree = ast.parse((ROOT / "src" / "worldprobe" / f"{name}.py").read_text())
+    documented = [node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)]
+    texts = [text for node in documented if (text := ast.get_docstring(node))]
+    assert len(texts) > 5
+    assert [
+        line for text in texts for line in text.splitlines() if set(re.findall(r"\w+", line)) & set(WORDS)
+    ] == []
