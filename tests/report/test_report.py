@@ -10,24 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from worldprobe.controls import CONTROLS, Control
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings import verdicts, wording
-from worldprobe.findings.rows import CONTROLS
 from worldprobe.findings.score import Score
 from worldprobe.findings.summary import summarize
 from worldprobe.records import Labels
 from worldprobe.report.drawing import dots as charts
 from worldprobe.report.forms.terminal import table
 from worldprobe.report.write import write_report
-from worldprobe.results import (
-    Control,
-    CostResult,
-    Metric,
-    PredictionResult,
-    ProbeResult,
-    read_results,
-    write_results,
-)
+from worldprobe.results import CostResult, Metric, PredictionResult, ProbeResult, read_results, write_results
 
 TASKS = ("xy", "size", "class", "motion", "velocity")
 CLASSES = ("class", "motion")

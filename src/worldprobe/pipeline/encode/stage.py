@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from worldprobe.config import Experiment
+from worldprobe.controls import CONTROLS
 from worldprobe.encoders.load import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.errors import ConfigError, VideoError
 from worldprobe.execute.outcomes import Executor
@@ -45,7 +46,7 @@ def encode_all(
         if control not in experiment.controls:
             continue
         other = load_encoder(name, device=device, precision=experiment.precision)
-        at = blocks if control == "random-init" else [0]
+        at = [0] if CONTROLS[control].once else blocks
         # What fails for one encoder fails for all: it is the reading that fails, and it is counted once.
         spread = spread_of(experiment, name, executor)
         _encode_one(videos, other, at, experiment, store, verify, spread, progress, ledger)

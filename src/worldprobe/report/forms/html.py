@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from worldprobe.controls import CONTROLS
 from worldprobe.findings import answer, deltas, original, quoted, verdicts, wording
 from worldprobe.findings import prediction as forecasts
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.made import flatten
-from worldprobe.findings.rows import CONTROLS
 from worldprobe.io.files import write_whole
 from worldprobe.printable import printable
 from worldprobe.report.charts import blocks as layers
@@ -148,7 +148,6 @@ def _words() -> dict[str, Any]:
         "grades": wording.GRADES,
         "metrics": wording.METRICS,
         "features": wording.FEATURES,
-        "rules_out": wording.RULES_OUT,
         "splits": wording.SPLITS,
         "camera": wording.CAMERA,
         "captions": wording.CAPTIONS,

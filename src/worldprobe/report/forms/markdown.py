@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from worldprobe.controls import CONTROLS
 from worldprobe.findings import wording
 from worldprobe.findings.answer import headline
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.made import flatten
 from worldprobe.findings.quoted import RULE as QUOTED
-from worldprobe.findings.rows import CONTROLS, Line, Row
+from worldprobe.findings.rows import Line, Row
 from worldprobe.findings.score import Score, VerdictKind
 from worldprobe.findings.verdicts import leak_sentence
 from worldprobe.findings.wording import METRICS, number, property_name, signed, with_interval
@@ -120,7 +121,7 @@ def _probes(summary: Summary, figures: list[str]) -> list[str]:
 
 
 def _scored(summary: Summary) -> list[str]:
-    controls = [f"- **{c}**: {what}. Rules out {why}." for c, (what, why) in wording.RULES_OUT.items()]
+    controls = [f"- **{c}**: {one.what}. Rules out {one.rules_out}." for c, one in CONTROLS.items()]
     parts = [
         "## Linear probes: what is in the representation",
         "**Why linear probes?** What a linear read-out finds is used without fine-tuning, and a read-out of so "

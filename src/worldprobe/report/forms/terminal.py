@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from worldprobe.controls import CONTROLS, Control
 from worldprobe.findings.caveats import few_groups, left_out
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.rows import CONTROLS, Line, Row
-from worldprobe.findings.wording import NONE, SHORT, count, interval, number, signed
-from worldprobe.results import Control, Metric
+from worldprobe.findings.rows import Line, Row
+from worldprobe.findings.wording import NONE, count, interval, number, signed
+from worldprobe.results import Metric
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -60,7 +61,7 @@ def table(summary: Summary, *, width: int = 120) -> Table:
         result.add_column("controls", no_wrap=True)
     else:
         for control in CONTROLS:
-            result.add_column(SHORT[control], justify="right", no_wrap=True)
+            result.add_column(CONTROLS[control].short, justify="right", no_wrap=True)
     result.add_column("leak", justify="right", no_wrap=True)
     result.add_column("verdict", overflow="fold")
     for row in summary.rows:
@@ -99,19 +100,19 @@ def _control(line: Line, control: Control) -> str:
 
 
 def _folded(line: Line) -> Text:
-    """Six controls in three lines of two."""
+    """Controls, two a line."""
     from rich.text import Text
 
     if all(score.value is None for score in line.controls.values()):
         return Text(NONE)
-    each = [f"{SHORT[c]:<6} {_control(line, c):>5}" for c in CONTROLS]
+    each = [f"{CONTROLS[c].short:<6} {_control(line, c):>5}" for c in CONTROLS]
     return Text("\n".join("  ".join(each[i : i + 2]) for i in range(0, len(each), 2)))
 
 
 def _brief(verdict: str) -> str:
     """A verdict in the abbreviations of the table's head."""
     for control in CONTROLS:
-        verdict = verdict.replace(control, SHORT[control])
+        verdict = verdict.replace(control, CONTROLS[control].short)
     return verdict.replace("not shown above", "not shown >")
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from worldprobe.controls import CONTROLS
 from worldprobe.findings.deltas import PLACES, DeltaCell, Deltas
 from worldprobe.findings.evidence import Curve, Evidence, Tap, Worth
 from worldprobe.findings.wording import (
     METRICS,
     NONE,
-    SHORT,
     count,
     interval,
     number,
@@ -64,7 +64,7 @@ def delta_table(deltas: Deltas) -> Table:
 def _stacked(cell: DeltaCell | None) -> str:
     if cell is None:
         return NONE
-    name = SHORT[cell.best_control] if cell.best_control else ""
+    name = CONTROLS[cell.best_control].short if cell.best_control else ""
     return f"{with_interval(cell.score)}\n{name} {number(cell.floor.value)}".strip()
 
 

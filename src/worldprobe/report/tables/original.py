@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from worldprobe.controls import CONTROLS
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.original import (
     PUBLISHED,
@@ -18,7 +19,7 @@ from worldprobe.findings.original import (
 )
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import Score
-from worldprobe.findings.wording import METRICS, NONE, SHORT, interval, number, property_name, signed, with_interval
+from worldprobe.findings.wording import METRICS, NONE, interval, number, property_name, signed, with_interval
 from worldprobe.report.forms.marks import escaped
 from worldprobe.report.forms.marks import table as markdown
 
@@ -58,7 +59,7 @@ def published_number(fall: Fall, n: int) -> str:
 
 def beside(step: Step) -> str:
     """``best: pixels 0.61``, or nothing where there is no control."""
-    return f"{SHORT[step.best_control]} {number(step.floor.value)}" if step.best_control else ""
+    return f"{CONTROLS[step.best_control].short} {number(step.floor.value)}" if step.best_control else ""
 
 
 def tables(summary: Summary, original: Original) -> list[Table]:
