@@ -16,10 +16,10 @@ from worldprobe.config import make_experiment
 from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import ConfigError, VideoError, WorldprobeError
 from worldprobe.execute.local import Local
-from worldprobe.execute.outcomes import Executor, Outcome
 from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.encode.workers import Spread
 from worldprobe.pipeline.run import run
+from worldprobe.protocols import Executor, Outcome
 from worldprobe.store import Store
 from worldprobe.video.rendered.scenes import render_scenes
 
@@ -191,9 +191,11 @@ def test_a_worker_killed_in_the_middle_changes_nothing(two, films, alone, tmp_pa
 class Counted:
     """An executor that takes down what it was asked for."""
 
+    name, adds_sums = "counted", True
+
     def __init__(self, executor):
         self._executor, self.asked = executor, []
-        self.name, self.workers, self.gpus, self.spent = "ray", executor.workers, executor.gpus, executor.spent
+        self.workers, self.gpus, self.spent = executor.workers, executor.gpus, executor.spent
 
     def map(self, function, items):
         self.asked += [(type(function).__name__, item) for item in items]

@@ -18,6 +18,7 @@ class SceneTruth:
     """truth: the exact truth beside a rendered scene (NAME.truth.parquet)."""
 
     name = "truth"
+    reads_files = needs_truth = True
 
     def __init__(self, argument: str | None = None) -> None:
         if argument is not None:

@@ -10,14 +10,13 @@ from worldprobe.config import Experiment
 from worldprobe.controls import CONTROLS
 from worldprobe.encoders.load import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.errors import ConfigError, VideoError
-from worldprobe.execute.outcomes import Executor
 from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.encode.workers import Spread, device_here, spread_of
 from worldprobe.pipeline.failures import Failure, cut_short
 from worldprobe.pipeline.ledger import Ledger, device_of
 from worldprobe.pipeline.progress import Progress
-from worldprobe.protocols import Encoder
+from worldprobe.protocols import Encoder, Executor
 from worldprobe.store import Store
 
 

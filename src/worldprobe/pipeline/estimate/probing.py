@@ -16,7 +16,7 @@ from worldprobe.controls import CONTROLS
 from worldprobe.encoders.load import control_encoders, twin_of
 from worldprobe.errors import WorldprobeError
 from worldprobe.labels import targets
-from worldprobe.labels.load import READERS, load_labeller
+from worldprobe.labels.load import load_labeller, reads_files
 from worldprobe.pipeline.estimate.facts import Estimate, priced
 from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS
 from worldprobe.pipeline.probe.evidence import LINEAR
@@ -157,7 +157,7 @@ def _asked(experiment: Experiment, plan: Plan, videos: Sequence[Path]) -> list[A
     """What is asked; how many columns the tasks have is told by the first video's labels, where these are read."""
     measured: list[str] = []
     labeller = load_labeller(experiment.labeller, confidence=experiment.confidence, every=experiment.every)
-    if videos and set(plan.tasks) & set(targets.MEASURED_TASKS) and labeller.name.partition(":")[0] in READERS:
+    if videos and set(plan.tasks) & set(targets.MEASURED_TASKS) and reads_files(labeller):
         try:
             with open_source(videos[0]) as video:
                 measured = labeller.label(video).table.columns

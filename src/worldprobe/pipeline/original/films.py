@@ -15,7 +15,6 @@ from worldprobe.controls import CONTROLS, Control
 from worldprobe.encoders.load import control_encoders, load_encoder, twin_of
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import ConfigError, VideoError
-from worldprobe.execute.outcomes import Executor
 from worldprobe.labels.original import Boxes, evenly
 from worldprobe.pipeline.encode.clips import Sampler, shots_of
 from worldprobe.pipeline.encode.encode import encode
@@ -25,7 +24,7 @@ from worldprobe.pipeline.ledger import device_of
 from worldprobe.pipeline.original.steps import Material
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import open_source
-from worldprobe.protocols import Encoder
+from worldprobe.protocols import Encoder, Executor
 from worldprobe.records import ClipSpec, Tap, VideoRef
 from worldprobe.store import Input, Series, Store
 from worldprobe.video.video import Video

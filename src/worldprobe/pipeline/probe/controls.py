@@ -9,7 +9,6 @@ import numpy as np
 
 from worldprobe.controls import CONTROLS, Control
 from worldprobe.encoders.load import control_encoders
-from worldprobe.execute.outcomes import Executor
 from worldprobe.pipeline.probe.answers import Answered, Answers, Asked, beside_controls
 from worldprobe.pipeline.probe.fit import Rows, answer, answer_tokens, fits
 from worldprobe.pipeline.probe.inputs import gather, gather_tokens
@@ -22,6 +21,7 @@ from worldprobe.probes import controls, features
 from worldprobe.probes.evaluate import Step, unwatched
 from worldprobe.probes.tokens import gaussian_like
 from worldprobe.probes.training import Sums
+from worldprobe.protocols import Executor
 from worldprobe.records import Tap
 from worldprobe.store import Series, Store
 
