@@ -14,6 +14,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 
 from worldprobe.config import read_experiment
 from worldprobe.encoders.known import TINY_FOLDER
@@ -164,7 +165,7 @@ def spoiling(kind, folder):
 def main(kind, seed, count, folder):
     folder.mkdir(parents=True, exist_ok=True)
     spoil, read = spoiling(kind, folder)
-    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    held = psutil.Process().memory_info().vms
     resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY_BYTES, held + MEMORY_BYTES))
     generator = random.Random(f"{kind} {seed}")
     refused = 0

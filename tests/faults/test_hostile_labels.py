@@ -14,7 +14,7 @@ INPUTS = int(os.environ.get("WORLDPROBE_FUZZ", "80"))
 
 
 @pytest.mark.timeout(3600)
-@pytest.mark.skipif(sys.platform != "linux", reason="the limit on memory is told by /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to RLIMIT_AS")
 def test_mutated_label_files_are_read_soundly_or_refused(tmp_path):
     command = [sys.executable, "-m", "tests.builders.hostile_labels", "1", str(INPUTS), str(tmp_path)]
     ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
