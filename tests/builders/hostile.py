@@ -19,8 +19,9 @@ import psutil
 from worldprobe.config import read_experiment
 from worldprobe.encoders.known import TINY_FOLDER
 from worldprobe.errors import WorldprobeError
+from worldprobe.labels.files.coco import Coco
+from worldprobe.labels.files.mot import Mot
 from worldprobe.labels.table import read_labels, write_labels
-from worldprobe.labels.truth import Coco, Mot
 from worldprobe.records import Labels
 from worldprobe.video.read import open_video
 from worldprobe.video.write import write_video
