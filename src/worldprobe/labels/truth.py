@@ -6,12 +6,8 @@ from pathlib import Path
 
 from worldprobe.errors import LabelError
 from worldprobe.io.tables import read_table
-from worldprobe.labels.files.coco import Coco
-from worldprobe.labels.files.mot import Mot
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
-
-__all__ = ["Coco", "Mot", "SceneTruth"]
 
 
 class SceneTruth:
