@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,11 @@ def test_the_labeller_of_the_how_to_keeps_its_promises(tmp_path):
     film.rename(tmp_path / "film.mp4")
     done = written("your-labeller.md", tmp_path, "brightest.py")
     assert done.returncode == 0, done.stderr
+
+
+def test_the_layers_of_the_architecture_are_those_that_are_checked():
+    shown = next(block for block in blocks(ROOT / "docs/architecture.md") if block.text.startswith("cli "))
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]
+    layers = [layer.replace("worldprobe.", "") for layer in contract["layers"]]
+    assert layers[0] == "__main__"
+    assert [re.split(r"\s{2,}", line)[0] for line in shown.text.splitlines()] == layers[1:]
