@@ -19,7 +19,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 # Ultralytics (AGPL-3.0) for the tests of yolo: alone, without the torchvision that it asks for; nothing else needs it.
 yolo: install
-	$(BIN)/python -m pip install --quiet --no-deps ultralytics==8.4.190 psutil==7.2.2
+	$(BIN)/python -m pip install --quiet --no-deps ultralytics==8.4.190
 
 # Clusters, clouds, object storage and recordings, for the tests of them: 1 GB, which nothing else needs.
 extras: install

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from worldprobe.controls import CONTROLS
 from worldprobe.errors import ConfigError
 from worldprobe.io.files import StrPath
 
@@ -19,8 +20,9 @@ TASKS = (*DEFAULT_TASKS, "motion8", "direction", "approach", "count", "visible",
 FEATURES = ("z", "grid", "delta", "z+delta", "tokens")
 DEFAULT_FEATURES = ("z", "grid")
 INPUTS = ("native", "still")
+# The order in which runs compute and record them.
+DEFAULT_CONTROLS = tuple(reversed(CONTROLS))
 EVIDENCE: tuple[Literal["code", "learning"], ...] = ("code", "learning")
-CONTROLS = ("gaussian", "shuffled", "random-init", "pixels", "nuisance", "majority")
 # What ``protocol = "original"`` says where a file does not; the second ones are the protocol and cannot be changed.
 ORIGINAL_TASKS = ("xy", "size", "class", "motion")
 _ORIGINAL = {"tasks": list(ORIGINAL_TASKS), "frames": 8, "classes": "original", "seed": 42, "samples": 10_000}
@@ -96,7 +98,7 @@ class Experiment(BaseModel):
     tasks: list[str] = list(DEFAULT_TASKS)
     features: list[str] = list(DEFAULT_FEATURES)
     probes: list[str] = Field(default=["linear"], min_length=1)
-    controls: list[str] = list(CONTROLS)
+    controls: list[str] = list(DEFAULT_CONTROLS)
     evidence: list[Literal["code", "learning"]] = list(EVIDENCE)
     split: Literal["grouped", "blocked", "random", "video"] = "grouped"
     blocks: str = "last"
@@ -114,7 +116,7 @@ class Experiment(BaseModel):
     @field_validator("tasks", "features", "controls")
     @classmethod
     def _known(cls, names: list[str], info: Any) -> list[str]:
-        known = {"tasks": TASKS, "features": FEATURES, "controls": CONTROLS}[info.field_name]
+        known = {"tasks": TASKS, "features": FEATURES, "controls": DEFAULT_CONTROLS}[info.field_name]
         for name in names:
             if name not in known:
                 raise ValueError(_unknown(name, known))

@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    Protocol,
+    Self,
+    TypeGuard,
+    TypeVar,
+    runtime_checkable,
+)
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +24,10 @@ from worldprobe.records import Clip, DecoderShape, Labels, TokenGrid, VideoRef, 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
 
 
 class FrameSource(Protocol):
@@ -78,8 +93,13 @@ class Encoder(Protocol):
 class Labeller(Protocol):
     """Finds things in a video. ``name`` stands in the labels' ``source`` column.
 
-    It may also have ``one_video_only``, true where it reads a file that speaks of one video: it is then refused for
-    several.
+    It may also have attributes that are true (of its class, where it is one):
+
+    - ``one_video_only``: it reads a file that speaks of one video. It is refused for several, takes a file for each
+      by ``{stem}``, and all files are read before anything is encoded.
+    - ``reads_files``: it reads what lies somewhere instead of looking at frames. A dry run takes it for free, and
+      what it has of the first video is read before anything is encoded.
+    - ``needs_truth``: it reads the truth beside rendered scenes, and is refused for other videos.
     """
 
     name: str
@@ -225,3 +245,64 @@ class TokenProbe(Protocol):
         ``unit`` [n] is what may not stand on both sides of whatever the probe holds out to choose on.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome(Generic[Item, Value]):
+    """What became of an item: a value, or the error that the function raised."""
+
+    item: Item
+    value: Value | None
+    error: Exception | None
+
+    def get(self) -> Value:
+        """The value. Raises the error where there is one."""
+        if self.error is not None:
+            raise self.error
+        return self.value  # type: ignore[return-value]
+
+
+@runtime_checkable
+class Executor(Protocol):
+    """Runs a function on items, here or elsewhere. Its workers encode.
+
+    Attributes:
+        name: as on the command line.
+        workers: how many items are worked on at once.
+        gpus: whether they have GPUs, whatever this machine has.
+
+    It may also have ``terms``, which JSON can hold and ``provenance.json`` keeps, and attributes that are true:
+
+    - ``labels_videos``: its workers label too, videos that they reach by their paths.
+    - ``adds_sums``: they add up the sums of linear probes, from the store that this process uses.
+    - ``trains_decoders``: they train decoders; what ``execute.modal.Movable`` names goes there and comes home.
+    - ``in_process``: it is this process, which encodes as it would without an executor.
+    """
+
+    name: str
+    workers: int
+    gpus: bool
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Outcome[Any, Any]]:
+        """The outcome of each item, in the order in which they finish; one item's error never stops the others.
+
+        The function and the items are pickled; arrays go through the store, not through here. A worker keeps what
+        the function caches (a loaded model) from item to item.
+        """
+        ...
+
+    def spent(self) -> float | None:
+        """What the work since this was last asked cost, in dollars; None where nobody asks for money."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the workers."""
+        ...
+
+
+Ability = Literal["labels_videos", "adds_sums", "trains_decoders", "in_process"]
+
+
+def able(executor: Executor | None, ability: Ability) -> TypeGuard[Executor]:
+    """Ask an executor for an attribute that it need not have; False where there is none."""
+    return getattr(executor, ability, False) is True

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from worldprobe.controls import Control
 from worldprobe.errors import WorldprobeError
 from worldprobe.io.files import StrPath, write_whole
 
@@ -60,7 +61,6 @@ class DecodingResult(Result):
     notes: list[str] = Field(default_factory=list)
 
 
-Control = Literal["none", "gaussian", "shuffled", "random-init", "pixels", "nuisance", "majority"]
 Metric = Literal["r2", "accuracy", "balanced_accuracy", "macro_f1", "angular_error"]
 Measure = Literal["skill", "selectivity", "contrast"]
 PredictionMethod = Literal[

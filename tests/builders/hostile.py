@@ -14,12 +14,14 @@ from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 
 from worldprobe.config import read_experiment
 from worldprobe.encoders.known import TINY_FOLDER
 from worldprobe.errors import WorldprobeError
+from worldprobe.labels.files.coco import Coco
+from worldprobe.labels.files.mot import Mot
 from worldprobe.labels.table import read_labels, write_labels
-from worldprobe.labels.truth import Coco, Mot
 from worldprobe.records import Labels
 from worldprobe.video.read import open_video
 from worldprobe.video.write import write_video
@@ -164,7 +166,7 @@ def spoiling(kind, folder):
 def main(kind, seed, count, folder):
     folder.mkdir(parents=True, exist_ok=True)
     spoil, read = spoiling(kind, folder)
-    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    held = psutil.Process().memory_info().vms
     resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY_BYTES, held + MEMORY_BYTES))
     generator = random.Random(f"{kind} {seed}")
     refused = 0

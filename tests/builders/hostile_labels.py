@@ -17,6 +17,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import psutil
 
 from worldprobe.errors import LabelError
 from worldprobe.labels.files.coco import Coco
@@ -242,7 +243,7 @@ def main(seed, count, folder):
         for content in sound:
             text = content if isinstance(content, str) else json.dumps(content)
             check(labeller(written(kind, text, folder)).label(Source()))
-    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    held = psutil.Process().memory_info().vms
     resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY_BYTES, held + MEMORY_BYTES))
     told = {}
     for kind, (labeller, sound, mutate) in KINDS.items():

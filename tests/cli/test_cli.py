@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from tests.builders.checks import some
 from tests.builders.commanded import commanded
 
 from worldprobe.labels.table import read_labels
@@ -74,8 +75,8 @@ def test_every_score_has_every_control_and_the_leak(run):
     for control in ("gaussian", "shuffled", "random-init", "pixels", "nuisance", "majority"):
         assert {(r.task, r.features, r.metric) for r in probes if r.control == control} == real
     assert {(r.task, r.features, r.metric) for r in probes if r.split == "random"} == real
-    assert all(r.low <= r.score <= r.high for r in probes if r.score is not None and r.control != "nuisance")
-    assert all(r.n_groups == 24 and 150 <= r.n_test <= 192 for r in probes)
+    assert all(some(r.low <= r.score <= r.high for r in probes if r.score is not None and r.control != "nuisance"))
+    assert all(r.n_groups == 24 and 150 <= r.n_test <= 192 for r in some(probes))
     provenance = json.loads((folder / "provenance.json").read_text())
     assert provenance["encoder"]["status"] == "trained"
     assert provenance["versions"]["torch"].startswith("2.")
@@ -270,9 +271,9 @@ def test_doctor_says_what_it_finds(worldprobe):
     facts = json.loads(worldprobe("doctor", "--json").stdout)
     assert facts["h264"] == {"decode": True, "encode": True}
     assert facts["versions"]["worldprobe"]
-    assert facts["free_memory_gb"] is None or facts["free_memory_gb"] > 0
+    assert facts["free_memory_gb"] > 0
     declared = set(metadata("worldprobe").get_all("Provides-Extra"))
     assert set(facts["extras"]) == declared - {"dev"}  # an extra that is added must say what it brings
     said = worldprobe("doctor").stdout
-    for name in facts["extras"]:
+    for name in some(facts["extras"]):
         assert f"[{name}]" in said

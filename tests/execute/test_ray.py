@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.builders.checks import some
 from tests.builders.killing import findings, tree
 
 from worldprobe.config import make_experiment
 from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import ConfigError, VideoError, WorldprobeError
 from worldprobe.execute.local import Local
-from worldprobe.execute.outcomes import Executor, Outcome
 from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.encode.workers import Spread
 from worldprobe.pipeline.run import run
+from worldprobe.protocols import Executor, Outcome
 from worldprobe.store import Store
 from worldprobe.video.rendered.scenes import render_scenes
 
@@ -191,9 +192,11 @@ def test_a_worker_killed_in_the_middle_changes_nothing(two, films, alone, tmp_pa
 class Counted:
     """An executor that takes down what it was asked for."""
 
+    name, adds_sums = "counted", True
+
     def __init__(self, executor):
         self._executor, self.asked = executor, []
-        self.name, self.workers, self.gpus, self.spent = "ray", executor.workers, executor.gpus, executor.spent
+        self.workers, self.gpus, self.spent = executor.workers, executor.gpus, executor.spent
 
     def map(self, function, items):
         self.asked += [(type(function).__name__, item) for item in items]
@@ -231,7 +234,7 @@ def test_sums_added_up_elsewhere_give_the_same_scores_to_the_last_digit(films, t
 @pytest.mark.slow
 def test_two_workers_add_up_what_probes_need(two, films, tmp_path, monkeypatch):
     here, there = check_sums(two, films, tmp_path, monkeypatch)
-    for mine, theirs in zip(here, there, strict=True):
+    for mine, theirs in some(zip(here, there, strict=True)):
         assert set(mine) == set(theirs)
         for key, value in mine.items():
             near = isinstance(value, float)

@@ -6,6 +6,7 @@ import shutil
 import av
 import numpy as np
 import pytest
+from tests.builders.checks import some
 from tests.builders.killing import Command, findings, notes, tree
 
 from worldprobe.video.rendered.scenes import render_scenes
@@ -174,7 +175,7 @@ def test_43_of_50_videos_are_done_and_7_are_named(fifty, tmp_path):
     names = sorted(line["video"].rpartition("/")[2] for line in failures)
     assert names == sorted(path.name for path in fifty.glob("b*"))
     assert len({line["error"].replace(line["video"], "") for line in failures}) == 5
-    assert all(line["video"] in command.said and line["error"] for line in failures)
+    assert all(line["video"] in command.said and line["error"] for line in some(failures))
     lines = [json.loads(line) for line in (tmp_path / "run" / "results.jsonl").read_text().splitlines()]
     assert {line["n_groups"] for line in lines if line["kind"] == "probe"} == {43}
 

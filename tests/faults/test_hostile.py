@@ -15,7 +15,7 @@ INPUTS = int(os.environ.get("WORLDPROBE_FUZZ", "360"))
 
 
 @pytest.mark.timeout(3600)
-@pytest.mark.skipif(sys.platform != "linux", reason="the limit on memory is told by /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a process to RLIMIT_AS")
 @pytest.mark.parametrize("kind", KINDS)
 def test_mutated_files_are_read_or_refused(kind, tmp_path):
     count = -(-INPUTS // len(KINDS))

@@ -8,6 +8,7 @@ import threading
 
 import polars as pl
 import pytest
+from tests.builders.checks import some
 from tests.builders.killing import Command, Counting, findings, notes, tree
 
 from worldprobe.encoders.floors import Pixels
@@ -15,7 +16,7 @@ from worldprobe.labels.truth import SceneTruth
 from worldprobe.pipeline.encode import here as encoding
 from worldprobe.pipeline.encode import read_ahead as lacking
 from worldprobe.pipeline.encode.encode import encode
-from worldprobe.pipeline.encode.here import clips_in_flight
+from worldprobe.pipeline.encode.here import clips_a_batch
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.label.parts import Parts
 from worldprobe.store import Store
@@ -53,8 +54,12 @@ def arguments(stage, films, experiment):
 
 
 def in_flight(stage):
-    """The most notes that may be made twice where a stage is killed once: a video's labels are kept one by one."""
-    return 1 if stage == "label" else clips_in_flight(Counting(), FRAMES[stage])
+    """The most notes that may be made twice where a stage is killed once: a video's labels are kept one by one.
+
+    Of clips, those of the batch that is encoded and of the one before it, which is being written: the next
+    is begun only when its last clip is stored.
+    """
+    return 1 if stage == "label" else 2 * clips_a_batch(Counting(), FRAMES[stage])
 
 
 def done_before(stage, folder):
@@ -68,7 +73,7 @@ def done_before(stage, folder):
 def check_nothing_twice(before, told, frames):
     """No note of this run is of something that was done before it."""
     clips, parts = before
-    for line in told:
+    for line in some(told):
         video, _, start = line.partition(" ")
         if start:
             assert (video[:24], int(start) // frames) not in clips, "a stored clip was encoded again"
@@ -99,7 +104,7 @@ def trials(stage, count, films, experiment, tmp_path):
     assert whole.end() == 0, whole.said
     generator = random.Random(stage)
     hit = 0
-    for number in range(count):
+    for number in some(range(count)):
         folder = tmp_path / f"trial{number}"
         hit += killed(asked, folder, number, generator, len(notes(whole.folder / "notes")))
         before, told = done_before(stage, folder), len(notes(folder / "notes"))
@@ -178,7 +183,7 @@ def test_what_is_encoded_and_not_yet_stored_is_what_is_said(films, tmp_path, mon
     monkeypatch.setattr(Store, "write", behind)
     done = encode(sorted(films.glob("*.mp4")), encoder=gated, store=Store(str(tmp_path)), blocks=[0], frames=8)
     assert done.made == gated.encoded == gated.stored == 48
-    assert gated.worst == clips_in_flight(gated, 8) == 6
+    assert gated.worst == 2 * clips_a_batch(gated, 8) == 6
 
 
 def test_a_video_is_labelled_when_the_labels_of_the_one_before_are_kept(films, tmp_path):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+from tests.builders.checks import some
 from tests.builders.lerobot_format import NAMES, write_dataset
 
 from worldprobe.encoders.load import load_encoder
@@ -44,14 +45,14 @@ def dataset(request, recorded, tmp_path):
 def test_every_row_is_at_its_frame_with_named_dimensions(dataset, recorded):
     _, state, action = recorded
     seen = 0
-    for path in videos(dataset):
+    for path in some(videos(dataset)):
         with open_video(path) as video:
             table = LeRobot().label(video).table
             starts = shown(path, video.pts_seconds).starts
             assert len(table) == video.ref.frames
         assert table["frame"].to_list() == list(range(len(table)))
         assert starts == tuple(range(0, len(table), STEPS))
-        for row in table.iter_rows(named=True):
+        for row in some(table.iter_rows(named=True)):
             e, t = row["object"], row["frame"] % STEPS
             assert [row["state.x"], row["state.y"]] == state[e, t].tolist()
             assert [row["action.0"], row["action.1"]] == action[e, t].tolist()

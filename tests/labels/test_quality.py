@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from worldprobe.labels.files.mot import Mot
 from worldprobe.labels.quality import implausible
 from worldprobe.labels.track import link
-from worldprobe.labels.truth import Mot, SceneTruth
+from worldprobe.labels.truth import SceneTruth
 from worldprobe.pipeline.label.label import label
 from worldprobe.records import Labels, VideoRef
 from worldprobe.video.read import open_video

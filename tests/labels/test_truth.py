@@ -8,9 +8,12 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.builders.checks import some
 
 from worldprobe.errors import LabelError
-from worldprobe.labels.truth import Coco, Mot, SceneTruth
+from worldprobe.labels.files.coco import Coco
+from worldprobe.labels.files.mot import Mot
+from worldprobe.labels.truth import SceneTruth
 from worldprobe.records import Labels, VideoRef
 from worldprobe.video.rendered.scenes import FRAMES, HEIGHT, WIDTH, plan_scene, render_scenes
 
@@ -61,7 +64,7 @@ def test_truth_is_what_the_scene_was_planned_to_be(tmp_path: Path) -> None:
     assert labels.table.height == FRAMES * len(scene.sprites)
     assert set(labels.table["source"]) == {"truth"}
     assert set(labels.table["confidence"]) == {1.0}
-    for number, sprite in enumerate(scene.sprites):
+    for number, sprite in some(enumerate(scene.sprites)):
         rows = labels.table.filter(pl.col("object") == number).sort("frame")
         assert np.array_equal(rows.select("x", "y").to_numpy(), sprite.centre)
         assert np.array_equal(rows.select("vx", "vy").to_numpy(), sprite.speed)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+from tests.builders.checks import some
 from tests.builders.known_store import put
 
 from worldprobe.errors import CompareError
@@ -219,7 +220,7 @@ def test_scores_are_those_that_the_runs_report(tmp_path):
             if line.kind == "probe" and (line.control, line.split) == ("none", "grouped")
             and line.metric in ("r2", "accuracy")
         }  # fmt: skip
-        for reading in found.readings:
+        for reading in some(found.readings):
             score, line = reading.cells[place].score, lines[reading.task]
             assert [score.value, score.low, score.high] == pytest.approx(
                 [line.score, line.low, line.high], abs=1e-4

@@ -12,6 +12,7 @@ import pytest
 from huggingface_hub import EvalResult, ModelCard
 from huggingface_hub.repocard_data import eval_results_to_model_index, model_index_to_eval_results
 from safetensors import safe_open
+from tests.builders.checks import some
 
 from worldprobe.config import make_experiment
 from worldprobe.errors import ConfigError, ProbeError, StoreError, WorldprobeError
@@ -70,7 +71,7 @@ def test_a_model_card_gives_back_every_score_with_its_interval_controls_and_data
     ]
     real = [line for line in sound if line.control == "none"]
     assert len(found) == len(real) > 0
-    for line in real:
+    for line in some(real):
         (one,) = [
             result
             for result in found
@@ -166,7 +167,7 @@ def test_a_parquet_file_holds_what_the_store_holds(run, tmp_path):
     assert done.missing == 0
     for block in (0, 5):
         tokens = clips_of(run, block)
-        for row in table.iter_rows(named=True):
+        for row in some(table.iter_rows(named=True)):
             own = tokens[row["video"], row["first_frame"]]
             for kind in ("z", "grid"):
                 expected = pooled(own, kind).mean(axis=0)
@@ -192,7 +193,7 @@ def test_safetensors_hold_the_same_a_row_a_tubelet(run, tmp_path):
         groups = json.loads(file.metadata()["groups"])
         assert [groups[code] for code in file.get_tensor("group")] == table["group"].to_list()
     tokens = clips_of(run, 5)
-    for row in table.iter_rows(named=True):
+    for row in some(table.iter_rows(named=True)):
         own = tokens[row["video"], row["first_frame"] - 2 * row["tubelet"]]
         assert np.array_equal(np.array(row["block5.z"], np.float32), pooled(own, "z")[row["tubelet"]])
 
@@ -322,7 +323,7 @@ def test_a_recording_holds_what_the_report_shows(run, summary, tmp_path):
     path = tmp_path / "clips.rrd"
     write_rerun(run, path)
     rows = {}
-    for chunk in RrdReader(str(path)).stream().to_chunks():
+    for chunk in some(RrdReader(str(path)).stream().to_chunks()):
         if not chunk.is_static:
             assert chunk.timeline_names == ["seconds"]
         rows.setdefault(chunk.entity_path, []).append(chunk.to_record_batch())
@@ -331,11 +332,11 @@ def test_a_recording_holds_what_the_report_shows(run, summary, tmp_path):
     assert {name.split("/")[1] for name in rows if name.startswith("/clip")} == {
         f"clip{i}" for i in range(len(clips))
     }
-    for number, clip in enumerate(clips):
+    for number, clip in some(enumerate(clips)):
         root = f"/clip{number}"
         assert counted(rows, f"{root}/frame") == counted(rows, f"{root}/frame/labels") == len(clip.seconds)
         assert counted(rows, f"{root}/tokens") == counted(rows, f"{root}/read-outs") == len(clip.surprise)
-        for reading in clip.readings:
+        for reading in some(clip.readings):
             for side in ("told", "label"):
                 at = [
                     name

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.builders.checks import some
 from transformers import VJEPA2Config, VJEPA2Model
 
 from worldprobe.encoders.floors import Pixels
@@ -29,7 +30,7 @@ def checkpoint(tmp_path_factory):
     torch.manual_seed(3)
     model = VJEPA2Model(VJEPA2Config(**SMALL))
     with torch.no_grad():
-        for name, weight in model.named_parameters():  # norms that are not the identity, weights that matter
+        for name, weight in some(model.named_parameters()):  # norms that are not the identity, weights that matter
             weight.mul_(4.0) if weight.ndim > 1 else weight.add_(0.3 * torch.randn_like(weight))
             assert weight.isfinite().all(), name
     model.save_pretrained(folder)
@@ -173,7 +174,7 @@ def test_a_clip_is_told_alike_alone_and_among_others(predictor):
 
 def test_a_twins_predictor_is_the_same_every_time_and_needs_no_network():
     a, b = (VJEPA2Predictor.from_encoder(random_twin("vjepa2-tiny", device="cpu")) for _ in range(2))
-    for (name, one), other in zip(a.module.named_parameters(), b.module.parameters(), strict=True):
+    for (name, one), other in some(zip(a.module.named_parameters(), b.module.parameters(), strict=True)):
         assert torch.equal(one, other), name
     trained = VJEPA2Predictor.from_encoder(tiny(device="cpu"))
     assert a.parameters == trained.parameters

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 
 from worldprobe.errors import ProbeError
 from worldprobe.probes.attention import attend, forward, heads_for, initial, normalized
@@ -118,3 +119,12 @@ def test_bad_input_is_named(marked):
         AttentiveProbe().fit(tokens[:20], xy[:20], np.zeros(20, dtype=int))
     with pytest.raises(ProbeError, match=r"tokens\.shape = "):
         AttentiveProbe().fit(tokens[:20, 0], xy[:20], unit[:20])
+
+
+def test_it_is_cloned_with_its_parameters():
+    """scikit-learn's checks feed tables [n, d], and this one reads tokens [n, t, d]: its parameters alone apply."""
+    probe = AttentiveProbe(learning_rates=(1e-3,), weight_decays=(0.1, 0.2), epochs=3, seed=5)
+    copy = clone(probe)
+    assert copy is not probe
+    assert copy.get_params() == probe.get_params()
+    assert copy.configurations == ((1e-3, 0.1), (1e-3, 0.2))

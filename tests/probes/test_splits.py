@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.builders.checks import some
 
 from worldprobe.errors import ProbeError
 from worldprobe.probes.splits import make_folds
@@ -33,22 +34,22 @@ def test_each_row_is_tested_once_and_never_trained_on_where_it_is_tested(
     folds = make_folds(rows, kind=kind, seed=seed)  # type: ignore[arg-type]
     tested = np.concatenate([fold.test for fold in folds.folds])
     assert sorted(tested) == list(range(len(rows)))
-    for fold in folds.folds:
+    for fold in some(folds.folds):
         assert not set(fold.train) & set(fold.test)
-        for train, validation in fold.inner:
+        for train, validation in some(fold.inner):
             assert not set(train) & set(validation)
             # Regularisation is chosen without a look at the outer test.
             assert set(train) | set(validation) <= set(fold.train)
         if kind != "random":
             assert not set(folds.unit[fold.train]) & set(folds.unit[fold.test])
-            for train, validation in fold.inner:
+            for train, validation in some(fold.inner):
                 assert not set(folds.unit[train]) & set(folds.unit[validation])
 
 
 @given(each=st.integers(60, 400), seed=st.integers(0, 5))
 def test_blocks_keep_a_clips_length_between_training_and_test(each: int, seed: int) -> None:
     rows = examples(1, each)
-    for fold in make_folds(rows, kind="blocked", seed=seed).folds:
+    for fold in some(make_folds(rows, kind="blocked", seed=seed).folds):
         pairs = [(fold.train, fold.test), *fold.inner]
         for train, test in pairs:
             apart = np.abs(rows.pts_seconds[train][:, None] - rows.pts_seconds[test][None]).min()
@@ -58,7 +59,7 @@ def test_blocks_keep_a_clips_length_between_training_and_test(each: int, seed: i
 def test_the_random_split_shares_groups_which_is_why_it_leaks() -> None:
     folds = make_folds(examples(6, 40), kind="random", seed=0)
     group = folds.unit
-    assert all(set(group[fold.train]) & set(group[fold.test]) for fold in folds.folds)
+    assert all(set(group[fold.train]) & set(group[fold.test]) for fold in some(folds.folds))
 
 
 def test_the_same_seed_gives_the_same_folds_and_another_does_not() -> None:

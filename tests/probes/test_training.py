@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.preprocessing import StandardScaler
+from tests.builders.checks import some
 
 from worldprobe.probes.evaluate import Question, cross_fit
 from worldprobe.probes.linear import design
@@ -33,7 +34,7 @@ def world(split, n=400, d=12):
 def test_predictions_are_scikit_learns_on_the_same_rows(split):
     examples, folds = world(split)
     answer = cross_fit(examples.inputs, [Question("it", Ridge(), examples.target)], folds)["it"]
-    for fold, strength in zip(folds.folds, answer.chosen, strict=True):
+    for fold, strength in some(zip(folds.folds, answer.chosen, strict=True)):
         assert np.isfinite(strength)
         train = examples.inputs[fold.train].astype(float)
         if np.ptp(train[:, -1]) == 0:
@@ -86,11 +87,11 @@ def test_inner_folds_are_the_other_outer_folds(split):
     _, folds = world(split)
     sets = [train.tobytes() for fold in folds.folds for train, _ in fold.inner]
     assert (len(sets), len(set(sets))) == (20, 10)
-    for fold in folds.folds:
+    for fold in some(folds.folds):
         held = np.concatenate([held for _, held in fold.inner])
         assert len(np.unique(held)) == len(held)
         assert set(held) == set(fold.train)
-        for train, one in fold.inner:
+        for train, one in some(fold.inner):
             assert not set(train) & (set(one) | set(fold.test))
             assert not set(folds.unit[train]) & set(folds.unit[one]) or split == "random"
 

@@ -5,8 +5,8 @@ from scipy.optimize import linear_sum_assignment
 
 from worldprobe.labels.boxes import corners, iou
 from worldprobe.labels.detectors.onnx import OnnxDetector
+from worldprobe.labels.files.mot import Mot
 from worldprobe.labels.motion.moving import Moving
-from worldprobe.labels.truth import Mot
 from worldprobe.video.read import open_video
 
 

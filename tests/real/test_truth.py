@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from worldprobe.errors import LabelError
-from worldprobe.labels.truth import Coco, Mot
+from worldprobe.labels.files.coco import Coco
+from worldprobe.labels.files.mot import Mot
 from worldprobe.video.read import open_video
 
 ORDER = ["frame", "object"]

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from pydantic import BaseModel
+from tests.builders.checks import some
 from tests.builders.whole import write_whole_run
 
 from worldprobe.findings.facts import Summary
@@ -130,7 +131,7 @@ def test_json_is_the_facts_themselves(written):
 
 def test_losses_are_marks_of_a_chart_in_html_and_a_figure_in_markdown(written, forms):
     folder, summary = written
-    for step, training, validation in summary.decoding.losses[0].steps:
+    for step, training, validation in some(summary.decoding.losses[0].steps):
         assert f"training, step {step}: {training:.4g}" in forms["html"]
         assert f"held-out groups, step {step}: {validation:.4g}" in forms["html"]
     for name in ("decoder_loss", "learning", "layers", "horizon", "scaling", "waterfall", "surprise"):

@@ -9,25 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from tests.builders.checks import some
 
+from worldprobe.controls import CONTROLS, Control
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings import verdicts, wording
-from worldprobe.findings.rows import CONTROLS
 from worldprobe.findings.score import Score
 from worldprobe.findings.summary import summarize
 from worldprobe.records import Labels
 from worldprobe.report.drawing import dots as charts
 from worldprobe.report.forms.terminal import tables
 from worldprobe.report.write import write_report
-from worldprobe.results import (
-    Control,
-    CostResult,
-    Metric,
-    PredictionResult,
-    ProbeResult,
-    read_results,
-    write_results,
-)
+from worldprobe.results import CostResult, Metric, PredictionResult, ProbeResult, read_results, write_results
 
 TASKS = ("xy", "size", "class", "motion", "velocity")
 CLASSES = ("class", "motion")
@@ -130,7 +123,7 @@ def test_each_score_stands_beside_its_controls_margin_and_leak(run: Path) -> Non
     assert (grid.main.controls["majority"].low, grid.main.controls["majority"].high) == (0.0, 0.0)
     motion = summary.tasks["motion"][0]
     assert [line.metric for line in motion.lines] == ["accuracy", "balanced_accuracy", "macro_f1"]
-    assert all(set(line.controls) == set(CONTROLS) for line in motion.lines)
+    assert all(set(line.controls) == set(CONTROLS) for line in some(motion.lines))
 
 
 def test_verdicts_follow_from_intervals(run: Path) -> None:
@@ -288,8 +281,8 @@ def test_every_form_gives_every_score(run: Path) -> None:
     page, text = (run / "report.html").read_text(), (run / "report.md").read_text()
     assert page.count('class="name"') == 2 + 2 + 2 + 6 + 2, "a property without a score keeps its line"
     assert sum(len(row.lines) for row in summary.rows) >= len(TASKS) * 2
-    for row in summary.rows:
-        for line in row.lines:
+    for row in some(summary.rows):
+        for line in some(row.lines):
             for score in (line.score, *line.controls.values()):
                 assert wording.number(score.value) in page
                 if score.interval:
@@ -358,7 +351,7 @@ def test_a_score_below_the_axis_is_drawn_at_its_edge_and_printed(run: Path) -> N
     assert mark.clipped
     assert mark.x == charts.LEFT
     assert mark.value == "−1.72"
-    assert all(m.x is None or charts.LEFT <= m.x <= charts.WIDTH - charts.RIGHT for m in panel.marks)
+    assert all(m.x is None or charts.LEFT <= m.x <= charts.WIDTH - charts.RIGHT for m in some(panel.marks))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.builders.checks import some
 from tests.builders.film_making import box, disc, encode, fill, of_colours, of_rgb, stripes
 
 from worldprobe.errors import VideoError
@@ -314,7 +315,7 @@ def test_a_change_of_size_is_no_damage(
     assert "10 of them cannot be read (20, 21," in errors[0]
     assert "10 of them cannot be read (30, 31," in errors[1]
     assert not any("damaged" in error for error in errors)
-    assert all(reason in error for error in errors)
+    assert all(reason in error for error in some(errors))
 
 
 def test_pixels_that_change_their_shape_midway_are_told(tmp_path: Path) -> None:
@@ -341,7 +342,7 @@ def test_only_films_that_are_read_otherwise_than_once_say_how(tmp_path: Path) ->
         "PQ BT.2020 1000 cd/m2": ("yuv420p10le", {"color_trc": 16, "color_primaries": 9, "colorspace": 9}),
         "SDR BT.2020": ("yuv420p", {"color_primaries": 9, "colorspace": 9}),
     }
-    for number, (reading, (form, tags)) in enumerate(kinds.items()):
+    for number, (reading, (form, tags)) in some(enumerate(kinds.items())):
         codec = "libx264" if "sample_aspect_ratio" in tags else "ffv1"
         path = encode(tmp_path / f"{number}.mkv", [of_rgb(rgb, form) for _ in range(2)], codec=codec, tags=tags)
         with open_video(path) as video:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
+from tests.builders.checks import some
 
 from worldprobe.errors import VideoError
 from worldprobe.video.read import open_video
@@ -39,14 +40,14 @@ def blob(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_subject_is_in_the_decoded_video_where_the_truth_says(rendered: list[Path]) -> None:
     checked = 0
-    for path in rendered:
+    for path in some(rendered):
         truth = pl.read_parquet(truth_path(path))
         if truth["object"].max() != 0:
             continue  # company would be part of the region that is found
         with open_video(path) as video:
             pictures = dict(video.frames())
         assert len(pictures) == truth.height == module.FRAMES
-        for row in truth.iter_rows(named=True):
+        for row in some(truth.iter_rows(named=True)):
             centre, half = np.array([row["x"], row["y"]]), np.array([row["w"], row["h"]]) / 2
             if row["visible"] < 0.999 or (centre < half).any() or (centre + half > SIZE).any():
                 continue
@@ -59,8 +60,8 @@ def test_the_subject_is_in_the_decoded_video_where_the_truth_says(rendered: list
 
 def test_velocity_is_the_step_of_the_centre_and_turns_at_the_margins(planned: list[Scene]) -> None:
     bounces = stops = 0
-    for scene in planned[:200]:
-        for sprite in scene.sprites:
+    for scene in some(planned[:200]):
+        for sprite in some(scene.sprites):
             assert (sprite.centre >= 0.1 * SIZE - 1e-9).all()
             assert (sprite.centre <= 0.9 * SIZE + 1e-9).all()
             step, speed = np.diff(sprite.centre, axis=0) * scene.rate, sprite.speed
@@ -128,7 +129,7 @@ def test_an_outline_fills_its_box_with_its_area(
 
 def test_the_four_outlines_differ_clearly() -> None:
     masks = [sprites.coverage(s, centre=(32, 32), half=(20, 20), size=(64, 64)) for s in sprites.SHAPES]
-    for i, one in enumerate(masks):
+    for i, one in some(enumerate(masks)):
         for other in masks[:i]:
             assert np.minimum(one, other).sum() / np.maximum(one, other).sum() < 0.8
 
@@ -146,7 +147,7 @@ def test_the_background_pans_by_the_corner_between_pixels_too() -> None:
 def test_classes_and_directions_are_spread_evenly(planned: list[Scene]) -> None:
     subjects = [scene.sprites[0] for scene in planned]
     shapes = [sprite.shape for sprite in subjects]
-    for shape in sprites.SHAPES:
+    for shape in some(sprites.SHAPES):
         assert 0.19 < shapes.count(shape) / len(shapes) < 0.31
     start = np.array([sprite.speed[0] for sprite in subjects])
     still = ~start.any(axis=1)
@@ -194,7 +195,7 @@ def test_what_is_decoded_is_independent_of_how_it_looks(planned: list[Scene]) ->
 
 
 def test_the_subject_is_the_largest_and_stands_out_in_the_picture(planned: list[Scene]) -> None:
-    for scene in planned[:40]:
+    for scene in some(planned[:40]):
         subject, *company = scene.sprites
         for other in company:
             assert other.half[0] * other.half[1] < 0.5 * subject.half[0] * subject.half[1]
@@ -218,7 +219,7 @@ def test_a_scene_is_the_same_whatever_else_is_rendered(rendered: list[Path], tmp
     assert pixels(3, 1) == alone
     assert len({alone, pixels(4, 1), pixels(3, 2), pixels(1, 3)}) == 4
     few = render_scenes(2, 3, tmp_path)
-    for one, among in zip(few, rendered, strict=False):
+    for one, among in some(zip(few, rendered, strict=False)):
         assert one.name == among.name
         assert truth_path(one).read_bytes() == truth_path(among).read_bytes()
     assert render_scenes(1, 4, tmp_path)[0].parent != few[0].parent

@@ -14,6 +14,7 @@ from recipes.pretrain_tiny.prediction import CONTEXT, errors
 from recipes.pretrain_tiny.scenes import Renderer
 from recipes.pretrain_tiny.settings import SETTINGS
 from recipes.pretrain_tiny.train import CHECKPOINT, CollapseError, Trainer
+from tests.builders.checks import some
 from transformers import VJEPA2Model
 
 TOY = SETTINGS["toy"]
@@ -36,9 +37,9 @@ def test_a_run_that_was_stopped_goes_on_bit_equal(trained: Trainer, tmp_path: Pa
     resumed = Trainer(TOY, tmp_path, device="cpu", every=10)
     assert resumed.step == 25
     resumed.run()
-    for name, whole in trained.model.state_dict().items():
+    for name, whole in some(trained.model.state_dict().items()):
         assert torch.equal(whole, resumed.model.state_dict()[name]), name
-    for name, whole in trained.target.state_dict().items():
+    for name, whole in some(trained.target.state_dict().items()):
         assert torch.equal(whole, resumed.target.state_dict()[name]), name
     without_time = [
         [{**line, "seconds": 0} for line in one.log if line["step"] % 10 == 0] for one in (trained, resumed)
@@ -98,7 +99,7 @@ def test_masks_share_no_token_and_cover_what_they_say(seed: int) -> None:
     each = {"clips": 5, "tubelets": 8, "side": 8}
     for make in (masks.multiblock, masks.causal):
         context, target = make(generator, **each)
-        for seen, hidden in zip(context.tolist(), target.tolist(), strict=True):
+        for seen, hidden in some(zip(context.tolist(), target.tolist(), strict=True)):
             assert seen
             assert hidden
             assert not set(seen) & set(hidden)

@@ -23,7 +23,7 @@ from worldprobe.console import bars, end, resolve_videos, say, show, warn
 
 if TYPE_CHECKING:
     from worldprobe.config import Experiment
-    from worldprobe.execute.outcomes import Executor
+    from worldprobe.protocols import Executor
 
 DEMO_SCENES = "scenes:200"
 DEMO_STEPS = 300

@@ -1,10 +1,9 @@
-"""What each optional dependency would bring, and whether it is here; and how much memory is free."""
+"""What each optional dependency would bring, and whether it is here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.util import find_spec
-from pathlib import Path
 
 # Extra of this distribution: the module that says it is here, and what it brings.
 EXTRAS = {
@@ -32,12 +31,3 @@ def extra_lines(found: Mapping[str, Mapping[str, str | bool]]) -> list[str]:
         f"{f'[{name}]':10} {'here' if one['installed'] else 'not installed'}: {one['brings']}"
         for name, one in found.items()
     ]
-
-
-def free_memory_gb() -> float | None:
-    """Memory that can be had without swapping, in GB (1e9 bytes); None where not on Linux."""
-    told = Path("/proc/meminfo")
-    if not told.exists():
-        return None
-    lines = dict(line.split(":", 1) for line in told.read_text().splitlines())
-    return round(int(lines["MemAvailable"].split()[0]) * 1024 / 1e9, 1)

@@ -80,10 +80,11 @@ def doctor(
     import shutil
 
     import av
+    import psutil
     import torch
 
     from worldprobe import provenance
-    from worldprobe.cli.extras import extra_lines, extras, free_memory_gb
+    from worldprobe.cli.extras import extra_lines, extras
     from worldprobe.io.files import cache
 
     facts: dict[str, Any] = provenance.collect()
@@ -91,8 +92,9 @@ def doctor(
     facts["h264"] = {"decode": "h264" in av.codecs_available, "encode": "libx264" in av.codecs_available}
     facts["cache"] = str(cache())
     facts["free_disk_gb"] = round(shutil.disk_usage(Path.cwd()).free / 1e9, 1)
-    facts["free_memory_gb"], facts["extras"] = free_memory_gb(), extras()
-    memory = "memory unknown" if facts["free_memory_gb"] is None else f"{facts['free_memory_gb']} GB of memory free"
+    facts["free_memory_gb"] = round(psutil.virtual_memory().available / 1e9, 1)
+    facts["extras"] = extras()
+    memory = f"{facts['free_memory_gb']} GB of memory free"
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     h264 = facts["h264"]
     lines = [

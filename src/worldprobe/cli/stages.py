@@ -44,7 +44,7 @@ def encode(
 
     Example: worldprobe encode film.mp4 --store embeddings.zarr --controls
     """
-    from worldprobe.config import CONTROLS, make_experiment
+    from worldprobe.config import make_experiment
     from worldprobe.errors import VideoError
     from worldprobe.pipeline.encode.stage import encode_all
     from worldprobe.pipeline.ledger import Ledger
@@ -55,8 +55,8 @@ def encode(
     values = {"videos": videos, "encoder": encoder, "blocks": blocks, "pool": pool, "frames": frames}
     values["features"] = ["z"]  # nothing is probed here: any pooling will do
     values |= {"stride": stride, "input": input.split(","), "device": device, "precision": precision}
-    # "majority" reads no embeddings: with it alone nothing but the encoder itself is run.
-    values["controls"] = list(CONTROLS) if controls else ["majority"]
+    if not controls:  # "majority" reads no embeddings: with it alone nothing but the encoder itself is run
+        values["controls"] = ["majority"]
     ledger, paths = Ledger(), resolve_videos(videos)
     with bars() as progress:
         _, failures = encode_all(
@@ -163,7 +163,7 @@ def probe(
 
     Example: worldprobe probe --store embeddings.zarr --labels labels.parquet --split blocked --out runs/film
     """
-    from worldprobe.config import CONTROLS, make_experiment, to_toml
+    from worldprobe.config import make_experiment, to_toml
     from worldprobe.encoders.load import stored_name
     from worldprobe.io.files import write_whole
     from worldprobe.labels.table import read_tables, write_labels
@@ -181,7 +181,8 @@ def probe(
     values: dict[str, Any] = {"videos": [store], "encoder": encoder, "split": split, "blocks": blocks}
     values |= {"input": input.split(","), "probes": probes.split(",")}
     values |= {"tasks": tasks.split(","), "features": features.split(","), "evidence": evidence_of(evidence)}
-    values["controls"] = list(CONTROLS) if controls == "all" else controls.split(",")
+    if controls != "all":
+        values["controls"] = controls.split(",")
     experiment = make_experiment(values)
     check_probes(plan_of(experiment, encoder=encoder))
     table, embeddings = read_tables(labels), Store(store)

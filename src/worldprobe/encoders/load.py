@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from worldprobe.controls import Control
 from worldprobe.encoders.known import require_place
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import ConfigError, RegistryError
@@ -45,11 +46,11 @@ def twin_of(encoder: Encoder) -> str | None:
     return getattr(encoder, "twin", None)
 
 
-def control_encoders(name: str, twin: str | None) -> dict[str, str]:
+def control_encoders(name: str, twin: str | None) -> dict[Control, str]:
     """Which encoder each control of an encoder reads, for those that need embeddings of their own."""
     # What is compared with a squashed view has to see as much.
     view = PREFIX if name.startswith(PREFIX) else ""
-    needed = {} if name.removeprefix(PREFIX) in _FLOORS else {"pixels": view + "pixels"}
+    needed: dict[Control, str] = {} if name.removeprefix(PREFIX) in _FLOORS else {"pixels": view + "pixels"}
     return {"random-init": twin, **needed} if twin else needed
 
 

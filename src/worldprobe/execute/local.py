@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from worldprobe.errors import ConfigError
-from worldprobe.execute.outcomes import Outcome
+from worldprobe.protocols import Outcome
 
 Item = TypeVar("Item")
 _POLL_SECONDS = 0.1
@@ -66,6 +66,7 @@ class Local:
     """local: this process, one item after the other; stages overlap reading and computing themselves."""
 
     name = "local"
+    in_process = True
     workers = 1
     gpus = False
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from worldprobe.errors import ConfigError
-from worldprobe.execute.outcomes import Outcome
 from worldprobe.io.files import replacing
+from worldprobe.protocols import Outcome
 
 # Dollars an hour, as a third party's list of May 2026 gives Modal's; A10G is what the original write-up paid. Cores
 # and memory cost some percent more. Prices change: modal.com/pricing has them, `--price` takes the place of these.
@@ -70,6 +70,7 @@ class Modal:
     gpu: str = "A10G"
     price: float | None = None
     name: str = "modal"
+    trains_decoders: ClassVar[bool] = True
     workers: int = _MANY
     gpus: bool = True
     seconds: float = field(default=0.0, init=False)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from worldprobe.errors import ConfigError, WorldprobeError
-from worldprobe.execute.outcomes import Outcome
+from worldprobe.protocols import Outcome
 
 # A worker that dies takes its item with it; Ray starts another and gives it the item again, so many times.
 _RETRIES = 3
@@ -20,6 +20,7 @@ class Ray:
     """ray: actors of a Ray cluster, each with the model loaded (extra [ray]; --ray-address, else started here)."""
 
     name = "ray"
+    labels_videos = adds_sums = True
 
     def __init__(
         self, argument: str | None = None, *, address: str | None = None, workers: int | None = None

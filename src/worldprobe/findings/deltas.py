@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from worldprobe.controls import Control
 from worldprobe.findings.score import Fact, Score
 from worldprobe.findings.wording import count, property_name
-from worldprobe.results import AnyResult, Control, EvidenceResult, Metric
+from worldprobe.results import AnyResult, EvidenceResult, Metric
 
 if TYPE_CHECKING:
     from worldprobe.findings.rows import Row

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from worldprobe.controls import Control
 from worldprobe.findings.score import Fact, Score, tap_name
 from worldprobe.findings.wording import CHOSEN
-from worldprobe.results import AnyResult, CodeResult, Control, EvidenceResult, LearningResult, Metric
+from worldprobe.results import AnyResult, CodeResult, EvidenceResult, LearningResult, Metric
 
 if TYPE_CHECKING:
     from worldprobe.findings.rows import Row

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from worldprobe.findings.rows import CONTROLS
+from worldprobe.controls import CONTROLS, Control
 from worldprobe.findings.score import Fact, Score
-from worldprobe.results import WATERFALL, Control, Metric, ProbeResult
+from worldprobe.results import WATERFALL, Metric, ProbeResult
 
 
 class Step(Fact):

@@ -131,7 +131,6 @@ class Future(Fact):
     curves: tuple[SurpriseCurve, ...] = ()
 
 
-FITTED = ("mean", "ridge")
 BASELINES = ("copy-last", "linear", "mean", "ridge")
 RULE = (
     "“Better than” a baseline: the predictor's whole 95 % interval of the L1 error lies below the baseline's. "

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from worldprobe.controls import CONTROLS, Control
 from worldprobe.findings.score import Fact as Fact
 from worldprobe.findings.score import Score as Score
 from worldprobe.findings.score import VerdictKind as VerdictKind
-from worldprobe.results import Control, Metric
-
-CONTROLS: tuple[Control, ...] = ("majority", "nuisance", "pixels", "random-init", "shuffled", "gaussian")
+from worldprobe.results import Metric
 
 
 class Verdict(Fact):

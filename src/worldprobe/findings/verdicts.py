@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from worldprobe.findings.rows import CONTROLS, Line, Row, Verdict
+from worldprobe.controls import CONTROLS, Control
+from worldprobe.findings.rows import Line, Row, Verdict
 from worldprobe.findings.score import Score
 from worldprobe.findings.wording import (
     ERRORS,
@@ -15,7 +16,7 @@ from worldprobe.findings.wording import (
     signed,
     with_interval,
 )
-from worldprobe.results import Control, Metric
+from worldprobe.results import Metric
 
 FLATTERY = 0.05
 

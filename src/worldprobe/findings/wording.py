@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from worldprobe.findings.score import Score
-from worldprobe.results import FEW_GROUPS, Control, Metric
+from worldprobe.results import FEW_GROUPS, Metric
 
 MINUS = "\N{MINUS SIGN}"
 GRADES = {
@@ -34,14 +34,6 @@ PROPERTIES = {
     "count": "Number of objects",
     "visible": "Visible share",
 }
-SHORT: dict[Control, str] = {
-    "majority": "major.",
-    "nuisance": "nuis.",
-    "pixels": "pixels",
-    "random-init": "r-init",
-    "shuffled": "shuf.",
-    "gaussian": "gauss.",
-}
 FEATURES = {
     "z": "one vector a tubelet: tokens averaged over space",
     "grid": "tokens averaged in 4 × 4 cells: position is kept",
@@ -50,32 +42,6 @@ FEATURES = {
     "tokens": "every token of a tubelet as it is, for attentive probes",
     CHOSEN: "the block and the features that validation groups chose in each fold",
     "nuisance": "video identity and time only",
-}
-RULES_OUT: dict[Control, tuple[str, str]] = {
-    "majority": (
-        "a constant: the training folds' mean or commonest class",
-        "that the score can be had without looking at the video at all",
-    ),
-    "nuisance": (
-        "the same probe on video identity and time alone",
-        "that knowing which video it is, and when, is enough",
-    ),
-    "pixels": (
-        "the same probe on frames averaged down to 8 × 8 pixels",
-        "that the property lies open in coarse pixels, with no need of an encoder",
-    ),
-    "random-init": (
-        "the same probe on the same architecture with random weights",
-        "that architecture and sheer width do it, and training adds nothing",
-    ),
-    "shuffled": (
-        "the same probe with labels permuted between groups",
-        "that the procedure finds structure where there is none: expect chance or less",
-    ),
-    "gaussian": (
-        "the same probe on noise of the same shape",
-        "that many inputs alone fit the labels: expect chance or less",
-    ),
 }
 CALLS = {
     "prefix": "context encoded alone (used here)",

@@ -8,11 +8,6 @@ from worldprobe.plugins import registry
 from worldprobe.protocols import FrameSource, Labeller
 from worldprobe.records import Labels
 
-# Labellers of one file that speaks of one film; and all that read what lies somewhere instead of looking at frames.
-FILES = ("mot", "coco", "cvat", "labelstudio", "yolotxt")
-
-READERS = ("truth", "lerobot", *FILES)
-
 # What stands for a film in an argument: the path of its folder, its file name without ending, and with it.
 _FIELDS = ("{folder}", "{stem}", "{name}")
 
@@ -68,3 +63,8 @@ def filled(pattern: str, film: Path) -> str:
 def of_one_video(labeller: object) -> bool:
     """Whether a labeller says that its file speaks of one film (an attribute ``one_video_only``)."""
     return getattr(labeller, "one_video_only", False) is True
+
+
+def reads_files(labeller: object) -> bool:
+    """Whether a labeller reads what lies somewhere instead of looking at frames (``reads_files``)."""
+    return of_one_video(labeller) or getattr(labeller, "reads_files", False) is True

@@ -6,18 +6,15 @@ from pathlib import Path
 
 from worldprobe.errors import LabelError
 from worldprobe.io.tables import read_table
-from worldprobe.labels.files.coco import Coco
-from worldprobe.labels.files.mot import Mot
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
-
-__all__ = ["Coco", "Mot", "SceneTruth"]
 
 
 class SceneTruth:
     """truth: the exact truth beside a rendered scene (NAME.truth.parquet)."""
 
     name = "truth"
+    reads_files = needs_truth = True
 
     def __init__(self, argument: str | None = None) -> None:
         if argument is not None:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from worldprobe import provenance
-from worldprobe.execute.outcomes import Executor
-from worldprobe.protocols import Encoder
+from worldprobe.protocols import Encoder, Executor
 from worldprobe.records import VideoRef
 from worldprobe.results import CostResult
 

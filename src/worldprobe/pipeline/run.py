@@ -8,7 +8,6 @@ from pathlib import Path
 
 from worldprobe.config import Experiment, to_toml
 from worldprobe.errors import VideoError
-from worldprobe.execute.outcomes import Executor
 from worldprobe.io.files import StrPath, paths_of, write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes
 from worldprobe.labels.table import write_labels
@@ -27,6 +26,7 @@ from worldprobe.pipeline.probe.plan import plan_of
 from worldprobe.pipeline.probe.stage import probe_into
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.sources import ids_of
+from worldprobe.protocols import Executor
 from worldprobe.store import Store
 
 

@@ -75,7 +75,7 @@ def of_encoder(encoder: Encoder | Series) -> dict[str, Any]:
 
 def of_controls(store: Store, series: Series, controls: Iterable[str]) -> dict[str, Any]:
     """The encoders that controls read, by control; those that the store holds."""
-    found = {}
+    found: dict[str, Any] = {}
     for control, name in control_encoders(series.encoder, series.twin).items():
         stored = store.find(series.video.id, encoder=name, input=series.input) if control in controls else []
         if stored:

@@ -1,11 +1,16 @@
-"""Labels and inputs that should not work."""
+"""Make the labels and inputs of controls."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-CONTROLS = ("gaussian", "shuffled", "random-init", "pixels", "nuisance", "majority")
+from worldprobe.controls import Control
+
+# The most smooth bumps over time that ``nuisance`` has.
+MOST_BUMPS = 512
 
 
 def gaussian(shape: tuple[int, int], *, seed: int) -> NDArray[np.float32]:
@@ -29,3 +34,31 @@ def shuffled(target: NDArray[np.float64], unit: NDArray[np.int64], *, seed: int)
         rows, source = np.flatnonzero(unit == name), np.flatnonzero(unit == donor[name])
         result[rows] = target[source[np.arange(len(rows)) * len(source) // len(rows)]]
     return result
+
+
+def nuisance(
+    video: NDArray[np.int64], pts_seconds: NDArray[np.float64], clip_seconds: float
+) -> NDArray[np.float32]:
+    """Which video and when, and nothing else: float32 [n, d].
+
+    A column per video, and per video a row of smooth bumps over time, two clips apart (further where
+    there would be more than 512), so that under a leaky split "when" can stand in for "what".
+    """
+    _, codes = np.unique(video, return_inverse=True)
+    identity = np.eye(codes.max() + 1, dtype=np.float32)[codes]
+    spans = [float(np.ptp(pts_seconds[codes == code])) for code in range(codes.max() + 1)]
+    spacing = max(2 * clip_seconds, sum(spans) / MOST_BUMPS, 1e-9)
+    columns = [identity]
+    for code, span in enumerate(spans):
+        rows = codes == code
+        centres = pts_seconds[rows].min() + spacing * np.arange(int(span / spacing) + 1)
+        if len(centres) > 1:
+            distance = (pts_seconds[:, None] - centres[None, :]) / spacing
+            columns.append((np.exp(-(distance**2)) * rows[:, None]).astype(np.float32))
+    return np.concatenate(columns, axis=1)
+
+
+# Of rows: the video [n] and the time [n] of each, and the seconds that a clip spans; gives float32 [n, d].
+Columns = Callable[[NDArray[np.int64], NDArray[np.float64], float], NDArray[np.float32]]
+COLUMNS: dict[Control, Columns] = {"nuisance": nuisance}
+"""What makes the inputs of each control that reads side columns."""

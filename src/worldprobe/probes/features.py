@@ -1,4 +1,4 @@
-"""What a probe sees of a tap, and what it sees of nothing but identity and time."""
+"""What a probe sees of a tap."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ KINDS = ("z", "grid", "delta", "z+delta", "tokens")
 # Kinds that say how the embedding changes: they need the one before.
 CHANGES = ("delta", "z+delta")
 CELLS = 4
-_MOST_BUMPS = 512
 
 
 def pooled(values: NDArray[np.float16], kind: str) -> NDArray[Any]:
@@ -54,25 +53,3 @@ def changed(now: NDArray[np.float32], before: NDArray[np.float32], kind: str) ->
 def flat(values: NDArray[np.float16]) -> NDArray[np.float32]:
     """All tokens of a tubelet side by side, [t', h' w' d]: for floors, whose tokens are few."""
     return values.reshape(len(values), -1).astype(np.float32)
-
-
-def nuisance(
-    video: NDArray[np.int64], pts_seconds: NDArray[np.float64], clip_seconds: float
-) -> NDArray[np.float32]:
-    """Which video and when, and nothing else: float32 [n, d].
-
-    A column per video, and per video a row of smooth bumps over time, two clips apart (further where
-    there would be more than 512), so that under a leaky split "when" can stand in for "what".
-    """
-    _, codes = np.unique(video, return_inverse=True)
-    identity = np.eye(codes.max() + 1, dtype=np.float32)[codes]
-    spans = [float(np.ptp(pts_seconds[codes == code])) for code in range(codes.max() + 1)]
-    spacing = max(2 * clip_seconds, sum(spans) / _MOST_BUMPS, 1e-9)
-    columns = [identity]
-    for code, span in enumerate(spans):
-        rows = codes == code
-        centres = pts_seconds[rows].min() + spacing * np.arange(int(span / spacing) + 1)
-        if len(centres) > 1:
-            distance = (pts_seconds[:, None] - centres[None, :]) / spacing
-            columns.append((np.exp(-(distance**2)) * rows[:, None]).astype(np.float32))
-    return np.concatenate(columns, axis=1)

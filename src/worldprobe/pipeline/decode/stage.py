@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from worldprobe.config import Decode, Experiment
-from worldprobe.execute.outcomes import Executor
 from worldprobe.io.files import StrPath, paths_of, sha256
 from worldprobe.labels.load import load_labeller
 from worldprobe.pipeline.decode.frames import regions_of
@@ -21,6 +20,7 @@ from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.stage_record import write_provenance
+from worldprobe.protocols import Executor
 from worldprobe.records import Labels
 from worldprobe.store import Store
 from worldprobe.video.rendered.scenes import truth_path
@@ -43,7 +43,7 @@ def decode_into(
     Args:
         labels: boxes, for scores inside and outside them.
         film: where to write the test clips as a film, real above decoded.
-        executor: who trains, where it is Modal; scores are worked out here.
+        executor: who trains, where it does; scores are worked out here.
 
     Returns:
         Clips whose frames could not be read, and films that are cut short.

@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 from worldprobe import provenance
 from worldprobe.encoders.load import control_encoders
-from worldprobe.execute.outcomes import Executor
 from worldprobe.io.files import write_whole
 from worldprobe.pipeline.decode.ladder import ladder
 from worldprobe.pipeline.decode.training import FOLDER, Plan, Workshop, open_workshop, train_all
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import Progress, silent
+from worldprobe.protocols import Executor, able
 from worldprobe.results import CostResult
 from worldprobe.store import Store, keys_of, shared
 
@@ -98,7 +98,7 @@ class TrainDecoders:
 
 def elsewhere(plan: Plan, executor: Executor | None) -> Plan:
     """The plan as that executor trains it: its machines decide what is fastest, and the decoders' keys hold it."""
-    if executor is None or executor.name != "modal" or plan.weights is not None:
+    if not able(executor, "trains_decoders") or plan.weights is not None:
         return plan
     faster: Literal["bf16", "fp32"] = "bf16" if executor.gpus else "fp32"
     return replace(plan, precision=faster if plan.precision == "auto" else plan.precision)
@@ -110,7 +110,7 @@ def train_elsewhere(shop: Workshop, executor: Executor | None, *, progress: Prog
     Raises:
         WorldprobeError: as training here does, or what keeps it from being sent.
     """
-    if executor is None or executor.name != "modal" or shop.plan.weights is not None:
+    if not able(executor, "trains_decoders") or shop.plan.weights is not None:
         return
     videos = tuple((one.video.id, str(Path(one.video.path).resolve())) for one in shop.series)
     keys = _keys(shop)

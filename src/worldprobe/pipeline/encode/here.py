@@ -29,14 +29,6 @@ def clips_a_batch(encoder: Encoder, frames: int) -> int:
     return max(1, _TOKENS_PER_BATCH // encoder.grid(frames).tokens)
 
 
-def clips_in_flight(encoder: Encoder, frames: int) -> int:
-    """The most clips that are encoded again after a kill: the batch that was being made, and the one before it.
-
-    That one is being written, and the next is begun only when its last clip is stored.
-    """
-    return 2 * clips_a_batch(encoder, frames)
-
-
 def encode_here(videos: Sequence[Path], job: EncodeJob, *, alone: bool = False) -> Encoded:
     """Encode the videos of a job in this process.
 

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from worldprobe.config import Experiment
+from worldprobe.controls import CONTROLS
 from worldprobe.encoders.load import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.errors import ConfigError, VideoError
-from worldprobe.execute.outcomes import Executor
 from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.encode.workers import Spread, device_here, spread_of
 from worldprobe.pipeline.failures import Failure, cut_short
 from worldprobe.pipeline.ledger import Ledger, device_of
 from worldprobe.pipeline.progress import Progress
-from worldprobe.protocols import Encoder
+from worldprobe.protocols import Encoder, Executor
 from worldprobe.store import Store
 
 
@@ -45,7 +45,7 @@ def encode_all(
         if control not in experiment.controls:
             continue
         other = load_encoder(name, device=device, precision=experiment.precision)
-        at = blocks if control == "random-init" else [0]
+        at = [0] if CONTROLS[control].once else blocks
         # What fails for one encoder fails for all: it is the reading that fails, and it is counted once.
         spread = spread_of(experiment, name, executor)
         _encode_one(videos, other, at, experiment, store, verify, spread, progress, ledger)

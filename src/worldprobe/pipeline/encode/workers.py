@@ -13,12 +13,11 @@ from worldprobe.config import Experiment
 from worldprobe.encoders.known import ELSEWHERE
 from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import ConfigError, RegistryError, StoreError, VideoError, WorldprobeError
-from worldprobe.execute.outcomes import Executor, Outcome
 from worldprobe.pipeline.encode.here import encode_here
 from worldprobe.pipeline.encode.job import EncodeJob
 from worldprobe.pipeline.failures import Encoded, Failure, raise_or_keep
 from worldprobe.pipeline.sources import open_source
-from worldprobe.protocols import Encoder
+from worldprobe.protocols import Encoder, Executor, Outcome, able
 from worldprobe.records import ClipSpec
 from worldprobe.store import Input, Pool, Series, Store, keys_of, shared
 from worldprobe.video.video import Video
@@ -162,7 +161,7 @@ class Spread:
 
 def spread_of(experiment: Experiment, encoder: str, executor: Executor | None) -> Spread | None:
     """The executor's workers with an encoder (the name to load it by); None where this process encodes."""
-    if executor is None or executor.name == "local":
+    if executor is None or able(executor, "in_process"):
         return None
     return Spread(executor, encoder, experiment.device)
 

@@ -12,16 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.config import Experiment
+from worldprobe.controls import CONTROLS
 from worldprobe.encoders.load import control_encoders, twin_of
 from worldprobe.errors import WorldprobeError
 from worldprobe.labels import targets
-from worldprobe.labels.load import READERS, load_labeller
+from worldprobe.labels.load import load_labeller, reads_files
 from worldprobe.pipeline.estimate.facts import Estimate, priced
 from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS
 from worldprobe.pipeline.probe.evidence import LINEAR
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.questions import probe_of, reads_tokens
 from worldprobe.pipeline.sources import open_source
+from worldprobe.probes.controls import COLUMNS, MOST_BUMPS
 from worldprobe.probes.curves import FRACTIONS
 from worldprobe.probes.evaluate import Answer, Question, cross_fit, draws, fit_chosen
 from worldprobe.probes.evidence import PORTIONS
@@ -36,7 +38,6 @@ _SHARED = (OUTER_FOLDS + OUTER_FOLDS * INNER_FOLDS / 2) / (OUTER_FOLDS * (1 + IN
 # Operations of a fit that is timed, for each second there is; and the fewest that are worth timing.
 _OPERATIONS, _LEAST = 1e8, 2e6
 _PIXELS = 8 * 8 * 6
-_MOST_BUMPS = 512
 _CLASSES, _FEWEST = 4, 6 * (INNER_FOLDS + 1)
 _Kind = Literal["regression", "classification"]
 
@@ -122,14 +123,14 @@ def works_of(
     blocks = {"last": 1, "all": encoder.blocks}.get(plan.blocks) or len(plan.blocks.split(","))
     others = [name for name in control_encoders(encoder.name, twin_of(encoder)) if name in plan.controls]
     # What is read beside the features themselves: another split of them, noise like them, those of the twin.
-    beside = (plan.split != "random") + ("gaussian" in plan.controls) + ("random-init" in others)
+    beside = (plan.split != "random") + ("gaussian" in plan.controls) + sum(not CONTROLS[c].once for c in others)
     twice = 1 + ("shuffled" in plan.controls)
     kinds = [kind for kind in plan.features if kind != "tokens"]
     # These are the same beside all blocks, and beside all kinds that take no difference in time.
     reads = len({kind in CHANGES and kind for kind in kinds})
-    floors = {"pixels": _PIXELS} if "pixels" in others else {}
-    if "nuisance" in plan.controls:
-        floors["nuisance"] = min(_MOST_BUMPS, rows // (2 * time_steps)) + encoded.videos
+    columns = min(MOST_BUMPS, rows // (2 * time_steps)) + encoded.videos
+    floors = [_PIXELS for control in others if CONTROLS[control].once]
+    floors += [columns for control in COLUMNS if control in plan.controls]
     questions, curves = list[Work](), list[Work]()
     for one in [one for one in asked if not reads_tokens(one.probe)] * len(experiment.inputs):
         n = one.count
@@ -143,7 +144,7 @@ def works_of(
                 curves += [Work(one, int(rows * part), wide, 1, n, True, 0) for part in PORTIONS[:-1]]
             if one.name in LINEAR and "learning" in plan.evidence:
                 curves += [Work(one, int(training * part), wide, folds, n, True, n) for part in FRACTIONS]
-        questions += [Work(one, training, wide, reads * folds, n, False, reads * n) for wide in floors.values()]
+        questions += [Work(one, training, wide, reads * folds, n, False, reads * n) for wide in floors]
     return {QUESTIONS: questions, CURVES: curves}
 
 
@@ -156,7 +157,7 @@ def _asked(experiment: Experiment, plan: Plan, videos: Sequence[Path]) -> list[A
     """What is asked; how many columns the tasks have is told by the first video's labels, where these are read."""
     measured: list[str] = []
     labeller = load_labeller(experiment.labeller, confidence=experiment.confidence, every=experiment.every)
-    if videos and set(plan.tasks) & set(targets.MEASURED_TASKS) and labeller.name.partition(":")[0] in READERS:
+    if videos and set(plan.tasks) & set(targets.MEASURED_TASKS) and reads_files(labeller):
         try:
             with open_source(videos[0]) as video:
                 measured = labeller.label(video).table.columns

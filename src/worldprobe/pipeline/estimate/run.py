@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from worldprobe.config import Experiment
+from worldprobe.controls import CONTROLS, Control
 from worldprobe.encoders.load import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import VideoError
@@ -107,10 +108,12 @@ def estimate(
     controls = {control: name for control, name in names.items() if control in experiment.controls}
     each, lost = seconds / (1 + len(controls)), failures
     found: list[Estimate] = []
-    for control in ("none", *controls):
+    read: tuple[Control, ...] = ("none", *controls)
+    for control in read:
         one = encoder if control == "none" else _load(controls[control], experiment)
-        at = blocks if control in ("none", "random-init") else [0]
-        pool = "none" if control == "pixels" or not original else "space"
+        floor = control != "none" and CONTROLS[control].once
+        at = [0] if floor else blocks
+        pool = "none" if floor or not original else "space"
         found.append(_one(one, at, pool, experiment, videos, store, price=price, seconds=each, failures=lost))
         lost = [] if failures is not None else None  # what fails for one fails for all: it is counted once
     return found

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from worldprobe.config import Experiment
 from worldprobe.encoders.load import load_encoder, parse_blocks, twin_of
 from worldprobe.errors import WorldprobeError
-from worldprobe.labels.load import READERS, load_labeller
+from worldprobe.labels.load import load_labeller, reads_files
 from worldprobe.pipeline.decode.rows import side_of
 from worldprobe.pipeline.decode.stage import plan_of
 from worldprobe.pipeline.decode.training import folder_of, module_of, recipe_of
@@ -39,7 +39,7 @@ def labelling(experiment: Experiment, videos: Sequence[Path], *, price: float | 
     """A labeller on the first frames of the first video; one that only reads a file is taken for free."""
     frames, each = 0, 0.0
     labeller = load_labeller(experiment.labeller, confidence=experiment.confidence, every=experiment.every)
-    reads = labeller.name.partition(":")[0] in READERS
+    reads = reads_files(labeller)
     for number, path in enumerate(videos):
         with open_source(path) as video:
             frames += video.ref.frames

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from worldprobe.errors import LabelError, VideoError
 from worldprobe.labels.library_trackers import check_tracker
-from worldprobe.labels.load import PerFilm, of_one_video
+from worldprobe.labels.load import PerFilm, of_one_video, reads_files
 from worldprobe.pipeline.sources import open_source
 from worldprobe.plugins import registry
 from worldprobe.protocols import Labeller
@@ -29,25 +29,24 @@ def check_labeller(labeller: Labeller, videos: Sequence[Path], *, tracker: str =
     if tracker != "own":
         check_tracker(tracker)
     require_films(labeller, videos)
-    kind = labeller.name.partition(":")[0]
-    if kind == "truth":
+    if getattr(labeller, "needs_truth", False) is True:
         lacking = [path for path in videos if not truth_path(path).exists() and _holds(path, frames)]
         if lacking:
             raise LabelError(
                 f"no truth beside {_listed(lacking)}: only rendered scenes (scenes:N) have it. "
                 "Use another labeller: moving, mot:FILE, coco:FILE, onnx:FILE, ..."
             )
-    reads = of_one_video(labeller)
-    for path in videos if reads else videos[:1] if kind == "lerobot" else ():
-        _try(labeller, path)
+    elif reads_files(labeller):
+        for path in videos if of_one_video(labeller) else videos[:1]:
+            _try(labeller, path)
 
 
 def require_films(labeller: Labeller, videos: Sequence[Path]) -> None:
     """Raises LabelError: labels of one film for several, or a film without a file of its own."""
-    kind = labeller.name.partition(":")[0]
     if isinstance(labeller, PerFilm):
         _check_each(labeller, videos)
     elif len(videos) > 1 and of_one_video(labeller):
+        kind = labeller.name.partition(":")[0]
         raise LabelError(
             f"{labeller.name} labels one video, {len(videos)} were given: label them one at a time, or name a file "
             f"for each, such as {kind}:labels/{{stem}}.txt (there is {{name}} and {{folder}} too)"

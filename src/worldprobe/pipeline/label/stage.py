@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from worldprobe.config import Experiment
-from worldprobe.execute.outcomes import Executor
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.label.parts import Parts
 from worldprobe.pipeline.label.workers import LabelVideos, label_into
 from worldprobe.pipeline.progress import Progress
-from worldprobe.protocols import Labeller
+from worldprobe.protocols import Executor, Labeller, able
 from worldprobe.records import Labels
 
 
@@ -27,7 +26,7 @@ def label_all(
     progress: Progress,
 ) -> Labels:
     """Labels of all videos, by the executor's workers where these can; what fails is added to ``failures``."""
-    if executor is not None and executor.name == "ray" and len(videos) > 1:
+    if able(executor, "labels_videos") and len(videos) > 1:
         by_video = LabelVideos.of(experiment)
         label_into(parts, videos, executor=executor, labeller=by_video, progress=progress)
     return label(

@@ -9,13 +9,13 @@ from typing import Literal
 
 from worldprobe.config import Experiment
 from worldprobe.errors import WorldprobeError
-from worldprobe.execute.outcomes import Executor
 from worldprobe.labels.load import load_labeller
 from worldprobe.labels.speeds import speed_notes
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.label.parts import Parts
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import open_source
+from worldprobe.protocols import Executor
 from worldprobe.records import Labels
 
 

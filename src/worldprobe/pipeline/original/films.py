@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.config import Experiment
+from worldprobe.controls import CONTROLS, Control
 from worldprobe.encoders.load import control_encoders, load_encoder, twin_of
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import ConfigError, VideoError
-from worldprobe.execute.outcomes import Executor
 from worldprobe.labels.original import Boxes, evenly
 from worldprobe.pipeline.encode.clips import Sampler, shots_of
 from worldprobe.pipeline.encode.encode import encode
@@ -24,9 +24,8 @@ from worldprobe.pipeline.ledger import device_of
 from worldprobe.pipeline.original.steps import Material
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import open_source
-from worldprobe.protocols import Encoder
+from worldprobe.protocols import Encoder, Executor
 from worldprobe.records import ClipSpec, Tap, VideoRef
-from worldprobe.results import Control
 from worldprobe.store import Input, Series, Store
 from worldprobe.video.video import Video
 
@@ -102,25 +101,24 @@ def embed(
 
     The store keeps each by its place among all frames looked at, so that other labels add clips to what is there.
     """
-    names: dict[Control, str] = {}
-    for control, name in control_encoders(encoder.name, twin_of(encoder)).items():
-        if control in ("random-init", "pixels") and control in experiment.controls:
-            names[control] = name  # type: ignore[index]
+    every = control_encoders(encoder.name, twin_of(encoder))
+    names = {control: name for control, name in every.items() if control in experiment.controls}
     native = [native_starts(film, frames=experiment.frames, stride=experiment.stride) for film in films]
     work = _Work(films, boxes, {"still": [film.frames for film in films], "native": native}, experiment, store)
     inputs: dict[tuple[Input, Control], NDArray[np.float32]] = {}
     held: dict[Input, NDArray[np.bool_]] = {}
     stills: list[Series] = []
     failures: list[Failure] = []
-    for control in ("none", *names):
-        one = encoder
+    read: tuple[Control, ...] = ("none", *names)
+    for control in read:
+        one, floor = encoder, control != "none" and CONTROLS[control].once
         if control != "none":
             device = device_here(experiment, executor)
             one = load_encoder(names[control], device=device, precision=experiment.precision)
         asked = f"{PREFIX}{experiment.encoder}" if control == "none" else names[control]
         spread = spread_of(experiment, asked, executor)
         for kind in _KINDS:
-            encoded = work.encode(one, kind, keep_places=control == "pixels", spread=spread, progress=progress)
+            encoded = work.encode(one, kind, keep_places=floor, spread=spread, progress=progress)
             where = device_of(one) if spread is None else spread.executor.name
             price = None if spread is None else spread.executor.spent()
             book(f"encode {one.name} ({kind})", encoded, where, price)

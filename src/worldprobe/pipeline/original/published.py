@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from worldprobe.controls import Control
 from worldprobe.errors import ProbeError
 from worldprobe.labels import targets
 from worldprobe.pipeline.original.steps import STEPS, Material, Step, probe_for, problem, target, unit_of
@@ -18,7 +19,7 @@ from worldprobe.probes import controls as floors
 from worldprobe.probes.evaluate import Question
 from worldprobe.probes.metrics import Score
 from worldprobe.probes.published import majority, permuted, published
-from worldprobe.results import Control, ProbeResult
+from worldprobe.results import ProbeResult
 
 PUBLISHED_SIZES = (381, 3_751, 12_523)
 

@@ -19,7 +19,6 @@ from worldprobe.config import Experiment, to_toml
 from worldprobe.encoders.load import load_encoder
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import ProbeError
-from worldprobe.execute.outcomes import Executor
 from worldprobe.io.files import StrPath, paths_of, write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes
 from worldprobe.labels.original import Boxes, most_confident
@@ -40,6 +39,7 @@ from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.stage_record import of_controls, write_provenance
 from worldprobe.probes.published import permuted
 from worldprobe.probes.splits import make_folds
+from worldprobe.protocols import Executor
 from worldprobe.records import Labels
 from worldprobe.store import Store
 

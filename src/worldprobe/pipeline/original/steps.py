@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.controls import Control
 from worldprobe.labels import original, targets
 from worldprobe.labels.original import LEAST_PER_CLASS, Boxes
 from worldprobe.pipeline.groups import recordings
@@ -17,7 +18,7 @@ from worldprobe.plugins import registry
 from worldprobe.probes.splits import units
 from worldprobe.protocols import Probe
 from worldprobe.records import Examples
-from worldprobe.results import WATERFALL, Control
+from worldprobe.results import WATERFALL
 from worldprobe.store import Input, Series
 
 Rows = NDArray[np.float32]

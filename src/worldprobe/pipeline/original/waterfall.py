@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.controls import Control
 from worldprobe.errors import ProbeError
 from worldprobe.labels import targets
 from worldprobe.pipeline.original.published import as_published
@@ -27,12 +28,11 @@ from worldprobe.pipeline.probe.fit import answer
 from worldprobe.pipeline.probe.plan import METRICS, Plan
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.probes import controls as floors
-from worldprobe.probes import features
 from worldprobe.probes.evaluate import Question
 from worldprobe.probes.splits import Folds, make_folds, units
 from worldprobe.protocols import Fitted, Probe, TrainingSet
 from worldprobe.records import Examples
-from worldprobe.results import Control, ProbeResult
+from worldprobe.results import ProbeResult
 
 
 def waterfall(material: Material, plan: Plan, *, progress: Progress = silent) -> list[ProbeResult]:
@@ -96,15 +96,14 @@ def _answers(material: Material, step: Step, plan: Plan, asked: Sequence[Asked])
     boxes, real = material.boxes, material.inputs[step.input, "none"]
     shuffle = "shuffled" in plan.controls
     found: dict[Control, Answers] = {"none": answer(real, asked, leaky=True, shuffle=shuffle, seed=plan.seed)}
-    controls: tuple[Control, ...] = ("random-init", "pixels")
-    for control in controls:
-        if (step.input, control) in material.inputs:
-            found[control] = answer(material.inputs[step.input, control], asked)
+    for input, control in material.inputs:
+        if input == step.input and control != "none":
+            found[control] = answer(material.inputs[input, control], asked)
     if "gaussian" in plan.controls:
         found["gaussian"] = answer(floors.gaussian((real.shape[0], real.shape[1]), seed=plan.seed), asked)
-    if "nuisance" in plan.controls:
-        when = features.nuisance(boxes.film, boxes.pts_seconds, material.clip_seconds)
-        found["nuisance"] = answer(when, asked)
+    for control, make in floors.COLUMNS.items():
+        if control in plan.controls:
+            found[control] = answer(make(boxes.film, boxes.pts_seconds, material.clip_seconds), asked)
     return found
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from worldprobe.controls import CONTROLS, Control
 from worldprobe.encoders.load import control_encoders
 from worldprobe.pipeline.probe.moments import Moments
 from worldprobe.pipeline.probe.plan import Plan, metrics_of
@@ -17,7 +18,7 @@ from worldprobe.probes import controls
 from worldprobe.probes.evaluate import Answer, Question, draws
 from worldprobe.probes.metrics import Draws
 from worldprobe.probes.splits import Folds
-from worldprobe.results import Control, EvidenceLine, Metric, ProbeResult
+from worldprobe.results import EvidenceLine, Metric, ProbeResult
 from worldprobe.store import Series
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def beside_controls(
     Args:
         twin: the name of the encoder's untrained twin, where it has one.
     """
-    names = {"majority": "majority", "gaussian": "gaussian", "nuisance": "nuisance"}
+    names: dict[Control, str] = {c: c for c, one in CONTROLS.items() if one.reads not in ("encoder", "labels")}
     names |= control_encoders(plan.encoder, twin)
     return [
         Answered(plan, one, tap, kind, control, names.get(control, plan.encoder), question, given, folds)
@@ -127,8 +128,7 @@ def _of_one(
         yield "majority", one.question, constant, one.folds
     if "shuffled" in plan.controls:
         yield "shuffled", shuffled(one, plan.seed), found["none"][name, "shuffled"], one.folds
-    others: tuple[Control, ...] = ("gaussian", "random-init", "pixels", "nuisance")
-    for control in others:
+    for control in reversed(CONTROLS):
         if control in found:
             yield control, one.question, found[control][name, "real"], one.folds
     if one.leaky is not None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
+from worldprobe.controls import CONTROLS, Control
 from worldprobe.encoders.load import control_encoders
-from worldprobe.execute.outcomes import Executor
 from worldprobe.pipeline.probe.answers import Answered, Answers, Asked, beside_controls
 from worldprobe.pipeline.probe.fit import Rows, answer, answer_tokens, fits
 from worldprobe.pipeline.probe.inputs import gather, gather_tokens
@@ -22,13 +21,12 @@ from worldprobe.probes import controls, features
 from worldprobe.probes.evaluate import Step, unwatched
 from worldprobe.probes.tokens import gaussian_like
 from worldprobe.probes.training import Sums
+from worldprobe.protocols import Executor
 from worldprobe.records import Tap
-from worldprobe.results import Control
 from worldprobe.store import Series, Store
 
 # The rows that a control reads, and who adds them up, where that is not this process.
 Read = Callable[[], tuple[Rows, Sums | None]]
-_READ_ONCE = ("pixels", "nuisance")
 
 
 class Place:
@@ -66,7 +64,7 @@ class Place:
                 key = _key(control, kind)
                 if control in self._plan.controls and key not in once:
                     total += fits(asked)
-                    once |= {key} if control in _READ_ONCE else set()
+                    once |= {key} if CONTROLS[control].once else set()
         return total
 
     def _of(self, kind: str) -> list[Asked]:
@@ -75,8 +73,8 @@ class Place:
 
     def _read(self) -> list[Control]:
         """The controls that read something of their own."""
-        named = control_encoders(self._plan.encoder, self._series[0].twin)
-        return ["gaussian", "nuisance", *(cast(Control, control) for control in named)]
+        own = [control for control, one in CONTROLS.items() if one.reads in ("noise", "columns")]
+        return [*own, *control_encoders(self._plan.encoder, self._series[0].twin)]
 
     def read(self, block: int, kind: str, *, step: Step = unwatched) -> list[Answered]:
         """All tasks and controls on one kind of features of one block; ``step`` is called after each fit."""
@@ -99,7 +97,7 @@ class Place:
                 continue
             key = _key(control, kind)
             given = self._once.get(key) or work(*read())
-            if control in _READ_ONCE:
+            if CONTROLS[control].once:
                 self._once[key] = given
             found[control] = given
         return beside_controls(plan, asked, found, str(Tap(plan.encoder, block)), kind, twin=self._series[0].twin)
@@ -126,14 +124,18 @@ class Place:
         """What each control reads instead of ``source``."""
         moments, tokens = self._moments, kind == "tokens"
 
-        def when() -> tuple[Rows, None]:
-            rows = features.nuisance(moments.video, moments.pts_seconds, moments.clip_seconds)
-            return rows[:, None, :] if tokens else rows, None
+        def columns(control: Control) -> Read:
+            def read() -> tuple[Rows, None]:
+                make = controls.COLUMNS[control]
+                rows = make(moments.video, moments.pts_seconds, moments.clip_seconds)
+                return rows[:, None, :] if tokens else rows, None
 
-        def of(control: str, encoder: str) -> Read:
+            return read
+
+        def of(control: Control, encoder: str) -> Read:
             def read() -> tuple[Rows, Sums | None]:
                 others = matching_series(self._store, self._series, encoder=encoder, control=control)
-                floor = control == "pixels"
+                floor = CONTROLS[control].once
                 at = 0 if floor else block
                 if tokens:
                     return self._tokens(others, at, floor=floor), None
@@ -143,8 +145,9 @@ class Place:
             return read
 
         named = control_encoders(self._plan.encoder, self._series[0].twin)
-        others: dict[Control, Read] = {"gaussian": lambda: (self._noise(source), None), "nuisance": when}
-        return others | {cast(Control, control): of(control, encoder) for control, encoder in named.items()}
+        others: dict[Control, Read] = {"gaussian": lambda: (self._noise(source), None)}
+        others |= {control: columns(control) for control in controls.COLUMNS}
+        return others | {control: of(control, encoder) for control, encoder in named.items()}
 
     def _noise(self, like: Rows) -> Rows:
         """Noise of the features' shape; that of tokens lies in a file, as they do."""

@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 
 from worldprobe.encoders.load import parse_blocks
 from worldprobe.errors import ProbeError
-from worldprobe.execute.outcomes import Executor
 from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS, Asked, Probed, lines
 from worldprobe.pipeline.probe.chosen_tap import chosen_taps
 from worldprobe.pipeline.probe.controls import Place
@@ -29,6 +28,7 @@ from worldprobe.pipeline.stored import (
     labelled_videos,
 )
 from worldprobe.probes import features
+from worldprobe.protocols import Executor
 from worldprobe.records import Labels, Tap
 from worldprobe.store import Input, Series, Store
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from worldprobe.execute.outcomes import Executor
 from worldprobe.io.files import StrPath, write_whole
 from worldprobe.labels.speeds import speed_notes
 from worldprobe.pipeline.folder import PROBE, merge
@@ -19,6 +18,7 @@ from worldprobe.pipeline.probe.probe import probe_inputs
 from worldprobe.pipeline.probe.table import write_answers
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.stage_record import of_controls, write_provenance
+from worldprobe.protocols import Executor
 from worldprobe.records import Labels, reading_notes
 from worldprobe.store import Input, Store
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.execute.outcomes import Executor
 from worldprobe.pipeline.probe.inputs import gather
 from worldprobe.pipeline.probe.moments import Moments
 from worldprobe.probes.linear.scatter import PIECE, Scatter
+from worldprobe.protocols import Executor, able
 from worldprobe.store import Series, Store, shared
 
 Ints = NDArray[np.int64]
@@ -47,11 +47,8 @@ class AddUp:
 
 
 def adding(executor: Executor | None, store: Store, moments: Moments) -> Adding | None:
-    """Workers that add up moments; None where this process does.
-
-    The workers of Ray reach the store that this process uses; those of Modal have one of their own.
-    """
-    if executor is None or executor.name != "ray":
+    """Workers that add up moments; None where this process does."""
+    if not able(executor, "adds_sums"):
         return None
 
     def of(

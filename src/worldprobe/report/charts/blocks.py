@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from worldprobe.controls import CONTROLS, Control
 from worldprobe.findings import verdicts
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.rows import CONTROLS, Line, Row
+from worldprobe.findings.rows import Line, Row
 from worldprobe.findings.score import Score, block_of, tap_name
 from worldprobe.findings.wording import METRICS, number, property_name, with_interval
 from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis, axis
-from worldprobe.results import Control
 
 # Those that can change from block to block, or are the hardest to beat; the others say nothing about depth.
 _BANDS: tuple[Control, ...] = ("random-init", "pixels")

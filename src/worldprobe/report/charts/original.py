@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from worldprobe.controls import CONTROLS
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.original import Fall, Original, Step, step_name
 from worldprobe.findings.score import Score
-from worldprobe.findings.wording import METRICS, SHORT, number, property_name, signed
+from worldprobe.findings.wording import METRICS, number, property_name, signed
 from worldprobe.report.charts.scaling import LEAST, scaling_panels
 from worldprobe.report.drawing import axes
 from worldprobe.report.drawing.png import ALARM, FAINT, INK, bare, blank, draw, plain, save
@@ -133,8 +134,10 @@ def _step(panel: Axes, y: int, step: Step, span: axes.Axis) -> None:
         panel.barh(y, right - left, left=left, height=0.5, color=_BAND if score > floor else "#f4c7b0", zorder=1)
         panel.plot(span.clip(floor), y, "o", color=INK, markerfacecolor="white", markersize=4.5, zorder=3)
         if step.best_control:
-            panel.annotate(SHORT[step.best_control], (span.clip(floor), y), (0, 5.5), textcoords="offset points",
-                           fontsize=6.5, color=INK, ha="center", va="bottom")  # fmt: skip
+            panel.annotate(
+                CONTROLS[step.best_control].short, (span.clip(floor), y), (0, 5.5), textcoords="offset points",
+                fontsize=6.5, color=INK, ha="center", va="bottom",
+            )  # fmt: skip
     if ends := step.score.interval:
         panel.hlines(y, span.clip(ends[0]), span.clip(ends[1]), color=_BLUE, linewidth=2.2, zorder=2)
     panel.plot(span.clip(score), y, "o" if score >= span.low else "<", color=_BLUE, markersize=6.5, zorder=4)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from worldprobe.controls import CONTROLS
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.original import Original, step_name
-from worldprobe.findings.rows import CONTROLS, Row
+from worldprobe.findings.rows import Row
 from worldprobe.findings.score import Score
 from worldprobe.findings.verdicts import chance
 from worldprobe.findings.wording import METRICS, count, number, property_name, with_interval
@@ -56,7 +57,7 @@ Entry = tuple[str, str, Score]
 
 
 def beside_controls(summary: Summary) -> list[Chart]:
-    """A panel a task: each probe with its six controls beneath it."""
+    """A panel a task: each probe with its controls beneath it."""
     return [
         _chart(summary, rows, [[("probe", "probe", row.main.score), *_controls(row)] for row in rows])
         for rows in summary.tasks.values()
@@ -132,7 +133,7 @@ def _mark(
 
 
 def _controls(row: Row) -> list[Entry]:
-    """The six controls, or none where there is no score of any kind to draw."""
+    """The controls, or none where there is no score of any kind to draw."""
     if row.main.score.value is None and not any(s.value is not None for s in row.main.controls.values()):
         return []
     absent = Score(value=None, note="not run")

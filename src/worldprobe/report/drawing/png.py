@@ -9,9 +9,10 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from worldprobe.controls import CONTROLS
 from worldprobe.findings import verdicts
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.rows import CONTROLS, Row
+from worldprobe.findings.rows import Row
 from worldprobe.findings.score import Score
 from worldprobe.findings.wording import METRICS, number, property_name
 from worldprobe.io.files import write_whole
@@ -178,7 +179,7 @@ def _panel(panel: Axes, summary: Summary, rows: list[Row], *, names: bool) -> No
         if constant is not None:
             panel.axvline(constant, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
         for position, label in enumerate(labels):
-            score = row.main.score if position == 0 else row.main.controls.get(CONTROLS[position - 1])
+            score = row.main.controls.get(list(CONTROLS)[position - 1]) if position else row.main.score
             _mark(panel, score, span, position + shift, colour, marker, strong=label == "probe")
         # Drawn empty, for the legend: a row whose own score is missing still has to be named there.
         panel.plot([], [], color=colour, marker=marker, linestyle="", label=plain(summary.label(row)))

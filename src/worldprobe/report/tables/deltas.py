@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+from worldprobe.controls import CONTROLS
 from worldprobe.findings.deltas import PLACES, DeltaCell, DeltaRow
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.wording import METRICS, NONE, SHORT, number, property_name, with_interval
+from worldprobe.findings.wording import METRICS, NONE, number, property_name, with_interval
 from worldprobe.report.table import (
     BREAK,
     Block,
@@ -78,5 +79,5 @@ def _brief(row: DeltaRow, features: str) -> str:
     one = _of(row, features)
     if one is None:
         return NONE
-    name = SHORT[one.best_control] if one.best_control else ""
+    name = CONTROLS[one.best_control].short if one.best_control else ""
     return f"{with_interval(one.score)}\n{name} {number(one.floor.value)}".strip()

@@ -124,7 +124,7 @@ def reading(summary: Summary) -> Section | None:
     if not summary.rows:
         return None
     context = {
-        "rules_out": wording.RULES_OUT,
+        "controls": CONTROLS,
         "splits": wording.SPLITS,
         "directions": any(row.task == "direction" for row in summary.rows),
         "features": [

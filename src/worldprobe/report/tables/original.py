@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+from worldprobe.controls import CONTROLS
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.original import (
     PUBLISHED,
@@ -17,7 +18,7 @@ from worldprobe.findings.original import (
     step_name,
 )
 from worldprobe.findings.score import Score
-from worldprobe.findings.wording import METRICS, NONE, SHORT, interval, number, property_name, signed, with_interval
+from worldprobe.findings.wording import METRICS, NONE, interval, number, property_name, signed, with_interval
 from worldprobe.report.charts.scaling import scaling_panels
 from worldprobe.report.drawing import dots
 from worldprobe.report.table import (
@@ -160,7 +161,7 @@ def _step(at: int, fall: Fall) -> Cell:
 
 def _brief(at: int, fall: Fall) -> Cell:
     step = fall.steps[at]
-    best = f"{SHORT[step.best_control]} {number(step.floor.value)}" if step.best_control else ""
+    best = f"{CONTROLS[step.best_control].short} {number(step.floor.value)}" if step.best_control else ""
     return cell((number(step.score.value), "strong"), f" {interval(step.score)}", BREAK, (best, "soft"))
 
 

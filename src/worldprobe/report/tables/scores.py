@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 
-from worldprobe.findings import wording
+from worldprobe.controls import CONTROLS
 from worldprobe.findings.evidence import Tap
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.rows import CONTROLS, Line, Row
+from worldprobe.findings.rows import Line, Row
 from worldprobe.findings.verdicts import leak_sentence
 from worldprobe.findings.wording import (
     METRICS,
     NONE,
-    SHORT,
     count,
     interval,
     number,
@@ -82,7 +81,7 @@ def _rows(summary: Summary) -> list[Scored]:
 def _columns(summary: Summary) -> list[Column[Scored]]:
     controls: list[Column[Scored]] = [
         Column(
-            control, partial(_control, control=control), right=True, short=SHORT[control],
+            control, partial(_control, control=control), right=True, short=CONTROLS[control].short,
             brief=partial(_control_number, control=control), when="wide",
         )
         for control in CONTROLS
@@ -149,7 +148,9 @@ def _folded(scored: Scored) -> str:
     line = scored[1]
     if not any(score.value is not None for score in line.controls.values()):
         return NONE
-    each = [f"{SHORT[c]:<6} {number(s.value if (s := line.controls.get(c)) else None):>5}" for c in CONTROLS]
+    each = [
+        f"{CONTROLS[c].short:<6} {number(s.value if (s := line.controls.get(c)) else None):>5}" for c in CONTROLS
+    ]
     return "\n".join("  ".join(each[i : i + 2]) for i in range(0, len(each), 2))
 
 
@@ -168,7 +169,7 @@ def _chosen(row: Row) -> str:
 def _brief(verdict: str) -> str:
     """A verdict in the abbreviations of the table's head."""
     for control in CONTROLS:
-        verdict = verdict.replace(control, SHORT[control])
+        verdict = verdict.replace(control, CONTROLS[control].short)
     return verdict.replace("not shown above", "not shown >")
 
 
@@ -186,7 +187,7 @@ def scores(summary: Summary) -> Section | None:
     """Each score beside its controls."""
     if not summary.rows:
         return None
-    controls = [f"{c}: {what}. Rules out {why}." for c, (what, why) in wording.RULES_OUT.items()]
+    controls = [f"{c}: {one.what}. Rules out {one.rules_out}." for c, one in CONTROLS.items()]
     blocks: list[Block] = [
         Paragraph(
             "What a linear read-out finds is used without fine-tuning, and a read-out of so little power cannot "

@@ -1,7 +1,10 @@
-"""An encoder, a labeller and a probe of a third party: nothing is inherited, only offered."""
+"""An encoder, two labellers, a probe and an executor of a third party: nothing is inherited, only offered."""
+
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import numpy as np
 
+from worldprobe.protocols import Outcome
 from worldprobe.records import Labels, TokenGrid, View
 
 
@@ -45,6 +48,46 @@ class Middle:
                "x": ref.width / 2, "y": ref.height / 2, "w": 10.0, "h": 10.0, "confidence": 1.0,
                "source": self.name}
         )  # fmt: skip
+
+
+class Points:
+    """points: boxes of 10 px around the points of a text file, a line a frame: "x y"."""
+
+    name, one_video_only = "points", True
+
+    def __init__(self, argument=None):
+        self._at = np.loadtxt(argument, ndmin=2)
+
+    def label(self, video):
+        frame = np.arange(len(self._at))
+        return Labels.from_columns(
+            **{"video": video.ref.id, "frame": frame, "pts_seconds": video.pts_seconds[frame], "object": 0,
+               "class": "", "x": self._at[:, 0], "y": self._at[:, 1], "w": 10.0, "h": 10.0, "confidence": 1.0,
+               "source": self.name}
+        )  # fmt: skip
+
+
+class Threads:
+    """threads: so many threads of this process (threads:4)."""
+
+    name, gpus, labels_videos, adds_sums = "threads", False, True, True
+
+    def __init__(self, argument=None):
+        self.workers, self.done = int(argument or 2), []
+
+    def map(self, function, items):
+        with ThreadPoolExecutor(self.workers) as pool:
+            given = {pool.submit(function, item): item for item in items}
+            for one in as_completed(given):
+                self.done.append(type(function).__name__)
+                error = one.exception()
+                yield Outcome(given[one], None if error else one.result(), error)
+
+    def spent(self):
+        return None
+
+    def close(self):
+        pass
 
 
 class Mean:

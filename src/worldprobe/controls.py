@@ -1,0 +1,76 @@
+"""The controls: what each is, what a score above it rules out, and what its probe reads.
+
+A new control is a record here, and what makes its inputs: a function in ``probes.controls.COLUMNS``, or the name of
+an encoder in ``encoders.load.control_encoders``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Control = Literal["none", "majority", "nuisance", "pixels", "random-init", "shuffled", "gaussian"]
+"""Name a control; "none" is the probe itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlRecord:
+    """Describe a control for whoever computes it, judges by it or prints it.
+
+    Attributes:
+        short: its name where columns are narrow, six characters at most.
+        what: what it is. rules_out: the explanation that a score above it excludes, after "rules out".
+        reads: in place of the features, or of the labels ("labels": they are permuted between groups). "nothing" is
+            the constant; "columns" are side columns, of where and when a moment lies.
+        once: whether it reads the same beside every block. An encoder of this kind has one block, and its
+            tokens, which are few, are taken side by side.
+    """
+
+    short: str
+    what: str
+    rules_out: str
+    reads: Literal["nothing", "columns", "encoder", "labels", "noise"]
+    once: bool = False
+
+
+CONTROLS: dict[Control, ControlRecord] = {
+    "majority": ControlRecord(
+        short="major.",
+        what="a constant: the training folds' mean or commonest class",
+        rules_out="that the score can be had without looking at the video at all",
+        reads="nothing",
+    ),
+    "nuisance": ControlRecord(
+        short="nuis.",
+        what="the same probe on video identity and time alone",
+        rules_out="that knowing which video it is, and when, is enough",
+        reads="columns",
+        once=True,
+    ),
+    "pixels": ControlRecord(
+        short="pixels",
+        what="the same probe on frames averaged down to 8 × 8 pixels",
+        rules_out="that the property lies open in coarse pixels, with no need of an encoder",
+        reads="encoder",
+        once=True,
+    ),
+    "random-init": ControlRecord(
+        short="r-init",
+        what="the same probe on the same architecture with random weights",
+        rules_out="that architecture and sheer width do it, and training adds nothing",
+        reads="encoder",
+    ),
+    "shuffled": ControlRecord(
+        short="shuf.",
+        what="the same probe with labels permuted between groups",
+        rules_out="that the procedure finds structure where there is none: expect chance or less",
+        reads="labels",
+    ),
+    "gaussian": ControlRecord(
+        short="gauss.",
+        what="the same probe on noise of the same shape",
+        rules_out="that many inputs alone fit the labels: expect chance or less",
+        reads="noise",
+    ),
+}
+"""By name, in the order in which reports print them."""
