@@ -24,8 +24,8 @@ from scipy.optimize import linear_sum_assignment
 
 from worldprobe.labels.boxes import corners, iou
 from worldprobe.labels.detectors.onnx import OnnxDetector
+from worldprobe.labels.files.mot import Mot
 from worldprobe.labels.load import load_labeller
-from worldprobe.labels.truth import Mot
 from worldprobe.records import VideoRef
 from worldprobe.video.read import open_video
 from worldprobe.video.video import Video

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from worldprobe.controls import CONTROLS
 from worldprobe.findings import wording
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.made import Failure, flatten

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from worldprobe.controls import CONTROLS
+from worldprobe.controls import CONTROLS, Control
 from worldprobe.findings.evidence import Tap
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.rows import Line, Row
@@ -39,7 +39,7 @@ from worldprobe.report.table import (
     score_cell,
     sorted_cell,
 )
-from worldprobe.results import Control, Metric
+from worldprobe.results import Metric
 
 Scored = tuple[Row, Line]
 _METRIC: dict[Metric, str] = {
