@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from tests.builders.run_lines import probe_lines
 
-from worldprobe.findings.quoted import cautious_skill
 from worldprobe.findings.summary import summarize
 from worldprobe.findings.use_cases import use_cases
+from worldprobe.findings.verdicts import cautious_skill
 from worldprobe.report.charts.blocks import by_block
 from worldprobe.report.write import write_report
 from worldprobe.results import write_results

@@ -8,11 +8,10 @@ from typing import Literal
 
 from worldprobe.findings.decoding import Decoding, Drawing
 from worldprobe.findings.prediction import Future, Step
-from worldprobe.findings.quoted import RULE as QUOTED
-from worldprobe.findings.quoted import cautious_skill, quoted
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import ABOVE
 from worldprobe.findings.score import Fact as Fact
+from worldprobe.findings.verdicts import QUOTED, cautious_skill, quoted
 from worldprobe.findings.wording import number, property_name
 
 UseCaseGrade = Literal["strong", "partial", "no-evidence", "not-measured"]

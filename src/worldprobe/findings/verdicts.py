@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from worldprobe.controls import CONTROLS, Control
 from worldprobe.findings.rows import Line, Row, Verdict
-from worldprobe.findings.score import Score
+from worldprobe.findings.score import ABOVE, Score
 from worldprobe.findings.wording import (
+    CHOSEN,
     ERRORS,
     NONE,
     count,
@@ -144,3 +145,30 @@ def chance(line: Line) -> float | None:
     """What a constant scores: 0 for R², the majority's score otherwise."""
     majority = line.controls.get("majority")
     return 0.0 if line.metric == "r2" else (majority.value if majority else None)
+
+
+QUOTED = (
+    "Of several readings of a property (features, block, input, probe) one is quoted: that at the tap which "
+    "validation groups chose, where several blocks were read; else the one that reaches furthest above its best "
+    "control. Of n ways tried the best is quoted, so a narrow win counts for little."
+)
+
+
+def cautious_skill(row: Row) -> float | None:
+    """Skill from the probe's low end and the highest high end among the controls; None where either lacks."""
+    ends = row.main.score.interval
+    highs = [s.interval[1] for s in row.main.controls.values() if s.interval]
+    if ends is None or not highs or max(highs) >= 1:
+        return None
+    return (ends[0] - max(highs)) / (1 - max(highs))
+
+
+def quoted(rows: Sequence[Row]) -> Row | None:
+    """The row that ``QUOTED`` quotes; one without a score only where there is no other. None of none."""
+    return max([row for row in rows if row.features == CHOSEN] or rows, key=_reach, default=None)
+
+
+def _reach(row: Row) -> tuple[bool, bool, float]:
+    skill = cautious_skill(row)
+    known = row.main.score.value is not None
+    return known, row.main.verdict.kind in ABOVE, float("-inf") if skill is None else skill

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from worldprobe.findings import quoted, wording
+from worldprobe.findings import wording
 from worldprobe.findings.answer import Answer, headline
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import VerdictKind
 from worldprobe.findings.use_cases import UseCase
+from worldprobe.findings.verdicts import QUOTED
 from worldprobe.findings.wording import METRICS, NONE, property_name, with_interval
 from worldprobe.report.drawing.strips import strip
 from worldprobe.report.table import (
@@ -56,8 +57,8 @@ def answer(summary: Summary) -> Section:
     blocks.append(Table("The answer", columns, summary.answers, look="answers num", tone=lambda one: one.kind))
     sure = "In brackets: 95 % intervals."
     blocks += [
-        Template("answer", {"caveats": len(summary.caveats), "quoted_rule": quoted.RULE if summary.rows else ""}),
-        Paragraph(f"{sure} {quoted.RULE}" if summary.rows else sure, forms=("markdown",)),
+        Template("answer", {"caveats": len(summary.caveats), "quoted_rule": QUOTED if summary.rows else ""}),
+        Paragraph(f"{sure} {QUOTED}" if summary.rows else sure, forms=("markdown",)),
     ]
     return Section("answer", "The answer", blocks, short="Answer", chapter="answer", warned=False)
 
