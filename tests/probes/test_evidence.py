@@ -10,8 +10,7 @@ from worldprobe.probes.evaluate import Question, cross_fit, draws
 from worldprobe.probes.evidence import online_code_length, selectivity, skill
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
-from worldprobe.probes.splits import make_folds
-from worldprobe.records import Examples
+from worldprobe.probes.splits import SplitRows, make_folds
 
 
 def world(groups=60, rows=6, d=12, noise=0.3, seed=0):
@@ -23,8 +22,8 @@ def world(groups=60, rows=6, d=12, noise=0.3, seed=0):
 
 
 def grouped(inputs, target, group):
-    examples = Examples(inputs, target, group, group, np.arange(len(inputs), dtype=float), 0.5)
-    return make_folds(examples, kind="grouped", seed=0)
+    rows = SplitRows(group, group, np.arange(len(inputs), dtype=float), 0.5)
+    return make_folds(rows, kind="grouped", seed=0)
 
 
 def out_of_fold(inputs, question, folds):

@@ -18,8 +18,7 @@ from worldprobe.pipeline.predict.windows import MOST, Batch, Window
 from worldprobe.predictors import baselines, scores
 from worldprobe.predictors.leak import Leak, PlainForward, Predicts, leak
 from worldprobe.predictors.vjepa2 import INSTEAD, Mode, VJEPA2Predictor, layer_normed
-from worldprobe.probes.splits import Folds, SplitKind, make_folds, units
-from worldprobe.records import Examples
+from worldprobe.probes.splits import Folds, SplitKind, SplitRows, make_folds, units
 
 Errors = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -109,35 +108,28 @@ def _tokens(
     return layer_normed(known).cpu().numpy(), told.cpu().numpy(), true.cpu().numpy()
 
 
-def examples_of(windows: Sequence[Window]) -> Examples:
-    """The windows as the splits take them; there is nothing to decode."""
-    n, span = len(windows), max(window.span for window in windows)
+def split_rows(windows: Sequence[Window]) -> SplitRows:
+    """Describe windows to a split."""
+    span = max(window.span for window in windows)
     group = np.array([window.group for window in windows], np.int64)
     video = np.array([window.video for window in windows], np.int64)
     seconds, began = (np.array([getattr(window, name) for window in windows]) for name in ("seconds", "began"))
     recording, seconds = recordings(video, group, seconds, began, apart=span)
-    return Examples(
-        inputs=np.zeros((n, 1), np.float32),
-        target=np.zeros((n, 1)),
-        group=group,
-        video=recording,
-        pts_seconds=seconds,
-        clip_seconds=span,
-    )
+    return SplitRows(group, recording, seconds, span)
 
 
 def unit_of(windows: Sequence[Window]) -> tuple[SplitKind, Ints]:
     """What is resampled, int64 [n]: shots, or contiguous blocks of the videos where there are few shots."""
-    examples = examples_of(windows)
-    split: SplitKind = "grouped" if len(np.unique(examples.group)) >= FEW_GROUPS else "blocked"
-    return split, units(examples, split)
+    rows = split_rows(windows)
+    split: SplitKind = "grouped" if len(np.unique(rows.group)) >= FEW_GROUPS else "blocked"
+    return split, units(rows, split)
 
 
 def _group(done: Forecast, seed: int) -> Folds | None:
     """The units, and the folds of the fitted baselines; None where there are too few groups for these."""
     done.split, done.unit = unit_of(done.windows)
     try:
-        return make_folds(examples_of(done.windows), kind=done.split, seed=seed)
+        return make_folds(split_rows(done.windows), kind=done.split, seed=seed)
     except ProbeError as error:
         done.missing |= dict.fromkeys(("mean", "ridge"), f"nothing to fit on apart from what is scored: {error}")
         return None
