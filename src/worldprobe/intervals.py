@@ -76,10 +76,10 @@ def bootstrap(
         value: the score of all groups, where the rows give it; by default the statistic at weights 1.
         undefined: the note where the score of all groups is not finite.
     """
-    if value is None:
-        value = float(statistic(np.ones((1, groups)))[0])
-    if not np.isfinite(value):
-        return no_draws(undefined)
-    weights = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):  # a resample may leave nothing to divide by
+        if value is None:
+            value = float(statistic(np.ones((1, groups)))[0])
+        if not np.isfinite(value):
+            return no_draws(undefined)
+        weights = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES)
         return Draws(value, statistic(weights.astype(np.float64)))

@@ -12,7 +12,7 @@ from worldprobe.errors import PredictionError
 from worldprobe.pipeline.predict.pictures import peaks
 from worldprobe.pipeline.predict.stage import predict
 from worldprobe.predictors import VJEPA2Predictor
-from worldprobe.predictors.surprise import auroc, relative_accuracy, resampled, surprise
+from worldprobe.predictors.surprise import auroc, relative_accuracy, scored, surprise
 from worldprobe.report.write import write_report
 from worldprobe.results import read_results
 from worldprobe.video.rendered.scenes import render_scenes
@@ -88,13 +88,13 @@ def test_scores_of_known_surprises_and_scikit_learns_auroc():
     assert auroc(possible, impossible) == pytest.approx(expected)
     assert relative_accuracy(possible, possible) == auroc(possible, possible) == 0.5
     assert relative_accuracy(possible, possible + 1e-6) == 1.0
-    found = resampled(possible, impossible, seed=0)
-    for value, low, high in found.values():
-        assert low < value < high
-        assert low > 0.5
-    assert found["auroc"][0] == pytest.approx(expected)
-    alike = resampled(possible, generator.normal(0, 1, 60), seed=0)
-    assert alike["auroc"][1] < 0.5 < alike["auroc"][2]
+    found = scored(possible, impossible, seed=0)
+    for one in found.values():
+        assert one.low < one.value < one.high
+        assert one.low > 0.5
+    assert found["auroc"].value == pytest.approx(expected)
+    alike = scored(possible, generator.normal(0, 1, 60), seed=0)
+    assert alike["auroc"].low < 0.5 < alike["auroc"].high
 
 
 def test_peaks_are_local_maxima_in_order_of_time():
