@@ -15,6 +15,7 @@ from worldprobe.pipeline.decode.frames import KeptFrames, keep_frames
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.groups import placed
 from worldprobe.pipeline.progress import Progress
+from worldprobe.pipeline.stored import whole_clips
 from worldprobe.probes.splits import SplitKind, SplitRows, make_folds
 from worldprobe.store import Series, Store
 
@@ -72,11 +73,7 @@ def lay_out(
     first = series[0]
     if any((one.grid, one.view.size) != (first.grid, first.view.size) for one in series):
         raise DecoderError("the store's clips differ in length or size: decode those of one encode at a time")
-    clips = [
-        (number, clip)
-        for number, one in enumerate(series)
-        for clip in sorted(set.intersection(*(set(store.held(one, block)) for block in blocks)))
-    ]
+    clips = [(number, clip) for number, one in enumerate(series) for clip in whole_clips(store, one, blocks)]
     # Too few groups are said of before any frame is read.
     deal(series, clips, split=split, seed=seed)
     width, height = first.view.size
