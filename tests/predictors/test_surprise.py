@@ -113,10 +113,10 @@ def test_a_run_scores_every_kind_and_shows_it(small, tmp_path):
     assert len(keys) == len(found) == 2 * (len(KINDS) + 1) * 4
     assert {r.n for r in found if r.violation != "all"} == {2}
     assert {r.n for r in found if r.violation == "all"} == {2 * len(KINDS)}
+    assert len(write_report(tmp_path).future.violations) == len(KINDS) + 1
     for name in ("error_map", "violations"):
         assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 10_000
     assert not (tmp_path / "figures" / "surprise.png").exists()  # no scene has enough windows for a curve
-    assert len(write_report(tmp_path).future.violations) == len(KINDS) + 1
     html = (tmp_path / "report.html").read_text()
     assert "Surprise at the impossible" in html
     assert "pass-through" in (tmp_path / "report.md").read_text()

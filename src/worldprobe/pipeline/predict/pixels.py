@@ -14,6 +14,7 @@ from worldprobe.decoders import load
 from worldprobe.decoders.metrics import decibel, mean, ssim
 from worldprobe.errors import PredictionError
 from worldprobe.execute.fitting import Fitting
+from worldprobe.io.arrays import write_arrays
 from worldprobe.io.names import short_names
 from worldprobe.pipeline.decode.seen import Seen, read_seen
 from worldprobe.pipeline.failures import Failure
@@ -26,7 +27,6 @@ from worldprobe.predictors import scores
 from worldprobe.predictors.vjepa2 import INSTEAD, VJEPA2Predictor
 from worldprobe.protocols import Encoder
 from worldprobe.records import ClipSpec, DecoderShape
-from worldprobe.report.drawing.pictures import Compared, comparison
 from worldprobe.results import PredictionMethod, PredictionResult
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def draw_future(
     *,
     progress: Progress,
 ) -> list[PredictionResult]:
-    """PSNR and SSIM of predicted, decoded, repeated and mean frames; ``path`` is the picture of all of them.
+    """PSNR and SSIM of predicted, decoded, repeated and mean frames; ``path`` keeps some of each.
 
     ``decode-actual`` decodes the true tokens: the ceiling that the decoder sets to everything else. Where nothing
     is left that the decoder has not been trained on, the lines say so and have no score.
@@ -127,7 +127,7 @@ def draw_future(
             for k in range(told.horizon)
         ]
     whole = _Part(*(np.concatenate([getattr(part, name) for part in parts]) for name in _Part.__slots__))
-    _show(whole, windows, encoder, pen.decoder, told, path)
+    _keep(whole, windows, encoder, pen.decoder, told, path)
     return _lines(whole, windows, told)
 
 
@@ -219,22 +219,21 @@ def _mean_images(real: NDArray[np.uint8], unit: NDArray[np.int64]) -> Frames:
     return np.asarray(others[code], dtype=np.float32)
 
 
-def _show(
+def _keep(
     whole: _Part, windows: Sequence[Window], encoder: Encoder, decoder: Decoder, told: Told, path: Path
 ) -> None:
-    """A poor, a middling and a good prediction by PSNR, so that nobody chooses what is shown."""
+    """Keep a poor, a middling and a good prediction by PSNR, so that nobody chooses what is shown."""
     error = ((_floats(whole.told) - _floats(whole.real)) ** 2).mean(axis=(2, 3, 4, 5), dtype=np.float64)
     order = np.argsort(decibel(error.mean(axis=1)), kind="stable")
-    chosen = dict.fromkeys(int(order[round(q * (len(order) - 1))]) for q in (0.25, 0.5, 0.75))
-    examples = []
+    chosen = list(dict.fromkeys(int(order[round(q * (len(order) - 1))]) for q in (0.25, 0.5, 0.75)))
+    shown = {
+        "seen": whole.seen[chosen], "predicted": whole.told[chosen, :, 0], "decoded": whole.actual[chosen, :, 0],
+        "real": whole.real[chosen, :, 0],
+    }  # fmt: skip
     names = short_names(window.spec.video.path for window in windows)
-    for row in chosen:
-        three = (whole.told[row, :, 0], whole.actual[row, :, 0], whole.real[row, :, 0])
-        seen, first, second, real = (one.transpose(0, 2, 3, 1) for one in (whole.seen[row], *three))
-        window = windows[row]
-        name = f"{names[window.spec.video.path]}, {window.seconds:.1f} s"
-        examples.append(Compared(name=name, seen=seen, told=first, actual=second, real=real))
-    comparison(path, encoder=encoder.name, decoder=decoder.name, examples=examples)
+    said = [f"{names[windows[row].spec.video.path]}, {windows[row].seconds:.1f} s" for row in chosen]
+    facts = {"encoder": encoder.name, "decoder": decoder.name, "windows": said}
+    write_arrays(path, {name: frames.transpose(0, 1, 3, 4, 2) for name, frames in shown.items()}, facts)
 
 
 def _line(

@@ -16,7 +16,7 @@ from worldprobe.pipeline.folder import PREDICT, add_notes, merge
 from worldprobe.pipeline.ledger import Ledger, device_of, foretold
 from worldprobe.pipeline.predict.decoder import will_draw
 from worldprobe.pipeline.predict.forecast import forecast
-from worldprobe.pipeline.predict.pictures import keep_curves, show_errors, show_violations
+from worldprobe.pipeline.predict.pictures import drop_figures, keep_curves, keep_errors, keep_violations, place
 from worldprobe.pipeline.predict.pixels import draw_future, find_pen
 from worldprobe.pipeline.predict.scores import Told, leak_lines, lines
 from worldprobe.pipeline.predict.surprise import surprise_lines, surprises
@@ -55,6 +55,7 @@ def predict(
     found: list[AnyResult] = []
     failures: list[Failure] = []
     seen: list[VideoRef] = []
+    kept = {"error_map"}
     for encoder_of, one in ((encoder, predictor), *_twins(experiment, encoder, asked)):
         lost: list[Failure] = []
         started = time.perf_counter()
@@ -75,16 +76,16 @@ def predict(
         seen = seen or [ref_of(videos[number]) for number in sorted({window.video for window in done.windows})]
         told = Told(one.encoder.name, one.precision, asked.context, asked.horizon, asked.mode, experiment.seed)
         found += [*lines(done, told), *leak_lines(done, told)]
-        figures = out / "figures" if one is predictor else None
-        if figures:
-            show_errors(done, videos, encoder, figures / "error_map.png", context=asked.context)
+        if one is predictor:
+            keep_errors(done, videos, encoder, place(out, "error_map"), context=asked.context)
             keep_curves(done, videos, encoder, out, context=asked.context)
-        if pen is not None and figures:
+        if pen is not None and one is predictor:
             started = time.perf_counter()
-            shown = figures / "prediction_comparison.png"
+            shown = place(out, "prediction_comparison")
             drawn = draw_future(videos, encoder, predictor, pen, told, cut, shown, progress=progress)
             found += drawn
             items = max(line.n for line in drawn)
+            kept |= {"prediction_comparison"} if items else set()
             ledger.book("predict: draw", started=started, items=items, device=device_of(encoder))
         if asked.pairs:
             started = time.perf_counter()
@@ -94,8 +95,10 @@ def predict(
             ledger.book(
                 f"predict: surprise {encoder_of.name}", started=started, items=items, device=device_of(encoder_of)
             )
-            if figures:
-                show_violations(at, encoder, figures / "violations.png", context=asked.context)
+            if one is predictor:
+                keep_violations(at, encoder, place(out, "violations"), context=asked.context)
+                kept.add("violations")
+    drop_figures(out, but=kept)
     out.mkdir(parents=True, exist_ok=True)
     add_notes(out, merge(out, PREDICT, found, ledger.costs, revision=encoder.revision, videos=seen))
     write_provenance(out, "predict", encoder, videos=seen, seed=experiment.seed, ledger=ledger)
