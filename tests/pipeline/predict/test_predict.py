@@ -20,7 +20,7 @@ from worldprobe.pipeline.decode.seen import Seen
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.predict import stage as pipeline
 from worldprobe.pipeline.predict.forecast import forecast
-from worldprobe.pipeline.predict.pixels import Pen, draw_future, find_pen
+from worldprobe.pipeline.predict.pixels import Canvas, Pen, find_pen
 from worldprobe.pipeline.predict.scores import Told, lines
 from worldprobe.pipeline.predict.windows import Cut, cut_windows, read_windows
 from worldprobe.pipeline.progress import silent
@@ -351,7 +351,12 @@ def draw(videos, small, pen, path, **cut):
     encoder = pretrained(small, device="cpu", precision="fp32")
     predictor = VJEPA2Predictor.from_encoder(encoder)
     shared = Told(encoder.name, "fp32", 2, 2, "joint", 5)
-    return draw_future(videos, encoder, predictor, pen, shared, Cut(2, 2, **cut), path, progress=silent)
+    cut = Cut(2, 2, **cut)
+    canvas = Canvas(pen, encoder, shared, cut, videos=len(videos))
+    batches = read_windows(videos, encoder, cut, failures=[], progress=silent, stage="", sketch=canvas.sketch)
+    done = forecast(batches, predictor, context=2, horizon=2, mode="joint", seed=5, draw=canvas)
+    assert all(window.scored for window in done.windows)
+    return canvas.lines(path)
 
 
 def test_the_future_is_drawn_beside_its_ceiling_the_last_frame_and_the_mean_image(scenes, small, tmp_path):
@@ -402,6 +407,25 @@ def test_only_windows_that_the_decoder_has_not_seen_are_drawn(scenes, small, tmp
     assert {r.score for r in none} == {None}
     assert "trained on every window" in none[0].notes[0]
     assert not (tmp_path / "none.safetensors").exists()
+
+
+def test_what_is_scored_is_drawn_without_predicting_it_again(scenes, small, monkeypatch, tmp_path):
+    encoded = []
+    tokens = VJEPA2Predictor.context_tokens
+    monkeypatch.setattr(VJEPA2Predictor, "context_tokens", lambda *at: encoded.append(len(at[1])) or tokens(*at))
+    with open_video(scenes[0]) as video:
+        seen = Seen({video.ref.id: [0]})  # two of its three windows
+    found = draw(scenes[:6], small, Pen(Stand(), seen), tmp_path / "every.safetensors")
+    assert max(line.n for line in found) == 6 * 3 - 2
+    windows = sum(encoded)
+    encoded.clear()
+    draw(scenes[:6], small, Pen(Stand(), Seen()), tmp_path / "all.safetensors")
+    assert sum(encoded) == windows  # scoring alone encodes as many
+    # The one window of each video that is scored may be one that the decoder has seen: then another is drawn.
+    encoded.clear()
+    found = draw(scenes[:6], small, Pen(Stand(), seen), tmp_path / "one.safetensors", most=1)
+    assert max(line.n for line in found) == 6
+    assert sum(encoded) == windows - 6 * 3 + 6 + 1
 
 
 def test_a_decoder_of_other_tokens_is_refused_before_anything_is_predicted(small, tmp_path, monkeypatch):
