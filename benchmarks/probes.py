@@ -34,8 +34,7 @@ from worldprobe.probes.evaluate import Answer, Question, cross_fit
 from worldprobe.probes.linear.estimators import LogisticProbe
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
-from worldprobe.probes.splits import Folds, make_folds
-from worldprobe.records import Examples
+from worldprobe.probes.splits import Folds, SplitRows, make_folds
 
 CASES = ("ridge-2", "ridge-12", "logistic-12")
 RIDGE_TOLERANCE = 1e-3  # in R2
@@ -69,8 +68,7 @@ def make(name: str, rows: int, columns: int) -> Case:
     signal = behind[:, :40] @ rng.normal(size=(40, int(count)))
     target = signal + signal.std() * rng.normal(size=signal.shape)
     group = np.arange(rows) // 10
-    examples = Examples(inputs, target, group, group, np.arange(rows, dtype=float), 0.5)
-    folds = make_folds(examples, kind="grouped", seed=0)
+    folds = make_folds(SplitRows(group, group, np.arange(rows, dtype=float), 0.5), kind="grouped", seed=0)
     if kind == "ridge":
         alphas = [s for s in Ridge.strengths if np.isfinite(s)]
         return Case(Question(name, Ridge(), target), inputs, folds, SklearnRidge(), {"ridge__alpha": alphas}, "r2")

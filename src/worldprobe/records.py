@@ -21,9 +21,7 @@ __all__ = [
     "ClipSpec",
     "DecoderShape",
     "Embeddings",
-    "Examples",
     "Labels",
-    "Split",
     "Tap",
     "TokenGrid",
     "VideoRef",
@@ -238,48 +236,3 @@ class Labels:
             return cls.empty()
         notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
         return cls(pl.concat([p.table for p in parts], how="diagonal"), notes)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Examples:
-    """What a probe is trained on.
-
-    Attributes:
-        inputs: float32 [n, d].
-        target: float64 [n, k]; class indices (k = 1) where ``classes`` is not empty.
-        group: int64 [n], the unit that may not stand on both sides of a split.
-        video: int64 [n], which video.
-        pts_seconds: float64 [n], time within the video.
-        clip_seconds: the time that one clip spans: examples nearer than this may share frames.
-        classes: names of the classes; empty for regression.
-    """
-
-    inputs: NDArray[np.float32]
-    target: NDArray[np.float64]
-    group: NDArray[np.int64]
-    video: NDArray[np.int64]
-    pts_seconds: NDArray[np.float64]
-    clip_seconds: float
-    classes: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        n = len(self.inputs)
-        if self.inputs.ndim != 2 or self.target.ndim != 2:
-            raise ValueError(f"{self.inputs.shape = }, {self.target.shape = }: both must have 2 axes")
-        for name in ("target", "group", "video", "pts_seconds"):
-            if len(getattr(self, name)) != n:
-                raise ValueError(f"{n} inputs but {len(getattr(self, name))} of {name}")
-
-    def __len__(self) -> int:
-        return len(self.inputs)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Split:
-    """Indices of one fold: train, validation (may be empty) and test."""
-
-    train: NDArray[np.int64]
-    validation: NDArray[np.int64]
-    test: NDArray[np.int64]
-    kind: Literal["grouped", "blocked", "random", "video"]
-    seed: int

@@ -15,7 +15,7 @@ def test_psnr_of_a_known_error():
     real = np.full((2, 3, 32, 32), 0.5, dtype=np.float32)
     tally = Tally()
     tally.add(real + np.float32(0.1), real, group=0)
-    assert tally.score("psnr", seed=0).value == pytest.approx(20.0, abs=1e-4)
+    assert tally.score("psnr", seed=0)[0].value == pytest.approx(20.0, abs=1e-4)
 
 
 def test_ssim_is_that_of_the_paper_written_out():
@@ -45,7 +45,7 @@ def test_sharpness_is_one_for_the_real_below_for_blur_above_for_noise():
     def sharpness(drawn):
         tally = Tally()
         tally.add(drawn, real, group=0)
-        return tally.score("sharpness", seed=0).value
+        return tally.score("sharpness", seed=0)[0].value
 
     assert sharpness(real) == pytest.approx(1.0)
     assert sharpness(soft) < 0.5
@@ -61,10 +61,12 @@ def test_regions_are_measured_apart():
     tally = Tally()
     tally.add(drawn, real, group=0, masks=mask)
     tally.add(drawn, real, group=1)  # without masks: counts for no region
-    inside, outside = (tally.score("psnr", region=name, seed=0) for name in ("inside", "outside"))
+    (inside, n_inside), (outside, n_outside) = (
+        tally.score("psnr", region=name, seed=0) for name in ("inside", "outside")
+    )
     assert inside.value == pytest.approx(20.0, abs=1e-4)
     assert outside.value == pytest.approx(40.0, abs=1e-3)
-    assert inside.n == outside.n == 1
+    assert n_inside == n_outside == 1
 
 
 def test_intervals_resample_groups_and_not_frames():
@@ -81,4 +83,8 @@ def test_intervals_resample_groups_and_not_frames():
 
 def test_nothing_measured_is_none():
     nothing = metrics.mean(np.full(4, np.nan), np.arange(4), seed=0)
-    assert (nothing.value, nothing.low, nothing.n) == (None, None, 0)
+    assert (nothing.value, nothing.low) == (None, None)
+    tally = Tally()
+    tally.add(np.zeros((2, 3, 16, 16), np.float32), np.zeros((2, 3, 16, 16), np.float32), group=0)
+    unmasked, n = tally.score("psnr", region="inside", seed=0)
+    assert (unmasked.value, unmasked.low, n) == (None, None, 0)

@@ -19,7 +19,7 @@ from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.predict.forecast import unit_of
 from worldprobe.pipeline.predict.windows import Cut, read_windows
 from worldprobe.pipeline.probe.moments import align
-from worldprobe.pipeline.probe.targets import examples, target
+from worldprobe.pipeline.probe.targets import split_rows, target
 from worldprobe.pipeline.sources import ref_of
 from worldprobe.pipeline.stored import find_series
 from worldprobe.probes.splits import make_folds
@@ -89,7 +89,7 @@ def test_no_split_has_one_camera_train_on_what_another_is_tested_on(two_cameras,
     series = encoded(paths, Store(str(tmp_path / "s")))
     moments = align(series, label(paths, labeller=LeRobot()))
     asked = target(moments, "state.x", moments.group)
-    rows = examples(moments, np.zeros((len(moments), 1), np.float32), asked, moments.group)
+    rows = split_rows(moments, asked.usable)
     episode = np.unique(asked.values[:, 0], return_inverse=True)[1]  # states tell moments: no two are equal
     for kind in ("grouped", "blocked"):
         for fold in some(make_folds(rows, kind=kind, seed=0).folds):
@@ -102,9 +102,7 @@ def test_leaving_a_video_out_leaves_out_all_that_show_its_episodes(tmp_path):
     paths = list(videos(dataset(tmp_path / "robot", "v2.1")))
     series = encoded(paths, Store(str(tmp_path / "s")))
     moments = align(series, label(paths, labeller=LeRobot()))
-    rows = examples(
-        moments, np.zeros((len(moments), 1), np.float32), target(moments, "state.x", moments.group), moments.group
-    )
+    rows = split_rows(moments, target(moments, "state.x", moments.group).usable)
     folds = make_folds(rows, kind="video", seed=0)
     assert len(folds.folds) == EPISODES
     assert all(len(np.unique(moments.video[fold.test])) == 2 for fold in some(folds.folds))

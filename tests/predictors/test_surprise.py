@@ -13,7 +13,7 @@ from worldprobe.errors import PredictionError
 from worldprobe.pipeline.predict.pictures import peaks
 from worldprobe.pipeline.predict.stage import predict
 from worldprobe.predictors import VJEPA2Predictor
-from worldprobe.predictors.surprise import auroc, relative_accuracy, resampled, surprise
+from worldprobe.predictors.surprise import auroc, relative_accuracy, scored, surprise
 from worldprobe.report.write import write_report
 from worldprobe.results import read_results
 from worldprobe.video.rendered.scenes import render_scenes
@@ -89,13 +89,13 @@ def test_scores_of_known_surprises_and_scikit_learns_auroc():
     assert auroc(possible, impossible) == pytest.approx(expected)
     assert relative_accuracy(possible, possible) == auroc(possible, possible) == 0.5
     assert relative_accuracy(possible, possible + 1e-6) == 1.0
-    found = resampled(possible, impossible, seed=0)
-    for value, low, high in some(found.values()):
-        assert low < value < high
-        assert low > 0.5
-    assert found["auroc"][0] == pytest.approx(expected)
-    alike = resampled(possible, generator.normal(0, 1, 60), seed=0)
-    assert alike["auroc"][1] < 0.5 < alike["auroc"][2]
+    found = scored(possible, impossible, seed=0)
+    for one in some(found.values()):
+        assert one.low < one.value < one.high
+        assert one.low > 0.5
+    assert found["auroc"].value == pytest.approx(expected)
+    alike = scored(possible, generator.normal(0, 1, 60), seed=0)
+    assert alike["auroc"].low < 0.5 < alike["auroc"].high
 
 
 def test_peaks_are_local_maxima_in_order_of_time():
@@ -114,10 +114,10 @@ def test_a_run_scores_every_kind_and_shows_it(small, tmp_path):
     assert len(keys) == len(found) == 2 * (len(KINDS) + 1) * 4
     assert {r.n for r in found if r.violation != "all"} == {2}
     assert {r.n for r in found if r.violation == "all"} == {2 * len(KINDS)}
+    assert len(write_report(tmp_path).future.violations) == len(KINDS) + 1
     for name in ("error_map", "violations"):
         assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 10_000
     assert not (tmp_path / "figures" / "surprise.png").exists()  # no scene has enough windows for a curve
-    assert len(write_report(tmp_path).future.violations) == len(KINDS) + 1
     html = (tmp_path / "report.html").read_text()
     assert "Surprise at the impossible" in html
     assert "pass-through" in (tmp_path / "report.md").read_text()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from tests.builders.checks import some
+from tests.builders.known_rows import Known
 
 from worldprobe.errors import ProbeError
 from worldprobe.pipeline.probe.answers import Answered, Asked, lines
@@ -14,8 +15,7 @@ from worldprobe.probes.knn import KnnClassification, KnnRegression
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.mlp import MlpClassification, MlpRegression
-from worldprobe.probes.splits import make_folds
-from worldprobe.records import Examples
+from worldprobe.probes.splits import SplitRows, make_folds
 
 REGRESSIONS = [Ridge(), MlpRegression("4"), KnnRegression()]
 CLASSIFICATIONS = [Logistic(), MlpClassification("4"), KnnClassification()]
@@ -28,17 +28,17 @@ def examples(target, *, groups=12, rows=6, inputs=None):
     inputs = rng.normal(size=(n, 5)) if inputs is None else inputs
     group = np.repeat(np.arange(groups), rows)
     target = np.asarray(target, dtype=float).reshape(n, -1)
-    return Examples(inputs.astype(np.float32), target, group, group, np.arange(n, dtype=float), 0.5)
+    return Known(inputs.astype(np.float32), target, SplitRows(group, group, np.arange(n, dtype=float), 0.5))
 
 
 def results(data, probe, *, classes=()):
     """The lines of one task."""
-    folds = make_folds(data, kind="grouped", seed=0)
+    folds = make_folds(data.rows, kind="grouped", seed=0)
     question = Question("it", probe, data.target, len(classes))
     answer = cross_fit(data.inputs, [question], folds)["it"]
     task = "class" if classes else "size"
     asked = Asked(
-        task, probe.name, Target(data.target, np.ones(len(data), bool), classes), question, folds, None, ()
+        task, probe.name, Target(data.target, np.ones(len(data.rows), bool), classes), question, folds, None, ()
     )
     return lines([Answered(PLAN, asked, "e/block0.out", "z", "none", "e", question, answer, folds)])
 
@@ -67,29 +67,31 @@ def test_features_that_are_not_finite_are_refused(probe, bad):
     classes = 2 if probe.kind == "classification" else 0
     with pytest.raises(ProbeError, match="1 of 72 examples hold NaN or infinite features"):
         cross_fit(
-            data.inputs, [Question("it", probe, data.target, classes)], make_folds(data, kind="grouped", seed=0)
+            data.inputs,
+            [Question("it", probe, data.target, classes)],
+            make_folds(data.rows, kind="grouped", seed=0),
         )
     with pytest.raises(ProbeError, match="1 of 72"):
-        online_code_length(data.inputs, Question("it", probe, data.target, classes), data.group, seed=0)
+        online_code_length(data.inputs, Question("it", probe, data.target, classes), data.rows.group, seed=0)
 
 
 def test_a_group_that_is_everything_cannot_be_held_out():
     data = examples(np.arange(72), groups=1, rows=72)
     with pytest.raises(ProbeError, match="5 grouped folds were asked for, found 1 group of examples"):
-        make_folds(data, kind="grouped", seed=0)
+        make_folds(data.rows, kind="grouped", seed=0)
     with pytest.raises(ProbeError, match="at least 3 videos, found 1"):
-        make_folds(data, kind="video", seed=0)
+        make_folds(data.rows, kind="video", seed=0)
 
 
 @pytest.mark.parametrize("groups", [2, 4])
 def test_fewer_groups_than_folds_are_too_few(groups):
     with pytest.raises(ProbeError, match=f"found {groups} groups"):
-        make_folds(examples(np.arange(groups * 6), groups=groups), kind="grouped", seed=0)
+        make_folds(examples(np.arange(groups * 6), groups=groups).rows, kind="grouped", seed=0)
 
 
 def test_fewer_rows_than_folds_are_too_few():
     with pytest.raises(ProbeError, match="found 3 groups"):
-        make_folds(examples(np.arange(3), groups=3, rows=1), kind="grouped", seed=0)
+        make_folds(examples(np.arange(3), groups=3, rows=1).rows, kind="grouped", seed=0)
 
 
 @pytest.mark.parametrize("probe", CLASSIFICATIONS, ids=lambda p: p.name)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from worldprobe import intervals
 from worldprobe.errors import ProbeError
 from worldprobe.probes import controls, curves, metrics
 from worldprobe.probes.curves import PowerLaw, fit_power_law, learning_curve
@@ -10,8 +11,7 @@ from worldprobe.probes.evaluate import Question, cross_fit, draws
 from worldprobe.probes.evidence import online_code_length, selectivity, skill
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
-from worldprobe.probes.splits import make_folds
-from worldprobe.records import Examples
+from worldprobe.probes.splits import SplitRows, make_folds
 
 
 def world(groups=60, rows=6, d=12, noise=0.3, seed=0):
@@ -23,8 +23,8 @@ def world(groups=60, rows=6, d=12, noise=0.3, seed=0):
 
 
 def grouped(inputs, target, group):
-    examples = Examples(inputs, target, group, group, np.arange(len(inputs), dtype=float), 0.5)
-    return make_folds(examples, kind="grouped", seed=0)
+    rows = SplitRows(group, group, np.arange(len(inputs), dtype=float), 0.5)
+    return make_folds(rows, kind="grouped", seed=0)
 
 
 def out_of_fold(inputs, question, folds):
@@ -47,10 +47,10 @@ def test_skill_is_the_share_of_what_the_control_leaves():
 
 
 def test_skill_says_why_there_is_none():
-    perfect = metrics.Draws(1.0, np.ones(1000))
+    perfect = intervals.Draws(1.0, np.ones(1000))
     assert skill(perfect, perfect).value is None
     assert "perfect" in skill(perfect, perfect).note
-    assert skill(perfect, metrics.no_draws("the target is constant")).note == "the target is constant"
+    assert skill(perfect, intervals.no_draws("the target is constant")).note == "the target is constant"
 
 
 def test_resamples_are_paired():
@@ -154,10 +154,10 @@ def test_a_curve_that_falls_is_flat():
 def judged(means, spread, constant=0.0, shared=True):
     rng = np.random.default_rng(0)
     wobble = rng.normal(size=1000) * spread
-    drawn = [metrics.Draws(m, m + (wobble if shared else spread * rng.normal(size=1000))) for m in means]
+    drawn = [intervals.Draws(m, m + (wobble if shared else spread * rng.normal(size=1000))) for m in means]
     n = [50 * 2**index for index in range(len(means))]
     points = tuple(curves.Point(float(a), float(a), b.score()) for a, b in zip(n, drawn, strict=True))
-    return curves.judge("r2", points, drawn, metrics.Draws(constant, np.full(1000, constant)))
+    return curves.judge("r2", points, drawn, intervals.Draws(constant, np.full(1000, constant)))
 
 
 def test_whether_more_data_would_help_follows_its_rule():

@@ -11,14 +11,13 @@ from worldprobe.probes.linear.design import Design
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.mlp import MlpClassification, MlpRegression
-from worldprobe.probes.splits import make_folds
-from worldprobe.records import Examples
+from worldprobe.probes.splits import SplitRows, make_folds
 
 
 def scores(probe, inputs, target, *, classes=0, rows=10):
     group = np.arange(len(inputs)) // rows
-    data = Examples(inputs, target, group, group, np.arange(len(inputs), dtype=float), 0.5)
-    folds = make_folds(data, kind="grouped", seed=0)
+    split_rows = SplitRows(group, group, np.arange(len(inputs), dtype=float), 0.5)
+    folds = make_folds(split_rows, kind="grouped", seed=0)
     question = Question("it", probe, target, classes)
     return score(question, cross_fit(inputs, [question], folds)["it"], folds.unit, seed=0)
 

@@ -6,6 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.metrics import balanced_accuracy_score, f1_score
 from sklearn.preprocessing import StandardScaler
+from tests.builders.known_rows import known
 
 from worldprobe.errors import ProbeError
 from worldprobe.probes import controls, features, metrics
@@ -14,22 +15,8 @@ from worldprobe.probes.linear.design import Design
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.splits import make_folds
-from worldprobe.records import Examples
 
 RNG = np.random.default_rng(7)
-
-
-def examples(inputs, target, group, *, clip_seconds=0.5, classes=()):
-    seconds = np.concatenate([np.arange((group == g).sum()) for g in np.unique(group)]).astype(float)
-    return Examples(
-        inputs=inputs.astype(np.float32),
-        target=target.astype(float).reshape(len(inputs), -1),
-        group=group.astype(np.int64),
-        video=group.astype(np.int64),
-        pts_seconds=seconds,
-        clip_seconds=clip_seconds,
-        classes=classes,
-    )
 
 
 @pytest.mark.parametrize("shape", [(120, 30), (40, 200)], ids=["n>d", "n<d"])
@@ -77,10 +64,10 @@ def test_position_written_linearly_into_the_features_is_read_back():
     group = np.repeat(np.arange(40), 10)
     xy = RNG.uniform(size=(400, 2))
     inputs = xy @ RNG.normal(size=(2, 64)) + 0.01 * RNG.normal(size=(400, 64))
-    known = examples(inputs, xy, group)
-    question = Question("xy", Ridge(), known.target)
-    folds = make_folds(known, kind="grouped", seed=0)
-    result = score(question, cross_fit(known.inputs, [question], folds)["xy"], folds.unit, seed=0)["r2"]
+    data = known(inputs, xy, group)
+    question = Question("xy", Ridge(), data.target)
+    folds = make_folds(data.rows, kind="grouped", seed=0)
+    result = score(question, cross_fit(data.inputs, [question], folds)["xy"], folds.unit, seed=0)["r2"]
     assert result.value > 0.99
     assert result.low <= result.value <= result.high
 
@@ -91,7 +78,7 @@ def noise(seed, groups=30, rows=8):
     group = np.repeat(np.arange(groups), rows)
     target = rng.normal(size=groups)[group] + 0.1 * rng.normal(size=len(group))
     codes = rng.integers(0, 4, groups)[group][:, None].astype(float)
-    return examples(rng.normal(size=(len(group), 100)), target, group), codes
+    return known(rng.normal(size=(len(group), 100)), target, group), codes
 
 
 @pytest.mark.parametrize("split", ["grouped", "blocked", "random"])
@@ -100,7 +87,7 @@ def test_features_that_hold_nothing_explain_nothing(split):
     for seed in range(20):
         data, _ = noise(seed)
         question = Question("size", Ridge(), data.target)
-        folds = make_folds(data, kind=split, seed=seed)
+        folds = make_folds(data.rows, kind=split, seed=seed)
         result = score(question, cross_fit(data.inputs, [question], folds)["size"], folds.unit, seed=0)["r2"]
         assert result.value < 0.05
         held += result.low <= 0 <= result.high
@@ -112,7 +99,7 @@ def test_features_that_hold_nothing_explain_nothing(split):
 def test_features_that_hold_nothing_classify_like_the_majority(seed):
     data, codes = noise(seed)
     question = Question("class", Logistic(), codes, classes=4)
-    folds = make_folds(data, kind="grouped", seed=seed)
+    folds = make_folds(data.rows, kind="grouped", seed=seed)
     answer = cross_fit(data.inputs, [question], folds)["class"]
     accuracy = score(question, answer, folds.unit, seed=0)["accuracy"]
     majority = (answer.constant == codes).mean()
@@ -131,11 +118,11 @@ def test_a_random_split_leaks_what_neighbours_share():
     group = np.repeat(np.arange(30), 10)
     # The features identify the group and say nothing general about the target.
     inputs = rng.normal(size=(30, 50))[group] + 0.1 * rng.normal(size=(300, 50))
-    data = examples(inputs, rng.normal(size=30)[group], group)
+    data = known(inputs, rng.normal(size=30)[group], group)
     question = Question("size", Ridge(), data.target)
     scores = {}
     for kind in ("grouped", "random"):
-        folds = make_folds(data, kind=kind, seed=0)
+        folds = make_folds(data.rows, kind=kind, seed=0)
         scores[kind] = score(question, cross_fit(data.inputs, [question], folds)["size"], folds.unit, seed=0)["r2"]
     assert scores["grouped"].low <= 0.05
     assert scores["random"].low > 0.5
@@ -197,6 +184,8 @@ def test_grid_features_keep_position_and_z_does_not():
 
 
 def test_features_that_are_not_finite_are_refused():
-    data = examples(np.full((50, 3), np.nan), RNG.normal(size=50), np.arange(50) // 5)
+    data = known(np.full((50, 3), np.nan), RNG.normal(size=50), np.arange(50) // 5)
     with pytest.raises(ProbeError, match="50 of 50"):
-        cross_fit(data.inputs, [Question("xy", Ridge(), data.target)], make_folds(data, kind="grouped", seed=0))
+        cross_fit(
+            data.inputs, [Question("xy", Ridge(), data.target)], make_folds(data.rows, kind="grouped", seed=0)
+        )

@@ -7,19 +7,19 @@ from hypothesis import strategies as st
 from tests.builders.checks import some
 
 from worldprobe.errors import ProbeError
-from worldprobe.probes.splits import make_folds
-from worldprobe.records import Examples
+from worldprobe.probes.splits import SplitRows, make_folds
 
 CLIP_SECONDS = 0.6
 
 
-def examples(videos: int, each: int, *, step: float = 0.1) -> Examples:
-    n = videos * each
+def even_rows(videos: int, each: int, *, step: float = 0.1) -> SplitRows:
     video = np.repeat(np.arange(videos), each)
-    return Examples(
-        inputs=np.zeros((n, 2), np.float32), target=np.zeros((n, 1)), group=video, video=video,
-        pts_seconds=np.tile(np.arange(each) * step, videos), clip_seconds=CLIP_SECONDS,
-    )  # fmt: skip
+    return SplitRows(video, video, np.tile(np.arange(each) * step, videos), CLIP_SECONDS)
+
+
+def test_rows_of_different_lengths_are_refused():
+    with pytest.raises(ValueError, match=r"pts_seconds.shape = \(3,\)"):
+        SplitRows(np.zeros(4, np.int64), np.zeros(4, np.int64), np.zeros(3), 0.5)
 
 
 @settings(max_examples=60)
@@ -30,7 +30,7 @@ def examples(videos: int, each: int, *, step: float = 0.1) -> Examples:
 def test_each_row_is_tested_once_and_never_trained_on_where_it_is_tested(
     kind: str, videos: int, each: int, seed: int
 ) -> None:
-    rows = examples(videos, each)
+    rows = even_rows(videos, each)
     folds = make_folds(rows, kind=kind, seed=seed)  # type: ignore[arg-type]
     tested = np.concatenate([fold.test for fold in folds.folds])
     assert sorted(tested) == list(range(len(rows)))
@@ -48,7 +48,7 @@ def test_each_row_is_tested_once_and_never_trained_on_where_it_is_tested(
 
 @given(each=st.integers(60, 400), seed=st.integers(0, 5))
 def test_blocks_keep_a_clips_length_between_training_and_test(each: int, seed: int) -> None:
-    rows = examples(1, each)
+    rows = even_rows(1, each)
     for fold in some(make_folds(rows, kind="blocked", seed=seed).folds):
         pairs = [(fold.train, fold.test), *fold.inner]
         for train, test in pairs:
@@ -57,21 +57,21 @@ def test_blocks_keep_a_clips_length_between_training_and_test(each: int, seed: i
 
 
 def test_the_random_split_shares_groups_which_is_why_it_leaks() -> None:
-    folds = make_folds(examples(6, 40), kind="random", seed=0)
+    folds = make_folds(even_rows(6, 40), kind="random", seed=0)
     group = folds.unit
     assert all(set(group[fold.train]) & set(group[fold.test]) for fold in some(folds.folds))
 
 
 def test_the_same_seed_gives_the_same_folds_and_another_does_not() -> None:
     def tests(seed: int) -> list[list[int]]:
-        return [fold.test.tolist() for fold in make_folds(examples(12, 20), kind="grouped", seed=seed).folds]
+        return [fold.test.tolist() for fold in make_folds(even_rows(12, 20), kind="grouped", seed=seed).folds]
 
     assert tests(3) == tests(3)
     assert tests(3) != tests(4)
 
 
 def test_folds_are_about_equally_large() -> None:
-    sizes = [len(fold.test) for fold in make_folds(examples(50, 20), kind="grouped", seed=0).folds]
+    sizes = [len(fold.test) for fold in make_folds(even_rows(50, 20), kind="grouped", seed=0).folds]
     assert max(sizes) - min(sizes) <= 20
 
 
@@ -82,4 +82,4 @@ def test_folds_are_about_equally_large() -> None:
 )  # fmt: skip
 def test_too_few_groups_are_refused_with_what_to_do(kind: str, videos: int, each: int, message: str) -> None:
     with pytest.raises(ProbeError, match=message):
-        make_folds(examples(videos, each), kind=kind, seed=0)  # type: ignore[arg-type]
+        make_folds(even_rows(videos, each), kind=kind, seed=0)  # type: ignore[arg-type]

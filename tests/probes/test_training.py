@@ -5,6 +5,7 @@ import pytest
 from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.preprocessing import StandardScaler
 from tests.builders.checks import some
+from tests.builders.known_rows import Known
 
 from worldprobe.probes.evaluate import Question, cross_fit
 from worldprobe.probes.linear import design
@@ -12,9 +13,8 @@ from worldprobe.probes.linear.design import Design
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.linear.shifted import Shifted
-from worldprobe.probes.splits import make_folds
+from worldprobe.probes.splits import SplitRows, make_folds
 from worldprobe.probes.training import TrainingSets
-from worldprobe.records import Examples
 
 
 def world(split, n=400, d=12):
@@ -26,22 +26,22 @@ def world(split, n=400, d=12):
     target = inputs[:, :2] / inputs[:, :2].std(axis=0) + rng.normal(size=(n, 2))
     video = group // 10
     seconds = (np.arange(n) % 100).astype(float)
-    examples = Examples(inputs.astype(np.float32), target, group, video, seconds, 1.5)
-    return examples, make_folds(examples, kind=split, seed=0)
+    data = Known(inputs.astype(np.float32), target, SplitRows(group, video, seconds, 1.5))
+    return data, make_folds(data.rows, kind=split, seed=0)
 
 
 @pytest.mark.parametrize("split", ["grouped", "blocked", "video", "random"])
 def test_predictions_are_scikit_learns_on_the_same_rows(split):
-    examples, folds = world(split)
-    answer = cross_fit(examples.inputs, [Question("it", Ridge(), examples.target)], folds)["it"]
+    data, folds = world(split)
+    answer = cross_fit(data.inputs, [Question("it", Ridge(), data.target)], folds)["it"]
     for fold, strength in some(zip(folds.folds, answer.chosen, strict=True)):
         assert np.isfinite(strength)
-        train = examples.inputs[fold.train].astype(float)
+        train = data.inputs[fold.train].astype(float)
         if np.ptp(train[:, -1]) == 0:
             train[:, -1] = 0
         scaler = StandardScaler().fit(train)
-        model = SklearnRidge(alpha=strength).fit(scaler.transform(train), examples.target[fold.train])
-        rows = examples.inputs[fold.test].astype(float)
+        model = SklearnRidge(alpha=strength).fit(scaler.transform(train), data.target[fold.train])
+        rows = data.inputs[fold.test].astype(float)
         if np.ptp(train[:, -1]) == 0:
             rows[:, -1] = 0
         expected = model.predict(scaler.transform(rows))
@@ -50,13 +50,13 @@ def test_predictions_are_scikit_learns_on_the_same_rows(split):
 
 @pytest.mark.parametrize("split", ["grouped", "blocked", "video", "random"])
 def test_shared_training_sets_are_those_of_their_rows(split):
-    examples, folds = world(split)
-    sets = TrainingSets(examples.inputs, folds.unit, folds.folds)
-    centred = examples.target - examples.target.mean(axis=0)
+    data, folds = world(split)
+    sets = TrainingSets(data.inputs, folds.unit, folds.folds)
+    centred = data.target - data.target.mean(axis=0)
     for fold in folds.folds:
         training = sets.prepare(fold.train, fold.inner)
         for shared, rows, *_ in training.inner:
-            fresh = Design(examples.inputs[rows])
+            fresh = Design(data.inputs[rows])
             np.testing.assert_allclose(shared.squares, fresh.squares, rtol=1e-8)
             np.testing.assert_array_equal(shared.inputs, fresh.inputs)
             np.testing.assert_array_equal(shared.unit, folds.unit[rows])
@@ -71,12 +71,12 @@ def test_shared_training_sets_are_those_of_their_rows(split):
 
 
 def test_one_strength_alone_is_the_same_as_among_others():
-    examples, folds = world("grouped")
+    data, folds = world("grouped")
     fold = folds.folds[0]
-    centred = examples.target[fold.train] - examples.target[fold.train].mean(axis=0)
+    centred = data.target[fold.train] - data.target[fold.train].mean(axis=0)
 
     def training():
-        return TrainingSets(examples.inputs, folds.unit).prepare(fold.train, fold.inner).design
+        return TrainingSets(data.inputs, folds.unit).prepare(fold.train, fold.inner).design
 
     alone, among = training().solve(centred, [10.0])[0], training().solve(centred, [1.0, 10.0])[1]
     np.testing.assert_allclose(alone, among, rtol=1e-9, atol=1e-12)
@@ -97,7 +97,7 @@ def test_inner_folds_are_the_other_outer_folds(split):
 
 
 def test_training_sets_that_occur_twice_are_decomposed_once(monkeypatch):
-    examples, folds = world("grouped")
+    data, folds = world("grouped")
     reduced = []
 
     class Counted(Shifted):
@@ -106,8 +106,8 @@ def test_training_sets_that_occur_twice_are_decomposed_once(monkeypatch):
             super().__init__(matrix)
 
     monkeypatch.setattr(design, "Shifted", Counted)
-    questions = [Question("one", Ridge(), examples.target), Question("two", Ridge(), -examples.target[:, :1])]
-    cross_fit(examples.inputs, questions, folds)
+    questions = [Question("one", Ridge(), data.target), Question("two", Ridge(), -data.target[:, :1])]
+    cross_fit(data.inputs, questions, folds)
     # 10 inner sets; the outer ones are solved at one strength each.
     assert reduced == [(12, 12)] * 10
 
@@ -138,10 +138,10 @@ def test_weights_by_axes_and_by_reduction_are_the_same(shape):
 
 
 def test_a_shared_set_answers_every_kind_of_probe_at_once():
-    examples, folds = world("grouped")
-    codes = (examples.target[:, :1] > 0).astype(float)
-    together = [Question("size", Ridge(), examples.target), Question("class", Logistic(), codes, 2)]
-    both = cross_fit(examples.inputs, together, folds)
+    data, folds = world("grouped")
+    codes = (data.target[:, :1] > 0).astype(float)
+    together = [Question("size", Ridge(), data.target), Question("class", Logistic(), codes, 2)]
+    both = cross_fit(data.inputs, together, folds)
     for question in together:
-        alone = cross_fit(examples.inputs, [question], folds)[question.name]
+        alone = cross_fit(data.inputs, [question], folds)[question.name]
         np.testing.assert_allclose(both[question.name].prediction, alone.prediction, rtol=1e-6, atol=1e-9)

@@ -19,8 +19,7 @@ from worldprobe.pipeline.probe.fit import answer
 from worldprobe.printable import ascii_json, escaped, one_line, plain_json, printable
 from worldprobe.probes.evaluate import Question
 from worldprobe.probes.linear.ridge import Ridge
-from worldprobe.probes.splits import make_folds
-from worldprobe.records import Examples
+from worldprobe.probes.splits import SplitRows, make_folds
 from worldprobe.results import read_results
 from worldprobe.series import folder_of
 
@@ -109,9 +108,7 @@ def test_a_whole_run_of_hostile_names_ends_in_reports_without_them(
 def asked(names, target):
     """Questions of several tasks, by these names, on the same rows and folds."""
     n = len(target)
-    rows = Examples(
-        target.astype(np.float32), target, np.arange(n) // 4, np.arange(n) // 4, np.arange(n, dtype=float), 0.5
-    )
+    rows = SplitRows(np.arange(n) // 4, np.arange(n) // 4, np.arange(n, dtype=float), 0.5)
     folds = make_folds(rows, kind="grouped", seed=0)
     known = type("Known", (), {"usable": np.ones(n, bool), "classes": ()})()
     return [

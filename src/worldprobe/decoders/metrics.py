@@ -13,23 +13,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.intervals import Score, bootstrap
+
 Frames = NDArray[np.float32]
 Masks = NDArray[np.bool_]
 Floats = NDArray[np.float64]
-RESAMPLES = 1000
-LEVEL = 0.95
 METRICS: tuple[Literal["psnr", "ssim", "sharpness"], ...] = ("psnr", "ssim", "sharpness")
 _LEAST_ERROR = 1e-10  # 100 dB: equal bytes have no finite PSNR
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A score with its 95 % interval by resampling groups; all None where nothing could be measured."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
 
 
 @dataclass(slots=True)
@@ -65,15 +55,20 @@ class Tally:
         self.inside.append(_within(squared, nowhere if masks is None else masks))
         self.outside.append(_within(squared, nowhere if masks is None else ~masks))
 
-    def score(self, metric: str, *, region: str = "all", seed: int) -> Interval:
-        """``psnr``, ``ssim``, ``sharpness`` or ``spread`` of all frames; PSNR also inside or outside objects."""
+    def score(self, metric: str, *, region: str = "all", seed: int) -> tuple[Score, int]:
+        """Score the frames by ``psnr``, ``ssim``, ``sharpness`` or ``spread``; PSNR also inside or outside objects.
+
+        Returns: the score, and of how many frames it is; 0 where nothing could be measured.
+        """
         group = np.concatenate(self.group)
         if metric == "sharpness":
-            return ratio(np.concatenate(self.drawn), np.concatenate(self.real), group, seed=seed)
+            real = np.concatenate(self.real)
+            return ratio(np.concatenate(self.drawn), real, group, seed=seed), int((real > 0).sum())
         values = {"psnr": self.psnr, "ssim": self.ssim, "spread": self.spread, "lpips": self.lpips}[metric]
         if region != "all":
             values = {"inside": self.inside, "outside": self.outside}[region]
-        return mean(np.concatenate(values), group, seed=seed)
+        found = np.concatenate(values)
+        return mean(found, group, seed=seed), int(np.isfinite(found).sum())
 
 
 def decibel(squared_error: Floats) -> Floats:
@@ -102,26 +97,23 @@ def edges(frames: Frames) -> Floats:
     return np.asarray(np.sqrt(across**2 + down**2).mean(axis=(1, 2, 3)), dtype=np.float64)
 
 
-def mean(values: Floats, group: NDArray[np.int64], *, seed: int) -> Interval:
-    """The mean of the values that are there, with its interval."""
+def mean(values: Floats, group: NDArray[np.int64], *, seed: int) -> Score:
+    """Average the values that are there, with its interval."""
     known = np.isfinite(values)
     return ratio(np.where(known, values, 0.0), known.astype(np.float64), group, seed=seed)
 
 
-def ratio(above: Floats, below: Floats, group: NDArray[np.int64], *, seed: int) -> Interval:
-    """Sum over sum, with its percentile interval by resampling groups (cluster bootstrap, Field and Welsh 2007)."""
+def ratio(above: Floats, below: Floats, group: NDArray[np.int64], *, seed: int) -> Score:
+    """Divide sum by sum, with its interval; not measured where there is nothing to divide by."""
     _, code = np.unique(group, return_inverse=True)
-    count = int(code.max()) + 1
-    tops, bottoms = np.bincount(code, above, minlength=count), np.bincount(code, below, minlength=count)
-    n = int((below > 0).sum())
+    tops, bottoms = np.bincount(code, above), np.bincount(code, below)
     if not bottoms.sum():
-        return Interval(None, None, None, 0)
-    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scores = (draws @ tops) / (draws @ bottoms)
-    tail = (1 - LEVEL) / 2
-    low, high = np.nanquantile(scores, [tail, 1 - tail])
-    return Interval(float(tops.sum() / bottoms.sum()), float(low), float(high), n)
+        return Score(value=None)
+
+    def statistic(weights: Floats) -> Floats:
+        return np.asarray((weights @ tops) / (weights @ bottoms))
+
+    return bootstrap(statistic, len(tops), seed=seed, value=float(tops.sum() / bottoms.sum())).score()
 
 
 def lpips(drawn: Frames, real: Frames) -> Floats:

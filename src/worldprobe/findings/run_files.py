@@ -18,6 +18,8 @@ from worldprobe.io.tables import read_table
 
 CLASSES_LISTED = 12
 SURPRISE, CURVES = "surprise", "curves.json"
+# What figures of predictions show, a file a figure, by its name.
+PREDICTIONS = "predictions"
 
 
 class _Part(BaseModel):

@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from worldprobe.intervals import Score as Score
+
 VerdictKind = Literal["above", "above-run", "not-shown", "below", "no-evidence", "not-judged", "not-measured"]
 PICTURES = (".webp", ".png")
 ABOVE: tuple[VerdictKind, ...] = ("above", "above-run")
@@ -28,20 +30,6 @@ def of_folder(name: str) -> None:
 def tap_name(tap: str) -> str:
     """``block3`` of ``vjepa2-tiny/block3.out``: a report is about one encoder."""
     return tap.rpartition("/")[2].removesuffix(".out")
-
-
-class Score(Fact):
-    """A score with its 95 % interval; ``value`` None means not measured, and ``note`` says why."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    note: str = ""
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """(low, high), or None unless both ends are known."""
-        return None if self.low is None or self.high is None else (self.low, self.high)
 
 
 def block_of(tap: str) -> int | None:

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import CompareError
 from worldprobe.findings.comparison import Cell, Compared, Comparison, Reading, Standing
-from worldprobe.findings.score import Score
+from worldprobe.intervals import Draws, Score
 from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.differences import differing, why_targets_differ
 from worldprobe.pipeline.probe.table import OF_MOMENT, OF_PROBE, read_answers
 from worldprobe.probes.evidence import difference
-from worldprobe.probes.metrics import Draws, classification_draws, r2_draws
-from worldprobe.probes.metrics import Score as Found
+from worldprobe.probes.metrics import classification_draws, r2_draws
 from worldprobe.results import FEW_GROUPS, Metric
 
 if TYPE_CHECKING:
@@ -204,15 +203,11 @@ def _cell(rows: pl.DataFrame, unit: NDArray[np.int64], seed: int, first: Draws |
         absent = Score(value=None, note="not in this run")
         return Cell(tap="", score=absent, difference=absent, standing="not measured")
     _, drawn = _draws(rows, unit, seed)
-    tap, score = str(rows["tap"][0]), _score(drawn.score())
+    tap, score = str(rows["tap"][0]), drawn.score()
     if first is None:
         return Cell(tap=tap, score=score, difference=Score(value=None), standing="base")
-    apart = _score(difference(drawn, first))
+    apart = difference(drawn, first)
     return Cell(tap=tap, score=score, difference=apart, standing=_standing(apart))
-
-
-def _score(found: Found) -> Score:
-    return Score(value=found.value, low=found.low, high=found.high, note=found.note)
 
 
 def _standing(difference: Score) -> Standing:

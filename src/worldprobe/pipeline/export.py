@@ -16,6 +16,7 @@ from worldprobe.errors import ConfigError, StoreError, WorldprobeError, WriteErr
 from worldprobe.io.files import StrPath, replacing
 from worldprobe.io.names import short_names
 from worldprobe.pipeline.folder import STORE
+from worldprobe.pipeline.stored import whole_clips
 from worldprobe.probes.features import pooled
 from worldprobe.store import Series, Store
 
@@ -122,9 +123,9 @@ def _series(run: Path, store: Store) -> tuple[list[tuple[Series, list[int], tupl
                 asked = (experiment.frames, 0 if input == "still" else experiment.stride, experiment.pool)
                 if sampling != asked or not one.revision.startswith(encoder.get("revision", "")):
                     continue
-                held = set.intersection(*(set(store.held(one, block)) for block in blocks))
+                held = whole_clips(store, one, blocks)
                 missing += len(one.specs) - len(held)
-                found.append((one, blocks, tuple(sorted(held))))
+                found.append((one, blocks, tuple(held)))
     if not found:
         raise StoreError(
             f"{store.location} holds nothing by {encoder['name']} of clips of {experiment.frames} frames with "

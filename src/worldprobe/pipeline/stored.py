@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from worldprobe.encoders.load import parse_blocks
 from worldprobe.errors import ConfigError, StoreError
-from worldprobe.records import Labels, VideoRef
+from worldprobe.records import Labels
 from worldprobe.store import Input, Series, Store
 
 # Why a label is dropped where a run goes on without what could not be encoded.
@@ -59,6 +59,17 @@ def encoded_videos(store: Store, labels: Labels, *, encoder: str, input: Input) 
     return found, int((~labels.table["video"].is_in(found)).sum())
 
 
+def stored_blocks(store: Store, series: Series) -> list[int]:
+    """Find the blocks that a series has embeddings of."""
+    found = store.find(series.video.id, encoder=series.encoder, input=series.input)
+    return next(blocks for other, blocks in found if other.path == series.path)
+
+
+def whole_clips(store: Store, series: Series, blocks: Sequence[int]) -> list[int]:
+    """Find the positions of the clips of a series that are in the store at all of its ``blocks``, in order."""
+    return sorted(set.intersection(*(set(store.held(series, block)) for block in blocks)))
+
+
 def held_clips(
     store: Store, series: Sequence[Series], *, encoder: str, input: Input, blocks: Sequence[int]
 ) -> list[set[int]]:
@@ -86,7 +97,7 @@ def matching_series(store: Store, like: Sequence[Series], *, encoder: str, contr
         alike = [
             other
             for other, _ in store.find(series.video.id, encoder=encoder, input=series.input)
-            if other.specs == _respec(series, other.video)
+            if _sampling(other) == _sampling(series)
         ]
         if not alike:
             spec = series.specs[0]
@@ -101,11 +112,9 @@ def matching_series(store: Store, like: Sequence[Series], *, encoder: str, contr
     return result
 
 
-def _respec(series: Series, video: VideoRef) -> tuple[object, ...]:
-    """The series' clips as of another record of the same video (found under another path, say)."""
-    from dataclasses import replace
-
-    return tuple(replace(spec, video=video) for spec in series.specs)
+def _sampling(series: Series) -> list[tuple[int, int, int]]:
+    """The clips of a series, whichever record of the video they are of (it may be found under another path)."""
+    return [(spec.start, spec.frames, spec.stride) for spec in series.specs]
 
 
 def unpooled(
@@ -127,12 +136,7 @@ def unpooled(
         every = store.find(video, encoder=encoder)
         choices = [(one, held) for one, held in every if one.pool == "none"]
         if like:
-            wanted = [(spec.start, spec.frames, spec.stride) for spec in like[number].specs]
-            choices = [
-                (one, held)
-                for one, held in choices
-                if [(spec.start, spec.frames, spec.stride) for spec in one.specs] == wanted
-            ]
+            choices = [(one, held) for one, held in choices if _sampling(one) == _sampling(like[number])]
         if len(choices) != 1:
             raise StoreError(
                 _lacking(store, video, encoder, pooled=bool(every), ways=len(choices), control=bool(like))

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import PredictionError
 from worldprobe.execute.fitting import Fitting
+from worldprobe.intervals import Floats, Score, bootstrap
 from worldprobe.predictors import scores
 from worldprobe.predictors.vjepa2 import INSTEAD, Mode, VJEPA2Predictor, as_clips
 
-Floats = NDArray[np.float64]
-RESAMPLES = 1000
 _TOKENS_PER_BATCH = 4096
 
 
@@ -66,15 +65,24 @@ def auroc(possible: Floats, impossible: Floats) -> float:
     return float(_better(impossible[:, None] - possible[None, :]).mean())
 
 
-def resampled(possible: Floats, impossible: Floats, *, seed: int) -> dict[str, tuple[float, float, float]]:
-    """Both measures with their 95 % intervals, (value, low, high), by resampling pairs [n]."""
-    n = len(possible)
-    draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES) / n
+def scored(possible: Floats, impossible: Floats, *, seed: int) -> dict[str, Score]:
+    """Score pairs [n] by both measures, with intervals by resampling pairs."""
     own, every = _better(impossible - possible), _better(impossible[:, None] - possible[None, :])
-    spread = {"relative_accuracy": draws @ own, "auroc": np.einsum("ri,ij,rj->r", draws, every, draws)}
-    values = {"relative_accuracy": relative_accuracy(possible, impossible), "auroc": auroc(possible, impossible)}
-    ends = {name: np.quantile(found, [0.025, 0.975]) for name, found in spread.items()}
-    return {name: (values[name], float(ends[name][0]), float(ends[name][1])) for name in values}
+
+    def relative(weights: Floats) -> Floats:
+        return np.asarray(weights / len(own) @ own)
+
+    def area(weights: Floats) -> Floats:
+        shares = weights / len(own)
+        return np.asarray(np.einsum("ri,ij,rj->r", shares, every, shares))
+
+    return {
+        name: bootstrap(statistic, len(own), seed=seed, value=value).score()
+        for name, statistic, value in (
+            ("relative_accuracy", relative, relative_accuracy(possible, impossible)),
+            ("auroc", area, auroc(possible, impossible)),
+        )
+    }
 
 
 def _better(difference: Floats) -> Floats:

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.intervals import TAIL, Draws, Score
 from worldprobe.probes.evaluate import (
     Answer,
     Question,
@@ -18,7 +19,6 @@ from worldprobe.probes.evaluate import (
     require_finite,
     unwatched,
 )
-from worldprobe.probes.metrics import LEVEL, Draws, Score
 from worldprobe.probes.splits import INNER_FOLDS, Folds, partition
 from worldprobe.probes.training import TrainingSets
 
@@ -137,7 +137,7 @@ def _constants(question: Question, folds: Folds) -> Floats:
 
 def judge(metric: str, points: tuple[Point, ...], drawn: list[Draws], constant: Draws) -> Curve:
     """Fit the law to the points and to each of their resamples, and say what the latter agree on."""
-    nothing = Score(None, None, None, "too few points for a law")
+    nothing = Score(value=None, note="too few points for a law")
     if len(points) < _LEAST_POINTS or any(one.value is None for one in drawn):
         return Curve(metric, points, None, "cannot tell", nothing)
     n = np.array([point.rows for point in points])
@@ -149,7 +149,7 @@ def judge(metric: str, points: tuple[Point, ...], drawn: list[Draws], constant: 
     gain = scale * (n[-1] ** -exponent - (2 * n[-1]) ** -exponent)
     law = PowerLaw(float(ceiling[0]), float(scale[0]), float(exponent[0]))
     doubling = Draws(float(gain[0]), gain[1:]).score()
-    beats = np.nanquantile(drawn[-1].draws - constant.draws, (1 - LEVEL) / 2) > 0
+    beats = np.nanquantile(drawn[-1].draws - constant.draws, TAIL) > 0
     verdict: Verdict = "cannot tell"
     if beats and doubling.low is not None and doubling.high is not None:
         verdict = "yes" if doubling.low > CLOSE else "no" if doubling.high <= CLOSE else "cannot tell"

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
+from worldprobe.intervals import Draws, Score
 from worldprobe.probes import metrics
-from worldprobe.probes.metrics import Draws, Score
 from worldprobe.probes.splits import Folds
 from worldprobe.probes.training import Sums, Training, TrainingSets
 from worldprobe.protocols import Fitted, Probe

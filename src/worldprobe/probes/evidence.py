@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
+from worldprobe.intervals import Draws, Score, no_draws
 from worldprobe.probes.evaluate import Question, Step, fit_chosen, require_finite, unwatched
-from worldprobe.probes.metrics import Draws, Score, no_draws
 from worldprobe.probes.splits import INNER_FOLDS, partition
 from worldprobe.probes.training import TrainingSets
 

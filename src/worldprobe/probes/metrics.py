@@ -1,52 +1,20 @@
 """Scores of out-of-fold predictions, and their intervals by resampling groups.
 
-Every score is a function of sums, so each group is summed once and a resample is a weighted sum of
-groups (cluster bootstrap: Field and Welsh 2007; percentile interval: Efron and Tibshirani 1993, ch. 13).
+Every score is a function of sums, so each group is summed once and a resample is a weighted sum of groups.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.intervals import Draws, Score, bootstrap, no_draws
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-RESAMPLES = 1000
-LEVEL = 0.95
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """A score with its 95 % interval; all None where it does not exist, and ``note`` says why."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Draws:
-    """A score, and what it would have been on each of 1,000 resamples of the groups.
-
-    Under the same seed and groups the resamples are the same, so two of these are paired, draw by draw.
-    ``value`` is None where there is no score, and ``note`` says why.
-    """
-
-    value: float | None
-    draws: Floats
-    note: str = ""
-
-    def score(self) -> Score:
-        """The value with its percentile interval."""
-        if self.value is None:
-            return Score(None, None, None, self.note)
-        tail = (1 - LEVEL) / 2
-        low, high = np.nanquantile(self.draws, [tail, 1 - tail])
-        return Score(self.value, float(low), float(high), self.note)
+_CONSTANT = "the target does not vary"
 
 
 def r2(target: Floats, prediction: Floats, baseline: Floats, unit: Ints, *, seed: int) -> Score:
@@ -72,12 +40,11 @@ def r2_draws(target: Floats, prediction: Floats, baseline: Floats, unit: Ints, *
 
     def score(weights: Floats) -> Floats:
         denominator = np.einsum("rg,gk->rk", weights, constant)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = 1.0 - np.einsum("rg,gk->rk", weights, error) / denominator
+        ratio = 1.0 - np.einsum("rg,gk->rk", weights, error) / denominator
         # A column that does not vary in this resample has no R2; the others still have.
         return np.asarray(np.nanmean(np.where(denominator > 0, ratio, np.nan), axis=1))
 
-    return _bootstrap(score, len(error), seed)
+    return bootstrap(score, len(error), seed=seed, undefined=_CONSTANT)
 
 
 def angular_error_draws(target: Floats, prediction: Floats, unit: Ints, *, seed: int) -> Draws:
@@ -95,7 +62,7 @@ def angular_error_draws(target: Floats, prediction: Floats, unit: Ints, *, seed:
         total = weights @ sums
         return np.asarray(total[:, 0] / total[:, 1])
 
-    return _bootstrap(score, len(sums), seed)
+    return bootstrap(score, len(sums), seed=seed, undefined=_CONSTANT)
 
 
 def classification(truth: Ints, predicted: Ints, unit: Ints, *, classes: int, seed: int) -> dict[str, Score]:
@@ -116,7 +83,10 @@ def classification_draws(truth: Ints, predicted: Ints, unit: Ints, *, classes: i
     np.add.at(confusion, (code, truth, predicted), 1.0)
 
     def of(summary: Callable[[Floats], Floats]) -> Draws:
-        return _bootstrap(lambda weights: summary(np.tensordot(weights, confusion, axes=1)), len(units), seed)
+        def score(weights: Floats) -> Floats:
+            return summary(np.tensordot(weights, confusion, axes=1))
+
+        return bootstrap(score, len(units), seed=seed, undefined=_CONSTANT)
 
     return {"accuracy": of(_accuracy), "balanced_accuracy": of(_balanced_accuracy), "macro_f1": of(_macro_f1)}
 
@@ -134,10 +104,9 @@ def ratio_draws(numerator: Floats, denominator: Floats, unit: Ints, *, seed: int
 
     def score(weights: Floats) -> Floats:
         total = weights @ sums
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray(total[:, 0] / total[:, 1])
+        return np.asarray(total[:, 0] / total[:, 1])
 
-    return _bootstrap(score, len(sums), seed)
+    return bootstrap(score, len(sums), seed=seed, undefined=_CONSTANT)
 
 
 def _accuracy(confusion: Floats) -> Floats:
@@ -161,17 +130,3 @@ def _sums(values: Floats, unit: Ints) -> Floats:
     sums = np.zeros((len(units), values.shape[1]))
     np.add.at(sums, code, values)
     return sums
-
-
-def no_draws(note: str) -> Draws:
-    """For a score that does not exist."""
-    return Draws(None, np.full(RESAMPLES, np.nan), note)
-
-
-def _bootstrap(score: Callable[[Floats], Floats], groups: int, seed: int) -> Draws:
-    """The score at weights 1, and over resampled groups."""
-    value = float(score(np.ones((1, groups)))[0])
-    if not np.isfinite(value):
-        return no_draws("the target does not vary")
-    draws = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES)
-    return Draws(value, score(draws.astype(np.float64)))

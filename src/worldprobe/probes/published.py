@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
+from worldprobe.intervals import Score
 from worldprobe.probes import metrics
 from worldprobe.probes.evaluate import Question, constant_of, cross_fit, require_finite
-from worldprobe.probes.metrics import Score
 from worldprobe.probes.splits import INNER_FOLDS, Fold, Folds, partition
 
 Floats = NDArray[np.float64]

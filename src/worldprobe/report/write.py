@@ -13,6 +13,7 @@ from worldprobe.report.charts.horizons import horizon_panels
 from worldprobe.report.charts.learning import learning_panels
 from worldprobe.report.charts.moments import labels_figure, moments_figure
 from worldprobe.report.charts.original import draw_original
+from worldprobe.report.charts.prediction import prediction_figures
 from worldprobe.report.charts.surprise import surprise_figure
 from worldprobe.report.drawing.png import draw, probe_summary
 from worldprobe.report.forms.html import write_html
@@ -44,6 +45,7 @@ def write_report(run: StrPath) -> Summary:
     if summary.future:
         title = f"{summary.future.encoder}: the future by horizon"
         draw(horizon_panels(summary.future), figures / "horizon.png", title=title, key=_HORIZONS)
+        prediction_figures(run)
         surprise_figure(run, summary.future, figures / "surprise.png")
     if summary.decoding:
         draw(loss_panels(summary.decoding), figures / "decoder_loss.png", title="Loss of each decoder", key="")

@@ -16,11 +16,12 @@ from worldprobe.encoders.known import TINY_FOLDER
 from worldprobe.encoders.vjepa2 import pretrained, random_twin, tiny
 from worldprobe.errors import ConfigError, DecoderError, PredictionError, VideoError
 from worldprobe.findings.summary import summarize
+from worldprobe.io.arrays import read_arrays
 from worldprobe.pipeline.decode.seen import Seen
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.predict import stage as pipeline
 from worldprobe.pipeline.predict.forecast import forecast
-from worldprobe.pipeline.predict.pixels import Pen, draw_future, find_pen
+from worldprobe.pipeline.predict.pixels import Canvas, Pen, find_pen
 from worldprobe.pipeline.predict.scores import Told, lines
 from worldprobe.pipeline.predict.windows import Cut, cut_windows, read_windows
 from worldprobe.pipeline.progress import silent
@@ -351,12 +352,17 @@ def draw(videos, small, pen, path, **cut):
     encoder = pretrained(small, device="cpu", precision="fp32")
     predictor = VJEPA2Predictor.from_encoder(encoder)
     shared = Told(encoder.name, "fp32", 2, 2, "joint", 5)
-    return draw_future(videos, encoder, predictor, pen, shared, Cut(2, 2, **cut), path, progress=silent)
+    cut = Cut(2, 2, **cut)
+    canvas = Canvas(pen, encoder, shared, cut, videos=len(videos))
+    batches = read_windows(videos, encoder, cut, failures=[], progress=silent, stage="", sketch=canvas.sketch)
+    done = forecast(batches, predictor, context=2, horizon=2, mode="joint", seed=5, draw=canvas)
+    assert all(window.scored for window in done.windows)
+    return canvas.lines(path)
 
 
 def test_the_future_is_drawn_beside_its_ceiling_the_last_frame_and_the_mean_image(scenes, small, tmp_path):
     decoder = Stand()
-    found = draw(scenes, small, Pen(decoder, Seen()), tmp_path / "shown.png")
+    found = draw(scenes, small, Pen(decoder, Seen()), tmp_path / "shown.safetensors")
     scored = {(r.method, r.tokens, r.metric, r.horizon): r for r in found}
     assert len(scored) == len(found) == 4 * 3 * 2
     assert {r.method for r in found} == {"predictor", "decode-actual", "copy-last-frame", "mean-image"}
@@ -372,13 +378,17 @@ def test_the_future_is_drawn_beside_its_ceiling_the_last_frame_and_the_mean_imag
     last = scored["copy-last-frame", "all", "psnr", 1]
     assert last.score > scored["mean-image", "all", "psnr", 1].score > scored["predictor", "all", "psnr", 1].score
     assert scored["copy-last-frame", "changed", "psnr", 1].score < last.score
-    assert (tmp_path / "shown.png").stat().st_size > 5_000
+    arrays, facts = read_arrays(tmp_path / "shown.safetensors", stage="predict")
+    assert len(facts["windows"]) == 3  # a poor, a middling and a good one
+    assert {name: array.shape for name, array in arrays.items()} == dict.fromkeys(
+        ("seen", "predicted", "decoded", "real"), (3, 2, 16, 16, 3)
+    )
 
 
 def test_frames_of_a_perfect_decoder_have_no_error_and_those_of_a_still_film_repeat(small, tmp_path):
     grey = [np.full((48, 64, 3), 64 + 128 * (t >= 12), np.uint8) for t in range(24)]
     write_video(tmp_path / "step.mp4", grey, rate=24, crf=0)
-    found = draw([tmp_path / "step.mp4"], small, Pen(Stand(), Seen()), tmp_path / "shown.png", most=1)
+    found = draw([tmp_path / "step.mp4"], small, Pen(Stand(), Seen()), tmp_path / "shown.safetensors", most=1)
     scored = {(r.method, r.tokens, r.metric, r.horizon): r.score for r in found}
     assert scored["copy-last-frame", "all", "psnr", 1] > 45
     assert ("mean-image", "all", "psnr", 1) not in scored  # one window has no others
@@ -388,7 +398,7 @@ def test_frames_of_a_perfect_decoder_have_no_error_and_those_of_a_still_film_rep
 def test_only_windows_that_the_decoder_has_not_seen_are_drawn(scenes, small, tmp_path):
     with open_video(scenes[0]) as video:
         seen = {video.ref.id: [0]}
-    found = draw(scenes, small, Pen(Stand(), Seen(seen)), tmp_path / "shown.png")
+    found = draw(scenes, small, Pen(Stand(), Seen(seen)), tmp_path / "shown.safetensors")
     assert {r.n for r in found if (r.tokens, r.metric) == ("all", "ssim")} == {
         3 * SCENES - 2
     }  # each scene has three, two of which share frames with the clip
@@ -396,10 +406,29 @@ def test_only_windows_that_the_decoder_has_not_seen_are_drawn(scenes, small, tmp
     for path in scenes:
         with open_video(path) as video:
             every[video.ref.id] = [0, 8]
-    none = draw(scenes, small, Pen(Stand(), Seen(every)), tmp_path / "none.png")
+    none = draw(scenes, small, Pen(Stand(), Seen(every)), tmp_path / "none.safetensors")
     assert {r.score for r in none} == {None}
     assert "trained on every window" in none[0].notes[0]
-    assert not (tmp_path / "none.png").exists()
+    assert not (tmp_path / "none.safetensors").exists()
+
+
+def test_what_is_scored_is_drawn_without_predicting_it_again(scenes, small, monkeypatch, tmp_path):
+    encoded = []
+    tokens = VJEPA2Predictor.context_tokens
+    monkeypatch.setattr(VJEPA2Predictor, "context_tokens", lambda *at: encoded.append(len(at[1])) or tokens(*at))
+    with open_video(scenes[0]) as video:
+        seen = Seen({video.ref.id: [0]})  # two of its three windows
+    found = draw(scenes[:6], small, Pen(Stand(), seen), tmp_path / "every.safetensors")
+    assert max(line.n for line in found) == 6 * 3 - 2
+    windows = sum(encoded)
+    encoded.clear()
+    draw(scenes[:6], small, Pen(Stand(), Seen()), tmp_path / "all.safetensors")
+    assert sum(encoded) == windows  # scoring alone encodes as many
+    # The one window of each video that is scored may be one that the decoder has seen: then another is drawn.
+    encoded.clear()
+    found = draw(scenes[:6], small, Pen(Stand(), seen), tmp_path / "one.safetensors", most=1)
+    assert max(line.n for line in found) == 6
+    assert sum(encoded) == windows - 6 * 3 + 6 + 1
 
 
 def test_a_decoder_of_other_tokens_is_refused_before_anything_is_predicted(small, tmp_path, monkeypatch):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from worldprobe.decoders.batches import ready
 from worldprobe.decoders.pairs import Averaged
-from worldprobe.io.files import replacing
+from worldprobe.io.arrays import write_arrays
 from worldprobe.pipeline.decode.scores import BICUBIC, FLOW_STEPS, bicubic, draw, mean_image
 from worldprobe.pipeline.decode.training import Drawn, Workshop
 from worldprobe.video.write import write_video
@@ -28,8 +27,6 @@ Frames = NDArray[np.float32]
 
 def write_pictures(shop: Workshop, drawn: Sequence[Drawn], path: Path) -> None:
     """The first frame of a few test moments, as drawn by each: uint8 [moments, H, W, 3] each."""
-    from safetensors.numpy import save_file
-
     rows = drawn[0].rows
     chosen = [rows[i * len(rows) // _MOMENTS] for i in range(_MOMENTS)] if len(rows) > _MOMENTS else list(rows)
     real = np.stack([_moment(ready(*shop.rows.pairs.read(row))[1]) for row in chosen])
@@ -52,9 +49,8 @@ def write_pictures(shop: Workshop, drawn: Sequence[Drawn], path: Path) -> None:
         shown["mean image"] = np.broadcast_to(mean_image(shop), real.shape)
     if "bicubic" in shop.plan.decode.controls:
         shown |= {f"bicubic {cells} x {cells}": bicubic(real, cells=cells) for _, cells in BICUBIC}
-    arrays = {f"{number:02d}": np.ascontiguousarray(_bytes(one)) for number, one in enumerate(shown.values())}
-    with replacing(path) as temporary:
-        save_file(arrays, temporary, metadata={"titles": json.dumps(list(shown))})
+    arrays = {f"{number:02d}": _bytes(one) for number, one in enumerate(shown.values())}
+    write_arrays(path, arrays, {"titles": list(shown)})
 
 
 def write_film(shop: Workshop, drawn: Sequence[Drawn], path: Path) -> None:

@@ -15,8 +15,8 @@ from worldprobe.pipeline.decode.frames import KeptFrames, keep_frames
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.groups import placed
 from worldprobe.pipeline.progress import Progress
-from worldprobe.probes.splits import SplitKind, make_folds
-from worldprobe.records import Examples
+from worldprobe.pipeline.stored import whole_clips
+from worldprobe.probes.splits import SplitKind, SplitRows, make_folds
 from worldprobe.store import Series, Store
 
 Ints = NDArray[np.int64]
@@ -73,11 +73,7 @@ def lay_out(
     first = series[0]
     if any((one.grid, one.view.size) != (first.grid, first.view.size) for one in series):
         raise DecoderError("the store's clips differ in length or size: decode those of one encode at a time")
-    clips = [
-        (number, clip)
-        for number, one in enumerate(series)
-        for clip in sorted(set.intersection(*(set(store.held(one, block)) for block in blocks)))
-    ]
+    clips = [(number, clip) for number, one in enumerate(series) for clip in whole_clips(store, one, blocks)]
     # Too few groups are said of before any frame is read.
     deal(series, clips, split=split, seed=seed)
     width, height = first.view.size
@@ -107,16 +103,7 @@ def deal(
     span = max(spec.frames * spec.stride / spec.video.rate for spec in specs)
     number, clip = np.array(clips, dtype=np.int64).T
     group, recording, seconds = placed(series, number, clip, middle, apart=span)
-    nothing = np.zeros((len(clips), 1))
-    examples = Examples(
-        inputs=nothing.astype(np.float32),
-        target=nothing,
-        group=group,
-        video=recording,
-        pts_seconds=seconds,
-        clip_seconds=span,
-    )
-    folds = make_folds(examples, kind=split, seed=seed)
+    folds = make_folds(SplitRows(group, recording, seconds, span), kind=split, seed=seed)
     fold = folds.folds[0]
     training, validation = fold.inner[0]
     return _plain(training), _plain(validation), _plain(fold.test), folds.unit

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from worldprobe.decoders import metrics
 from worldprobe.decoders.batches import ready
-from worldprobe.decoders.metrics import Interval, Tally
+from worldprobe.decoders.metrics import Tally
 from worldprobe.decoders.pairs import Averaged, StoredPairs
+from worldprobe.intervals import Score
 from worldprobe.pipeline.decode.frames import Regions
 from worldprobe.pipeline.decode.training import Drawn, Workshop
 from worldprobe.results import DecodingBaseline, DecodingMetric, DecodingResult
@@ -128,18 +129,18 @@ def trivial(shop: Workshop, like: Drawn, regions: Regions | None) -> list[Line]:
 
 def results_of(shop: Workshop, line: Line) -> list[DecodingResult]:
     """A line's scores."""
-    found: list[tuple[DecodingMetric, str, Interval]] = []
+    found: list[tuple[DecodingMetric, str, tuple[Score, int]]] = []
     for metric in metrics.METRICS:
         found.append((metric, "all", line.tally.score(metric, seed=shop.plan.seed)))
     for region in _REGIONS[1:]:
         inside = line.tally.score("psnr", region=region, seed=shop.plan.seed)
-        if inside.value is not None:
+        if inside[0].value is not None:
             found.append(("psnr", region, inside))
     if line.spread.spread:
         found.append(("spread", "all", line.spread.score("spread", seed=shop.plan.seed)))
     if line.baseline == "none":
         reason = metrics.lpips_missing()
-        lpips = Interval(None, None, None, 0) if reason else line.tally.score("lpips", seed=shop.plan.seed)
+        lpips = (Score(value=None), 0) if reason else line.tally.score("lpips", seed=shop.plan.seed)
         found.append(("lpips", "all", lpips))
     height, width = shop.rows.size
     groups = len(np.unique(np.concatenate(line.tally.group)))
@@ -155,10 +156,10 @@ def results_of(shop: Workshop, line: Line) -> list[DecodingResult]:
             change=line.change,
             metric=metric,
             region=region,
-            score=interval.value,
-            low=interval.low,
-            high=interval.high,
-            n=interval.n,
+            score=score.value,
+            low=score.low,
+            high=score.high,
+            n=n,
             n_groups=groups,
             n_train=line.n_train,
             width=width,
@@ -167,7 +168,7 @@ def results_of(shop: Workshop, line: Line) -> list[DecodingResult]:
             seed=shop.plan.seed,
             notes=few if metric == "psnr" and line.baseline == "none" else [reason] if metric == "lpips" else [],
         )
-        for metric, region, interval in found
+        for metric, region, (score, n) in found
     ]
 
 

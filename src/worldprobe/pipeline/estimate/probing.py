@@ -15,6 +15,7 @@ from worldprobe.config import Experiment
 from worldprobe.controls import CONTROLS
 from worldprobe.encoders.load import control_encoders, twin_of
 from worldprobe.errors import WorldprobeError
+from worldprobe.intervals import Floats
 from worldprobe.labels import targets
 from worldprobe.labels.load import load_labeller, reads_files
 from worldprobe.pipeline.estimate.facts import Estimate, priced
@@ -28,7 +29,6 @@ from worldprobe.probes.curves import FRACTIONS
 from worldprobe.probes.evaluate import Answer, Question, cross_fit, draws, fit_chosen
 from worldprobe.probes.evidence import PORTIONS
 from worldprobe.probes.features import CELLS, CHANGES
-from worldprobe.probes.metrics import Floats
 from worldprobe.probes.splits import INNER_FOLDS, OUTER_FOLDS, Fold, Folds, partition
 from worldprobe.probes.training import TrainingSets
 from worldprobe.protocols import Encoder, Probe

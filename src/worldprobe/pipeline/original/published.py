@@ -9,6 +9,7 @@ import numpy as np
 
 from worldprobe.controls import Control
 from worldprobe.errors import ProbeError
+from worldprobe.intervals import Score
 from worldprobe.labels import targets
 from worldprobe.pipeline.original.steps import STEPS, Material, Step, probe_for, problem, target, unit_of
 from worldprobe.pipeline.probe.answers import unmeasured
@@ -17,7 +18,6 @@ from worldprobe.pipeline.probe.targets import Target
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.probes import controls as floors
 from worldprobe.probes.evaluate import Question
-from worldprobe.probes.metrics import Score
 from worldprobe.probes.published import majority, permuted, published
 from worldprobe.results import ProbeResult
 

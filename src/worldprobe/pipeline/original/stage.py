@@ -32,7 +32,7 @@ from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.original.films import Film, embed, open_films
 from worldprobe.pipeline.original.published import scaling
-from worldprobe.pipeline.original.steps import Material, examples_of
+from worldprobe.pipeline.original.steps import Material, split_rows
 from worldprobe.pipeline.original.waterfall import waterfall
 from worldprobe.pipeline.probe.plan import plan_of
 from worldprobe.pipeline.progress import Progress, silent
@@ -110,7 +110,7 @@ def _require_enough(boxes: Boxes, experiment: Experiment, films: Sequence[Film])
         )
     permuted(len(boxes), seed=experiment.seed)
     seconds = experiment.frames * experiment.stride / min(film.ref.rate for film in films)
-    make_folds(examples_of(boxes, seconds), kind=experiment.split, seed=experiment.seed)
+    make_folds(split_rows(boxes, seconds), kind=experiment.split, seed=experiment.seed)
 
 
 def _held_only(material: Material) -> Material:

@@ -15,9 +15,8 @@ from worldprobe.pipeline.groups import recordings
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.targets import Target
 from worldprobe.plugins import registry
-from worldprobe.probes.splits import units
+from worldprobe.probes.splits import SplitRows, units
 from worldprobe.protocols import Probe
-from worldprobe.records import Examples
 from worldprobe.results import WATERFALL
 from worldprobe.store import Input, Series
 
@@ -115,20 +114,12 @@ def probe_for(task: str, plan: Plan) -> Probe:
     return probe
 
 
-def examples_of(boxes: Boxes, clip_seconds: float) -> Examples:
-    """Labelled frames as a split sees them: no inputs, no target."""
-    nothing = np.zeros((len(boxes), 1))
+def split_rows(boxes: Boxes, clip_seconds: float) -> SplitRows:
+    """Describe labelled frames to a split."""
     recording, seconds = recordings(boxes.film, boxes.shot, boxes.pts_seconds, apart=clip_seconds)
-    return Examples(
-        inputs=nothing.astype(np.float32),
-        target=nothing,
-        group=boxes.shot,
-        video=recording,
-        pts_seconds=seconds,
-        clip_seconds=clip_seconds,
-    )
+    return SplitRows(boxes.shot, recording, seconds, clip_seconds)
 
 
 def unit_of(material: Material, plan: Plan) -> Ints:
     """What the sound end keeps together and every step resamples, for each labelled frame."""
-    return units(examples_of(material.boxes, material.clip_seconds), plan.split)
+    return units(split_rows(material.boxes, material.clip_seconds), plan.split)

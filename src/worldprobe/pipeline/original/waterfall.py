@@ -17,9 +17,9 @@ from worldprobe.pipeline.original.steps import (
     STEPS,
     Material,
     Step,
-    examples_of,
     probe_for,
     problem,
+    split_rows,
     target,
     unit_of,
 )
@@ -29,9 +29,8 @@ from worldprobe.pipeline.probe.plan import METRICS, Plan
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.probes import controls as floors
 from worldprobe.probes.evaluate import Question
-from worldprobe.probes.splits import Folds, make_folds, units
+from worldprobe.probes.splits import Folds, SplitRows, make_folds, units
 from worldprobe.protocols import Fitted, Probe, TrainingSet
-from worldprobe.records import Examples
 from worldprobe.results import ProbeResult
 
 
@@ -73,7 +72,7 @@ def _sound(material: Material, plan: Plan, step: Step, tasks: Sequence[str]) -> 
             if why := problem(task, known):
                 raise ProbeError(why)
             rows = np.flatnonzero(known.usable)
-            frames = examples_of(material.boxes.take(rows), material.clip_seconds)
+            frames = split_rows(material.boxes.take(rows), material.clip_seconds)
             folds = _folds(frames, at, plan, chosen=step.chosen)
             # The sound end tells its own leak, as any sound score does.
             leaky = _folds(frames, replace(at, split="random"), plan, chosen=True) if step.chosen else None
@@ -130,8 +129,8 @@ class _Fixed:
         return self._probe.fit(training, target, strength=strength, classes=classes, start=start)
 
 
-def _folds(examples: Examples, at: Plan, sound: Plan, *, chosen: bool) -> Folds:
-    folds = make_folds(examples, kind=at.split, seed=at.seed)
+def _folds(rows: SplitRows, at: Plan, sound: Plan, *, chosen: bool) -> Folds:
+    folds = make_folds(rows, kind=at.split, seed=at.seed)
     if not chosen:  # without inner folds a probe is fitted at its only strength
         folds = replace(folds, folds=tuple(replace(fold, inner=()) for fold in folds.folds))
-    return replace(folds, unit=units(examples, sound.split))
+    return replace(folds, unit=units(rows, sound.split))

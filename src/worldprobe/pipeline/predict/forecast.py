@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,7 @@ from worldprobe.pipeline.predict.windows import MOST, Batch, Window
 from worldprobe.predictors import baselines, scores
 from worldprobe.predictors.leak import Leak, PlainForward, Predicts, leak
 from worldprobe.predictors.vjepa2 import INSTEAD, Mode, VJEPA2Predictor, layer_normed
-from worldprobe.probes.splits import Folds, SplitKind, make_folds, units
-from worldprobe.records import Examples
+from worldprobe.probes.splits import Folds, SplitKind, SplitRows, make_folds, units
 
 Errors = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -52,13 +51,36 @@ class Forecast:
     leaks: dict[str, tuple[Leak, int]] = field(default_factory=dict)
 
 
-def forecast(
-    batches: Iterable[Batch], predictor: VJEPA2Predictor, *, context: int, horizon: int, mode: Mode, seed: int
-) -> Forecast | None:
-    """Score the predictor and every baseline on every window; None where there is no window.
+class Draw(Protocol):
+    """Draw the windows that a decoder draws while their tokens are there."""
 
-    Tokens wait on the disk in half precision until all windows are known: the fitted baselines and the search
-    among moments need them all. The scores of the predictor itself are of full precision.
+    def __call__(
+        self,
+        windows: Sequence[Window],
+        pixels: NDArray[np.uint8],
+        predicted: Errors,
+        true: Errors,
+        changed: NDArray[np.bool_],
+    ) -> None:
+        """Pixels uint8 [b, t, 3, h, w]; tokens float32 [b, k, s, d]; which of them have changed, bool [b, k, s]."""
+        ...
+
+
+def forecast(
+    batches: Iterable[Batch],
+    predictor: VJEPA2Predictor,
+    *,
+    context: int,
+    horizon: int,
+    mode: Mode,
+    seed: int,
+    draw: Draw | None = None,
+) -> Forecast | None:
+    """Score the predictor and every baseline on the windows to be scored; None where there is none.
+
+    ``draw`` is given what is predicted of the windows to be drawn. Tokens wait on the disk in half precision until
+    all windows are known: the fitted baselines and the search among moments need them all. The scores of the
+    predictor itself are of full precision.
     """
     grid = predictor.encoder.grid((context + horizon) * predictor.tubelet)
     none = np.empty(0, np.int64)
@@ -71,18 +93,24 @@ def forecast(
         for batch in batches:
             made = fitting.map(lambda some: _tokens(predictor, some, context, horizon, mode), batch.pixels)
             known, told, true = (np.concatenate(one) for one in zip(*made, strict=True))
+            changed = scores.changed(
+                batch.pixels, context=context, horizon=horizon, tubelet=predictor.tubelet, side=grid.height
+            )
+            if draw is not None and (rows := [i for i, window in enumerate(batch.windows) if window.drawn]):
+                windows = [batch.windows[i] for i in rows]
+                draw(windows, batch.pixels[rows], told[rows], true[rows, context:], changed[rows])
+            if not (rows := [i for i, window in enumerate(batch.windows) if window.scored]):
+                continue
+            known, told, true, changed = known[rows], told[rows], true[rows], changed[rows]
             if not done.leaks:
-                done.leaks = _leaks(predictor, batch.pixels[: min(LEAK_CLIPS, fitting.most)], context)
+                done.leaks = _leaks(predictor, batch.pixels[rows][: min(LEAK_CLIPS, fitting.most)], context)
             ways = {"predictor": told, "copy-last": baselines.copy_last(known, horizon=horizon)}
             if context > 1:
                 ways["linear"] = baselines.linear(known, horizon=horizon)
             for name, way in ways.items():
                 _score(found, name, way, true[:, context:])
-            side = grid.height
-            moved.append(
-                scores.changed(batch.pixels, context=context, horizon=horizon, tubelet=predictor.tubelet, side=side)
-            )
-            done.windows += batch.windows
+            moved.append(changed)
+            done.windows += [batch.windows[i] for i in rows]
             for name, tokens in (("known", known[:, -2:]), ("true", true), ("told", told)):
                 spool[name].add(tokens)
         if not done.windows:
@@ -109,35 +137,28 @@ def _tokens(
     return layer_normed(known).cpu().numpy(), told.cpu().numpy(), true.cpu().numpy()
 
 
-def examples_of(windows: Sequence[Window]) -> Examples:
-    """The windows as the splits take them; there is nothing to decode."""
-    n, span = len(windows), max(window.span for window in windows)
+def split_rows(windows: Sequence[Window]) -> SplitRows:
+    """Describe windows to a split."""
+    span = max(window.span for window in windows)
     group = np.array([window.group for window in windows], np.int64)
     video = np.array([window.video for window in windows], np.int64)
     seconds, began = (np.array([getattr(window, name) for window in windows]) for name in ("seconds", "began"))
     recording, seconds = recordings(video, group, seconds, began, apart=span)
-    return Examples(
-        inputs=np.zeros((n, 1), np.float32),
-        target=np.zeros((n, 1)),
-        group=group,
-        video=recording,
-        pts_seconds=seconds,
-        clip_seconds=span,
-    )
+    return SplitRows(group, recording, seconds, span)
 
 
 def unit_of(windows: Sequence[Window]) -> tuple[SplitKind, Ints]:
     """What is resampled, int64 [n]: shots, or contiguous blocks of the videos where there are few shots."""
-    examples = examples_of(windows)
-    split: SplitKind = "grouped" if len(np.unique(examples.group)) >= FEW_GROUPS else "blocked"
-    return split, units(examples, split)
+    rows = split_rows(windows)
+    split: SplitKind = "grouped" if len(np.unique(rows.group)) >= FEW_GROUPS else "blocked"
+    return split, units(rows, split)
 
 
 def _group(done: Forecast, seed: int) -> Folds | None:
     """The units, and the folds of the fitted baselines; None where there are too few groups for these."""
     done.split, done.unit = unit_of(done.windows)
     try:
-        return make_folds(examples_of(done.windows), kind=done.split, seed=seed)
+        return make_folds(split_rows(done.windows), kind=done.split, seed=seed)
     except ProbeError as error:
         done.missing |= dict.fromkeys(("mean", "ridge"), f"nothing to fit on apart from what is scored: {error}")
         return None

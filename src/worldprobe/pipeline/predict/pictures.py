@@ -1,8 +1,8 @@
-"""What a run of predictions shows: an example with its errors, surprise over time, impossible pairs."""
+"""What predictions keep for their figures: a window with its errors, surprise over time, impossible pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,23 +10,37 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from worldprobe.findings.prediction import Peak, SurpriseCurve, SurpriseCurves
-from worldprobe.findings.run_files import CURVES, SURPRISE
+from worldprobe.findings.run_files import CURVES, PREDICTIONS, SURPRISE
+from worldprobe.io.arrays import write_arrays
 from worldprobe.io.files import write_whole
 from worldprobe.io.names import short_names
 from worldprobe.pipeline.pictures import seen, write_picture
 from worldprobe.pipeline.predict.forecast import Forecast
 from worldprobe.pipeline.predict.surprise import Surprises
 from worldprobe.protocols import Encoder
-from worldprobe.report.drawing.pictures import error_map, violations
 
 # Below this a curve is no curve.
 _FEWEST_WINDOWS = 5
 _MOST_CURVES = 4
 _PEAKS = 5
+_APART = 8  # frames before and after a pair comes to differ
 
 
-def show_errors(done: Forecast, videos: Sequence[Path], encoder: Encoder, path: Path, *, context: int) -> None:
-    """``error_map.png``: the window in which most tokens change, and the mean of all."""
+def place(out: Path, figure: str) -> Path:
+    """Name the file that keeps what ``figures/FIGURE.png`` shows."""
+    return out / PREDICTIONS / f"{figure}.safetensors"
+
+
+def drop_figures(out: Path, *, but: Collection[str]) -> None:
+    """Remove what an earlier run kept for figures that this one does not have, and the figures."""
+    for kept in (out / PREDICTIONS).glob("*.safetensors"):
+        if kept.stem not in but:
+            kept.unlink()
+            (out / "figures" / f"{kept.stem}.png").unlink(missing_ok=True)
+
+
+def keep_errors(done: Forecast, videos: Sequence[Path], encoder: Encoder, path: Path, *, context: int) -> None:
+    """Keep the window in which most tokens change with its errors, and the mean errors of all windows."""
     k, (height, width) = done.changed.shape[1], done.grid
     row = int(done.changed.sum(axis=(1, 2)).argmax())
     window = done.windows[row]
@@ -34,14 +48,10 @@ def show_errors(done: Forecast, videos: Sequence[Path], encoder: Encoder, path: 
     wanted = [window.spec.indices[last], *(window.spec.indices[last + 1 + i * encoder.tubelet] for i in range(k))]
     pictures = seen(videos[window.video], encoder, wanted)
     maps = {name: done.errors[name]["l1"] for name in ("predictor", "copy-last")}
-    error_map(
-        path,
-        encoder=encoder.name,
-        means={name: values.mean(axis=0).reshape(k, height, width) for name, values in maps.items()},
-        frames=pictures[1:],
-        context=pictures[0],
-        example=maps["predictor"][row].reshape(k, height, width),
-    )
+    means = {f"mean {name}": values.mean(axis=0).reshape(k, height, width) for name, values in maps.items()}
+    example = maps["predictor"][row].reshape(k, height, width)
+    arrays = {"frames": pictures[1:], "context": pictures[0], "example": example, **means}
+    write_arrays(path, arrays, {"encoder": encoder.name, "methods": list(maps)})
 
 
 def keep_curves(done: Forecast, videos: Sequence[Path], encoder: Encoder, out: Path, *, context: int) -> None:
@@ -75,15 +85,15 @@ def keep_curves(done: Forecast, videos: Sequence[Path], encoder: Encoder, out: P
     write_whole(out / SURPRISE / CURVES, SurpriseCurves(curves=tuple(curves)).model_dump_json().encode())
 
 
-def show_violations(done: Surprises, encoder: Encoder, path: Path, *, context: int) -> None:
-    """``violations.png``: an example of each kind and the mean surprise over time."""
-    violations(
-        path,
-        encoder=encoder.name,
-        examples={kind: (pair.possible, pair.impossible, pair.at) for kind, pair in done.examples.items()},
-        curves={kind: values.mean(axis=0) for kind, values in done.found.items()},
-        first=context * encoder.tubelet,
-    )
+def keep_violations(done: Surprises, encoder: Encoder, path: Path, *, context: int) -> None:
+    """Keep frames of a pair of each kind, and the mean surprise over time."""
+    frames = []
+    for pair in done.examples.values():
+        before, after = max(0, pair.at - _APART), min(len(pair.possible) - 1, pair.at + _APART)
+        frames.append(np.stack([pair.possible[before], pair.possible[after], pair.impossible[after]]))
+    surprise = np.stack([values.mean(axis=0) for values in done.found.values()])
+    facts = {"encoder": encoder.name, "kinds": list(done.examples), "first": context * encoder.tubelet}
+    write_arrays(path, {"frames": np.stack(frames), "surprise": surprise}, facts)
 
 
 def peaks(values: NDArray[np.floating], *, most: int) -> list[int]:

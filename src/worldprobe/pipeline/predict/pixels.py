@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,19 +15,16 @@ from worldprobe.decoders import load
 from worldprobe.decoders.metrics import decibel, mean, ssim
 from worldprobe.errors import PredictionError
 from worldprobe.execute.fitting import Fitting
+from worldprobe.io.arrays import write_arrays
 from worldprobe.io.names import short_names
 from worldprobe.pipeline.decode.seen import Seen, read_seen
-from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.predict.decoder import place_of
 from worldprobe.pipeline.predict.forecast import unit_of
 from worldprobe.pipeline.predict.scores import Told
-from worldprobe.pipeline.predict.windows import MOST, Cut, Window, read_windows
-from worldprobe.pipeline.progress import Progress
-from worldprobe.predictors import scores
-from worldprobe.predictors.vjepa2 import INSTEAD, VJEPA2Predictor
+from worldprobe.pipeline.predict.windows import MOST, Cut, Sketch, Window
+from worldprobe.predictors.vjepa2 import INSTEAD
 from worldprobe.protocols import Encoder
 from worldprobe.records import ClipSpec, DecoderShape
-from worldprobe.report.drawing.pictures import Compared, comparison
 from worldprobe.results import PredictionMethod, PredictionResult
 
 if TYPE_CHECKING:
@@ -89,46 +87,85 @@ def find_pen(decoder: str | None, out: Path, encoder: Encoder) -> Pen | None:
     return None
 
 
-def draw_future(
-    videos: Sequence[Path],
-    encoder: Encoder,
-    predictor: VJEPA2Predictor,
-    pen: Pen,
-    told: Told,
-    cut: Cut,
-    path: Path,
-    *,
-    progress: Progress,
-) -> list[PredictionResult]:
-    """PSNR and SSIM of predicted, decoded, repeated and mean frames; ``path`` is the picture of all of them.
+class Canvas:
+    """Draw the future of windows as they are predicted, and score what is drawn.
 
-    ``decode-actual`` decodes the true tokens: the ceiling that the decoder sets to everything else. Where nothing
-    is left that the decoder has not been trained on, the lines say so and have no score.
+    Attributes:
+        sketch: which windows of each video are drawn.
+        seconds: how long drawing has taken.
     """
-    each = max(1, _MOST // len(videos))
-    most = min(each, cut.most) if cut.most else each
-    windows: list[Window] = []
-    parts: list[_Part] = []
-    fitting = Fitting(encoder.name, most=MOST, instead=INSTEAD)
-    failures: list[Failure] = []  # of the same videos as before, where they were counted
-    batches = read_windows(
-        videos, encoder, replace(cut, most=most), failures=failures, progress=progress, stage="draw the future",
-        keep=pen.unseen,
-    )  # fmt: skip
-    for batch in batches:
-        parts += fitting.map(lambda some: _drawn(some, encoder, predictor, pen.decoder, told), batch.pixels)
-        windows += batch.windows
-    height, width = pen.decoder.shape.size
-    told = replace(told, extra=f"; drawn by the decoder {pen.decoder.name} at {width} x {height} px")
-    if not windows:
-        why = "the decoder was trained on every window: give videos that it has not seen"
-        return [
-            _line(told, "predictor", "all", k, "psnr", (None, None, None), 0, "grouped", 0, why)
-            for k in range(told.horizon)
-        ]
-    whole = _Part(*(np.concatenate([getattr(part, name) for part in parts]) for name in _Part.__slots__))
-    _show(whole, windows, encoder, pen.decoder, told, path)
-    return _lines(whole, windows, told)
+
+    def __init__(self, pen: Pen, encoder: Encoder, told: Told, cut: Cut, *, videos: int) -> None:
+        each = max(1, _MOST // videos)
+        self.sketch = Sketch(min(each, cut.most) if cut.most else each, pen.unseen)
+        self.seconds = 0.0
+        self._decoder, self._encoder, self._told = pen.decoder, encoder, told
+        self._windows: list[Window] = []
+        self._parts: list[_Part] = []
+        self._fitting = Fitting(encoder.name, most=MOST, instead=INSTEAD)
+
+    def __call__(
+        self,
+        windows: Sequence[Window],
+        pixels: NDArray[np.uint8],
+        predicted: Frames,
+        true: Frames,
+        changed: NDArray[np.bool_],
+    ) -> None:
+        """Decode the tokens of windows, predicted and true, as ``forecast.Draw`` has them."""
+        started = time.perf_counter()
+
+        def drawn(rows: NDArray[np.int64]) -> _Part:
+            return self._drawn(pixels[rows], predicted[rows], true[rows], changed[rows])
+
+        self._parts += self._fitting.map(drawn, np.arange(len(windows)))
+        self._windows += windows
+        self.seconds += time.perf_counter() - started
+
+    def lines(self, path: Path) -> list[PredictionResult]:
+        """Score predicted, decoded, repeated and mean frames by PSNR and SSIM; ``path`` keeps some of each.
+
+        ``decode-actual`` decodes the true tokens: the ceiling that the decoder sets to everything else. Where
+        nothing is left that the decoder has not been trained on, the lines say so and have no score.
+        """
+        started = time.perf_counter()
+        height, width = self._decoder.shape.size
+        extra = f"; drawn by the decoder {self._decoder.name} at {width} x {height} px"
+        told = replace(self._told, extra=extra)
+        if not self._windows:
+            why = "the decoder was trained on every window: give videos that it has not seen"
+            return [
+                _line(told, "predictor", "all", k, "psnr", (None, None, None), 0, "grouped", 0, why)
+                for k in range(told.horizon)
+            ]
+        whole = _Part(*(np.concatenate([getattr(part, name) for part in self._parts]) for name in _Part.__slots__))
+        _keep(whole, self._windows, self._encoder, self._decoder, path)
+        found = _lines(whole, self._windows, told)
+        self.seconds += time.perf_counter() - started
+        return found
+
+    def _drawn(
+        self, pixels: NDArray[np.uint8], predicted: Frames, true: Frames, changed: NDArray[np.bool_]
+    ) -> _Part:
+        c, k, f = self._told.context, self._told.horizon, self._encoder.tubelet
+        grid = self._encoder.grid((c + k) * f)
+        height, width = self._decoder.shape.size
+        shape = (len(pixels), k, f, 3, height, width)
+
+        def picture(one: Frames) -> NDArray[np.uint8]:
+            rows = one.reshape(-1, grid.height, grid.width, one.shape[-1])
+            return _bytes(self._decoder.decode(rows, seed=self._told.seed)).reshape(shape)
+
+        real = _resized(pixels, (height, width))
+        cells = changed.reshape(-1, k, grid.height, grid.width)
+        rows, columns = np.arange(height) * grid.height // height, np.arange(width) * grid.width // width
+        return _Part(
+            told=picture(predicted),
+            actual=picture(true),
+            real=real[:, c * f :].reshape(shape),
+            seen=real[:, [0, c * f - 1]],
+            changed=cells[:, :, rows][..., columns],
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,33 +180,6 @@ class _Part:
     real: NDArray[np.uint8]
     seen: NDArray[np.uint8]
     changed: NDArray[np.bool_]
-
-
-def _drawn(
-    pixels: NDArray[np.uint8], encoder: Encoder, predictor: VJEPA2Predictor, decoder: Decoder, told: Told
-) -> _Part:
-    c, k, f = told.context, told.horizon, encoder.tubelet
-    grid = encoder.grid((c + k) * f)
-    height, width = decoder.shape.size
-    tokens = predictor.predict(pixels, context=c, horizon=k, mode=told.mode)
-    true = predictor.targets(pixels)[:, c:].cpu().numpy()
-    shape = (len(pixels), k, f, 3, height, width)
-
-    def picture(one: Frames) -> NDArray[np.uint8]:
-        rows = one.reshape(-1, grid.height, grid.width, one.shape[-1])
-        return _bytes(decoder.decode(rows, seed=told.seed)).reshape(shape)
-
-    real = _resized(pixels, (height, width))
-    moved = scores.changed(pixels, context=c, horizon=k, tubelet=f, side=grid.height)
-    cells = moved.reshape(-1, k, grid.height, grid.width)
-    rows, columns = np.arange(height) * grid.height // height, np.arange(width) * grid.width // width
-    return _Part(
-        told=picture(tokens),
-        actual=picture(true),
-        real=real[:, c * f :].reshape(shape),
-        seen=real[:, [0, c * f - 1]],
-        changed=cells[:, :, rows][..., columns],
-    )
 
 
 def _lines(whole: _Part, windows: Sequence[Window], told: Told) -> list[PredictionResult]:
@@ -219,22 +229,19 @@ def _mean_images(real: NDArray[np.uint8], unit: NDArray[np.int64]) -> Frames:
     return np.asarray(others[code], dtype=np.float32)
 
 
-def _show(
-    whole: _Part, windows: Sequence[Window], encoder: Encoder, decoder: Decoder, told: Told, path: Path
-) -> None:
-    """A poor, a middling and a good prediction by PSNR, so that nobody chooses what is shown."""
+def _keep(whole: _Part, windows: Sequence[Window], encoder: Encoder, decoder: Decoder, path: Path) -> None:
+    """Keep a poor, a middling and a good prediction by PSNR, so that nobody chooses what is shown."""
     error = ((_floats(whole.told) - _floats(whole.real)) ** 2).mean(axis=(2, 3, 4, 5), dtype=np.float64)
     order = np.argsort(decibel(error.mean(axis=1)), kind="stable")
-    chosen = dict.fromkeys(int(order[round(q * (len(order) - 1))]) for q in (0.25, 0.5, 0.75))
-    examples = []
+    chosen = list(dict.fromkeys(int(order[round(q * (len(order) - 1))]) for q in (0.25, 0.5, 0.75)))
+    shown = {
+        "seen": whole.seen[chosen], "predicted": whole.told[chosen, :, 0], "decoded": whole.actual[chosen, :, 0],
+        "real": whole.real[chosen, :, 0],
+    }  # fmt: skip
     names = short_names(window.spec.video.path for window in windows)
-    for row in chosen:
-        three = (whole.told[row, :, 0], whole.actual[row, :, 0], whole.real[row, :, 0])
-        seen, first, second, real = (one.transpose(0, 2, 3, 1) for one in (whole.seen[row], *three))
-        window = windows[row]
-        name = f"{names[window.spec.video.path]}, {window.seconds:.1f} s"
-        examples.append(Compared(name=name, seen=seen, told=first, actual=second, real=real))
-    comparison(path, encoder=encoder.name, decoder=decoder.name, examples=examples)
+    said = [f"{names[windows[row].spec.video.path]}, {windows[row].seconds:.1f} s" for row in chosen]
+    facts = {"encoder": encoder.name, "decoder": decoder.name, "windows": said}
+    write_arrays(path, {name: frames.transpose(0, 1, 3, 4, 2) for name, frames in shown.items()}, facts)
 
 
 def _line(

@@ -9,9 +9,10 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.intervals import Draws, no_draws
 from worldprobe.pipeline.predict.forecast import Forecast
 from worldprobe.predictors.vjepa2 import Mode
-from worldprobe.probes.metrics import Draws, no_draws, ratio_draws
+from worldprobe.probes.metrics import ratio_draws
 from worldprobe.results import LeakResult, PredictionMethod, PredictionMetric, PredictionResult
 
 Which = Literal["all", "changed"]

@@ -15,9 +15,9 @@ from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.folder import PREDICT, add_notes, merge
 from worldprobe.pipeline.ledger import Ledger, device_of, foretold
 from worldprobe.pipeline.predict.decoder import will_draw
-from worldprobe.pipeline.predict.forecast import forecast
-from worldprobe.pipeline.predict.pictures import keep_curves, show_errors, show_violations
-from worldprobe.pipeline.predict.pixels import draw_future, find_pen
+from worldprobe.pipeline.predict.forecast import Forecast, forecast
+from worldprobe.pipeline.predict.pictures import drop_figures, keep_curves, keep_errors, keep_violations, place
+from worldprobe.pipeline.predict.pixels import Canvas, find_pen
 from worldprobe.pipeline.predict.scores import Told, leak_lines, lines
 from worldprobe.pipeline.predict.surprise import surprise_lines, surprises
 from worldprobe.pipeline.predict.windows import Cut, read_windows
@@ -55,36 +55,26 @@ def predict(
     found: list[AnyResult] = []
     failures: list[Failure] = []
     seen: list[VideoRef] = []
+    kept = {"error_map"}
     for encoder_of, one in ((encoder, predictor), *_twins(experiment, encoder, asked)):
-        lost: list[Failure] = []
-        started = time.perf_counter()
-        stage = f"predict {encoder_of.name}"
-        batches = read_windows(videos, encoder_of, cut, failures=lost, progress=progress, stage=stage)
-        done = forecast(
-            batches, one, context=asked.context, horizon=asked.horizon, mode=asked.mode, seed=experiment.seed
-        )
-        if done is None:
-            first = next((one for one in lost if one.clip is None), lost[0])
-            raise VideoError(f"nothing could be predicted of {len(videos)} videos. The first: {first.error}")
+        told = Told(one.encoder.name, one.precision, asked.context, asked.horizon, asked.mode, experiment.seed)
+        canvas = Canvas(pen, encoder, told, cut, videos=len(videos)) if pen and one is predictor else None
+        done, lost = _forecast(videos, encoder_of, one, cut, told, canvas, ledger, progress)
         if experiment.strict and lost:
             raise VideoError(lost[0].error)
-        items, each = len(done.windows), ledger.expected.get(stage)
-        ledger.book(stage, started=started, items=items, device=device_of(encoder_of), each=each)
         # What cannot be read for one encoder cannot for the other: it is counted once.
         failures = failures or lost
         seen = seen or [ref_of(videos[number]) for number in sorted({window.video for window in done.windows})]
-        told = Told(one.encoder.name, one.precision, asked.context, asked.horizon, asked.mode, experiment.seed)
         found += [*lines(done, told), *leak_lines(done, told)]
-        figures = out / "figures" if one is predictor else None
-        if figures:
-            show_errors(done, videos, encoder, figures / "error_map.png", context=asked.context)
+        if one is predictor:
+            keep_errors(done, videos, encoder, place(out, "error_map"), context=asked.context)
             keep_curves(done, videos, encoder, out, context=asked.context)
-        if pen is not None and figures:
-            started = time.perf_counter()
-            shown = figures / "prediction_comparison.png"
-            drawn = draw_future(videos, encoder, predictor, pen, told, cut, shown, progress=progress)
+        if canvas:
+            drawn = canvas.lines(place(out, "prediction_comparison"))
             found += drawn
             items = max(line.n for line in drawn)
+            kept |= {"prediction_comparison"} if items else set()
+            started = time.perf_counter() - canvas.seconds
             ledger.book("predict: draw", started=started, items=items, device=device_of(encoder))
         if asked.pairs:
             started = time.perf_counter()
@@ -94,12 +84,40 @@ def predict(
             ledger.book(
                 f"predict: surprise {encoder_of.name}", started=started, items=items, device=device_of(encoder_of)
             )
-            if figures:
-                show_violations(at, encoder, figures / "violations.png", context=asked.context)
+            if one is predictor:
+                keep_violations(at, encoder, place(out, "violations"), context=asked.context)
+                kept.add("violations")
+    drop_figures(out, but=kept)
     out.mkdir(parents=True, exist_ok=True)
     add_notes(out, merge(out, PREDICT, found, ledger.costs, revision=encoder.revision, videos=seen))
     write_provenance(out, "predict", encoder, videos=seen, seed=experiment.seed, ledger=ledger)
     return failures
+
+
+def _forecast(
+    videos: Sequence[Path],
+    encoder: Encoder,
+    predictor: VJEPA2Predictor,
+    cut: Cut,
+    told: Told,
+    canvas: Canvas | None,
+    ledger: Ledger,
+    progress: Progress,
+) -> tuple[Forecast, list[Failure]]:
+    """Predict all windows once, to be scored and to be drawn; and what could not be read."""
+    stage, started = f"predict {encoder.name}", time.perf_counter()
+    lost: list[Failure] = []
+    sketch = canvas.sketch if canvas else None
+    batches = read_windows(videos, encoder, cut, failures=lost, progress=progress, stage=stage, sketch=sketch)
+    at = {"context": told.context, "horizon": told.horizon, "seed": told.seed}
+    done = forecast(batches, predictor, mode=told.mode, draw=canvas, **at)
+    if done is None:
+        first = next((one for one in lost if one.clip is None), lost[0])
+        raise VideoError(f"nothing could be predicted of {len(videos)} videos. The first: {first.error}")
+    started += canvas.seconds if canvas else 0.0  # drawing is booked apart
+    items, each = len(done.windows), ledger.expected.get(stage)
+    ledger.book(stage, started=started, items=items, device=device_of(encoder), each=each)
+    return done, lost
 
 
 def check(experiment: Experiment, out: Path) -> None:

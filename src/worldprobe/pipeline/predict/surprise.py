@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from worldprobe.pipeline.predict.scores import Told
 from worldprobe.pipeline.progress import Progress
-from worldprobe.predictors.surprise import resampled, surprise
+from worldprobe.predictors.surprise import scored, surprise
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder
 from worldprobe.results import SurpriseResult
@@ -74,11 +74,11 @@ def surprise_lines(done: Surprises, told: Told) -> list[SurpriseResult]:
     for name, values in kinds:
         for measure in measures:
             one = values.mean(axis=2) if measure == "mean" else values.max(axis=2)
-            scored = resampled(one[:, 0], one[:, 1], seed=told.seed)
+            found = scored(one[:, 0], one[:, 1], seed=told.seed)
             lines += [
                 SurpriseResult(
-                    encoder=told.encoder, violation=name, measure=measure, metric=metric, score=scored[metric][0],
-                    low=scored[metric][1], high=scored[metric][2], n=len(values), context=told.context,
+                    encoder=told.encoder, violation=name, measure=measure, metric=metric, score=found[metric].value,
+                    low=found[metric].low, high=found[metric].high, n=len(values), context=told.context,
                     horizon=told.horizon, protocol=protocol, seed=told.seed,
                 )
                 for metric in metrics

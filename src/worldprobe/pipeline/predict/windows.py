@@ -57,6 +57,8 @@ class Window:
         seconds: when the context ends, in the video's own time; ``began``: when its shot begins.
         span: seconds from the window's first frame to its last.
         first: whether its context is the first thing that is seen of the shot.
+        scored: whether it is one of those that predictions are scored on.
+        drawn: whether it is one of those that a decoder draws.
     """
 
     spec: ClipSpec
@@ -66,6 +68,19 @@ class Window:
     began: float
     span: float
     first: bool
+    scored: bool = True
+    drawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """Which windows of a video a decoder draws: at most so many of those that it may, evenly spread.
+
+    ``may`` is asked with a window's frames, the number of its shot, and that shot's first frame.
+    """
+
+    most: int
+    may: Callable[[ClipSpec, int, int], bool]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +124,14 @@ def spread(found: list[tuple[ClipSpec, int, bool]], most: int | None) -> list[tu
     return [found[i] for i in np.linspace(0, len(found) - 1, most).round().astype(int)]
 
 
+def _drawn(
+    every: list[tuple[ClipSpec, int, bool]], shots: Sequence[int], sketch: Sketch | None
+) -> set[tuple[ClipSpec, int, bool]]:
+    if sketch is None:
+        return set()
+    return set(spread([one for one in every if sketch.may(one[0], one[1], shots[one[1]])], sketch.most))
+
+
 def read_windows(
     videos: Sequence[Path],
     encoder: Encoder,
@@ -117,17 +140,18 @@ def read_windows(
     failures: list[Failure],
     progress: Progress,
     stage: str,
-    keep: Callable[[ClipSpec, int, int], bool] = lambda spec, shot, began: True,
+    sketch: Sketch | None = None,
 ) -> Iterator[Batch]:
-    """Batches of windows, read ahead in a thread of their own; what cannot be read is added to ``failures``.
+    """Read windows to be scored or drawn, in batches, ahead in a thread of their own.
 
     Args:
-        keep: which windows are wanted (with the number of their shot, and its first frame); others are not read.
+        failures: gets what cannot be read of those that are scored.
+        sketch: which windows are drawn, whether they are scored or not; none unless given.
     """
     size = max(1, _TOKENS_PER_BATCH // encoder.grid((cut.context + cut.horizon) * encoder.tubelet).tokens)
     windows: list[Window] = []
     pixels: list[NDArray[np.uint8]] = []
-    for window, clip in prefetch(_read(videos, encoder, cut, keep, failures, progress, stage), depth=_AHEAD):
+    for window, clip in prefetch(_read(videos, encoder, cut, sketch, failures, progress, stage), depth=_AHEAD):
         windows.append(window)
         pixels.append(clip)
         if len(windows) == size:
@@ -141,7 +165,7 @@ def _read(
     videos: Sequence[Path],
     encoder: Encoder,
     cut: Cut,
-    keep: Callable[[ClipSpec, int, int], bool],
+    sketch: Sketch | None,
     failures: list[Failure],
     progress: Progress,
     stage: str,
@@ -152,20 +176,23 @@ def _read(
             with open_source(path) as video:
                 failures += cut_short(video.ref)
                 every = cut_windows(video.ref, video.shots, cut, tubelet=encoder.tubelet)
-                found = spread([one for one in every if keep(one[0], one[1], video.shots[one[1]])], cut.most)
+                scored, drawn = set(spread(every, cut.most)), _drawn(every, video.shots, sketch)
+                found = [one for one in every if one in scored or one in drawn]
                 groups = numbers.of(video.ref, video.shots).tolist()
                 view = encoder.view(video.ref.width, video.ref.height)
                 specs = [spec for spec, _, _ in found]
                 read = read_clips(video, specs, preprocess=encoder.preprocess, view=view)
-                for done, ((spec, shot, first), clip) in enumerate(zip(found, read, strict=True)):
+                for done, (one, clip) in enumerate(zip(found, read, strict=True)):
+                    spec, shot, first = one
                     if not isinstance(clip, Clip):
-                        failures.append(Failure(str(path), spec.start, str(clip[1])))
+                        failures += [Failure(str(path), spec.start, str(clip[1]))] if one in scored else []
                         continue
                     times = clip.pts_seconds
                     ends = float(times[cut.context * encoder.tubelet - 1])
                     span = float(times[-1] - times[0])
                     began = float(video.pts_seconds[video.shots[shot]])
-                    yield Window(spec, number, groups[shot], ends, began, span, first), clip.pixels
+                    place = (number, groups[shot], ends, began, span, first)
+                    yield Window(spec, *place, scored=one in scored, drawn=one in drawn), clip.pixels
                     if len(videos) == 1:
                         progress(stage, done + 1, len(found))
                 if len(videos) == 1 and found:  # the last ones may be damaged

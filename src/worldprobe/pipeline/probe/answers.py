@@ -11,12 +11,12 @@ import numpy as np
 
 from worldprobe.controls import CONTROLS, Control
 from worldprobe.encoders.load import control_encoders
+from worldprobe.intervals import Draws
 from worldprobe.pipeline.probe.moments import Moments
 from worldprobe.pipeline.probe.plan import Plan, metrics_of
 from worldprobe.pipeline.probe.targets import Target
 from worldprobe.probes import controls
 from worldprobe.probes.evaluate import Answer, Question, draws
-from worldprobe.probes.metrics import Draws
 from worldprobe.probes.splits import Folds
 from worldprobe.results import EvidenceLine, Metric, ProbeResult
 from worldprobe.store import Series

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from worldprobe.errors import ProbeError
+from worldprobe.intervals import Score
 from worldprobe.pipeline.probe.answers import Answered, Asked
 from worldprobe.pipeline.probe.fit import Rows
 from worldprobe.pipeline.probe.plan import Plan
@@ -17,7 +18,6 @@ from worldprobe.probes.curves import FRACTIONS, learning_curve
 from worldprobe.probes.evaluate import Step
 from worldprobe.probes.evidence import PORTIONS, difference, online_code_length, skill
 from worldprobe.probes.features import CHANGES
-from worldprobe.probes.metrics import Score
 from worldprobe.results import CodeResult, EvidenceLine, EvidenceResult, LearningPoint, LearningResult, Measure
 
 # Others are fitted too slowly for the dozens of fits that a code or a curve takes.

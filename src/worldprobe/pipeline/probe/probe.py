@@ -26,11 +26,12 @@ from worldprobe.pipeline.stored import (
     find_series,
     held_clips,
     labelled_videos,
+    stored_blocks,
 )
 from worldprobe.probes import features
 from worldprobe.protocols import Executor
 from worldprobe.records import Labels, Tap
-from worldprobe.store import Input, Series, Store
+from worldprobe.store import Input, Store
 
 
 def probe(
@@ -65,7 +66,7 @@ def probe(
     if not series:
         why = " ".join(labels.notes[-2:]) or "Try another labeller (`worldprobe list labellers`)."
         raise ProbeError(f"the labels table is empty: nothing was labelled, so there is nothing to probe. {why}")
-    blocks = parse_blocks(plan.blocks, 1 + max(_stored_blocks(store, series)))
+    blocks = parse_blocks(plan.blocks, 1 + max(stored_blocks(store, series[0])))
     moments, held = align(series, labels, subject=plan.subject), None
     if partial:
         held = held_clips(store, series, encoder=plan.encoder, input=plan.input, blocks=blocks)
@@ -152,8 +153,3 @@ def _left_out(store: Store, moments: Moments) -> list[str]:
         return []
     said = " and ".join(f"{count:,} labels {reason}" for reason, count in lost.items())
     return [f"{said} were left out. If {store.location} was cut short, `worldprobe encode` does what is missing."]
-
-
-def _stored_blocks(store: Store, series: Sequence[Series]) -> list[int]:
-    found = store.find(series[0].video.id, encoder=series[0].encoder, input=series[0].input)
-    return next(blocks for other, blocks in found if other.path == series[0].path)

@@ -11,7 +11,7 @@ from worldprobe.labels import targets
 from worldprobe.pipeline.probe.answers import Asked, Probed, unmeasured
 from worldprobe.pipeline.probe.moments import Moments
 from worldprobe.pipeline.probe.plan import Plan, metrics_of
-from worldprobe.pipeline.probe.targets import Target, examples, target
+from worldprobe.pipeline.probe.targets import Target, split_rows, target
 from worldprobe.plugins import registry
 from worldprobe.probes.evaluate import Question
 from worldprobe.probes.splits import make_folds, units
@@ -89,8 +89,7 @@ def ask(plan: Plan, moments: Moments, result: Probed) -> list[Asked]:
         ProbeError: the split has too few groups for any of them.
     """
     # What classes have to be spread over: the unit that the split keeps together.
-    everything = Target(np.zeros((len(moments), 1)), np.ones(len(moments), dtype=np.bool_), ())
-    unit = units(examples(moments, np.zeros((len(moments), 1), np.float32), everything, moments.group), plan.split)
+    unit = units(split_rows(moments), plan.split)
     asked: list[Asked] = []
     refused: list[ProbeError] = []
     for task in dimensions(plan.tasks, moments):
@@ -139,17 +138,17 @@ def _questions(
     plan: Plan, task: str, known: Target, moments: Moments, probes: Sequence[tuple[str, Probe]]
 ) -> list[Asked]:
     """One task, asked of each probe on the same folds."""
-    rows = examples(moments, np.zeros((len(moments), 1), np.float32), known, moments.group)
+    rows = split_rows(moments, known.usable)
     folds = make_folds(rows, kind=plan.split, seed=plan.seed)
     leaky = None if plan.split == "random" else make_folds(rows, kind="random", seed=plan.seed)
     groups = len(np.unique(folds.unit))
     notes = list(known.notes)
     if groups < FEW_GROUPS:
         notes.append(f"only {groups} groups: the interval is too narrow to trust")
-    circular = task in targets.CIRCULAR_TASKS
+    values, circular = known.values[known.usable], task in targets.CIRCULAR_TASKS
     return [
         Asked(
-            task, name, known, Question((task, name), probe, rows.target, len(known.classes), circular),
+            task, name, known, Question((task, name), probe, values, len(known.classes), circular),
             folds, leaky, tuple(notes),
         )
         for name, probe in probes

@@ -10,7 +10,7 @@ from worldprobe.labels import targets
 from worldprobe.pipeline.probe.inputs import chunks, require_held
 from worldprobe.pipeline.probe.moments import align, with_before
 from worldprobe.pipeline.probe.targets import target
-from worldprobe.pipeline.stored import find_series, labelled_videos
+from worldprobe.pipeline.stored import find_series, labelled_videos, stored_blocks
 from worldprobe.probes.features import CHANGES
 from worldprobe.probes.linear.estimators import RidgeProbe
 from worldprobe.records import Labels
@@ -52,8 +52,7 @@ def fit_ridge(
     known = target(moments, task, moments.group)
     if not known.usable.any():
         raise ProbeError(f"no moment has a {task} to learn from: " + ("; ".join(known.notes) or "no labels"))
-    stored = store.find(series[0].video.id, encoder=encoder, input=input)
-    (at,) = parse_blocks(block, 1 + max(blocks[-1] for _, blocks in stored))
+    (at,) = parse_blocks(block, 1 + max(stored_blocks(store, series[0])))
     probe, waiting, count = RidgeProbe(alpha=alpha), [], 0
     held = np.zeros(len(moments), dtype=bool)
     for here, values in chunks(store, series, moments, block=at, kind=features):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from worldprobe.labels import targets
 from worldprobe.pipeline.probe.moments import Floats, Ints, Moments
-from worldprobe.records import Examples
+from worldprobe.probes.splits import SplitRows
 
 # A class must be met in this many groups to stand on both sides of a split.
 _LEAST_GROUPS_PER_CLASS = 2
@@ -79,15 +79,11 @@ def _without(moments: Moments, task: str, known: NDArray[np.bool_]) -> tuple[str
     return (f"{count} {what}: {said}",)
 
 
-def examples(moments: Moments, inputs: NDArray[np.float32], target: Target, group: Ints) -> Examples:
-    """The usable rows of a target with their inputs [n, d] and groups [n]."""
-    rows = target.usable
-    return Examples(
-        inputs=inputs[rows],
-        target=target.values[rows],
-        group=group[rows],
-        video=moments.recording[rows],
-        pts_seconds=moments.recording_seconds[rows],
+def split_rows(moments: Moments, usable: NDArray[np.bool_] | slice = slice(None)) -> SplitRows:
+    """Describe the usable moments (bool [n]; all unless given) to a split."""
+    return SplitRows(
+        group=moments.group[usable],
+        video=moments.recording[usable],
+        pts_seconds=moments.recording_seconds[usable],
         clip_seconds=moments.clip_seconds,
-        classes=target.classes,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -10,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.errors import WorldprobeError
 from worldprobe.findings.decoding import Decoding, Losses
 from worldprobe.findings.score import Score
+from worldprobe.io.arrays import damaged, read_arrays
 from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis, around
 from worldprobe.report.drawing.png import INK, plain, save
@@ -104,11 +103,8 @@ def glimpse(decoders: Path) -> tuple[str, NDArray[np.uint8]] | None:
 
 
 def _pictures(path: Path) -> tuple[list[str], list[Any]]:
-    from safetensors import SafetensorError, safe_open
-
+    arrays, facts = read_arrays(path, stage="decode")
     try:
-        with safe_open(path, framework="numpy") as file:
-            titles = json.loads((file.metadata() or {})["titles"])
-            return titles, [file.get_tensor(f"{number:02d}") for number in range(len(titles))]
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise WorldprobeError(f"{path} is damaged: {error}. Run `worldprobe decode` again.") from error
+        return facts["titles"], [arrays[f"{number:02d}"] for number in range(len(facts["titles"]))]
+    except KeyError as error:
+        raise damaged(path, error, stage="decode") from error

@@ -1,4 +1,4 @@
-"""Figures of predictions that show pictures: drawn while a run has them, and kept."""
+"""Figures of predictions that show frames."""
 
 from __future__ import annotations
 
@@ -171,21 +171,20 @@ def violations(
     path: Path,
     *,
     encoder: str,
-    examples: Mapping[str, tuple[Pictures, Pictures, int]],
+    examples: Mapping[str, Pictures],
     curves: Mapping[str, Floats],
     first: int,
 ) -> None:
     """A pair of each kind, and the mean surprise at the possible and the impossible over time.
 
     Args:
-        examples: kind to (possible, impossible, the frame from which they differ), uint8 [t, h, w, 3].
+        examples: kind to a frame before the two differ, and then the possible and the impossible one, uint8
+            [3, h, w, 3].
         curves: kind to the mean surprise of windows, [2, windows].
         first: the first frame that the first window tells; each next one begins two frames later.
     """
     figure, grid = figure_of(len(examples), 6, width=11, height=1.55 * len(examples) + 0.9)
-    for row, (kind, (possible, impossible, at)) in enumerate(examples.items()):
-        times = [max(0, at - 8), min(len(possible) - 1, at + 8)]
-        shown = [possible[times[0]], possible[times[1]], impossible[times[1]]]
+    for row, (kind, shown) in enumerate(examples.items()):
         titles = ["before", "possible", "impossible"] if row == 0 else [""] * 3
         for column, (image, title) in enumerate(zip(shown, titles, strict=True)):
             picture(grid[row, column], image, title)
