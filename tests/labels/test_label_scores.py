@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.builders.checks import some
 from tests.builders.label_files import Source, coco, said, written
 
 from worldprobe.errors import LabelError
@@ -36,7 +35,7 @@ def test_the_order_of_scores_is_kept_strictly_and_within_0_and_1(scores):
     mapped, notes = confidences(given_scores)
     assert ((mapped >= 0) & (mapped <= 1)).all()
     order = np.argsort(given_scores, kind="stable")
-    for low, high in some(pairwise(order)):
+    for low, high in pairwise(order):
         assert (mapped[low] < mapped[high]) == (given_scores[low] < given_scores[high])
         assert (mapped[low] == mapped[high]) == (given_scores[low] == given_scores[high])
     inside = ((given_scores >= 0) & (given_scores <= 1)).all()
