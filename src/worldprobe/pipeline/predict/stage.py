@@ -19,7 +19,7 @@ from worldprobe.pipeline.predict.forecast import Forecast, forecast
 from worldprobe.pipeline.predict.pictures import drop_figures, keep_curves, keep_errors, keep_violations, place
 from worldprobe.pipeline.predict.pixels import DecodedFuture, find_pen
 from worldprobe.pipeline.predict.scores import Told, leak_lines, lines
-from worldprobe.pipeline.predict.surprise import surprise_lines, surprises
+from worldprobe.pipeline.predict.surprise import Surprises, surprise_lines, surprises
 from worldprobe.pipeline.predict.windows import Cut, read_windows
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.sources import ref_of
@@ -77,13 +77,8 @@ def predict(
             started = time.perf_counter() - decoded.seconds
             ledger.book("predict: draw", started=started, items=items, device=device_of(encoder))
         if asked.pairs:
-            started = time.perf_counter()
-            at = surprises(encoder_of, one, pairs=asked.pairs, told=told, progress=progress)
+            at = _surprises(encoder_of, one, asked.pairs, told, ledger, progress)
             found += surprise_lines(at, told)
-            items = 2 * sum(map(len, at.found.values()))
-            ledger.book(
-                f"predict: surprise {encoder_of.name}", started=started, items=items, device=device_of(encoder_of)
-            )
             if one is predictor:
                 keep_violations(at, encoder, place(out, "violations"), context=asked.context)
                 kept.add("violations")
@@ -118,6 +113,17 @@ def _forecast(
     items, each = len(done.windows), ledger.expected.get(stage)
     ledger.book(stage, started=started, items=items, device=device_of(encoder), each=each)
     return done, lost
+
+
+def _surprises(
+    encoder: Encoder, predictor: VJEPA2Predictor, pairs: int, told: Told, ledger: Ledger, progress: Progress
+) -> Surprises:
+    """Measure surprise at pairs of possible and impossible videos, and book what it took."""
+    started = time.perf_counter()
+    found = surprises(encoder, predictor, pairs=pairs, told=told, progress=progress)
+    items = 2 * sum(map(len, found.found.values()))
+    ledger.book(f"predict: surprise {encoder.name}", started=started, items=items, device=device_of(encoder))
+    return found
 
 
 def check(experiment: Experiment, out: Path) -> None:
