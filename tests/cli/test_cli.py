@@ -160,7 +160,7 @@ def test_predicting_prints_the_horizons_and_leaves_its_report(worldprobe, place)
     for word in ("copy-last", "ridge", "horizons 1 to 3", "plain forward", "report.html"):
         assert word in done.stdout
     folder = place / "future"
-    names = {"experiment.toml", "provenance.json", "results.jsonl", "figures", "surprise"}
+    names = {"experiment.toml", "provenance.json", "results.jsonl", "figures", "predictions", "surprise"}
     names |= {"report.html", "report.json", "report.md"}
     assert {path.name for path in folder.iterdir()} == names
     assert {path.name for path in (folder / "figures").iterdir()} == {"horizon.png", "error_map.png"}

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from worldprobe.cli import app
 from worldprobe.config import make_experiment
 from worldprobe.errors import WorldprobeError
+from worldprobe.pipeline.predict.pictures import drop_figures
 from worldprobe.pipeline.run import run as run_experiment
 from worldprobe.report.charts.prediction import prediction_figures
 from worldprobe.report.write import write_report
@@ -74,3 +75,11 @@ def test_what_figures_are_drawn_from_is_checked(run, tmp_path):
     figure.write_bytes(b"of an earlier version, which kept nothing to draw it from")
     prediction_figures(tmp_path)
     assert figure.read_bytes().startswith(b"of an earlier version")
+
+
+def test_figures_that_a_new_run_has_nothing_of_go_with_what_they_showed(run, tmp_path):
+    for folder in ("predictions", "figures"):
+        shutil.copytree(run / folder, tmp_path / folder)
+    drop_figures(tmp_path, but={"error_map", "violations"})
+    assert {path.stem for path in (tmp_path / "predictions").iterdir()} == {"error_map", "violations"}
+    assert {path.stem for path in (tmp_path / "figures").iterdir()} == FIGURES - {"prediction_comparison"}

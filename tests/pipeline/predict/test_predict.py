@@ -21,7 +21,7 @@ from worldprobe.pipeline.decode.seen import Seen
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.predict import stage as pipeline
 from worldprobe.pipeline.predict.forecast import forecast
-from worldprobe.pipeline.predict.pixels import Canvas, Pen, find_pen
+from worldprobe.pipeline.predict.pixels import DecodedFuture, Pen, find_pen
 from worldprobe.pipeline.predict.scores import Told, lines
 from worldprobe.pipeline.predict.windows import Cut, cut_windows, read_windows
 from worldprobe.pipeline.progress import silent
@@ -353,11 +353,13 @@ def draw(videos, small, pen, path, **cut):
     predictor = VJEPA2Predictor.from_encoder(encoder)
     shared = Told(encoder.name, "fp32", 2, 2, "joint", 5)
     cut = Cut(2, 2, **cut)
-    canvas = Canvas(pen, encoder, shared, cut, videos=len(videos))
-    batches = read_windows(videos, encoder, cut, failures=[], progress=silent, stage="", sketch=canvas.sketch)
-    done = forecast(batches, predictor, context=2, horizon=2, mode="joint", seed=5, draw=canvas)
+    decoded = DecodedFuture(pen, encoder, shared, cut, videos=len(videos))
+    batches = read_windows(
+        videos, encoder, cut, failures=[], progress=silent, stage="", selection=decoded.selection
+    )
+    done = forecast(batches, predictor, context=2, horizon=2, mode="joint", seed=5, draw=decoded)
     assert all(window.scored for window in done.windows)
-    return canvas.lines(path)
+    return decoded.lines(path)
 
 
 def test_the_future_is_drawn_beside_its_ceiling_the_last_frame_and_the_mean_image(scenes, small, tmp_path):

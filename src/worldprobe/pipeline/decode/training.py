@@ -261,30 +261,47 @@ def open_workshop(
     return Workshop(store, series, rows, plan, out, ledger, progress)
 
 
-def train_all(shop: Workshop) -> list[Drawn]:
-    """The decoders of the plan, and its trained controls with the first of them."""
-    plan, table = shop.plan, shop.plan.decode
-    norm = shop.series[0].status != "floor"
-    if plan.weights is not None:
-        return [shop.reuse(plan.weights)]
-    found = [
-        shop.train(decoder, folder_of(decoder), shop.rows.pairs, encoder=plan.encoder, norm=norm)
-        for decoder in table.decoders
-    ]
-    first = table.decoders[0]
+@dataclass(frozen=True, slots=True)
+class Training:
+    """Name a decoder that is trained: under which name, on whose tokens, and as which control."""
+
+    decoder: str
+    name: str
+    encoder: str
+    baseline: DecodingBaseline = "none"
+
+
+def trainings(table: Decode, *, encoder: str, twin: str | None) -> list[Training]:
+    """List the decoders that ``[decode]`` trains, and its trained controls with the first of them."""
+    found = [Training(decoder, folder_of(decoder), encoder) for decoder in table.decoders]
+    first, name = found[0].decoder, found[0].name
     if "shuffled" in table.controls:
-        moved = shop.rows.pairs.mismatched(mismatched(shop.rows, seed=plan.seed))
-        name = f"{folder_of(first)}-shuffled"
-        found.append(shop.train(first, name, moved, encoder=plan.encoder, norm=norm, baseline="shuffled-embedding"))
-    others = control_encoders(plan.encoder, shop.series[0].twin)
+        found.append(Training(first, f"{name}-shuffled", encoder, "shuffled-embedding"))
+    others = control_encoders(encoder, twin)
     baselines: tuple[DecodingBaseline, ...] = ("random-init", "pixels")
     for baseline in baselines:
         if baseline in table.controls and baseline in others:
-            other = others[baseline]
-            source = shop.of_encoder(other, table.blocks if baseline == "random-init" else "last")
-            name = f"{folder_of(first)}-{baseline}"
-            trained_norm = baseline == "random-init"
-            found.append(shop.train(first, name, source, encoder=other, norm=trained_norm, baseline=baseline))
+            found.append(Training(first, f"{name}-{baseline}", others[baseline], baseline))
+    return found
+
+
+def train_all(shop: Workshop) -> list[Drawn]:
+    """Train all that the plan lists, or take the weights that it names."""
+    plan, table, own = shop.plan, shop.plan.decode, shop.series[0]
+    if plan.weights is not None:
+        return [shop.reuse(plan.weights)]
+    found = []
+    for one in trainings(table, encoder=plan.encoder, twin=own.twin):
+        source: StoredPairs | Averaged = shop.rows.pairs
+        norm = own.status != "floor"
+        if one.baseline == "shuffled-embedding":
+            source = shop.rows.pairs.mismatched(mismatched(shop.rows, seed=plan.seed))
+        elif one.baseline != "none":
+            norm = one.baseline == "random-init"
+            source = shop.of_encoder(one.encoder, table.blocks if norm else "last")
+        found.append(
+            shop.train(one.decoder, one.name, source, encoder=one.encoder, norm=norm, baseline=one.baseline)
+        )
     return found
 
 

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from worldprobe import provenance
-from worldprobe.encoders.load import control_encoders
 from worldprobe.io.files import write_whole
 from worldprobe.pipeline.decode.ladder import ladder
-from worldprobe.pipeline.decode.training import FOLDER, Plan, Workshop, open_workshop, train_all
+from worldprobe.pipeline.decode.training import FOLDER, Plan, Workshop, open_workshop, train_all, trainings
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.protocols import Executor, able
@@ -143,9 +142,8 @@ def _came_home(folder: Path, name: str) -> bool:
 def _keys(shop: Workshop) -> tuple[str, ...]:
     """Every key that training reads: the encoder's tokens, and those of the encoders that controls read."""
     found: dict[str, None] = {}
-    others = control_encoders(shop.plan.encoder, shop.series[0].twin)
-    names = [shop.plan.encoder, *(name for control, name in others.items() if control in shop.plan.decode.controls)]
-    for name in names:
+    listed = trainings(shop.plan.decode, encoder=shop.plan.encoder, twin=shop.series[0].twin)
+    for name in dict.fromkeys(one.encoder for one in listed):
         for one in shop.series:
             for series, blocks in shop.store.find(one.video.id, encoder=name):
                 if series.pool == "none":

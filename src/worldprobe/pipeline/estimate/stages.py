@@ -16,7 +16,7 @@ from worldprobe.errors import WorldprobeError
 from worldprobe.labels.load import load_labeller, reads_files
 from worldprobe.pipeline.decode.rows import side_of
 from worldprobe.pipeline.decode.stage import plan_of
-from worldprobe.pipeline.decode.training import folder_of, module_of, recipe_of
+from worldprobe.pipeline.decode.training import module_of, recipe_of, trainings
 from worldprobe.pipeline.estimate.facts import Estimate, priced, timed
 from worldprobe.pipeline.ledger import device_for, device_of
 from worldprobe.pipeline.predict.forecast import LEAK_CLIPS
@@ -146,24 +146,18 @@ def training(
     side = side_of(encoder.view(64, 64).size, table.size)
     device = device_for(experiment.device)
     own = (encoded.width * count, grid.height, grid.width, count)
-    names = [(folder_of(one), one, own) for one in table.decoders]
-    first = table.decoders[0]
-    if "shuffled" in table.controls:
-        names.append((f"{folder_of(first)}-shuffled", first, own))
-    if "random-init" in table.controls and twin_of(encoder):
-        names.append((f"{folder_of(first)}-random-init", first, own))
-    if "pixels" in table.controls and encoder.status != "floor":
-        names.append((f"{folder_of(first)}-pixels", first, (3 * encoder.tubelet, 8, 8, 1)))
+    listed = trainings(table, encoder=encoder.name, twin=twin_of(encoder))
     found: list[Estimate] = []
-    for name, decoder, (wide, rows, columns, parts) in names:
+    for one in listed:
+        wide, rows, columns, parts = (3 * encoder.tubelet, 8, 8, 1) if one.baseline == "pixels" else own
         shape = DecoderShape((rows, columns), wide, (side, side), encoder.tubelet, parts=parts)
-        module = module_of(plan, decoder, shape)
+        module = module_of(plan, one.decoder, shape)
         recipe = recipe_of(plan, module, device)
-        each = seconds_a_step(module, recipe, device=device, seconds=seconds / len(names))
+        each = seconds_a_step(module, recipe, device=device, seconds=seconds / len(listed))
         expected = recipe.steps * each
         found.append(
             Estimate(
-                encoder=name,
+                encoder=one.name,
                 device=device,
                 videos=0,
                 clips=recipe.steps,

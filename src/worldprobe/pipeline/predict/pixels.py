@@ -21,7 +21,7 @@ from worldprobe.pipeline.decode.seen import Seen, read_seen
 from worldprobe.pipeline.predict.decoder import place_of
 from worldprobe.pipeline.predict.forecast import unit_of
 from worldprobe.pipeline.predict.scores import Told
-from worldprobe.pipeline.predict.windows import MOST, Cut, Sketch, Window
+from worldprobe.pipeline.predict.windows import MOST, Cut, Selection, Window
 from worldprobe.predictors.vjepa2 import INSTEAD
 from worldprobe.protocols import Encoder
 from worldprobe.records import ClipSpec, DecoderShape
@@ -87,17 +87,17 @@ def find_pen(decoder: str | None, out: Path, encoder: Encoder) -> Pen | None:
     return None
 
 
-class Canvas:
+class DecodedFuture:
     """Draw the future of windows as they are predicted, and score what is drawn.
 
     Attributes:
-        sketch: which windows of each video are drawn.
+        selection: which windows of each video are drawn.
         seconds: how long drawing has taken.
     """
 
     def __init__(self, pen: Pen, encoder: Encoder, told: Told, cut: Cut, *, videos: int) -> None:
         each = max(1, _MOST // videos)
-        self.sketch = Sketch(min(each, cut.most) if cut.most else each, pen.unseen)
+        self.selection = Selection(min(each, cut.most) if cut.most else each, pen.unseen)
         self.seconds = 0.0
         self._decoder, self._encoder, self._told = pen.decoder, encoder, told
         self._windows: list[Window] = []

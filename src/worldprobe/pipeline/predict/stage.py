@@ -17,9 +17,9 @@ from worldprobe.pipeline.ledger import Ledger, device_of, foretold
 from worldprobe.pipeline.predict.decoder import will_draw
 from worldprobe.pipeline.predict.forecast import Forecast, forecast
 from worldprobe.pipeline.predict.pictures import drop_figures, keep_curves, keep_errors, keep_violations, place
-from worldprobe.pipeline.predict.pixels import Canvas, find_pen
+from worldprobe.pipeline.predict.pixels import DecodedFuture, find_pen
 from worldprobe.pipeline.predict.scores import Told, leak_lines, lines
-from worldprobe.pipeline.predict.surprise import surprise_lines, surprises
+from worldprobe.pipeline.predict.surprise import Surprises, surprise_lines, surprises
 from worldprobe.pipeline.predict.windows import Cut, read_windows
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.sources import ref_of
@@ -58,8 +58,8 @@ def predict(
     kept = {"error_map"}
     for encoder_of, one in ((encoder, predictor), *_twins(experiment, encoder, asked)):
         told = Told(one.encoder.name, one.precision, asked.context, asked.horizon, asked.mode, experiment.seed)
-        canvas = Canvas(pen, encoder, told, cut, videos=len(videos)) if pen and one is predictor else None
-        done, lost = _forecast(videos, encoder_of, one, cut, told, canvas, ledger, progress)
+        decoded = DecodedFuture(pen, encoder, told, cut, videos=len(videos)) if pen and one is predictor else None
+        done, lost = _forecast(videos, encoder_of, one, cut, told, decoded, ledger, progress)
         if experiment.strict and lost:
             raise VideoError(lost[0].error)
         # What cannot be read for one encoder cannot for the other: it is counted once.
@@ -69,21 +69,16 @@ def predict(
         if one is predictor:
             keep_errors(done, videos, encoder, place(out, "error_map"), context=asked.context)
             keep_curves(done, videos, encoder, out, context=asked.context)
-        if canvas:
-            drawn = canvas.lines(place(out, "prediction_comparison"))
+        if decoded:
+            drawn = decoded.lines(place(out, "prediction_comparison"))
             found += drawn
             items = max(line.n for line in drawn)
             kept |= {"prediction_comparison"} if items else set()
-            started = time.perf_counter() - canvas.seconds
+            started = time.perf_counter() - decoded.seconds
             ledger.book("predict: draw", started=started, items=items, device=device_of(encoder))
         if asked.pairs:
-            started = time.perf_counter()
-            at = surprises(encoder_of, one, pairs=asked.pairs, told=told, progress=progress)
+            at = _surprises(encoder_of, one, asked.pairs, told, ledger, progress)
             found += surprise_lines(at, told)
-            items = 2 * sum(map(len, at.found.values()))
-            ledger.book(
-                f"predict: surprise {encoder_of.name}", started=started, items=items, device=device_of(encoder_of)
-            )
             if one is predictor:
                 keep_violations(at, encoder, place(out, "violations"), context=asked.context)
                 kept.add("violations")
@@ -100,24 +95,35 @@ def _forecast(
     predictor: VJEPA2Predictor,
     cut: Cut,
     told: Told,
-    canvas: Canvas | None,
+    decoded: DecodedFuture | None,
     ledger: Ledger,
     progress: Progress,
 ) -> tuple[Forecast, list[Failure]]:
     """Predict all windows once, to be scored and to be drawn; and what could not be read."""
     stage, started = f"predict {encoder.name}", time.perf_counter()
     lost: list[Failure] = []
-    sketch = canvas.sketch if canvas else None
-    batches = read_windows(videos, encoder, cut, failures=lost, progress=progress, stage=stage, sketch=sketch)
+    selection = decoded.selection if decoded else None
+    batches = read_windows(videos, encoder, cut, failures=lost, progress=progress, stage=stage, selection=selection)
     at = {"context": told.context, "horizon": told.horizon, "seed": told.seed}
-    done = forecast(batches, predictor, mode=told.mode, draw=canvas, **at)
+    done = forecast(batches, predictor, mode=told.mode, draw=decoded, **at)
     if done is None:
         first = next((one for one in lost if one.clip is None), lost[0])
         raise VideoError(f"nothing could be predicted of {len(videos)} videos. The first: {first.error}")
-    started += canvas.seconds if canvas else 0.0  # drawing is booked apart
+    started += decoded.seconds if decoded else 0.0  # drawing is booked apart
     items, each = len(done.windows), ledger.expected.get(stage)
     ledger.book(stage, started=started, items=items, device=device_of(encoder), each=each)
     return done, lost
+
+
+def _surprises(
+    encoder: Encoder, predictor: VJEPA2Predictor, pairs: int, told: Told, ledger: Ledger, progress: Progress
+) -> Surprises:
+    """Measure surprise at pairs of possible and impossible videos, and book what it took."""
+    started = time.perf_counter()
+    found = surprises(encoder, predictor, pairs=pairs, told=told, progress=progress)
+    items = 2 * sum(map(len, found.found.values()))
+    ledger.book(f"predict: surprise {encoder.name}", started=started, items=items, device=device_of(encoder))
+    return found
 
 
 def check(experiment: Experiment, out: Path) -> None:

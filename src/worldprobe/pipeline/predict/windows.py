@@ -73,7 +73,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Sketch:
+class Selection:
     """Which windows of a video a decoder draws: at most so many of those that it may, evenly spread.
 
     ``may`` is asked with a window's frames, the number of its shot, and that shot's first frame.
@@ -125,11 +125,11 @@ def spread(found: list[tuple[ClipSpec, int, bool]], most: int | None) -> list[tu
 
 
 def _drawn(
-    every: list[tuple[ClipSpec, int, bool]], shots: Sequence[int], sketch: Sketch | None
+    every: list[tuple[ClipSpec, int, bool]], shots: Sequence[int], selection: Selection | None
 ) -> set[tuple[ClipSpec, int, bool]]:
-    if sketch is None:
+    if selection is None:
         return set()
-    return set(spread([one for one in every if sketch.may(one[0], one[1], shots[one[1]])], sketch.most))
+    return set(spread([one for one in every if selection.may(one[0], one[1], shots[one[1]])], selection.most))
 
 
 def read_windows(
@@ -140,18 +140,18 @@ def read_windows(
     failures: list[Failure],
     progress: Progress,
     stage: str,
-    sketch: Sketch | None = None,
+    selection: Selection | None = None,
 ) -> Iterator[Batch]:
     """Read windows to be scored or drawn, in batches, ahead in a thread of their own.
 
     Args:
         failures: gets what cannot be read of those that are scored.
-        sketch: which windows are drawn, whether they are scored or not; none unless given.
+        selection: which windows are drawn, whether they are scored or not; none unless given.
     """
     size = max(1, _TOKENS_PER_BATCH // encoder.grid((cut.context + cut.horizon) * encoder.tubelet).tokens)
     windows: list[Window] = []
     pixels: list[NDArray[np.uint8]] = []
-    for window, clip in prefetch(_read(videos, encoder, cut, sketch, failures, progress, stage), depth=_AHEAD):
+    for window, clip in prefetch(_read(videos, encoder, cut, selection, failures, progress, stage), depth=_AHEAD):
         windows.append(window)
         pixels.append(clip)
         if len(windows) == size:
@@ -165,7 +165,7 @@ def _read(
     videos: Sequence[Path],
     encoder: Encoder,
     cut: Cut,
-    sketch: Sketch | None,
+    selection: Selection | None,
     failures: list[Failure],
     progress: Progress,
     stage: str,
@@ -176,7 +176,7 @@ def _read(
             with open_source(path) as video:
                 failures += cut_short(video.ref)
                 every = cut_windows(video.ref, video.shots, cut, tubelet=encoder.tubelet)
-                scored, drawn = set(spread(every, cut.most)), _drawn(every, video.shots, sketch)
+                scored, drawn = set(spread(every, cut.most)), _drawn(every, video.shots, selection)
                 found = [one for one in every if one in scored or one in drawn]
                 groups = numbers.of(video.ref, video.shots).tolist()
                 view = encoder.view(video.ref.width, video.ref.height)
