@@ -56,14 +56,17 @@ def rich_table(table: Table[Any], *, width: int = 120) -> RichTable:
         caption_style="dim", caption_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False,
         show_edge=False,
     )  # fmt: skip
-    for column in columns:
+    rows = table.rows if table.brief_rows is None else table.brief_rows
+    cells = [[_text(column.cell(row, "terminal")) for column in columns] for row in rows]
+    for at, column in enumerate(columns):
         head = Text(column.short or "")
         if column.fold:
             result.add_column(head, overflow="fold")
-        else:
-            result.add_column(head, no_wrap=True, justify="right" if column.right else "left")
-    for row in table.rows if table.brief_rows is None else table.brief_rows:
-        result.add_row(*(_text(column.cell(row, "terminal")) for column in columns))
+        else:  # lines beneath each other are read from the left
+            right = column.right and not any("\n" in row[at].plain for row in cells)
+            result.add_column(head, no_wrap=True, justify="right" if right else "left")
+    for row in cells:
+        result.add_row(*row)
     if table.closing:
         result.add_row(*map(_text, table.closing))
     return result
