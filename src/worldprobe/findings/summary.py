@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from worldprobe.errors import WorldprobeError
@@ -21,7 +22,7 @@ from worldprobe.findings.prediction import future
 from worldprobe.findings.scores import rows_of
 from worldprobe.findings.wording import count
 from worldprobe.io.files import StrPath
-from worldprobe.results import CostResult, OtherResult, ProbeResult, read_results
+from worldprobe.results import AnyResult, CostResult, OtherResult, ProbeResult, read_results
 
 
 def summarize(run: StrPath) -> Summary:
@@ -35,7 +36,6 @@ def summarize(run: StrPath) -> Summary:
     results = read_results(run / "results.jsonl")
     probes = [r for r in results if isinstance(r, ProbeResult)]
     others = [r for r in results if not isinstance(r, ProbeResult | CostResult | OtherResult)]
-    strange = Counter(r.kind for r in results if isinstance(r, OtherResult))
     if not others and not any(r.control == "none" for r in probes):
         raise WorldprobeError(
             f"nothing to report: {run / 'results.jsonl'} holds no scores. Run `worldprobe probe ... --out {run}`."
@@ -70,11 +70,7 @@ def summarize(run: StrPath) -> Summary:
             *caveats(rows, encoder, labels, failures, sizes=films.get("sizes", {}), notes=notes),
             *(told.caveats if told else ()),
             *(drawn.caveats if drawn else ()),
-            *(
-                f"{count(number, 'line')} of results.jsonl of the kind {kind!r}, which this version does not know, "
-                f"{'is' if number == 1 else 'are'} kept and not shown."
-                for kind, number in strange.items()
-            ),
+            *_unknown(results),
         ),
         notes=notes,
         deltas=deltas(rows, results),
@@ -86,3 +82,12 @@ def summarize(run: StrPath) -> Summary:
     shown = quoted_only(files.read_moments(run), opening)
     whole = whole.model_copy(update={"answers": opening, "evidence": worth, "moments": shown})
     return whole.model_copy(update={"next_steps": next_steps(whole)})
+
+
+def _unknown(results: Sequence[AnyResult]) -> list[str]:
+    """Lines of kinds that this version does not know."""
+    return [
+        f"{count(number, 'line')} of results.jsonl of the kind {kind!r}, which this version does not know, "
+        f"{'is' if number == 1 else 'are'} kept and not shown."
+        for kind, number in Counter(r.kind for r in results if isinstance(r, OtherResult)).items()
+    ]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from worldprobe.config import Experiment, to_toml
 from worldprobe.errors import VideoError
 from worldprobe.io.files import StrPath, paths_of, write_whole
-from worldprobe.labels.class_maps import class_map, merge_classes
-from worldprobe.labels.table import write_labels
 from worldprobe.pipeline.checks import check
 from worldprobe.pipeline.decode.stage import decode_into
 from worldprobe.pipeline.decode.stage import plan_of as decode_plan_of
@@ -54,7 +51,7 @@ def run(
     """
     videos, out = paths_of(videos), Path(out)
     if experiment.protocol == "original":
-        from worldprobe.pipeline.original.stage import run_original  # it books and writes as this module does
+        from worldprobe.pipeline.original.stage import run_original  # few runs need what it imports
 
         return run_original(experiment, videos, out, store=store, executor=executor, progress=progress)
     labeller = check(experiment, videos, out)
@@ -70,15 +67,11 @@ def run(
     readable = [path for path in videos if str(path) not in unread]
     if not readable:
         raise VideoError(f"none of the {len(videos)} videos could be read. The first: {failures[0].error}")
-
     parts = Parts(out / "labels.parquet", labeller=experiment.labeller, asked=to_toml(experiment))
-    started = time.perf_counter()
-    found = label_all(readable, experiment, labeller, parts, failures, executor=executor, progress=progress)
-    labels = merge_classes(found, class_map(experiment.classes))
-    write_labels(labels, out / "labels.parquet")
-    write_failures(out / "failures.jsonl", failures)
-    ledger.book("label", started=started, items=len(labels.table), device="cpu")
-
+    labels = label_all(
+        readable, experiment, labeller, parts, failures, out=out, ledger=ledger, executor=executor,
+        progress=progress,
+    )  # fmt: skip
     plan = plan_of(experiment, encoder=encoder.name)
     probed = probe_into(
         out, store, labels, plan, ledger, inputs=experiment.inputs, executor=executor, progress=progress
@@ -86,11 +79,10 @@ def run(
     context = experiment.predict.context if experiment.predict else CONTEXT
     keep_moments(out, store, labels, probed, encoder=encoder, context=context)
     if experiment.decode is not None:
-        asked = decode_plan_of(experiment, encoder=encoder.name)
-        own = Ledger(expected=ledger.expected).by(executor)
         failures += decode_into(
-            out, store, ids_of(readable), asked, own, labels=labels, executor=executor, progress=progress
-        )
+            out, store, ids_of(readable), decode_plan_of(experiment, encoder=encoder.name),
+            Ledger(expected=ledger.expected).by(executor), labels=labels, executor=executor, progress=progress,
+        )  # fmt: skip
     if experiment.predict is not None:
         failures += predict(experiment, readable, out, progress=progress)  # after decoders, which it draws with
     if experiment.predict is not None or experiment.decode is not None:

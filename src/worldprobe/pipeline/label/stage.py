@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from worldprobe.config import Experiment
-from worldprobe.pipeline.failures import Failure
+from worldprobe.labels.class_maps import class_map, merge_classes
+from worldprobe.labels.table import write_labels
+from worldprobe.pipeline.failures import Failure, write_failures
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.label.parts import Parts
 from worldprobe.pipeline.label.workers import LabelVideos, label_into
+from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import Progress
 from worldprobe.protocols import Executor, Labeller, able
 from worldprobe.records import Labels
@@ -22,14 +26,20 @@ def label_all(
     parts: Parts,
     failures: list[Failure],
     *,
+    out: Path,
+    ledger: Ledger,
     executor: Executor | None,
     progress: Progress,
 ) -> Labels:
-    """Labels of all videos, by the executor's workers where these can; what fails is added to ``failures``."""
+    """Label all videos, by the executor's workers where these can, and write the table into a run's folder.
+
+    What fails is added to ``failures``, and written.
+    """
+    started = time.perf_counter()
     if able(executor, "labels_videos") and len(videos) > 1:
         by_video = LabelVideos.of(experiment)
         label_into(parts, videos, executor=executor, labeller=by_video, progress=progress)
-    return label(
+    found = label(
         videos,
         labeller=labeller,
         tracker=experiment.tracker,
@@ -38,3 +48,8 @@ def label_all(
         failures=None if experiment.strict else failures,
         progress=progress,
     )
+    labels = merge_classes(found, class_map(experiment.classes))
+    write_labels(labels, out / "labels.parquet")
+    write_failures(out / "failures.jsonl", failures)
+    ledger.book("label", started=started, items=len(labels.table), device="cpu")
+    return labels

@@ -31,7 +31,7 @@ from worldprobe.pipeline.stored import (
 from worldprobe.probes import features
 from worldprobe.protocols import Executor
 from worldprobe.records import Labels, Tap
-from worldprobe.store import Input, Store
+from worldprobe.store import Input, Series, Store
 
 
 def probe(
@@ -59,25 +59,7 @@ def probe(
         ConfigError: probes that do not go with the tasks or the features.
     """
     check_probes(plan)
-    videos, missing = labelled_videos(labels), 0
-    if partial:
-        videos, missing = encoded_videos(store, labels, encoder=plan.encoder, input=plan.input)
-    series = find_series(store, videos, encoder=plan.encoder, input=plan.input, block=None)
-    if not series:
-        why = " ".join(labels.notes[-2:]) or "Try another labeller (`worldprobe list labellers`)."
-        raise ProbeError(f"the labels table is empty: nothing was labelled, so there is nothing to probe. {why}")
-    blocks = parse_blocks(plan.blocks, 1 + max(stored_blocks(store, series[0])))
-    moments, held = align(series, labels, subject=plan.subject), None
-    if partial:
-        held = held_clips(store, series, encoder=plan.encoder, input=plan.input, blocks=blocks)
-        moments = encoded_only(moments, held)
-    if missing:
-        moments = replace(moments, dropped={**moments.dropped, MISSING: missing})
-    if set(plan.features) & set(features.CHANGES):
-        moments = with_before(moments, series, held)
-    if not len(moments):
-        reasons = ", ".join(f"{count} {reason}" for reason, count in moments.dropped.items()) or "no labels"
-        raise ProbeError(f"no label meets an embedding ({reasons}). Check that labels and videos belong together.")
+    series, blocks, moments = _aligned(store, labels, plan, partial=partial)
     result = Probed(kept=moments.kept, dropped=dict(moments.dropped), series=list(series), moments=moments)
     result.notes += _left_out(store, moments)
     asked = ask(plan, moments, result)
@@ -103,6 +85,30 @@ def probe(
     kinds = [*plan.features, CHOSEN]
     result.results.sort(key=lambda line: (order.index(line.task), kinds.index(line.features)))
     return result
+
+
+def _aligned(store: Store, labels: Labels, plan: Plan, *, partial: bool) -> tuple[list[Series], list[int], Moments]:
+    """Find the series and the blocks of a plan, and the moments at which labels meet them; raises as ``probe``."""
+    videos, missing = labelled_videos(labels), 0
+    if partial:
+        videos, missing = encoded_videos(store, labels, encoder=plan.encoder, input=plan.input)
+    series = find_series(store, videos, encoder=plan.encoder, input=plan.input, block=None)
+    if not series:
+        why = " ".join(labels.notes[-2:]) or "Try another labeller (`worldprobe list labellers`)."
+        raise ProbeError(f"the labels table is empty: nothing was labelled, so there is nothing to probe. {why}")
+    blocks = parse_blocks(plan.blocks, 1 + max(stored_blocks(store, series[0])))
+    moments, held = align(series, labels, subject=plan.subject), None
+    if partial:
+        held = held_clips(store, series, encoder=plan.encoder, input=plan.input, blocks=blocks)
+        moments = encoded_only(moments, held)
+    if missing:
+        moments = replace(moments, dropped={**moments.dropped, MISSING: missing})
+    if set(plan.features) & set(features.CHANGES):
+        moments = with_before(moments, series, held)
+    if not len(moments):
+        reasons = ", ".join(f"{count} {reason}" for reason, count in moments.dropped.items()) or "no labels"
+        raise ProbeError(f"no label meets an embedding ({reasons}). Check that labels and videos belong together.")
+    return series, blocks, moments
 
 
 def _tallies(
