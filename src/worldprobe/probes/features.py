@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.config import FEATURES
 from worldprobe.errors import ProbeError
 
-KINDS = ("z", "grid", "delta", "z+delta", "tokens")
 # Kinds that say how the embedding changes: they need the one before.
 CHANGES = ("delta", "z+delta")
 CELLS = 4
@@ -26,8 +26,8 @@ def pooled(values: NDArray[np.float16], kind: str) -> NDArray[Any]:
     Raises:
         ProbeError: an unknown kind, or ``grid`` or ``tokens`` of pooled values.
     """
-    if kind not in KINDS:
-        raise ProbeError(f"no features {kind!r}: this version has {', '.join(KINDS)}")
+    if kind not in FEATURES:
+        raise ProbeError(f"no features {kind!r}: this version has {', '.join(FEATURES)}")
     if kind in ("grid", "tokens") and values.ndim == 2:
         raise ProbeError(
             f"features {kind!r} need tokens, but the store holds them pooled over space. "

@@ -29,7 +29,7 @@ def chunks(
     moment are left out.
 
     Args:
-        kind: of ``features.KINDS``; ``tokens`` gives float16 [m, t, d].
+        kind: of ``config.FEATURES``; ``tokens`` gives float16 [m, t, d].
         floor: take all tokens side by side instead of pooling them (for floors, whose tokens are few); differences
             in time are taken of these.
 
