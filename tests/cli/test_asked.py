@@ -233,7 +233,7 @@ def test_what_is_wrong_is_said_before_anything_is_encoded(changes, said, film, t
     def encoding(*arguments, **options):
         raise AssertionError("it is encoded")
 
-    monkeypatch.setattr(running, "encode_all", encoding)
+    monkeypatch.setattr("worldprobe.pipeline.encode.stage.encode", encoding)
     values = {"videos": [str(film)], "encoder": "pixels", "labeller": "moving", "tasks": ["xy"], **changes}
     values["labeller"] = values["labeller"].replace("FOLDER", str(film.parent))
     with pytest.raises(WorldprobeError, match=said):
