@@ -49,7 +49,7 @@ def test_a_name_is_as_short_as_tells_films_apart() -> None:
 def test_no_two_films_have_one_name(paths: list[str]) -> None:
     names = short_names(paths)
     assert len(set(names.values())) == len(paths)
-    assert all(path.endswith(name) for path, name in some(names.items()))
+    assert all(path.endswith(name) for path, name in names.items())
     files = file_names(paths)
     assert len({name.casefold() for name in files}) == len(paths)
     assert not any(sign in name for name in files for sign in '/\\:*?%"<>|')
