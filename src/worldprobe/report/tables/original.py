@@ -23,10 +23,12 @@ from worldprobe.report.charts.scaling import scaling_panels
 from worldprobe.report.drawing import dots
 from worldprobe.report.table import (
     BREAK,
+    PAGES,
     Block,
     Cell,
     Column,
     Figure,
+    Form,
     Heading,
     Paragraph,
     Section,
@@ -65,6 +67,7 @@ def original(summary: Summary) -> Section | None:
         Paragraph(opening),
         Figure("probe_summary", "As published", forms=("markdown",)),
         _own(summary, found),
+        *([_scaling(found, ("terminal",))] if found.scaling else []),
         Heading("The waterfall: what is left of each score", anchor="waterfall", short="Waterfall"),
         Template("dots", {"panels": dots.falls(found), "legend": "falls"}),
         Figure("waterfall", "The waterfall", forms=("markdown",)),
@@ -180,15 +183,32 @@ class _Size:
 
 
 def scaling(summary: Summary) -> Section | None:
-    """The original protocol on fewer frames."""
+    """The original protocol on fewer frames; the terminal has its table before the waterfall."""
     found = summary.original
     if found is None or not found.scaling:
         return None
+    note = (
+        "The same on fewer frames; after the stroke with the penalty chosen on inner folds instead of fixed at 1: "
+        "with about as many training frames as dimensions, a fixed weak one fits the noise. After it: Gaussian "
+        f"noise. The last rows: {PUBLISHED_BY}."
+    )
+    blocks: list[Block] = [
+        Paragraph(note, "soft"),
+        Figure("scaling", "Scaling", scaling_panels(found)),
+        _scaling(found, PAGES),
+    ]
+    return Section(
+        "scaling", "The original experiment on fewer frames", blocks, short="Scaling", chapter="probes",
+        heading="Scaling",
+    )  # fmt: skip
+
+
+def _scaling(found: Original, forms: tuple[Form, ...]) -> Table[_Size]:
+    """A row a number of frames, the published ones after this run's."""
     sizes = [
         _Size(n, {row.task: row for row in found.scaling if row.n == n})
         for n in sorted({row.n for row in found.scaling})
     ]
-    published = [_Size(n, {}) for n in PUBLISHED["xy"]]
     columns: list[Column[_Size]] = [
         Column("Frames", lambda size: f"{size.n:,}" + ("" if size.rows else f", {PUBLISHED_BY}"), short="frames"),
         *(
@@ -199,20 +219,10 @@ def scaling(summary: Summary) -> Section | None:
             for fall in found.falls
         ),
     ]  # fmt: skip
-    note = (
-        "The same on fewer frames; after the stroke with the penalty chosen on inner folds instead of fixed at 1: "
-        "with about as many training frames as dimensions, a fixed weak one fits the noise. After it: Gaussian "
-        f"noise. The last rows: {PUBLISHED_BY}."
-    )
-    blocks: list[Block] = [
-        Paragraph(note, "soft"),
-        Figure("scaling", "Scaling", scaling_panels(found)),
-        Table("On fewer frames: as published / penalty chosen", columns, [*sizes, *published],
-              tone=lambda size: "" if size.rows else "other"),
-    ]  # fmt: skip
-    return Section(
-        "scaling", "The original experiment on fewer frames", blocks, short="Scaling", chapter="probes",
-        heading="Scaling",
+    published = [_Size(n, {}) for n in PUBLISHED["xy"]]
+    return Table(
+        "On fewer frames: as published / penalty chosen", columns, [*sizes, *published],
+        tone=lambda size: "" if size.rows else "other", brief_rows=sizes, forms=forms,
     )  # fmt: skip
 
 
@@ -226,6 +236,4 @@ def _scaled(size: _Size, fall: Fall) -> Cell:
 
 def _scaled_brief(size: _Size, fall: Fall) -> str:
     row = size.rows.get(fall.task)
-    if row is None:
-        return NONE if size.rows else _published(fall, size.n)
-    return f"{number(row.score.value)} / {number(row.chosen.value)}"
+    return NONE if row is None else f"{number(row.score.value)} / {number(row.chosen.value)}"
