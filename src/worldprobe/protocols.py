@@ -292,7 +292,7 @@ class Executor(Protocol):
         ...
 
     def spent(self) -> float | None:
-        """What the work since this was last asked cost, in dollars; None where nobody asks for money."""
+        """What the work since the last call cost, in dollars; None where it is free."""
         ...
 
     def close(self) -> None:
