@@ -115,8 +115,7 @@ def _own(summary: Summary, found: Original) -> Table[Fall]:
         Column("Delta", difference, right=True, short="delta"),
         Column("Majority", constant, right=True, short="majority"),
         Column(f"{PUBLISHED_BY}: score / random",
-               lambda fall: f"{_published(fall, _FULL)} / {number(PUBLISHED_NOISE.get(fall.task))}", right=True,
-               short="published"),
+               lambda fall: f"{_published(fall, _FULL)} / {number(PUBLISHED_NOISE.get(fall.task))}", right=True),
     ]  # fmt: skip
     return Table(
         f"The original protocol, as published{said}", columns, found.falls,
