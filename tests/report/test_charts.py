@@ -14,8 +14,8 @@ from worldprobe.findings.decoding import decoding
 from worldprobe.findings.evidence import Curve, CurvePoint, Evidence, Worth
 from worldprobe.findings.prediction import future
 from worldprobe.findings.run_files import read_curves, read_losses
-from worldprobe.findings.score import Score
 from worldprobe.findings.summary import summarize
+from worldprobe.intervals import Score
 from worldprobe.report.charts.blocks import heat_map, layer_panels
 from worldprobe.report.charts.decoding import loss_panels
 from worldprobe.report.charts.horizons import horizon_panels

@@ -9,8 +9,8 @@ from tests.builders.checks import some
 from tests.builders.whole import write_whole_run
 
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.score import Score
 from worldprobe.findings.wording import duration, interval, number
+from worldprobe.intervals import Score
 from worldprobe.report.charts.surprise import peak_captions
 from worldprobe.report.write import write_report
 

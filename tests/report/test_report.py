@@ -14,8 +14,8 @@ from tests.builders.checks import some
 from worldprobe.controls import CONTROLS, Control
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings import verdicts, wording
-from worldprobe.findings.score import Score
 from worldprobe.findings.summary import summarize
+from worldprobe.intervals import Score
 from worldprobe.records import Labels
 from worldprobe.report.drawing import dots as charts
 from worldprobe.report.forms.terminal import tables

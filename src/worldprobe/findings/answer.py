@@ -8,9 +8,10 @@ from typing import Literal
 from worldprobe.findings.decoding import Decoding, Drawing
 from worldprobe.findings.prediction import Future, Step, Violation
 from worldprobe.findings.rows import Row
-from worldprobe.findings.score import ABOVE, Fact, Score, VerdictKind
+from worldprobe.findings.score import ABOVE, Fact, VerdictKind
 from worldprobe.findings.verdicts import quoted
 from worldprobe.findings.wording import METRICS, count, property_name
+from worldprobe.intervals import Score
 from worldprobe.results import FEW_GROUPS, PredictionMethod
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from worldprobe.findings.score import Fact, Score
+from worldprobe.findings.score import Fact
 from worldprobe.findings.wording import count, interval, signed
+from worldprobe.intervals import Score
 from worldprobe.results import Metric
 
 Standing = Literal["base", "higher", "lower", "not shown to differ", "not measured"]

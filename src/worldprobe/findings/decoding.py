@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from worldprobe.findings.score import Fact, Score, VerdictKind
+from worldprobe.findings.score import Fact, VerdictKind
 from worldprobe.findings.wording import rough
+from worldprobe.intervals import Score
 from worldprobe.results import FEW_GROUPS, DecodingResult
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from worldprobe.controls import Control
-from worldprobe.findings.score import Fact, Score
+from worldprobe.findings.score import Fact
 from worldprobe.findings.wording import count, property_name
+from worldprobe.intervals import Score
 from worldprobe.results import AnyResult, EvidenceResult, Metric
 
 if TYPE_CHECKING:

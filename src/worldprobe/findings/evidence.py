@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from worldprobe.controls import Control
-from worldprobe.findings.score import Fact, Score, tap_name
+from worldprobe.findings.score import Fact, tap_name
 from worldprobe.findings.wording import CHOSEN
+from worldprobe.intervals import Score
 from worldprobe.results import AnyResult, CodeResult, EvidenceResult, LearningResult, Metric
 
 if TYPE_CHECKING:

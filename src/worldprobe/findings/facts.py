@@ -56,6 +56,11 @@ class Summary(Fact):
         }.get(self.encoder.status, "status unknown: the run does not record whether these weights were trained")
 
     @property
+    def warning_sentence(self) -> str:
+        """The warning as a sentence of its own, without a full stop."""
+        return self.warning[:1].upper() + self.warning[1:]
+
+    @property
     def tasks(self) -> dict[str, list[Row]]:
         """Rows by task, in the order of the results."""
         tasks: dict[str, list[Row]] = {}

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from worldprobe.findings.score import Fact as Fact
+from worldprobe.findings.score import Fact
 
 UNTRAINED = "untrained weights: these figures describe the architecture, not a trained model"
 

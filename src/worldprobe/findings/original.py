@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from worldprobe.controls import CONTROLS, Control
-from worldprobe.findings.score import Fact, Score
+from worldprobe.findings.score import Fact
+from worldprobe.intervals import Score
 from worldprobe.results import WATERFALL, Metric, ProbeResult
 
 

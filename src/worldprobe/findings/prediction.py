@@ -7,8 +7,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from worldprobe.findings.score import Fact, Score, VerdictKind, of_folder
+from worldprobe.findings.score import Fact, VerdictKind, of_folder
 from worldprobe.findings.wording import number
+from worldprobe.intervals import Score
 from worldprobe.results import AnyResult, LeakResult, PredictionResult, SurpriseResult
 
 # What an axis can hold.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from worldprobe.controls import CONTROLS, Control
-from worldprobe.findings.score import Fact as Fact
-from worldprobe.findings.score import Score as Score
-from worldprobe.findings.score import VerdictKind as VerdictKind
+from worldprobe.findings.score import Fact, VerdictKind
+from worldprobe.intervals import Score
 from worldprobe.results import Metric
 
 

@@ -7,8 +7,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from worldprobe.intervals import Score as Score
-
 VerdictKind = Literal["above", "above-run", "not-shown", "below", "no-evidence", "not-judged", "not-measured"]
 PICTURES = (".webp", ".png")
 ABOVE: tuple[VerdictKind, ...] = ("above", "above-run")

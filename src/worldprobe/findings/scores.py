@@ -9,8 +9,8 @@ from worldprobe.controls import Control
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings import verdicts
 from worldprobe.findings.rows import Line, Row
-from worldprobe.findings.score import Score
 from worldprobe.findings.wording import ERRORS
+from worldprobe.intervals import Score
 from worldprobe.results import Metric, ProbeResult
 
 METRIC_ORDER: tuple[Metric, ...] = ("r2", "accuracy", "balanced_accuracy", "macro_f1", "angular_error")

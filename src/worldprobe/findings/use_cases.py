@@ -9,8 +9,7 @@ from typing import Literal
 from worldprobe.findings.decoding import Decoding, Drawing
 from worldprobe.findings.prediction import Future, Step
 from worldprobe.findings.rows import Row
-from worldprobe.findings.score import ABOVE
-from worldprobe.findings.score import Fact as Fact
+from worldprobe.findings.score import ABOVE, Fact
 from worldprobe.findings.verdicts import QUOTED, cautious_skill, quoted
 from worldprobe.findings.wording import number, property_name
 

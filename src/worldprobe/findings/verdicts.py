@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from worldprobe.controls import CONTROLS, Control
 from worldprobe.findings.rows import Line, Row, Verdict
-from worldprobe.findings.score import ABOVE, Score
+from worldprobe.findings.score import ABOVE
 from worldprobe.findings.wording import (
     CHOSEN,
     ERRORS,
@@ -17,6 +17,7 @@ from worldprobe.findings.wording import (
     signed,
     with_interval,
 )
+from worldprobe.intervals import Score
 from worldprobe.results import Metric
 
 FLATTERY = 0.05

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worldprobe.findings.score import Score
+from worldprobe.intervals import Score
 from worldprobe.results import FEW_GROUPS, Metric
 
 MINUS = "\N{MINUS SIGN}"

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar
 
-from worldprobe.findings.score import Score
 from worldprobe.findings.wording import NONE, count, interval, number, signed
+from worldprobe.intervals import Score
 from worldprobe.report.drawing.panels import Panel
 
 Form = Literal["html", "markdown", "terminal"]
@@ -19,6 +19,7 @@ Part = tuple[str, Emphasis]
 Row = TypeVar("Row")
 
 PAGES: tuple[Form, ...] = ("html", "markdown")
+EVERYWHERE: tuple[Form, ...] = (*PAGES, "terminal")
 BREAK: Part = ("\n", "")
 
 
@@ -89,6 +90,7 @@ class Column(Generic[Row]):
         right: whether it holds numbers, which stand at the right.
         short: its head on the terminal; None leaves it out there.
         brief: fills it on the terminal, where that is another cell.
+        value_only: whether the terminal has a score's value alone, without its interval.
         fold: whether the terminal may wrap its text.
         when: on which terminals it stands: narrow ones, wide ones, or any.
         forms: where it stands at all.
@@ -100,16 +102,19 @@ class Column(Generic[Row]):
     right: bool = False
     short: str | None = None
     brief: Callable[[Row], Cell | str] | None = None
+    value_only: bool = False
     fold: bool = False
     when: Literal["any", "narrow", "wide"] = "any"
-    forms: tuple[Form, ...] = ("html", "markdown", "terminal")
+    forms: tuple[Form, ...] = EVERYWHERE
     row_head: bool = False
 
     def cell(self, row: Row, form: Form) -> Cell:
         """The cell of a row, in one form."""
         fill = self.brief if form == "terminal" and self.brief else self.fill
         found = fill(row)
-        return found if isinstance(found, Cell) else cell(found)
+        if isinstance(found, str):
+            return cell(found)
+        return replace(found, parts=found.parts[:1]) if form == "terminal" and self.value_only else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +138,7 @@ class Table(Generic[Row]):
     tone: Callable[[Row], str] | None = None
     brief_rows: Sequence[Row] | None = None
     closing: Sequence[Cell] = ()
-    forms: tuple[Form, ...] = ("html", "markdown", "terminal")
+    forms: tuple[Form, ...] = EVERYWHERE
 
     def heads(self, form: Form) -> list[Column[Row]]:
         """The columns of one form."""

@@ -16,8 +16,7 @@ from worldprobe.errors import VideoError
 from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.checks import check
 from worldprobe.pipeline.encode.clips import plan_sampled, plan_series
-from worldprobe.pipeline.estimate.facts import Estimate as Estimate
-from worldprobe.pipeline.estimate.facts import priced, timed
+from worldprobe.pipeline.estimate.facts import Estimate, priced, timed
 from worldprobe.pipeline.estimate.probing import probing
 from worldprobe.pipeline.estimate.stages import labelling, predicting, training
 from worldprobe.pipeline.failures import Failure

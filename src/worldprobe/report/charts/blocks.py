@@ -8,8 +8,9 @@ from worldprobe.controls import CONTROLS, Control
 from worldprobe.findings import verdicts
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.rows import Line, Row
-from worldprobe.findings.score import Score, block_of, tap_name
+from worldprobe.findings.score import block_of, tap_name
 from worldprobe.findings.wording import METRICS, number, property_name, with_interval
+from worldprobe.intervals import Score
 from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis, axis
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.findings.decoding import Decoding, Losses
-from worldprobe.findings.score import Score
+from worldprobe.intervals import Score
 from worldprobe.io.arrays import damaged, read_arrays
 from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis, around

@@ -6,7 +6,7 @@ import math
 
 from worldprobe.findings.evidence import Curve, CurvePoint, Worth
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.score import Score
+from worldprobe.intervals import Score
 from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis, axis
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from worldprobe.controls import CONTROLS
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.original import Fall, Original, Step, step_name
-from worldprobe.findings.score import Score
 from worldprobe.findings.wording import METRICS, number, property_name, signed
+from worldprobe.intervals import Score
 from worldprobe.report.charts.scaling import LEAST, scaling_panels
 from worldprobe.report.drawing import axes
 from worldprobe.report.drawing.png import ALARM, FAINT, INK, bare, blank, draw, plain, save

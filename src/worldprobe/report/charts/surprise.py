@@ -8,8 +8,8 @@ import numpy as np
 
 from worldprobe.findings.prediction import Future, SurpriseCurve
 from worldprobe.findings.run_files import SURPRISE
-from worldprobe.findings.score import Score
 from worldprobe.findings.wording import number
+from worldprobe.intervals import Score
 from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis, around, digits, round_step
 from worldprobe.report.drawing.pictures import Curve, surprise_curves

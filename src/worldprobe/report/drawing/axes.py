@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from worldprobe.findings.score import Score
 from worldprobe.findings.wording import number
+from worldprobe.intervals import Score
 from worldprobe.results import Metric
 
 FLOOR = -0.5

@@ -9,9 +9,9 @@ from worldprobe.controls import CONTROLS
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.original import Original, step_name
 from worldprobe.findings.rows import Row
-from worldprobe.findings.score import Score
 from worldprobe.findings.verdicts import chance
 from worldprobe.findings.wording import METRICS, count, number, property_name, with_interval
+from worldprobe.intervals import Score
 from worldprobe.report.drawing.axes import Axis, axis
 
 WIDTH = 360

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from worldprobe.findings.score import Score
 from worldprobe.findings.wording import METRICS, count, property_name, with_interval
+from worldprobe.intervals import Score
 from worldprobe.report.drawing.axes import Axis
 from worldprobe.results import Metric
 

@@ -13,8 +13,8 @@ from worldprobe.controls import CONTROLS
 from worldprobe.findings import verdicts
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.rows import Row
-from worldprobe.findings.score import Score
 from worldprobe.findings.wording import METRICS, number, property_name
+from worldprobe.intervals import Score
 from worldprobe.io.files import write_whole
 from worldprobe.report.drawing import axes
 from worldprobe.report.drawing.panels import Line, Panel

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worldprobe.findings.answer import Answer
-from worldprobe.findings.score import Score
 from worldprobe.findings.wording import count, with_interval
+from worldprobe.intervals import Score
 from worldprobe.report.drawing.axes import Axis
 
 WIDTH, HEIGHT, _MARGIN = 160, 26, 7

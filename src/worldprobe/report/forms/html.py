@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from worldprobe.findings import wording
 from worldprobe.findings.facts import Summary
+from worldprobe.findings.wording import count
 from worldprobe.io.files import write_whole
 from worldprobe.printable import printable
 from worldprobe.report.charts import decoding as decoding_plots
@@ -65,8 +66,9 @@ def _glimpse(run: Path) -> tuple[str, str] | None:
     return name, moment_view.address(buffer.getvalue(), ".webp")
 
 
-def template(name: str, **filters: Callable[..., Any]) -> Template:
-    """A page's template: every name comes out escaped; figures are written as in every other form of the report."""
+@cache
+def template(name: str) -> Template:
+    """A page's template: every name comes out escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -77,15 +79,11 @@ def template(name: str, **filters: Callable[..., Any]) -> Template:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=wording.number,
-        signed=wording.signed,
-        interval=wording.interval,
-        count=wording.count,
-        property=wording.property_name,
+        count=count,
         kind=lambda block: type(block).__name__,
         table=table,
         coded=_coded,
-        **filters,
+        plots=_plots,
     )
     return environment.get_template(name)
 
@@ -101,7 +99,7 @@ def render(
 ) -> str:
     """The page as text; every name from the run comes out escaped."""
     found = [section for section in sections(summary) if "html" in section.forms]
-    return template("report.html.j2", plots=_plots).render(
+    return template("report.html.j2").render(
         summary=summary,
         sections=found,
         contents=_contents(found),

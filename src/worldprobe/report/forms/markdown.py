@@ -68,7 +68,7 @@ def render(summary: Summary, *, figures: Sequence[str] = ()) -> str:
 
 
 def _opening(summary: Summary) -> list[str]:
-    warning = f"> ⚠️ **{text(summary.warning[0].upper() + summary.warning[1:])}.**" if summary.warning else ""
+    warning = f"> ⚠️ **{text(summary.warning_sentence)}.**" if summary.warning else ""
     goal = "> **Goal:** say what a frozen video encoder knows, and compared with what."
     return [
         f"# {text(summary.encoder.name)}: findings",

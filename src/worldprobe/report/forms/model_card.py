@@ -10,8 +10,8 @@ from worldprobe.errors import WorldprobeError
 from worldprobe.findings.answer import Answer
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.rows import Line, Row
-from worldprobe.findings.score import Score
 from worldprobe.findings.wording import METRICS, number, property_name
+from worldprobe.intervals import Score
 from worldprobe.io.names import short_names
 from worldprobe.series import slug
 

@@ -32,8 +32,7 @@ def tables(summary: Summary, *, width: int = 120) -> list[RichTable]:
     if found and summary.warning:
         from rich.text import Text
 
-        warning = summary.warning[0].upper() + summary.warning[1:]
-        found[0].title = Text.assemble((warning, "bold red"), "\n", found[0].title or "")
+        found[0].title = Text.assemble((summary.warning_sentence, "bold red"), "\n", found[0].title or "")
     return found
 
 

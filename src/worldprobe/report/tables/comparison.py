@@ -7,7 +7,7 @@ from functools import partial
 from worldprobe.findings.comparison import Cell as Compared
 from worldprobe.findings.comparison import Compared as Run
 from worldprobe.findings.comparison import Comparison, Differing, Reading, difference
-from worldprobe.findings.wording import METRICS, property_name, with_interval
+from worldprobe.findings.wording import METRICS, property_name
 from worldprobe.report.charts.comparison import forests
 from worldprobe.report.table import (
     BREAK,
@@ -85,10 +85,9 @@ def scores(comparison: Comparison) -> Table[Reading]:
 
 def _cell(reading: Reading, at: int) -> Cell:
     one: Compared = reading.cells[at]
-    score = score_parts(one.score) if one.score.value is not None else [(with_interval(one.score), "")]
     over = [] if one.standing == "base" else [BREAK, (difference(one), "over")]
     kind = "" if one.standing == "base" else one.standing.replace(" ", "-")
-    return Cell((*score, *over), one.score.value, kind, tone=one.standing, sortable=True)
+    return Cell((*score_parts(one.score), *over), one.score.value, kind, tone=one.standing, sortable=True)
 
 
 def _value(one: Differing, at: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from worldprobe.findings.decoding import Drawing, Rung
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.wording import DECODER_CAPTIONS, number
+from worldprobe.findings.wording import DECODER_CAPTIONS
 from worldprobe.report.charts.decoding import loss_panels
 from worldprobe.report.table import (
     Block,
@@ -67,22 +67,18 @@ def _columns(drawings: tuple[Drawing, ...]) -> list[Column[Drawing]]:
     spread = any(one.spread.value is not None for one in drawings)
     inside: list[Column[Drawing]] = [
         Column("inside objects", lambda one: score_cell(one.inside, 1), right=True, short="inside",
-               brief=lambda one: number(one.inside.value, 1)),
-        Column("outside", lambda one: score_cell(one.outside, 1), right=True, short="outside",
-               brief=lambda one: number(one.outside.value, 1)),
+               value_only=True),
+        Column("outside", lambda one: score_cell(one.outside, 1), right=True, short="outside", value_only=True),
     ]  # fmt: skip
     spreads: list[Column[Drawing]] = [
-        Column("Spread", lambda one: score_cell(one.spread, 3), right=True, short="spread",
-               brief=lambda one: number(one.spread.value, 3)),
+        Column("Spread", lambda one: score_cell(one.spread, 3), right=True, short="spread", value_only=True),
     ]  # fmt: skip
     return [
         Column("Drawn by", _name, short="drawn by", fold=True),
         Column("PSNR, dB", lambda one: score_cell(one.psnr, 1, strong=not one.control), right=True, short="PSNR"),
         *(inside if regions else []),
-        Column("SSIM", lambda one: score_cell(one.ssim), right=True, short="SSIM",
-               brief=lambda one: number(one.ssim.value)),
-        Column("Sharpness", lambda one: score_cell(one.sharpness), right=True, short="sharp.",
-               brief=lambda one: number(one.sharpness.value)),
+        Column("SSIM", lambda one: score_cell(one.ssim), right=True, short="SSIM", value_only=True),
+        Column("Sharpness", lambda one: score_cell(one.sharpness), right=True, short="sharp.", value_only=True),
         *(spreads if spread else []),
         Column("Verdict", lambda one: cell(one.verdict, kind="verdict")),
         Column("n", lambda one: in_groups(one.n, one.n_groups), right=True),
@@ -98,10 +94,8 @@ def _ladder(rungs: tuple[Rung, ...]) -> Table[Rung]:
         Column("", lambda one: str(one.number), short=""),
         Column("Change", lambda one: one.change, short="change", fold=True),
         Column("PSNR, dB", lambda one: score_cell(one.psnr, 1), right=True, short="PSNR"),
-        Column("SSIM", lambda one: score_cell(one.ssim), right=True, short="SSIM",
-               brief=lambda one: number(one.ssim.value)),
-        Column("Sharpness", lambda one: score_cell(one.sharpness), right=True, short="sharp.",
-               brief=lambda one: number(one.sharpness.value)),
+        Column("SSIM", lambda one: score_cell(one.ssim), right=True, short="SSIM", value_only=True),
+        Column("Sharpness", lambda one: score_cell(one.sharpness), right=True, short="sharp.", value_only=True),
         Column("Frames", lambda one: in_groups(one.n, one.n_groups), right=True),
     ]  # fmt: skip
     return Table("What the blur is made of", columns, rungs, "From the original's decoder, a change at a time.")

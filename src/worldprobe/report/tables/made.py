@@ -26,8 +26,12 @@ def moments(summary: Summary) -> Section | None:
         Template("moments"),
         *(Paragraph(note, "soft") for note in summary.moments.notes),
     ]
-    chapter = "probes" if summary.rows or summary.original else "infrastructure"
-    return Section("moments", "Moments", blocks, short="Moments", chapter=chapter, heading="Moments")
+    return Section("moments", "Moments", blocks, short="Moments", chapter=_chapter(summary), heading="Moments")
+
+
+def _chapter(summary: Summary) -> str:
+    """Clips and labels are read beside the scores that they gave, where there are any."""
+    return "probes" if summary.rows or summary.original else "infrastructure"
 
 
 def labels(summary: Summary) -> Section | None:
@@ -50,8 +54,9 @@ def labels(summary: Summary) -> Section | None:
         *([Paragraph(f"{found.videos:,}.", lead="Videos:")] if found.videos is not None else []),
         *([Paragraph(f"{wording.CAMERA[found.camera]}.", lead="Camera:")] if found.camera else []),
     ]
-    chapter = "probes" if summary.rows or summary.original else "infrastructure"
-    return Section("labels", "Labels", blocks, short="Labels", chapter=chapter, heading="Labels", warned=False)
+    return Section(
+        "labels", "Labels", blocks, short="Labels", chapter=_chapter(summary), heading="Labels", warned=False
+    )
 
 
 def failed(summary: Summary) -> Section | None:

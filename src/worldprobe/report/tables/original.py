@@ -17,8 +17,8 @@ from worldprobe.findings.original import (
     Scaled,
     step_name,
 )
-from worldprobe.findings.score import Score
 from worldprobe.findings.wording import METRICS, NONE, interval, number, property_name, signed, with_interval
+from worldprobe.intervals import Score
 from worldprobe.report.charts.scaling import scaling_panels
 from worldprobe.report.drawing import dots
 from worldprobe.report.table import (
@@ -110,8 +110,7 @@ def _own(summary: Summary, found: Original) -> Table[Fall]:
         Column("Task", _head, short="task"),
         Column(summary.encoder.name, lambda fall: score_cell(fall.steps[0].score, strong=True), right=True,
                short=summary.encoder.name),
-        Column("Random", lambda fall: score_cell(noise(fall)), right=True, short="random",
-               brief=lambda fall: number(noise(fall).value)),
+        Column("Random", lambda fall: score_cell(noise(fall)), right=True, short="random", value_only=True),
         Column("Delta", difference, right=True, short="delta"),
         Column("Majority", constant, right=True, short="majority"),
         Column(f"{PUBLISHED_BY}: score / random",

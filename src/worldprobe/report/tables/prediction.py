@@ -6,8 +6,8 @@ from functools import partial
 
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.prediction import BASELINES, Future, LeakFact, Recall, Shown, Step, Violation
-from worldprobe.findings.score import Score
 from worldprobe.findings.wording import CALLS, CAPTIONS, DRAWN, MEASURES, number
+from worldprobe.intervals import Score
 from worldprobe.report.charts.horizons import horizon_panels
 from worldprobe.report.charts.surprise import peak_captions, surprise_panels
 from worldprobe.report.drawing import svg
@@ -99,14 +99,13 @@ def _steps(future: Future) -> Table[Step]:
     )
     baselines: list[Column[Step]] = [
         Column(
-            name, partial(_l1, name=name), right=True, short=name,
-            brief=partial(_l1_number, name=name),
+            name, partial(_l1, name=name), right=True, short=name, value_only=True,
         )
         for name in BASELINES
     ]  # fmt: skip
     twin: list[Column[Step]] = [
         Column("Skill, untrained", lambda step: score_cell(step.twin, sign=True), right=True, short="untr.",
-               brief=lambda step: score_cell(step.twin, sign=True).parts[0][0]),
+               value_only=True),
     ]  # fmt: skip
     columns: list[Column[Step]] = [
         Column("Tokens", lambda step: step.tokens, short="tokens"),
@@ -134,11 +133,6 @@ def _own(step: Step) -> Cell:
 
 def _l1(step: Step, name: str) -> Cell:
     return score_cell(step.l1.get(name), 3)
-
-
-def _l1_number(step: Step, name: str) -> str:
-    score = step.l1.get(name)
-    return number(score.value if score else None, 3)
 
 
 def _recalls(future: Future) -> Table[Recall]:
@@ -217,7 +211,7 @@ def _impossible(future: Future) -> list[Block]:
                     partial(_surprise, key=key, twin=True),
                     right=True,
                     short="untr.",
-                    brief=partial(_twin_number, key=key),
+                    value_only=True,
                 )
             )
     title = "Surprise at the impossible"
@@ -231,11 +225,6 @@ def _impossible(future: Future) -> list[Block]:
 
 def _surprise(one: Violation, key: str, twin: bool = False) -> Cell:
     return score_cell((one.twin if twin else one.trained).get(key))
-
-
-def _twin_number(one: Violation, key: str) -> str:
-    score = one.twin.get(key)
-    return number(score.value if score else None)
 
 
 def _over_time(future: Future) -> list[Block]:

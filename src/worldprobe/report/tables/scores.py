@@ -201,7 +201,7 @@ def scores(summary: Summary) -> Section | None:
             else [Figure("probe_summary", "Each score beside its controls", forms=("markdown",))]
         ),
         scores_table(summary),
-        *([Paragraph(_warned(summary), lead="⚠️", forms=("markdown",))] if summary.warning else []),
+        *([Paragraph(f"{summary.warning_sentence}.", lead="⚠️", forms=("markdown",))] if summary.warning else []),
         Paragraph(
             "Margin: the score less that of the best control (in bold). Leak: what the random split adds, beneath "
             "it that split's score. Of errors both are turned round, so that more is better. Regularisation: the "
@@ -210,10 +210,6 @@ def scores(summary: Summary) -> Section | None:
         Paragraph(summary.rule, "rule", lead="How verdicts are reached."),
     ]  # fmt: skip
     return Section("table", "Each score beside its controls", blocks, short="Scores and controls", chapter="probes")
-
-
-def _warned(summary: Summary) -> str:
-    return f"{summary.warning[0].upper()}{summary.warning[1:]}."
 
 
 def drawn(summary: Summary) -> Section | None:
