@@ -30,10 +30,11 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from worldprobe.probes.evaluate import Answer, Question, cross_fit
+from worldprobe.probes.evaluate import Answer, cross_fit
 from worldprobe.probes.linear.estimators import LogisticProbe
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
+from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds, SplitRows, make_folds
 
 CASES = ("ridge-2", "ridge-12", "logistic-12")

@@ -1,13 +1,17 @@
-"""Bootstrap a score by groups, and bound it with a 95 % interval.
+"""Bound a score by its groups: a 95 % interval, and what it would be on resamples of them.
 
-Groups are resampled, not rows (cluster bootstrap: Field and Welsh 2007); the interval is that of percentiles (Efron
-and Tibshirani 1993, ch. 13). Every score is a function of sums over groups, so that a resample is a weighted sum.
+Groups are what varies, not rows (cluster bootstrap and jackknife: Field and Welsh 2007; Efron and Tibshirani 1993,
+ch. 11). Intervals are those of Student's t with the jackknife's standard error, on a scale on which the score is
+about normal: the logarithm of an error or of what is left unexplained. A share's is Wilson's (1927) with as many
+trials as the groups are worth. Percentiles of resamples are too narrow below some 40 groups, and have no width where
+all groups are right (``benchmarks/calibration.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +21,11 @@ Floats = NDArray[np.float64]
 RESAMPLES = 1000
 LEVEL = 0.95
 TAIL = (1 - LEVEL) / 2
+# With more groups than this percentiles are as good, and leaving each out in turn takes longer.
+_MOST_LEFT_OUT = 2000
+
+Scale = Literal["plain", "share", "error", "explained"]
+"""How a score is bounded: as it is; as a share from 0 to 1; as an error above 0; as 1 less such an error."""
 
 
 class Score(BaseModel):
@@ -37,22 +46,46 @@ class Score(BaseModel):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draws:
-    """Hold a score, and what it would have been on each of 1,000 resamples of the groups, float64 [1000].
+    """Hold a score, and what it would have been with other groups.
 
-    Under the same seed and groups the resamples are the same, so two of these are paired, draw by draw.
-    ``value`` is None where there is no score, and ``note`` says why.
+    Attributes:
+        value: None where there is no score, and ``note`` says why.
+        draws: the score on each of 1,000 resamples of the groups, float64 [1000]. Under the same seed and groups
+            the resamples are the same, so two of these are paired, draw by draw.
+        left: the score with each group left out in turn, float64 [groups]; None where there are too many groups.
+        scale: how it is bounded.
     """
 
     value: float | None
     draws: Floats
     note: str = ""
+    left: Floats | None = None
+    scale: Scale = "plain"
 
     def score(self) -> Score:
-        """Bound the value by percentiles of its draws; draws that are NaN are left out."""
+        """Bound the value; draws and groups for which it is not defined are left out."""
         if self.value is None:
             return Score(value=None, note=self.note)
-        low, high = np.nanquantile(self.draws, [TAIL, 1 - TAIL])
-        return Score(value=self.value, low=float(low), high=float(high), note=self.note)
+        if self.left is None:
+            low, high = map(float, np.nanquantile(self.draws, [TAIL, 1 - TAIL]))
+        else:
+            low, high = bound(self.value, self.left, self.scale)
+        return Score(value=self.value, low=low, high=high, note=self.note)
+
+    def combine(self, other: Draws, by: Callable[[Floats, Floats], Floats], *, scale: Scale = "plain") -> Draws:
+        """A score of two on the same groups, resample by resample.
+
+        Args:
+            by: the score of two arrays of scores.
+        """
+        if self.value is None or other.value is None:
+            return no_draws(self.note or other.note)
+        left = None
+        with np.errstate(invalid="ignore", divide="ignore"):
+            value = float(by(np.array([self.value]), np.array([other.value]))[0])
+            if self.left is not None and other.left is not None and len(self.left) == len(other.left):
+                left = by(self.left, other.left)
+            return Draws(value, by(self.draws, other.draws), left=left, scale=scale)
 
 
 def no_draws(note: str) -> Draws:
@@ -60,19 +93,64 @@ def no_draws(note: str) -> Draws:
     return Draws(None, np.full(RESAMPLES, np.nan), note)
 
 
+def bound(value: float, left: Floats, scale: Scale) -> tuple[float, float]:
+    """The 95 % interval of a score, from what it is with each group left out, [groups].
+
+    Where there are fewer than two groups nothing is known of it: an error from 0 to infinity, and so on.
+    """
+    from scipy.stats import t
+
+    left = left[np.isfinite(left)]
+    groups = len(left)
+    if scale == "share":
+        return _share(value, left)
+    turned = scale == "explained"
+    if turned:
+        value, left = 1 - value, 1 - left
+    on_log = scale in ("error", "explained") and value > 0 and bool((left > 0).all())
+    middle, parts = (np.log(value), np.log(left)) if on_log else (value, left)
+    reach = np.inf
+    if groups > 1:
+        spread = float(np.sqrt((groups - 1) / groups * ((parts - parts.mean()) ** 2).sum()))
+        reach = float(t.ppf(1 - TAIL, groups - 1)) * spread
+    with np.errstate(over="ignore"):
+        low, high = (float(np.exp(end)) if on_log else float(end) for end in (middle - reach, middle + reach))
+    return (1 - high, 1 - low) if turned else (low, high)
+
+
+def _share(value: float, left: Floats) -> tuple[float, float]:
+    """Wilson's interval with the quantile of Student's t, of as many trials as would vary as much as the groups."""
+    from scipy.stats import t
+
+    groups = len(left)
+    if groups < 2:
+        return 0.0, 1.0
+    variance = (groups - 1) / groups * float(((left - left.mean()) ** 2).sum())
+    trials = value * (1 - value) / variance if variance > 0 else 0.0
+    # Groups that are all right, or all wrong, are so many trials and no more.
+    trials = trials if trials > 0 else float(groups)
+    square = float(t.ppf(1 - TAIL, groups - 1)) ** 2
+    middle = (value + square / (2 * trials)) / (1 + square / trials)
+    reach = np.sqrt(square * (value * (1 - value) / trials + square / (4 * trials**2))) / (1 + square / trials)
+    # The value itself lies within; rounding must not say otherwise.
+    return float(max(0.0, min(middle - reach, value))), float(min(1.0, max(middle + reach, value)))
+
+
 def bootstrap(
     statistic: Callable[[Floats], Floats],
     groups: int,
     *,
     seed: int,
+    scale: Scale,
     value: float | None = None,
     undefined: str = "not defined on these groups",
 ) -> Draws:
-    """Resample groups 1,000 times, and score them all and each resample.
+    """Score all groups, 1,000 resamples of them, and all but each.
 
     Args:
         statistic: scores [r] of weights float64 [r, groups]: how often each group is there.
         groups: how many groups there are.
+        scale: how the score is to be bounded.
         value: the score of all groups, where the rows give it; by default the statistic at weights 1.
         undefined: the note where the score of all groups is not finite.
     """
@@ -82,4 +160,5 @@ def bootstrap(
         if not np.isfinite(value):
             return no_draws(undefined)
         weights = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES)
-        return Draws(value, statistic(weights.astype(np.float64)))
+        left = statistic(1.0 - np.eye(groups)) if groups <= _MOST_LEFT_OUT else None
+        return Draws(value, statistic(weights.astype(np.float64)), left=left, scale=scale)

@@ -9,12 +9,13 @@ from worldprobe.errors import ProbeError
 from worldprobe.pipeline.probe.answers import Answered, Asked, lines
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.targets import Target
-from worldprobe.probes.evaluate import Question, cross_fit
+from worldprobe.probes.evaluate import cross_fit
 from worldprobe.probes.evidence import online_code_length
 from worldprobe.probes.knn import KnnClassification, KnnRegression
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.mlp import MlpClassification, MlpRegression
+from worldprobe.probes.question import Question
 from worldprobe.probes.splits import SplitRows, make_folds
 
 REGRESSIONS = [Ridge(), MlpRegression("4"), KnnRegression()]

@@ -7,10 +7,11 @@ from worldprobe import intervals
 from worldprobe.errors import ProbeError
 from worldprobe.probes import controls, curves, metrics
 from worldprobe.probes.curves import PowerLaw, fit_power_law, learning_curve
-from worldprobe.probes.evaluate import Question, cross_fit, draws
+from worldprobe.probes.evaluate import cross_fit, draws
 from worldprobe.probes.evidence import online_code_length, selectivity, skill
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
+from worldprobe.probes.question import Question
 from worldprobe.probes.splits import SplitRows, make_folds
 
 

@@ -5,12 +5,13 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
 from worldprobe.errors import RegistryError
-from worldprobe.probes.evaluate import Question, cross_fit, score
+from worldprobe.probes.evaluate import cross_fit, score
 from worldprobe.probes.knn import KnnClassification, KnnRegression
 from worldprobe.probes.linear.design import Design
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.mlp import MlpClassification, MlpRegression
+from worldprobe.probes.question import Question
 from worldprobe.probes.splits import SplitRows, make_folds
 
 

@@ -10,10 +10,11 @@ from tests.builders.known_rows import known
 
 from worldprobe.errors import ProbeError
 from worldprobe.probes import controls, features, metrics
-from worldprobe.probes.evaluate import Question, choose, cross_fit, score
+from worldprobe.probes.evaluate import choose, cross_fit, score
 from worldprobe.probes.linear.design import Design
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
+from worldprobe.probes.question import Question
 from worldprobe.probes.splits import make_folds
 
 RNG = np.random.default_rng(7)

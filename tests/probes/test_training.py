@@ -7,12 +7,13 @@ from sklearn.preprocessing import StandardScaler
 from tests.builders.checks import some
 from tests.builders.known_rows import Known
 
-from worldprobe.probes.evaluate import Question, cross_fit
+from worldprobe.probes.evaluate import cross_fit
 from worldprobe.probes.linear import design
 from worldprobe.probes.linear.design import Design
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.linear.shifted import Shifted
+from worldprobe.probes.question import Question
 from worldprobe.probes.splits import SplitRows, make_folds
 from worldprobe.probes.training import TrainingSets
 

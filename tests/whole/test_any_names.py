@@ -17,8 +17,8 @@ from worldprobe.console import say, terminal
 from worldprobe.pipeline.probe.answers import Asked
 from worldprobe.pipeline.probe.fit import answer
 from worldprobe.printable import ascii_json, escaped, one_line, plain_json, printable
-from worldprobe.probes.evaluate import Question
 from worldprobe.probes.linear.ridge import Ridge
+from worldprobe.probes.question import Question
 from worldprobe.probes.splits import SplitRows, make_folds
 from worldprobe.results import read_results
 from worldprobe.series import folder_of

@@ -113,7 +113,8 @@ def ratio(above: Floats, below: Floats, group: NDArray[np.int64], *, seed: int) 
     def statistic(weights: Floats) -> Floats:
         return np.asarray((weights @ tops) / (weights @ bottoms))
 
-    return bootstrap(statistic, len(tops), seed=seed, value=float(tops.sum() / bottoms.sum())).score()
+    value = float(tops.sum() / bottoms.sum())
+    return bootstrap(statistic, len(tops), seed=seed, scale="plain", value=value).score()
 
 
 def lpips(drawn: Frames, real: Frames) -> Floats:

@@ -70,14 +70,14 @@ def scored(possible: Floats, impossible: Floats, *, seed: int) -> dict[str, Scor
     own, every = _better(impossible - possible), _better(impossible[:, None] - possible[None, :])
 
     def relative(weights: Floats) -> Floats:
-        return np.asarray(weights / len(own) @ own)
+        return np.asarray(weights @ own / weights.sum(axis=1))
 
     def area(weights: Floats) -> Floats:
-        shares = weights / len(own)
+        shares = weights / weights.sum(axis=1, keepdims=True)
         return np.asarray(np.einsum("ri,ij,rj->r", shares, every, shares))
 
     return {
-        name: bootstrap(statistic, len(own), seed=seed, value=value).score()
+        name: bootstrap(statistic, len(own), seed=seed, scale="share", value=value).score()
         for name, statistic, value in (
             ("relative_accuracy", relative, relative_accuracy(possible, impossible)),
             ("auroc", area, auroc(possible, impossible)),

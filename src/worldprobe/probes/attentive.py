@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 
 from worldprobe.errors import ProbeError, RegistryError
 from worldprobe.probes.attention import Parameters, forward, heads_for, initial
+from worldprobe.probes.slope import Numbers, Shares, class_slope, number_slopes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,16 +108,24 @@ class AttentiveProbe(BaseEstimator):  # type: ignore[misc]
         parameters = initial(tokens.shape[2], len(self.configurations), start, generator)
         parameters = {name: one.to(self.device) for name, one in parameters.items()}
         self._train(parameters, tokens, goal, fitting, stopping, generator)
+        self._believe(self._output(tokens, stopping), target[fitting], target[stopping])
         return self
 
     def predict(self, tokens: Tokens, rows: Ints | None = None) -> Floats:
         """Values float64 [n, k], or log-probabilities [n, classes], of these rows (or all) of tokens [n, t, d]."""
-        import torch
-
         assert self.chosen is not None, "predict before fit"
         if tokens.ndim != 3 or tokens.shape[2] != self._width:
             raise ProbeError(f"the probe was fitted to tokens [n, t, {self._width}], got {tokens.shape = }")
-        parts, rows = [], np.arange(len(tokens)) if rows is None else rows
+        output = self._output(tokens, np.arange(len(tokens)) if rows is None else rows)
+        if isinstance(self._known, Shares):
+            return self._known.believed(output, float(self._slope[0]))
+        return self._known.believed(output, self._slope)
+
+    def _output(self, tokens: Tokens, rows: Ints) -> Floats:
+        """What the network gives for these rows, before it is believed."""
+        import torch
+
+        parts = []
         with torch.inference_mode():
             for start in range(0, len(rows), self.batch):
                 batch = self._batch(tokens, rows[start : start + self.batch])
@@ -126,10 +135,24 @@ class AttentiveProbe(BaseEstimator):  # type: ignore[misc]
                 )
         return np.asarray(torch.cat(parts).numpy() * self._spread + self._middle)
 
+    def _believe(self, output: Floats, target: Floats, stopping: Floats) -> None:
+        """Find the slope (``probes.slope``) on the groups held out, whose targets are ``stopping``."""
+        self._known: Numbers | Shares
+        if self._classes:
+            shares = self._known = Shares.of(target, self._classes)
+            log = np.tile(shares.log, (len(output), 1))
+            slope, loss = class_slope(stopping[:, 0].astype(np.int64), log, shares.deviation(output))
+            self._slope, self._loss = np.array([slope]), loss / len(output)
+            return
+        numbers = self._known = Numbers.of(target)
+        columns = target.shape[1]
+        slopes, losses = number_slopes(numbers.truth(stopping), numbers.deviation(output), together=columns)
+        self._slope, self._loss = np.repeat(slopes, columns), float(losses[0]) / len(output)
+
     def choice(self) -> tuple[float, float]:
-        """The weight decay chosen, infinite if no epoch beat the constant, and its validation loss a row."""
+        """The weight decay chosen, infinite where the constant was, and the validation loss a row at the slope."""
         assert self.chosen is not None, "asked before fit"
-        return (self.chosen.weight_decay if self.chosen.epoch else np.inf), self.chosen.loss
+        return (self.chosen.weight_decay if self.chosen.epoch and self._slope.any() else np.inf), self._loss
 
     def _train(
         self, parameters: Parameters, tokens: Tokens, goal: Tensor, fitting: Ints, stopping: Ints, generator: object

@@ -9,16 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.intervals import TAIL, Draws, Score
-from worldprobe.probes.evaluate import (
-    Answer,
-    Question,
-    Step,
-    constant_of,
-    draws,
-    fit_chosen,
-    require_finite,
-    unwatched,
-)
+from worldprobe.probes.choice import fit_chosen
+from worldprobe.probes.evaluate import Answer, Step, draws, require_finite, unwatched
+from worldprobe.probes.question import Question
 from worldprobe.probes.splits import INNER_FOLDS, Folds, partition
 from worldprobe.probes.training import TrainingSets
 
@@ -114,7 +107,7 @@ def learning_curve(
             kept = order[: round(fraction * len(order))]
             train = fold.train[np.isin(folds.unit[fold.train], kept)]
             inner = partition(folds.unit, train, min(INNER_FOLDS, len(kept)), seed)
-            fitted, _ = fit_chosen(question, sets.prepare(train, inner), folds.unit)
+            fitted = fit_chosen(question, sets.prepare(train, inner))
             output = fitted.predict(inputs[fold.test])
             prediction[fold.test] = output.argmax(axis=1)[:, None] if question.classes else output
             rows.append(len(train))
@@ -131,7 +124,7 @@ def _constants(question: Question, folds: Folds) -> Floats:
     """What each row is predicted by the training rows' constant: [n, k], or classes [n, 1]."""
     constants = np.zeros((len(question.target), 1 if question.classes else question.target.shape[1]))
     for fold in folds.folds:
-        constants[fold.test] = constant_of(question, fold.train)
+        constants[fold.test] = question.constant(fold.train)
     return constants
 
 

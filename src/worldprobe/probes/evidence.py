@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
 from worldprobe.intervals import Draws, Score, no_draws
-from worldprobe.probes.evaluate import Question, Step, fit_chosen, require_finite, unwatched
+from worldprobe.probes.choice import fit_chosen
+from worldprobe.probes.evaluate import Step, require_finite, unwatched
+from worldprobe.probes.question import Question
 from worldprobe.probes.splits import INNER_FOLDS, partition
 from worldprobe.probes.training import TrainingSets
 
@@ -29,15 +31,14 @@ def skill(score: Draws, best_control: Draws) -> Score:
     1 is perfect, 0 no better than the control. The interval is of the same resampled groups for both, so both
     have to be drawn under the same seed and groups.
     """
-    if score.value is None or best_control.value is None:
-        return no_draws(score.note or best_control.note).score()
-    if best_control.value >= 1:
+    if best_control.value is not None and best_control.value >= 1:
         return no_draws("the best control is perfect: nothing is left to explain").score()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        left = 1 - best_control.draws
-        drawn = np.where(left > 0, (score.draws - best_control.draws) / left, np.nan)
-    value = (score.value - best_control.value) / (1 - best_control.value)
-    return Draws(value, drawn).score()
+
+    def share(score: Floats, best: Floats) -> Floats:
+        left = 1 - best
+        return np.asarray(np.where(left > 0, (score - best) / np.where(left > 0, left, 1.0), np.nan))
+
+    return score.combine(best_control, share).score()
 
 
 def selectivity(score: Draws, shuffled: Draws) -> Score:
@@ -50,9 +51,7 @@ def selectivity(score: Draws, shuffled: Draws) -> Score:
 
 def difference(one: Draws, other: Draws) -> Score:
     """One score less another, its interval on the same resampled groups."""
-    if one.value is None or other.value is None:
-        return no_draws(one.note or other.note).score()
-    return Draws(one.value - other.value, one.draws - other.draws).score()
+    return one.combine(other, np.subtract).score()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +117,12 @@ def online_code_length(
     assert portions[-1] == 1.0
     require_finite(inputs)
     if (np.ptp(question.target, axis=0) == 0).any():
-        raise ProbeError(f"{question.said} is constant: there is nothing to send")
+        raise ProbeError(f"{question.sentence_name} is constant: there is nothing to send")
     names = np.random.default_rng(seed).permutation(np.unique(unit))
     ends = sorted({max(2, round(share * len(names))) for share in portions})
     if len(names) < 4 or len(ends) < 2:
         raise ProbeError(
-            f"online coding of {question.said} needs at least 4 groups, found {len(names)}. Add video."
+            f"online coding of {question.sentence_name} needs at least 4 groups, found {len(names)}. Add video."
         )
     place = np.empty(len(unit), dtype=np.int64)
     for index, name in enumerate(names):
@@ -146,7 +145,7 @@ def _block_bits(
     """Bits of the rows sent, by the probe and by the constant, both fitted to the rows known."""
     inner = partition(unit, known, min(INNER_FOLDS, len(np.unique(unit[known]))), seed)
     training = sets.prepare(known, inner)
-    fitted, strength = fit_chosen(question, training, unit)
+    fitted = fit_chosen(question, training)
     truth = question.target[sent]
     output = fitted.predict(sets.inputs[sent])
     if question.classes:
@@ -158,13 +157,8 @@ def _block_bits(
         probability = (1 - rare) * np.exp(output[np.arange(len(codes)), codes]) + rare / question.classes
         return float(-np.log2(probability).sum()), float(-np.log2(shares[codes]).sum())
     spread = question.target.std(axis=0)
-    squares, plain, rows = np.zeros(truth.shape[1]), np.zeros(truth.shape[1]), 0
-    for design, train, held_inputs, held in training.inner:
-        target = question.target[train]
-        part = question.probe.fit(design, target, strength=strength, classes=0)
-        squares += ((part.predict(held_inputs) - question.target[held]) ** 2).sum(axis=0)
-        plain += ((target.mean(axis=0) - question.target[held]) ** 2).sum(axis=0)
-        rows += len(held)
+    errors = [question.target[train].mean(axis=0) - question.target[held] for _, train, _, held in training.inner]
+    plain = (np.concatenate(errors) ** 2).mean(axis=0)
     mean = question.target[known].mean(axis=0)
     # As for classes, either code keeps a little for what the known rows gave no hint of: an error far beyond what
     # was expected costs some bits more than by the uniform code, not the square of its size.
@@ -174,7 +168,7 @@ def _block_bits(
         likely = _normal_bits(error, expected, spread)
         return float(-np.logaddexp2(np.log2(1 - rare) - likely, np.log2(rare) - blind).sum())
 
-    return bits(truth - output, np.sqrt(squares / rows)), bits(truth - mean, np.sqrt(plain / rows))
+    return bits(truth - output, np.sqrt(fitted.errors)), bits(truth - mean, np.sqrt(plain))
 
 
 def _uniform_bits(question: Question) -> Floats:

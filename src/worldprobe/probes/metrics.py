@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.intervals import Draws, Score, bootstrap, no_draws
+from worldprobe.intervals import Draws, Scale, Score, bootstrap, no_draws
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -27,16 +27,17 @@ def r2_draws(target: Floats, prediction: Floats, baseline: Floats, unit: Ints, *
 
     ``1 - sum (y - prediction)^2 / sum (y - baseline)^2`` with the *training* folds' mean as the baseline
     (Campbell and Thompson 2008, eq. 1), so predicting a constant scores exactly 0 and the score says what
-    the features add.
+    the features add. Columns that do not vary have no R2 and are left out.
 
     Args:
         target, prediction, baseline: [n, k]; the baseline is each row's training mean.
         unit: [n], what is resampled.
     """
-    error = _sums((target - prediction) ** 2, unit)
-    constant = _sums((target - baseline) ** 2, unit)
-    if (np.ptp(target, axis=0) == 0).all():
+    varies = varying(target)
+    if not varies.any():
         return no_draws("the target is constant")
+    error = _sums((target - prediction)[:, varies] ** 2, unit)
+    constant = _sums((target - baseline)[:, varies] ** 2, unit)
 
     def score(weights: Floats) -> Floats:
         denominator = np.einsum("rg,gk->rk", weights, constant)
@@ -44,7 +45,15 @@ def r2_draws(target: Floats, prediction: Floats, baseline: Floats, unit: Ints, *
         # A column that does not vary in this resample has no R2; the others still have.
         return np.asarray(np.nanmean(np.where(denominator > 0, ratio, np.nan), axis=1))
 
-    return bootstrap(score, len(error), seed=seed, undefined=_CONSTANT)
+    return bootstrap(score, len(error), seed=seed, scale="explained", undefined=_CONSTANT)
+
+
+def varying(target: Floats) -> NDArray[np.bool_]:
+    """Which columns of a target [n, k] vary by more than rounding: bool [k].
+
+    A constant such as 0.1 differs from its own mean in the last digit, so that what is left of it is not 0.
+    """
+    return np.asarray(np.ptp(target, axis=0) > 1e-9 * np.abs(target).max(axis=0, initial=0.0))
 
 
 def angular_error_draws(target: Floats, prediction: Floats, unit: Ints, *, seed: int) -> Draws:
@@ -62,7 +71,7 @@ def angular_error_draws(target: Floats, prediction: Floats, unit: Ints, *, seed:
         total = weights @ sums
         return np.asarray(total[:, 0] / total[:, 1])
 
-    return bootstrap(score, len(sums), seed=seed, undefined=_CONSTANT)
+    return bootstrap(score, len(sums), seed=seed, scale="error", undefined=_CONSTANT)
 
 
 def classification(truth: Ints, predicted: Ints, unit: Ints, *, classes: int, seed: int) -> dict[str, Score]:
@@ -86,16 +95,19 @@ def classification_draws(truth: Ints, predicted: Ints, unit: Ints, *, classes: i
         def score(weights: Floats) -> Floats:
             return summary(np.tensordot(weights, confusion, axes=1))
 
-        return bootstrap(score, len(units), seed=seed, undefined=_CONSTANT)
+        return bootstrap(score, len(units), seed=seed, scale="share", undefined=_CONSTANT)
 
     return {"accuracy": of(_accuracy), "balanced_accuracy": of(_balanced_accuracy), "macro_f1": of(_macro_f1)}
 
 
-def ratio_draws(numerator: Floats, denominator: Floats, unit: Ints, *, seed: int, empty: str) -> Draws:
+def ratio_draws(
+    numerator: Floats, denominator: Floats, unit: Ints, *, seed: int, scale: Scale, empty: str
+) -> Draws:
     """A ratio of two sums over rows [n], such as a mean over things of which each row has its own number.
 
     Args:
         unit: [n], what is resampled.
+        scale: how the ratio is bounded.
         empty: the note where the denominator's sum is 0.
     """
     if not denominator.any():
@@ -106,7 +118,7 @@ def ratio_draws(numerator: Floats, denominator: Floats, unit: Ints, *, seed: int
         total = weights @ sums
         return np.asarray(total[:, 0] / total[:, 1])
 
-    return bootstrap(score, len(sums), seed=seed, undefined=_CONSTANT)
+    return bootstrap(score, len(sums), seed=seed, scale=scale, undefined=_CONSTANT)
 
 
 def _accuracy(confusion: Floats) -> Floats:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from worldprobe.errors import ProbeError
 from worldprobe.intervals import Score
 from worldprobe.probes import metrics
-from worldprobe.probes.evaluate import Question, constant_of, cross_fit, require_finite
+from worldprobe.probes.evaluate import cross_fit, require_finite
+from worldprobe.probes.question import Question
 from worldprobe.probes.splits import INNER_FOLDS, Fold, Folds, partition
 
 Floats = NDArray[np.float64]
@@ -60,7 +61,7 @@ def published(
 def majority(question: Question, unit: Ints, *, seed: int) -> dict[str, Score]:
     """What the constant of the training rows scores on the same test rows."""
     train, test = permuted(len(question.target), seed=seed)
-    truth, constant = question.target[test], np.tile(constant_of(question, train), (len(test), 1))
+    truth, constant = question.target[test], np.tile(question.constant(train), (len(test), 1))
     if question.classes:
         codes = truth[:, 0].astype(np.int64), constant[:, 0].astype(np.int64)
         return metrics.classification(*codes, unit[test], classes=question.classes, seed=seed)

@@ -7,7 +7,8 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.probes.evaluate import Answer, Question, Step, constant_of, unwatched
+from worldprobe.probes.evaluate import Answer, Collected, Step, unwatched
+from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds
 from worldprobe.protocols import TokenProbe
 
@@ -35,29 +36,20 @@ def cross_fit_tokens(
     Raises:
         ProbeError: tokens that are not finite, or training rows of one group.
     """
-    answers: dict[Hashable, Answer] = {}
+    found = {question.name: Collected(question) for question in questions}
     for question in questions:
         probe = question.probe
         assert isinstance(probe, TokenProbe)
-        width = 1 if question.classes else question.target.shape[1]
-        prediction, constant = np.full((2, len(question.target), width), np.nan)
         # By the tokens' rows, since the probe takes its batches out of these.
         target, unit = np.zeros((len(tokens), question.target.shape[1])), np.full(len(tokens), -1)
         target[usable], unit[usable] = question.target, folds.unit
-        chosen, validation = [], []
         for fold in folds.folds:
             fitted = probe.fit(
                 tokens, target, unit=unit, rows=usable[fold.train], classes=question.classes, seed=seed
             )
-            output = fitted.predict(tokens, usable[fold.test])
-            prediction[fold.test] = output.argmax(axis=1)[:, None] if question.classes else output
-            constant[fold.test] = constant_of(question, fold.train)
-            strength, loss = fitted.choice()
-            chosen.append(strength)
-            validation.append(loss)
+            found[question.name].add(fold, fitted.predict(tokens, usable[fold.test]), *fitted.choice())
             step()
-        answers[question.name] = Answer(prediction, constant, tuple(chosen), tuple(validation))
-    return answers
+    return {name: one.answer() for name, one in found.items()}
 
 
 def gaussian_like(tokens: NDArray[np.float16], into: NDArray[np.float16], *, seed: int) -> NDArray[np.float16]:

@@ -19,10 +19,10 @@ from worldprobe.pipeline.original.films import Film, native_starts
 from worldprobe.pipeline.original.published import sizes_of
 from worldprobe.pipeline.original.steps import STEPS
 from worldprobe.pipeline.run import run
-from worldprobe.probes.evaluate import Question
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge as OwnRidge
 from worldprobe.probes.published import permuted, published
+from worldprobe.probes.question import Question
 from worldprobe.records import ClipSpec, Labels, VideoRef
 from worldprobe.report.write import write_report
 from worldprobe.results import WATERFALL, read_results

@@ -10,9 +10,9 @@ from worldprobe.pipeline.original.steps import Material
 from worldprobe.pipeline.original.waterfall import waterfall
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.probes.controls import nuisance
-from worldprobe.probes.evaluate import Question
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.published import published
+from worldprobe.probes.question import Question
 from worldprobe.video.rendered.scenes import plan_scene
 
 WIDTH, HEIGHT, RATE = 160, 144, 24

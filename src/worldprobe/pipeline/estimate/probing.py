@@ -24,11 +24,13 @@ from worldprobe.pipeline.probe.evidence import LINEAR
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.questions import probe_of, reads_tokens
 from worldprobe.pipeline.sources import open_source
+from worldprobe.probes.choice import fit_chosen
 from worldprobe.probes.controls import COLUMNS, MOST_BUMPS
 from worldprobe.probes.curves import FRACTIONS
-from worldprobe.probes.evaluate import Answer, Question, cross_fit, draws, fit_chosen
+from worldprobe.probes.evaluate import Answer, cross_fit, draws
 from worldprobe.probes.evidence import PORTIONS
 from worldprobe.probes.features import CELLS, CHANGES
+from worldprobe.probes.question import Question
 from worldprobe.probes.splits import INNER_FOLDS, OUTER_FOLDS, Fold, Folds, partition
 from worldprobe.probes.training import TrainingSets
 from worldprobe.protocols import Encoder, Probe
@@ -229,7 +231,7 @@ def _timed(name: str, probe: Probe, classes: int, rows: int, columns: int) -> tu
     question = Question(name, probe, target, classes)
 
     def alone() -> None:
-        fit_chosen(question, TrainingSets(inputs, unit).prepare(fold.train, fold.inner), unit)
+        fit_chosen(question, TrainingSets(inputs, unit).prepare(fold.train, fold.inner))
 
     def together() -> None:
         others = [Question(f"{name}{one}", probe, target, classes) for one in range(3)]

@@ -17,8 +17,8 @@ from worldprobe.pipeline.probe.plan import METRICS, Plan
 from worldprobe.pipeline.probe.targets import Target
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.probes import controls as floors
-from worldprobe.probes.evaluate import Question
 from worldprobe.probes.published import majority, permuted, published
+from worldprobe.probes.question import Question
 from worldprobe.results import ProbeResult
 
 PUBLISHED_SIZES = (381, 3_751, 12_523)

@@ -28,7 +28,7 @@ from worldprobe.pipeline.probe.fit import answer
 from worldprobe.pipeline.probe.plan import METRICS, Plan
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.probes import controls as floors
-from worldprobe.probes.evaluate import Question
+from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds, SplitRows, make_folds, units
 from worldprobe.protocols import Fitted, Probe, TrainingSet
 from worldprobe.results import ProbeResult

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.intervals import Draws, no_draws
+from worldprobe.intervals import Draws, Scale, no_draws
 from worldprobe.pipeline.predict.forecast import Forecast
 from worldprobe.predictors.vjepa2 import Mode
 from worldprobe.probes.metrics import ratio_draws
@@ -74,9 +74,11 @@ def _errors(done: Forecast, told: Told) -> Iterator[PredictionResult]:
                 error, likeness = (_summed(done, method, metric, k, mask) for metric in ("l1", "cosine"))
                 empty = "no token changed"
                 scored = {
-                    "l1": ratio_draws(error, count, done.unit, seed=told.seed, empty=empty),
-                    "cosine": ratio_draws(likeness, count, done.unit, seed=told.seed, empty=empty),
-                    "skill": _less(ratio_draws(error, copied, done.unit, seed=told.seed, empty=empty)),
+                    "l1": ratio_draws(error, count, done.unit, seed=told.seed, scale="error", empty=empty),
+                    "cosine": ratio_draws(likeness, count, done.unit, seed=told.seed, scale="plain", empty=empty),
+                    "skill": _less(
+                        ratio_draws(error, copied, done.unit, seed=told.seed, scale="error", empty=empty)
+                    ),
                 }
                 for metric, draws in scored.items():
                     yield _line(done, told, method, tokens, k, metric, draws, int(count.sum()))
@@ -96,7 +98,8 @@ def _ranks(done: Forecast, told: Told) -> Iterator[PredictionResult]:
                 rank = done.ranks[method][:, k].astype(np.float64)
                 found = {"top1": 1.0 * (rank <= 1), "top5": 1.0 * (rank <= 5), "mean_rank": rank}
             for metric, values in found.items():
-                draws = ratio_draws(values, ones, done.unit, seed=told.seed, empty="no moments")
+                scale: Scale = "error" if metric == "mean_rank" else "share"
+                draws = ratio_draws(values, ones, done.unit, seed=told.seed, scale=scale, empty="no moments")
                 yield _line(done, told, method, "all", k, metric, draws, len(moments))
 
 
@@ -108,7 +111,7 @@ def _summed(done: Forecast, method: str, metric: str, k: int, mask: NDArray[np.b
 
 def _less(ratio: Draws) -> Draws:
     """Skill of a ratio of errors."""
-    return Draws(None if ratio.value is None else 1.0 - ratio.value, 1.0 - ratio.draws, ratio.note)
+    return ratio.combine(ratio, lambda error, _: 1.0 - error, scale="explained")
 
 
 def _line(

@@ -16,7 +16,8 @@ from worldprobe.pipeline.probe.moments import Moments
 from worldprobe.pipeline.probe.plan import Plan, metrics_of
 from worldprobe.pipeline.probe.targets import Target
 from worldprobe.probes import controls
-from worldprobe.probes.evaluate import Answer, Question, draws
+from worldprobe.probes.evaluate import Answer, draws
+from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds
 from worldprobe.results import EvidenceLine, Metric, ProbeResult
 from worldprobe.store import Series

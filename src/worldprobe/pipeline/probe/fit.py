@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.pipeline.probe.answers import Answers, Asked, shuffled
-from worldprobe.probes.evaluate import Answer, Question, Step, cross_fit, unwatched
+from worldprobe.probes.evaluate import Answer, Step, cross_fit, unwatched
+from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds
 from worldprobe.probes.tokens import cross_fit_tokens
 from worldprobe.probes.training import Sums

@@ -13,7 +13,7 @@ from worldprobe.pipeline.probe.moments import Moments
 from worldprobe.pipeline.probe.plan import Plan, metrics_of
 from worldprobe.pipeline.probe.targets import Target, split_rows, target
 from worldprobe.plugins import registry
-from worldprobe.probes.evaluate import Question
+from worldprobe.probes.question import Question
 from worldprobe.probes.splits import make_folds, units
 from worldprobe.protocols import Probe
 from worldprobe.results import FEW_GROUPS, ProbeResult

@@ -1,0 +1,139 @@
+"""How far a probe's predictions are to be believed: a slope in [0, 1], found on rows held out.
+
+Of a held-out prediction p of a target y, both less the constant, ``sum (y - c p)^2`` is least at
+``c = sum(y p) / sum(p^2)``: the calibration slope of Copas (1983, "Regression, prediction and shrinkage") and van
+Houwelingen and le Cessie (1990, "Predictive value of statistical models"). Found for each penalty, it makes a weak
+penalty with a small slope one more model: least squares shrunk alike along all axes. That reaches what lies in axes
+of little variance; a ridge penalty, the same in all directions of the features, cannot. Slope 0 is the constant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.probes.linear.logistic import log_softmax
+from worldprobe.probes.metrics import varying
+from worldprobe.protocols import Fitted
+
+Floats = NDArray[np.float64]
+# Log-share of a class that the training rows do not hold: as good as never, but finite.
+NEVER = -30.0
+_HALVINGS = 40
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Numbers:
+    """Describe the targets [n, k] of training rows: their mean, spread and range, [k] each."""
+
+    middle: Floats
+    spread: Floats
+    low: Floats
+    high: Floats
+
+    @classmethod
+    def of(cls, target: Floats) -> Numbers:
+        """Describe targets [n, k]; where one does not vary its spread counts as 1."""
+        spread = np.where(varying(target), target.std(axis=0), 1.0)
+        return cls(target.mean(axis=0), spread, target.min(axis=0), target.max(axis=0))
+
+    def deviation(self, output: Floats) -> Floats:
+        """Predictions [m, k], cut to the targets' range, less the mean, in spreads.
+
+        One prediction far outside of what was ever seen would else decide on the slope of all.
+        """
+        return np.asarray((output.clip(self.low, self.high) - self.middle) / self.spread)
+
+    def truth(self, target: Floats) -> Floats:
+        """Targets [m, k] as ``deviation`` has predictions."""
+        return np.asarray((target - self.middle) / self.spread)
+
+    def believed(self, output: Floats, slope: Floats) -> Floats:
+        """Predictions [m, k] at slopes [k]."""
+        return np.asarray(self.middle + slope * (output.clip(self.low, self.high) - self.middle))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shares:
+    """Describe the classes of training rows: their log-shares [classes], of how many rows."""
+
+    log: Floats
+    rows: int
+
+    @classmethod
+    def of(cls, target: Floats, classes: int) -> Shares:
+        """Describe class indices [n, 1]."""
+        counts = np.bincount(target[:, 0].astype(np.int64), minlength=classes)
+        return cls(np.log(np.maximum(counts / len(target), np.exp(NEVER))), len(target))
+
+    def deviation(self, output: Floats) -> Floats:
+        """Log-probabilities [m, classes] less the log-shares, cut to what so many rows can speak for."""
+        most = np.log(self.rows + 1.0)
+        return np.asarray((output - self.log).clip(-most, most))
+
+    def believed(self, output: Floats, slope: float) -> Floats:
+        """Log-probabilities [m, classes] at a slope."""
+        return log_softmax(self.log + slope * self.deviation(output))
+
+
+@dataclass(frozen=True, eq=False)
+class Believed:
+    """A fitted probe whose predictions are believed as far as its slopes say: [k], or one for classes."""
+
+    fitted: Fitted
+    of: Numbers | Shares
+    slope: Floats
+
+    def predict(self, inputs: NDArray[np.float32]) -> Floats:
+        """Values float64 [m, k], or log-probabilities [m, classes]."""
+        output = self.fitted.predict(inputs)
+        if isinstance(self.of, Shares):
+            return self.of.believed(output, float(self.slope[0]))
+        return self.of.believed(output, self.slope)
+
+
+def number_slopes(truth: Floats, deviation: Floats, *, together: int) -> tuple[Floats, Floats]:
+    """Best slopes in [0, 1], and what is left of the squared error, each summed over ``together`` columns.
+
+    Args:
+        truth, deviation: [m, k], as ``Numbers`` has them.
+        together: neighbouring columns that share a slope; k is a multiple of it.
+
+    Returns:
+        Slopes and losses, [k / together] each.
+    """
+    along, square, total = (
+        one.sum(axis=0).reshape(-1, together).sum(axis=1) for one in (truth * deviation, deviation**2, truth**2)
+    )
+    slope = np.where(square > 0, along / np.where(square > 0, square, 1.0), 0.0).clip(0.0, 1.0)
+    return slope, total - 2 * slope * along + slope**2 * square
+
+
+def class_slope(codes: NDArray[np.int64], log_shares: Floats, deviation: Floats) -> tuple[float, float]:
+    """The slope in [0, 1] of the least log loss of classes [m], and that loss, summed over the rows.
+
+    Args:
+        log_shares, deviation: [m, classes], as ``Shares`` has them for each row's own training rows.
+
+    The log loss is convex in the slope, so its derivative is halved down to the zero.
+    """
+    rows = np.arange(len(codes))
+    own = deviation[rows, codes]
+
+    def rise(slope: float) -> float:
+        share = np.exp(log_softmax(log_shares + slope * deviation))
+        return float(((share * deviation).sum(axis=1) - own).sum())
+
+    low, high = 0.0, 1.0
+    if rise(0.0) >= 0:
+        high = 0.0
+    elif rise(1.0) <= 0:
+        low = 1.0
+    else:
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if rise(middle) < 0 else (low, middle)
+    slope = (low + high) / 2
+    return slope, -float(log_softmax(log_shares + slope * deviation)[rows, codes].sum())
