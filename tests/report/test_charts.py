@@ -11,7 +11,7 @@ from tests.builders.whole import write_surprise
 
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings.decoding import decoding
-from worldprobe.findings.evidence import Curve, CurvePoint, Evidence, Worth
+from worldprobe.findings.evidence import CurveFact, CurvePoint, Evidence, Worth
 from worldprobe.findings.prediction import future
 from worldprobe.findings.run_files import read_curves, read_losses
 from worldprobe.findings.summary import summarize
@@ -115,7 +115,7 @@ def test_the_heat_map_colours_by_what_a_constant_leaves_open(tmp_path):
 
 def test_a_learning_curve_goes_on_to_twice_the_data(tmp_path):
     points = [CurvePoint(rows=n, groups=n / 8, score=Score(value=1 - n**-0.5, low=0, high=1)) for n in (100, 400)]
-    curve = Curve(points=points, ceiling=1.0, scale=1.0, exponent=0.5, plateau_rows=1e4,
+    curve = CurveFact(points=points, ceiling=1.0, scale=1.0, exponent=0.5, plateau_rows=1e4,
                   gain=Score(value=0.1), more_data_would_help="yes")  # fmt: skip
     worth = Worth(task="xy", metric="r2", label="z", best_control=None, skill=None, selectivity=None,
                   compression_of_constant=None, saved_bits_per_row=None, online_bits=None, curve=curve,

@@ -23,7 +23,7 @@ _LEAST_ERROR = 1e-10  # 100 dB: equal bytes have no finite PSNR
 
 
 @dataclass(slots=True)
-class Tally:
+class FrameMetrics:
     """Figures of each frame measured so far; scalars only, so it may see any number of frames."""
 
     psnr: list[Floats] = field(default_factory=list)

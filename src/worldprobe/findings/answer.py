@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from worldprobe.findings.decoding import Decoding, Drawing
-from worldprobe.findings.prediction import Future, Step, Violation
+from worldprobe.findings.decoding import DecoderScores, Decoding
+from worldprobe.findings.prediction import Future, HorizonScores, Violation
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import ABOVE, Fact, VerdictKind
 from worldprobe.findings.verdicts import quoted
@@ -123,7 +123,7 @@ def _told(future: Future) -> list[Answer]:
     return [*map(_step, ends), *([_surprise(over, future)] if over else [])]
 
 
-def _step(step: Step) -> Answer:
+def _step(step: HorizonScores) -> Answer:
     """Skill over copy-last, beside the best baseline by its error."""
     errors = {name: s.value for name, s in step.l1.items() if name != "predictor" and s.value is not None}
     best = min(errors, key=lambda name: errors[name], default="")
@@ -169,7 +169,7 @@ def _surprise(over: Violation, future: Future) -> Answer:
     )  # fmt: skip
 
 
-def _shaky(one: Drawing) -> bool:
+def _shaky(one: DecoderScores) -> bool:
     return one.kind in ABOVE and one.n_groups < FEW_GROUPS
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from worldprobe.controls import CONTROLS
-from worldprobe.findings.made import EncoderFacts, Failure, LabelFacts
+from worldprobe.findings.made import EncoderFacts, FailedClip, LabelFacts
 from worldprobe.findings.rows import Row
 from worldprobe.findings.verdicts import row_name
 from worldprobe.findings.wording import CHOSEN, ERRORS, METRICS, count, interval, number, rough
@@ -21,7 +21,7 @@ def caveats(
     rows: Sequence[Row],
     encoder: EncoderFacts,
     labels: LabelFacts | None,
-    failures: Sequence[Failure],
+    failures: Sequence[FailedClip],
     *,
     sizes: Mapping[str, int] = MappingProxyType({}),
     notes: Sequence[str] = (),
@@ -55,7 +55,7 @@ def few_groups(rows: Sequence[Row]) -> list[str]:
     return [rough(number_, _names(few)) for number_, few in sorted(groups.items())]
 
 
-def left_out(labels: LabelFacts | None, failures: Sequence[Failure]) -> list[str]:
+def left_out(labels: LabelFacts | None, failures: Sequence[FailedClip]) -> list[str]:
     """Labels and clips that no figure speaks of."""
     found: list[str] = []
     if labels and labels.lost:

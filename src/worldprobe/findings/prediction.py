@@ -16,7 +16,7 @@ from worldprobe.results import AnyResult, LeakResult, PredictionResult, Surprise
 Drawable = Annotated[float, Field(ge=-1e9, le=1e9)]
 
 
-class Step(Fact):
+class HorizonScores(Fact):
     """One horizon, for all tokens or the changed ones: scores by method; ``verdict`` is the predictor's."""
 
     tokens: Literal["all", "changed"]
@@ -58,7 +58,7 @@ class Violation(Fact):
     twin: dict[str, Score]
 
 
-class Shown(Fact):
+class PixelScores(Fact):
     """Decoded pixels at one horizon, by method: PSNR in dB, also where tokens changed, and SSIM."""
 
     horizon: int
@@ -123,11 +123,11 @@ class Future(Fact):
     split: str
     headline: str
     rule: str
-    steps: tuple[Step, ...]
+    steps: tuple[HorizonScores, ...]
     recalls: tuple[Recall, ...]
     leaks: tuple[LeakFact, ...]
     violations: tuple[Violation, ...]
-    shown: tuple[Shown, ...]
+    shown: tuple[PixelScores, ...]
     caveats: tuple[str, ...]
     curves: tuple[SurpriseCurve, ...] = ()
 
@@ -177,7 +177,7 @@ def _by_method(told: Sequence[PredictionResult], **at: object) -> dict[str, Scor
     return {r.method: _score(r) for r in told if all(getattr(r, key) == value for key, value in at.items())}
 
 
-def _steps(ours: Sequence[PredictionResult], twins: Sequence[PredictionResult]) -> list[Step]:
+def _steps(ours: Sequence[PredictionResult], twins: Sequence[PredictionResult]) -> list[HorizonScores]:
     steps = []
     absent = Score(value=None, note="not run")
     kinds: tuple[Literal["changed", "all"], ...] = ("changed", "all")
@@ -188,7 +188,7 @@ def _steps(ours: Sequence[PredictionResult], twins: Sequence[PredictionResult]) 
             better, verdict, kind = _judge(l1)
             first = next(r for r in ours if r.metric == "l1" and (r.tokens, r.horizon) == (tokens, horizon))
             steps.append(
-                Step(
+                HorizonScores(
                     tokens=tokens,
                     horizon=horizon,
                     l1=l1,
@@ -225,7 +225,7 @@ def _judge(l1: Mapping[str, Score]) -> tuple[tuple[str, ...], str, VerdictKind]:
     return better, "; ".join(parts) or "not judged: no baseline has an interval", kind
 
 
-def _headline(steps: Sequence[Step]) -> str:
+def _headline(steps: Sequence[HorizonScores]) -> str:
     """Where the predictor is better than copy-last, and than everything, among the changed tokens."""
     changed = [step for step in steps if step.tokens == "changed"]
     if not changed:
@@ -262,10 +262,10 @@ def _violations(surprises: Sequence[SurpriseResult], encoder: str) -> list[Viola
     return found
 
 
-def _shown(told: Sequence[PredictionResult]) -> list[Shown]:
+def _shown(told: Sequence[PredictionResult]) -> list[PixelScores]:
     horizons = sorted({r.horizon for r in told if r.metric == "psnr"})
     return [
-        Shown(
+        PixelScores(
             horizon=horizon,
             psnr=_by_method(told, metric="psnr", tokens="all", horizon=horizon),
             changed=_by_method(told, metric="psnr", tokens="changed", horizon=horizon),
@@ -275,7 +275,9 @@ def _shown(told: Sequence[PredictionResult]) -> list[Shown]:
     ]
 
 
-def _caveats(told: Sequence[PredictionResult], leaks: Sequence[LeakResult], steps: Sequence[Step]) -> list[str]:
+def _caveats(
+    told: Sequence[PredictionResult], leaks: Sequence[LeakResult], steps: Sequence[HorizonScores]
+) -> list[str]:
     found = []
     for r in leaks:
         if r.call == "prefix" and max(r.context_change, r.prediction_change) > 0:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from worldprobe.findings.decoding import Decoding, Drawing
-from worldprobe.findings.prediction import Future, Step
+from worldprobe.findings.decoding import DecoderScores, Decoding
+from worldprobe.findings.prediction import Future, HorizonScores
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import ABOVE, Fact
 from worldprobe.findings.verdicts import QUOTED, cautious_skill, quoted
@@ -131,7 +131,7 @@ def _drawn(decoding: Decoding | None, *, sharp: bool) -> _Finding | None:
     return _finding(said, above=one.kind in ABOVE, skill=skill)
 
 
-def _removed(one: Drawing) -> float | None:
+def _removed(one: DecoderScores) -> float | None:
     """The part of the best control's squared error that is gone at least; None where an interval lacks."""
     own, floor = one.psnr.interval, one.floor.interval
     return None if own is None or floor is None else 1 - 10.0 ** (-(own[0] - floor[1]) / 10)
@@ -151,7 +151,7 @@ def _told(future: Future | None) -> _Finding | None:
     return _finding(said, above=bool(above), skill=worst if len(above) == len(steps) else None)
 
 
-def _gained(step: Step) -> float | None:
+def _gained(step: HorizonScores) -> float | None:
     """The part of the best baseline's error that is gone at least; None where an interval lacks."""
     own = step.l1["predictor"].interval
     lows = [s.interval[0] for name, s in step.l1.items() if name != "predictor" and s.interval]

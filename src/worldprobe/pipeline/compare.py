@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import CompareError
-from worldprobe.findings.comparison import Cell, Compared, Comparison, Reading, Standing
+from worldprobe.findings.comparison import ComparedRun, ComparedScore, Comparison, Reading, Standing
 from worldprobe.intervals import Draws, Score
 from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.differences import differing, why_targets_differ
@@ -104,9 +104,9 @@ def _names(folders: Sequence[Path]) -> list[str]:
     return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
 
 
-def _facts(run: _Run) -> Compared:
+def _facts(run: _Run) -> ComparedRun:
     first = run.table.row(0, named=True)
-    return Compared(
+    return ComparedRun(
         name=run.name, encoder=first["encoder"], revision=first["revision"][:12], status=first["status"]
     )
 
@@ -197,17 +197,17 @@ def _check_rows(one: _Run, other: _Run, ours: pl.DataFrame, theirs: pl.DataFrame
         )
 
 
-def _cell(rows: pl.DataFrame, unit: NDArray[np.int64], seed: int, first: Draws | None) -> Cell:
+def _cell(rows: pl.DataFrame, unit: NDArray[np.int64], seed: int, first: Draws | None) -> ComparedScore:
     """A run's score, and what it has over the first run's; None: it is the first."""
     if not len(rows):
         absent = Score(value=None, note="not in this run")
-        return Cell(tap="", score=absent, difference=absent, standing="not measured")
+        return ComparedScore(tap="", score=absent, difference=absent, standing="not measured")
     _, drawn = _draws(rows, unit, seed)
     tap, score = str(rows["tap"][0]), drawn.score()
     if first is None:
-        return Cell(tap=tap, score=score, difference=Score(value=None), standing="base")
+        return ComparedScore(tap=tap, score=score, difference=Score(value=None), standing="base")
     apart = difference(drawn, first)
-    return Cell(tap=tap, score=score, difference=apart, standing=_standing(apart))
+    return ComparedScore(tap=tap, score=score, difference=apart, standing=_standing(apart))
 
 
 def _standing(difference: Score) -> Standing:

@@ -60,7 +60,7 @@ class MeanToken:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ridge:
+class RidgePredictor:
     """Each cell's future tokens as a linear function of its last two: one function for all cells.
 
     Hoerl and Kennard 1970, on inputs [last, last but one] less their means; ``weights`` [2d, k d].
@@ -79,7 +79,7 @@ class Ridge:
         *,
         train: NDArray[np.int64],
         validation: NDArray[np.int64],
-    ) -> Ridge:
+    ) -> RidgePredictor:
         """Fit to clips, with the penalty that is best on ``validation``, which the final fit takes in too.
 
         Args:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from worldprobe.intervals import TAIL, Draws, Score
 from worldprobe.probes.evaluate import (
-    Answer,
+    OutOfFold,
     Question,
     Step,
     constant_of,
@@ -51,7 +51,7 @@ class PowerLaw:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class LearningScore:
     """The score of probes that saw this many rows and groups in training, the mean over the folds."""
 
     rows: float
@@ -60,7 +60,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class LearningCurve:
     """Points in increasing n, the law through them (None: too few), and what it says.
 
     ``more_data_would_help`` is about twice the groups: "yes" if the law gains more than 0.01 by doubling n in
@@ -69,7 +69,7 @@ class Curve:
     """
 
     metric: str
-    points: tuple[Point, ...]
+    points: tuple[LearningScore, ...]
     law: PowerLaw | None
     more_data_would_help: Verdict
     gain_by_doubling: Score
@@ -83,7 +83,7 @@ def learning_curve(
     seed: int,
     fractions: tuple[float, ...] = FRACTIONS,
     step: Step = unwatched,
-) -> Curve:
+) -> LearningCurve:
     """R2 or accuracy by how many whole groups the probe saw, on the same test rows throughout.
 
     Each fraction's groups are among those of the next. The strength is chosen anew at each, on inner folds of
@@ -120,10 +120,10 @@ def learning_curve(
             rows.append(len(train))
             groups.append(len(kept))
             step()
-        found = draws(question, Answer(prediction, constants, ()), folds.unit, seed=seed)[metric]
+        found = draws(question, OutOfFold(prediction, constants, ()), folds.unit, seed=seed)[metric]
         drawn.append(found)
-        points.append(Point(float(np.mean(rows)), float(np.mean(groups)), found.score()))
-    constant = draws(question, Answer(constants, constants, ()), folds.unit, seed=seed)[metric]
+        points.append(LearningScore(float(np.mean(rows)), float(np.mean(groups)), found.score()))
+    constant = draws(question, OutOfFold(constants, constants, ()), folds.unit, seed=seed)[metric]
     return judge(metric, tuple(points), drawn, constant)
 
 
@@ -135,11 +135,11 @@ def _constants(question: Question, folds: Folds) -> Floats:
     return constants
 
 
-def judge(metric: str, points: tuple[Point, ...], drawn: list[Draws], constant: Draws) -> Curve:
+def judge(metric: str, points: tuple[LearningScore, ...], drawn: list[Draws], constant: Draws) -> LearningCurve:
     """Fit the law to the points and to each of their resamples, and say what the latter agree on."""
     nothing = Score(value=None, note="too few points for a law")
     if len(points) < _LEAST_POINTS or any(one.value is None for one in drawn):
-        return Curve(metric, points, None, "cannot tell", nothing)
+        return LearningCurve(metric, points, None, "cannot tell", nothing)
     n = np.array([point.rows for point in points])
     samples = np.stack([one.draws for one in drawn], axis=1)
     whole = ~np.isnan(samples).any(axis=1)
@@ -153,7 +153,7 @@ def judge(metric: str, points: tuple[Point, ...], drawn: list[Draws], constant: 
     verdict: Verdict = "cannot tell"
     if beats and doubling.low is not None and doubling.high is not None:
         verdict = "yes" if doubling.low > CLOSE else "no" if doubling.high <= CLOSE else "cannot tell"
-    return Curve(metric, points, law, verdict, doubling)
+    return LearningCurve(metric, points, law, verdict, doubling)
 
 
 def fit_power_law(n: Floats, scores: Floats, weight: Floats) -> tuple[Floats, Floats, Floats]:

@@ -12,7 +12,7 @@ from worldprobe.errors import ProbeError
 from worldprobe.intervals import Draws, Score
 from worldprobe.probes import metrics
 from worldprobe.probes.splits import Folds
-from worldprobe.probes.training import Sums, Training, TrainingSets
+from worldprobe.probes.training import Sums, TrainingRows, TrainingSets
 from worldprobe.protocols import Fitted, Probe
 
 Floats = NDArray[np.float64]
@@ -45,7 +45,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class OutOfFold:
     """Out-of-fold predictions [n, k] (regression) or classes [n, 1], the constant to beat, what was chosen.
 
     ``chosen`` is the strength of each outer fold, ``validation`` its loss a row on the inner folds: what to compare
@@ -69,7 +69,7 @@ def cross_fit(
     *,
     sums: Sums | None = None,
     step: Step = unwatched,
-) -> dict[Hashable, Answer]:
+) -> dict[Hashable, OutOfFold]:
     """Answer all questions on the same inputs [n, d]; each training set is decomposed once for all.
 
     Args:
@@ -98,7 +98,7 @@ def cross_fit(
             step()
         training.forget()
     return {
-        q.name: Answer(prediction[q.name], constant[q.name], tuple(chosen[q.name]), tuple(validation[q.name]))
+        q.name: OutOfFold(prediction[q.name], constant[q.name], tuple(chosen[q.name]), tuple(validation[q.name]))
         for q in questions
     }
 
@@ -112,13 +112,13 @@ def require_finite(inputs: NDArray[np.float32]) -> None:
         )
 
 
-def fit_chosen(question: Question, training: Training, unit: Ints) -> tuple[Fitted, float]:
+def fit_chosen(question: Question, training: TrainingRows, unit: Ints) -> tuple[Fitted, float]:
     """The probe fitted at the strength that the inner folds choose; at the strongest where there are none."""
     fitted, strength, _ = _fit_validated(question, training, unit)
     return fitted, strength
 
 
-def _fit_validated(question: Question, training: Training, unit: Ints) -> tuple[Fitted, float, float]:
+def _fit_validated(question: Question, training: TrainingRows, unit: Ints) -> tuple[Fitted, float, float]:
     """As ``fit_chosen``, and the loss a row that the inner folds found; infinite where there are none."""
     strength, loss = max(question.probe.strengths), np.inf
     if training.inner:
@@ -128,12 +128,12 @@ def _fit_validated(question: Question, training: Training, unit: Ints) -> tuple[
     return fitted, strength, loss
 
 
-def score(question: Question, answer: Answer, unit: NDArray[np.int64], *, seed: int) -> dict[str, Score]:
+def score(question: Question, answer: OutOfFold, unit: NDArray[np.int64], *, seed: int) -> dict[str, Score]:
     """The question's metrics with intervals by resampling ``unit`` [n]."""
     return {name: found.score() for name, found in draws(question, answer, unit, seed=seed).items()}
 
 
-def draws(question: Question, answer: Answer, unit: NDArray[np.int64], *, seed: int) -> dict[str, Draws]:
+def draws(question: Question, answer: OutOfFold, unit: NDArray[np.int64], *, seed: int) -> dict[str, Draws]:
     """The question's metrics on the rows and on each resample of ``unit`` [n]."""
     if question.classes:
         truth, predicted = question.target[:, 0].astype(np.int64), answer.prediction[:, 0].astype(np.int64)
@@ -148,7 +148,7 @@ def _shape(question: Question) -> tuple[int, int]:
     return (len(question.target), 1 if question.classes else question.target.shape[1])
 
 
-def _choose_strength(question: Question, among: Training, unit: Ints) -> tuple[float, float]:
+def _choose_strength(question: Question, among: TrainingRows, unit: Ints) -> tuple[float, float]:
     """The strength that inner folds choose, and its loss a row; weaker ones are tried until one does much worse."""
     inner = among.inner
     units, code = np.unique(unit, return_inverse=True)

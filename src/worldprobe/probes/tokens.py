@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.probes.evaluate import Answer, Question, Step, constant_of, unwatched
+from worldprobe.probes.evaluate import OutOfFold, Question, Step, constant_of, unwatched
 from worldprobe.probes.splits import Folds
 from worldprobe.protocols import TokenProbe
 
@@ -23,7 +23,7 @@ def cross_fit_tokens(
     *,
     seed: int,
     step: Step = unwatched,
-) -> dict[Hashable, Answer]:
+) -> dict[Hashable, OutOfFold]:
     """Out-of-fold answers of token probes, which choose on groups held out of their training rows.
 
     Args:
@@ -35,7 +35,7 @@ def cross_fit_tokens(
     Raises:
         ProbeError: tokens that are not finite, or training rows of one group.
     """
-    answers: dict[Hashable, Answer] = {}
+    answers: dict[Hashable, OutOfFold] = {}
     for question in questions:
         probe = question.probe
         assert isinstance(probe, TokenProbe)
@@ -56,7 +56,7 @@ def cross_fit_tokens(
             chosen.append(strength)
             validation.append(loss)
             step()
-        answers[question.name] = Answer(prediction, constant, tuple(chosen), tuple(validation))
+        answers[question.name] = OutOfFold(prediction, constant, tuple(chosen), tuple(validation))
     return answers
 
 

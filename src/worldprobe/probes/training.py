@@ -24,7 +24,7 @@ _MOST_ROWS = 2000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Training:
+class TrainingRows:
     """The rows that a probe may see, and what is shared by all that are fitted to them."""
 
     rows: Ints
@@ -57,7 +57,7 @@ class TrainingSets:
         self._whole: Scatter | None = None
         self._sums = sums or self._add_up
 
-    def prepare(self, rows: Ints, inner: Sequence[tuple[Ints, Ints]]) -> Training:
+    def prepare(self, rows: Ints, inner: Sequence[tuple[Ints, Ints]]) -> TrainingRows:
         """A training set, and those of its inner folds, (train, held) each."""
         # With fewer rows than columns the smaller Gram matrix is that of the rows, which is no sum.
         smallest = min(len(rows), *(len(train) for train, _ in inner)) if inner else 0
@@ -72,7 +72,7 @@ class TrainingSets:
         for train, held in inner:
             parts.append((self._inner_design(train, rows, scatter), train, self.inputs[held], held))
         design = Design(self.inputs, unit=self._unit[rows], scatter=scatter, rows=rows)
-        return Training(rows, design, tuple(parts))
+        return TrainingRows(rows, design, tuple(parts))
 
     def _inner_design(self, train: Ints, rows: Ints, scatter: Scatter | None) -> Design:
         key = train.tobytes()

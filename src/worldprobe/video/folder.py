@@ -35,7 +35,7 @@ class _Info:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _PictureFolder:
     """Where pictures lie, and at which rate they were asked for."""
 
     folder: Path
@@ -122,7 +122,7 @@ def truth_beside(path: Path) -> Path | None:
     return truth if truth.is_file() else None
 
 
-def _place_of(path: Path) -> _Place | None:
+def _place_of(path: Path) -> _PictureFolder | None:
     """None for a file, for nothing, and for what cannot hold pictures."""
     path, written = asked_rate(path)
     asked = _rate(written.removeprefix("?fps="), f"{path}{written}") if written else None
@@ -137,15 +137,15 @@ def _place_of(path: Path) -> _Place | None:
         if not (path / info.folder).resolve().is_relative_to(path.resolve()):
             raise VideoError(f"{path / _SEQINFO} names the folder {info.folder!r}, which lies outside of {path}.")
         if (path / info.folder).is_dir():
-            return _Place(path / info.folder, None, asked, info)
+            return _PictureFolder(path / info.folder, None, asked, info)
         if not pictures_in(path):
             raise VideoError(f"{path} lacks the folder {info.folder} of pictures that its {_SEQINFO} names.")
-        return _Place(path, None, asked, info)
+        return _PictureFolder(path, None, asked, info)
     info = _read(path.parent / _SEQINFO) if (path.parent / _SEQINFO).is_file() else _Info()
-    return _Place(path, pattern, asked, info if Path(info.folder) == Path(path.name) else _Info())
+    return _PictureFolder(path, pattern, asked, info if Path(info.folder) == Path(path.name) else _Info())
 
 
-def _files(place: _Place) -> list[Path]:
+def _files(place: _PictureFolder) -> list[Path]:
     files = pictures_in(place.folder, place.pattern) if place.folder.is_dir() else []
     suffix = place.info.suffix
     of_kind = [path for path in files if suffix and path.suffix.lower() == suffix]

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError
 from worldprobe.video.cut import ends_early
-from worldprobe.video.decode import Decoding, Opened, open_stream, packets, pictures, time_of
-from worldprobe.video.picture import Look, look_of
+from worldprobe.video.decode import DecodingPass, Opened, open_stream, packets, pictures, time_of
+from worldprobe.video.picture import DisplayFormat, look_of
 
 PROBED = 8  # pictures decoded at opening, to learn the displayed size and whether packets are pictures
 WORTH_A_SEEK = 16  # frames; decoding fewer is as fast as seeking
@@ -51,7 +51,7 @@ class FrameIndex:
     pts_seconds: NDArray[np.float64]
     keyframes: NDArray[np.int64]
     damaged: frozenset[int]
-    look: Look
+    look: DisplayFormat
     rate: float
     missing: int
     notes: tuple[str, ...]
@@ -183,7 +183,7 @@ def _timed(path: Path, table: _Table) -> FrameIndex | None:
     positions: list[int] = []
     firsts: list[VideoFrame] = []
     with open_stream(path) as opened:
-        decoding = Decoding(opened, keyed=len(table.keyframes) > 0)
+        decoding = DecodingPass(opened, keyed=len(table.keyframes) > 0)
         for picture in decoding:
             at = int(np.searchsorted(table.times, picture.time))
             if at < len(table.times) and table.times[at] == picture.time:
@@ -214,7 +214,7 @@ def _counted(path: Path, table: _Table) -> FrameIndex:
     runs: list[int] = []
     spoilt: set[int] = set()
     firsts: list[VideoFrame] = []
-    look: Look | None = None
+    look: DisplayFormat | None = None
     run = 0
     with open_stream(path) as opened:
         for frame in pictures(opened):
@@ -266,7 +266,7 @@ def _one_clock(times: list[int]) -> NDArray[np.int64]:
 
 def _index(
     table: _Table,
-    look: Look,
+    look: DisplayFormat,
     *,
     pts_seconds: NDArray[np.float64],
     first: float,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.labels.motion.background import Seen
+from worldprobe.labels.motion.background import RegisteredFrame
 from worldprobe.labels.motion.register import Floats, Grey, overlap, part
 
 SECONDS = 0.5  # before and after a frame within which something has to change
@@ -46,7 +46,7 @@ class Stillness:
     _frames: deque[_Shown] = field(default_factory=deque)
     _waiting: deque[tuple[int, list[Region]]] = field(default_factory=deque)
 
-    def show(self, seen: Seen, *, oldest: int) -> None:
+    def show(self, seen: RegisteredFrame, *, oldest: int) -> None:
         """The next frame.
 
         Args:

@@ -22,7 +22,7 @@ import numpy as np
 
 from worldprobe.errors import LabelError
 from worldprobe.io.tables import read_table
-from worldprobe.labels.robots.episodes import Row, Stamp, by_line, by_table, name_episodes
+from worldprobe.labels.robots.episodes import EpisodeEntry, Stamp, by_line, by_table, name_episodes
 from worldprobe.labels.robots.info import Info, read_info
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class Dataset:
         """
         return _inside(self.root, relative)
 
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[EpisodeEntry, ...]:
         """What meta/episodes of version 3 says. Raises LabelError, OSError, ValueError."""
         folder = self.root / "meta" / "episodes"
         files = [self.inside(p.relative_to(self.root).as_posix()) for p in sorted(folder.rglob("*.parquet"))]
@@ -285,7 +285,7 @@ class Dataset:
         index = int(place["episode_index"])
         return [Episode(index, 0.0, np.inf, self._table_of_v2(index))]
 
-    def _table(self, row: Row) -> Path:
+    def _table(self, row: EpisodeEntry) -> Path:
         return self.inside(self.info.data.path({"chunk_index": row.chunk, "file_index": row.file}))
 
     def _table_of_v2(self, index: int) -> Path:

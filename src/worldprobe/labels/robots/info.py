@@ -22,7 +22,7 @@ _MOST_DIMENSIONS = 65_536
 _NESTED = 8  # names deeper than this are none
 
 
-class Template:
+class PathTemplate:
     """A path with fields, such as ``data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet``."""
 
     def __init__(self, text: str) -> None:
@@ -96,8 +96,8 @@ class Info:
     version: int
     fps: float
     chunks_size: int
-    data: Template
-    video: Template | None
+    data: PathTemplate
+    video: PathTemplate | None
     features: Mapping[str, Feature]
     total_episodes: int | None
 
@@ -146,8 +146,8 @@ def _info(version: int, written: dict[str, Any]) -> Info:
         version=version,
         fps=float(fps),
         chunks_size=size,
-        data=Template(_text(written, "data_path")),
-        video=Template(_text(written, "video_path")) if filmed else None,
+        data=PathTemplate(_text(written, "data_path")),
+        video=PathTemplate(_text(written, "video_path")) if filmed else None,
         features=found,
         total_episodes=total if _is_whole(total) else None,
     )

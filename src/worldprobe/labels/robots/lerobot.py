@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from worldprobe.errors import LabelError
 from worldprobe.io.files import StrPath
 from worldprobe.labels.robots.dataset import Dataset, Episode, listed
-from worldprobe.labels.robots.pictures import Taken, taken, times_of
+from worldprobe.labels.robots.pictures import EpisodePictures, taken, times_of
 from worldprobe.labels.robots.values import Values, values_of
 from worldprobe.labels.values import counted
 from worldprobe.protocols import FrameSource
@@ -22,8 +22,8 @@ from worldprobe.records import Labels
 __all__ = [
     "Dataset",
     "Episode",
+    "EpisodeStarts",
     "LeRobot",
-    "Shown",
     "lacking",
     "left_out",
     "notes_on",
@@ -164,14 +164,14 @@ class _Film:
         return kept, frame[kept]
 
 
-class Shown(NamedTuple):
+class EpisodeStarts(NamedTuple):
     """The episodes in a film: the first frame of each, and what it is known by whichever camera saw it."""
 
     starts: tuple[int, ...]
     names: tuple[str, ...]
 
 
-def shown(video: Path, pts_seconds: Floats, *, first: float = 0.0) -> Shown | None:
+def shown(video: Path, pts_seconds: Floats, *, first: float = 0.0) -> EpisodeStarts | None:
     """The episodes in a dataset's film, the first from frame 0 on; None for a file of no dataset.
 
     What lies before, between and after episodes has no name.
@@ -194,7 +194,7 @@ def shown(video: Path, pts_seconds: Floats, *, first: float = 0.0) -> Shown | No
             if end < len(clock):
                 named[end] = ""
     starts = tuple(sorted(named))
-    return Shown(starts, tuple(named[at] for at in starts))
+    return EpisodeStarts(starts, tuple(named[at] for at in starts))
 
 
 def span(clock: Floats, episode: Episode, half: float) -> tuple[int, int]:
@@ -203,7 +203,7 @@ def span(clock: Floats, episode: Episode, half: float) -> tuple[int, int]:
     return int(first), int(last)
 
 
-def pictures(film: Path) -> Taken | None:
+def pictures(film: Path) -> EpisodePictures | None:
     """The pictures of a film that is none; None for a video, or a file of no dataset. Raises LabelError."""
     dataset = None if film.is_file() else Dataset.containing(film)
     if dataset is None:

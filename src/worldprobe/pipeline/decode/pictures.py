@@ -13,7 +13,7 @@ from worldprobe.decoders.batches import ready
 from worldprobe.decoders.pairs import Averaged
 from worldprobe.io.arrays import write_arrays
 from worldprobe.pipeline.decode.scores import BICUBIC, FLOW_STEPS, bicubic, draw, mean_image
-from worldprobe.pipeline.decode.training import Drawn, Workshop
+from worldprobe.pipeline.decode.training import ScoredDecoder, Workshop
 from worldprobe.video.write import write_video
 
 PICTURES = "pictures.safetensors"
@@ -25,7 +25,7 @@ _SPREAD_GAIN = 4.0  # a deviation of a quarter of the range is white
 Frames = NDArray[np.float32]
 
 
-def write_pictures(shop: Workshop, drawn: Sequence[Drawn], path: Path) -> None:
+def write_pictures(shop: Workshop, drawn: Sequence[ScoredDecoder], path: Path) -> None:
     """The first frame of a few test moments, as drawn by each: uint8 [moments, H, W, 3] each."""
     rows = drawn[0].rows
     chosen = [rows[i * len(rows) // _MOMENTS] for i in range(_MOMENTS)] if len(rows) > _MOMENTS else list(rows)
@@ -53,7 +53,7 @@ def write_pictures(shop: Workshop, drawn: Sequence[Drawn], path: Path) -> None:
     write_arrays(path, arrays, {"titles": list(shown)})
 
 
-def write_film(shop: Workshop, drawn: Sequence[Drawn], path: Path) -> None:
+def write_film(shop: Workshop, drawn: Sequence[ScoredDecoder], path: Path) -> None:
     """All test clips one after the other as H.264: real frames above what each decoder draws of them."""
     first = shop.series[0].specs[0]
     rate = Fraction(first.video.rate / max(first.stride, 1) / shop.rows.pairs.every).limit_denominator(1001)
@@ -61,7 +61,7 @@ def write_film(shop: Workshop, drawn: Sequence[Drawn], path: Path) -> None:
     write_video(path, _film(shop, [one for one in drawn if one.baseline == "none"]), rate=rate)
 
 
-def _film(shop: Workshop, drawn: Sequence[Drawn]) -> Iterator[NDArray[np.uint8]]:
+def _film(shop: Workshop, drawn: Sequence[ScoredDecoder]) -> Iterator[NDArray[np.uint8]]:
     larger = max(1, -(-_LEAST_WIDTH // shop.rows.size[1]))
     for row in sorted(drawn[0].rows, key=lambda each: shop.rows.pairs.clips[each]):
         tokens, real = ready(*shop.rows.pairs.read(row))

@@ -12,7 +12,7 @@ from worldprobe.pipeline.decode.frames import regions_of
 from worldprobe.pipeline.decode.ladder import ladder
 from worldprobe.pipeline.decode.pictures import PICTURES, write_film, write_pictures
 from worldprobe.pipeline.decode.scores import score
-from worldprobe.pipeline.decode.training import FOLDER, Plan, open_workshop, train_all
+from worldprobe.pipeline.decode.training import FOLDER, DecodingPlan, open_workshop, train_all
 from worldprobe.pipeline.decode.workers import elsewhere, train_elsewhere
 from worldprobe.pipeline.failures import Failure, cut_short
 from worldprobe.pipeline.folder import DECODE, add_notes, merge
@@ -30,7 +30,7 @@ def decode_into(
     out: StrPath,
     store: Store,
     videos: Mapping[str, Path],
-    plan: Plan,
+    plan: DecodingPlan,
     ledger: Ledger,
     *,
     labels: Labels | None = None,
@@ -75,9 +75,9 @@ def decode_into(
     return [*shop.rows.failures, *(lost for one in seen for lost in cut_short(one))]
 
 
-def plan_of(experiment: Experiment, *, encoder: str, weights: Path | None = None) -> Plan:
+def plan_of(experiment: Experiment, *, encoder: str, weights: Path | None = None) -> DecodingPlan:
     """What an experiment asks of decoders, of an encoder by the name that its embeddings are stored under."""
-    return Plan(
+    return DecodingPlan(
         encoder=encoder,
         decode=experiment.decode or Decode(),
         split=experiment.split,

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from worldprobe import provenance
 from worldprobe.io.files import write_whole
 from worldprobe.pipeline.decode.ladder import ladder
-from worldprobe.pipeline.decode.training import FOLDER, Plan, Workshop, open_workshop, train_all, trainings
+from worldprobe.pipeline.decode.training import FOLDER, DecodingPlan, Workshop, open_workshop, train_all, trainings
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.protocols import Executor, able
@@ -52,7 +52,7 @@ class TrainDecoders:
 
     store: str
     out: str
-    plan: Plan
+    plan: DecodingPlan
 
     @property
     def remote(self) -> Literal["Training"]:
@@ -95,7 +95,7 @@ class TrainDecoders:
         return Trained(tuple(files), costs, provenance.machine())
 
 
-def elsewhere(plan: Plan, executor: Executor | None) -> Plan:
+def elsewhere(plan: DecodingPlan, executor: Executor | None) -> DecodingPlan:
     """The plan as that executor trains it: its machines decide what is fastest, and the decoders' keys hold it."""
     if not able(executor, "trains_decoders") or plan.weights is not None:
         return plan

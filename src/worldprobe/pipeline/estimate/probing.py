@@ -26,7 +26,7 @@ from worldprobe.pipeline.probe.questions import probe_of, reads_tokens
 from worldprobe.pipeline.sources import open_source
 from worldprobe.probes.controls import COLUMNS, MOST_BUMPS
 from worldprobe.probes.curves import FRACTIONS
-from worldprobe.probes.evaluate import Answer, Question, cross_fit, draws, fit_chosen
+from worldprobe.probes.evaluate import OutOfFold, Question, cross_fit, draws, fit_chosen
 from worldprobe.probes.evidence import PORTIONS
 from worldprobe.probes.features import CELLS, CHANGES
 from worldprobe.probes.splits import INNER_FOLDS, OUTER_FOLDS, Fold, Folds, partition
@@ -43,7 +43,7 @@ _Kind = Literal["regression", "classification"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QuestionCount:
     """Questions of one probe: how many columns of this kind there are."""
 
     probe: Probe
@@ -63,7 +63,7 @@ class Work:
         scored: answers whose interval is resampled.
     """
 
-    asked: Asked
+    asked: QuestionCount
     rows: int
     columns: int
     sets: int
@@ -111,7 +111,7 @@ def probing(
 
 
 def works_of(
-    experiment: Experiment, plan: Plan, encoder: Encoder, encoded: Estimate, asked: Sequence[Asked]
+    experiment: Experiment, plan: Plan, encoder: Encoder, encoded: Estimate, asked: Sequence[QuestionCount]
 ) -> dict[str, list[Work]]:
     """All fits by what they are for, as ``probe`` does them on every kind of input."""
     time_steps = encoder.grid(experiment.frames).time
@@ -153,7 +153,7 @@ def columns_of(kind: str, width: int) -> int:
     return width * {"grid": CELLS * CELLS, "z+delta": 2}.get(kind, 1)
 
 
-def _asked(experiment: Experiment, plan: Plan, videos: Sequence[Path]) -> list[Asked]:
+def _asked(experiment: Experiment, plan: Plan, videos: Sequence[Path]) -> list[QuestionCount]:
     """What is asked; how many columns the tasks have is told by the first video's labels, where these are read."""
     measured: list[str] = []
     labeller = load_labeller(experiment.labeller, confidence=experiment.confidence, every=experiment.every)
@@ -171,7 +171,9 @@ def _asked(experiment: Experiment, plan: Plan, videos: Sequence[Path]) -> list[A
             probe = probe_of(plan, name, kind)
             if columns and probe is not None:
                 found.append(
-                    Asked(probe[1], probe[0], "regression" if kind == "regression" else "classification", columns)
+                    QuestionCount(
+                        probe[1], probe[0], "regression" if kind == "regression" else "classification", columns
+                    )
                 )
     return found
 
@@ -190,7 +192,7 @@ def _seconds(works: Sequence[Work], seconds: float) -> float:
 class _Cost:
     """Of fits on so many columns: what a large one and a small one take, and in between by their operations."""
 
-    def __init__(self, asked: Asked, rows: int, columns: int, seconds: float) -> None:
+    def __init__(self, asked: QuestionCount, rows: int, columns: int, seconds: float) -> None:
         classes = _CLASSES if asked.kind == "classification" else 0
         shrink = min(1.0, (max(_LEAST, _OPERATIONS * seconds) / _operations(rows, columns)) ** (1 / 3))
         large = max(_FEWEST, min(rows, int(rows * shrink)))
@@ -242,7 +244,7 @@ def _timed(name: str, probe: Probe, classes: int, rows: int, columns: int) -> tu
 def _resampled(name: str, probe: Probe, classes: int, rows: int) -> float:
     """Seconds that an answer's interval takes."""
     _, target, unit = _noise(rows, 2, classes)
-    answer = Answer(target, np.zeros_like(target), ())
+    answer = OutOfFold(target, np.zeros_like(target), ())
     question = Question(name, probe, target, classes)
     return _clocked(lambda: draws(question, answer, unit, seed=0))
 

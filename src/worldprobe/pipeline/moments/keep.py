@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings.moments import Box, Moments, Preview, Reading, ShownClip, Values
+from worldprobe.findings.moments import Box, Moments, Preview, ShownClip, TubeletReading, Values
 from worldprobe.io.files import StrPath, write_whole
 from worldprobe.io.names import short_names
 from worldprobe.pipeline.moments.pictures import places, seen_part, token_maps, write_strip
 from worldprobe.pipeline.pictures import Pixels, read_frames, write_picture
 from worldprobe.pipeline.probe.answers import Probed
-from worldprobe.pipeline.probe.moments import Moments as Labelled
+from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.predictors.surprise import surprise
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder
@@ -90,7 +90,7 @@ def keep_moments(
 
 
 def _chosen(
-    probed: Probed, moments: Labelled, notes: list[str]
+    probed: Probed, moments: LabelledTubelets, notes: list[str]
 ) -> list[tuple[int, int, Pixels, tuple[float, ...]]]:
     """As ``CHOSEN`` says: video, clip, its frames and their times; what cannot be read is noted."""
     pairs = sorted(set(zip(moments.video.tolist(), moments.clip.tolist(), strict=True)))
@@ -187,7 +187,7 @@ def _boxes(
     return found
 
 
-def _readings(answers: pl.DataFrame, series: Series, spec: ClipSpec) -> list[Reading]:
+def _readings(answers: pl.DataFrame, series: Series, spec: ClipSpec) -> list[TubeletReading]:
     """What the stored answers say of a clip's tubelets, each by a fold that had not seen it."""
     import polars as pl
 
@@ -205,7 +205,7 @@ def _readings(answers: pl.DataFrame, series: Series, spec: ClipSpec) -> list[Rea
             told[row["tubelet"]], label[row["tubelet"]] = _values(row["prediction"]), _values(row["target"])
         known = tuple(str(classes).split("\n")) if classes else ()
         of_probe = {name: str(value) for name, value in zip(names, named, strict=True)}
-        found.append(Reading(**of_probe, classes=known, told=tuple(told), label=tuple(label)))
+        found.append(TubeletReading(**of_probe, classes=known, told=tuple(told), label=tuple(label)))
     return found
 
 

@@ -16,14 +16,14 @@ from worldprobe.pipeline.original.published import as_published
 from worldprobe.pipeline.original.steps import (
     STEPS,
     Material,
-    Step,
+    ProtocolStep,
     probe_for,
     problem,
     split_rows,
     target,
     unit_of,
 )
-from worldprobe.pipeline.probe.answers import Answers, Asked, Probed, beside_controls, lines, unmeasured
+from worldprobe.pipeline.probe.answers import Answers, Probed, ProbeTask, beside_controls, lines, unmeasured
 from worldprobe.pipeline.probe.fit import answer
 from worldprobe.pipeline.probe.plan import METRICS, Plan
 from worldprobe.pipeline.progress import Progress, silent
@@ -54,11 +54,11 @@ def waterfall(material: Material, plan: Plan, *, progress: Progress = silent) ->
     return results
 
 
-def _step(material: Material, plan: Plan, step: Step, tasks: Sequence[str]) -> list[ProbeResult]:
+def _step(material: Material, plan: Plan, step: ProtocolStep, tasks: Sequence[str]) -> list[ProbeResult]:
     return _sound(material, plan, step, tasks) if step.controls else as_published(material, plan, step, tasks)
 
 
-def _sound(material: Material, plan: Plan, step: Step, tasks: Sequence[str]) -> list[ProbeResult]:
+def _sound(material: Material, plan: Plan, step: ProtocolStep, tasks: Sequence[str]) -> list[ProbeResult]:
     """Every frame scored once, out of fold, against the training folds' mean or majority, beside every control."""
     split = plan.split if step.grouped else "random"
     at = replace(plan, split=split, input=step.input, tasks=tuple(tasks), features=("z",))
@@ -83,14 +83,16 @@ def _sound(material: Material, plan: Plan, step: Step, tasks: Sequence[str]) -> 
         question = Question(
             task, probe if step.chosen else _Fixed(probe), known.values[known.usable], len(known.classes)
         )
-        asked.append(Asked(task, probe.name, known, question, folds, leaky, known.notes))
+        asked.append(ProbeTask(task, probe.name, known, question, folds, leaky, known.notes))
     if asked:
         found = _answers(material, step, at, asked)
         result.results += lines(beside_controls(at, asked, found, material.tap, "z", twin=material.series[0].twin))
     return result.results
 
 
-def _answers(material: Material, step: Step, plan: Plan, asked: Sequence[Asked]) -> dict[Control, Answers]:
+def _answers(
+    material: Material, step: ProtocolStep, plan: Plan, asked: Sequence[ProbeTask]
+) -> dict[Control, Answers]:
     """What the real probe and each control that was read answer."""
     boxes, real = material.boxes, material.inputs[step.input, "none"]
     shuffle = "shuffled" in plan.controls

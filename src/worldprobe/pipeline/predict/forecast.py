@@ -182,11 +182,11 @@ def _fitted(
     arrays = {(way, metric): np.full((n, k, s), np.nan, np.float32) for way in ways for metric in ("l1", "cosine")}
     for fold in folds.folds:
         train, validation = fold.inner[0]
-        models: dict[str, baselines.MeanToken | baselines.Ridge] = {
+        models: dict[str, baselines.MeanToken | baselines.RidgePredictor] = {
             "mean": baselines.MeanToken.fit(true, fold.train)
         }
         if "ridge" in ways:
-            models["ridge"] = baselines.Ridge.fit(known, true, train=train, validation=validation)
+            models["ridge"] = baselines.RidgePredictor.fit(known, true, train=train, validation=validation)
         for start in range(0, len(fold.test), 16):
             rows = fold.test[start : start + 16]
             for way, model in models.items():

@@ -17,10 +17,10 @@ from worldprobe.errors import PredictionError
 from worldprobe.execute.fitting import Fitting
 from worldprobe.io.arrays import write_arrays
 from worldprobe.io.names import short_names
-from worldprobe.pipeline.decode.seen import Seen, read_seen
+from worldprobe.pipeline.decode.seen import TrainingClips, read_seen
 from worldprobe.pipeline.predict.decoder import place_of
 from worldprobe.pipeline.predict.forecast import unit_of
-from worldprobe.pipeline.predict.scores import Told
+from worldprobe.pipeline.predict.scores import PredictionSetup
 from worldprobe.pipeline.predict.windows import MOST, Cut, Selection, Window
 from worldprobe.predictors.vjepa2 import INSTEAD
 from worldprobe.protocols import Encoder
@@ -37,7 +37,7 @@ Floats = NDArray[np.float64]
 Frames = NDArray[np.float32]
 
 
-class Decoder(Protocol):
+class FrameDecoder(Protocol):
     """A trained decoder, as ``worldprobe.decoders.load`` gives it."""
 
     @property
@@ -55,11 +55,11 @@ class Decoder(Protocol):
 class Pen:
     """A decoder, and what it has seen."""
 
-    decoder: Decoder
-    seen: Seen
+    decoder: FrameDecoder
+    seen: TrainingClips
 
     def unseen(self, spec: ClipSpec, shot: int = 0, began: int = 0) -> bool:
-        """Whether a window shows nothing that the decoder was trained or chosen on, as ``Seen.has`` says.
+        """Whether a window shows nothing that the decoder was trained or chosen on, as ``TrainingClips.has`` says.
 
         Args:
             shot, began: the number of the window's shot, and its first frame.
@@ -95,13 +95,13 @@ class DecodedFuture:
         seconds: how long drawing has taken.
     """
 
-    def __init__(self, pen: Pen, encoder: Encoder, told: Told, cut: Cut, *, videos: int) -> None:
+    def __init__(self, pen: Pen, encoder: Encoder, told: PredictionSetup, cut: Cut, *, videos: int) -> None:
         each = max(1, _MOST // videos)
         self.selection = Selection(min(each, cut.most) if cut.most else each, pen.unseen)
         self.seconds = 0.0
         self._decoder, self._encoder, self._told = pen.decoder, encoder, told
         self._windows: list[Window] = []
-        self._parts: list[_Part] = []
+        self._parts: list[_DecodedFrames] = []
         self._fitting = Fitting(encoder.name, most=MOST, instead=INSTEAD)
 
     def __call__(
@@ -115,7 +115,7 @@ class DecodedFuture:
         """Decode the tokens of windows, predicted and true, as ``forecast.Draw`` has them."""
         started = time.perf_counter()
 
-        def drawn(rows: NDArray[np.int64]) -> _Part:
+        def drawn(rows: NDArray[np.int64]) -> _DecodedFrames:
             return self._drawn(pixels[rows], predicted[rows], true[rows], changed[rows])
 
         self._parts += self._fitting.map(drawn, np.arange(len(windows)))
@@ -138,7 +138,9 @@ class DecodedFuture:
                 _line(told, "predictor", "all", k, "psnr", (None, None, None), 0, "grouped", 0, why)
                 for k in range(told.horizon)
             ]
-        whole = _Part(*(np.concatenate([getattr(part, name) for part in self._parts]) for name in _Part.__slots__))
+        whole = _DecodedFrames(
+            *(np.concatenate([getattr(part, name) for part in self._parts]) for name in _DecodedFrames.__slots__)
+        )
         _keep(whole, self._windows, self._encoder, self._decoder, path)
         found = _lines(whole, self._windows, told)
         self.seconds += time.perf_counter() - started
@@ -146,7 +148,7 @@ class DecodedFuture:
 
     def _drawn(
         self, pixels: NDArray[np.uint8], predicted: Frames, true: Frames, changed: NDArray[np.bool_]
-    ) -> _Part:
+    ) -> _DecodedFrames:
         c, k, f = self._told.context, self._told.horizon, self._encoder.tubelet
         grid = self._encoder.grid((c + k) * f)
         height, width = self._decoder.shape.size
@@ -159,7 +161,7 @@ class DecodedFuture:
         real = _resized(pixels, (height, width))
         cells = changed.reshape(-1, k, grid.height, grid.width)
         rows, columns = np.arange(height) * grid.height // height, np.arange(width) * grid.width // width
-        return _Part(
+        return _DecodedFrames(
             told=picture(predicted),
             actual=picture(true),
             real=real[:, c * f :].reshape(shape),
@@ -169,7 +171,7 @@ class DecodedFuture:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Part:
+class _DecodedFrames:
     """Frames as bytes, [n, k, f, 3, H, W]; ``seen`` [n, 2, 3, H, W] are the context's first and last frame.
 
     ``changed`` is bool [n, k, H, W].
@@ -182,7 +184,7 @@ class _Part:
     changed: NDArray[np.bool_]
 
 
-def _lines(whole: _Part, windows: Sequence[Window], told: Told) -> list[PredictionResult]:
+def _lines(whole: _DecodedFrames, windows: Sequence[Window], told: PredictionSetup) -> list[PredictionResult]:
     split, unit = unit_of(windows)
     frames = whole.real.shape[2]
     shown: dict[PredictionMethod, Callable[[int], Frames]] = {
@@ -229,7 +231,9 @@ def _mean_images(real: NDArray[np.uint8], unit: NDArray[np.int64]) -> Frames:
     return np.asarray(others[code], dtype=np.float32)
 
 
-def _keep(whole: _Part, windows: Sequence[Window], encoder: Encoder, decoder: Decoder, path: Path) -> None:
+def _keep(
+    whole: _DecodedFrames, windows: Sequence[Window], encoder: Encoder, decoder: FrameDecoder, path: Path
+) -> None:
     """Keep a poor, a middling and a good prediction by PSNR, so that nobody chooses what is shown."""
     error = ((_floats(whole.told) - _floats(whole.real)) ** 2).mean(axis=(2, 3, 4, 5), dtype=np.float64)
     order = np.argsort(decibel(error.mean(axis=1)), kind="stable")
@@ -245,7 +249,7 @@ def _keep(whole: _Part, windows: Sequence[Window], encoder: Encoder, decoder: De
 
 
 def _line(
-    told: Told,
+    told: PredictionSetup,
     method: PredictionMethod,
     tokens: str,
     k: int,
@@ -268,7 +272,7 @@ def _line(
 
 def _pen(folder: Path) -> Pen:
     # Of a decoder that came without, nobody can say what it has seen.
-    return Pen(load(folder), read_seen(folder) or Seen())
+    return Pen(load(folder), read_seen(folder) or TrainingClips())
 
 
 def _unfit(pen: Pen, encoder: Encoder) -> str:

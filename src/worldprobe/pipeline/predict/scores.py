@@ -20,7 +20,7 @@ METHODS: tuple[PredictionMethod, ...] = ("predictor", "copy-last", "linear", "me
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PredictionSetup:
     """What all lines of a run share."""
 
     encoder: str
@@ -41,12 +41,12 @@ class Told:
         )
 
 
-def lines(done: Forecast, told: Told) -> list[PredictionResult]:
+def lines(done: Forecast, told: PredictionSetup) -> list[PredictionResult]:
     """L1, cosine and skill of every method; the rank of the true moment of those that can tell one."""
     return [*_errors(done, told), *_ranks(done, told)]
 
 
-def leak_lines(done: Forecast, told: Told) -> list[LeakResult]:
+def leak_lines(done: Forecast, told: PredictionSetup) -> list[LeakResult]:
     """What changing the future alone changed."""
     calls: tuple[Literal["prefix", "plain forward"], ...] = ("prefix", "plain forward")
     return [
@@ -58,7 +58,7 @@ def leak_lines(done: Forecast, told: Told) -> list[LeakResult]:
     ]  # fmt: skip
 
 
-def _errors(done: Forecast, told: Told) -> Iterator[PredictionResult]:
+def _errors(done: Forecast, told: PredictionSetup) -> Iterator[PredictionResult]:
     which: tuple[Which, ...] = get_args(Which)
     for tokens in which:
         mask = done.changed if tokens == "changed" else np.ones_like(done.changed)
@@ -82,7 +82,7 @@ def _errors(done: Forecast, told: Told) -> Iterator[PredictionResult]:
                     yield _line(done, told, method, tokens, k, metric, draws, int(count.sum()))
 
 
-def _ranks(done: Forecast, told: Told) -> Iterator[PredictionResult]:
+def _ranks(done: Forecast, told: PredictionSetup) -> Iterator[PredictionResult]:
     """Top-1, top-5 and mean rank of the true moment among its video's, and what a blind choice would have."""
     moments = done.moments.astype(np.float64)
     ones = np.ones(len(moments))
@@ -112,7 +112,7 @@ def _less(ratio: Draws) -> Draws:
 
 
 def _line(
-    done: Forecast, told: Told, method: str, tokens: Which, k: int, metric: str, draws: Draws, n: int
+    done: Forecast, told: PredictionSetup, method: str, tokens: Which, k: int, metric: str, draws: Draws, n: int
 ) -> PredictionResult:
     found = draws.score()
     methods: dict[str, PredictionMethod] = {one: one for one in get_args(PredictionMethod)}

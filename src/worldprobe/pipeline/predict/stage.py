@@ -18,7 +18,7 @@ from worldprobe.pipeline.predict.decoder import will_draw
 from worldprobe.pipeline.predict.forecast import Forecast, forecast
 from worldprobe.pipeline.predict.pictures import drop_figures, keep_curves, keep_errors, keep_violations, place
 from worldprobe.pipeline.predict.pixels import DecodedFuture, find_pen
-from worldprobe.pipeline.predict.scores import Told, leak_lines, lines
+from worldprobe.pipeline.predict.scores import PredictionSetup, leak_lines, lines
 from worldprobe.pipeline.predict.surprise import Surprises, surprise_lines, surprises
 from worldprobe.pipeline.predict.windows import Cut, read_windows
 from worldprobe.pipeline.progress import Progress, silent
@@ -57,7 +57,9 @@ def predict(
     seen: list[VideoRef] = []
     kept = {"error_map"}
     for encoder_of, one in ((encoder, predictor), *_twins(experiment, encoder, asked)):
-        told = Told(one.encoder.name, one.precision, asked.context, asked.horizon, asked.mode, experiment.seed)
+        told = PredictionSetup(
+            one.encoder.name, one.precision, asked.context, asked.horizon, asked.mode, experiment.seed
+        )
         decoded = DecodedFuture(pen, encoder, told, cut, videos=len(videos)) if pen and one is predictor else None
         done, lost = _forecast(videos, encoder_of, one, cut, told, decoded, ledger, progress)
         if experiment.strict and lost:
@@ -94,7 +96,7 @@ def _forecast(
     encoder: Encoder,
     predictor: VJEPA2Predictor,
     cut: Cut,
-    told: Told,
+    told: PredictionSetup,
     decoded: DecodedFuture | None,
     ledger: Ledger,
     progress: Progress,
@@ -116,7 +118,12 @@ def _forecast(
 
 
 def _surprises(
-    encoder: Encoder, predictor: VJEPA2Predictor, pairs: int, told: Told, ledger: Ledger, progress: Progress
+    encoder: Encoder,
+    predictor: VJEPA2Predictor,
+    pairs: int,
+    told: PredictionSetup,
+    ledger: Ledger,
+    progress: Progress,
 ) -> Surprises:
     """Measure surprise at pairs of possible and impossible videos, and book what it took."""
     started = time.perf_counter()

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.pipeline.predict.scores import Told
+from worldprobe.pipeline.predict.scores import PredictionSetup
 from worldprobe.pipeline.progress import Progress
 from worldprobe.predictors.surprise import scored, surprise
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
@@ -32,7 +32,7 @@ class Surprises:
 
 
 def surprises(
-    encoder: Encoder, predictor: VJEPA2Predictor, *, pairs: int, told: Told, progress: Progress
+    encoder: Encoder, predictor: VJEPA2Predictor, *, pairs: int, told: PredictionSetup, progress: Progress
 ) -> Surprises:
     """Render so many pairs of each kind and slide windows over both videos of each.
 
@@ -60,7 +60,7 @@ def surprises(
     return Surprises(found, examples)
 
 
-def surprise_lines(done: Surprises, told: Told) -> list[SurpriseResult]:
+def surprise_lines(done: Surprises, told: PredictionSetup) -> list[SurpriseResult]:
     """Relative accuracy and AUROC of every kind and of all together, by mean and by maximum over windows."""
     protocol = (
         f"videos of {FRAMES} frames; windows of {told.context} + {told.horizon} tubelets, {HOP} apart, the context "

@@ -12,11 +12,11 @@ import numpy as np
 from worldprobe.controls import CONTROLS, Control
 from worldprobe.encoders.load import control_encoders
 from worldprobe.intervals import Draws
-from worldprobe.pipeline.probe.moments import Moments
+from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.probe.plan import Plan, metrics_of
 from worldprobe.pipeline.probe.targets import Target
 from worldprobe.probes import controls
-from worldprobe.probes.evaluate import Answer, Question, draws
+from worldprobe.probes.evaluate import OutOfFold, Question, draws
 from worldprobe.probes.splits import Folds
 from worldprobe.results import EvidenceLine, Metric, ProbeResult
 from worldprobe.store import Series
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     import polars as pl
 
 # By question and variant: "real", "shuffled", "random" (the leaky split).
-Answers = dict[tuple[Hashable, str], Answer]
+Answers = dict[tuple[Hashable, str], OutOfFold]
 # What fits are for, as they are counted.
 QUESTIONS, CURVES = "questions", "learning curves"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
+class ProbeTask:
     """A task over the rows on which it is known, with its folds and its question; ``probe`` as results name it."""
 
     task: str
@@ -48,13 +48,13 @@ class Answered:
     """What one probe answered at one place, or what a control did beside it."""
 
     plan: Plan
-    asked: Asked
+    asked: ProbeTask
     tap: str
     features: str
     control: Control
     encoder: str
     question: Question
-    answer: Answer
+    answer: OutOfFold
     folds: Folds
     taps: tuple[str, ...] = ()
 
@@ -86,13 +86,13 @@ class Probed:
     dropped: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     series: list[Series] = field(default_factory=list)
-    moments: Moments | None = None
+    moments: LabelledTubelets | None = None
     block: int = 0
     answers: list[pl.DataFrame] = field(default_factory=list)
     fits: dict[str, int] = field(default_factory=dict)
 
 
-def shuffled(one: Asked, seed: int) -> Question:
+def shuffled(one: ProbeTask, seed: int) -> Question:
     """The question with labels permuted between groups."""
     question = one.question
     moved = controls.shuffled(question.target, one.folds.unit, seed=seed)
@@ -100,7 +100,13 @@ def shuffled(one: Asked, seed: int) -> Question:
 
 
 def beside_controls(
-    plan: Plan, asked: Sequence[Asked], found: Mapping[Control, Answers], tap: str, kind: str, *, twin: str | None
+    plan: Plan,
+    asked: Sequence[ProbeTask],
+    found: Mapping[Control, Answers],
+    tap: str,
+    kind: str,
+    *,
+    twin: str | None,
 ) -> list[Answered]:
     """Every question's real answer at a tap, those of its controls, and the leak, from answers by control.
 
@@ -117,14 +123,14 @@ def beside_controls(
 
 
 def _of_one(
-    one: Asked, found: Mapping[Control, Answers], plan: Plan
-) -> Iterator[tuple[Control, Question, Answer, Folds]]:
+    one: ProbeTask, found: Mapping[Control, Answers], plan: Plan
+) -> Iterator[tuple[Control, Question, OutOfFold, Folds]]:
     """The real probe, its controls, and the leak."""
     name = one.question.name
     real = found["none"][name, "real"]
     yield "none", one.question, real, one.folds
     if "majority" in plan.controls:
-        constant = Answer(real.constant, real.constant, (), (0.0,) * len(real.validation))
+        constant = OutOfFold(real.constant, real.constant, (), (0.0,) * len(real.validation))
         yield "majority", one.question, constant, one.folds
     if "shuffled" in plan.controls:
         yield "shuffled", shuffled(one, plan.seed), found["none"][name, "shuffled"], one.folds

@@ -9,10 +9,10 @@ import numpy as np
 
 from worldprobe.controls import CONTROLS, Control
 from worldprobe.encoders.load import control_encoders
-from worldprobe.pipeline.probe.answers import Answered, Answers, Asked, beside_controls
+from worldprobe.pipeline.probe.answers import Answered, Answers, ProbeTask, beside_controls
 from worldprobe.pipeline.probe.fit import Rows, answer, answer_tokens, fits
 from worldprobe.pipeline.probe.inputs import gather, gather_tokens
-from worldprobe.pipeline.probe.moments import Moments
+from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.questions import reads_tokens
 from worldprobe.pipeline.probe.workers import adding
@@ -41,9 +41,9 @@ class Place:
         self,
         store: Store,
         series: Sequence[Series],
-        moments: Moments,
+        moments: LabelledTubelets,
         plan: Plan,
-        asked: list[Asked],
+        asked: list[ProbeTask],
         folder: Path,
         *,
         executor: Executor | None = None,
@@ -67,7 +67,7 @@ class Place:
                     once |= {key} if CONTROLS[control].once else set()
         return total
 
-    def _of(self, kind: str) -> list[Asked]:
+    def _of(self, kind: str) -> list[ProbeTask]:
         """The questions that are asked of one kind of features."""
         return [one for one in self._asked if reads_tokens(one.question.probe) == (kind == "tokens")]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from worldprobe.errors import ProbeError
 from worldprobe.intervals import Score
-from worldprobe.pipeline.probe.answers import Answered, Asked
+from worldprobe.pipeline.probe.answers import Answered, ProbeTask
 from worldprobe.pipeline.probe.fit import Rows
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.progress import Tally, silent
@@ -58,7 +58,7 @@ def contrasts(answered: Sequence[Answered]) -> list[EvidenceLine]:
     return found
 
 
-def steps(plan: Plan, asked: Asked) -> dict[str, int]:
+def steps(plan: Plan, asked: ProbeTask) -> dict[str, int]:
     """How many fits at most a question's code and curve take, inner ones apart; none where it has neither."""
     if asked.probe not in LINEAR:
         return {}

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.pipeline.probe.answers import Answers, Asked, shuffled
-from worldprobe.probes.evaluate import Answer, Question, Step, cross_fit, unwatched
+from worldprobe.pipeline.probe.answers import Answers, ProbeTask, shuffled
+from worldprobe.probes.evaluate import OutOfFold, Question, Step, cross_fit, unwatched
 from worldprobe.probes.splits import Folds
 from worldprobe.probes.tokens import cross_fit_tokens
 from worldprobe.probes.training import Sums
@@ -19,7 +19,7 @@ Rows = NDArray[Any]
 
 def answer(
     inputs: Rows,
-    asked: Sequence[Asked],
+    asked: Sequence[ProbeTask],
     *,
     leaky: bool = False,
     shuffle: bool = False,
@@ -32,7 +32,7 @@ def answer(
     ``step`` is called after each fit, of which there are as many as ``fits`` says.
     """
 
-    def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[Hashable, Answer]:
+    def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[Hashable, OutOfFold]:
         known = None if sums is None else lambda sets: sums([usable[rows] for rows in sets])
         return cross_fit(inputs[usable], questions, folds, sums=known, step=step)
 
@@ -41,7 +41,7 @@ def answer(
 
 def answer_tokens(
     tokens: Rows,
-    asked: Sequence[Asked],
+    asked: Sequence[ProbeTask],
     *,
     leaky: bool = False,
     shuffle: bool = False,
@@ -50,13 +50,13 @@ def answer_tokens(
 ) -> Answers:
     """Answers from tokens float16 [n, t, d] of all moments, which may lie in a file; ``step`` as of ``answer``."""
 
-    def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[Hashable, Answer]:
+    def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[Hashable, OutOfFold]:
         return cross_fit_tokens(tokens, usable, questions, folds, seed=seed, step=step)
 
     return _answers(fit, asked, leaky=leaky, shuffle=shuffle, seed=seed)
 
 
-def fits(asked: Sequence[Asked], *, leaky: bool = False, shuffle: bool = False) -> int:
+def fits(asked: Sequence[ProbeTask], *, leaky: bool = False, shuffle: bool = False) -> int:
     """How many fits answering takes: of each question on each fold, inner ones apart."""
     return sum(
         len(one.folds.folds) * (1 + shuffle) + (len(one.leaky.folds) if leaky and one.leaky is not None else 0)
@@ -64,8 +64,8 @@ def fits(asked: Sequence[Asked], *, leaky: bool = False, shuffle: bool = False) 
     )
 
 
-def _answers(fit: Any, asked: Sequence[Asked], *, leaky: bool, shuffle: bool, seed: int) -> Answers:
-    by_rows: dict[bytes, list[Asked]] = {}
+def _answers(fit: Any, asked: Sequence[ProbeTask], *, leaky: bool, shuffle: bool, seed: int) -> Answers:
+    by_rows: dict[bytes, list[ProbeTask]] = {}
     for one in asked:
         by_rows.setdefault(one.target.usable.tobytes(), []).append(one)
     found: Answers = {}

@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Moments:
+class LabelledTubelets:
     """Tubelets with a label: one row each, in order of video, clip and time.
 
     Attributes:
@@ -70,7 +70,7 @@ class Moments:
         """Labels that became part of a moment."""
         return int(self.labels.sum())
 
-    def at(self, rows: NDArray[Any]) -> Moments:
+    def at(self, rows: NDArray[Any]) -> LabelledTubelets:
         """These rows, by index [m] or as bool [n]; what was dropped stays what it was."""
         arrays: dict[str, Any] = {
             field.name: value[rows]
@@ -79,7 +79,7 @@ class Moments:
         }
         return replace(self, **arrays, measured={name: values[rows] for name, values in self.measured.items()})
 
-    def only(self, rows: NDArray[np.bool_], *, reason: str) -> Moments:
+    def only(self, rows: NDArray[np.bool_], *, reason: str) -> LabelledTubelets:
         """These rows [n]; the labels of the others count as dropped for this reason."""
         lost = int(self.labels[~rows].sum())
         dropped = dict(sorted({**self.dropped, reason: self.dropped.get(reason, 0) + lost}.items()))
@@ -99,7 +99,7 @@ class _Moment:
     labels: int
 
 
-def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main") -> Moments:
+def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main") -> LabelledTubelets:
     """Each label to the tubelet that covers its frame, if the model could see it there.
 
     With ``subject="all"`` every track of a clip is a row of its own at each tubelet: features pooled over space are
@@ -130,7 +130,7 @@ def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main"
     seconds = np.array([moment.pts_seconds for moment in found], dtype=np.float64)
     span = max((_clip_seconds(one) for one in series), default=0.0)
     group, recording, recording_seconds = placed(series, video_of, clip_of, seconds, apart=span)
-    return Moments(
+    return LabelledTubelets(
         video=video_of,
         clip=clip_of,
         group=group,
@@ -156,8 +156,8 @@ def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main"
 
 
 def with_before(
-    moments: Moments, series: Sequence[Series], held: Sequence[Collection[int]] | None = None
-) -> Moments:
+    moments: LabelledTubelets, series: Sequence[Series], held: Sequence[Collection[int]] | None = None
+) -> LabelledTubelets:
     """Those moments before which there is another: what differences of embeddings in time can be had for.
 
     The one before is the clip's previous tubelet; of stills, the previous still of the same shot. Where there is

@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 
 from worldprobe.encoders.load import parse_blocks
 from worldprobe.errors import ProbeError
-from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS, Asked, Probed, lines
+from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS, Probed, ProbeTask, lines
 from worldprobe.pipeline.probe.chosen_tap import chosen_taps
 from worldprobe.pipeline.probe.controls import Place
 from worldprobe.pipeline.probe.evidence import contrasts, evidence_of, steps, worked_out
 from worldprobe.pipeline.probe.inputs import encoded_only
-from worldprobe.pipeline.probe.moments import Moments, align, with_before
+from worldprobe.pipeline.probe.moments import LabelledTubelets, align, with_before
 from worldprobe.pipeline.probe.plan import CHOSEN, Plan
 from worldprobe.pipeline.probe.questions import ask, check_probes, dimensions
 from worldprobe.pipeline.probe.table import answer_rows
@@ -87,7 +87,9 @@ def probe(
     return result
 
 
-def _aligned(store: Store, labels: Labels, plan: Plan, *, partial: bool) -> tuple[list[Series], list[int], Moments]:
+def _aligned(
+    store: Store, labels: Labels, plan: Plan, *, partial: bool
+) -> tuple[list[Series], list[int], LabelledTubelets]:
     """Find the series and the blocks of a plan, and the moments at which labels meet them; raises as ``probe``."""
     videos, missing = labelled_videos(labels), 0
     if partial:
@@ -112,7 +114,7 @@ def _aligned(store: Store, labels: Labels, plan: Plan, *, partial: bool) -> tupl
 
 
 def _tallies(
-    plan: Plan, place: Place, asked: Sequence[Asked], blocks: int, progress: Progress
+    plan: Plan, place: Place, asked: Sequence[ProbeTask], blocks: int, progress: Progress
 ) -> tuple[Tally, Tally]:
     """Of fits to answer questions, and of those for code lengths and learning curves, which take longer each."""
     of = "" if plan.input == "native" else f", {plan.input}"
@@ -152,7 +154,7 @@ def probe_inputs(
     return whole
 
 
-def _left_out(store: Store, moments: Moments) -> list[str]:
+def _left_out(store: Store, moments: LabelledTubelets) -> list[str]:
     """What the store lacks, which may be what failed or what was never done: only the user can tell."""
     lost = {reason: moments.dropped[reason] for reason in (NOT_ENCODED, MISSING) if reason in moments.dropped}
     if not lost:

@@ -12,7 +12,7 @@ from worldprobe.errors import CompareError
 from worldprobe.io.files import replacing
 from worldprobe.io.tables import read_table, write_table
 from worldprobe.pipeline.probe.answers import Answered
-from worldprobe.pipeline.probe.moments import Moments
+from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.store import Series
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def answer_rows(answered: Sequence[Answered], moments: Moments, series: Sequence[Series], *, block: int) -> Any:
+def answer_rows(
+    answered: Sequence[Answered], moments: LabelledTubelets, series: Sequence[Series], *, block: int
+) -> Any:
     """The real probes' out-of-fold answers at one block, and those of the chosen taps: a polars table.
 
     One row for each probe and moment. ``video, start, tubelet, which`` say which moment: the video's id, the
@@ -95,7 +97,7 @@ def read_answers(run: Path) -> pl.DataFrame:
     return table
 
 
-def _which(moments: Moments) -> Any:
+def _which(moments: LabelledTubelets) -> Any:
     """Subjects of one tubelet, counted from 0 in their order: int64 [n]."""
     seen: dict[tuple[int, int, int], int] = {}
     found = []

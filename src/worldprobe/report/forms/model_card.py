@@ -9,7 +9,7 @@ from worldprobe.config import unexpanded
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings.answer import Answer
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.rows import Line, Row
+from worldprobe.findings.rows import ControlledScore, Row
 from worldprobe.findings.wording import METRICS, number, property_name
 from worldprobe.intervals import Score
 from worldprobe.io.names import short_names
@@ -89,7 +89,7 @@ def model_card(summary: Summary, card: str = "") -> str:
     return str(known)
 
 
-def _of_line(summary: Summary, row: Row, line: Line) -> _Facts:
+def _of_line(summary: Summary, row: Row, line: ControlledScore) -> _Facts:
     kind, config = _HUB.get(line.metric, (line.metric, None))
     what = f"{property_name(row.task)} from {row.features} of {row.tap} by {row.probe}"
     facts = {

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from worldprobe.controls import CONTROLS
 from worldprobe.findings import wording
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.made import Failure, flatten
+from worldprobe.findings.made import FailedClip, flatten
 from worldprobe.findings.wording import NONE
 from worldprobe.report.table import Block, Column, Figure, Paragraph, Section, Table, Template, Terms, cell
 from worldprobe.results import CostResult
@@ -63,7 +63,7 @@ def failed(summary: Summary) -> Section | None:
     """Clips and videos that could not be used."""
     if not summary.failures:
         return None
-    columns: list[Column[Failure]] = [
+    columns: list[Column[FailedClip]] = [
         Column("Video", lambda one: one.video),
         Column("Clip", lambda one: one.clip),
         Column("Error", lambda one: one.error),
