@@ -118,17 +118,13 @@ def placed(
     left, top, width, height = corner.T
     _refuse_fractions(corner, ref, file)
     past = inside & ((left < -1) | (top < -1) | (left + width > ref.width + 1) | (top + height > ref.height + 1))
-    given = identity
-    identity, by_class = _apart_by_class(frame, identity, names, inside)
-    identity, twice = _once_a_frame(frame, identity, confidence, inside)
-    said = [
+    identity, of_tracks = _tracks(frame, identity, names, confidence, inside)
+    changes = [
         *notes,
         *told(int((~inside).sum()), "outside the frame or without extent", "left out"),
         *told(int(past.sum()), "reaching past the frame's edge", "kept as written"),
         *_corners(corner, int(past.sum()), ref),
-        *(["tracks are numbered within each class in it: told apart"] if by_class else []),
-        *told(twice, "of a track that has another one in the same frame", "kept without a track"),
-        *_untracked(given, inside),
+        *of_tracks,
         *_unlabelled(np.unique(frame[inside]), ref.frames, asked),
     ]
     known = {} if visible is None or np.isnan(visible).all() else {"visible": visible[inside]}
@@ -148,7 +144,7 @@ def placed(
             **known,
         }
     )
-    return Labels(labels.table, (f"{clean(file.name)}: {'; '.join(said)}.",) if said else ())
+    return Labels(labels.table, (f"{clean(file.name)}: {'; '.join(changes)}.",) if changes else ())
 
 
 def _inside(frame: Ints, corner: Floats, ref: VideoRef, file: Path, asked: str) -> NDArray[np.bool_]:
@@ -198,6 +194,19 @@ def _untracked(identity: Ints, inside: NDArray[np.bool_]) -> list[str]:
     if not count or count < int(inside.sum()):
         return told(count, "without a track", "kept, and have no speed")
     return ["its boxes have no tracks, and so no speeds (--tracker links them)"]
+
+
+def _tracks(
+    frame: Ints, identity: Ints, names: Sequence[str], confidence: Floats, inside: NDArray[np.bool_]
+) -> tuple[Ints, list[str]]:
+    """Give each box its track, -1 for none; and say what was changed, and which boxes came without."""
+    apart, by_class = _apart_by_class(frame, identity, names, inside)
+    once, twice = _once_a_frame(frame, apart, confidence, inside)
+    return once, [
+        *(["tracks are numbered within each class in it: told apart"] if by_class else []),
+        *told(twice, "of a track that has another one in the same frame", "kept without a track"),
+        *_untracked(identity, inside),
+    ]
 
 
 def _apart_by_class(
