@@ -94,10 +94,10 @@ class Lines:
             return
         self._due[number] = now + _NEXT_SECONDS
         self._spoken.add(number)
-        took, made = now - began, course.done - start
-        rest = f" in {lasting(took)}" if course.finished else ""
-        if not course.finished and made > 0:
-            rest = f", about {lasting(took / made * (course.total - course.done))} left"
+        elapsed, advanced = now - began, course.done - start
+        rest = f" in {lasting(elapsed)}" if course.finished else ""
+        if not course.finished and advanced > 0:
+            rest = f", about {lasting(elapsed / advanced * (course.total - course.done))} left"
         note = f" {course.note}" if course.note else ""
         self._write(f"worldprobe: {course.stage}{note}: {course.done:,} of {course.total:,}{rest}")
 
@@ -116,16 +116,16 @@ def bars() -> Iterator[Progress]:
     Raises:
         ConfigError: the variable says what nobody knows.
     """
-    asked = os.environ.get(VARIABLE) or ("bars" if sys.stderr.isatty() else "plain")
-    if asked == "off":
+    setting = os.environ.get(VARIABLE) or ("bars" if sys.stderr.isatty() else "plain")
+    if setting == "off":
         yield silent
-    elif asked == "plain":
+    elif setting == "plain":
         yield Courses(Lines(_line))
-    elif asked == "bars":
-        with _drawn() as show:
+    elif setting == "bars":
+        with _live_bars() as show:
             yield Courses(show)
     else:
-        raise ConfigError(f"{VARIABLE} is {asked!r}, and may be off, plain or bars")
+        raise ConfigError(f"{VARIABLE} is {setting!r}, and may be off, plain or bars")
 
 
 def _line(text: str) -> None:
@@ -134,7 +134,7 @@ def _line(text: str) -> None:
 
 
 @contextmanager
-def _drawn() -> Iterator[Callable[[StagePass], None]]:
+def _live_bars() -> Iterator[Callable[[StagePass], None]]:
     """A bar for each course, with rate and time left."""
     from rich import progress as rich_bars
     from rich.console import Console
@@ -152,13 +152,13 @@ def _drawn() -> Iterator[Callable[[StagePass], None]]:
         rich_bars.TimeElapsedColumn(),
         rich_bars.TimeRemainingColumn(),
     )
-    with rich_bars.Progress(*columns, console=Console(stderr=True)) as shown:
+    with rich_bars.Progress(*columns, console=Console(stderr=True)) as display:
         tasks: dict[int, TaskID] = {}
 
         def show(course: StagePass) -> None:
             if course.number not in tasks:
-                tasks[course.number] = shown.add_task(one_line(course.stage), total=course.total)
-            said = one_line(f"{course.stage} {course.note}")
-            shown.update(tasks[course.number], completed=course.done, total=course.total, description=said)
+                tasks[course.number] = display.add_task(one_line(course.stage), total=course.total)
+            line = one_line(f"{course.stage} {course.note}")
+            display.update(tasks[course.number], completed=course.done, total=course.total, description=line)
 
         yield show

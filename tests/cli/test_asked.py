@@ -14,7 +14,7 @@ from worldprobe.labels.load import load_labeller
 from worldprobe.labels.table import read_labels, read_tables, write_labels
 from worldprobe.pipeline import run as running
 from worldprobe.pipeline.decode.seen import of_clips, read_seen, write_seen
-from worldprobe.pipeline.folder import DECODE, PREDICT, PROBE, asked_anew, merge, require_own
+from worldprobe.pipeline.folder import DECODE, PREDICT, PROBE, changed_settings, merge, require_own
 from worldprobe.pipeline.label.checks import check_labeller
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.probe.plan import Plan
@@ -191,9 +191,9 @@ def test_every_command_that_writes_results_leaves_those_of_others(
 def test_what_is_asked_anew_replaces_results_and_that_is_said(tmp_path):
     values = {"videos": ["a.mp4", "b.mp4"], "encoder": "pixels", "labeller": "mot:a.txt"}
     out = held(tmp_path / "run", tasks=["xy"], predict={"context": 2})
-    assert asked_anew(out, make_experiment({**values, "tasks": ["xy"], "predict": {"context": 2}})) == []
-    assert asked_anew(tmp_path / "new", make_experiment(values)) == []
-    (said,) = asked_anew(out, make_experiment({**values, "tasks": ["xy", "size"], "split": "video"}))
+    assert changed_settings(out, make_experiment({**values, "tasks": ["xy"], "predict": {"context": 2}})) == []
+    assert changed_settings(tmp_path / "new", make_experiment(values)) == []
+    (said,) = changed_settings(out, make_experiment({**values, "tasks": ["xy", "size"], "split": "video"}))
     assert "with tasks = xy (now xy, size); split = grouped (now video): they are replaced" in said
 
 

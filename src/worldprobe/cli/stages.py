@@ -105,7 +105,7 @@ def label(
     paths = resolve_videos(videos)
     check_labeller(loaded, paths, tracker=tracker)
     camera: Literal["kept", "subtracted"] = "subtracted" if subtract_camera else "kept"
-    parts = Parts(out, labeller=labeller, asked=f"{tracker} {confidence} {every} {camera}")
+    parts = Parts(out, labeller=labeller, settings=f"{tracker} {confidence} {every} {camera}")
     failures: list[Failure] = []
     with bars() as progress:
         labels = label_videos(

@@ -94,7 +94,7 @@ def train(
     validation: Sequence[int],
     recipe: Recipe,
     checkpoint: Path,
-    told: TrainingProgress,
+    progress: TrainingProgress,
     stage: str,
     device: str = "cpu",
 ) -> TrainingHistory:
@@ -121,8 +121,8 @@ def train(
                 seconds = time.perf_counter() - started
                 sitting.seconds = before + seconds
                 sitting.save()
-            told(stage, sitting.step, recipe.steps, sitting.note)
-    told(stage, recipe.steps, recipe.steps, sitting.note)  # it may have stopped earlier
+            progress(stage, sitting.step, recipe.steps, sitting.note)
+    progress(stage, recipe.steps, recipe.steps, sitting.note)  # it may have stopped earlier
     module.load_state_dict(sitting.best)
     checkpoint.unlink(missing_ok=True)
     return TrainingHistory(
@@ -150,8 +150,8 @@ def seconds_a_step(module: Decoder, recipe: Recipe, *, device: str, seconds: flo
 
 def key_of(module: Decoder, source: Source, training: Sequence[int], recipe: Recipe) -> str:
     """What a training depends on, so that neither weights nor a checkpoint are taken for another's."""
-    made = (module.name, asdict(module.shape), module.options, asdict(recipe))
-    return hashlib.sha256(json.dumps([source.key, list(training), *made]).encode()).hexdigest()
+    settings = (module.name, asdict(module.shape), module.options, asdict(recipe))
+    return hashlib.sha256(json.dumps([source.key, list(training), *settings]).encode()).hexdigest()
 
 
 def validation_loss(

@@ -74,9 +74,9 @@ def answers(
     tasks = dict.fromkeys(row.task for row in rows)
     found = [_property([row for row in rows if row.task == task], label) for task in tasks]
     if future:
-        found += _told(future)
+        found += _of_prediction(future)
     if decoding:
-        found += _drawn(decoding)
+        found += _of_decoders(decoding)
     return tuple(found)
 
 
@@ -86,8 +86,8 @@ def headline(found: Sequence[Answer]) -> str:
     for one in found:
         if one.about == "property":
             by_kind.setdefault(one.kind, []).append(one.subject)
-    said = [f"{title}: {', '.join(by_kind[kind])}." for kind, title in _TITLES.items() if kind in by_kind]
-    return " ".join(said)
+    sentences = [f"{title}: {', '.join(by_kind[kind])}." for kind, title in _TITLES.items() if kind in by_kind]
+    return " ".join(sentences)
 
 
 def _property(rows: Sequence[Row], label: Callable[[Row], str]) -> Answer:
@@ -116,7 +116,7 @@ def _property(rows: Sequence[Row], label: Callable[[Row], str]) -> Answer:
     )
 
 
-def _told(future: Future) -> list[Answer]:
+def _of_prediction(future: Future) -> list[Answer]:
     changed = [step for step in future.steps if step.tokens == "changed"]
     ends = [changed[0], changed[-1]] if len(changed) > 1 else changed
     over = next((one for one in future.violations if one.name == "all"), None)
@@ -173,7 +173,7 @@ def _shaky(one: DecoderScores) -> bool:
     return one.kind in ABOVE and one.n_groups < FEW_GROUPS
 
 
-def _drawn(decoding: Decoding) -> list[Answer]:
+def _of_decoders(decoding: Decoding) -> list[Answer]:
     """Each decoder's main way of drawing."""
     found: dict[str, Answer] = {}
     for one in decoding.drawings:

@@ -75,11 +75,9 @@ def _of_rows(rows: Sequence[Row]) -> list[str]:
     found: list[str] = []
     found += few_groups(rows)
     found += _wide(rows)
-    lacking = [
-        row for row in rows if any(x.score.value is not None and x.score.interval is None for x in row.lines)
-    ]
-    if lacking:
-        found.append(f"No interval, so no verdict: {_names(lacking)}.")
+    unsure = [row for row in rows if any(x.score.value is not None and x.score.interval is None for x in row.lines)]
+    if unsure:
+        found.append(f"No interval, so no verdict: {_names(unsure)}.")
     for control in CONTROLS:
         if missing := [row for row in rows if control in row.main.missing]:
             found.append(f"The control {control} was not run: {_names(missing)}.")
@@ -123,12 +121,12 @@ def _of_sizes(sizes: Mapping[str, int]) -> list[str]:
     if len(sizes) < 2:
         return []
     by_number = sorted(sizes.items(), key=lambda one: -one[1])
-    said = ", ".join(f"{n:,} of {size}" for size, n in by_number[:MOST_NAMED])
+    most = ", ".join(f"{n:,} of {size}" for size, n in by_number[:MOST_NAMED])
     more = f" and {len(sizes) - MOST_NAMED} more sizes" if len(sizes) > MOST_NAMED else ""
     return [
-        f"Videos of {len(sizes)} sizes ({said} px{more}): positions, sizes and speeds are shares of each video's "
-        "own width and height, so that the same number is not the same distance; and of frames of another shape "
-        "the model's crop leaves out other parts."
+        f"Videos of {len(sizes)} sizes ({most} px{more}): positions, sizes and speeds are shares of each "
+        "video's own width and height, so that the same number is not the same distance; and of frames of another "
+        "shape the model's crop leaves out other parts."
     ]
 
 

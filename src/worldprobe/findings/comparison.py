@@ -86,9 +86,9 @@ class Comparison(Fact):
     def by_chance(self) -> str:
         """How many of the intervals of differences would leave 0 out if no run differed from the first."""
         tried = sum(cell.difference.value is not None for one in self.readings for cell in one.cells[1:])
-        shown = sum(cell.standing in ("higher", "lower") for one in self.readings for cell in one.cells[1:])
+        shown_apart = sum(cell.standing in ("higher", "lower") for one in self.readings for cell in one.cells[1:])
         return (
-            f"{shown} of {tried} differences are shown; about {tried / 20:.1f} would be by chance alone."
+            f"{shown_apart} of {tried} differences are shown; about {tried / 20:.1f} would be by chance alone."
             if tried
             else "No difference could be measured."
         )

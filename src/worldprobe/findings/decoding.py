@@ -181,9 +181,9 @@ def _judged(one: DecoderScores, controls: dict[str, DecoderScores]) -> DecoderSc
     kind: VerdictKind = "below" if by["below"] else "not-shown" if by["not shown above"] else "above"
     if not any(by.values()):
         kind = "not-measured" if one.psnr.value is None else "not-judged"
-    said = "; ".join(f"{how} {', '.join(names)}" for how, names in by.items() if names) or "no controls were run"
+    verdict = "; ".join(f"{how} {', '.join(names)}" for how, names in by.items() if names) or "no controls were run"
     update = {
-        "verdict": said, "kind": kind, "best_control": CONTROLS[best] if best else "",
+        "verdict": verdict, "kind": kind, "best_control": CONTROLS[best] if best else "",
         "floor": controls[best].psnr if best else _NOTHING, "beyond": tuple(beyond),
         "yardsticks": tuple(CONTROLS[name] for name in _YARDSTICKS if name in controls),
     }  # fmt: skip
@@ -197,15 +197,15 @@ def _binds(baseline: str) -> bool:
 
 def _headline(drawings: Sequence[DecoderScores], controls: dict[str, DecoderScores]) -> str:
     """One sentence a decoder, its main way first."""
-    said = []
+    sentences = []
     seen: set[str] = set()
     for one in drawings:
         kind = one.name.partition(",")[0]
         if one.control or kind in seen or one.psnr.value is None:
             continue
         seen.add(kind)
-        said.append(f"{one.name}: PSNR {one.psnr.value:.1f} dB, {one.verdict}{_worth(one, controls)}.")
-    return " ".join(said)
+        sentences.append(f"{one.name}: PSNR {one.psnr.value:.1f} dB, {one.verdict}{_worth(one, controls)}.")
+    return " ".join(sentences)
 
 
 def _worth(one: DecoderScores, controls: dict[str, DecoderScores]) -> str:

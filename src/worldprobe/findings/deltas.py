@@ -162,14 +162,14 @@ def _conclusion(rows: Sequence[DeltaRow]) -> str:
         lead += "Not shown: what the deltas hold of it, some control holds as well."
     else:
         lead += "Not shown."
-    said = [lead]
+    sentences = [lead]
     for kind, title in (("native", "Native clips"), ("still", "Stills")):
         mine = [row for row in rows if row.input == kind]
         places = [row.place for row in mine]
         if mine:
             parts = [f"{places.count(place)} {text}" for place, text in PLACES.items() if place in places]
-            said.append(f"{title}, {count(len(mine), 'reading')}: {'; '.join(parts)}.")
-    return " ".join(said)
+            sentences.append(f"{title}, {count(len(mine), 'reading')}: {'; '.join(parts)}.")
+    return " ".join(sentences)
 
 
 def _named(row: DeltaRow) -> str:

@@ -145,7 +145,7 @@ def _place(reading: TubeletReading) -> tuple[str, str, str, str]:
     return reading.features, reading.tap, reading.probe, reading.input
 
 
-def said(reading: TubeletReading, values: Values) -> str:
+def value_text(reading: TubeletReading, values: Values) -> str:
     """A read-out or a label in words: a class, degrees, or numbers."""
     if values is None:
         return NONE

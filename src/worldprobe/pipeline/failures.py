@@ -42,9 +42,9 @@ def cut_short(ref: VideoRef) -> list[Failure]:
     """What a video declares and does not hold, as the failure that it is to every stage; none where it is whole."""
     if not ref.missing and not ref.cut:
         return []
-    lacking = f"{ref.missing} of the {ref.frames + ref.missing} frames that it declares are not in it"
+    absent = f"{ref.missing} of the {ref.frames + ref.missing} frames that it declares are not in it"
     error = (
-        f"the file is cut short: {lacking if ref.missing else 'how many frames are missing cannot be told'}. The "
+        f"the file is cut short: {absent if ref.missing else 'how many frames are missing cannot be told'}. The "
         f"{ref.frames} that are there are used: get a whole copy of it for the rest."
     )
     return [Failure(ref.path, ref.frames, error)]

@@ -63,7 +63,7 @@ def run(
     )
     write_failures(out / "failures.jsonl", failures)
     readable = require_readable(videos, failures)
-    parts = Parts(out / "labels.parquet", labeller=experiment.labeller, asked=to_toml(experiment))
+    parts = Parts(out / "labels.parquet", labeller=experiment.labeller, settings=to_toml(experiment))
     labels = label_all(
         readable, experiment, labeller, parts, failures, out=out, ledger=ledger, executor=executor,
         progress=progress,

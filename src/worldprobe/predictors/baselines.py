@@ -101,8 +101,8 @@ class RidgePredictor:
     def predict(self, known: Tokens) -> Tokens:
         """[n, c, s, d] to [n, k, s, d]."""
         n, _, s, d = known.shape
-        told = _inputs(known) @ self.weights + self.offset
-        return np.asarray(told.reshape(n, s, self.horizon, d).transpose(0, 2, 1, 3), dtype=np.float32)
+        predicted = _inputs(known) @ self.weights + self.offset
+        return np.asarray(predicted.reshape(n, s, self.horizon, d).transpose(0, 2, 1, 3), dtype=np.float32)
 
 
 @dataclass(slots=True, eq=False)

@@ -105,7 +105,7 @@ def learning_curve(
         for index, fold in enumerate(folds.folds)
     ]
     fewest = min(len(order) for order in orders)
-    points, drawn, constants = [], [], _constants(question, folds)
+    points, curve_draws, constants = [], [], _constants(question, folds)
     for fraction in fractions:
         if round(fraction * fewest) < 2:
             continue
@@ -121,10 +121,10 @@ def learning_curve(
             groups.append(len(kept))
             step()
         found = draws(question, OutOfFold(prediction, constants, ()), folds.unit, seed=seed)[metric]
-        drawn.append(found)
+        curve_draws.append(found)
         points.append(LearningScore(float(np.mean(rows)), float(np.mean(groups)), found.score()))
     constant = draws(question, OutOfFold(constants, constants, ()), folds.unit, seed=seed)[metric]
-    return judge(metric, tuple(points), drawn, constant)
+    return judge(metric, tuple(points), curve_draws, constant)
 
 
 def _constants(question: Question, folds: Folds) -> Floats:
@@ -135,21 +135,23 @@ def _constants(question: Question, folds: Folds) -> Floats:
     return constants
 
 
-def judge(metric: str, points: tuple[LearningScore, ...], drawn: list[Draws], constant: Draws) -> LearningCurve:
+def judge(
+    metric: str, points: tuple[LearningScore, ...], curve_draws: list[Draws], constant: Draws
+) -> LearningCurve:
     """Fit the law to the points and to each of their resamples, and say what the latter agree on."""
     nothing = Score(value=None, note="too few points for a law")
-    if len(points) < _LEAST_POINTS or any(one.value is None for one in drawn):
+    if len(points) < _LEAST_POINTS or any(one.value is None for one in curve_draws):
         return LearningCurve(metric, points, None, "cannot tell", nothing)
     n = np.array([point.rows for point in points])
-    samples = np.stack([one.draws for one in drawn], axis=1)
+    samples = np.stack([one.draws for one in curve_draws], axis=1)
     whole = ~np.isnan(samples).any(axis=1)
     weight = 1 / np.maximum(samples[whole].var(axis=0), _LEAST_VARIANCE)
-    value = np.array([[one.value for one in drawn]], dtype=np.float64)
+    value = np.array([[one.value for one in curve_draws]], dtype=np.float64)
     ceiling, scale, exponent = fit_power_law(n, np.concatenate([value, samples[whole]]), weight)
     gain = scale * (n[-1] ** -exponent - (2 * n[-1]) ** -exponent)
     law = PowerLaw(float(ceiling[0]), float(scale[0]), float(exponent[0]))
     doubling = Draws(float(gain[0]), gain[1:]).score()
-    beats = np.nanquantile(drawn[-1].draws - constant.draws, TAIL) > 0
+    beats = np.nanquantile(curve_draws[-1].draws - constant.draws, TAIL) > 0
     verdict: Verdict = "cannot tell"
     if beats and doubling.low is not None and doubling.high is not None:
         verdict = "yes" if doubling.low > CLOSE else "no" if doubling.high <= CLOSE else "cannot tell"

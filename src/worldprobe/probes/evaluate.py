@@ -39,7 +39,7 @@ class Question:
     circular: bool = False
 
     @property
-    def said(self) -> str:
+    def title(self) -> str:
         """The name in a sentence."""
         return "@".join(map(str, self.name)) if isinstance(self.name, tuple) else str(self.name)
 

@@ -35,9 +35,9 @@ def skill(score: Draws, best_control: Draws) -> Score:
         return no_draws("the best control is perfect: nothing is left to explain").score()
     with np.errstate(invalid="ignore", divide="ignore"):
         left = 1 - best_control.draws
-        drawn = np.where(left > 0, (score.draws - best_control.draws) / left, np.nan)
+        skills = np.where(left > 0, (score.draws - best_control.draws) / left, np.nan)
     value = (score.value - best_control.value) / (1 - best_control.value)
-    return Draws(value, drawn).score()
+    return Draws(value, skills).score()
 
 
 def selectivity(score: Draws, shuffled: Draws) -> Score:
@@ -118,12 +118,12 @@ def online_code_length(
     assert portions[-1] == 1.0
     require_finite(inputs)
     if (np.ptp(question.target, axis=0) == 0).any():
-        raise ProbeError(f"{question.said} is constant: there is nothing to send")
+        raise ProbeError(f"{question.title} is constant: there is nothing to send")
     names = np.random.default_rng(seed).permutation(np.unique(unit))
     ends = sorted({max(2, round(share * len(names))) for share in portions})
     if len(names) < 4 or len(ends) < 2:
         raise ProbeError(
-            f"online coding of {question.said} needs at least 4 groups, found {len(names)}. Add video."
+            f"online coding of {question.title} needs at least 4 groups, found {len(names)}. Add video."
         )
     place = np.empty(len(unit), dtype=np.int64)
     for index, name in enumerate(names):

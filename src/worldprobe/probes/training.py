@@ -64,9 +64,9 @@ class TrainingSets:
         scatter = None
         if smallest >= self.inputs.shape[1]:
             everything = np.arange(len(self.inputs))
-            asked = [_smaller(train, rows) for train, _ in inner if train.tobytes() not in self._kept]
+            needed = [_smaller(train, rows) for train, _ in inner if train.tobytes() not in self._kept]
             first = _smaller(rows, everything)
-            self._fetch([first, *asked], whole=first is not rows)
+            self._fetch([first, *needed], whole=first is not rows)
             scatter = self._scatter(rows, everything, self._whole)
         parts = []
         for train, held in inner:
@@ -102,8 +102,8 @@ class TrainingSets:
         while stale and len(self._parts) + len(missing) > _MOST_PARTS:
             self._parts.pop(stale.pop(0))
         everything = [np.arange(len(self.inputs))] if whole and self._whole is None else []
-        asked = [*everything, *missing.values()]
-        found = self._sums(asked) if asked else []
+        needed = [*everything, *missing.values()]
+        found = self._sums(needed) if needed else []
         if everything:
             self._whole = found.pop(0)
         self._parts |= dict(zip(missing, found, strict=True))

@@ -207,13 +207,13 @@ class DecodingPass:
 
     def __iter__(self) -> Iterator[Decoded]:
         held: deque[tuple[int, VideoFrame, _PacketPosition]] = deque()
-        shown = -(2**63)
+        newest = -(2**63)
         for time, frame, place in self._pictures():
             if frame.is_corrupt:
                 self._damage.spoil(place)
             held.append((time, frame, place))
-            shown = max(shown, time)
-            while held and held[0][2].until <= shown:
+            newest = max(newest, time)
+            while held and held[0][2].until <= newest:
                 time, frame, place = held.popleft()
                 yield Decoded(time, frame, self._damage.good(place))
         for time, frame, place in held:

@@ -104,8 +104,8 @@ def look_of(frames: list[VideoFrame], opened: Opened) -> DisplayFormat:
         notes.insert(0, f"is shown at {width} x {height} px: its pixels are {_ratio(aspect)}, not square")
     if light:
         notes.append(light.note)
-    order, said = order_of(frames, opened)
-    notes += said
+    order, order_notes = order_of(frames, opened)
+    notes += order_notes
     pictures = Pictures(DisplayFormat(stored, square, orientation, order, light, tuple(notes)))
     for frame in frames:
         if _has_alpha(frame.format.name) and pictures.fits(frame) and TRANSPARENT not in pictures.met:

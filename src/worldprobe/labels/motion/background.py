@@ -73,7 +73,7 @@ class Background:
         places = np.cumsum([np.zeros(2), *(one.step for one in frames[1:])], axis=0)
         if np.abs(places).max() < _STANDS:
             places = np.zeros_like(places)
-        stack = np.stack([_drawn(one.grey, place) for one, place in zip(frames, places, strict=True)])
+        stack = np.stack([_moved_by(one.grey, place) for one, place in zip(frames, places, strict=True)])
         counts = np.isfinite(stack).sum(axis=0)
         # NaN-aware medians are slow, and needed only for a camera that moves.
         middle = np.nanmedian if (counts < len(frames)).any() else np.median
@@ -91,7 +91,7 @@ class Background:
         if not self.offset.any():
             there, place = self.mean, seen.grey
         else:
-            there, place = _filled(_drawn(self.mean, -self.offset), self.mean), _drawn(seen.grey, self.offset)
+            there, place = _filled(_moved_by(self.mean, -self.offset), self.mean), _moved_by(seen.grey, self.offset)
             place = _filled(place, self.mean)
         blurred = _blurred(there)
         difference = np.abs(_blurred(seen.grey) - blurred)
@@ -127,7 +127,7 @@ def _blurred(grey: Grey) -> Grey:
     return np.asarray(gaussian_filter(grey, _DIFFERENCE_BLUR))
 
 
-def _drawn(picture: Grey, xy: NDArray[np.float64]) -> Grey:
+def _moved_by(picture: Grey, xy: NDArray[np.float64]) -> Grey:
     """The picture from ``xy`` px further right and down, between pixels too; NaN where it does not reach."""
     if not xy.any():
         return picture

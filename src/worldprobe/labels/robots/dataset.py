@@ -106,9 +106,11 @@ class Dataset:
                 for camera in self.info.cameras("video"):
                     if lacks := [row.index for row in self.rows() if camera not in row.seen]:
                         found.append(f"{camera} did not film {listed(lacks)}: left out for this camera.")
-            said, held = self.info.total_episodes, len(self.indices)
-            if said is not None and said != held:
-                found.append(f"meta/info.json of {self.root.name} speaks of {said} episodes, and there are {held}.")
+            declared, held = self.info.total_episodes, len(self.indices)
+            if declared is not None and declared != held:
+                found.append(
+                    f"meta/info.json of {self.root.name} speaks of {declared} episodes, and there are {held}."
+                )
         return tuple(found)
 
     def episodes(self, video: Path) -> list[Episode]:
@@ -161,10 +163,10 @@ class Dataset:
         try:
             return name_episodes(Stamp.of(episode.table))[episode.index]
         except (OSError, KeyError, ValueError, pl.exceptions.PolarsError) as error:
-            said = "it has no row of it" if isinstance(error, KeyError) else _reason(error).rstrip(".")
+            reason = "it has no row of it" if isinstance(error, KeyError) else _reason(error).rstrip(".")
             raise LabelError(
                 f"the rows of episode {episode.index} of the LeRobot dataset {self.root} cannot be read from "
-                f"{episode.table}: {said}. They tell which videos show the same episode: get the whole dataset, "
+                f"{episode.table}: {reason}. They tell which videos show the same episode: get the whole dataset, "
                 "with its folder data."
             ) from error
 
@@ -303,8 +305,8 @@ def _reason(error: Exception) -> str:
     """An error's first line."""
     if isinstance(error, FileNotFoundError) and error.filename:
         return f"{error.filename} is not there"
-    said = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-    return said.splitlines()[0] if said else type(error).__name__
+    reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+    return reason.splitlines()[0] if reason else type(error).__name__
 
 
 def _absolute(path: Path) -> Path:

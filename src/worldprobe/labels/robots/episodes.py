@@ -172,5 +172,5 @@ def _is_count(value: Any) -> bool:
 
 
 def _short(value: object) -> str:
-    said = "missing" if value is None else repr(value)
-    return said if len(said) < 60 else f"{said[:56]} ..."
+    text = "missing" if value is None else repr(value)
+    return text if len(text) < 60 else f"{text[:56]} ..."

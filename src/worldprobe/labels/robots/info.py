@@ -180,10 +180,10 @@ def _is_depth(name: str, written: Mapping[str, Any]) -> bool:
     if "depth" in words or name.lower().rstrip("0123456789_-").endswith("depth"):
         return True
     for key in ("info", "video_info"):
-        said = written.get(key)
-        if isinstance(said, dict):
-            flags = [said.get(f"{prefix}is_depth_map") for prefix in ("", "video.")]
-            pixels = [said.get(f"{prefix}pix_fmt") for prefix in ("", "video.")]
+        declared = written.get(key)
+        if isinstance(declared, dict):
+            flags = [declared.get(f"{prefix}is_depth_map") for prefix in ("", "video.")]
+            pixels = [declared.get(f"{prefix}pix_fmt") for prefix in ("", "video.")]
             if True in flags or any(isinstance(one, str) and _DEEP_PIXELS.fullmatch(one) for one in pixels):
                 return True
     return False
@@ -229,8 +229,8 @@ def _is_number(value: object) -> TypeGuard[int | float]:
 
 
 def _short(value: object) -> str:
-    said = json.dumps(value) if value is not None else "missing"
-    return said if len(said) < 60 else f"{said[:56]} ..."
+    declared = json.dumps(value) if value is not None else "missing"
+    return declared if len(declared) < 60 else f"{declared[:56]} ..."
 
 
 def _words(error: Exception) -> str:

@@ -14,7 +14,7 @@ ORIGINAL_CLIPS = 40
 _DECODER = "cnn"
 
 
-def ladder(shop: Workshop, drawn: Sequence[ScoredDecoder]) -> list[DecodingResult]:
+def ladder(shop: Workshop, scored: Sequence[ScoredDecoder]) -> list[DecodingResult]:
     """Train what the rungs lack, and score each rung. Rungs that the run cannot make are left out.
 
     1 the original: one frame a clip from its time-averaged tokens, 40 clips, scored on them; 2 each tubelet's own
@@ -33,7 +33,7 @@ def ladder(shop: Workshop, drawn: Sequence[ScoredDecoder]) -> list[DecodingResul
     original = train("ladder-original", Averaged(rows.pairs), few)
     tubelets = train("ladder-tubelets", rows.pairs, few)
     everything = next(
-        (one for one in drawn if one.decoder.name == _DECODER and one.baseline == "none"), None
+        (one for one in scored if one.decoder.name == _DECODER and one.baseline == "none"), None
     ) or train("ladder-all", rows.pairs, rows.training)
     rungs = [
         (replace(original, rows=few), f"the original: time-averaged, {len(few)} clips, training pairs"),
@@ -41,7 +41,7 @@ def ladder(shop: Workshop, drawn: Sequence[ScoredDecoder]) -> list[DecodingResul
         (tubelets, "held-out groups instead of training pairs"),
         (everything, f"all {len(rows.training)} training clips"),
     ]
-    flow = next((one for one in drawn if hasattr(one.decoder.module, "draw")), None)
+    flow = next((one for one in scored if hasattr(one.decoder.module, "draw")), None)
     if flow is not None:
         rungs.append((flow, "a flow instead of a CNN: one sample"))
     if (best := _best_blocks(shop, everything, norm)) is not None:

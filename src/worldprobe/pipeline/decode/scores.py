@@ -40,10 +40,10 @@ class ScoredFrames:
     spread: FrameMetrics = field(default_factory=FrameMetrics)
 
 
-def score(shop: Workshop, drawn: Sequence[ScoredDecoder], regions: Regions | None) -> list[DecodingResult]:
+def score(shop: Workshop, scored: Sequence[ScoredDecoder], regions: Regions | None) -> list[DecodingResult]:
     """Every decoder, and the mean image and bicubic frames beside the first."""
     results: list[DecodingResult] = []
-    for number, one in enumerate(drawn):
+    for number, one in enumerate(scored):
         lines = lines_of(shop, one, regions)
         if not number:
             lines += trivial(shop, one, regions)

@@ -58,16 +58,16 @@ def decode_into(
     plan = elsewhere(plan, executor)
     shop = open_workshop(store, videos, plan, out, ledger, progress=progress)
     train_elsewhere(shop, executor, progress=progress)
-    drawn = train_all(shop)
-    results = score(shop, drawn, regions_of(shop.rows.pairs, labels, rows=shop.rows.test))
+    scored = train_all(shop)
+    results = score(shop, scored, regions_of(shop.rows.pairs, labels, rows=shop.rows.test))
     if plan.decode.ladder and plan.weights is None:
-        results += ladder(shop, drawn)
-    write_pictures(shop, drawn, out / FOLDER / PICTURES)
+        results += ladder(shop, scored)
+    write_pictures(shop, scored, out / FOLDER / PICTURES)
     if film is not None:
-        write_film(shop, drawn, film)
+        write_film(shop, scored, film)
     seen = [one.video for one in shop.series]
     add_notes(out, merge(out, DECODE, results, ledger.costs, revision=shop.series[0].revision, videos=seen))
-    weights = {one.name: sha256((plan.weights or out / FOLDER / one.name) / WEIGHTS) for one in drawn}
+    weights = {one.name: sha256((plan.weights or out / FOLDER / one.name) / WEIGHTS) for one in scored}
     write_provenance(
         out, "decode", shop.series[0], videos=seen, seed=plan.seed, ledger=ledger, labels=labels, decoders=weights
     )

@@ -116,7 +116,7 @@ class Workshop:
                 validation=self.rows.validation,
                 recipe=recipe,
                 checkpoint=folder / "checkpoint.safetensors",
-                told=self.progress,
+                progress=self.progress,
                 stage=stage,
                 device=self.device,
             )
@@ -220,17 +220,17 @@ def recipe_of(plan: DecodingPlan, module: Any, device: str) -> Any:
     from worldprobe.decoders.training import Recipe
 
     wishes = {name: getattr(plan.decode, name) for name in ("steps", "batch", "learning_rate", "patience")}
-    asked = {name: value for name, value in wishes.items() if value is not None}
+    chosen = {name: value for name, value in wishes.items() if value is not None}
     own = {"steps": _STEPS, **getattr(module, "recipe", {})}
-    return Recipe(**{**own, **asked, "precision": _precision(plan.precision, device), "seed": plan.seed})
+    return Recipe(**{**own, **chosen, "precision": _precision(plan.precision, device), "seed": plan.seed})
 
 
-def _precision(asked: str, device: str) -> str:
+def _precision(chosen: str, device: str) -> str:
     """bf16 where it halves the time: on GPUs, and on CPUs that multiply its matrices."""
     import torch
 
-    if asked != "auto":
-        return asked
+    if chosen != "auto":
+        return chosen
     if device.startswith("cuda"):
         return "bf16"
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()

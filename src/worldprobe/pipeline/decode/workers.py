@@ -85,9 +85,9 @@ class TrainDecoders:
         out, ledger = Path(self.store, FOLDER, task.name), Ledger()
         videos = {video: Path(path) for video, path in task.videos}
         shop = open_workshop(Store(self.store), videos, self.plan, out, ledger, progress=silent)
-        drawn = train_all(shop)
+        scored = train_all(shop)
         if self.plan.decode.ladder:
-            ladder(shop, drawn)
+            ladder(shop, scored)
         shop.rows.pairs.frames.path.unlink()
         folders = [one.parent for one in sorted((out / FOLDER).glob(f"*/{_CONFIG}"))]
         files = [str(file.relative_to(out / FOLDER)) for folder in folders for file in folder.iterdir()]

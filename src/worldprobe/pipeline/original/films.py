@@ -117,8 +117,8 @@ def embed(
         if control != "none":
             device = device_here(experiment, executor)
             one = load_encoder(names[control], device=device, precision=experiment.precision)
-        asked = f"{PREFIX}{experiment.encoder}" if control == "none" else names[control]
-        spread = spread_of(experiment, asked, executor)
+        encoder_name = f"{PREFIX}{experiment.encoder}" if control == "none" else names[control]
+        spread = spread_of(experiment, encoder_name, executor)
         for kind in _KINDS:
             encoded = work.encode(one, kind, keep_places=floor, spread=spread, progress=progress)
             where = device_of(one) if spread is None else spread.executor.name

@@ -48,7 +48,7 @@ class Answered:
     """What one probe answered at one place, or what a control did beside it."""
 
     plan: Plan
-    asked: ProbeTask
+    probe_task: ProbeTask
     tap: str
     features: str
     control: Control
@@ -101,7 +101,7 @@ def shuffled(one: ProbeTask, seed: int) -> Question:
 
 def beside_controls(
     plan: Plan,
-    asked: Sequence[ProbeTask],
+    probe_tasks: Sequence[ProbeTask],
     found: Mapping[Control, Answers],
     tap: str,
     kind: str,
@@ -117,7 +117,7 @@ def beside_controls(
     names |= control_encoders(plan.encoder, twin)
     return [
         Answered(plan, one, tap, kind, control, names.get(control, plan.encoder), question, given, folds)
-        for one in asked
+        for one in probe_tasks
         for control, question, given, folds in _of_one(one, found, plan)
     ]
 
@@ -147,18 +147,18 @@ def lines(answered: Sequence[Answered]) -> list[ProbeResult]:
 
 
 def _lines(one: Answered) -> list[ProbeResult]:
-    asked, found = one.asked, {name: drawn.score() for name, drawn in one.draws.items()}
-    notes = list(asked.notes) if one.control == "none" else []
+    task, found = one.probe_task, {name: resampled.score() for name, resampled in one.draws.items()}
+    notes = list(task.notes) if one.control == "none" else []
     if one.control == "none":
         notes += _unseen(one)
     return [
         ProbeResult(
-            task=asked.task,
+            task=task.task,
             encoder=one.encoder,
             tap=one.tap,
             features=one.features,
             input=one.plan.input,
-            probe=asked.probe,
+            probe=task.probe,
             control=one.control,
             split=one.folds.kind,
             metric=metric,
@@ -173,7 +173,7 @@ def _lines(one: Answered) -> list[ProbeResult]:
             seed=one.plan.seed,
             notes=notes + ([found[metric].note] if found[metric].note else []),
         )
-        for metric in metrics_of(asked.task)
+        for metric in metrics_of(task.task)
     ]
 
 
@@ -186,7 +186,7 @@ def _unseen(one: Answered) -> list[str]:
     for fold in one.folds.folds:
         for code in np.setdiff1d(codes[fold.test], codes[fold.train]).tolist():
             missed[code] = missed.get(code, 0) + int((codes[fold.test] == code).sum())
-    names = one.asked.target.classes
+    names = one.probe_task.target.classes
     return [
         f"{names[code]} is in no training group of some fold: {count} of its {int((codes == code).sum())} moments "
         "cannot be answered right"

@@ -21,7 +21,7 @@ def chosen_taps(answered: Sequence[Answered]) -> list[Answered]:
     """
     together: dict[tuple[str, ...], list[Answered]] = {}
     for one in answered:
-        key = (one.asked.task, one.asked.probe, one.plan.input, one.control, one.folds.kind)
+        key = (one.probe_task.task, one.probe_task.probe, one.plan.input, one.control, one.folds.kind)
         together.setdefault(key, []).append(one)
     return [_chosen(several) for several in together.values()]
 

@@ -184,11 +184,11 @@ def _clip_moments(
     """The labelled tubelets of one clip, of each of its subjects."""
     found, dropped = targets.subjects(tracks, spec.indices, which=which)
     seen = series.view.contains(tracks.box[:, :2])
-    shown = Counter(tracks.frame[seen & ~tracks.hidden].tolist())
+    visible = Counter(tracks.frame[seen & ~tracks.hidden].tolist())
     moments = []
     for rows in found:
         dropped["outside the crop"] += int((~seen[rows]).sum())
-        mine = _subject_moments(tracks, rows[seen[rows]], series, spec, shown)
+        mine = _subject_moments(tracks, rows[seen[rows]], series, spec, visible)
         # An encoder may leave out frames that fill no whole tubelet.
         dropped["past the last whole tubelet"] += int(seen[rows].sum()) - sum(one.labels for one in mine)
         moments += mine
@@ -196,9 +196,9 @@ def _clip_moments(
 
 
 def _subject_moments(
-    tracks: Tracks, rows: Ints, series: Series, spec: ClipSpec, shown: Mapping[int, int]
+    tracks: Tracks, rows: Ints, series: Series, spec: ClipSpec, visible: Mapping[int, int]
 ) -> list[_Moment]:
-    """One subject's labelled tubelets; ``shown`` counts the objects that the model can see at each frame."""
+    """One subject's labelled tubelets; ``visible`` counts the objects that the model can see at each frame."""
     # A repeated still is one moment: all its tubelets cover the same frame.
     position = (tracks.frame[rows] - spec.start) // max(spec.stride, 1)
     covers = np.array([series.grid.tubelet_of(int(p)) for p in position], dtype=object)
@@ -207,7 +207,7 @@ def _subject_moments(
         here = rows[covers == tubelet]
         names, counts = np.unique(tracks.name[here], return_counts=True)
         measured = {key: _mean(values[here]) for key, values in tracks.measured.items()}
-        measured["count"] = float(np.mean([shown[frame] for frame in tracks.frame[here].tolist()]))
+        measured["count"] = float(np.mean([visible[frame] for frame in tracks.frame[here].tolist()]))
         moments.append(
             _Moment(
                 tubelet=tubelet,

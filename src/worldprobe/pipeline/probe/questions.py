@@ -37,8 +37,8 @@ def probe_of(plan: Plan, name: str, kind: str) -> tuple[str, Probe] | None:
         name = f"{head}-{kind}{colon}{argument}"
     probe: Probe = registry.create("probes", name)
     _, given = registry.parts("probes", name)
-    shown = probe.name + (f":{given}" if given else "")
-    return (shown, probe) if probe.kind == kind else None
+    canonical = probe.name + (f":{given}" if given else "")
+    return (canonical, probe) if probe.kind == kind else None
 
 
 def reads_tokens(probe: object) -> bool:
@@ -61,13 +61,13 @@ def check_probes(plan: Plan) -> None:
         found = [one for kind in sorted(kinds) if (one := probe_of(plan, name, kind))]
         if not found:
             raise ConfigError(f"the probe {name!r} is for none of the tasks {', '.join(plan.tasks)}")
-        for shown, probe in found:
-            if (probe.kind, shown) in named:
+        for canonical, probe in found:
+            if (probe.kind, canonical) in named:
                 raise ConfigError(
-                    f"the probes {named[probe.kind, shown]!r} and {name!r} are the same for {probe.kind} "
-                    f"({shown}): name it once"
+                    f"the probes {named[probe.kind, canonical]!r} and {name!r} are the same for {probe.kind} "
+                    f"({canonical}): name it once"
                 )
-            named[probe.kind, shown] = name
+            named[probe.kind, canonical] = name
         wants = {reads_tokens(probe) for _, probe in found}
         if not any((kind == "tokens") in wants for kind in plan.features):
             needs = "tokens" if True in wants else "other features than tokens"
@@ -90,7 +90,7 @@ def ask(plan: Plan, moments: LabelledTubelets, result: Probed) -> list[ProbeTask
     """
     # What classes have to be spread over: the unit that the split keeps together.
     unit = units(split_rows(moments), plan.split)
-    asked: list[ProbeTask] = []
+    probe_tasks: list[ProbeTask] = []
     refused: list[ProbeError] = []
     for task in dimensions(plan.tasks, moments):
         known = None
@@ -117,10 +117,10 @@ def ask(plan: Plan, moments: LabelledTubelets, result: Probed) -> list[ProbeTask
                 if reads_tokens(probe) == (kind == "tokens")
                 for metric in metrics_of(task)
             ]
-        asked += questions
-    if refused and not asked:
+        probe_tasks += questions
+    if refused and not probe_tasks:
         raise refused[0]
-    return asked
+    return probe_tasks
 
 
 def _without_probe(plan: Plan, task: str) -> list[ProbeResult]:

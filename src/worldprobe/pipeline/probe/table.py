@@ -47,21 +47,22 @@ def answer_rows(
         real = one.control == "none" and not one.leaky
         if not real or not (one.tap.endswith(f"/block{block}.out") or one.taps):
             continue
-        rows = np.flatnonzero(one.asked.target.usable)
+        rows = np.flatnonzero(one.probe_task.target.usable)
         starts = [series[v].specs[c].start for v, c in zip(moments.video[rows], moments.clip[rows], strict=True)]
+        task = one.probe_task
         columns = {
             "video": [series[v].video.id for v in moments.video[rows]], "start": starts,
             "tubelet": moments.tubelet[rows], "which": which[rows], "pts_seconds": moments.pts_seconds[rows],
             "unit": one.folds.unit, "target": _lists(one.question.target),
             "prediction": _lists(one.answer.prediction), "constant": _lists(one.answer.constant),
         }  # fmt: skip
-        said = {
-            "task": one.asked.task, "features": one.features, "input": one.plan.input, "probe": one.asked.probe,
+        constants = {
+            "task": task.task, "features": one.features, "input": one.plan.input, "probe": task.probe,
             "encoder": one.encoder, "revision": first.revision, "status": first.status, "tap": one.tap,
-            "split": one.folds.kind, "seed": one.plan.seed, "classes": "\n".join(one.asked.target.classes),
+            "split": one.folds.kind, "seed": one.plan.seed, "classes": "\n".join(task.target.classes),
             "frames": spec.frames, "stride": spec.stride, "tubelet_frames": first.grid.tubelet,
         }  # fmt: skip
-        table = pl.DataFrame(columns).with_columns(**{name: pl.lit(value) for name, value in said.items()})
+        table = pl.DataFrame(columns).with_columns(**{name: pl.lit(value) for name, value in constants.items()})
         parts.append(table.select(_COLUMNS))
     return pl.concat(parts, how="vertical_relaxed") if parts else pl.DataFrame()
 

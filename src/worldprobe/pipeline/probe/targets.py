@@ -74,9 +74,9 @@ def _without(moments: LabelledTubelets, task: str, known: NDArray[np.bool_]) -> 
         "where the camera's motion, or the speed itself, is not known": moments.tracked & grows & ~still,
     }
     counted = {why: int((rows & ~known).sum()) for why, rows in reasons.items()}
-    said = ", ".join(f"{many} {why}" for why, many in counted.items() if many)
+    counts = ", ".join(f"{many} {why}" for why, many in counted.items() if many)
     what = {"velocity": "a speed", "approach": "a speed"}.get(task, "a direction")
-    return (f"{count} {what}: {said}",)
+    return (f"{count} {what}: {counts}",)
 
 
 def split_rows(moments: LabelledTubelets, usable: NDArray[np.bool_] | slice = slice(None)) -> SplitRows:

@@ -96,7 +96,7 @@ def _of_line(summary: Summary, row: Row, line: ControlledScore) -> _Facts:
         "property": row.task, "features": row.features, "tap": row.tap, "probe": row.probe, "input": row.input,
         "split": row.split, "protocol": row.protocol, "n": row.n_test, "groups": row.n_groups,
         "controls": {name: _score(score) for name, score in line.controls.items()},
-        "labels_sha256": _made(summary, "probe").get("labels", {}).get("sha256"), "notes": list(row.notes),
+        "labels_sha256": _recorded(summary, "probe").get("labels", {}).get("sha256"), "notes": list(row.notes),
     }  # fmt: skip
     return {
         "metric_type": kind,
@@ -145,7 +145,7 @@ def _round(value: float | None) -> float | None:
     return None if value is None else round(value, _DIGITS)
 
 
-def _made(summary: Summary, stage: str) -> _Facts:
+def _recorded(summary: Summary, stage: str) -> _Facts:
     """What the run recorded of a stage."""
     found: _Facts = summary.provenance.get("otherwise", {}).get(stage, summary.provenance)
     return found
@@ -153,8 +153,8 @@ def _made(summary: Summary, stage: str) -> _Facts:
 
 def _dataset(summary: Summary, stage: str) -> _Facts:
     """Which videos a stage looked at: the sources that the experiment names, and the hash of all of them."""
-    made = _made(summary, stage)
-    videos, sources = made.get("videos"), unexpanded(tomllib.loads(summary.experiment).get("videos", []))
+    recorded = _recorded(summary, stage)
+    videos, sources = recorded.get("videos"), unexpanded(tomllib.loads(summary.experiment).get("videos", []))
     if not isinstance(videos, dict) or not {"count", "sha256"} <= videos.keys() or not sources:
         raise WorldprobeError(
             f"nothing in the run {summary.name} says which videos its scores are of, and a number without its "

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings.moments import Box, Moments, ShownClip, TubeletReading, marks, said
+from worldprobe.findings.moments import Box, Moments, ShownClip, TubeletReading, marks, value_text
 from worldprobe.findings.summary import summarize
 from worldprobe.findings.wording import property_name
 from worldprobe.io.files import StrPath, replacing
@@ -154,7 +154,8 @@ def _series(reading: TubeletReading) -> str:
 def _words(clip: ShownClip, tubelet: int) -> str:
     """All read-outs of a tubelet beside their labels, as a Markdown table."""
     rows = [
-        f"| {property_name(r.task)} from {r.features} | {said(r, r.told[tubelet])} | {said(r, r.label[tubelet])} |"
+        f"| {property_name(r.task)} from {r.features} "
+        f"| {value_text(r, r.told[tubelet])} | {value_text(r, r.label[tubelet])} |"
         for r in clip.readings
     ]
     return "\n".join(["| property | told | label |", "|---|---|---|", *rows])

@@ -14,7 +14,7 @@ from worldprobe.findings.prediction import (
     Recall,
     Violation,
 )
-from worldprobe.findings.wording import CALLS, CAPTIONS, DRAWN, MEASURES, number
+from worldprobe.findings.wording import CALLS, CAPTIONS, MEASURES, PIXEL_METHODS, number
 from worldprobe.intervals import Score
 from worldprobe.report.charts.horizons import horizon_panels
 from worldprobe.report.charts.surprise import peak_captions, surprise_panels
@@ -42,11 +42,11 @@ def prediction(summary: Summary) -> Section | None:
     future = summary.future
     if future is None:
         return None
-    blocks = [*_told(future), *_pixels(future), *_impossible(future), *_over_time(future)]
+    blocks = [*_horizons(future), *_pixels(future), *_impossible(future), *_over_time(future)]
     return Section("future", "Predicting the future", blocks, short="Prediction", chapter="future")
 
 
-def _told(future: Future) -> list[Block]:
+def _horizons(future: Future) -> list[Block]:
     """By horizon, beside what knows nothing."""
     if not future.steps:
         return []
@@ -165,12 +165,12 @@ def _pixels(future: Future) -> list[Block]:
         "seen; mean image is that of other groups."
     )
     columns: list[Column[PixelScores]] = [Column("Horizon", lambda one: str(one.horizon), short="h", right=True)]
-    for way, name in DRAWN.items():
+    for way, name in PIXEL_METHODS.items():
         for measure, field in (("PSNR", "psnr"), ("changed", "changed"), ("SSIM", "ssim")):
             columns.append(
                 Column(
                     f"{name}: {measure}",
-                    partial(_drawn, way=way, measure=field),
+                    partial(_pixel_cell, way=way, measure=field),
                     right=True,
                     forms=("html", "markdown"),
                 )
@@ -186,7 +186,7 @@ def _pixels(future: Future) -> list[Block]:
     ]
 
 
-def _drawn(one: PixelScores, way: str, measure: str) -> Cell:
+def _pixel_cell(one: PixelScores, way: str, measure: str) -> Cell:
     scores: dict[str, Score] = getattr(one, measure)
     return score_cell(scores.get(way))
 
