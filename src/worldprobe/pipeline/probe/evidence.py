@@ -46,11 +46,8 @@ def contrasts(answered: Sequence[Answered]) -> list[EvidenceLine]:
     real = [one for one in answered if one.control == "none" and not one.leaky]
     found: list[EvidenceLine] = []
     for one, other in product(real, real):
-        if (one.probe_task.task, one.probe_task.probe, one.tap) != (
-            other.probe_task.task,
-            other.probe_task.probe,
-            other.tap,
-        ):
+        first, second = ((each.probe_task.task, each.probe_task.probe, each.tap) for each in (one, other))
+        if first != second:
             continue
         same_input, same_features = one.plan.input == other.plan.input, one.features == other.features
         over_z = same_input and one.features in CHANGES and other.features == "z"
