@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from worldprobe.controls import CONTROLS
-from worldprobe.findings.made import EncoderFacts, FailedClip, LabelFacts
 from worldprobe.findings.rows import Row
+from worldprobe.findings.setup import EncoderFacts, FailedClip, LabelFacts
 from worldprobe.findings.verdicts import row_name
 from worldprobe.findings.wording import CHOSEN, ERRORS, METRICS, count, interval, number, rough
 from worldprobe.results import FEW_GROUPS

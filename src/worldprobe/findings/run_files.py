@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings.decoding import LossCurve
-from worldprobe.findings.made import FailedClip, LabelFacts
 from worldprobe.findings.moments import Moments
 from worldprobe.findings.prediction import SurpriseCurve, SurpriseCurves
+from worldprobe.findings.setup import FailedClip, LabelFacts
 from worldprobe.io.tables import read_table
 
 CLASSES_LISTED = 12

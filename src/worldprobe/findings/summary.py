@@ -15,11 +15,11 @@ from worldprobe.findings.decoding import decoding
 from worldprobe.findings.deltas import deltas
 from worldprobe.findings.evidence import evidence
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.made import encoder_of
 from worldprobe.findings.moments import quoted_only
 from worldprobe.findings.next_steps import next_steps
 from worldprobe.findings.prediction import future
 from worldprobe.findings.scores import rows_of
+from worldprobe.findings.setup import encoder_of
 from worldprobe.findings.wording import count
 from worldprobe.io.files import StrPath
 from worldprobe.results import AnyResult, CostResult, OtherResult, ProbeResult, read_results

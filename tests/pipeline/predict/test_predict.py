@@ -17,7 +17,7 @@ from worldprobe.encoders.vjepa2 import pretrained, random_twin, tiny
 from worldprobe.errors import ConfigError, DecoderError, PredictionError, VideoError
 from worldprobe.findings.summary import summarize
 from worldprobe.io.arrays import read_arrays
-from worldprobe.pipeline.decode.seen import TrainingClips
+from worldprobe.pipeline.decode.training_clips import TrainingClips
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.predict import stage as pipeline
 from worldprobe.pipeline.predict.forecast import forecast

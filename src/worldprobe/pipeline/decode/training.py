@@ -15,7 +15,14 @@ from worldprobe.encoders.load import control_encoders
 from worldprobe.errors import DecoderError
 from worldprobe.io.files import write_whole
 from worldprobe.pipeline.decode.rows import Rows, lay_out, mismatched
-from worldprobe.pipeline.decode.seen import FILE, TrainingClips, episode_of, of_clips, read_seen, write_seen
+from worldprobe.pipeline.decode.training_clips import (
+    FILE,
+    TrainingClips,
+    episode_of,
+    of_clips,
+    read_training_clips,
+    write_training_clips,
+)
 from worldprobe.pipeline.ledger import Ledger, device_for
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.stored import unpooled
@@ -125,7 +132,7 @@ class Workshop:
             self.ledger.book(stage, started=began, items=items, device=self.device, each=each)
             write_whole(folder / LOSSES, "".join(json.dumps(asdict(one)) + "\n" for one in course.losses).encode())
             clips = (self.rows.pairs.clips[row] for row in (*rows, *self.rows.validation))
-            write_seen(of_clips((self.series[number], clip) for number, clip in clips), folder)
+            write_training_clips(of_clips((self.series[number], clip) for number, clip in clips), folder)
             facts = {"encoder": encoder, "tap": tap, "key": key, "seed": recipe.seed, "steps": course.steps}
             facts |= {"best_step": course.best_step, "stopped_early": course.stopped_early}
             facts |= {"seconds": round(course.seconds, 1), "pairs": len(rows) * source.per_row, "clips": len(rows)}
@@ -149,7 +156,7 @@ class Workshop:
                 f"the weights in {folder} draw {done.shape.frames} frames of {done.shape.size} px a tubelet, "
                 f"here they are {frames.shape[1]} of {frames.shape[-2:]}: use --size {min(done.shape.size)}"
             )
-        seen = read_seen(folder)
+        seen = read_training_clips(folder)
         if seen is None:
             raise DecoderError(
                 f"{folder} does not say what its decoder was trained on ({FILE} is missing), so nobody knows "

@@ -17,7 +17,7 @@ from worldprobe.errors import PredictionError
 from worldprobe.execute.fitting import Fitting
 from worldprobe.io.arrays import write_arrays
 from worldprobe.io.names import short_names
-from worldprobe.pipeline.decode.seen import TrainingClips, read_seen
+from worldprobe.pipeline.decode.training_clips import TrainingClips, read_training_clips
 from worldprobe.pipeline.predict.decoder import place_of
 from worldprobe.pipeline.predict.forecast import unit_of
 from worldprobe.pipeline.predict.scores import PredictionSetup
@@ -274,7 +274,7 @@ def _line(
 
 def _loaded(folder: Path) -> LoadedDecoder:
     # Of a decoder that came without, nobody can say what it has seen.
-    return LoadedDecoder(load(folder), read_seen(folder) or TrainingClips())
+    return LoadedDecoder(load(folder), read_training_clips(folder) or TrainingClips())
 
 
 def _unfit(loaded: LoadedDecoder, encoder: Encoder) -> str:

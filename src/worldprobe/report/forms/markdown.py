@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.made import flatten
+from worldprobe.findings.setup import flatten
 from worldprobe.io.files import write_whole
 from worldprobe.printable import escaped, one_line, printable
 from worldprobe.report.sections import sections

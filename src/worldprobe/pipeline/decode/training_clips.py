@@ -60,13 +60,13 @@ def episode_of(series: Series, clip: int) -> tuple[str, int]:
     return (names[shot] if shot < len(names) else ""), series.shots[shot]
 
 
-def write_seen(seen: TrainingClips, folder: Path) -> None:
+def write_training_clips(seen: TrainingClips, folder: Path) -> None:
     """Beside a decoder's weights."""
     episodes = {_EPISODES: seen.episodes} if seen.episodes else {}
     write_whole(folder / FILE, json.dumps({**seen.clips, **episodes}).encode())
 
 
-def read_seen(folder: Path) -> TrainingClips | None:
+def read_training_clips(folder: Path) -> TrainingClips | None:
     """What was written beside a decoder's weights; None where nothing was. Raises DecoderError: it is damaged."""
     path = folder / FILE
     try:
