@@ -67,7 +67,7 @@ _TITLES: dict[VerdictKind, str] = {
 _CHANCE = Score(value=0.5, low=0.5, high=0.5)
 
 
-def answers(
+def answer_questions(
     rows: Sequence[Row], future: Future | None, decoding: Decoding | None, label: Callable[[Row], str]
 ) -> tuple[Answer, ...]:
     """One line a property, the first and the last horizon, surprise over all violations, one a decoder."""

@@ -17,7 +17,7 @@ MANY_WAYS = 4
 MOST_NAMED = 3
 
 
-def caveats(
+def collect_caveats(
     rows: Sequence[Row],
     encoder: EncoderFacts,
     labels: LabelFacts | None,

@@ -97,7 +97,7 @@ _NOTHING = Score(value=None, note="not measured")
 Key = tuple[str, str, str, str]
 
 
-def decoding(results: Sequence[object], losses: tuple[LossCurve, ...] = ()) -> Decoding | None:
+def read_decoding(results: Sequence[object], losses: tuple[LossCurve, ...] = ()) -> Decoding | None:
     """The facts of a run's decoders; None where it has none."""
     lines = [one for one in results if isinstance(one, DecodingResult) and one.target == "actual"]
     sound = [one for one in lines if one.protocol == "sound"]

@@ -86,7 +86,7 @@ def family(probe: str) -> str:
     return head + colon + argument
 
 
-def deltas(rows: Sequence[Row], results: Sequence[AnyResult]) -> Deltas | None:
+def compare_deltas(rows: Sequence[Row], results: Sequence[AnyResult]) -> Deltas | None:
     """The table of properties that have to do with motion; None where changes were not read."""
     wanted = [row for row in rows if row.task in TASKS and row.features in FEATURES]
     if not any(row.features == "delta" for row in wanted):

@@ -75,7 +75,9 @@ class Evidence(Fact):
 _Line = EvidenceResult | CodeResult | LearningResult
 
 
-def evidence(rows: Sequence[Row], results: Sequence[AnyResult], label: Callable[[Row], str]) -> Evidence | None:
+def read_evidence(
+    rows: Sequence[Row], results: Sequence[AnyResult], label: Callable[[Row], str]
+) -> Evidence | None:
     """What the rows' scores are worth; None where nothing was worked out.
 
     Args:

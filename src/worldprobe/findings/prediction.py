@@ -140,7 +140,9 @@ RULE = (
 )
 
 
-def future(results: Sequence[AnyResult], encoder: str, curves: tuple[SurpriseCurve, ...] = ()) -> Future | None:
+def read_prediction(
+    results: Sequence[AnyResult], encoder: str, curves: tuple[SurpriseCurve, ...] = ()
+) -> Future | None:
     """The facts of an encoder and its twin; None where a run predicts nothing."""
     predictions = [r for r in results if isinstance(r, PredictionResult)]
     surprises = [r for r in results if isinstance(r, SurpriseResult)]

@@ -74,7 +74,7 @@ class _Finding:
     sentence: str
 
 
-def use_cases(
+def grade_use_cases(
     rows: Sequence[Row], future: Future | None = None, decoding: Decoding | None = None
 ) -> tuple[UseCase, ...]:
     """The table of uses, from a run's facts by ``RULE``. Without probes: those uses that the run speaks of."""
