@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
-from worldprobe.intervals import Draws, Score
+from worldprobe.intervals import Draws
 from worldprobe.probes import metrics
 from worldprobe.probes.splits import Folds
 from worldprobe.probes.training import Sums, TrainingRows, TrainingSets
@@ -126,11 +126,6 @@ def _fit_validated(question: Question, training: TrainingRows, unit: Ints) -> tu
     target = question.target[training.rows]
     fitted = question.probe.fit(training.design, target, strength=strength, classes=question.classes)
     return fitted, strength, loss
-
-
-def score(question: Question, answer: OutOfFold, unit: NDArray[np.int64], *, seed: int) -> dict[str, Score]:
-    """The question's metrics with intervals by resampling ``unit`` [n]."""
-    return {name: found.score() for name, found in draws(question, answer, unit, seed=seed).items()}
 
 
 def draws(question: Question, answer: OutOfFold, unit: NDArray[np.int64], *, seed: int) -> dict[str, Draws]:

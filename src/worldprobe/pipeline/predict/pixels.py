@@ -30,10 +30,8 @@ from worldprobe.results import PredictionMethod, PredictionResult
 if TYPE_CHECKING:
     import torch
 
-METHODS: tuple[PredictionMethod, ...] = ("predictor", "decode-actual", "copy-last-frame", "mean-image")
 # About so many windows are drawn: a sampling decoder takes its time.
 _MOST = 200
-Floats = NDArray[np.float64]
 Frames = NDArray[np.float32]
 
 

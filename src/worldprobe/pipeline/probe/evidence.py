@@ -16,7 +16,7 @@ from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.progress import Tally, silent
 from worldprobe.probes.curves import FRACTIONS, learning_curve
 from worldprobe.probes.evaluate import Step
-from worldprobe.probes.evidence import PORTIONS, difference, online_code_length, skill
+from worldprobe.probes.evidence import PORTIONS, difference, online_code_length, selectivity, skill
 from worldprobe.probes.features import CHANGES
 from worldprobe.results import CodeResult, EvidenceLine, EvidenceResult, LearningPoint, LearningResult, Measure
 
@@ -34,7 +34,7 @@ def evidence_of(answered: Sequence[Answered]) -> list[EvidenceLine]:
         best = max(known, key=lambda one: one.main.value or 0.0)
         found.append(_line(real, "skill", best.control, skill(real.main, best.main)))
         found += [
-            _line(real, "selectivity", one.control, difference(real.main, one.main))
+            _line(real, "selectivity", one.control, selectivity(real.main, one.main))
             for one in known
             if one.control == "shuffled"
         ]
