@@ -48,7 +48,7 @@ def main() -> None:
     module = registry.create("decoders", asked.decoder, shape=shape)
     times: list[float] = []
 
-    def told(stage: str, done: int, total: int, note: str = "") -> None:
+    def report(stage: str, done: int, total: int, note: str = "") -> None:
         times.append(time.perf_counter())
 
     with tempfile.TemporaryDirectory() as folder:
@@ -59,7 +59,7 @@ def main() -> None:
             validation=range(ROWS, ROWS + 1),
             recipe=Recipe(steps=STEPS, batch=asked.batch, every=STEPS, precision=asked.precision),
             checkpoint=Path(folder) / "checkpoint",
-            told=told,
+            progress=report,
             stage="benchmark",
         )
     parameters = sum(one.numel() for one in module.parameters())

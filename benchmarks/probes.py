@@ -30,7 +30,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from worldprobe.probes.evaluate import Answer, cross_fit
+from worldprobe.probes.evaluate import OutOfFold, cross_fit
 from worldprobe.probes.linear.estimators import LogisticProbe
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
@@ -93,12 +93,12 @@ def by_sklearn(case: Case) -> np.ndarray:
     return found
 
 
-def by_worldprobe(case: Case) -> Answer:
+def by_worldprobe(case: Case) -> OutOfFold:
     """Out-of-fold values [n, k], or classes [n, 1]."""
     return cross_fit(case.inputs, [case.question], case.folds)[case.question.name]
 
 
-def compare(case: Case, theirs: np.ndarray, ours: Answer) -> tuple[dict[str, list[float]], bool]:
+def compare(case: Case, theirs: np.ndarray, ours: OutOfFold) -> tuple[dict[str, list[float]], bool]:
     """What both found, by metric, and whether it is the same within the tolerance."""
     target = case.question.target
     if not case.question.classes:

@@ -9,7 +9,7 @@ import pytest
 from tests.builders.checks import some
 
 from worldprobe import bars
-from worldprobe.bars import Course, Courses, Lines
+from worldprobe.bars import Courses, Lines, StagePass
 from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import ConfigError
 from worldprobe.labels.load import load_labeller
@@ -29,14 +29,14 @@ class Recorded:
     def __init__(self) -> None:
         self.calls: list[tuple[str, int, int]] = []
         self.seen: dict[int, list[int]] = {}
-        self.last: dict[int, Course] = {}
+        self.last: dict[int, StagePass] = {}
         self._courses = Courses(self._show)
 
     def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
         self.calls.append((stage, done, total))
         self._courses(stage, done, total, note)
 
-    def _show(self, course: Course) -> None:
+    def _show(self, course: StagePass) -> None:
         self.seen.setdefault(course.number, []).append(course.done)
         self.last[course.number] = course
 

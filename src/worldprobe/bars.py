@@ -27,7 +27,7 @@ _FIRST_SECONDS, _NEXT_SECONDS = 10.0, 30.0
 
 
 @dataclass(slots=True)
-class Course:
+class StagePass:
     """One time that a stage is gone through; ``number`` tells it from others of the same name."""
 
     number: int
@@ -50,16 +50,16 @@ class Courses:
         show: called with a course whenever it has changed, by one thread at a time.
     """
 
-    def __init__(self, show: Callable[[Course], None]) -> None:
+    def __init__(self, show: Callable[[StagePass], None]) -> None:
         self._show, self._lock = show, threading.Lock()
-        self._latest: dict[str, Course] = {}
+        self._latest: dict[str, StagePass] = {}
         self._count = 0
 
     def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
         with self._lock:
             course = self._latest.get(stage)
             if course is None or (course.finished and done < total) or done <= 1 < course.done:
-                course = self._latest[stage] = Course(self._count, stage, done, total)
+                course = self._latest[stage] = StagePass(self._count, stage, done, total)
                 self._count += 1
             elif course.finished or done < course.done:
                 return
@@ -82,7 +82,7 @@ class Lines:
         self._due: dict[int, float] = {}
         self._spoken: set[int] = set()
 
-    def __call__(self, course: Course) -> None:
+    def __call__(self, course: StagePass) -> None:
         """Tell of it, where it is time to."""
         now = self._clock()
         number = course.number
@@ -94,10 +94,10 @@ class Lines:
             return
         self._due[number] = now + _NEXT_SECONDS
         self._spoken.add(number)
-        took, made = now - began, course.done - start
-        rest = f" in {lasting(took)}" if course.finished else ""
-        if not course.finished and made > 0:
-            rest = f", about {lasting(took / made * (course.total - course.done))} left"
+        elapsed, advanced = now - began, course.done - start
+        rest = f" in {lasting(elapsed)}" if course.finished else ""
+        if not course.finished and advanced > 0:
+            rest = f", about {lasting(elapsed / advanced * (course.total - course.done))} left"
         note = f" {course.note}" if course.note else ""
         self._write(f"worldprobe: {course.stage}{note}: {course.done:,} of {course.total:,}{rest}")
 
@@ -116,16 +116,16 @@ def bars() -> Iterator[Progress]:
     Raises:
         ConfigError: the variable says what nobody knows.
     """
-    asked = os.environ.get(VARIABLE) or ("bars" if sys.stderr.isatty() else "plain")
-    if asked == "off":
+    setting = os.environ.get(VARIABLE) or ("bars" if sys.stderr.isatty() else "plain")
+    if setting == "off":
         yield silent
-    elif asked == "plain":
+    elif setting == "plain":
         yield Courses(Lines(_line))
-    elif asked == "bars":
-        with _drawn() as show:
+    elif setting == "bars":
+        with _live_bars() as show:
             yield Courses(show)
     else:
-        raise ConfigError(f"{VARIABLE} is {asked!r}, and may be off, plain or bars")
+        raise ConfigError(f"{VARIABLE} is {setting!r}, and may be off, plain or bars")
 
 
 def _line(text: str) -> None:
@@ -134,7 +134,7 @@ def _line(text: str) -> None:
 
 
 @contextmanager
-def _drawn() -> Iterator[Callable[[Course], None]]:
+def _live_bars() -> Iterator[Callable[[StagePass], None]]:
     """A bar for each course, with rate and time left."""
     from rich import progress as rich_bars
     from rich.console import Console
@@ -152,13 +152,13 @@ def _drawn() -> Iterator[Callable[[Course], None]]:
         rich_bars.TimeElapsedColumn(),
         rich_bars.TimeRemainingColumn(),
     )
-    with rich_bars.Progress(*columns, console=Console(stderr=True)) as shown:
+    with rich_bars.Progress(*columns, console=Console(stderr=True)) as display:
         tasks: dict[int, TaskID] = {}
 
-        def show(course: Course) -> None:
+        def show(course: StagePass) -> None:
             if course.number not in tasks:
-                tasks[course.number] = shown.add_task(one_line(course.stage), total=course.total)
-            said = one_line(f"{course.stage} {course.note}")
-            shown.update(tasks[course.number], completed=course.done, total=course.total, description=said)
+                tasks[course.number] = display.add_task(one_line(course.stage), total=course.total)
+            line = one_line(f"{course.stage} {course.note}")
+            display.update(tasks[course.number], completed=course.done, total=course.total, description=line)
 
         yield show

@@ -78,8 +78,8 @@ def terminal(*, stderr: bool = False) -> Console:
 
 
 def _columns() -> int:
-    asked = os.environ.get("COLUMNS", "")
-    return int(asked) if asked.isdecimal() and 0 < int(asked) < 10_000 else 120
+    columns = os.environ.get("COLUMNS", "")
+    return int(columns) if columns.isdecimal() and 0 < int(columns) < 10_000 else 120
 
 
 def say(facts: object, as_json: bool, lines: Sequence[str]) -> None:

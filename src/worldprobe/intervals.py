@@ -3,8 +3,8 @@
 Groups are what varies, not rows (cluster bootstrap and jackknife: Field and Welsh 2007; Efron and Tibshirani 1993,
 ch. 11). Intervals are those of Student's t with the jackknife's standard error, on a scale on which the score is
 about normal: the logarithm of an error or of what is left unexplained. A share's is Wilson's (1927) with as many
-trials as the groups are worth. Percentiles of resamples are too narrow below some 40 groups, and have no width where
-all groups are right (``benchmarks/calibration.py``).
+trials as the groups are worth. Percentiles of resamples are too narrow below some 40 groups, and have no width
+where all groups are right (``benchmarks/calibration.py``).
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ def no_loading_bars() -> Iterator[None]:
     """Without transformers' bar for each set of weights; the hub's bars for downloads are others and stay."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    enabled = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
         yield
     finally:
-        if shown:
+        if enabled:
             logging.enable_progress_bar()
 
 

@@ -265,13 +265,13 @@ def check_decoder(make: Callable[[DecoderShape], Decoder]) -> None:
     assert loss.requires_grad, "the loss has no gradient: nothing can be trained"
     decoder.eval()
     with torch.no_grad():
-        drawn, again = (decoder.sample(tokens, generator=seeded()) for _ in range(2))
+        sampled, again = (decoder.sample(tokens, generator=seeded()) for _ in range(2))
         others = decoder.sample(-tokens, generator=seeded())
-    assert drawn.shape == frames.shape, f"sample gives {tuple(drawn.shape)}, expected {tuple(frames.shape)}"
-    assert drawn.min() >= 0, f"frames reach down to {drawn.min().item():.3g}, expected 0 to 1"
-    assert drawn.max() <= 1, f"frames reach up to {drawn.max().item():.3g}, expected 0 to 1"
-    assert torch.equal(drawn, again), "the same generator gives other frames the second time"
-    assert not torch.equal(drawn, others), "the frames do not depend on the tokens"
+    assert sampled.shape == frames.shape, f"sample gives {tuple(sampled.shape)}, expected {tuple(frames.shape)}"
+    assert sampled.min() >= 0, f"frames reach down to {sampled.min().item():.3g}, expected 0 to 1"
+    assert sampled.max() <= 1, f"frames reach up to {sampled.max().item():.3g}, expected 0 to 1"
+    assert torch.equal(sampled, again), "the same generator gives other frames the second time"
+    assert not torch.equal(sampled, others), "the frames do not depend on the tokens"
 
 
 def _clip(encoder: Encoder, frames: int, *, seed: int) -> Clip:

@@ -41,7 +41,7 @@ def module(name="cnn", shape=SHAPE, **options):
     return registry.create("decoders", name, shape=shape, **{"channels": 32 if name == "flow" else 16, **options})
 
 
-def run(checkpoint, *, name="cnn", told=lambda *_: None, **recipe):
+def run(checkpoint, *, name="cnn", progress=lambda *_: None, **recipe):
     made = module(name)
     recipe = Recipe(**{"steps": 40, "batch": 8, "every": 10, **recipe})
     course = train(
@@ -51,7 +51,7 @@ def run(checkpoint, *, name="cnn", told=lambda *_: None, **recipe):
         validation=range(20, 24),
         recipe=recipe,
         checkpoint=checkpoint,
-        told=told,
+        progress=progress,
         stage="blobs",
     )
     return made, course
@@ -61,12 +61,12 @@ def main():
     torch.set_num_threads(1)
     checkpoint, weights, name = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 
-    def told(stage, done, total, note=""):
+    def report(stage, done, total, note=""):
         if done == int(os.environ.get("STOP_AT", -1)):
             print("here", flush=True)
             sys.stdin.read()  # to be killed in the middle of things
 
-    made, _ = run(checkpoint, name=name, told=told)
+    made, _ = run(checkpoint, name=name, progress=report)
     torch.save(made.state_dict(), weights)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from worldprobe.findings.moments import Box, Moments, Reading, ShownClip
+from worldprobe.findings.moments import Box, Moments, ShownClip, TubeletReading
 from worldprobe.results import DecodingResult, PredictionResult, ProbeResult, write_results
 
 CONTROLS = ("nuisance", "pixels", "random-init", "shuffled", "gaussian")
@@ -63,7 +63,7 @@ def prediction_step(*scores: float | None, **changes: object) -> list[Prediction
 def reading(task="xy", features="z", **changes):
     told, label = ((0.5, 0.25), None), ((0.4, 0.25), None)
     fields = {"task": task, "features": features, "tap": "e/block0.out", "probe": "ridge", "input": "native"}
-    return Reading(**{**fields, "classes": (), "told": told, "label": label, **changes})
+    return TubeletReading(**{**fields, "classes": (), "told": told, "label": label, **changes})
 
 
 def run_with_moments(run):

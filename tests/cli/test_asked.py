@@ -13,8 +13,8 @@ from worldprobe.errors import ConfigError, LabelError, RegistryError, StoreError
 from worldprobe.labels.load import load_labeller
 from worldprobe.labels.table import read_labels, read_tables, write_labels
 from worldprobe.pipeline import run as running
-from worldprobe.pipeline.decode.seen import of_clips, read_seen, write_seen
-from worldprobe.pipeline.folder import DECODE, PREDICT, PROBE, asked_anew, merge, require_own
+from worldprobe.pipeline.decode.training_clips import of_clips, read_training_clips, write_training_clips
+from worldprobe.pipeline.folder import DECODE, PREDICT, PROBE, changed_settings, merge, require_own
 from worldprobe.pipeline.label.checks import check_labeller
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.probe.plan import Plan
@@ -191,9 +191,9 @@ def test_every_command_that_writes_results_leaves_those_of_others(
 def test_what_is_asked_anew_replaces_results_and_that_is_said(tmp_path):
     values = {"videos": ["a.mp4", "b.mp4"], "encoder": "pixels", "labeller": "mot:a.txt"}
     out = held(tmp_path / "run", tasks=["xy"], predict={"context": 2})
-    assert asked_anew(out, make_experiment({**values, "tasks": ["xy"], "predict": {"context": 2}})) == []
-    assert asked_anew(tmp_path / "new", make_experiment(values)) == []
-    (said,) = asked_anew(out, make_experiment({**values, "tasks": ["xy", "size"], "split": "video"}))
+    assert changed_settings(out, make_experiment({**values, "tasks": ["xy"], "predict": {"context": 2}})) == []
+    assert changed_settings(tmp_path / "new", make_experiment(values)) == []
+    (said,) = changed_settings(out, make_experiment({**values, "tasks": ["xy", "size"], "split": "video"}))
     assert "with tasks = xy (now xy, size); split = grouped (now video): they are replaced" in said
 
 
@@ -298,11 +298,11 @@ def test_another_cameras_view_of_an_episode_that_was_trained_on_counts_as_seen(t
         series("b", ("two", "three"), rate=20.0),
         series("c", (), rate=10.0),
     )
-    write_seen(of_clips([(a, 3), (a, 13)]), tmp_path)
-    seen = read_seen(tmp_path)
+    write_training_clips(of_clips([(a, 3), (a, 13)]), tmp_path)
+    seen = read_training_clips(tmp_path)
 
     def known(one, clip):
-        from worldprobe.pipeline.decode.seen import episode_of
+        from worldprobe.pipeline.decode.training_clips import episode_of
 
         episode, began = episode_of(one, clip)
         return seen.has(one.specs[clip], episode=episode, began=began)
@@ -311,17 +311,17 @@ def test_another_cameras_view_of_an_episode_that_was_trained_on_counts_as_seen(t
     assert [known(b, clip) for clip in range(20)] == [clip < 10 for clip in range(20)]
     assert not any(known(c, clip) for clip in range(20))
     # Trained on both cameras at other times, what one showed is not new by the other.
-    write_seen(of_clips([(a, 13), (b, 5)]), tmp_path)
-    seen = read_seen(tmp_path)
+    write_training_clips(of_clips([(a, 13), (b, 5)]), tmp_path)
+    seen = read_training_clips(tmp_path)
     assert [clip for clip in range(20) if known(b, clip)] == [3, 5]
     assert [clip for clip in range(20) if known(a, clip)] == [13, 15]
     (tmp_path / "trained_on.json").write_text('{"' + "a" * 16 + '": [30]}')  # as it was written before
-    seen = read_seen(tmp_path)
+    seen = read_training_clips(tmp_path)
     assert [clip for clip in range(20) if known(a, clip)] == [3]
     (tmp_path / "trained_on.json").write_text('{"a": 3}')
     with pytest.raises(WorldprobeError, match="is damaged"):
-        read_seen(tmp_path)
-    assert read_seen(tmp_path / "nowhere") is None
+        read_training_clips(tmp_path)
+    assert read_training_clips(tmp_path / "nowhere") is None
 
 
 def table(name, identity, **more):

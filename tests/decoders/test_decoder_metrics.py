@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from worldprobe.decoders import metrics
-from worldprobe.decoders.metrics import Tally
+from worldprobe.decoders.metrics import FrameMetrics
 
 
 def frames(n=6, seed=0, side=32):
@@ -13,7 +13,7 @@ def frames(n=6, seed=0, side=32):
 
 def test_psnr_of_a_known_error():
     real = np.full((2, 3, 32, 32), 0.5, dtype=np.float32)
-    tally = Tally()
+    tally = FrameMetrics()
     tally.add(real + np.float32(0.1), real, group=0)
     assert tally.score("psnr", seed=0)[0].value == pytest.approx(20.0, abs=1e-4)
 
@@ -43,7 +43,7 @@ def test_sharpness_is_one_for_the_real_below_for_blur_above_for_noise():
     soft = gaussian_filter(real, sigma=(0, 0, 1, 1)).astype(np.float32)
 
     def sharpness(drawn):
-        tally = Tally()
+        tally = FrameMetrics()
         tally.add(drawn, real, group=0)
         return tally.score("sharpness", seed=0)[0].value
 
@@ -58,7 +58,7 @@ def test_regions_are_measured_apart():
     mask = np.zeros((1, 16, 16), bool)
     mask[:, :4] = True
     drawn[:, :, :4], drawn[:, :, 4:] = 0.1, 0.01
-    tally = Tally()
+    tally = FrameMetrics()
     tally.add(drawn, real, group=0, masks=mask)
     tally.add(drawn, real, group=1)  # without masks: counts for no region
     (inside, n_inside), (outside, n_outside) = (
@@ -84,7 +84,7 @@ def test_intervals_resample_groups_and_not_frames():
 def test_nothing_measured_is_none():
     nothing = metrics.mean(np.full(4, np.nan), np.arange(4), seed=0)
     assert (nothing.value, nothing.low) == (None, None)
-    tally = Tally()
+    tally = FrameMetrics()
     tally.add(np.zeros((2, 3, 16, 16), np.float32), np.zeros((2, 3, 16, 16), np.float32), group=0)
     unmasked, n = tally.score("psnr", region="inside", seed=0)
     assert (unmasked.value, unmasked.low, n) == (None, None, 0)

@@ -98,7 +98,7 @@ def test_it_stops_when_held_out_rows_gain_no_more(tmp_path):
     recipe = Recipe(steps=5000, batch=8, every=10, patience=3, learning_rate=5e-3)
     course = train(
         module(), Noise(), training=range(4), validation=range(20, 24), recipe=recipe,
-        checkpoint=tmp_path / "checkpoint", told=lambda *_: None, stage="noise",
+        checkpoint=tmp_path / "checkpoint", progress=lambda *_: None, stage="noise",
     )  # fmt: skip
     assert course.stopped_early
     assert course.steps == course.best_step + 30
@@ -113,7 +113,7 @@ def test_another_trainings_checkpoint_is_refused_and_so_is_a_broken_one(tmp_path
             raise Stopped
 
     with pytest.raises(Stopped):
-        run(tmp_path / "checkpoint", told=stop)
+        run(tmp_path / "checkpoint", progress=stop)
     with pytest.raises(DecoderError, match="training with other options"):
         run(tmp_path / "checkpoint", learning_rate=0.5)
     (tmp_path / "checkpoint").write_bytes(b"not this")
@@ -132,7 +132,7 @@ def test_a_loss_that_is_not_finite_is_said(tmp_path):
     with pytest.raises(DecoderError, match="not finite by step 10"):
         train(
             module(), Holes(), training=range(4), validation=range(20, 24), recipe=Recipe(steps=20, every=10),
-            checkpoint=tmp_path / "checkpoint", told=lambda *_: None, stage="holes",
+            checkpoint=tmp_path / "checkpoint", progress=lambda *_: None, stage="holes",
         )  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def check_nothing_twice(before, told, frames):
             assert video[:40] not in parts, "a labelled video was labelled again"
 
 
-def killed(asked, folder, number, generator, most):
+def killed(settings, folder, number, generator, most):
     """One command killed after so many notes at most; whether that met it at work.
 
     By what it has done and not by the clock, so that early and late moments are met on any machine; but for every
@@ -89,29 +89,29 @@ def killed(asked, folder, number, generator, most):
     """
     after = generator.randint(1, most)
     if number % 4 == 3:
-        victim = Command(*asked, folder=folder)
+        victim = Command(*settings, folder=folder)
         far = lambda: len(notes(folder / "notes")) >= after - 1  # noqa: E731
         return victim.kill_when(far, generator.uniform(0, 0.05))
-    victim = Command(*asked, folder=folder, KILL=f"{('note', 'rename')[number % 2]} {after}")
+    victim = Command(*settings, folder=folder, KILL=f"{('note', 'rename')[number % 2]} {after}")
     assert victim.end() == -signal.SIGKILL, victim.said
     return True
 
 
 def trials(stage, count, films, experiment, tmp_path):
     """Kill a stage ``count`` times; returns how many kills met it at work."""
-    asked = arguments(stage, films, experiment)
-    whole = Command(*asked, folder=tmp_path / "whole")
+    settings = arguments(stage, films, experiment)
+    whole = Command(*settings, folder=tmp_path / "whole")
     assert whole.end() == 0, whole.said
     generator = random.Random(stage)
     hit = 0
     for number in some(range(count)):
         folder = tmp_path / f"trial{number}"
-        hit += killed(asked, folder, number, generator, len(notes(whole.folder / "notes")))
+        hit += killed(settings, folder, number, generator, len(notes(whole.folder / "notes")))
         before, told = done_before(stage, folder), len(notes(folder / "notes"))
         # Only the report was missing, or nothing but the process's end: whoever asks again gets all of it again.
         finished = (folder / "run" / "results.jsonl").exists()
         finished |= (folder / "labels.parquet").exists() and not list(folder.rglob(".labels.parquet.parts"))
-        again = Command(*asked, folder=folder)
+        again = Command(*settings, folder=folder)
         assert again.end() == 0, again.said
         fresh = notes(folder / "notes")[told:]
         check_nothing_twice(before, fresh, FRAMES.get(stage, 16))
@@ -187,7 +187,7 @@ def test_what_is_encoded_and_not_yet_stored_is_what_is_said(films, tmp_path, mon
 
 
 def test_a_video_is_labelled_when_the_labels_of_the_one_before_are_kept(films, tmp_path):
-    parts = Parts(tmp_path / "labels.parquet", labeller="truth", asked="")
+    parts = Parts(tmp_path / "labels.parquet", labeller="truth", settings="")
     kept = []
 
     class Looking(SceneTruth):
@@ -201,7 +201,7 @@ def test_a_video_is_labelled_when_the_labels_of_the_one_before_are_kept(films, t
 
 def test_parts_that_are_no_longer_needed_go_at_once(films, tmp_path, monkeypatch):
     """Whoever is killed while they are deleted leaves none to go on from, and the next one deletes what is left."""
-    parts = Parts(tmp_path / "labels.parquet", labeller="truth", asked="")
+    parts = Parts(tmp_path / "labels.parquet", labeller="truth", settings="")
     label(sorted(films.glob("*.mp4"))[:3], labeller=SceneTruth(), parts=parts)
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)
@@ -222,26 +222,26 @@ def test_twenty_kills(stage, films, experiment, tmp_path):
 
 @pytest.mark.slow
 def test_the_real_model_killed_again_and_again(films, tmp_path):
-    asked = ["encode", films, "--frames", 8, "--blocks", "all", "--store", "store"]
-    whole = Command(*asked, folder=tmp_path / "whole")
+    settings = ["encode", films, "--frames", 8, "--blocks", "all", "--store", "store"]
+    whole = Command(*settings, folder=tmp_path / "whole")
     assert whole.end() == 0, whole.said
     generator = random.Random(7)
     for number in range(8):
-        victim, store = Command(*asked, folder=tmp_path / "again"), tmp_path / "again" / "store"
+        victim, store = Command(*settings, folder=tmp_path / "again"), tmp_path / "again" / "store"
         victim.kill_when(lambda s=store, n=20 * number: len(list(s.rglob("c.*"))) >= n, generator.uniform(0, 0.2))
-    last = Command(*asked, folder=tmp_path / "again")
+    last = Command(*settings, folder=tmp_path / "again")
     assert last.end() == 0, last.said
     assert tree(tmp_path / "again" / "store") == tree(tmp_path / "whole" / "store")
 
 
 def test_leftovers_of_a_write_that_was_cut_off_go_when_they_are_old(films, tmp_path):
-    asked = arguments("encode", films, None)
-    first = Command(*asked, folder=tmp_path)
+    settings = arguments("encode", films, None)
+    first = Command(*settings, folder=tmp_path)
     assert first.end() == 0, first.said
     array = next((tmp_path / "store").rglob("block0.out"))
     for name, age in (("c.0.0123.partial", 3600), ("c.0.4567.partial", 0)):
         (array / name).write_bytes(b"half")
         when = os.stat(array).st_mtime - age
         os.utime(array / name, (when, when))
-    assert Command(*asked, folder=tmp_path).end() == 0
+    assert Command(*settings, folder=tmp_path).end() == 0
     assert [path.name for path in array.glob("*.partial")] == ["c.0.4567.partial"]

@@ -6,7 +6,7 @@ import pytest
 from tests.builders.run_lines import probe_lines
 
 from worldprobe.findings.summary import summarize
-from worldprobe.findings.use_cases import use_cases
+from worldprobe.findings.use_cases import grade_use_cases
 from worldprobe.findings.verdicts import cautious_skill
 from worldprobe.report.charts.blocks import by_block
 from worldprobe.report.write import write_report
@@ -56,7 +56,7 @@ def test_cautious_skill_takes_the_near_ends_of_the_intervals(tmp_path, score, co
     write_results(tmp_path / "results.jsonl", probe_lines("xy", score, control))
     (row,) = summarize(tmp_path).rows
     assert cautious_skill(row) == pytest.approx(skill)
-    assert use_cases([]) == ()
+    assert grade_use_cases([]) == ()
 
 
 def test_layers_are_drawn_where_two_blocks_were_read(tmp_path: Path):

@@ -10,7 +10,7 @@ from tests.builders.lerobot_format import NAMES, write_dataset
 
 from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import LabelError
-from worldprobe.labels.robots.lerobot import Dataset, LeRobot, shown, videos
+from worldprobe.labels.robots.lerobot import Dataset, LeRobot, episode_starts, videos
 from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.probe.plan import Plan
@@ -48,7 +48,7 @@ def test_every_row_is_at_its_frame_with_named_dimensions(dataset, recorded):
     for path in some(videos(dataset)):
         with open_video(path) as video:
             table = LeRobot().label(video).table
-            starts = shown(path, video.pts_seconds).starts
+            starts = episode_starts(path, video.pts_seconds).starts
             assert len(table) == video.ref.frames
         assert table["frame"].to_list() == list(range(len(table)))
         assert starts == tuple(range(0, len(table), STEPS))
@@ -127,4 +127,4 @@ def test_every_stage_takes_episodes_for_shots(recorded, tmp_path):
 
 
 def test_a_file_outside_any_dataset_has_no_episodes(tmp_path):
-    assert shown(tmp_path / "film.mp4", np.arange(10.0)) is None
+    assert episode_starts(tmp_path / "film.mp4", np.arange(10.0)) is None

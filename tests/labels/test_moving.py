@@ -7,7 +7,7 @@ import pytest
 
 from worldprobe.errors import LabelError
 from worldprobe.labels.boxes import corners, iou
-from worldprobe.labels.motion.background import Seen
+from worldprobe.labels.motion.background import RegisteredFrame
 from worldprobe.labels.motion.moving import Moving
 from worldprobe.labels.motion.stillness import Stillness
 from worldprobe.records import Labels, VideoRef
@@ -239,7 +239,7 @@ def test_only_the_frames_around_those_that_wait_are_held():
     still = Stillness(seconds)
     seen = None
     for index in range(120):
-        seen = Seen.after(seen, index, np.zeros((24, 32), np.float32))
+        seen = RegisteredFrame.after(seen, index, np.zeros((24, 32), np.float32))
         still.show(seen, oldest=index)
         if index % 2:
             still.ask(index, [(slice(0, 4), slice(0, 4), np.ones((4, 4), bool))])

@@ -14,7 +14,7 @@ from worldprobe.labels import speeds, targets
 from worldprobe.labels.motion.camera import camera_velocity, with_camera
 from worldprobe.labels.speeds import speed_notes
 from worldprobe.labels.track import link
-from worldprobe.pipeline.probe.moments import Moments
+from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.probe.questions import _unaskable
 from worldprobe.pipeline.probe.targets import target
 from worldprobe.records import Labels, VideoRef
@@ -169,10 +169,10 @@ def test_a_reach_never_shrinks_as_labels_come_more_rarely() -> None:
     assert (reaches[0], reaches[-1]) == (0.2, 2.0)
 
 
-def moments(speed: np.ndarray, growth: list[float], tracked: list[bool]) -> Moments:
+def moments(speed: np.ndarray, growth: list[float], tracked: list[bool]) -> LabelledTubelets:
     n = len(growth)
     where, zeros = np.arange(n), np.zeros(n, np.int64)
-    return Moments(
+    return LabelledTubelets(
         video=zeros, clip=where, tubelet=zeros, group=where, recording=zeros, recording_seconds=where * 1.0,
         pts_seconds=where * 1.0, box=np.tile([50.0, 50.0, 10.0, 10.0], (n, 1)), speed=speed,
         growth=np.array(growth), tracked=np.array(tracked), name=np.full(n, "cup"), measured={},

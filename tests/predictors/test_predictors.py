@@ -242,7 +242,7 @@ def test_baselines_on_known_motions():
     expected = np.arange(1, 4)[None, :, None] * np.abs(tokens[:, 1:2] - tokens[:, :1]).mean(-1)
     np.testing.assert_allclose(scores.l1(copied, future), expected, rtol=1e-4)
     rows = np.arange(40)
-    ridge = baselines.Ridge.fit(known, future, train=rows[:20], validation=rows[20:30])
+    ridge = baselines.RidgePredictor.fit(known, future, train=rows[:20], validation=rows[20:30])
     # A linear function of the last two: extrapolation is one, and ridge finds it at the weakest penalty.
     assert ridge.penalty == baselines.PENALTIES[0]
     assert scores.l1(ridge.predict(known[30:]), future[30:]).max() < 1e-2
@@ -257,7 +257,7 @@ def test_ridge_is_scikit_learns_and_shrinks_to_the_mean_on_noise():
     known = generator.standard_normal((30, 2, 4, 6)).astype(np.float32)
     future = generator.standard_normal((30, 3, 4, 6)).astype(np.float32)
     rows = np.arange(30)
-    ours = baselines.Ridge.fit(known, future, train=rows[:15], validation=rows[15:20])
+    ours = baselines.RidgePredictor.fit(known, future, train=rows[:15], validation=rows[15:20])
     assert ours.penalty >= 1e2
     x = np.concatenate((known[:, -1], known[:, -2]), -1).reshape(-1, 12).astype(float)
     y = future.transpose(0, 2, 1, 3).reshape(len(x), -1).astype(float)
@@ -271,7 +271,7 @@ def test_a_context_of_one_tubelet_has_no_step():
     with pytest.raises(PredictionError, match="2 tubelets"):
         baselines.linear(one, horizon=2)
     with pytest.raises(PredictionError, match="last 2 tubelets"):
-        baselines.Ridge.fit(one, drifting(4, 2), train=np.arange(2), validation=np.arange(2, 4))
+        baselines.RidgePredictor.fit(one, drifting(4, 2), train=np.arange(2), validation=np.arange(2, 4))
 
 
 def test_a_token_has_changed_where_its_pixels_moved_since_the_contexts_end():

@@ -6,7 +6,7 @@ from tests.builders.checks import some
 from tests.builders.known_rows import Known
 
 from worldprobe.errors import ProbeError
-from worldprobe.pipeline.probe.answers import Answered, Asked, lines
+from worldprobe.pipeline.probe.answers import Answered, ProbeTask, lines
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.targets import Target
 from worldprobe.probes.evaluate import cross_fit
@@ -38,7 +38,7 @@ def results(data, probe, *, classes=()):
     question = Question("it", probe, data.target, len(classes))
     answer = cross_fit(data.inputs, [question], folds)["it"]
     task = "class" if classes else "size"
-    asked = Asked(
+    asked = ProbeTask(
         task, probe.name, Target(data.target, np.ones(len(data.rows), bool), classes), question, folds, None, ()
     )
     return lines([Answered(PLAN, asked, "e/block0.out", "z", "none", "e", question, answer, folds)])

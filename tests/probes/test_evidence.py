@@ -157,7 +157,7 @@ def judged(means, spread, constant=0.0, shared=True):
     wobble = rng.normal(size=1000) * spread
     drawn = [intervals.Draws(m, m + (wobble if shared else spread * rng.normal(size=1000))) for m in means]
     n = [50 * 2**index for index in range(len(means))]
-    points = tuple(curves.Point(float(a), float(a), b.score()) for a, b in zip(n, drawn, strict=True))
+    points = tuple(curves.LearningScore(float(a), float(a), b.score()) for a, b in zip(n, drawn, strict=True))
     return curves.judge("r2", points, drawn, intervals.Draws(constant, np.full(1000, constant)))
 
 

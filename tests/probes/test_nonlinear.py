@@ -5,7 +5,7 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
 from worldprobe.errors import RegistryError
-from worldprobe.probes.evaluate import cross_fit, score
+from worldprobe.probes.evaluate import cross_fit, draws
 from worldprobe.probes.knn import KnnClassification, KnnRegression
 from worldprobe.probes.linear.design import Design
 from worldprobe.probes.linear.logistic import Logistic
@@ -20,7 +20,8 @@ def scores(probe, inputs, target, *, classes=0, rows=10):
     split_rows = SplitRows(group, group, np.arange(len(inputs), dtype=float), 0.5)
     folds = make_folds(split_rows, kind="grouped", seed=0)
     question = Question("it", probe, target, classes)
-    return score(question, cross_fit(inputs, [question], folds)["it"], folds.unit, seed=0)
+    found = draws(question, cross_fit(inputs, [question], folds)["it"], folds.unit, seed=0)
+    return {name: one.score() for name, one in found.items()}
 
 
 def fitted_on_most(probe, inputs, target, *, classes=0):

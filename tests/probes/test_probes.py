@@ -10,7 +10,7 @@ from tests.builders.known_rows import known
 
 from worldprobe.errors import ProbeError
 from worldprobe.probes import controls, features, metrics
-from worldprobe.probes.evaluate import choose, cross_fit, score
+from worldprobe.probes.evaluate import choose, cross_fit, draws
 from worldprobe.probes.linear.design import Design
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
@@ -68,7 +68,7 @@ def test_position_written_linearly_into_the_features_is_read_back():
     data = known(inputs, xy, group)
     question = Question("xy", Ridge(), data.target)
     folds = make_folds(data.rows, kind="grouped", seed=0)
-    result = score(question, cross_fit(data.inputs, [question], folds)["xy"], folds.unit, seed=0)["r2"]
+    result = draws(question, cross_fit(data.inputs, [question], folds)["xy"], folds.unit, seed=0)["r2"].score()
     assert result.value > 0.99
     assert result.low <= result.value <= result.high
 
@@ -89,7 +89,8 @@ def test_features_that_hold_nothing_explain_nothing(split):
         data, _ = noise(seed)
         question = Question("size", Ridge(), data.target)
         folds = make_folds(data.rows, kind=split, seed=seed)
-        result = score(question, cross_fit(data.inputs, [question], folds)["size"], folds.unit, seed=0)["r2"]
+        answer = cross_fit(data.inputs, [question], folds)["size"]
+        result = draws(question, answer, folds.unit, seed=0)["r2"].score()
         assert result.value < 0.05
         held += result.low <= 0 <= result.high
     # A 95 % interval may miss now and then: 16 of 20 or fewer happens by chance once in forty.
@@ -102,7 +103,7 @@ def test_features_that_hold_nothing_classify_like_the_majority(seed):
     question = Question("class", Logistic(), codes, classes=4)
     folds = make_folds(data.rows, kind="grouped", seed=seed)
     answer = cross_fit(data.inputs, [question], folds)["class"]
-    accuracy = score(question, answer, folds.unit, seed=0)["accuracy"]
+    accuracy = draws(question, answer, folds.unit, seed=0)["accuracy"].score()
     majority = (answer.constant == codes).mean()
     assert accuracy.low <= majority <= accuracy.high
 
@@ -124,7 +125,8 @@ def test_a_random_split_leaks_what_neighbours_share():
     scores = {}
     for kind in ("grouped", "random"):
         folds = make_folds(data.rows, kind=kind, seed=0)
-        scores[kind] = score(question, cross_fit(data.inputs, [question], folds)["size"], folds.unit, seed=0)["r2"]
+        answer = cross_fit(data.inputs, [question], folds)["size"]
+        scores[kind] = draws(question, answer, folds.unit, seed=0)["r2"].score()
     assert scores["grouped"].low <= 0.05
     assert scores["random"].low > 0.5
 

@@ -10,9 +10,9 @@ from tests.builders.run_lines import decoder_lines, prediction_line, prediction_
 from tests.builders.whole import write_surprise
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings.decoding import decoding
-from worldprobe.findings.evidence import Curve, CurvePoint, Evidence, Worth
-from worldprobe.findings.prediction import future
+from worldprobe.findings.decoding import read_decoding
+from worldprobe.findings.evidence import CurveFact, CurvePoint, Evidence, Worth
+from worldprobe.findings.prediction import read_prediction
 from worldprobe.findings.run_files import read_curves, read_losses
 from worldprobe.findings.summary import summarize
 from worldprobe.intervals import Score
@@ -115,7 +115,7 @@ def test_the_heat_map_colours_by_what_a_constant_leaves_open(tmp_path):
 
 def test_a_learning_curve_goes_on_to_twice_the_data(tmp_path):
     points = [CurvePoint(rows=n, groups=n / 8, score=Score(value=1 - n**-0.5, low=0, high=1)) for n in (100, 400)]
-    curve = Curve(points=points, ceiling=1.0, scale=1.0, exponent=0.5, plateau_rows=1e4,
+    curve = CurveFact(points=points, ceiling=1.0, scale=1.0, exponent=0.5, plateau_rows=1e4,
                   gain=Score(value=0.1), more_data_would_help="yes")  # fmt: skip
     worth = Worth(task="xy", metric="r2", label="z", best_control=None, skill=None, selectivity=None,
                   compression_of_constant=None, saved_bits_per_row=None, online_bits=None, curve=curve,
@@ -134,7 +134,7 @@ def test_a_learning_curve_goes_on_to_twice_the_data(tmp_path):
 def test_the_horizons_axis_is_for_what_does_not_run_away():
     results = [*prediction_step(0.5, 0.6, 9.0, 0.7, 0.58), *prediction_step(0.5, 0.6, 90.0, 0.7, 0.58, horizon=2)]
     twin = [prediction_line("predictor", -7.0, metric="skill", encoder="random:vjepa2-tiny")]
-    errors, skills = horizon_panels(future([*results, *twin], "vjepa2-tiny"))
+    errors, skills = horizon_panels(read_prediction([*results, *twin], "vjepa2-tiny"))
     assert errors.up.high < 1
     linear = next(line for line in svg.drawing(errors).lines if line.look == 4)
     assert [dot.beyond for dot in linear.dots] == ["9.00", "90.00"]
@@ -142,7 +142,7 @@ def test_the_horizons_axis_is_for_what_does_not_run_away():
     assert [line.name for line in errors.lines] == ["predictor", "copy-last", "mean", "ridge", "linear"]
     assert [line.name for line in skills.lines] == ["predictor", "untrained twin"]
     assert errors.lines[0].strong
-    assert horizon_panels(future(prediction_step(None, None, None, None, None), "vjepa2-tiny")) == []
+    assert horizon_panels(read_prediction(prediction_step(None, None, None, None, None), "vjepa2-tiny")) == []
 
 
 def test_losses_that_fall_far_stand_by_their_logarithm(tmp_path):
@@ -154,7 +154,7 @@ def test_losses_that_fall_far_stand_by_their_logarithm(tmp_path):
     kept.write_text("".join(json.dumps(line) + "\n" for line in said))
     (one,) = read_losses(tmp_path)
     assert (one.name, one.kept) == ("cnn", 200)
-    facts = decoding(decoder_lines(none=24.0, mean_image=17.0), (one,))
+    facts = read_decoding(decoder_lines(none=24.0, mean_image=17.0), (one,))
     (panel,) = loss_panels(facts)
     assert panel.up.log
     assert svg.drawing(panel).y_ticks[0][1] == "0.01"
@@ -166,7 +166,7 @@ def test_losses_that_fall_far_stand_by_their_logarithm(tmp_path):
 
 def test_surprise_breaks_at_cuts_and_its_peaks_are_numbered(tmp_path):
     write_surprise(tmp_path)
-    facts = future(prediction_step(0.5, 0.6, 0.9, 0.7, 0.58), "vjepa2-tiny", read_curves(tmp_path))
+    facts = read_prediction(prediction_step(0.5, 0.6, 0.9, 0.7, 0.58), "vjepa2-tiny", read_curves(tmp_path))
     (panel,) = surprise_panels(facts)
     told = [line for line in panel.lines if line.name == "predictor"]
     assert [len(line.law) for line in told] == [6, 4]  # a line a shot

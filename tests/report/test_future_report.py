@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from tests.builders.run_lines import prediction_line, prediction_step
 
-from worldprobe.findings.prediction import future
+from worldprobe.findings.prediction import read_prediction
 from worldprobe.report.forms.terminal import tables
 from worldprobe.report.write import write_report
 from worldprobe.results import AnyResult, LeakResult, SurpriseResult, write_results
@@ -34,7 +34,7 @@ def leak(call: str, amount: float) -> LeakResult:
     ],
 )
 def test_verdicts_follow_from_intervals(scores: tuple[float | None, ...], verdict: str, better: int) -> None:
-    facts = future(prediction_step(*scores), "vjepa2-tiny")
+    facts = read_prediction(prediction_step(*scores), "vjepa2-tiny")
     assert facts is not None
     assert facts.steps[0].verdict == verdict
     assert len(facts.steps[0].better) == better
@@ -46,10 +46,10 @@ def test_the_headline_names_horizons_of_changed_tokens_alone() -> None:
         *prediction_step(0.5, 0.6, 0.9, 0.7, 0.6, horizon=2),
         *prediction_step(0.5, 0.9, 0.9, 0.9, 0.9, tokens="all"),
     ]
-    facts = future(results, "vjepa2-tiny")
+    facts = read_prediction(results, "vjepa2-tiny")
     assert facts is not None
     assert "below copy-last's, intervals apart, at 2; below that of every baseline at 2." in facts.headline
-    assert future([], "vjepa2-tiny") is None
+    assert read_prediction([], "vjepa2-tiny") is None
 
 
 def test_a_context_that_has_seen_the_future_is_said_first_of_all() -> None:
@@ -58,10 +58,10 @@ def test_a_context_that_has_seen_the_future_is_said_first_of_all() -> None:
         leak("prefix", 0.0),
         leak("plain forward", 3.0),
     ]
-    facts = future(results, "vjepa2-tiny")
+    facts = read_prediction(results, "vjepa2-tiny")
     assert facts is not None
     assert not facts.caveats
-    facts = future([*results, leak("prefix", 1e-6)], "vjepa2-tiny")
+    facts = read_prediction([*results, leak("prefix", 1e-6)], "vjepa2-tiny")
     assert facts is not None
     assert facts.caveats[0].startswith("THE CONTEXT HAS SEEN THE FUTURE")
 
@@ -75,7 +75,7 @@ def test_what_makes_scores_weak_is_a_caveat() -> None:
         SurpriseResult(encoder="vjepa2-tiny", violation="class", measure="mean", metric="auroc", score=0.5, low=0.4,
                        high=0.6, n=3, context=4, horizon=4, protocol="p", seed=0),
     ]  # fmt: skip
-    facts = future(results, "vjepa2-tiny")
+    facts = read_prediction(results, "vjepa2-tiny")
     assert facts is not None
     said = " ".join(facts.caveats)
     for expected in ("only 8 groups", "Only 1.0 % of the tokens change", "not drawn: the decoder has seen it all",

@@ -14,7 +14,7 @@ from tests.builders.named_badly import FEW, LOUD, NAMES, film
 
 from worldprobe.config import make_experiment, read_experiment, to_toml
 from worldprobe.console import say, terminal
-from worldprobe.pipeline.probe.answers import Asked
+from worldprobe.pipeline.probe.answers import ProbeTask
 from worldprobe.pipeline.probe.fit import answer
 from worldprobe.printable import ascii_json, escaped, one_line, plain_json, printable
 from worldprobe.probes.linear.ridge import Ridge
@@ -112,7 +112,7 @@ def asked(names, target):
     folds = make_folds(rows, kind="grouped", seed=0)
     known = type("Known", (), {"usable": np.ones(n, bool), "classes": ()})()
     return [
-        Asked(task, probe, known, Question((task, probe), Ridge(), target * k), folds, None, ())
+        ProbeTask(task, probe, known, Question((task, probe), Ridge(), target * k), folds, None, ())
         for k, (task, probe) in enumerate(names, 1)
     ]
 

@@ -35,12 +35,13 @@ def decode(
 
     Example: worldprobe decode scenes:200 --decoder cnn --out runs/decoded --video decoded.mp4
     """
+    # Longer than other functions are: a command declares its options, and imports what is slow to load itself.
     from worldprobe.config import Decode, make_experiment
     from worldprobe.encoders.load import stored_name
     from worldprobe.pipeline.checks import check_decoders, ids_among
     from worldprobe.pipeline.decode.stage import decode_into, plan_of, truth_of
     from worldprobe.pipeline.encode.stage import encode_all
-    from worldprobe.pipeline.failures import write_failures
+    from worldprobe.pipeline.failures import readable, write_failures
     from worldprobe.pipeline.folder import STORE, require_own
     from worldprobe.pipeline.ledger import Ledger
     from worldprobe.pipeline.sources import ids_of
@@ -70,8 +71,7 @@ def decode(
             loaded, failures = encode_all(
                 paths, experiment, embeddings, executor=workers, progress=progress, ledger=ledger
             )
-            unread = {failure.video for failure in failures if failure.clip is None}
-            paths, name = [path for path in paths if str(path) not in unread], loaded.name
+            paths, name = readable(paths, failures), loaded.name
         plan = plan_of(experiment, encoder=name or stored_name(encoder), weights=weights)
         failures += decode_into(
             out, embeddings, ids_of(paths), plan, ledger,

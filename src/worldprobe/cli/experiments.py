@@ -136,12 +136,12 @@ def _run(
     verify: bool = False,
     executor: Executor | None = None,
 ) -> None:
-    from worldprobe.pipeline.folder import asked_anew
+    from worldprobe.pipeline.folder import changed_settings
     from worldprobe.pipeline.run import run
     from worldprobe.report.write import write_report
     from worldprobe.store import Store
 
-    replaced = asked_anew(out, experiment)
+    replaced = changed_settings(out, experiment)
     with bars() as progress:
         place = Store(store) if store else None
         failures = run(experiment, paths, out, store=place, verify=verify, executor=executor, progress=progress)

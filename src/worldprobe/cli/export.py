@@ -37,10 +37,10 @@ def export(
 
     Example: worldprobe export runs/demo --embeddings parquet --features z,grid
     """
-    asked = [name for name, on in (("--hf", hf), ("--embeddings", embeddings), ("--rerun", rerun)) if on]
-    if len(asked) != 1:
+    chosen = [name for name, on in (("--hf", hf), ("--embeddings", embeddings), ("--rerun", rerun)) if on]
+    if len(chosen) != 1:
         raise ConfigError(
-            f"export makes one thing at a time, and {' and '.join(asked) or 'nothing'} was asked for: "
+            f"export makes one thing at a time, and {' and '.join(chosen) or 'nothing'} was asked for: "
             "name one of --hf, --embeddings parquet, --embeddings safetensors, --rerun"
         )
     if hf:
@@ -81,5 +81,5 @@ def _embeddings(
     kinds = features.split(",")
     done = export_embeddings(run, path, form=form, features=kinds, each=each, store=place)  # type: ignore[arg-type]
     vectors = ", ".join(f"{name} [{width}]" for name, width in done.vectors.items())
-    lacking = f"; {done.missing} clips are not in the store" if done.missing else ""
-    say(asdict(done), as_json, [f"{done.rows} rows, one a {each}, of {vectors}{lacking}: {done.path}"])
+    absent = f"; {done.missing} clips are not in the store" if done.missing else ""
+    say(asdict(done), as_json, [f"{done.rows} rows, one a {each}, of {vectors}{absent}: {done.path}"])

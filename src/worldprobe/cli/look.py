@@ -61,8 +61,8 @@ def list_plugins(
 
 def _lines(found: Sequence[Listed]) -> list[str]:
     """A line for each plug-in: what it is, or why it is broken."""
-    said = [f"BROKEN: {one.problem}" if one.problem else one.summary for one in found]
-    return [f"  {one.name:26} {one.distribution:14} {words}" for one, words in zip(found, said, strict=True)]
+    summaries = [f"BROKEN: {one.problem}" if one.problem else one.summary for one in found]
+    return [f"  {one.name:26} {one.distribution:14} {words}" for one, words in zip(found, summaries, strict=True)]
 
 
 @app.command(cls=OnceCommand)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -22,6 +22,9 @@ from worldprobe.cli.options import (
 )
 from worldprobe.console import bars, end, resolve_videos, say, show, warn
 from worldprobe.labels.values import counted
+
+if TYPE_CHECKING:
+    from worldprobe.records import Labels
 
 
 @app.command(cls=OnceCommand)
@@ -45,8 +48,8 @@ def encode(
     Example: worldprobe encode film.mp4 --store embeddings.zarr --controls
     """
     from worldprobe.config import make_experiment
-    from worldprobe.errors import VideoError
     from worldprobe.pipeline.encode.stage import encode_all
+    from worldprobe.pipeline.failures import require_readable
     from worldprobe.pipeline.ledger import Ledger
     from worldprobe.pipeline.pace import pace_notes
     from worldprobe.records import reading_notes
@@ -62,8 +65,7 @@ def encode(
         _, failures = encode_all(
             paths, make_experiment(values), Store(store), verify=verify, progress=progress, ledger=ledger
         )
-    if len({failure.video for failure in failures if failure.clip is None}) == len(paths):
-        raise VideoError(f"none of the {len(paths)} videos could be encoded. The first: {failures[0].error}")
+    require_readable(paths, failures, what="encoded")
     costs = [cost.model_dump() for cost in ledger.costs]
     say(costs, as_json, [f"{c['stage']}: {c['items']} clips in {c['seconds']:.1f} s" for c in costs])
     pace = pace_notes(ledger.videos.values(), frames=frames, stride=stride if "native" in input.split(",") else 0)
@@ -88,10 +90,10 @@ def label(
 
     Example: worldprobe label film.mp4 --labeller moving --out labels.parquet --preview
     """
-    from worldprobe.errors import ConfigError, VideoError
+    from worldprobe.errors import ConfigError
     from worldprobe.labels.load import load_labeller
     from worldprobe.labels.table import check_form, write_labels
-    from worldprobe.pipeline.failures import Failure
+    from worldprobe.pipeline.failures import Failure, require_readable
     from worldprobe.pipeline.label.checks import check_labeller
     from worldprobe.pipeline.label.label import label as label_videos
     from worldprobe.pipeline.label.parts import Parts
@@ -103,7 +105,7 @@ def label(
     paths = resolve_videos(videos)
     check_labeller(loaded, paths, tracker=tracker)
     camera: Literal["kept", "subtracted"] = "subtracted" if subtract_camera else "kept"
-    parts = Parts(out, labeller=labeller, asked=f"{tracker} {confidence} {every} {camera}")
+    parts = Parts(out, labeller=labeller, settings=f"{tracker} {confidence} {every} {camera}")
     failures: list[Failure] = []
     with bars() as progress:
         labels = label_videos(
@@ -115,30 +117,32 @@ def label(
             failures=failures,
             progress=progress,
         )
-    unread = {failure.video for failure in failures if failure.clip is None}
-    if len(unread) == len(paths):
-        raise VideoError(f"none of the {len(paths)} videos could be read. The first: {failures[0].error}")
+    readable = require_readable(paths, failures)
     write_labels(labels, out)
     parts.clear()
-    drawn: list[str] = []
+    previews: list[str] = []
     if draw:
         from worldprobe.pipeline.label.preview import preview_all
 
-        readable = [path for path in paths if str(path) not in unread]
-        drawn = [str(path) for path in preview_all(readable, labels, beside=out)]
-    table = labels.table
-    frames = table.select("video", "frame").n_unique()
-    facts = {"labels": len(table), "frames": frames, "out": str(out)}
-    tracked = table.filter(table["object"] >= 0)
-    objects = tracked.select("video", "object").n_unique()
-    facts |= {"objects": objects, "previews": drawn, "notes": list(labels.notes)}
-    of = f" of {counted(objects, 'object')}" + " and others without a track" * (0 < len(tracked) < len(table))
-    of = of if len(tracked) or not len(table) else " without tracks"
-    said = f"{counted(len(table), 'label')}{of} on {counted(frames, 'frame')}: {out}"
-    say(facts, as_json, [said, *(f"Preview: {path}" for path in drawn)])
+        previews = [str(path) for path in preview_all(readable, labels, beside=out)]
+    facts, counts = _counted_labels(labels, out, previews)
+    say(facts, as_json, [counts, *(f"Preview: {path}" for path in previews)])
     for note in labels.notes:
         warn(note)
     end(failures)
+
+
+def _counted_labels(labels: Labels, out: Path, previews: list[str]) -> tuple[dict[str, Any], str]:
+    """Count the labels, their frames and objects: as JSON has them, and as a line."""
+    table = labels.table
+    frames = table.select("video", "frame").n_unique()
+    tracked = table.filter(table["object"] >= 0)
+    objects = tracked.select("video", "object").n_unique()
+    facts: dict[str, Any] = {"labels": len(table), "frames": frames, "out": str(out), "objects": objects}
+    facts |= {"previews": previews, "notes": list(labels.notes)}
+    of = f" of {counted(objects, 'object')}" + " and others without a track" * (0 < len(tracked) < len(table))
+    of = of if len(tracked) or not len(table) else " without tracks"
+    return facts, f"{counted(len(table), 'label')}{of} on {counted(frames, 'frame')}: {out}"
 
 
 @app.command(cls=OnceCommand)
@@ -163,6 +167,7 @@ def probe(
 
     Example: worldprobe probe --store embeddings.zarr --labels labels.parquet --split blocked --out runs/film
     """
+    # Longer than other functions are: a command declares its options, and imports what is slow to load itself.
     from worldprobe.config import make_experiment, to_toml
     from worldprobe.encoders.load import stored_name
     from worldprobe.io.files import write_whole

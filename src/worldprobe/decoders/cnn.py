@@ -42,22 +42,22 @@ class CnnDecoder(nn.Module):
 
     def loss(self, tokens: Tensor, frames: Tensor, *, generator: torch.Generator) -> Tensor:
         """Mean squared error and a tenth of the gradient loss; nothing in it is drawn by lot."""
-        drawn = self(tokens)
-        return functional.mse_loss(drawn, frames) + GRADIENT_WEIGHT * gradient_loss(drawn, frames)
+        predicted = self(tokens)
+        return functional.mse_loss(predicted, frames) + GRADIENT_WEIGHT * gradient_loss(predicted, frames)
 
     def sample(self, tokens: Tensor, *, generator: torch.Generator) -> Tensor:
         """The picture, the same whatever the generator: frames [n, frames, 3, H, W]."""
-        drawn: Tensor = self(tokens)
-        return drawn
+        predicted: Tensor = self(tokens)
+        return predicted
 
 
-def gradient_loss(drawn: Tensor, frames: Tensor) -> Tensor:
+def gradient_loss(predicted: Tensor, frames: Tensor) -> Tensor:
     """Mean absolute error of the differences between neighbouring px, so that edges are worth their place.
 
     The gradient difference loss of Mathieu et al. 2016 (eq. 6, exponent 1), signs kept.
     """
-    across = (drawn.diff(dim=-1) - frames.diff(dim=-1)).abs().mean()
-    down = (drawn.diff(dim=-2) - frames.diff(dim=-2)).abs().mean()
+    across = (predicted.diff(dim=-1) - frames.diff(dim=-1)).abs().mean()
+    down = (predicted.diff(dim=-2) - frames.diff(dim=-2)).abs().mean()
     return across + down
 
 

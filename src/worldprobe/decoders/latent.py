@@ -27,8 +27,8 @@ class Space(Protocol):
         ...
 
 
-class Pixels:
-    """Pixels themselves, from -1 to 1."""
+class PixelLatent:
+    """The pixels themselves, from -1 to 1, in place of a latent."""
 
     channels = 3
 
@@ -93,7 +93,7 @@ class Latents:
 
 def open_space(latent: str | None, shape: DecoderShape) -> Space:
     """Pixels where ``latent`` is None, else that VAE's latents."""
-    return Pixels(shape) if latent is None else Latents(latent, shape)
+    return PixelLatent(shape) if latent is None else Latents(latent, shape)
 
 
 def _first_line(error: Exception) -> str:

@@ -23,14 +23,14 @@ _LEAST_ERROR = 1e-10  # 100 dB: equal bytes have no finite PSNR
 
 
 @dataclass(slots=True)
-class Tally:
+class FrameMetrics:
     """Figures of each frame measured so far; scalars only, so it may see any number of frames."""
 
     psnr: list[Floats] = field(default_factory=list)
     ssim: list[Floats] = field(default_factory=list)
     inside: list[Floats] = field(default_factory=list)
     outside: list[Floats] = field(default_factory=list)
-    drawn: list[Floats] = field(default_factory=list)
+    decoded: list[Floats] = field(default_factory=list)
     real: list[Floats] = field(default_factory=list)
     spread: list[Floats] = field(default_factory=list)
     lpips: list[Floats] = field(default_factory=list)
@@ -41,16 +41,16 @@ class Tally:
         self.spread.append(deviation.mean(axis=(1, 2, 3), dtype=np.float64))
         self.group.append(np.full(len(deviation), group, dtype=np.int64))
 
-    def add(self, drawn: Frames, real: Frames, *, group: int, masks: Masks | None = None) -> None:
+    def add(self, decoded: Frames, real: Frames, *, group: int, masks: Masks | None = None) -> None:
         """Measure frames [n, 3, H, W] in 0 to 1 of one group; ``masks`` [n, H, W] say where objects are."""
-        squared = (drawn.astype(np.float64) - real) ** 2
+        squared = (decoded.astype(np.float64) - real) ** 2
         self.psnr.append(decibel(squared.mean(axis=(1, 2, 3))))
-        self.ssim.append(ssim(drawn, real))
+        self.ssim.append(ssim(decoded, real))
         if not lpips_missing():
-            self.lpips.append(lpips(drawn, real))
-        self.drawn.append(edges(drawn))
+            self.lpips.append(lpips(decoded, real))
+        self.decoded.append(edges(decoded))
         self.real.append(edges(real))
-        self.group.append(np.full(len(drawn), group, dtype=np.int64))
+        self.group.append(np.full(len(decoded), group, dtype=np.int64))
         nowhere = np.zeros(squared.shape[:1] + squared.shape[2:], dtype=bool)
         self.inside.append(_within(squared, nowhere if masks is None else masks))
         self.outside.append(_within(squared, nowhere if masks is None else ~masks))
@@ -63,7 +63,7 @@ class Tally:
         group = np.concatenate(self.group)
         if metric == "sharpness":
             real = np.concatenate(self.real)
-            return ratio(np.concatenate(self.drawn), real, group, seed=seed), int((real > 0).sum())
+            return ratio(np.concatenate(self.decoded), real, group, seed=seed), int((real > 0).sum())
         values = {"psnr": self.psnr, "ssim": self.ssim, "spread": self.spread, "lpips": self.lpips}[metric]
         if region != "all":
             values = {"inside": self.inside, "outside": self.outside}[region]
@@ -76,13 +76,13 @@ def decibel(squared_error: Floats) -> Floats:
     return np.asarray(-10.0 * np.log10(np.maximum(squared_error, _LEAST_ERROR)))
 
 
-def ssim(drawn: Frames, real: Frames) -> Floats:
+def ssim(decoded: Frames, real: Frames) -> Floats:
     """Structural similarity of each frame [n, 3, H, W], Gaussian window of 11 px and 1.5 px deviation."""
     import torch
     from torchmetrics.functional.image import structural_similarity_index_measure
 
     found: Any = structural_similarity_index_measure(
-        torch.from_numpy(drawn), torch.from_numpy(real), data_range=1.0, reduction="none"
+        torch.from_numpy(decoded), torch.from_numpy(real), data_range=1.0, reduction="none"
     )
     return np.atleast_1d(np.asarray(found.numpy(), dtype=np.float64))
 
@@ -117,12 +117,12 @@ def ratio(above: Floats, below: Floats, group: NDArray[np.int64], *, seed: int) 
     return bootstrap(statistic, len(tops), seed=seed, scale="plain", value=value).score()
 
 
-def lpips(drawn: Frames, real: Frames) -> Floats:
+def lpips(decoded: Frames, real: Frames) -> Floats:
     """Perceptual distance of each frame by AlexNet's features (Zhang et al. 2018), by torchmetrics."""
     import torch
     from torchmetrics.functional.image import learned_perceptual_image_patch_similarity as distance
 
-    pairs = zip(torch.from_numpy(drawn), torch.from_numpy(real), strict=True)
+    pairs = zip(torch.from_numpy(decoded), torch.from_numpy(real), strict=True)
     return np.array([float(distance(a[None], b[None], net_type="alex", normalize=True)) for a, b in pairs])
 
 

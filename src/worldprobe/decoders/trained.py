@@ -58,15 +58,15 @@ class TrainedDecoder:
             DecoderError: tokens of another grid or width than the weights were trained for.
         """
         self.check(tokens.shape[1:])
-        drawn = []
+        sampled = []
         for start in range(0, len(tokens), _AT_ONCE):
             batch = torch.from_numpy(np.ascontiguousarray(tokens[start : start + _AT_ONCE], np.float32))
             generator = torch.Generator(self.device).manual_seed(seed * _SEED_STEP + start)
             with torch.inference_mode():
-                drawn.append(self.module.sample(batch.to(self.device), generator=generator).float().cpu().numpy())
-        if not drawn:
+                sampled.append(self.module.sample(batch.to(self.device), generator=generator).float().cpu().numpy())
+        if not sampled:
             return np.zeros((0, self.shape.frames, 3, *self.shape.size), dtype=np.float32)
-        return np.concatenate(drawn)
+        return np.concatenate(sampled)
 
     def check(self, tokens: tuple[int, ...]) -> None:
         """Raises DecoderError unless tokens (h', w', d) are what the weights were trained for."""

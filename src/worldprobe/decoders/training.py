@@ -70,7 +70,7 @@ class Losses:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class TrainingHistory:
     """How a training went: ``seconds`` are those of all its sittings together."""
 
     losses: tuple[Losses, ...]
@@ -80,8 +80,8 @@ class Course:
     stopped_early: bool
 
 
-class Told(Protocol):
-    """Told how far training is, with the losses as a note."""
+class TrainingProgress(Protocol):
+    """Reports how far training is, with the losses as a note."""
 
     def __call__(self, stage: str, done: int, total: int, note: str = "") -> None: ...
 
@@ -94,10 +94,10 @@ def train(
     validation: Sequence[int],
     recipe: Recipe,
     checkpoint: Path,
-    told: Told,
+    progress: TrainingProgress,
     stage: str,
     device: str = "cpu",
-) -> Course:
+) -> TrainingHistory:
     """Train a decoder in place; it ends with the averaged weights that did best on the validation rows.
 
     Args:
@@ -121,11 +121,11 @@ def train(
                 seconds = time.perf_counter() - started
                 sitting.seconds = before + seconds
                 sitting.save()
-            told(stage, sitting.step, recipe.steps, sitting.note)
-    told(stage, recipe.steps, recipe.steps, sitting.note)  # it may have stopped earlier
+            progress(stage, sitting.step, recipe.steps, sitting.note)
+    progress(stage, recipe.steps, recipe.steps, sitting.note)  # it may have stopped earlier
     module.load_state_dict(sitting.best)
     checkpoint.unlink(missing_ok=True)
-    return Course(
+    return TrainingHistory(
         tuple(sitting.losses), sitting.step, sitting.best_step, before + seconds, sitting.step < recipe.steps
     )
 
@@ -150,8 +150,8 @@ def seconds_a_step(module: Decoder, recipe: Recipe, *, device: str, seconds: flo
 
 def key_of(module: Decoder, source: Source, training: Sequence[int], recipe: Recipe) -> str:
     """What a training depends on, so that neither weights nor a checkpoint are taken for another's."""
-    made = (module.name, asdict(module.shape), module.options, asdict(recipe))
-    return hashlib.sha256(json.dumps([source.key, list(training), *made]).encode()).hexdigest()
+    settings = (module.name, asdict(module.shape), module.options, asdict(recipe))
+    return hashlib.sha256(json.dumps([source.key, list(training), *settings]).encode()).hexdigest()
 
 
 def validation_loss(

@@ -65,9 +65,9 @@ def parse_blocks(text: str, count: int) -> list[int]:
     if text == "all":
         return list(range(count))
     try:
-        asked = [int(part) for part in text.split(",")]
+        indices = [int(part) for part in text.split(",")]
     except ValueError:
         raise ConfigError(f"--blocks {text!r}: use last, all, or indices such as 0,6,11") from None
-    if outside := [block for block in asked if not -count <= block < count]:
+    if outside := [block for block in indices if not -count <= block < count]:
         raise ConfigError(f"--blocks {text!r}: this encoder has blocks 0 to {count - 1}, not {outside}")
-    return sorted({block % count for block in asked})
+    return sorted({block % count for block in indices})

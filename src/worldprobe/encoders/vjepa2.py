@@ -193,24 +193,24 @@ def _untrained(config: VJEPA2Config, *, name: str, device: str, precision: str) 
     )
 
 
-def _device(asked: str) -> str:
+def _device(wanted: str) -> str:
     import torch
 
-    if asked == "auto":
+    if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if asked.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"--device {asked} was asked for, but torch finds no CUDA GPU here. Use --device cpu.")
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"--device {wanted} was asked for, but torch finds no CUDA GPU here. Use --device cpu.")
     try:
-        return str(torch.device(asked))
+        return str(torch.device(wanted))
     except RuntimeError as error:
-        raise ConfigError(f"no device {asked!r}: use auto, cpu, cuda or cuda:N") from error
+        raise ConfigError(f"no device {wanted!r}: use auto, cpu, cuda or cuda:N") from error
 
 
-def _precision(asked: str, device: str) -> str:
-    if asked == "auto":
+def _precision(wanted: str, device: str) -> str:
+    if wanted == "auto":
         return "bf16" if device.startswith("cuda") else "fp32"
-    if asked not in ("fp32", "bf16", "fp16"):
-        raise ConfigError(f"no precision {asked!r}: use auto, fp32, bf16 or fp16")
-    if asked == "fp16" and device == "cpu":
+    if wanted not in ("fp32", "bf16", "fp16"):
+        raise ConfigError(f"no precision {wanted!r}: use auto, fp32, bf16 or fp16")
+    if wanted == "fp16" and device == "cpu":
         raise ConfigError("--precision fp16 is for GPUs: on a CPU it is several times slower than fp32. Use bf16.")
-    return asked
+    return wanted

@@ -95,8 +95,8 @@ class Modal:
         assert isinstance(function, Movable)
         with modal_app.app.run():
             cloud = Cloud(modal_app.films, modal_app.store, modal_app.FILMS, modal_app.STORE)
-            made: Any = getattr(modal_app, function.remote)  # Modal's decorator returns a class of its own
-            remote = made.with_options(gpu=self.gpu, max_containers=_MANY)
+            remote_class: Any = getattr(modal_app, function.remote)  # Modal's decorator returns a class of its own
+            remote = remote_class.with_options(gpu=self.gpu, max_containers=_MANY)
             yield from self.through(cloud, remote, function, items)
 
     def through(

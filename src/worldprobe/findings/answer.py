@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from worldprobe.findings.decoding import Decoding, Drawing
-from worldprobe.findings.prediction import Future, Step, Violation
+from worldprobe.findings.decoding import DecoderScores, Decoding
+from worldprobe.findings.prediction import Future, HorizonScores, Violation
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import ABOVE, Fact, VerdictKind
 from worldprobe.findings.verdicts import quoted
@@ -67,16 +67,16 @@ _TITLES: dict[VerdictKind, str] = {
 _CHANCE = Score(value=0.5, low=0.5, high=0.5)
 
 
-def answers(
+def answer_questions(
     rows: Sequence[Row], future: Future | None, decoding: Decoding | None, label: Callable[[Row], str]
 ) -> tuple[Answer, ...]:
     """One line a property, the first and the last horizon, surprise over all violations, one a decoder."""
     tasks = dict.fromkeys(row.task for row in rows)
     found = [_property([row for row in rows if row.task == task], label) for task in tasks]
     if future:
-        found += _told(future)
+        found += _of_prediction(future)
     if decoding:
-        found += _drawn(decoding)
+        found += _of_decoders(decoding)
     return tuple(found)
 
 
@@ -86,8 +86,8 @@ def headline(found: Sequence[Answer]) -> str:
     for one in found:
         if one.about == "property":
             by_kind.setdefault(one.kind, []).append(one.subject)
-    said = [f"{title}: {', '.join(by_kind[kind])}." for kind, title in _TITLES.items() if kind in by_kind]
-    return " ".join(said)
+    sentences = [f"{title}: {', '.join(by_kind[kind])}." for kind, title in _TITLES.items() if kind in by_kind]
+    return " ".join(sentences)
 
 
 def _property(rows: Sequence[Row], label: Callable[[Row], str]) -> Answer:
@@ -116,14 +116,14 @@ def _property(rows: Sequence[Row], label: Callable[[Row], str]) -> Answer:
     )
 
 
-def _told(future: Future) -> list[Answer]:
+def _of_prediction(future: Future) -> list[Answer]:
     changed = [step for step in future.steps if step.tokens == "changed"]
     ends = [changed[0], changed[-1]] if len(changed) > 1 else changed
     over = next((one for one in future.violations if one.name == "all"), None)
     return [*map(_step, ends), *([_surprise(over, future)] if over else [])]
 
 
-def _step(step: Step) -> Answer:
+def _step(step: HorizonScores) -> Answer:
     """Skill over copy-last, beside the best baseline by its error."""
     errors = {name: s.value for name, s in step.l1.items() if name != "predictor" and s.value is not None}
     best = min(errors, key=lambda name: errors[name], default="")
@@ -169,11 +169,11 @@ def _surprise(over: Violation, future: Future) -> Answer:
     )  # fmt: skip
 
 
-def _shaky(one: Drawing) -> bool:
+def _shaky(one: DecoderScores) -> bool:
     return one.kind in ABOVE and one.n_groups < FEW_GROUPS
 
 
-def _drawn(decoding: Decoding) -> list[Answer]:
+def _of_decoders(decoding: Decoding) -> list[Answer]:
     """Each decoder's main way of drawing."""
     found: dict[str, Answer] = {}
     for one in decoding.drawings:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from worldprobe.controls import CONTROLS
-from worldprobe.findings.made import EncoderFacts, Failure, LabelFacts
 from worldprobe.findings.rows import Row
+from worldprobe.findings.setup import EncoderFacts, FailedClip, LabelFacts
 from worldprobe.findings.verdicts import row_name
 from worldprobe.findings.wording import CHOSEN, ERRORS, METRICS, count, interval, number, rough
 from worldprobe.results import FEW_GROUPS
@@ -17,11 +17,11 @@ MANY_WAYS = 4
 MOST_NAMED = 3
 
 
-def caveats(
+def collect_caveats(
     rows: Sequence[Row],
     encoder: EncoderFacts,
     labels: LabelFacts | None,
-    failures: Sequence[Failure],
+    failures: Sequence[FailedClip],
     *,
     sizes: Mapping[str, int] = MappingProxyType({}),
     notes: Sequence[str] = (),
@@ -55,7 +55,7 @@ def few_groups(rows: Sequence[Row]) -> list[str]:
     return [rough(number_, _names(few)) for number_, few in sorted(groups.items())]
 
 
-def left_out(labels: LabelFacts | None, failures: Sequence[Failure]) -> list[str]:
+def left_out(labels: LabelFacts | None, failures: Sequence[FailedClip]) -> list[str]:
     """Labels and clips that no figure speaks of."""
     found: list[str] = []
     if labels and labels.lost:
@@ -75,11 +75,9 @@ def _of_rows(rows: Sequence[Row]) -> list[str]:
     found: list[str] = []
     found += few_groups(rows)
     found += _wide(rows)
-    lacking = [
-        row for row in rows if any(x.score.value is not None and x.score.interval is None for x in row.lines)
-    ]
-    if lacking:
-        found.append(f"No interval, so no verdict: {_names(lacking)}.")
+    unsure = [row for row in rows if any(x.score.value is not None and x.score.interval is None for x in row.lines)]
+    if unsure:
+        found.append(f"No interval, so no verdict: {_names(unsure)}.")
     for control in CONTROLS:
         if missing := [row for row in rows if control in row.main.missing]:
             found.append(f"The control {control} was not run: {_names(missing)}.")
@@ -123,12 +121,12 @@ def _of_sizes(sizes: Mapping[str, int]) -> list[str]:
     if len(sizes) < 2:
         return []
     by_number = sorted(sizes.items(), key=lambda one: -one[1])
-    said = ", ".join(f"{n:,} of {size}" for size, n in by_number[:MOST_NAMED])
+    most = ", ".join(f"{n:,} of {size}" for size, n in by_number[:MOST_NAMED])
     more = f" and {len(sizes) - MOST_NAMED} more sizes" if len(sizes) > MOST_NAMED else ""
     return [
-        f"Videos of {len(sizes)} sizes ({said} px{more}): positions, sizes and speeds are shares of each video's "
-        "own width and height, so that the same number is not the same distance; and of frames of another shape "
-        "the model's crop leaves out other parts."
+        f"Videos of {len(sizes)} sizes ({most} px{more}): positions, sizes and speeds are shares of each "
+        "video's own width and height, so that the same number is not the same distance; and of frames of another "
+        "shape the model's crop leaves out other parts."
     ]
 
 

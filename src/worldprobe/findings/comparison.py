@@ -18,7 +18,7 @@ RULE = (
 )
 
 
-class Compared(Fact):
+class ComparedRun(Fact):
     """A run in a comparison. ``status`` is "trained", "untrained" or "floor"."""
 
     name: str
@@ -27,7 +27,7 @@ class Compared(Fact):
     status: str
 
 
-class Cell(Fact):
+class ComparedScore(Fact):
     """One run's score of one reading, and what it has over the first run's; ``tap`` is where it was read."""
 
     tap: str
@@ -46,7 +46,7 @@ class Reading(Fact):
     metric: Metric
     n: int
     n_groups: int
-    cells: tuple[Cell, ...]
+    cells: tuple[ComparedScore, ...]
 
 
 class Differing(Fact):
@@ -59,7 +59,7 @@ class Differing(Fact):
 class Comparison(Fact):
     """Runs side by side. ``warnings`` is what has to be said first; ``notes`` what was left out."""
 
-    runs: tuple[Compared, ...]
+    runs: tuple[ComparedRun, ...]
     split: str
     readings: tuple[Reading, ...]
     warnings: tuple[str, ...]
@@ -86,15 +86,15 @@ class Comparison(Fact):
     def by_chance(self) -> str:
         """How many of the intervals of differences would leave 0 out if no run differed from the first."""
         tried = sum(cell.difference.value is not None for one in self.readings for cell in one.cells[1:])
-        shown = sum(cell.standing in ("higher", "lower") for one in self.readings for cell in one.cells[1:])
+        shown_apart = sum(cell.standing in ("higher", "lower") for one in self.readings for cell in one.cells[1:])
         return (
-            f"{shown} of {tried} differences are shown; about {tried / 20:.1f} would be by chance alone."
+            f"{shown_apart} of {tried} differences are shown; about {tried / 20:.1f} would be by chance alone."
             if tried
             else "No difference could be measured."
         )
 
 
-def difference(cell: Cell) -> str:
+def difference(cell: ComparedScore) -> str:
     """``+0.12 [0.04, 0.20] higher``."""
     if cell.difference.value is None:
         return cell.difference.note or cell.score.note or "not measured"

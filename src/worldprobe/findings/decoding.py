@@ -10,7 +10,7 @@ from worldprobe.intervals import Score
 from worldprobe.results import FEW_GROUPS, DecodingResult
 
 
-class Drawing(Fact):
+class DecoderScores(Fact):
     """One decoder, one way to ask it, or one control.
 
     ``verdict`` is empty for controls. ``best_control`` is that of the highest PSNR, ``floor`` its PSNR; bicubic
@@ -49,7 +49,7 @@ class Rung(Fact):
     n_groups: int
 
 
-class Losses(Fact):
+class LossCurve(Fact):
     """A training: (step, loss in training, loss on held-out groups); ``kept`` is the step whose weights were."""
 
     name: str
@@ -69,11 +69,11 @@ class Decoding(Fact):
     split: str
     headline: str
     rule: str
-    drawings: tuple[Drawing, ...]
+    drawings: tuple[DecoderScores, ...]
     rungs: tuple[Rung, ...]
     lpips: str
     caveats: tuple[str, ...]
-    losses: tuple[Losses, ...] = ()
+    losses: tuple[LossCurve, ...] = ()
 
 
 RULE = (
@@ -97,7 +97,7 @@ _NOTHING = Score(value=None, note="not measured")
 Key = tuple[str, str, str, str]
 
 
-def decoding(results: Sequence[object], losses: tuple[Losses, ...] = ()) -> Decoding | None:
+def read_decoding(results: Sequence[object], losses: tuple[LossCurve, ...] = ()) -> Decoding | None:
     """The facts of a run's decoders; None where it has none."""
     lines = [one for one in results if isinstance(one, DecodingResult) and one.target == "actual"]
     sound = [one for one in lines if one.protocol == "sound"]
@@ -107,7 +107,7 @@ def decoding(results: Sequence[object], losses: tuple[Losses, ...] = ()) -> Deco
     for one in sound:
         groups.setdefault((one.encoder, one.decoder, one.baseline, one.variant), []).append(one)
     drawings = [_drawing(group) for group in groups.values()]
-    controls: dict[str, Drawing] = {
+    controls: dict[str, DecoderScores] = {
         group[0].baseline: found for group, found in zip(groups.values(), drawings, strict=True)
     }
     judged = tuple(one if one.control else _judged(one, controls) for one in drawings)
@@ -131,18 +131,18 @@ def decoding(results: Sequence[object], losses: tuple[Losses, ...] = ()) -> Deco
     )
 
 
-def _few(drawings: Sequence[Drawing]) -> list[int]:
+def _few(drawings: Sequence[DecoderScores]) -> list[int]:
     """Groups of scores that are of too few."""
     return [one.n_groups for one in drawings if one.psnr.value is not None and one.n_groups < FEW_GROUPS]
 
 
-def _drawing(lines: Sequence[DecodingResult]) -> Drawing:
+def _drawing(lines: Sequence[DecodingResult]) -> DecoderScores:
     first = lines[0]
     found = {(one.metric, one.region): _score(one) for one in lines}
     name = CONTROLS.get(first.baseline, first.decoder)
     if first.baseline in ("shuffled-embedding", "random-init", "pixels"):
         name = f"{first.decoder} from {name}"
-    return Drawing(
+    return DecoderScores(
         name=name + (f", {first.variant}" if first.variant else ""),
         encoder=first.encoder,
         control=first.baseline != "none",
@@ -162,7 +162,7 @@ def _score(one: DecodingResult) -> Score:
     return Score(value=one.score, low=one.low, high=one.high, note="; ".join(one.notes))
 
 
-def _judged(one: Drawing, controls: dict[str, Drawing]) -> Drawing:
+def _judged(one: DecoderScores, controls: dict[str, DecoderScores]) -> DecoderScores:
     """PSNR against each control's, and against the yardsticks."""
     by: dict[str, list[str]] = {"above": [], "not shown above": [], "below": []}
     mine = one.psnr.interval
@@ -181,9 +181,9 @@ def _judged(one: Drawing, controls: dict[str, Drawing]) -> Drawing:
     kind: VerdictKind = "below" if by["below"] else "not-shown" if by["not shown above"] else "above"
     if not any(by.values()):
         kind = "not-measured" if one.psnr.value is None else "not-judged"
-    said = "; ".join(f"{how} {', '.join(names)}" for how, names in by.items() if names) or "no controls were run"
+    verdict = "; ".join(f"{how} {', '.join(names)}" for how, names in by.items() if names) or "no controls were run"
     update = {
-        "verdict": said, "kind": kind, "best_control": CONTROLS[best] if best else "",
+        "verdict": verdict, "kind": kind, "best_control": CONTROLS[best] if best else "",
         "floor": controls[best].psnr if best else _NOTHING, "beyond": tuple(beyond),
         "yardsticks": tuple(CONTROLS[name] for name in _YARDSTICKS if name in controls),
     }  # fmt: skip
@@ -195,20 +195,20 @@ def _binds(baseline: str) -> bool:
     return baseline != "none" and baseline not in _YARDSTICKS
 
 
-def _headline(drawings: Sequence[Drawing], controls: dict[str, Drawing]) -> str:
+def _headline(drawings: Sequence[DecoderScores], controls: dict[str, DecoderScores]) -> str:
     """One sentence a decoder, its main way first."""
-    said = []
+    sentences = []
     seen: set[str] = set()
     for one in drawings:
         kind = one.name.partition(",")[0]
         if one.control or kind in seen or one.psnr.value is None:
             continue
         seen.add(kind)
-        said.append(f"{one.name}: PSNR {one.psnr.value:.1f} dB, {one.verdict}{_worth(one, controls)}.")
-    return " ".join(said)
+        sentences.append(f"{one.name}: PSNR {one.psnr.value:.1f} dB, {one.verdict}{_worth(one, controls)}.")
+    return " ".join(sentences)
 
 
-def _worth(one: Drawing, controls: dict[str, Drawing]) -> str:
+def _worth(one: DecoderScores, controls: dict[str, DecoderScores]) -> str:
     """Between which bicubic frames it lies."""
     marks = [(name, controls[name].psnr.value) for name in _YARDSTICKS if name in controls]
     value = one.psnr.value

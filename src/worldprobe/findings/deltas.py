@@ -86,7 +86,7 @@ def family(probe: str) -> str:
     return head + colon + argument
 
 
-def deltas(rows: Sequence[Row], results: Sequence[AnyResult]) -> Deltas | None:
+def compare_deltas(rows: Sequence[Row], results: Sequence[AnyResult]) -> Deltas | None:
     """The table of properties that have to do with motion; None where changes were not read."""
     wanted = [row for row in rows if row.task in TASKS and row.features in FEATURES]
     if not any(row.features == "delta" for row in wanted):
@@ -162,14 +162,14 @@ def _conclusion(rows: Sequence[DeltaRow]) -> str:
         lead += "Not shown: what the deltas hold of it, some control holds as well."
     else:
         lead += "Not shown."
-    said = [lead]
+    sentences = [lead]
     for kind, title in (("native", "Native clips"), ("still", "Stills")):
         mine = [row for row in rows if row.input == kind]
         places = [row.place for row in mine]
         if mine:
             parts = [f"{places.count(place)} {text}" for place, text in PLACES.items() if place in places]
-            said.append(f"{title}, {count(len(mine), 'reading')}: {'; '.join(parts)}.")
-    return " ".join(said)
+            sentences.append(f"{title}, {count(len(mine), 'reading')}: {'; '.join(parts)}.")
+    return " ".join(sentences)
 
 
 def _named(row: DeltaRow) -> str:

@@ -24,7 +24,7 @@ class CurvePoint(Fact):
     score: Score
 
 
-class Curve(Fact):
+class CurveFact(Fact):
     """How a score grows with data; the law is ``ceiling - scale n^-exponent``, in rows."""
 
     points: tuple[CurvePoint, ...]
@@ -48,11 +48,11 @@ class Worth(Fact):
     compression_of_constant: float | None
     saved_bits_per_row: float | None
     online_bits: float | None
-    curve: Curve | None
+    curve: CurveFact | None
     notes: tuple[str, ...]
 
 
-class Tap(Fact):
+class TapEvidence(Fact):
     """A property from the tap that validation groups chose in each fold, and the best tap as seen afterwards."""
 
     task: str
@@ -69,13 +69,15 @@ class Evidence(Fact):
     """What the scores of a run are worth."""
 
     rows: tuple[Worth, ...]
-    taps: tuple[Tap, ...]
+    taps: tuple[TapEvidence, ...]
 
 
 _Line = EvidenceResult | CodeResult | LearningResult
 
 
-def evidence(rows: Sequence[Row], results: Sequence[AnyResult], label: Callable[[Row], str]) -> Evidence | None:
+def read_evidence(
+    rows: Sequence[Row], results: Sequence[AnyResult], label: Callable[[Row], str]
+) -> Evidence | None:
     """What the rows' scores are worth; None where nothing was worked out.
 
     Args:
@@ -113,12 +115,12 @@ def _score(line: EvidenceResult) -> Score:
     return Score(value=line.score, low=line.low, high=line.high, note="; ".join(line.notes))
 
 
-def _curve(line: LearningResult) -> Curve:
+def _curve(line: LearningResult) -> CurveFact:
     points = (
         CurvePoint(rows=p.rows, groups=p.groups, score=Score(value=p.score, low=p.low, high=p.high))
         for p in line.points
     )
-    return Curve(
+    return CurveFact(
         points=tuple(points), ceiling=line.ceiling, scale=line.scale, exponent=line.exponent,
         plateau_rows=line.plateau_rows,
         gain=Score(value=line.gain_by_doubling, low=line.gain_low, high=line.gain_high),
@@ -126,7 +128,7 @@ def _curve(line: LearningResult) -> Curve:
     )  # fmt: skip
 
 
-def _tap(row: Row, rows: Sequence[Row]) -> Tap:
+def _tap(row: Row, rows: Sequence[Row]) -> TapEvidence:
     tried = [
         other
         for other in rows
@@ -135,7 +137,7 @@ def _tap(row: Row, rows: Sequence[Row]) -> Tap:
         and other.main.score.value is not None
     ]
     best = max(tried, key=lambda other: other.main.score.value or 0.0)
-    return Tap(
+    return TapEvidence(
         task=row.task, metric=row.main.metric, score=row.main.score, tried=len(tried),
         taps=tuple(Counter(short(tap) for tap in row.taps).most_common()),
         best=short(f"{best.tap} {best.features}"), best_score=best.main.score.value, verdict=row.main.verdict.text,

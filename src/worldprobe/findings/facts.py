@@ -11,12 +11,12 @@ from worldprobe.findings.answer import Answer
 from worldprobe.findings.decoding import Decoding
 from worldprobe.findings.deltas import Deltas
 from worldprobe.findings.evidence import Evidence
-from worldprobe.findings.made import UNTRAINED, EncoderFacts, Failure, LabelFacts
 from worldprobe.findings.moments import Moments
 from worldprobe.findings.original import Original
 from worldprobe.findings.prediction import Future
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import Fact, tap_name
+from worldprobe.findings.setup import UNTRAINED, EncoderFacts, FailedClip, LabelFacts
 from worldprobe.findings.use_cases import UseCase
 from worldprobe.results import CostResult
 
@@ -29,7 +29,7 @@ class Summary(Fact):
     answers: tuple[Answer, ...] = ()
     rows: tuple[Row, ...]
     labels: LabelFacts | None
-    failures: tuple[Failure, ...]
+    failures: tuple[FailedClip, ...]
     costs: tuple[CostResult, ...]
     provenance: dict[str, Any]
     experiment: str

@@ -13,7 +13,7 @@ from worldprobe.findings.score import Fact, of_folder
 from worldprobe.findings.wording import NONE, number
 
 Values = tuple[float, ...] | None
-Pixels = Annotated[int, Field(ge=1, le=1_000_000)]
+PixelCount = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class Box(Fact):
@@ -39,8 +39,8 @@ class Preview(Fact):
 
     seconds: float
     picture: str
-    width: Pixels
-    height: Pixels
+    width: PixelCount
+    height: PixelCount
     seen: tuple[float, float, float, float]
     boxes: tuple[Box, ...]
 
@@ -50,7 +50,7 @@ class Preview(Fact):
         return self
 
 
-class Reading(Fact):
+class TubeletReading(Fact):
     """What a probe said of each tubelet, out of fold, against the label; None where there was no label.
 
     Of a classification the values are positions in ``classes``. ``task`` to ``input`` are those of the results.
@@ -93,14 +93,14 @@ class ShownClip(Fact):
     start: int
     seconds: tuple[float, ...]
     tubelet: tuple[int, ...]
-    width: Pixels
-    height: Pixels
+    width: PixelCount
+    height: PixelCount
     pictures: str
     tokens: str
     corner: tuple[float, float]
     across: tuple[float, float]
     boxes: tuple[Box, ...]
-    readings: tuple[Reading, ...]
+    readings: tuple[TubeletReading, ...]
     surprise: tuple[float | None, ...]
     labelled: Preview | None = None
 
@@ -141,11 +141,11 @@ def quoted_only(moments: Moments | None, answers: Sequence[Answer]) -> Moments |
     return moments.model_copy(update={"clips": tuple(clips)})
 
 
-def _place(reading: Reading) -> tuple[str, str, str, str]:
+def _place(reading: TubeletReading) -> tuple[str, str, str, str]:
     return reading.features, reading.tap, reading.probe, reading.input
 
 
-def said(reading: Reading, values: Values) -> str:
+def value_text(reading: TubeletReading, values: Values) -> str:
     """A read-out or a label in words: a class, degrees, or numbers."""
     if values is None:
         return NONE

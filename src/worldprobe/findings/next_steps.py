@@ -10,7 +10,7 @@ from worldprobe.results import FEW_GROUPS
 MOVING = ("motion", "motion8", "velocity", "direction")
 
 
-def next_steps(summary: Summary) -> tuple[str, ...]:
+def suggest_next_steps(summary: Summary) -> tuple[str, ...]:
     """One sentence for each thing that the run did not look at, or not at enough of."""
     found: list[str] = []
     rows = summary.rows

@@ -98,7 +98,7 @@ _MAIN: tuple[Metric, ...] = ("r2", "accuracy")
 _NOISE_ONLY = WATERFALL[:2]  # steps that stand beside Gaussian noise, as published, and nothing else
 
 
-def original(probes: Sequence[ProbeResult], alignment: dict[str, Any]) -> Original | None:
+def read_original(probes: Sequence[ProbeResult], alignment: dict[str, Any]) -> Original | None:
     """The facts, or None where the run did not follow the original protocol."""
     found = [r for r in probes if r.metric in _MAIN]
     first = [r for r in found if r.protocol == WATERFALL[0]]

@@ -16,7 +16,7 @@ from worldprobe.results import AnyResult, LeakResult, PredictionResult, Surprise
 Drawable = Annotated[float, Field(ge=-1e9, le=1e9)]
 
 
-class Step(Fact):
+class HorizonScores(Fact):
     """One horizon, for all tokens or the changed ones: scores by method; ``verdict`` is the predictor's."""
 
     tokens: Literal["all", "changed"]
@@ -58,7 +58,7 @@ class Violation(Fact):
     twin: dict[str, Score]
 
 
-class Shown(Fact):
+class PixelScores(Fact):
     """Decoded pixels at one horizon, by method: PSNR in dB, also where tokens changed, and SSIM."""
 
     horizon: int
@@ -123,11 +123,11 @@ class Future(Fact):
     split: str
     headline: str
     rule: str
-    steps: tuple[Step, ...]
+    steps: tuple[HorizonScores, ...]
     recalls: tuple[Recall, ...]
     leaks: tuple[LeakFact, ...]
     violations: tuple[Violation, ...]
-    shown: tuple[Shown, ...]
+    shown: tuple[PixelScores, ...]
     caveats: tuple[str, ...]
     curves: tuple[SurpriseCurve, ...] = ()
 
@@ -140,31 +140,33 @@ RULE = (
 )
 
 
-def future(results: Sequence[AnyResult], encoder: str, curves: tuple[SurpriseCurve, ...] = ()) -> Future | None:
+def read_prediction(
+    results: Sequence[AnyResult], encoder: str, curves: tuple[SurpriseCurve, ...] = ()
+) -> Future | None:
     """The facts of an encoder and its twin; None where a run predicts nothing."""
-    told = [r for r in results if isinstance(r, PredictionResult)]
+    predictions = [r for r in results if isinstance(r, PredictionResult)]
     surprises = [r for r in results if isinstance(r, SurpriseResult)]
-    if not told and not surprises:
+    if not predictions and not surprises:
         return None
-    names = [*(r.encoder for r in told), *(r.encoder for r in surprises)]
+    names = [*(r.encoder for r in predictions), *(r.encoder for r in surprises)]
     twin = next((name for name in names if name != encoder), "")
-    steps = _steps([r for r in told if r.encoder == encoder], [r for r in told if r.encoder == twin])
+    steps = _steps([r for r in predictions if r.encoder == encoder], [r for r in predictions if r.encoder == twin])
     leaks = [r for r in results if isinstance(r, LeakResult)]
     return Future(
         encoder=encoder,
         twin=twin,
-        protocol=told[0].protocol if told else "",
+        protocol=predictions[0].protocol if predictions else "",
         surprise_protocol=surprises[0].protocol if surprises else "",
-        split=told[0].split if told else "",
+        split=predictions[0].split if predictions else "",
         headline=_headline(steps),
         rule=RULE,
         steps=tuple(steps),
-        recalls=tuple(_recalls([r for r in told if r.encoder == encoder])),
+        recalls=tuple(_recalls([r for r in predictions if r.encoder == encoder])),
         leaks=tuple(LeakFact(**{key: getattr(r, key) for key in LeakFact.model_fields}) for r in leaks),
         violations=tuple(_violations(surprises, encoder)),
-        shown=tuple(_shown(told)),
+        shown=tuple(_pixel_scores(predictions)),
         curves=curves,
-        caveats=(*_caveats(told, leaks, steps), *_few_pairs(surprises)),
+        caveats=(*_caveats(predictions, leaks, steps), *_few_pairs(surprises)),
     )
 
 
@@ -173,11 +175,11 @@ def _score(r: PredictionResult | SurpriseResult) -> Score:
     return Score(value=r.score, low=r.low, high=r.high, note=note)
 
 
-def _by_method(told: Sequence[PredictionResult], **at: object) -> dict[str, Score]:
-    return {r.method: _score(r) for r in told if all(getattr(r, key) == value for key, value in at.items())}
+def _by_method(predictions: Sequence[PredictionResult], **at: object) -> dict[str, Score]:
+    return {r.method: _score(r) for r in predictions if all(getattr(r, key) == value for key, value in at.items())}
 
 
-def _steps(ours: Sequence[PredictionResult], twins: Sequence[PredictionResult]) -> list[Step]:
+def _steps(ours: Sequence[PredictionResult], twins: Sequence[PredictionResult]) -> list[HorizonScores]:
     steps = []
     absent = Score(value=None, note="not run")
     kinds: tuple[Literal["changed", "all"], ...] = ("changed", "all")
@@ -188,7 +190,7 @@ def _steps(ours: Sequence[PredictionResult], twins: Sequence[PredictionResult]) 
             better, verdict, kind = _judge(l1)
             first = next(r for r in ours if r.metric == "l1" and (r.tokens, r.horizon) == (tokens, horizon))
             steps.append(
-                Step(
+                HorizonScores(
                     tokens=tokens,
                     horizon=horizon,
                     l1=l1,
@@ -225,7 +227,7 @@ def _judge(l1: Mapping[str, Score]) -> tuple[tuple[str, ...], str, VerdictKind]:
     return better, "; ".join(parts) or "not judged: no baseline has an interval", kind
 
 
-def _headline(steps: Sequence[Step]) -> str:
+def _headline(steps: Sequence[HorizonScores]) -> str:
     """Where the predictor is better than copy-last, and than everything, among the changed tokens."""
     changed = [step for step in steps if step.tokens == "changed"]
     if not changed:
@@ -262,20 +264,22 @@ def _violations(surprises: Sequence[SurpriseResult], encoder: str) -> list[Viola
     return found
 
 
-def _shown(told: Sequence[PredictionResult]) -> list[Shown]:
-    horizons = sorted({r.horizon for r in told if r.metric == "psnr"})
+def _pixel_scores(predictions: Sequence[PredictionResult]) -> list[PixelScores]:
+    horizons = sorted({r.horizon for r in predictions if r.metric == "psnr"})
     return [
-        Shown(
+        PixelScores(
             horizon=horizon,
-            psnr=_by_method(told, metric="psnr", tokens="all", horizon=horizon),
-            changed=_by_method(told, metric="psnr", tokens="changed", horizon=horizon),
-            ssim=_by_method(told, metric="ssim", horizon=horizon),
+            psnr=_by_method(predictions, metric="psnr", tokens="all", horizon=horizon),
+            changed=_by_method(predictions, metric="psnr", tokens="changed", horizon=horizon),
+            ssim=_by_method(predictions, metric="ssim", horizon=horizon),
         )
         for horizon in horizons
     ]
 
 
-def _caveats(told: Sequence[PredictionResult], leaks: Sequence[LeakResult], steps: Sequence[Step]) -> list[str]:
+def _caveats(
+    predictions: Sequence[PredictionResult], leaks: Sequence[LeakResult], steps: Sequence[HorizonScores]
+) -> list[str]:
     found = []
     for r in leaks:
         if r.call == "prefix" and max(r.context_change, r.prediction_change) > 0:
@@ -286,13 +290,16 @@ def _caveats(told: Sequence[PredictionResult], leaks: Sequence[LeakResult], step
             )
     if steps and steps[0].n_groups < 20:
         found.append(
-            f"Predictions: only {steps[0].n_groups} groups ({told[0].split}): below 20, an interval is rough and "
-            "tends to be too narrow."
+            f"Predictions: only {steps[0].n_groups} groups ({predictions[0].split}): below 20, an interval is "
+            "rough and tends to be too narrow."
         )
     missing = {(method, s.note) for step in steps for method, s in step.l1.items() if s.value is None}
     found += [f"No {method} among the predictions: {note}." for method, note in sorted(missing)]
     undrawn = {
-        note for r in told if r.metric == "psnr" and r.score is None and r.tokens == "all" for note in r.notes
+        note
+        for r in predictions
+        if r.metric == "psnr" and r.score is None and r.tokens == "all"
+        for note in r.notes
     }
     found += [f"The future is not drawn: {note}." for note in sorted(undrawn)]
     still = [step for step in steps if step.tokens == "changed" and step.l1["predictor"].value is None]

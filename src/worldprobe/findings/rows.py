@@ -16,7 +16,7 @@ class Verdict(Fact):
     short: str
 
 
-class Line(Fact):
+class ControlledScore(Fact):
     """One metric of one probe beside its controls.
 
     ``margin`` is the score less that of ``best_control``; ``random`` is the same probe under the leaky
@@ -50,8 +50,8 @@ class Row(Fact):
     probe: str
     protocol: str
     split: str
-    main: Line
-    others: tuple[Line, ...]
+    main: ControlledScore
+    others: tuple[ControlledScore, ...]
     n_train: int
     n_test: int
     n_groups: int
@@ -60,5 +60,5 @@ class Row(Fact):
     notes: tuple[str, ...]
 
     @property
-    def lines(self) -> tuple[Line, ...]:
+    def lines(self) -> tuple[ControlledScore, ...]:
         return (self.main, *self.others)

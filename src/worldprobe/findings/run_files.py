@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings.decoding import Losses
-from worldprobe.findings.made import Failure, LabelFacts
+from worldprobe.findings.decoding import LossCurve
 from worldprobe.findings.moments import Moments
 from worldprobe.findings.prediction import SurpriseCurve, SurpriseCurves
+from worldprobe.findings.setup import FailedClip, LabelFacts
 from worldprobe.io.tables import read_table
 
 CLASSES_LISTED = 12
@@ -22,32 +22,32 @@ SURPRISE, CURVES = "surprise", "curves.json"
 PREDICTIONS = "predictions"
 
 
-class _Part(BaseModel):
+class _FilePart(BaseModel):
     """What the report reads of a file; what else stands there is shown as it is, or not at all."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
-class _Frames(_Part):
+class _Frames(_FilePart):
     looked_at: int | None = None
     labelled: int | None = None
 
 
-class _Alignment(_Part):
+class _Alignment(_FilePart):
     kept: int | None = None
     dropped: dict[str, int] = {}
     notes: list[str] = []
     frames: _Frames | None = None
 
 
-class _Videos(_Part):
+class _Videos(_FilePart):
     count: int = 0
     sha256: str = ""
     sizes: dict[str, int] = {}
     notes: list[str] = []
 
 
-class _Stage(_Part):
+class _Stage(_FilePart):
     """How a stage was made: the part of it that is read again."""
 
     encoder: dict[str, Any] = {}
@@ -61,7 +61,7 @@ class _Provenance(_Stage):
     otherwise: dict[str, _Stage] = {}
 
 
-class _Written(_Part):
+class _Written(_FilePart):
     videos: list[str] = []
 
 
@@ -110,7 +110,7 @@ def _fitting(path: Path, model: type[Any], facts: dict[str, Any]) -> Any:
         ) from error
 
 
-def read_failures(path: Path) -> tuple[Failure, ...]:
+def read_failures(path: Path) -> tuple[FailedClip, ...]:
     """Lines ``{"video", "clip", "error"}``; none where there is no file. Raises WorldprobeError."""
     if not path.exists():
         return ()
@@ -124,7 +124,7 @@ def read_failures(path: Path) -> tuple[Failure, ...]:
             continue
         try:
             entry = json.loads(line)
-            failures.append(Failure(**{key: str(entry.get(key, "")) for key in ("video", "clip", "error")}))
+            failures.append(FailedClip(**{key: str(entry.get(key, "")) for key in ("video", "clip", "error")}))
         except (json.JSONDecodeError, AttributeError) as error:
             raise WorldprobeError(f"{path} line {number} is not a failure record: {error}") from error
     return tuple(failures)
@@ -171,7 +171,7 @@ def read_curves(run: Path) -> tuple[SurpriseCurve, ...]:
         raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run the stage again.") from error
 
 
-def read_losses(decoders: Path) -> tuple[Losses, ...]:
+def read_losses(decoders: Path) -> tuple[LossCurve, ...]:
     """How each decoder of a run was trained, rungs of the ladder apart. Raises WorldprobeError where damaged."""
     found = []
     for path in sorted(decoders.glob("*/losses.jsonl")):
@@ -180,7 +180,7 @@ def read_losses(decoders: Path) -> tuple[Losses, ...]:
         try:
             lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
             steps = [(one["step"], one["training"], one["validation"]) for one in lines]
-            found += [Losses(name=path.parent.name, steps=tuple(steps))] if steps else []
+            found += [LossCurve(name=path.parent.name, steps=tuple(steps))] if steps else []
         except (ValueError, KeyError, TypeError, OSError) as error:
             raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run again.") from error
     return tuple(found)

@@ -8,7 +8,7 @@ from pathlib import Path
 from worldprobe.controls import Control
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings import verdicts
-from worldprobe.findings.rows import Line, Row
+from worldprobe.findings.rows import ControlledScore, Row
 from worldprobe.findings.wording import ERRORS
 from worldprobe.intervals import Score
 from worldprobe.results import Metric, ProbeResult
@@ -47,7 +47,7 @@ def rows_of(probes: Sequence[ProbeResult], run: Path) -> tuple[Row, ...]:
     return tuple(sorted(rows, key=lambda row: order.index(row.task)))
 
 
-def _row(real: ProbeResult, lines: Sequence[Line]) -> Row:
+def _row(real: ProbeResult, lines: Sequence[ControlledScore]) -> Row:
     # The reason for a missing score is in the verdict already; said again as a note it would be noise.
     notes = () if real.score is None else tuple(real.notes)
     names = ("task", "features", "encoder", "tap", "input", "probe", "protocol", "split")
@@ -100,13 +100,13 @@ def _score(result: ProbeResult) -> Score:
     return Score(value=result.score, low=result.low, high=result.high, note=note)
 
 
-def _line(real: ProbeResult, controls: dict[Control, Score], leaky: ProbeResult | None) -> Line:
+def _line(real: ProbeResult, controls: dict[Control, Score], leaky: ProbeResult | None) -> ControlledScore:
     score = _score(real)
     best = verdicts.best(controls, metric=real.metric)
     top = controls[best].value if best else None
     random = _score(leaky) if leaky else None
     sign = -1 if real.metric in ERRORS else 1
-    return Line(
+    return ControlledScore(
         metric=real.metric,
         score=score,
         controls=controls,

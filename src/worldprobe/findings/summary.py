@@ -9,17 +9,17 @@ from pathlib import Path
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings import original, use_cases, verdicts
 from worldprobe.findings import run_files as files
-from worldprobe.findings.answer import answers
-from worldprobe.findings.caveats import caveats
-from worldprobe.findings.decoding import decoding
-from worldprobe.findings.deltas import deltas
-from worldprobe.findings.evidence import evidence
+from worldprobe.findings.answer import answer_questions
+from worldprobe.findings.caveats import collect_caveats
+from worldprobe.findings.decoding import read_decoding
+from worldprobe.findings.deltas import compare_deltas
+from worldprobe.findings.evidence import read_evidence
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.made import encoder_of
 from worldprobe.findings.moments import quoted_only
-from worldprobe.findings.next_steps import next_steps
-from worldprobe.findings.prediction import future
+from worldprobe.findings.next_steps import suggest_next_steps
+from worldprobe.findings.prediction import read_prediction
 from worldprobe.findings.scores import rows_of
+from worldprobe.findings.setup import encoder_of
 from worldprobe.findings.wording import count
 from worldprobe.io.files import StrPath
 from worldprobe.results import AnyResult, CostResult, OtherResult, ProbeResult, read_results
@@ -41,15 +41,15 @@ def summarize(run: StrPath) -> Summary:
             f"nothing to report: {run / 'results.jsonl'} holds no scores. Run `worldprobe probe ... --out {run}`."
         )
     provenance = files.read_provenance(run / "provenance.json")
-    remade = original.original(probes, files.read_alignment(run))
+    waterfall = original.read_original(probes, files.read_alignment(run))
     # What lies between the original protocol and the sound one stands in the waterfall only.
     rows = rows_of([r for r in probes if not r.protocol.startswith("original")], run)
     # What a control of a decoder read is another encoder.
     read = [r for r in others if getattr(r, "baseline", "none") in ("none", "copy-last")]
     encoder = encoder_of(provenance, [r.encoder for r in (*rows, *(read or others))])
     labels = files.read_labels(run)
-    told = future(others, encoder.name, files.read_curves(run))
-    drawn = decoding(others, files.read_losses(run / "decoders"))
+    future = read_prediction(others, encoder.name, files.read_curves(run))
+    decoding = read_decoding(others, files.read_losses(run / "decoders"))
     failures = files.read_failures(run / "failures.jsonl")
     films = provenance.get("videos") or {}
     notes = tuple(dict.fromkeys([*map(str, films.get("notes", ())), *(labels.notes if labels else ())]))
@@ -63,31 +63,31 @@ def summarize(run: StrPath) -> Summary:
         provenance=provenance,
         experiment=files.read_experiment_text(run / "experiment.toml"),
         rule=verdicts.RULE,
-        use_cases=use_cases.use_cases(rows, told, drawn),
+        use_cases=use_cases.grade_use_cases(rows, future, decoding),
         use_case_rule=use_cases.RULE,
-        original=remade,
+        original=waterfall,
         caveats=(
-            *caveats(rows, encoder, labels, failures, sizes=films.get("sizes", {}), notes=notes),
-            *(told.caveats if told else ()),
-            *(drawn.caveats if drawn else ()),
+            *collect_caveats(rows, encoder, labels, failures, sizes=films.get("sizes", {}), notes=notes),
+            *(future.caveats if future else ()),
+            *(decoding.caveats if decoding else ()),
             *_unknown(results),
         ),
         notes=notes,
-        deltas=deltas(rows, results),
-        future=told,
-        decoding=drawn,
+        deltas=compare_deltas(rows, results),
+        future=future,
+        decoding=decoding,
     )
-    opening = answers(rows, told, drawn, whole.label)
-    worth = evidence(rows, results, whole.label)
-    shown = quoted_only(files.read_moments(run), opening)
-    whole = whole.model_copy(update={"answers": opening, "evidence": worth, "moments": shown})
-    return whole.model_copy(update={"next_steps": next_steps(whole)})
+    opening = answer_questions(rows, future, decoding, whole.label)
+    worth = read_evidence(rows, results, whole.label)
+    moments = quoted_only(files.read_moments(run), opening)
+    whole = whole.model_copy(update={"answers": opening, "evidence": worth, "moments": moments})
+    return whole.model_copy(update={"next_steps": suggest_next_steps(whole)})
 
 
 def _unknown(results: Sequence[AnyResult]) -> list[str]:
     """Lines of kinds that this version does not know."""
     return [
         f"{count(number, 'line')} of results.jsonl of the kind {kind!r}, which this version does not know, "
-        f"{'is' if number == 1 else 'are'} kept and not shown."
+        f"{'is' if number == 1 else 'are'} kept and not moments."
         for kind, number in Counter(r.kind for r in results if isinstance(r, OtherResult)).items()
     ]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from worldprobe.findings.decoding import Decoding, Drawing
-from worldprobe.findings.prediction import Future, Step
+from worldprobe.findings.decoding import DecoderScores, Decoding
+from worldprobe.findings.prediction import Future, HorizonScores
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import ABOVE, Fact
 from worldprobe.findings.verdicts import QUOTED, cautious_skill, quoted
@@ -35,10 +35,10 @@ class _Need:
     name: str
     tasks: tuple[str, ...] = ()
     # Frames drawn by a decoder; "sharp": which must hold more than a small picture does.
-    drawn: Literal["", "any", "sharp"] = ""
-    told: bool = False
+    decoder: Literal["", "any", "sharp"] = ""
+    prediction: bool = False
     # Needed too, where they were asked.
-    if_asked: tuple[str, ...] = ()
+    if_probed: tuple[str, ...] = ()
 
 
 # The rows of the original write-up's table, with what its notes appeal to, and what its predictor is for.
@@ -46,10 +46,10 @@ _NEEDS = (
     _Need("Robot perception backbone", ("xy", "size")),
     _Need("Object classification", ("class",)),
     _Need("Grasping and manipulation", ("xy", "size", "approach")),
-    _Need("Video generation conditioning", ("xy", "size", "class"), drawn="any"),
-    _Need("Motion prediction, optical flow", ("motion", "velocity"), if_asked=("direction", "motion8")),
-    _Need("Planning with predicted futures", told=True),
-    _Need("Pixel reconstruction", drawn="sharp"),
+    _Need("Video generation conditioning", ("xy", "size", "class"), decoder="any"),
+    _Need("Motion prediction, optical flow", ("motion", "velocity"), if_probed=("direction", "motion8")),
+    _Need("Planning with predicted futures", prediction=True),
+    _Need("Pixel reconstruction", decoder="sharp"),
 )
 
 RULE = (
@@ -71,10 +71,10 @@ class _Finding:
 
     above: bool
     strong: bool
-    said: str
+    sentence: str
 
 
-def use_cases(
+def grade_use_cases(
     rows: Sequence[Row], future: Future | None = None, decoding: Decoding | None = None
 ) -> tuple[UseCase, ...]:
     """The table of uses, from a run's facts by ``RULE``. Without probes: those uses that the run speaks of."""
@@ -86,13 +86,13 @@ def _judge(
     need: _Need, rows: Sequence[Row], future: Future | None, decoding: Decoding | None
 ) -> tuple[UseCase, bool]:
     """A use, and whether anything that it needs was measured."""
-    asked = {row.task for row in rows}
-    tasks = (*need.tasks, *(task for task in need.if_asked if task in asked))
+    known_tasks = {row.task for row in rows}
+    tasks = (*need.tasks, *(task for task in need.if_probed if task in known_tasks))
     found = {property_name(task): _probed([row for row in rows if row.task == task]) for task in tasks}
-    if need.drawn:
-        found[_DECODER] = _drawn(decoding, sharp=need.drawn == "sharp")
-    if need.told:
-        found[_PREDICTION] = _told(future)
+    if need.decoder:
+        found[_DECODER] = _of_decoders(decoding, sharp=need.decoder == "sharp")
+    if need.prediction:
+        found[_PREDICTION] = _of_prediction(future)
     missing = [name for name, finding in found.items() if finding is None]
     known = [finding for finding in found.values() if finding is not None]
     grade: UseCaseGrade
@@ -100,7 +100,7 @@ def _judge(
         grade = "strong" if all(finding.strong for finding in known) and not missing else "partial"
     else:
         grade = "not-measured" if missing else "no-evidence"
-    parts = [finding.said for finding in known]
+    parts = [finding.sentence for finding in known]
     if missing:
         parts.append("not measured: " + ", ".join(missing))
     return UseCase(name=need.name, grade=grade, because="; ".join(parts)), bool(known)
@@ -116,28 +116,28 @@ def _probed(rows: Sequence[Row]) -> _Finding | None:
     return _finding(f"{what}: {row.main.verdict.short}", above=above, skill=skill)
 
 
-def _drawn(decoding: Decoding | None, *, sharp: bool) -> _Finding | None:
+def _of_decoders(decoding: Decoding | None, *, sharp: bool) -> _Finding | None:
     """Of several decoders that which reaches furthest above its best control."""
     drawings = [one for one in decoding.drawings if not one.control] if decoding else []
     known = [(_removed(one), one) for one in drawings if one.psnr.value is not None]
     if not known:
         return None
     skill, one = max(known, key=lambda each: float("-inf") if each[0] is None else each[0])
-    said = f"{one.name} {number(one.psnr.value, 1)} dB: {one.verdict}"
+    sentence = f"{one.name} {number(one.psnr.value, 1)} dB: {one.verdict}"
     short = [name for name in one.yardsticks if name not in one.beyond]
     if sharp and (short or not one.yardsticks):
-        said += f", not shown above {', '.join(short)}" if short else ", bicubic frames not measured"
+        sentence += f", not shown above {', '.join(short)}" if short else ", bicubic frames not measured"
         skill = None
-    return _finding(said, above=one.kind in ABOVE, skill=skill)
+    return _finding(sentence, above=one.kind in ABOVE, skill=skill)
 
 
-def _removed(one: Drawing) -> float | None:
+def _removed(one: DecoderScores) -> float | None:
     """The part of the best control's squared error that is gone at least; None where an interval lacks."""
     own, floor = one.psnr.interval, one.floor.interval
     return None if own is None or floor is None else 1 - 10.0 ** (-(own[0] - floor[1]) / 10)
 
 
-def _told(future: Future | None) -> _Finding | None:
+def _of_prediction(future: Future | None) -> _Finding | None:
     steps = [step for step in future.steps if step.tokens == "changed"] if future else []
     known = [step for step in steps if step.kind not in ("not-measured", "not-judged")]
     if not known:
@@ -147,17 +147,17 @@ def _told(future: Future | None) -> _Finding | None:
     worst = None if None in skills else min(skill for skill in skills if skill is not None)
     horizons = ", ".join(str(step.horizon) for step in above)
     where = f"at horizons {horizons} of" if above else "at none of the horizons"
-    said = f"prediction better than every baseline measured {where} 1 to {known[-1].horizon}"
-    return _finding(said, above=bool(above), skill=worst if len(above) == len(steps) else None)
+    sentence = f"prediction better than every baseline measured {where} 1 to {known[-1].horizon}"
+    return _finding(sentence, above=bool(above), skill=worst if len(above) == len(steps) else None)
 
 
-def _gained(step: Step) -> float | None:
+def _gained(step: HorizonScores) -> float | None:
     """The part of the best baseline's error that is gone at least; None where an interval lacks."""
     own = step.l1["predictor"].interval
     lows = [s.interval[0] for name, s in step.l1.items() if name != "predictor" and s.interval]
     return None if own is None or not lows or min(lows) <= 0 else 1 - own[1] / min(lows)
 
 
-def _finding(said: str, *, above: bool, skill: float | None) -> _Finding:
+def _finding(sentence: str, *, above: bool, skill: float | None) -> _Finding:
     beyond = f", cautious skill {number(skill)}" if skill is not None and skill > 0 else ""
-    return _Finding(above, above and skill is not None and skill >= STRONG_SKILL, said + beyond)
+    return _Finding(above, above and skill is not None and skill >= STRONG_SKILL, sentence + beyond)

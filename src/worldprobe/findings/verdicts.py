@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from worldprobe.controls import CONTROLS, Control
-from worldprobe.findings.rows import Line, Row, Verdict
+from worldprobe.findings.rows import ControlledScore, Row, Verdict
 from worldprobe.findings.score import ABOVE
 from worldprobe.findings.wording import (
     CHOSEN,
@@ -118,7 +118,7 @@ def _not_above(higher: Sequence[Control], equal: Sequence[Control], known: Mappi
 
 def leak_sentence(rows: Iterable[Row]) -> str:
     """How far the random split flatters, in one sentence."""
-    known: list[tuple[Row, Line, float]] = [
+    known: list[tuple[Row, ControlledScore, float]] = [
         (row, line, line.leak)
         for row in rows
         for line in row.lines
@@ -142,7 +142,7 @@ def row_name(row: Row) -> str:
     return f"{property_name(row.task)} from {row.features}"
 
 
-def chance(line: Line) -> float | None:
+def chance(line: ControlledScore) -> float | None:
     """What a constant scores: 0 for R², the majority's score otherwise."""
     majority = line.controls.get("majority")
     return 0.0 if line.metric == "r2" else (majority.value if majority else None)

@@ -58,7 +58,7 @@ DECODER_CAPTIONS = {
     "decoder_reconstructions": "Held-out moments as drawn by each decoder and control.",
     "decoder_loss": "Loss in training and on held-out groups.",
 }
-DRAWN = {
+PIXEL_METHODS = {
     "predictor": "predicted",
     "decode-actual": "DECODE_ACTUAL",
     "copy-last-frame": "copy-last frame",

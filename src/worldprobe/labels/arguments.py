@@ -56,7 +56,7 @@ def parted(argument: str, exists: Callable[[Path], bool]) -> tuple[Path, str | N
     return (Path(argument), None) if whole else (Path(head), options)
 
 
-def options_of(text: str, known: Collection[str], *, asked: str, takes: str) -> dict[str, str]:
+def options_of(text: str, known: Collection[str], *, spec: str, takes: str) -> dict[str, str]:
     """The values in ``key=value&key=value``. Raises LabelError, with what it ``takes``, for another key, one that
     stands there twice, or one without a value."""
     found: dict[str, str] = {}
@@ -64,7 +64,7 @@ def options_of(text: str, known: Collection[str], *, asked: str, takes: str) -> 
         key, _, value = option.partition("=")
         if key not in known or key in found or not value:
             what = f"{key!r} twice" if key in found else f"no option {(option if key in known else key)!r}"
-            raise LabelError(f"{asked} takes {what}: after '?' there may be {takes}")
+            raise LabelError(f"{spec} takes {what}: after '?' there may be {takes}")
         found[key] = value
     return found
 
@@ -84,18 +84,18 @@ def is_folder(path: Path) -> bool:
         return False
 
 
-def with_option(asked: str, option: str) -> str:
+def with_option(spec: str, option: str) -> str:
     """An option as it is to be added to what was typed."""
-    return f"{'&' if '?' in asked else '?'}{option}"
+    return f"{'&' if '?' in spec else '?'}{option}"
 
 
-def _numbering(options: str, asked: str) -> Numbering:
+def _numbering(options: str, spec: str) -> Numbering:
     takes = (
         "step (frames of the film from one picture to the next), start (the film's frame of the first picture) and "
-        f"first (the number of the first picture), as in {asked}?step=5&start=0"
+        f"first (the number of the first picture), as in {spec}?step=5&start=0"
     )
     given: dict[str, float] = {}
-    for key, text in options_of(options, ("step", "start", "first"), asked=asked, takes=takes).items():
+    for key, text in options_of(options, ("step", "start", "first"), spec=spec, takes=takes).items():
         try:
             value = float(text)
         except ValueError:
@@ -103,7 +103,7 @@ def _numbering(options: str, asked: str) -> Numbering:
         whole = key == "step" or value.is_integer()
         if not (0 <= value <= _LARGEST and whole) or (key == "step" and value == 0):
             kind = "a number above 0" if key == "step" else "a whole number from 0 on"
-            raise LabelError(f"{asked}: {key}={text} is not {kind}")
+            raise LabelError(f"{spec}: {key}={text} is not {kind}")
         given[key] = value
     step, start, first = (given.get(key) for key in ("step", "start", "first"))
     return Numbering(step, int(start or 0), None if first is None else int(first))

@@ -27,12 +27,12 @@ def load_labeller(
         RegistryError: there is none, or it takes no such option.
         LabelError: as it says of its argument: no such file, a model that it cannot run.
     """
-    asked = {key: value for key, value in {"confidence": confidence, "every": every}.items() if value is not None}
+    options = {key: value for key, value in {"confidence": confidence, "every": every}.items() if value is not None}
     if any(field in name for field in _FIELDS):
-        plugin, _ = registry.check("labellers", name, **asked)
+        plugin, _ = registry.check("labellers", name, **options)
         if of_one_video(plugin):
             return PerFilm(name)
-    labeller: Labeller = registry.create("labellers", name, offered={"folder": folder}, **asked)
+    labeller: Labeller = registry.create("labellers", name, offered={"folder": folder}, **options)
     return labeller
 
 

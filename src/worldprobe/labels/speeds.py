@@ -102,18 +102,18 @@ def speed_notes(labels: Labels) -> tuple[str, ...]:
     tracks = table.select("video", "object").n_unique()
     wide = spacing[(spacing > SPEED_WINDOW_SECONDS + _ROUNDING_SECONDS) & (spacing <= _FURTHEST)]
     far = spacing[spacing > _FURTHEST]
-    said = []
+    notes = []
     if len(wide):
-        said.append(
+        notes.append(
             f"Labels of {_share(len(wide), tracks)} come every {_between(wide)} s: speeds there are taken from the "
             f"label before to the one after, over {_between(2 * wide)} s instead of {2 * SPEED_WINDOW_SECONDS:g}."
         )
     if len(far):
-        said.append(
+        notes.append(
             f"Labels of {_share(len(far), tracks)} come every {_between(far)} s: too far apart for a speed, which "
             f"is taken from labels at most {FURTHEST_SECONDS:g} s apart."
         )
-    return tuple(said)
+    return tuple(notes)
 
 
 def _usual(shot: Ints, pts_seconds: Floats) -> float:

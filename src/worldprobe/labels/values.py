@@ -23,7 +23,7 @@ def number(value: Any, what: str) -> float:
     except (ValueError, OverflowError):
         found = math.nan
     if not math.isfinite(found):
-        raise ValueError(f"{what} {shown(value)} is not a number")
+        raise ValueError(f"{what} {excerpt(value)} is not a number")
     return found
 
 
@@ -31,7 +31,7 @@ def whole(value: Any, what: str) -> int:
     """A whole number that a float64 can hold."""
     found = number(value, what)
     if not found.is_integer() or abs(found) > LARGEST:
-        raise ValueError(f"{what} {shown(value)} is not a whole number")
+        raise ValueError(f"{what} {excerpt(value)} is not a whole number")
     return int(found)
 
 
@@ -57,7 +57,7 @@ def clean(text: object) -> str:
     return str(text).encode("utf-8", "replace").decode("utf-8")
 
 
-def shown(value: Any) -> str:
+def excerpt(value: Any) -> str:
     """A value in a message, cut short."""
     try:
         text = repr(value)

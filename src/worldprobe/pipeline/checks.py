@@ -32,7 +32,7 @@ def check(experiment: Experiment, videos: Sequence[Path], out: Path) -> Labeller
         WorldprobeError: classes, probes, labeller, tracker, encoder, predictor or decoders that are not there, that
             cannot be had, or that do not go together; a folder that holds another experiment's results.
     """
-    require_own(out, asked_of(experiment), ids=lambda: ids_among(videos))
+    require_own(out, identity_of(experiment), ids=lambda: ids_among(videos))
     class_map(experiment.classes)
     if experiment.protocol == "sound":
         check_probes(plan_of(experiment, encoder=experiment.encoder))
@@ -63,7 +63,7 @@ def check_decoders(table: Decode) -> None:
             registry.create("decoders", name, shape=shape, **options)
 
 
-def asked_of(experiment: Experiment) -> dict[str, object]:
+def identity_of(experiment: Experiment) -> dict[str, object]:
     """What makes an experiment another than the one whose results a folder holds."""
     return {name: getattr(experiment, name) for name in ("videos", "encoder", "labeller", "protocol")}
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import CompareError
-from worldprobe.findings.comparison import Cell, Compared, Comparison, Reading, Standing
+from worldprobe.findings.comparison import ComparedRun, ComparedScore, Comparison, Reading, Standing
 from worldprobe.intervals import Draws, Score
 from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.differences import differing, why_targets_differ
@@ -69,7 +69,7 @@ def compare(folders: Sequence[StrPath] | StrPath) -> Comparison:
     for key in runs[0].table.select(OF_PROBE).unique(maintain_order=True).rows():
         having = [run for run in runs if len(_of(run, key))]
         if len(having) < 2:
-            notes.append(f"{_said(key)}: only in {runs[0].name}")
+            notes.append(f"{_name(key)}: only in {runs[0].name}")
             continue
         reading, lost = _reading(runs, key)
         readings.append(reading)
@@ -104,9 +104,9 @@ def _names(folders: Sequence[Path]) -> list[str]:
     return short if len(set(short)) == len(short) else [str(folder) for folder in folders]
 
 
-def _facts(run: _Run) -> Compared:
+def _facts(run: _Run) -> ComparedRun:
     first = run.table.row(0, named=True)
-    return Compared(
+    return ComparedRun(
         name=run.name, encoder=first["encoder"], revision=first["revision"][:12], status=first["status"]
     )
 
@@ -126,9 +126,9 @@ def _check_same(runs: Sequence[_Run]) -> None:
             shared = {name for name, _ in values[0]} & {name for name, _ in values[1]}
             left, right = ({pair for pair in one if pair[0] in shared} for one in values)
             if left != right:
-                said = [", ".join(sorted({str(value) for _, value in one})) for one in (left, right)]
+                listed = [", ".join(sorted({str(value) for _, value in one})) for one in (left, right)]
                 raise CompareError(
-                    f"{base.name} and {run.name} have different {words}: {said[0]} and {said[1]}. "
+                    f"{base.name} and {run.name} have different {words}: {listed[0]} and {listed[1]}. "
                     "Their scores answer different questions; run both alike."
                 )
 
@@ -137,8 +137,8 @@ def _seeds(runs: Sequence[_Run]) -> list[str]:
     seeds = [run.table["seed"][0] for run in runs]
     if len(set(seeds)) == 1:
         return []
-    said = ", ".join(f"{run.name} {seed}" for run, seed in zip(runs, seeds, strict=True))
-    return [f"The seeds differ ({said}): so do the folds, and a part of each difference is theirs."]
+    listed = ", ".join(f"{run.name} {seed}" for run, seed in zip(runs, seeds, strict=True))
+    return [f"The seeds differ ({listed}): so do the folds, and a part of each difference is theirs."]
 
 
 def _of(run: _Run, key: tuple[Any, ...]) -> pl.DataFrame:
@@ -156,9 +156,9 @@ def _reading(runs: Sequence[_Run], key: tuple[Any, ...]) -> tuple[Reading, list[
     for rows in found.values():
         shared = shared.join(rows.select(OF_MOMENT), on=OF_MOMENT, how="semi") if len(rows) else shared
     if not len(shared):
-        raise CompareError(f"{_said(key)}: the runs share no moment, so their labels or clips cannot be the same")
+        raise CompareError(f"{_name(key)}: the runs share no moment, so their labels or clips cannot be the same")
     lost = [
-        f"{_said(key)}: {run.name} answered {len(found[run.name]):,} moments, of which {len(shared):,} are in all "
+        f"{_name(key)}: {run.name} answered {len(found[run.name]):,} moments, of which {len(shared):,} are in all "
         "runs; only these are compared, and the probes were trained on different ones."
         for run in runs
         if len(found[run.name]) not in (0, len(shared))
@@ -181,33 +181,33 @@ def _check_rows(one: _Run, other: _Run, ours: pl.DataFrame, theirs: pl.DataFrame
     """Raises CompareError unless the same moments have the same targets and lie in the same groups."""
     if ours["classes"][0] != theirs["classes"][0]:
         classes = " and ".join(", ".join(table["classes"][0].split("\n")) for table in (ours, theirs))
-        raise CompareError(f"{_said(key)}: {one.name} and {other.name} have different classes: {classes}")
+        raise CompareError(f"{_name(key)}: {one.name} and {other.name} have different classes: {classes}")
     left, right = _array(ours, "target"), _array(theirs, "target")
     if left.shape != right.shape or (apart := ~np.isclose(left, right, atol=_TOLERANCE).all(axis=1)).any():
         many = len(left) if left.shape != right.shape else int(apart.sum())
         raise CompareError(
-            f"{_said(key)}: the targets of {one.name} and {other.name} differ at {many:,} of {len(left):,} "
+            f"{_name(key)}: the targets of {one.name} and {other.name} differ at {many:,} of {len(left):,} "
             f"moments: their labels are not the same.{why_targets_differ([one.folder, other.folder])}"
         )
     pairs = {*zip(ours["unit"].to_list(), theirs["unit"].to_list(), strict=True)}
     if not len(pairs) == len({mine for mine, _ in pairs}) == len({their for _, their in pairs}):
         raise CompareError(
-            f"{_said(key)}: {one.name} and {other.name} do not hold out the same groups, so nothing can be paired. "
+            f"{_name(key)}: {one.name} and {other.name} do not hold out the same groups, so nothing can be paired. "
             "Run both with the same split on the same labels."
         )
 
 
-def _cell(rows: pl.DataFrame, unit: NDArray[np.int64], seed: int, first: Draws | None) -> Cell:
+def _cell(rows: pl.DataFrame, unit: NDArray[np.int64], seed: int, first: Draws | None) -> ComparedScore:
     """A run's score, and what it has over the first run's; None: it is the first."""
     if not len(rows):
         absent = Score(value=None, note="not in this run")
-        return Cell(tap="", score=absent, difference=absent, standing="not measured")
-    _, drawn = _draws(rows, unit, seed)
-    tap, score = str(rows["tap"][0]), drawn.score()
+        return ComparedScore(tap="", score=absent, difference=absent, standing="not measured")
+    _, resampled = _draws(rows, unit, seed)
+    tap, score = str(rows["tap"][0]), resampled.score()
     if first is None:
-        return Cell(tap=tap, score=score, difference=Score(value=None), standing="base")
-    apart = difference(drawn, first)
-    return Cell(tap=tap, score=score, difference=apart, standing=_standing(apart))
+        return ComparedScore(tap=tap, score=score, difference=Score(value=None), standing="base")
+    apart = difference(resampled, first)
+    return ComparedScore(tap=tap, score=score, difference=apart, standing=_standing(apart))
 
 
 def _standing(difference: Score) -> Standing:
@@ -234,12 +234,12 @@ def _array(rows: pl.DataFrame, column: str) -> NDArray[np.float64]:
 def _unmatched(runs: Sequence[_Run]) -> list[str]:
     ours = set(runs[0].table.select(OF_PROBE).unique().rows())
     return [
-        f"{_said(key)}: not in {runs[0].name}, so {run.name}'s is not shown"
+        f"{_name(key)}: not in {runs[0].name}, so {run.name}'s is not shown"
         for run in runs[1:]
         for key in run.table.select(OF_PROBE).unique(maintain_order=True).rows()
         if key not in ours
     ]
 
 
-def _said(key: tuple[Any, ...]) -> str:
+def _name(key: tuple[Any, ...]) -> str:
     return f"{key[0]} from {key[1]} ({key[2]}, {key[3]})"

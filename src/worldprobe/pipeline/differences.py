@@ -14,7 +14,7 @@ from worldprobe.findings.run_files import read_provenance
 # Keys of an experiment that say what a target is.
 _OF_TARGETS = ("labeller", "confidence", "every", "tracker", "camera", "classes", "subject", "protocol")
 # Videos are compared by content; where they lay does not matter.
-_NOT_SAID = ("videos",)
+_OMITTED = ("videos",)
 
 
 def differing(folders: Sequence[Path]) -> tuple[Differing, ...]:
@@ -27,7 +27,7 @@ def differing(folders: Sequence[Path]) -> tuple[Differing, ...]:
     return tuple(
         Differing(name=name, values=values)
         for name in names
-        if name not in _NOT_SAID and len(set(values := tuple(one.get(name, "–") for one in facts))) > 1
+        if name not in _OMITTED and len(set(values := tuple(one.get(name, "–") for one in facts))) > 1
     )
 
 
@@ -61,5 +61,5 @@ def in_words(value: Any) -> str:
 
 
 def _within(value: Any) -> str:
-    said = in_words(value)
-    return f"({said})" if isinstance(value, dict) or (isinstance(value, list) and len(value) > 1) else said
+    text = in_words(value)
+    return f"({text})" if isinstance(value, dict) or (isinstance(value, list) and len(value) > 1) else text

@@ -86,8 +86,8 @@ def export_embeddings(
         ProbeError: ``grid`` of tokens that were stored pooled over space.
     """
     run, path = Path(run), Path(path)
-    for asked, known in ((features, FEATURES), ([form], get_args(Form)), ([each], get_args(Each))):
-        if unknown := [one for one in asked if one not in known]:
+    for names, known in ((features, FEATURES), ([form], get_args(Form)), ([each], get_args(Each))):
+        if unknown := [one for one in names if one not in known]:
             raise ConfigError(f"{', '.join(map(repr, unknown))} cannot be exported: choose from {', '.join(known)}")
     store = store or Store(str(run / STORE))
     series, missing = _series(run, store)
@@ -120,8 +120,8 @@ def _series(run: Path, store: Store) -> tuple[list[tuple[Series, list[int], tupl
         for input in experiment.inputs:
             for one, blocks in store.find(video, encoder=encoder["name"], input=input):
                 sampling = (one.specs[0].frames, one.specs[0].stride, one.pool)
-                asked = (experiment.frames, 0 if input == "still" else experiment.stride, experiment.pool)
-                if sampling != asked or not one.revision.startswith(encoder.get("revision", "")):
+                requested = (experiment.frames, 0 if input == "still" else experiment.stride, experiment.pool)
+                if sampling != requested or not one.revision.startswith(encoder.get("revision", "")):
                     continue
                 held = whole_clips(store, one, blocks)
                 missing += len(one.specs) - len(held)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from worldprobe.errors import WorldprobeError
+from worldprobe.errors import VideoError, WorldprobeError
 from worldprobe.findings.run_files import read_failures
 from worldprobe.io.files import write_whole
 from worldprobe.records import VideoRef
@@ -42,12 +42,26 @@ def cut_short(ref: VideoRef) -> list[Failure]:
     """What a video declares and does not hold, as the failure that it is to every stage; none where it is whole."""
     if not ref.missing and not ref.cut:
         return []
-    lacking = f"{ref.missing} of the {ref.frames + ref.missing} frames that it declares are not in it"
+    absent = f"{ref.missing} of the {ref.frames + ref.missing} frames that it declares are not in it"
     error = (
-        f"the file is cut short: {lacking if ref.missing else 'how many frames are missing cannot be told'}. The "
+        f"the file is cut short: {absent if ref.missing else 'how many frames are missing cannot be told'}. The "
         f"{ref.frames} that are there are used: get a whole copy of it for the rest."
     )
     return [Failure(ref.path, ref.frames, error)]
+
+
+def readable(videos: Sequence[Path], failures: Sequence[Failure]) -> list[Path]:
+    """Keep the videos that could be read: those that failed in no more than some of their clips."""
+    unread = {failure.video for failure in failures if failure.clip is None}
+    return [path for path in videos if str(path) not in unread]
+
+
+def require_readable(videos: Sequence[Path], failures: Sequence[Failure], *, what: str = "read") -> list[Path]:
+    """Keep the videos that could be read. Raises VideoError with the first failure where there is none."""
+    found = readable(videos, failures)
+    if not found:
+        raise VideoError(f"none of the {len(videos)} videos could be {what}. The first: {failures[0].error}")
+    return found
 
 
 def raise_or_keep(failure: Failure, error: WorldprobeError, strict: bool, result: Encoded) -> None:

@@ -39,8 +39,8 @@ PREDICT = Stage("predict", ("prediction", "leak", "surprise"), ("predict",))
 # What it took to train a decoder stays as long as the decoder does, until it is trained anew.
 DECODE = Stage("decode", ("decoding",), ("frames",))
 _STAGES = (PROBE, PREDICT, DECODE)
-_SAID = {"probe": "probes", "predict": "predictions", "decode": "decoders", "": "other kinds"}
-_NAMES = tuple(_SAID)
+_RESULTS_OF = {"probe": "probes", "predict": "predictions", "decode": "decoders", "": "other kinds"}
+_NAMES = tuple(_RESULTS_OF)
 # Whose other costs are, by how their names begin.
 _PAID = {"encode": "probe", "label": "probe", "train ": "decode"}
 
@@ -86,7 +86,7 @@ def merge(
     write_results(path, [*lines, *paid, *costs])
     lost = {_stage_of(line) for line in old if not isinstance(line, CostResult)} & gone - {stage.name}
     notes = [
-        f"What {path} held of {_SAID[name]} was of another encoder or of other videos, and is removed."
+        f"What {path} held of {_RESULTS_OF[name]} was of another encoder or of other videos, and is removed."
         for name in sorted(lost)
     ]
     if damaged:
@@ -103,14 +103,14 @@ def add_notes(out: Path, notes: Sequence[str]) -> None:
 
 
 def require_own(
-    out: Path, asked: Mapping[str, Any], *, ids: Callable[[], Collection[str]] | None = None, part: bool = False
+    out: Path, wanted: Mapping[str, Any], *, ids: Callable[[], Collection[str]] | None = None, part: bool = False
 ) -> None:
     """Refuse to write over another experiment's results.
 
     The same experiment may be resumed, asked otherwise (tasks, split, ...) or given more videos.
 
     Args:
-        asked: ``videos`` (as written in an experiment), ``encoder``, and where they are asked for ``labeller`` and
+        wanted: ``videos`` (as written in an experiment), ``encoder``, and where they are asked for ``labeller`` and
             ``protocol``.
         ids: gives those of the videos asked for, by which they are known whatever their place is called.
         part: whether a stage is added to what is there, of which some of the videos will do.
@@ -125,12 +125,12 @@ def require_own(
         return
     kinds = {line.kind for line in _readable(out / RESULTS)[0]}
     differing = [
-        f"{name} {held[name]!r}, and {asked[name]!r} was asked for"
+        f"{name} {held[name]!r}, and {wanted[name]!r} was asked for"
         for name in _IDENTITY
-        if name in held and name in asked and not _same(name, held[name], asked[name], probed="probe" in kinds)
+        if name in held and name in wanted and not _same(name, held[name], wanted[name], probed="probe" in kinds)
     ]
-    if not _same_videos(held, record, asked, ids, part=part):
-        differing.append(f"videos {_named(held.get('videos'))}, and {_named(asked.get('videos'))} was asked for")
+    if not _same_videos(held, record, wanted, ids, part=part):
+        differing.append(f"videos {_named(held.get('videos'))}, and {_named(wanted.get('videos'))} was asked for")
     if differing:
         raise ConfigError(
             f"{out} holds the results of another experiment: of {'; of '.join(differing)}. Give another folder "
@@ -138,35 +138,35 @@ def require_own(
         )
 
 
-def asked_anew(out: Path, experiment: Experiment) -> list[str]:
+def changed_settings(out: Path, experiment: Experiment) -> list[str]:
     """A sentence where a folder holds results of the same experiment asked otherwise, which a run replaces."""
     if not (out / RESULTS).exists():
         return []
     held, now = _experiment(out), tomllib.loads(to_toml(experiment))
     changed = [key for key in held if key in now and key not in _MAY_DIFFER and held[key] != now[key]]
-    said = [f"{key} = {in_words(held[key])} (now {in_words(now[key])})" for key in changed]
-    return [f"{out} held results with {'; '.join(said)}: they are replaced."] if said else []
+    changes = [f"{key} = {in_words(held[key])} (now {in_words(now[key])})" for key in changed]
+    return [f"{out} held results with {'; '.join(changes)}: they are replaced."] if changes else []
 
 
-def _same(name: str, held: Any, asked: Any, *, probed: bool) -> bool:
+def _same(name: str, held: Any, wanted: Any, *, probed: bool) -> bool:
     if name != "labeller":
-        return bool(held == asked)
+        return bool(held == wanted)
     if not probed:  # nothing was labelled: the file only has the default
         return True
     # A table of labels may know less of its labeller than an experiment: "mot" is "mot:boxes.txt".
-    (one, _, of_one), (other, _, of_other) = str(held).partition(":"), str(asked).partition(":")
+    (one, _, of_one), (other, _, of_other) = str(held).partition(":"), str(wanted).partition(":")
     return one == other and (of_one == of_other or not of_one or not of_other)
 
 
 def _same_videos(
     held: Mapping[str, Any],
     record: Mapping[str, Any],
-    asked: Mapping[str, Any],
+    wanted: Mapping[str, Any],
     ids: Callable[[], Collection[str]] | None,
     *,
     part: bool,
 ) -> bool:
-    before, now = set(map(str, held.get("videos") or ())), set(map(str, asked.get("videos") or ()))
+    before, now = set(map(str, held.get("videos") or ())), set(map(str, wanted.get("videos") or ()))
     if not before or not now or before <= now or (part and before & now):
         return True
     videos = _table(record, "videos")
@@ -181,7 +181,7 @@ def _same_videos(
 def _ids(videos: Mapping[str, Any]) -> set[str] | None:
     """Of the videos that a record names, where it names them all: of two with one name it knows the second."""
     named = _table(videos, "named")
-    found = {words[1].rstrip(",") for said in named.values() if len(words := str(said).split()) > 1}
+    found = {words[1].rstrip(",") for entry in named.values() if len(words := str(entry).split()) > 1}
     return found if found and len(found) == videos.get("count") else None
 
 

@@ -102,8 +102,8 @@ def _joined(video: Ints, group: Ints) -> Ints:
         return one
 
     first: dict[int, int] = {}
-    for one, shown in np.unique(np.stack([video, group], axis=1), axis=0).tolist():
-        a, b = find(one), find(first.setdefault(shown, one))
+    for one, episode in np.unique(np.stack([video, group], axis=1), axis=0).tolist():
+        a, b = find(one), find(first.setdefault(episode, one))
         root[max(a, b)] = min(a, b)
     return np.array([find(int(one)) for one in video], dtype=np.int64)
 

@@ -75,13 +75,13 @@ def device_of(encoder: Encoder) -> str:
     return str(getattr(encoder, "device", "cpu"))
 
 
-def device_for(asked: str) -> str:
+def device_for(wanted: str) -> str:
     """Where that is computed which no encoder does: ``auto`` is a GPU if there is one."""
     import torch
 
-    if asked == "auto":
+    if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    return asked
+    return wanted
 
 
 EXPECTED = "expected.json"

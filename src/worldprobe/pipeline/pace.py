@@ -23,17 +23,17 @@ def pace_notes(videos: Iterable[VideoRef], *, frames: int, stride: int) -> tuple
     lasting = {id: frames * stride / ref.rate for id, ref in known.items()}
     fast = [r for id, r in known.items() if r.rate > _ORDINARY[1] and lasting[id] < _SHORTEST_SECONDS]
     slow = [r for id, r in known.items() if r.rate < _ORDINARY[0] and lasting[id] > _LONGEST_SECONDS]
-    said = []
+    notes = []
     if fast:
         better = max(stride + 1, round(max(ref.rate for ref in fast) / _LIKE))
         longer = _seconds([frames * better / ref.rate for ref in fast])
-        said.append(f"{_lasts(fast, frames, stride)}: --stride {better} (stride = {better}) makes it {longer}.")
+        notes.append(f"{_lasts(fast, frames, stride)}: --stride {better} (stride = {better}) makes it {longer}.")
     if slow:
         fewer = (
             "a smaller stride, or fewer --frames" if stride > 1 else "fewer --frames, where the encoder takes them"
         )
-        said.append(f"{_lasts(slow, frames, stride)}, in which much may happen unseen: {fewer}, make it shorter.")
-    return tuple(said)
+        notes.append(f"{_lasts(slow, frames, stride)}, in which much may happen unseen: {fewer}, make it shorter.")
+    return tuple(notes)
 
 
 def _lasts(refs: list[VideoRef], frames: int, stride: int) -> str:

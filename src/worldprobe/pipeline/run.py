@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from worldprobe.config import Experiment, to_toml
-from worldprobe.errors import VideoError
 from worldprobe.io.files import StrPath, paths_of, write_whole
 from worldprobe.pipeline.checks import check
 from worldprobe.pipeline.decode.stage import decode_into
 from worldprobe.pipeline.decode.stage import plan_of as decode_plan_of
 from worldprobe.pipeline.encode.stage import encode_all
-from worldprobe.pipeline.failures import Failure, write_failures
+from worldprobe.pipeline.failures import Failure, require_readable, write_failures
 from worldprobe.pipeline.folder import STORE
 from worldprobe.pipeline.label.parts import Parts
 from worldprobe.pipeline.label.stage import label_all
@@ -63,11 +62,8 @@ def run(
         videos, experiment, store, verify=verify, executor=executor, progress=progress, ledger=ledger
     )
     write_failures(out / "failures.jsonl", failures)
-    unread = {failure.video for failure in failures if failure.clip is None}
-    readable = [path for path in videos if str(path) not in unread]
-    if not readable:
-        raise VideoError(f"none of the {len(videos)} videos could be read. The first: {failures[0].error}")
-    parts = Parts(out / "labels.parquet", labeller=experiment.labeller, asked=to_toml(experiment))
+    readable = require_readable(videos, failures)
+    parts = Parts(out / "labels.parquet", labeller=experiment.labeller, settings=to_toml(experiment))
     labels = label_all(
         readable, experiment, labeller, parts, failures, out=out, ledger=ledger, executor=executor,
         progress=progress,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from worldprobe.errors import VideoError
 from worldprobe.io.files import StrPath, paths_of
-from worldprobe.labels.robots.lerobot import lacking, notes_on, pictures, shown
+from worldprobe.labels.robots.lerobot import episode_starts, notes_on, pictures, why_absent
 from worldprobe.labels.values import counted
 from worldprobe.records import VideoRef
 from worldprobe.video.read import open_video
@@ -25,7 +25,7 @@ def open_source(path: StrPath) -> Video:
     """
     path = Path(path)
     video = _opened(path)
-    if episodes := shown(path, video.pts_seconds, first=video.ref.first_pts_seconds):
+    if episodes := episode_starts(path, video.pts_seconds, first=video.ref.first_pts_seconds):
         video.shots, video.episodes = episodes.starts, episodes.names
         video.add_notes(notes_on(path))
         kept = sum(end - first for _, first, end in spans(video.ref, video.shots))
@@ -38,7 +38,7 @@ def _opened(path: Path) -> Video:
     if taken := pictures(path):
         contents = [one if isinstance(one, str) else Picture(*one) for one in taken.pictures]
         return film_of(path, contents, pts_seconds=taken.seconds, rate=taken.rate)
-    if words := lacking(path):
+    if words := why_absent(path):
         raise VideoError(words)
     return open_video(path)
 

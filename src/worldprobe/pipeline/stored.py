@@ -139,7 +139,7 @@ def unpooled(
             choices = [(one, held) for one, held in choices if _sampling(one) == _sampling(like[number])]
         if len(choices) != 1:
             raise StoreError(
-                _lacking(store, video, encoder, pooled=bool(every), ways=len(choices), control=bool(like))
+                _no_tokens(store, video, encoder, pooled=bool(every), ways=len(choices), control=bool(like))
             )
         found.append(choices[0][0])
         common = set(choices[0][1]) if not number else common & set(choices[0][1])
@@ -147,16 +147,16 @@ def unpooled(
         raise StoreError(f"no block of {encoder} is in {store.location} for all {len(videos)} videos")
     if blocks in ("last", "all"):
         return found, (max(common),) if blocks == "last" else tuple(sorted(common))
-    asked = tuple(parse_blocks(blocks, max(common) + 1))
-    if missing := [block for block in asked if block not in common]:
+    chosen = tuple(parse_blocks(blocks, max(common) + 1))
+    if missing := [block for block in chosen if block not in common]:
         raise ConfigError(
             f"blocks {missing} of {encoder} are not in {store.location}, which holds {sorted(common)}. "
             f"Run `worldprobe encode VIDEO... --encoder {encoder} --store {store.location} --blocks {blocks}`."
         )
-    return found, asked
+    return found, chosen
 
 
-def _lacking(store: Store, video: str, encoder: str, *, pooled: bool, ways: int, control: bool) -> str:
+def _no_tokens(store: Store, video: str, encoder: str, *, pooled: bool, ways: int, control: bool) -> str:
     """Why there are no tokens to decode, and the command that makes them."""
     if ways > 1:
         return (
@@ -164,8 +164,8 @@ def _lacking(store: Store, video: str, encoder: str, *, pooled: bool, ways: int,
             "Use a store of their own for each."
         )
     what = "only pooled embeddings" if pooled else "no embeddings"
-    made = "" if not control else ", or leave out the controls that read other encoders"
+    otherwise = "" if not control else ", or leave out the controls that read other encoders"
     return (
         f"decoding needs unpooled tokens; {store.location} holds {what} of video {video[:12]} by {encoder}. "
-        f"Run `worldprobe encode VIDEO... --encoder {encoder} --store {store.location} --pool none`{made}."
+        f"Run `worldprobe encode VIDEO... --encoder {encoder} --store {store.location} --pool none`{otherwise}."
     )

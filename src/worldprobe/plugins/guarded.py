@@ -65,9 +65,9 @@ def blamed(who: str, what: str, error: type[WorldprobeError]) -> Iterator[None]:
     except Exception as raised:
         if _out_of_memory(raised):
             raise
-        said = f"{type(raised).__name__}: {raised}".removesuffix(": ")
+        described = f"{type(raised).__name__}: {raised}".removesuffix(": ")
         raise error(
-            f"{who} failed in {what}: {said} ({_place(raised)}). It is the plug-in's mistake; "
+            f"{who} failed in {what}: {described} ({_place(raised)}). It is the plug-in's mistake; "
             "WORLDPROBE_DEBUG=1 shows the traceback."
         ) from raised
 
@@ -182,14 +182,14 @@ class GuardedEncoder(_Guarded):
             raise EncoderError(f"{self._who}: {method} gives {type(found).__name__}, expected a {name}")
 
     def _array(self, found: Any, method: str, shape: tuple[int | None, ...], dtype: str) -> None:
-        said = "[" + ", ".join("d" if one is None else str(one) for one in shape) + "]"
+        described = "[" + ", ".join("d" if one is None else str(one) for one in shape) + "]"
         if not isinstance(found, np.ndarray):
             given = type(found).__name__
-            raise EncoderError(f"{self._who}: {method} gives {given}, expected an array of {dtype} {said}")
+            raise EncoderError(f"{self._who}: {method} gives {given}, expected an array of {dtype} {described}")
         fits = found.ndim == len(shape) and all(b in (None, a) for a, b in zip(found.shape, shape, strict=True))
         if found.dtype != dtype or not fits or not found.size:
             given = f"{found.dtype} {list(found.shape)}"
-            raise EncoderError(f"{self._who}: {method} gives {given}, expected {dtype} {said}")
+            raise EncoderError(f"{self._who}: {method} gives {given}, expected {dtype} {described}")
 
 
 class GuardedLabeller(_Guarded):

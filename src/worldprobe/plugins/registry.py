@@ -47,8 +47,8 @@ def create(kind: Kind, name: str, *, offered: Mapping[str, Any] = MappingProxyTy
         return plugin(argument, **given)
     head, _ = parts(kind, name)
     with blamed(f"the {kind[:-1]} {head}", "being made", RegistryError):
-        made = plugin(argument, **given)
-    return guarded(kind, made, head)  # its promises are checked from here on
+        built = plugin(argument, **given)
+    return guarded(kind, built, head)  # its promises are checked from here on
 
 
 def check(kind: Kind, name: str, **options: Any) -> tuple[Any, str | None]:
@@ -148,5 +148,5 @@ def _load(point: EntryPoint) -> Any:
         return getattr(importlib.import_module(module), attribute)
     # A plug-in may fail in any way while it is imported; the others must go on working.
     except (Exception, SystemExit) as error:
-        said = str(error) or type(error).__name__
-        raise RegistryError(f"{point.name} ({point.value}) cannot be loaded: {said}") from error
+        reason = str(error) or type(error).__name__
+        raise RegistryError(f"{point.name} ({point.value}) cannot be loaded: {reason}") from error

@@ -60,7 +60,7 @@ class MeanToken:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Ridge:
+class RidgePredictor:
     """Each cell's future tokens as a linear function of its last two: one function for all cells.
 
     Hoerl and Kennard 1970, on inputs [last, last but one] less their means; ``weights`` [2d, k d].
@@ -79,7 +79,7 @@ class Ridge:
         *,
         train: NDArray[np.int64],
         validation: NDArray[np.int64],
-    ) -> Ridge:
+    ) -> RidgePredictor:
         """Fit to clips, with the penalty that is best on ``validation``, which the final fit takes in too.
 
         Args:
@@ -101,8 +101,8 @@ class Ridge:
     def predict(self, known: Tokens) -> Tokens:
         """[n, c, s, d] to [n, k, s, d]."""
         n, _, s, d = known.shape
-        told = _inputs(known) @ self.weights + self.offset
-        return np.asarray(told.reshape(n, s, self.horizon, d).transpose(0, 2, 1, 3), dtype=np.float32)
+        predicted = _inputs(known) @ self.weights + self.offset
+        return np.asarray(predicted.reshape(n, s, self.horizon, d).transpose(0, 2, 1, 3), dtype=np.float32)
 
 
 @dataclass(slots=True, eq=False)

@@ -72,8 +72,8 @@ def leak(predictor: Predicts, pixels: Pixels, context: int, *, seed: int = 0) ->
         raise PredictionError("the noise is the future itself: choose another seed")
     before, after = (predictor.context_tokens(one, context).float() for one in (clips, changed))
     horizon = tubelets - context
-    told, retold = (predictor.predict(one, context=context, horizon=horizon) for one in (clips, changed))
-    return Leak(float((after - before).abs().max()), float(np.abs(retold - told).max()))
+    first, second = (predictor.predict(one, context=context, horizon=horizon) for one in (clips, changed))
+    return Leak(float((after - before).abs().max()), float(np.abs(second - first).max()))
 
 
 class PlainForward:

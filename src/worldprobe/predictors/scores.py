@@ -12,15 +12,15 @@ CHANGED = 8.0
 _CHUNK = 256
 
 
-def l1(told: Tokens, true: Tokens) -> NDArray[np.float32]:
+def l1(predicted: Tokens, true: Tokens) -> NDArray[np.float32]:
     """Mean absolute difference over d, which is what training minimises: [b, k, s, d] twice to [b, k, s]."""
-    return np.asarray(np.abs(told - true).mean(axis=-1), dtype=np.float32)
+    return np.asarray(np.abs(predicted - true).mean(axis=-1), dtype=np.float32)
 
 
-def cosine(told: Tokens, true: Tokens) -> NDArray[np.float32]:
+def cosine(predicted: Tokens, true: Tokens) -> NDArray[np.float32]:
     """Cosine of each told token and the true one, [b, k, s]; 0 where either has no length."""
-    lengths = np.linalg.norm(told, axis=-1) * np.linalg.norm(true, axis=-1)
-    products = np.einsum("bksd,bksd->bks", told, true)
+    lengths = np.linalg.norm(predicted, axis=-1) * np.linalg.norm(true, axis=-1)
+    products = np.einsum("bksd,bksd->bks", predicted, true)
     return np.asarray(np.where(lengths > 0, products / np.maximum(lengths, 1e-12), 0.0), dtype=np.float32)
 
 
@@ -42,24 +42,26 @@ def changed(pixels: NDArray[np.uint8], *, context: int, horizon: int, tubelet: i
     return np.concatenate(moved, axis=1).reshape(b, horizon, -1) > CHANGED
 
 
-def ranks(told: NDArray[np.floating], moments: NDArray[np.floating], true: NDArray[np.int64]) -> NDArray[np.int64]:
-    """At which place the true moment stands among a video's moments, by likeness to what was told: 1 is first.
+def ranks(
+    predicted: NDArray[np.floating], moments: NDArray[np.floating], true: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """At which place the true moment stands among a video's moments, by likeness to what was predicted: 1 is first.
 
     Likeness is the cosine of all tokens of a tubelet at once. A moment that is as like as the true one stands
     before it, so that a constant does not win.
 
     Args:
-        told: [m, s, d].
+        predicted: [m, s, d].
         moments: [v, s, d], every moment of the same video.
         true: int64 [m], which of them each told one should be.
     """
-    width = int(np.prod(told.shape[1:]))
-    likeness = np.empty((len(told), len(moments)), dtype=np.float32)
-    for i in range(0, len(told), _CHUNK):
-        a = np.asarray(told[i : i + _CHUNK], dtype=np.float32).reshape(-1, width)
+    width = int(np.prod(predicted.shape[1:]))
+    likeness = np.empty((len(predicted), len(moments)), dtype=np.float32)
+    for i in range(0, len(predicted), _CHUNK):
+        a = np.asarray(predicted[i : i + _CHUNK], dtype=np.float32).reshape(-1, width)
         for j in range(0, len(moments), _CHUNK):
             b = np.asarray(moments[j : j + _CHUNK], dtype=np.float32).reshape(-1, width)
             b /= np.maximum(np.linalg.norm(b, axis=1, keepdims=True), 1e-12)
             likeness[i : i + _CHUNK, j : j + _CHUNK] = a @ b.T
-    own = likeness[np.arange(len(told)), true]
+    own = likeness[np.arange(len(predicted)), true]
     return np.asarray((likeness >= own[:, None]).sum(axis=1), dtype=np.int64)

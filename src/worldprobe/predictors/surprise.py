@@ -47,9 +47,9 @@ def surprise(
 
     def of(some: NDArray[np.uint8]) -> Floats:
         batch = as_clips(some)
-        told = predictor.predict(batch, context=context, horizon=horizon, mode=mode)
+        predicted = predictor.predict(batch, context=context, horizon=horizon, mode=mode)
         true = predictor.targets(batch)[:, context:].cpu().numpy()
-        return np.asarray(scores.l1(told, true).mean(axis=(1, 2), dtype=np.float64))
+        return np.asarray(scores.l1(predicted, true).mean(axis=(1, 2), dtype=np.float64))
 
     most = max(1, _TOKENS_PER_BATCH // predictor.encoder.grid(frames).tokens)
     return np.concatenate(Fitting(predictor.encoder.name, most=most, instead=INSTEAD).map(of, clips))

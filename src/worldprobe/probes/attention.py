@@ -38,19 +38,19 @@ def initial(
 
     deviation = _INITIAL * (_INITIAL_WIDTH / width) ** 0.5
 
-    def drawn(*shape: int) -> Tensor:
+    def normal(*shape: int) -> Tensor:
         return torch.randn(shape, generator=generator).clamp(-2, 2).mul(deviation)
 
     one = {
-        "query": drawn(width),
-        "query.weight": drawn(width, width), "query.bias": torch.zeros(width),
-        "key.weight": drawn(width, width),
-        "value.weight": drawn(width, width), "value.bias": torch.zeros(width),
-        "out.weight": drawn(width, width), "out.bias": torch.zeros(width),
+        "query": normal(width),
+        "query.weight": normal(width, width), "query.bias": torch.zeros(width),
+        "key.weight": normal(width, width),
+        "value.weight": normal(width, width), "value.bias": torch.zeros(width),
+        "out.weight": normal(width, width), "out.bias": torch.zeros(width),
         "norm1.scale": torch.ones(width), "norm1.bias": torch.zeros(width),
         "norm2.scale": torch.ones(width), "norm2.bias": torch.zeros(width),
-        "up.weight": drawn(width, _HIDDEN * width), "up.bias": torch.zeros(_HIDDEN * width),
-        "down.weight": drawn(_HIDDEN * width, width), "down.bias": torch.zeros(width),
+        "up.weight": normal(width, _HIDDEN * width), "up.bias": torch.zeros(_HIDDEN * width),
+        "down.weight": normal(_HIDDEN * width, width), "down.bias": torch.zeros(width),
         "head.weight": torch.zeros(width, len(constant)), "head.bias": torch.from_numpy(constant).float(),
     }  # fmt: skip
     return {name: value.expand(configurations, *value.shape).clone() for name, value in one.items()}
@@ -82,9 +82,9 @@ def attend(p: Parameters, x_NTD: Tensor, heads: int) -> Tensor:
     query_CD = torch.einsum("cd,cde->ce", p["query"], p["query.weight"]) + p["query.bias"]
     query_CHK = query_CD.view(configurations, heads, -1)
     key_CDHK = p["key.weight"].view(configurations, width, heads, -1)
-    asked_CHD = torch.einsum("chk,cdhk->chd", query_CHK, key_CDHK) * p["norm1.scale"][:, None]
-    asked_CHD = asked_CHD / np.sqrt(width // heads)
-    scores_NGT = torch.matmul(asked_CHD.reshape(-1, width), x_NTD.transpose(1, 2))
+    query_CHD = torch.einsum("chk,cdhk->chd", query_CHK, key_CDHK) * p["norm1.scale"][:, None]
+    query_CHD = query_CHD / np.sqrt(width // heads)
+    scores_NGT = torch.matmul(query_CHD.reshape(-1, width), x_NTD.transpose(1, 2))
     mean_NGD = torch.bmm(scores_NGT.softmax(dim=2), x_NTD)
     mean_CNHD = mean_NGD.view(-1, configurations, heads, width).transpose(0, 1)
     mean_CNHD = mean_CNHD * p["norm1.scale"][:, None, None] + p["norm1.bias"][:, None, None]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from worldprobe.probes.question import Question
 from worldprobe.probes.slope import Believed, Numbers, Shares, class_slope, number_slopes
-from worldprobe.probes.training import Training
+from worldprobe.probes.training import TrainingRows
 from worldprobe.protocols import Fitted
 
 Floats = NDArray[np.float64]
@@ -63,7 +63,7 @@ class _Best:
 _Judge = Callable[[list[Floats]], tuple[Floats, Floats, Floats]]
 
 
-def fit_chosen(question: Question, training: Training) -> Validated:
+def fit_chosen(question: Question, training: TrainingRows) -> Validated:
     """Fit a question's probe at the penalty and the slope that the inner folds choose.
 
     At each penalty the inner folds find the slope in [0, 1] at which the held-out predictions lose least
@@ -81,7 +81,7 @@ def fit_chosen(question: Question, training: Training) -> Validated:
     return _of_numbers(question, training, target)
 
 
-def _of_numbers(question: Question, training: Training, target: Floats) -> Validated:
+def _of_numbers(question: Question, training: TrainingRows, target: Floats) -> Validated:
     known = [Numbers.of(question.target[train]) for _, train, _, _ in training.inner]
     held = [question.target[rows] for *_, rows in training.inner]
     truth = np.concatenate([one.truth(values) for one, values in zip(known, held, strict=True)])
@@ -99,7 +99,7 @@ def _of_numbers(question: Question, training: Training, target: Floats) -> Valid
     return _validated(question, training, target, best, Numbers.of(target), slope, errors)
 
 
-def _of_classes(question: Question, training: Training, target: Floats) -> Validated:
+def _of_classes(question: Question, training: TrainingRows, target: Floats) -> Validated:
     known = [Shares.of(question.target[train], question.classes) for _, train, _, _ in training.inner]
     held = [question.target[rows, 0].astype(np.int64) for *_, rows in training.inner]
     codes = np.concatenate(held)
@@ -116,7 +116,9 @@ def _of_classes(question: Question, training: Training, target: Floats) -> Valid
     return _validated(question, training, target, best, of, best.slopes, np.empty(0))
 
 
-def _search(question: Question, training: Training, judge: _Judge, constant: Floats, deviation: Floats) -> _Best:
+def _search(
+    question: Question, training: TrainingRows, judge: _Judge, constant: Floats, deviation: Floats
+) -> _Best:
     """Try penalties from the strongest on, beside a constant of these losses [blocks] and deviations [m, k]."""
     best = _Best(np.full(len(constant), np.inf), np.zeros(len(constant)), constant.copy(), deviation)
     fitted: list[Fitted | None] = [None] * len(training.inner)
@@ -138,7 +140,7 @@ def _search(question: Question, training: Training, judge: _Judge, constant: Flo
 
 
 def _validated(
-    question: Question, training: Training, target: Floats, best: _Best, of: Numbers | Shares, slope: Floats,
+    question: Question, training: TrainingRows, target: Floats, best: _Best, of: Numbers | Shares, slope: Floats,
     errors: Floats,
 ) -> Validated:  # fmt: skip
     fitted = Believed(_fit_at(question, training, target, best.strengths), of, slope)
@@ -146,7 +148,7 @@ def _validated(
     return Validated(fitted, tuple(best.strengths.tolist()), tuple(losses.tolist()), errors)
 
 
-def _fit_at(question: Question, training: Training, target: Floats, strengths: Floats) -> Fitted:
+def _fit_at(question: Question, training: TrainingRows, target: Floats, strengths: Floats) -> Fitted:
     """The probe at each block's penalty."""
 
     def fit(strength: float, start: Fitted | None = None) -> Fitted:

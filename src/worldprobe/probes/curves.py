@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from worldprobe.intervals import TAIL, Draws, Score
 from worldprobe.probes.choice import fit_chosen
-from worldprobe.probes.evaluate import Answer, Step, draws, require_finite, unwatched
+from worldprobe.probes.evaluate import OutOfFold, Step, draws, require_finite, unwatched
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import INNER_FOLDS, Folds, partition
 from worldprobe.probes.training import TrainingSets
@@ -44,7 +44,7 @@ class PowerLaw:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class LearningScore:
     """The score of probes that saw this many rows and groups in training, the mean over the folds."""
 
     rows: float
@@ -53,7 +53,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class LearningCurve:
     """Points in increasing n, the law through them (None: too few), and what it says.
 
     ``more_data_would_help`` is about twice the groups: "yes" if the law gains more than 0.01 by doubling n in
@@ -62,7 +62,7 @@ class Curve:
     """
 
     metric: str
-    points: tuple[Point, ...]
+    points: tuple[LearningScore, ...]
     law: PowerLaw | None
     more_data_would_help: Verdict
     gain_by_doubling: Score
@@ -76,7 +76,7 @@ def learning_curve(
     seed: int,
     fractions: tuple[float, ...] = FRACTIONS,
     step: Step = unwatched,
-) -> Curve:
+) -> LearningCurve:
     """R2 or accuracy by how many whole groups the probe saw, on the same test rows throughout.
 
     Each fraction's groups are among those of the next. The strength is chosen anew at each, on inner folds of
@@ -98,7 +98,7 @@ def learning_curve(
         for index, fold in enumerate(folds.folds)
     ]
     fewest = min(len(order) for order in orders)
-    points, drawn, constants = [], [], _constants(question, folds)
+    points, curve_draws, constants = [], [], _constants(question, folds)
     for fraction in fractions:
         if round(fraction * fewest) < 2:
             continue
@@ -113,11 +113,11 @@ def learning_curve(
             rows.append(len(train))
             groups.append(len(kept))
             step()
-        found = draws(question, Answer(prediction, constants, ()), folds.unit, seed=seed)[metric]
-        drawn.append(found)
-        points.append(Point(float(np.mean(rows)), float(np.mean(groups)), found.score()))
-    constant = draws(question, Answer(constants, constants, ()), folds.unit, seed=seed)[metric]
-    return judge(metric, tuple(points), drawn, constant)
+        found = draws(question, OutOfFold(prediction, constants, ()), folds.unit, seed=seed)[metric]
+        curve_draws.append(found)
+        points.append(LearningScore(float(np.mean(rows)), float(np.mean(groups)), found.score()))
+    constant = draws(question, OutOfFold(constants, constants, ()), folds.unit, seed=seed)[metric]
+    return judge(metric, tuple(points), curve_draws, constant)
 
 
 def _constants(question: Question, folds: Folds) -> Floats:
@@ -128,25 +128,27 @@ def _constants(question: Question, folds: Folds) -> Floats:
     return constants
 
 
-def judge(metric: str, points: tuple[Point, ...], drawn: list[Draws], constant: Draws) -> Curve:
+def judge(
+    metric: str, points: tuple[LearningScore, ...], curve_draws: list[Draws], constant: Draws
+) -> LearningCurve:
     """Fit the law to the points and to each of their resamples, and say what the latter agree on."""
     nothing = Score(value=None, note="too few points for a law")
-    if len(points) < _LEAST_POINTS or any(one.value is None for one in drawn):
-        return Curve(metric, points, None, "cannot tell", nothing)
+    if len(points) < _LEAST_POINTS or any(one.value is None for one in curve_draws):
+        return LearningCurve(metric, points, None, "cannot tell", nothing)
     n = np.array([point.rows for point in points])
-    samples = np.stack([one.draws for one in drawn], axis=1)
+    samples = np.stack([one.draws for one in curve_draws], axis=1)
     whole = ~np.isnan(samples).any(axis=1)
     weight = 1 / np.maximum(samples[whole].var(axis=0), _LEAST_VARIANCE)
-    value = np.array([[one.value for one in drawn]], dtype=np.float64)
+    value = np.array([[one.value for one in curve_draws]], dtype=np.float64)
     ceiling, scale, exponent = fit_power_law(n, np.concatenate([value, samples[whole]]), weight)
     gain = scale * (n[-1] ** -exponent - (2 * n[-1]) ** -exponent)
     law = PowerLaw(float(ceiling[0]), float(scale[0]), float(exponent[0]))
     doubling = Draws(float(gain[0]), gain[1:]).score()
-    beats = np.nanquantile(drawn[-1].draws - constant.draws, TAIL) > 0
+    beats = np.nanquantile(curve_draws[-1].draws - constant.draws, TAIL) > 0
     verdict: Verdict = "cannot tell"
     if beats and doubling.low is not None and doubling.high is not None:
         verdict = "yes" if doubling.low > CLOSE else "no" if doubling.high <= CLOSE else "cannot tell"
-    return Curve(metric, points, law, verdict, doubling)
+    return LearningCurve(metric, points, law, verdict, doubling)
 
 
 def fit_power_law(n: Floats, scores: Floats, weight: Floats) -> tuple[Floats, Floats, Floats]:

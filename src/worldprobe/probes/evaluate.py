@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
-from worldprobe.intervals import Draws, Score
+from worldprobe.intervals import Draws
 from worldprobe.probes import metrics
 from worldprobe.probes.choice import fit_chosen
 from worldprobe.probes.question import Question
@@ -22,7 +22,7 @@ Step = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class OutOfFold:
     """Out-of-fold predictions [n, k] (regression) or classes [n, 1], the constant to beat, what was chosen.
 
     Attributes:
@@ -50,8 +50,8 @@ def cross_fit(
     *,
     sums: Sums | None = None,
     step: Step = unwatched,
-) -> dict[Hashable, Answer]:
-    """Answer all questions on the same inputs [n, d]; each training set is decomposed once for all.
+) -> dict[Hashable, OutOfFold]:
+    """OutOfFold all questions on the same inputs [n, d]; each training set is decomposed once for all.
 
     Args:
         sums: whoever adds rows up instead, as ``TrainingSets`` asks for it.
@@ -96,13 +96,13 @@ class Collected:
         self._chosen.append(strength)
         self._validation.append(loss)
 
-    def answer(self) -> Answer:
+    def answer(self) -> OutOfFold:
         """All folds' answers as one."""
         chosen, validation = tuple(self._chosen), tuple(self._validation)
         if not self._question.classes:
-            return Answer(self._output, self._constant, chosen, validation)
+            return OutOfFold(self._output, self._constant, chosen, validation)
         winner = np.where(np.isnan(self._output).any(axis=1), np.nan, self._output.argmax(axis=1))
-        return Answer(winner[:, None], self._constant, chosen, validation, (self._output, self._shares))
+        return OutOfFold(winner[:, None], self._constant, chosen, validation, (self._output, self._shares))
 
 
 def require_finite(inputs: NDArray[np.float32]) -> None:
@@ -114,12 +114,7 @@ def require_finite(inputs: NDArray[np.float32]) -> None:
         )
 
 
-def score(question: Question, answer: Answer, unit: NDArray[np.int64], *, seed: int) -> dict[str, Score]:
-    """The question's metrics with intervals by resampling ``unit`` [n]."""
-    return {name: found.score() for name, found in draws(question, answer, unit, seed=seed).items()}
-
-
-def draws(question: Question, answer: Answer, unit: NDArray[np.int64], *, seed: int) -> dict[str, Draws]:
+def draws(question: Question, answer: OutOfFold, unit: NDArray[np.int64], *, seed: int) -> dict[str, Draws]:
     """The question's metrics on the rows and on each resample of ``unit`` [n]."""
     if question.classes:
         truth, predicted = question.target[:, 0].astype(np.int64), answer.prediction[:, 0].astype(np.int64)

@@ -117,12 +117,12 @@ def online_code_length(
     assert portions[-1] == 1.0
     require_finite(inputs)
     if (np.ptp(question.target, axis=0) == 0).any():
-        raise ProbeError(f"{question.sentence_name} is constant: there is nothing to send")
+        raise ProbeError(f"{question.title} is constant: there is nothing to send")
     names = np.random.default_rng(seed).permutation(np.unique(unit))
     ends = sorted({max(2, round(share * len(names))) for share in portions})
     if len(names) < 4 or len(ends) < 2:
         raise ProbeError(
-            f"online coding of {question.sentence_name} needs at least 4 groups, found {len(names)}. Add video."
+            f"online coding of {question.title} needs at least 4 groups, found {len(names)}. Add video."
         )
     place = np.empty(len(unit), dtype=np.int64)
     for index, name in enumerate(names):

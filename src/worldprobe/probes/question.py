@@ -31,7 +31,7 @@ class Question:
     blocks: int = 1
 
     @property
-    def sentence_name(self) -> str:
+    def title(self) -> str:
         """The name in a sentence."""
         return "@".join(map(str, self.name)) if isinstance(self.name, tuple) else str(self.name)
 

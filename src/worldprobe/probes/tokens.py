@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.probes.evaluate import Answer, Collected, Step, unwatched
+from worldprobe.probes.evaluate import Collected, OutOfFold, Step, unwatched
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds
 from worldprobe.protocols import TokenProbe
@@ -24,7 +24,7 @@ def cross_fit_tokens(
     *,
     seed: int,
     step: Step = unwatched,
-) -> dict[Hashable, Answer]:
+) -> dict[Hashable, OutOfFold]:
     """Out-of-fold answers of token probes, which choose on groups held out of their training rows.
 
     Args:

@@ -24,7 +24,7 @@ _MOST_ROWS = 2000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Training:
+class TrainingRows:
     """The rows that a probe may see, and what is shared by all that are fitted to them."""
 
     rows: Ints
@@ -57,22 +57,22 @@ class TrainingSets:
         self._whole: Scatter | None = None
         self._sums = sums or self._add_up
 
-    def prepare(self, rows: Ints, inner: Sequence[tuple[Ints, Ints]]) -> Training:
+    def prepare(self, rows: Ints, inner: Sequence[tuple[Ints, Ints]]) -> TrainingRows:
         """A training set, and those of its inner folds, (train, held) each."""
         # With fewer rows than columns the smaller Gram matrix is that of the rows, which is no sum.
         smallest = min(len(rows), *(len(train) for train, _ in inner)) if inner else 0
         scatter = None
         if smallest >= self.inputs.shape[1]:
             everything = np.arange(len(self.inputs))
-            asked = [_smaller(train, rows) for train, _ in inner if train.tobytes() not in self._kept]
+            needed = [_smaller(train, rows) for train, _ in inner if train.tobytes() not in self._kept]
             first = _smaller(rows, everything)
-            self._fetch([first, *asked], whole=first is not rows)
+            self._fetch([first, *needed], whole=first is not rows)
             scatter = self._scatter(rows, everything, self._whole)
         parts = []
         for train, held in inner:
             parts.append((self._inner_design(train, rows, scatter), train, self.inputs[held], held))
         design = Design(self.inputs, unit=self._unit[rows], scatter=scatter, rows=rows)
-        return Training(rows, design, tuple(parts))
+        return TrainingRows(rows, design, tuple(parts))
 
     def _inner_design(self, train: Ints, rows: Ints, scatter: Scatter | None) -> Design:
         key = train.tobytes()
@@ -102,8 +102,8 @@ class TrainingSets:
         while stale and len(self._parts) + len(missing) > _MOST_PARTS:
             self._parts.pop(stale.pop(0))
         everything = [np.arange(len(self.inputs))] if whole and self._whole is None else []
-        asked = [*everything, *missing.values()]
-        found = self._sums(asked) if asked else []
+        needed = [*everything, *missing.values()]
+        found = self._sums(needed) if needed else []
         if everything:
             self._whole = found.pop(0)
         self._parts |= dict(zip(missing, found, strict=True))

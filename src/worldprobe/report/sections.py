@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from worldprobe.findings.facts import Summary
 from worldprobe.report.table import Section
-from worldprobe.report.tables import answer, decoding, deltas, made, original, prediction, scores, worth
+from worldprobe.report.tables import answer, decoding, deltas, original, prediction, scores, setup, worth
 
 SECTIONS: tuple[Callable[[Summary], Section | None], ...] = (
     answer.answer,
     answer.uses,
-    made.moments,
+    setup.moments,
     original.original,
     scores.scores,
     scores.drawn,
@@ -24,12 +24,12 @@ SECTIONS: tuple[Callable[[Summary], Section | None], ...] = (
     decoding.decoding,
     answer.conclusions,
     answer.next_steps,
-    made.labels,
-    made.failed,
-    made.costs,
-    made.made,
+    setup.labels,
+    setup.failed,
+    setup.costs,
+    setup.how_made,
     answer.caveats,
-    made.reading,
+    setup.reading,
 )
 
 

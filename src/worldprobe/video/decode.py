@@ -137,7 +137,7 @@ class Decoded(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Place:
+class _PacketPosition:
     """Where a packet stands: decoding order, its run, whether it leads, and the last time it may refer to."""
 
     order: int
@@ -153,24 +153,24 @@ class _Damage:
         self.resumed = resumed  # decoding began inside the film: the first run's leading pictures lack their past
         self.order = self.run = 0
         self.keyframe = self.latest = -(2**63)
-        self.places: dict[int, _Place] = {}
+        self.places: dict[int, _PacketPosition] = {}
         self.spoilt: dict[tuple[int, bool], int] = {}
 
-    def feed(self, packet: Packet[VideoStream], time: int) -> _Place:
+    def feed(self, packet: Packet[VideoStream], time: int) -> _PacketPosition:
         if packet.is_keyframe:
             self.run, self.keyframe = self.run + 1, time
         self.order, self.latest = self.order + 1, max(self.latest, time)
-        place = _Place(self.order, self.run, time < self.keyframe, self.latest)
+        place = _PacketPosition(self.order, self.run, time < self.keyframe, self.latest)
         self.places[time] = place
         if len(self.places) > IN_FLIGHT:
             del self.places[next(iter(self.places))]
         return place
 
-    def spoil(self, place: _Place) -> None:
+    def spoil(self, place: _PacketPosition) -> None:
         where = (place.run, place.leading)
         self.spoilt[where] = min(self.spoilt.get(where, place.order), place.order)
 
-    def good(self, place: _Place) -> bool:
+    def good(self, place: _PacketPosition) -> bool:
         if self.spoilt.get((place.run, False), place.order + 1) <= place.order:
             return False
         if not place.leading:
@@ -180,7 +180,7 @@ class _Damage:
         return not (lacks_past or own or (place.run - 1, False) in self.spoilt)
 
 
-class Decoding:
+class DecodingPass:
     """One pass over a stream, from its start or from a keyframe, in order of presentation.
 
     A picture is held back until those decoded before it and shown after it are out: only then does
@@ -206,20 +206,20 @@ class Decoding:
         return bool(self._damage.spoilt)
 
     def __iter__(self) -> Iterator[Decoded]:
-        held: deque[tuple[int, VideoFrame, _Place]] = deque()
-        shown = -(2**63)
+        held: deque[tuple[int, VideoFrame, _PacketPosition]] = deque()
+        newest = -(2**63)
         for time, frame, place in self._pictures():
             if frame.is_corrupt:
                 self._damage.spoil(place)
             held.append((time, frame, place))
-            shown = max(shown, time)
-            while held and held[0][2].until <= shown:
+            newest = max(newest, time)
+            while held and held[0][2].until <= newest:
                 time, frame, place = held.popleft()
                 yield Decoded(time, frame, self._damage.good(place))
         for time, frame, place in held:
             yield Decoded(time, frame, self._damage.good(place))
 
-    def _pictures(self) -> Iterator[tuple[int, VideoFrame, _Place]]:
+    def _pictures(self) -> Iterator[tuple[int, VideoFrame, _PacketPosition]]:
         """Whatever the decoder gives, with the packet it came from."""
         if self._seek is not None:
             self._opened.seek(self._seek)
@@ -240,7 +240,7 @@ class Decoding:
             yield from self._placed(frames)
         yield from self._placed(drain(self._opened))
 
-    def _placed(self, frames: list[VideoFrame]) -> Iterator[tuple[int, VideoFrame, _Place]]:
+    def _placed(self, frames: list[VideoFrame]) -> Iterator[tuple[int, VideoFrame, _PacketPosition]]:
         for frame in frames:
             time = time_of(frame)
             place = None if time is None else self._damage.places.pop(time, None)

@@ -37,8 +37,8 @@ def order_of(frames: Sequence[VideoFrame], opened: Opened) -> tuple[Order | None
     """The order of fields of pictures that do not say so themselves, and what a user must know of it."""
     if any(frame.interlaced_frame for frame in frames):
         return None, (NOTE,)
-    if opened.decoder.name in _SILENT and (said := _CONTAINERS.get(opened.decoder.field_order)):
-        return said, (NOTE,)
+    if opened.decoder.name in _SILENT and (declared := _CONTAINERS.get(opened.decoder.field_order)):
+        return declared, (NOTE,)
     seen = _seen(frames)
     return (seen, (UNSAID,)) if seen else (None, ())
 

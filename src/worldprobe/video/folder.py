@@ -19,7 +19,7 @@ from worldprobe.video.sequence import PictureFilm, film_of
 RATE = 25.0  # pictures a second where nobody says
 
 _SEQINFO = "seqinfo.ini"
-_ASKED = re.compile(r"^(?P<path>.*)\?fps=(?P<rate>[^?/]*)$")
+_RATE_OPTION = re.compile(r"^(?P<path>.*)\?fps=(?P<rate>[^?/]*)$")
 _FASTEST = 10_000
 
 
@@ -35,18 +35,18 @@ class _Info:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _PictureFolder:
     """Where pictures lie, and at which rate they were asked for."""
 
     folder: Path
     pattern: str | None
-    asked: float | None
+    requested: float | None
     info: _Info
 
 
-def asked_rate(path: Path) -> tuple[Path, str]:
+def requested_rate(path: Path) -> tuple[Path, str]:
     """A path without the rate that is asked at its end, and this as it is written (``?fps=10``), or nothing."""
-    match = None if path.exists() else _ASKED.match(str(path))
+    match = None if path.exists() else _RATE_OPTION.match(str(path))
     return (Path(match["path"]), f"?fps={match['rate']}") if match else (path, "")
 
 
@@ -75,7 +75,7 @@ def open_sequence(path: Path) -> PictureFilm | None:
         return None
     info = place.info
     found = numbered(place.folder, files, length=info.length)
-    rate = place.asked or info.rate
+    rate = place.requested or info.rate
     notes = [*found.notes]
     if rate is None:
         notes.append(
@@ -89,8 +89,8 @@ def open_sequence(path: Path) -> PictureFilm | None:
         missing=max(0, (info.length or 0) - count), notes=notes,
     )  # fmt: skip
     if info.size and info.size != (film.ref.width, film.ref.height):
-        said = f"has pictures of {film.ref.width} x {film.ref.height} px, though its {_SEQINFO} speaks of "
-        return film.with_note(f"{said}{info.size[0]} x {info.size[1]}.")
+        words = f"has pictures of {film.ref.width} x {film.ref.height} px, though its {_SEQINFO} speaks of "
+        return film.with_note(f"{words}{info.size[0]} x {info.size[1]}.")
     return film
 
 
@@ -122,10 +122,10 @@ def truth_beside(path: Path) -> Path | None:
     return truth if truth.is_file() else None
 
 
-def _place_of(path: Path) -> _Place | None:
+def _place_of(path: Path) -> _PictureFolder | None:
     """None for a file, for nothing, and for what cannot hold pictures."""
-    path, written = asked_rate(path)
-    asked = _rate(written.removeprefix("?fps="), f"{path}{written}") if written else None
+    path, written = requested_rate(path)
+    requested = _rate(written.removeprefix("?fps="), f"{path}{written}") if written else None
     pattern = None
     if not path.exists() and is_pattern(path.name) and path.parent.is_dir():
         path, pattern = path.parent, path.name
@@ -137,15 +137,15 @@ def _place_of(path: Path) -> _Place | None:
         if not (path / info.folder).resolve().is_relative_to(path.resolve()):
             raise VideoError(f"{path / _SEQINFO} names the folder {info.folder!r}, which lies outside of {path}.")
         if (path / info.folder).is_dir():
-            return _Place(path / info.folder, None, asked, info)
+            return _PictureFolder(path / info.folder, None, requested, info)
         if not pictures_in(path):
             raise VideoError(f"{path} lacks the folder {info.folder} of pictures that its {_SEQINFO} names.")
-        return _Place(path, None, asked, info)
+        return _PictureFolder(path, None, requested, info)
     info = _read(path.parent / _SEQINFO) if (path.parent / _SEQINFO).is_file() else _Info()
-    return _Place(path, pattern, asked, info if Path(info.folder) == Path(path.name) else _Info())
+    return _PictureFolder(path, pattern, requested, info if Path(info.folder) == Path(path.name) else _Info())
 
 
-def _files(place: _Place) -> list[Path]:
+def _files(place: _PictureFolder) -> list[Path]:
     files = pictures_in(place.folder, place.pattern) if place.folder.is_dir() else []
     suffix = place.info.suffix
     of_kind = [path for path in files if suffix and path.suffix.lower() == suffix]
@@ -156,21 +156,23 @@ def _read(path: Path) -> _Info:
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
         parser.read_string(path.read_text(encoding="utf-8-sig"))
-        said = parser["Sequence"]
+        section = parser["Sequence"]
     except (OSError, UnicodeDecodeError, configparser.Error, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise VideoError(
             f"{path} is not MOTChallenge's: it has no readable section [Sequence] ({reason}). Correct it, or name "
             "the folder of the pictures itself elsewhere."
         ) from error
-    rate = _rate(said["frameRate"], f"{path}: frameRate={said['frameRate']}") if "frameRate" in said else None
-    suffix = said.get("imExt", "").strip().lower() or None
-    width, height = _whole(path, said.get("imWidth")), _whole(path, said.get("imHeight"))
+    rate = (
+        _rate(section["frameRate"], f"{path}: frameRate={section['frameRate']}") if "frameRate" in section else None
+    )
+    suffix = section.get("imExt", "").strip().lower() or None
+    width, height = _whole(path, section.get("imWidth")), _whole(path, section.get("imHeight"))
     return _Info(
         size=(width, height) if width and height else None,
-        folder=said.get("imDir", "img1").strip(),
+        folder=section.get("imDir", "img1").strip(),
         rate=rate,
-        length=_whole(path, said.get("seqLength")),
+        length=_whole(path, section.get("seqLength")),
         suffix=suffix if not suffix or suffix.startswith(".") else f".{suffix}",
     )
 

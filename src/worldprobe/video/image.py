@@ -85,8 +85,8 @@ def head(name: str, encoded: bytes) -> Head:
             raise VideoError(f"{name} holds several pictures, and is no frame of a film but one of its own")
         width, height = image.size
         # Pillow turns a TIFF's size itself, and decodes a whole PNG to look for EXIF behind its pixels.
-        asked = image.format != "TIFF" and (image.format != "PNG" or b"eXIf" in encoded or "exif" in image.info)
-        turned = asked and image.getexif().get(_TURNS, 1) in _TRANSPOSED
+        tagged = image.format != "TIFF" and (image.format != "PNG" or b"eXIf" in encoded or "exif" in image.info)
+        turned = tagged and image.getexif().get(_TURNS, 1) in _TRANSPOSED
         return Head(*((height, width) if turned else (width, height)), tuple(_notes(image)))
 
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError
 from worldprobe.video.cut import ends_early
-from worldprobe.video.decode import Decoding, Opened, open_stream, packets, pictures, time_of
-from worldprobe.video.picture import Look, look_of
+from worldprobe.video.decode import DecodingPass, Opened, open_stream, packets, pictures, time_of
+from worldprobe.video.picture import DisplayFormat, look_of
 
 PROBED = 8  # pictures decoded at opening, to learn the displayed size and whether packets are pictures
 WORTH_A_SEEK = 16  # frames; decoding fewer is as fast as seeking
@@ -51,7 +51,7 @@ class FrameIndex:
     pts_seconds: NDArray[np.float64]
     keyframes: NDArray[np.int64]
     damaged: frozenset[int]
-    look: Look
+    look: DisplayFormat
     rate: float
     missing: int
     notes: tuple[str, ...]
@@ -93,7 +93,7 @@ class _Table:
     declared: int
     time_base: float
     average_rate: float
-    said_rate: float
+    header_rate: float
     ends: float
     cut: bool
 
@@ -139,16 +139,16 @@ def _read_table(path: Path, opened: Opened) -> _Table:
     declared = _declared(opened)
     cut = len(corrupt) < len(times) or ends_early(path, opened.container.format.name)
     cut_short = len(corrupt) < len(times) or len(times) + hidden < declared
-    shown = np.unique(np.array(times[undecodable : len(corrupt)], np.int64))
-    tellable = tellable and len(shown) == len(corrupt) - undecodable and len(shown) > 0
+    presented = np.unique(np.array(times[undecodable : len(corrupt)], np.int64))
+    tellable = tellable and len(presented) == len(corrupt) - undecodable and len(presented) > 0
     if cut_short and last_dts is not None:  # lost packets may be shown between those that came later
-        shown = shown[shown <= last_dts]
+        presented = presented[presented <= last_dts]
     return _Table(
-        times=shown, keyframes=np.unique(np.array(keyframes, np.int64)), hidden=hidden,
+        times=presented, keyframes=np.unique(np.array(keyframes, np.int64)), hidden=hidden,
         tellable=tellable and bool(stream.time_base), declared=declared,
         time_base=float(stream.time_base or 0),
         average_rate=float(stream.average_rate or stream.guessed_rate or 25),
-        said_rate=float(stream.average_rate or 0),
+        header_rate=float(stream.average_rate or 0),
         ends=_ends(opened) if cut else 0.0, cut=cut,
     )  # fmt: skip
 
@@ -183,7 +183,7 @@ def _timed(path: Path, table: _Table) -> FrameIndex | None:
     positions: list[int] = []
     firsts: list[VideoFrame] = []
     with open_stream(path) as opened:
-        decoding = Decoding(opened, keyed=len(table.keyframes) > 0)
+        decoding = DecodingPass(opened, keyed=len(table.keyframes) > 0)
         for picture in decoding:
             at = int(np.searchsorted(table.times, picture.time))
             if at < len(table.times) and table.times[at] == picture.time:
@@ -214,7 +214,7 @@ def _counted(path: Path, table: _Table) -> FrameIndex:
     runs: list[int] = []
     spoilt: set[int] = set()
     firsts: list[VideoFrame] = []
-    look: Look | None = None
+    look: DisplayFormat | None = None
     run = 0
     with open_stream(path) as opened:
         for frame in pictures(opened):
@@ -253,12 +253,12 @@ def _counted(path: Path, table: _Table) -> FrameIndex:
 
 def _one_clock(times: list[int]) -> NDArray[np.int64]:
     """When the n-th picture is shown, whatever its own time says: sorted, a clock that was set back going on."""
-    told = np.array(times, np.int64)
-    steps = np.diff(told)
+    written = np.array(times, np.int64)
+    steps = np.diff(written)
     if not (steps > 0).any():
-        return told
+        return written
     step = np.median(steps[steps > 0])
-    parts = np.split(told, np.flatnonzero(steps < -SET_BACK * step) + 1)
+    parts = np.split(written, np.flatnonzero(steps < -SET_BACK * step) + 1)
     for before, part in pairwise(parts):
         part += max(0, int(before.max() + step) - int(part.min()))
     return np.sort(np.concatenate(parts))
@@ -266,7 +266,7 @@ def _one_clock(times: list[int]) -> NDArray[np.int64]:
 
 def _index(
     table: _Table,
-    look: Look,
+    look: DisplayFormat,
     *,
     pts_seconds: NDArray[np.float64],
     first: float,
@@ -282,10 +282,11 @@ def _index(
         missing = max(0, round((table.ends - last) * rate) - 1)
     notes = [*look.notes]
     cut = table.cut and not missing and not table.declared and not table.ends
-    off = abs(table.said_rate / rate - 1)
-    if table.said_rate and not missing and len(pts_seconds) >= WORTH_SAYING and off > 0.01:
+    off = abs(table.header_rate / rate - 1)
+    if table.header_rate and not missing and len(pts_seconds) >= WORTH_SAYING and off > 0.01:
         notes.append(
-            f"says {table.said_rate:.4g} frames a second and shows {rate:.4g}: the times of its frames are followed"
+            f"says {table.header_rate:.4g} frames a second and shows {rate:.4g}: the times of its frames are "
+            "followed"
         )
     return FrameIndex(times, pts_seconds, keyframes, damaged, look, rate, missing, tuple(notes), first, cut)
 

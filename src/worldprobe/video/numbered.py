@@ -110,10 +110,10 @@ def _frames(by_number: dict[int, Path], length: int | None) -> Numbered:
         )
     elif first > 1:
         notes.append(f"has pictures that are numbered from {first} on: that one is frame 0.")
-    lacking = [number for number in range(first, last + 1, step) if number not in by_number]
-    if lacking:
+    absent = [number for number in range(first, last + 1, step) if number not in by_number]
+    if absent:
         notes.append(
-            f"lacks {len(lacking)} of its {places} pictures (numbers {_some(list(map(str, lacking)))}): their "
+            f"lacks {len(absent)} of its {places} pictures (numbers {_some(list(map(str, absent)))}): their "
             "frames stay empty, so that the others keep their numbers."
         )
     pictures: list[Picture | str] = []
@@ -139,11 +139,11 @@ def _several_kinds(folder: Path, kinds: Sequence[Sequence[Path]]) -> str:
             f"the {len(kinds)} pictures in {folder} ({_some([kind[0].name for kind in kinds])}) have no numbers "
             "that tell their order. A film of pictures has names that differ in a number, such as 000001.jpg."
         )
-    said = ", ".join(f"{len(kind)} like {kind[0].name}" for kind in kinds[:_NAMED])
+    examples = ", ".join(f"{len(kind)} like {kind[0].name}" for kind in kinds[:_NAMED])
     more = f" and {len(kinds) - _NAMED} kinds more" if len(kinds) > _NAMED else ""
     example = _pattern(kinds[0])
     return (
-        f"{folder} holds pictures with several kinds of names: {said}{more}. Name one kind, such as "
+        f"{folder} holds pictures with several kinds of names: {examples}{more}. Name one kind, such as "
         f"'{folder / example}', or give each a folder of its own."
     )
 

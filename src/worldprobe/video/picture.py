@@ -62,7 +62,7 @@ class Orientation(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class DisplayFormat:
     """How a film's pictures become what is displayed.
 
     Attributes:
@@ -91,7 +91,7 @@ class Look:
         return self.orientation.size(*self.square)
 
 
-def look_of(frames: list[VideoFrame], opened: Opened) -> Look:
+def look_of(frames: list[VideoFrame], opened: Opened) -> DisplayFormat:
     """How a film looks, by its header and its first pictures."""
     first = frames[0]
     stored, orientation, light = (first.width, first.height), orientation_of(first), light_of(first)
@@ -104,9 +104,9 @@ def look_of(frames: list[VideoFrame], opened: Opened) -> Look:
         notes.insert(0, f"is shown at {width} x {height} px: its pixels are {_ratio(aspect)}, not square")
     if light:
         notes.append(light.note)
-    order, said = order_of(frames, opened)
-    notes += said
-    pictures = Pictures(Look(stored, square, orientation, order, light, tuple(notes)))
+    order, order_notes = order_of(frames, opened)
+    notes += order_notes
+    pictures = Pictures(DisplayFormat(stored, square, orientation, order, light, tuple(notes)))
     for frame in frames:
         if _has_alpha(frame.format.name) and pictures.fits(frame) and TRANSPARENT not in pictures.met:
             pictures.of(frame)
@@ -118,7 +118,7 @@ def look_of(frames: list[VideoFrame], opened: Opened) -> Look:
     )
 
 
-def _reading(look: Look, frames: Sequence[VideoFrame]) -> Iterator[str]:
+def _reading(look: DisplayFormat, frames: Sequence[VideoFrame]) -> Iterator[str]:
     """What of it leads to other RGB than libav's plain conversion, which is all that version 0.1 did."""
     first, light = frames[0], look.light
     name, matrix = first.format.name, _matrix(first, look)
@@ -195,7 +195,7 @@ class Pictures:
         met: notes on what single pictures were found to be.
     """
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: DisplayFormat) -> None:
         self._reformatter = VideoReformatter()
         self.look = look
         self.met: list[str] = []
@@ -260,7 +260,7 @@ def on_black(rgb: Pixels, alpha: Pixels) -> Pixels:
     return (product // 255).astype(np.uint8)
 
 
-def _matrix(frame: VideoFrame, look: Look) -> Colorspace | None:
+def _matrix(frame: VideoFrame, look: DisplayFormat) -> Colorspace | None:
     """The matrix to YUV where the picture's own tag is not to be followed; None follows it."""
     tag = int(frame.colorspace)
     if tag in _CONVERTED or frame.format.is_rgb or len(frame.format.components) < 3:

@@ -68,11 +68,11 @@ def stills(ref: VideoRef, *, frames: int, every: int, shots: Sequence[int] = (0,
         raise VideoError(
             f"stills of {frames} frames at every {every}. frame were asked for; both must be at least 1."
         )
-    shown = spans(ref, shots)
+    shots_of = spans(ref, shots)
     return [
         ClipSpec(ref, start, frames, 0)
         for start in range(0, ref.frames, every)
-        if any(first <= start < end for _, first, end in shown)
+        if any(first <= start < end for _, first, end in shots_of)
     ]
 
 
@@ -132,13 +132,13 @@ def _assemble(
 ) -> Clip | tuple[ClipSpec, VideoError]:
     lost = sorted({i for i in spec.indices if i not in kept})
     if lost:
-        shown = ", ".join(map(str, lost[:5])) + (", ..." if len(lost) > 5 else "")
+        examples = ", ".join(map(str, lost[:5])) + (", ..." if len(lost) > 5 else "")
         known: Mapping[int, str] = getattr(video, "reasons", {})
         reasons = dict.fromkeys(known.get(i, DAMAGED) for i in lost)
         verb = "decoded" if DAMAGED in reasons else "read"
         return spec, VideoError(
             f"clip of frames {spec.start} to {spec.last} of {spec.video.path}: {len(lost)} of them cannot be "
-            f"{verb} ({shown}); {'; '.join(reasons)}."
+            f"{verb} ({examples}); {'; '.join(reasons)}."
         )
     pixels = np.stack([kept[i] for i in spec.indices])
     return Clip(spec, video.pts_seconds[list(spec.indices)], view, pixels)

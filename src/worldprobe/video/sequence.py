@@ -70,12 +70,14 @@ def film_of(
     for frame in other:
         width, height = heads[frame].width, heads[frame].height
         reasons[frame] = f"the picture there has {width} x {height} px, the others {size[0]} x {size[1]}"
-    said = [*notes, *dict.fromkeys(note for one in heads.values() for note in one.notes)]
+    sentences = [*notes, *dict.fromkeys(note for one in heads.values() for note in one.notes)]
     if other:
-        said.append(f"has pictures of another size ({_name(pictures[other[0]])}, {len(other)} in all): left out.")
+        sentences.append(
+            f"has pictures of another size ({_name(pictures[other[0]])}, {len(other)} in all): left out."
+        )
     ref = VideoRef(
         id=known.hexdigest(), path=str(path), width=size[0], height=size[1], frames=len(pictures), rate=rate,
-        missing=missing, first_pts_seconds=float(pts_seconds[0]), notes=tuple(said),
+        missing=missing, first_pts_seconds=float(pts_seconds[0]), notes=tuple(sentences),
     )  # fmt: skip
     return PictureFilm(ref, list(pictures), times, reasons)
 
@@ -88,22 +90,22 @@ class PictureFilm(Video):
         ref: VideoRef,
         pictures: Sequence[Picture | str],
         pts_seconds: NDArray[np.float64],
-        lacking: dict[int, str],
+        absent: dict[int, str],
     ) -> None:
         super().__init__(ref, cast(FrameIndex, _Order(pts_seconds)))
-        self._pictures, self._lacking = pictures, lacking
+        self._pictures, self._absent = pictures, absent
 
     def with_note(self, note: str) -> PictureFilm:
         """The same film, with one more note of how it was read."""
         ref = replace(self.ref, notes=(*self.ref.notes, note))
-        return PictureFilm(ref, self._pictures, self.pts_seconds, self._lacking)
+        return PictureFilm(ref, self._pictures, self.pts_seconds, self._absent)
 
     def _by_count(self, wanted: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         for frame in wanted:
             picture = self._pictures[frame]
             try:
-                if frame in self._lacking or isinstance(picture, str):
-                    raise VideoError(self._lacking[frame])
+                if frame in self._absent or isinstance(picture, str):
+                    raise VideoError(self._absent[frame])
                 rgb = pixels(picture.name, picture.read())
                 if rgb.shape != (self.ref.height, self.ref.width, 3):
                     raise VideoError(f"{picture.name} has changed its size since the film was opened")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from worldprobe.errors import VideoError
 from worldprobe.video.films import fetch_film
-from worldprobe.video.folder import asked_rate, content_of, is_sequence, size_of
+from worldprobe.video.folder import content_of, is_sequence, requested_rate, size_of
 from worldprobe.video.image import PICTURE_SUFFIXES
 from worldprobe.video.numbered import is_pattern
 from worldprobe.video.web import CHUNK, TIMEOUT_SECONDS, check_kind, opener
@@ -121,7 +121,7 @@ def _resolve(source: str, cache: Path, scenes: Scenes, lerobot: Dataset, films: 
         return _folder(path, tell)
     if path.exists():
         return [_film(path)]
-    bare, rate = asked_rate(path)
+    bare, rate = requested_rate(path)
     if rate or not glob.has_magic(str(bare)):
         if is_sequence(path):
             return [path]

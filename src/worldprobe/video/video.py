@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError
 from worldprobe.records import VideoRef
-from worldprobe.video.decode import Decoding, Opened, open_stream, pictures
+from worldprobe.video.decode import DecodingPass, Opened, open_stream, pictures
 from worldprobe.video.index import FrameIndex
 from worldprobe.video.picture import Pictures, coded_aspect
 from worldprobe.video.sample import DAMAGED
@@ -143,7 +143,7 @@ class Video:
                 entry = index.entry(target, reached=reached) if seeking else None
                 if run is None or (entry is not None and reached < target):
                     resumed = entry is not None
-                    decoding = Decoding(opened, seek=entry, keyed=len(index.keyframes) > 0)
+                    decoding = DecodingPass(opened, seek=entry, keyed=len(index.keyframes) > 0)
                     run = self._positions(decoding)
                 while reached < target:
                     reached, frame, good = next(run, (self._ref.frames, None, False))
@@ -155,7 +155,7 @@ class Video:
                 else:
                     self.reasons[target] = DAMAGED
 
-    def _positions(self, decoding: Decoding) -> Iterator[tuple[int, VideoFrame, bool]]:
+    def _positions(self, decoding: DecodingPass) -> Iterator[tuple[int, VideoFrame, bool]]:
         """Pictures with their frame index; a seek that fails ends the run."""
         try:
             for time, frame, good in decoding:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError
 from worldprobe.video.index import FrameIndex
-from worldprobe.video.picture import TRANSPARENT, Look, Orientation, on_black
+from worldprobe.video.picture import TRANSPARENT, DisplayFormat, Orientation, on_black
 
 SOON, INSTEAD = 10, 100  # ms: frames that claim to be shown shorter are shown this long, as browsers do
 
@@ -32,12 +32,12 @@ def webp_index(path: Path) -> FrameIndex:
         )
     size = (first.shape[1], first.shape[0])
     notes = [TRANSPARENT] if (first[..., 3] < 255).any() else []
-    shown = np.array(durations or [INSTEAD], dtype=np.float64)
-    shown[shown <= SOON] = INSTEAD
-    pts_seconds = np.concatenate([[0], np.cumsum(shown[:-1])]) / 1000
-    look = Look(size, size, Orientation(False, False, False), None, None, tuple(notes))
+    seconds = np.array(durations or [INSTEAD], dtype=np.float64)
+    seconds[seconds <= SOON] = INSTEAD
+    pts_seconds = np.concatenate([[0], np.cumsum(seconds[:-1])]) / 1000
+    look = DisplayFormat(size, size, Orientation(False, False, False), None, None, tuple(notes))
     none = np.zeros(0, np.int64)
-    rate = (len(shown) - 1) / float(pts_seconds[-1]) if len(shown) > 1 else 1000 / float(shown[0])
+    rate = (len(seconds) - 1) / float(pts_seconds[-1]) if len(seconds) > 1 else 1000 / float(seconds[0])
     return FrameIndex(none, pts_seconds, none, frozenset(), look, rate, 0, look.notes)
 
 

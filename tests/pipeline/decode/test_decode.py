@@ -19,7 +19,7 @@ from worldprobe.errors import ConfigError, DecoderError, ProbeError, StoreError,
 from worldprobe.pipeline.decode import rows as decode_rows
 from worldprobe.pipeline.decode.frames import keep_frames, regions_of, sized, through
 from worldprobe.pipeline.decode.stage import decode_into, truth_of
-from worldprobe.pipeline.decode.training import Plan, open_workshop
+from worldprobe.pipeline.decode.training import DecodingPlan, open_workshop
 from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import silent
@@ -50,7 +50,7 @@ def store(scenes, tmp_path_factory):
 
 def plan(**changes):
     table = {"steps": STEPS, "size": 32, "options": {"cnn": {"channels": 32}}, **changes.pop("decode", {})}
-    return Plan(encoder="vjepa2-tiny", decode=Decode(**table), precision="fp32", **changes)
+    return DecodingPlan(encoder="vjepa2-tiny", decode=Decode(**table), precision="fp32", **changes)
 
 
 @pytest.fixture(scope="module")

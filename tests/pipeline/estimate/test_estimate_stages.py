@@ -216,7 +216,7 @@ def test_more_rows_columns_and_questions_are_told_to_take_longer(monkeypatch):
     """By costs that are given: a fit takes its operations, and a further question on the same rows nothing."""
     monkeypatch.setattr(estimate_probing, "_timed", lambda *of: (estimate_probing._operations(*of[3:]), 0.0))
     monkeypatch.setattr(estimate_probing, "_resampled", lambda *_: 0.0)
-    ridge = estimate_probing.Asked(Ridge(), "ridge", "regression", 1)
+    ridge = estimate_probing.QuestionCount(Ridge(), "ridge", "regression", 1)
 
     def seconds(rows, columns, sets, questions, alone):
         work = estimate_probing.Work(ridge, rows, columns, sets, questions, alone, 0)

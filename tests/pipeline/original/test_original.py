@@ -15,7 +15,7 @@ from worldprobe.encoders.load import control_encoders, load_encoder
 from worldprobe.errors import ConfigError, ProbeError, RegistryError, VideoError
 from worldprobe.labels.original import Boxes, evenly, most_confident, naive_motion
 from worldprobe.pipeline.encode.encode import encode
-from worldprobe.pipeline.original.films import Film, native_starts
+from worldprobe.pipeline.original.films import SampledFilm, native_starts
 from worldprobe.pipeline.original.published import sizes_of
 from worldprobe.pipeline.original.steps import STEPS
 from worldprobe.pipeline.run import run
@@ -131,7 +131,7 @@ def test_each_step_keeps_the_corrections_of_those_before_it():
 
 
 def test_native_clips_hold_their_frame_and_cross_no_cut():
-    film = Film(None, ref("a", frames=30), (0, 12, 17), np.arange(0, 30))
+    film = SampledFilm(None, ref("a", frames=30), (0, 12, 17), np.arange(0, 30))
     starts = native_starts(film, frames=8, stride=1)
     assert starts[:12].tolist() == [0, 0, 0, 0, 0, 1, 2, 3, 4, 4, 4, 4]
     assert (starts[12:17] == -1).all()  # a shot of five frames

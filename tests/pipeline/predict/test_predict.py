@@ -17,12 +17,12 @@ from worldprobe.encoders.vjepa2 import pretrained, random_twin, tiny
 from worldprobe.errors import ConfigError, DecoderError, PredictionError, VideoError
 from worldprobe.findings.summary import summarize
 from worldprobe.io.arrays import read_arrays
-from worldprobe.pipeline.decode.seen import Seen
+from worldprobe.pipeline.decode.training_clips import TrainingClips
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.predict import stage as pipeline
 from worldprobe.pipeline.predict.forecast import forecast
-from worldprobe.pipeline.predict.pixels import DecodedFuture, Pen, find_pen
-from worldprobe.pipeline.predict.scores import Told, lines
+from worldprobe.pipeline.predict.pixels import DecodedFuture, LoadedDecoder, find_decoder
+from worldprobe.pipeline.predict.scores import PredictionSetup, lines
 from worldprobe.pipeline.predict.windows import Cut, cut_windows, read_windows
 from worldprobe.pipeline.progress import silent
 from worldprobe.pipeline.run import run as run_experiment
@@ -241,7 +241,7 @@ def test_more_windows_at_once_change_nothing(scenes, small):
     split = [type(b)(b.windows[i : i + 1], b.pixels[i : i + 1]) for b in batches for i in range(len(b.windows))]
     two = forecast(split, predictor, context=4, horizon=4, mode="joint", seed=0)
     np.testing.assert_allclose(one.errors["predictor"]["l1"], two.errors["predictor"]["l1"], atol=1e-5)
-    shared = Told(encoder.name, "fp32", 4, 4, "joint", 0)
+    shared = PredictionSetup(encoder.name, "fp32", 4, 4, "joint", 0)
     assert [r.score for r in lines(one, shared)] == pytest.approx([r.score for r in lines(two, shared)], abs=1e-3)
 
 
@@ -287,7 +287,7 @@ def test_the_shipped_card_is_measured_again(tmp_path):
     done = forecast(batches, VJEPA2Predictor.from_encoder(encoder), context=4, horizon=4, mode="joint", seed=0)
     found = {
         (r.tokens, r.horizon, r.method): (r.score, r.n)
-        for r in lines(done, Told(encoder.name, "fp32", 4, 4, "joint", 0))
+        for r in lines(done, PredictionSetup(encoder.name, "fp32", 4, 4, "joint", 0))
         if r.metric == "l1"
     }
     assert len(figures["prediction"]) == 8
@@ -304,7 +304,7 @@ def test_the_recipe_measures_prediction_as_the_package_does(scenes):
     done = forecast(batches, VJEPA2Predictor.from_encoder(encoder), context=4, horizon=4, mode="joint", seed=0)
     found = {
         (r.tokens, r.horizon, r.method): (r.score, r.low, r.high, r.n)
-        for r in lines(done, Told(encoder.name, "fp32", 4, 4, "joint", 0))
+        for r in lines(done, PredictionSetup(encoder.name, "fp32", 4, 4, "joint", 0))
         if r.metric == "l1"
     }
     model = VJEPA2Model.from_pretrained(TINY_FOLDER, dtype=torch.float32).eval()
@@ -351,7 +351,7 @@ class Stand:
 def draw(videos, small, pen, path, **cut):
     encoder = pretrained(small, device="cpu", precision="fp32")
     predictor = VJEPA2Predictor.from_encoder(encoder)
-    shared = Told(encoder.name, "fp32", 2, 2, "joint", 5)
+    shared = PredictionSetup(encoder.name, "fp32", 2, 2, "joint", 5)
     cut = Cut(2, 2, **cut)
     decoded = DecodedFuture(pen, encoder, shared, cut, videos=len(videos))
     batches = read_windows(
@@ -364,7 +364,7 @@ def draw(videos, small, pen, path, **cut):
 
 def test_the_future_is_drawn_beside_its_ceiling_the_last_frame_and_the_mean_image(scenes, small, tmp_path):
     decoder = Stand()
-    found = draw(scenes, small, Pen(decoder, Seen()), tmp_path / "shown.safetensors")
+    found = draw(scenes, small, LoadedDecoder(decoder, TrainingClips()), tmp_path / "shown.safetensors")
     scored = {(r.method, r.tokens, r.metric, r.horizon): r for r in found}
     assert len(scored) == len(found) == 4 * 3 * 2
     assert {r.method for r in found} == {"predictor", "decode-actual", "copy-last-frame", "mean-image"}
@@ -390,7 +390,13 @@ def test_the_future_is_drawn_beside_its_ceiling_the_last_frame_and_the_mean_imag
 def test_frames_of_a_perfect_decoder_have_no_error_and_those_of_a_still_film_repeat(small, tmp_path):
     grey = [np.full((48, 64, 3), 64 + 128 * (t >= 12), np.uint8) for t in range(24)]
     write_video(tmp_path / "step.mp4", grey, rate=24, crf=0)
-    found = draw([tmp_path / "step.mp4"], small, Pen(Stand(), Seen()), tmp_path / "shown.safetensors", most=1)
+    found = draw(
+        [tmp_path / "step.mp4"],
+        small,
+        LoadedDecoder(Stand(), TrainingClips()),
+        tmp_path / "shown.safetensors",
+        most=1,
+    )
     scored = {(r.method, r.tokens, r.metric, r.horizon): r.score for r in found}
     assert scored["copy-last-frame", "all", "psnr", 1] > 45
     assert ("mean-image", "all", "psnr", 1) not in scored  # one window has no others
@@ -400,7 +406,7 @@ def test_frames_of_a_perfect_decoder_have_no_error_and_those_of_a_still_film_rep
 def test_only_windows_that_the_decoder_has_not_seen_are_drawn(scenes, small, tmp_path):
     with open_video(scenes[0]) as video:
         seen = {video.ref.id: [0]}
-    found = draw(scenes, small, Pen(Stand(), Seen(seen)), tmp_path / "shown.safetensors")
+    found = draw(scenes, small, LoadedDecoder(Stand(), TrainingClips(seen)), tmp_path / "shown.safetensors")
     assert {r.n for r in found if (r.tokens, r.metric) == ("all", "ssim")} == {
         3 * SCENES - 2
     }  # each scene has three, two of which share frames with the clip
@@ -408,7 +414,7 @@ def test_only_windows_that_the_decoder_has_not_seen_are_drawn(scenes, small, tmp
     for path in scenes:
         with open_video(path) as video:
             every[video.ref.id] = [0, 8]
-    none = draw(scenes, small, Pen(Stand(), Seen(every)), tmp_path / "none.safetensors")
+    none = draw(scenes, small, LoadedDecoder(Stand(), TrainingClips(every)), tmp_path / "none.safetensors")
     assert {r.score for r in none} == {None}
     assert "trained on every window" in none[0].notes[0]
     assert not (tmp_path / "none.safetensors").exists()
@@ -419,16 +425,16 @@ def test_what_is_scored_is_drawn_without_predicting_it_again(scenes, small, monk
     tokens = VJEPA2Predictor.context_tokens
     monkeypatch.setattr(VJEPA2Predictor, "context_tokens", lambda *at: encoded.append(len(at[1])) or tokens(*at))
     with open_video(scenes[0]) as video:
-        seen = Seen({video.ref.id: [0]})  # two of its three windows
-    found = draw(scenes[:6], small, Pen(Stand(), seen), tmp_path / "every.safetensors")
+        seen = TrainingClips({video.ref.id: [0]})  # two of its three windows
+    found = draw(scenes[:6], small, LoadedDecoder(Stand(), seen), tmp_path / "every.safetensors")
     assert max(line.n for line in found) == 6 * 3 - 2
     windows = sum(encoded)
     encoded.clear()
-    draw(scenes[:6], small, Pen(Stand(), Seen()), tmp_path / "all.safetensors")
+    draw(scenes[:6], small, LoadedDecoder(Stand(), TrainingClips()), tmp_path / "all.safetensors")
     assert sum(encoded) == windows  # scoring alone encodes as many
     # The one window of each video that is scored may be one that the decoder has seen: then another is drawn.
     encoded.clear()
-    found = draw(scenes[:6], small, Pen(Stand(), seen), tmp_path / "one.safetensors", most=1)
+    found = draw(scenes[:6], small, LoadedDecoder(Stand(), seen), tmp_path / "one.safetensors", most=1)
     assert max(line.n for line in found) == 6
     assert sum(encoded) == windows - 6 * 3 + 6 + 1
 
@@ -436,8 +442,8 @@ def test_what_is_scored_is_drawn_without_predicting_it_again(scenes, small, monk
 def test_a_decoder_of_other_tokens_is_refused_before_anything_is_predicted(small, tmp_path, monkeypatch):
     encoder = pretrained(small, device="cpu", precision="fp32")
     with pytest.raises(DecoderError, match="no trained decoder"):
-        find_pen(str(tmp_path), tmp_path, encoder)
-    assert find_pen(None, tmp_path, encoder) is None
+        find_decoder(str(tmp_path), tmp_path, encoder)
+    assert find_decoder(None, tmp_path, encoder) is None
     for changes, said in (
         ({"grid": (8, 8)}, "8 x 8 tokens"),
         ({"frames": 1}, "1 frames"),
@@ -445,12 +451,12 @@ def test_a_decoder_of_other_tokens_is_refused_before_anything_is_predicted(small
     ):
         monkeypatch.setattr("worldprobe.pipeline.predict.pixels.load", lambda folder, c=changes: Stand(**c))
         with pytest.raises(PredictionError, match=said):
-            find_pen(str(tmp_path), tmp_path, encoder)
+            find_decoder(str(tmp_path), tmp_path, encoder)
     other = Stand()
     other.facts = {"tap": "vjepa2-tiny/block5.out"}
     monkeypatch.setattr("worldprobe.pipeline.predict.pixels.load", lambda folder: other)
     with pytest.raises(PredictionError, match="trained on vjepa2-tiny/block5"):
-        find_pen(str(tmp_path), tmp_path, encoder)
+        find_decoder(str(tmp_path), tmp_path, encoder)
 
 
 class Tight:

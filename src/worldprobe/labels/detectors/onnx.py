@@ -53,18 +53,18 @@ class OnnxDetector:
             f"in onnx:{self.path}?layout=yolox&names=cup,hand"
         )
         of = f"onnx:{self.path}"
-        asked = {} if options is None else options_of(options, _OPTIONS, asked=of, takes=takes)
+        given = {} if options is None else options_of(options, _OPTIONS, spec=of, takes=takes)
         if not argument or not is_file(self.path):
             raise LabelError(f"no detector at {argument!r}: name an ONNX file, such as onnx:yolox_nano.onnx")
         self.name = f"onnx:{self.path.name}"
         self.weights = {self.path.name: sha256(self.path)}
-        self._model = Model(self.path, size=_size(asked.get("size", "")))
+        self._model = Model(self.path, size=_size(given.get("size", "")))
         self.size = self._model.size
         names = (
-            COCO_CLASSES if asked.get("names") == "coco" else tuple(filter(None, asked.get("names", "").split(",")))
+            COCO_CLASSES if given.get("names") == "coco" else tuple(filter(None, given.get("names", "").split(",")))
         )
         names = names or self._model.names
-        self.layout = self._layout(asked.get("layout", ""), len(names))
+        self.layout = self._layout(given.get("layout", ""), len(names))
         self.classes = self._classes(names, self.layout.classes(self._model.shapes))
         self._read_as = f"{self.layout} {self.size} {self.classes}"
 

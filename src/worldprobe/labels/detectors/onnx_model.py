@@ -113,7 +113,7 @@ def _load(path: Path) -> Any:
 
 
 def _input_size(
-    path: Path, shape: Sequence[Any], asked: tuple[int, int] | None, metadata: Mapping[str, str]
+    path: Path, shape: Sequence[Any], wanted: tuple[int, int] | None, metadata: Mapping[str, str]
 ) -> tuple[int, int]:
     """Width and height in px of an input [1, 3, height, width]; sides that are left open are asked for."""
     sides = [side for side in shape[2:] if isinstance(side, int)]
@@ -124,18 +124,18 @@ def _input_size(
             "time, channels first. Export it so."
         )
     open_sides = len(sides) < 2
-    if open_sides and asked is None:
+    if open_sides and wanted is None:
         named = _literal(metadata.get("imgsz", ""))
         if isinstance(named, list | tuple) and len(named) == 2 and all(isinstance(one, int) for one in named):
-            asked = named[1], named[0]
-    if open_sides and asked is None:
+            wanted = named[1], named[0]
+    if open_sides and wanted is None:
         raise LabelError(
             f"{path} takes an input of shape {list(shape)}, which leaves its size open: say it, "
             f"onnx:{path}?size=640 (or size=640x384), or export it with a fixed size."
         )
-    size = asked if open_sides and asked is not None else (int(sides[1]), int(sides[0]))
-    if asked is not None and asked != size:
-        raise LabelError(f"{path} takes {size[0]} x {size[1]} px, not {asked[0]} x {asked[1]}")
+    size = wanted if open_sides and wanted is not None else (int(sides[1]), int(sides[0]))
+    if wanted is not None and wanted != size:
+        raise LabelError(f"{path} takes {size[0]} x {size[1]} px, not {wanted[0]} x {wanted[1]}")
     if any(side % _STEP for side in size):
         raise LabelError(
             f"{path} takes {size[0]} x {size[1]} px; known are sides that are multiples of {_STEP}. Export it so."

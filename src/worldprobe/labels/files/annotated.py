@@ -57,13 +57,13 @@ def read_text(path: Path, kind: str) -> str:
         raise LabelError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def told(count: int, which: str, done: str) -> list[str]:
+def box_note(count: int, which: str, done: str) -> list[str]:
     """What was done with some boxes, as a note; none where there are none."""
     return [f"{counted(count, 'box')} {which}: {done}"] if count else []
 
 
 def placed_rows(
-    video: FrameSource, rows: Sequence[Written], *, source: str, file: Path, asked: str, notes: Sequence[str] = ()
+    video: FrameSource, rows: Sequence[Written], *, source: str, file: Path, spec: str, notes: Sequence[str] = ()
 ) -> Labels:
     """As ``placed``, from rows whose tracks may have names and whose scores may be no probabilities.
 
@@ -76,7 +76,7 @@ def placed_rows(
         video,
         source=source,
         file=file,
-        asked=asked,
+        spec=spec,
         frame=np.array([row.frame for row in rows], dtype=np.int64),
         identity=np.array(identity, dtype=np.int64),
         corner=np.array([row.corner for row in rows], dtype=np.float64).reshape(-1, 4),
@@ -92,7 +92,7 @@ def placed(
     *,
     source: str,
     file: Path,
-    asked: str,
+    spec: str,
     frame: Ints,
     identity: Ints,
     corner: Floats,
@@ -107,29 +107,25 @@ def placed(
     what was done here stand in the labels' notes as one sentence.
 
     Args:
-        asked: the labeller and its argument as typed; how a step is given is shown with it.
+        spec: the labeller and its argument as typed; how a step is given is shown with it.
         visible: the share of each box that can be seen, NaN where nobody says; a column where any is known.
 
     Raises:
         LabelError: boxes of another video (too many frames), or of another size.
     """
     ref = video.ref
-    inside = _inside(frame, corner, ref, file, asked)
+    inside = _inside(frame, corner, ref, file, spec)
     left, top, width, height = corner.T
     _refuse_fractions(corner, ref, file)
     past = inside & ((left < -1) | (top < -1) | (left + width > ref.width + 1) | (top + height > ref.height + 1))
-    given = identity
-    identity, by_class = _apart_by_class(frame, identity, names, inside)
-    identity, twice = _once_a_frame(frame, identity, confidence, inside)
-    said = [
+    identity, of_tracks = _tracks(frame, identity, names, confidence, inside)
+    changes = [
         *notes,
-        *told(int((~inside).sum()), "outside the frame or without extent", "left out"),
-        *told(int(past.sum()), "reaching past the frame's edge", "kept as written"),
+        *box_note(int((~inside).sum()), "outside the frame or without extent", "left out"),
+        *box_note(int(past.sum()), "reaching past the frame's edge", "kept as written"),
         *_corners(corner, int(past.sum()), ref),
-        *(["tracks are numbered within each class in it: told apart"] if by_class else []),
-        *told(twice, "of a track that has another one in the same frame", "kept without a track"),
-        *_untracked(given, inside),
-        *_unlabelled(np.unique(frame[inside]), ref.frames, asked),
+        *of_tracks,
+        *_unlabelled(np.unique(frame[inside]), ref.frames, spec),
     ]
     known = {} if visible is None or np.isnan(visible).all() else {"visible": visible[inside]}
     labels = Labels.from_columns(
@@ -148,15 +144,15 @@ def placed(
             **known,
         }
     )
-    return Labels(labels.table, (f"{clean(file.name)}: {'; '.join(said)}.",) if said else ())
+    return Labels(labels.table, (f"{clean(file.name)}: {'; '.join(changes)}.",) if changes else ())
 
 
-def _inside(frame: Ints, corner: Floats, ref: VideoRef, file: Path, asked: str) -> NDArray[np.bool_]:
+def _inside(frame: Ints, corner: Floats, ref: VideoRef, file: Path, spec: str) -> NDArray[np.bool_]:
     """Which boxes show anything of the film. Raises LabelError where too many do not."""
     if len(frame) and int(frame.max()) >= ref.frames:
         raise LabelError(
             f"{file} speaks of frame {int(frame.max())} (counted from 0), {ref.path} has {ref.frames} frames: "
-            "labels of another video" + (", or another step" if "?" in asked else "")
+            "labels of another video" + (", or another step" if "?" in spec else "")
         )
     left, top, width, height = corner.T
     with np.errstate(over="ignore", invalid="ignore"):
@@ -196,8 +192,21 @@ def _untracked(identity: Ints, inside: NDArray[np.bool_]) -> list[str]:
     """That boxes have no track, some of them or all."""
     count = int((inside & (identity < 0)).sum())
     if not count or count < int(inside.sum()):
-        return told(count, "without a track", "kept, and have no speed")
+        return box_note(count, "without a track", "kept, and have no speed")
     return ["its boxes have no tracks, and so no speeds (--tracker links them)"]
+
+
+def _tracks(
+    frame: Ints, identity: Ints, names: Sequence[str], confidence: Floats, inside: NDArray[np.bool_]
+) -> tuple[Ints, list[str]]:
+    """Give each box its track, -1 for none; and say what was changed, and which boxes came without."""
+    apart, by_class = _apart_by_class(frame, identity, names, inside)
+    once, twice = _once_a_frame(frame, apart, confidence, inside)
+    return once, [
+        *(["tracks are numbered within each class in it: told apart"] if by_class else []),
+        *box_note(twice, "of a track that has another one in the same frame", "kept without a track"),
+        *_untracked(identity, inside),
+    ]
 
 
 def _apart_by_class(
@@ -233,14 +242,14 @@ def _once_a_frame(
     return identity, int(again.sum())
 
 
-def _unlabelled(labelled: Ints, frames: int, asked: str) -> list[str]:
+def _unlabelled(labelled: Ints, frames: int, spec: str) -> list[str]:
     """That frames between or after the labelled ones have no boxes."""
     if not len(labelled):
         return []
     gap, last = int(np.ptp(labelled)) + 1 - len(labelled), int(labelled[-1])
-    said = [f"{gap} frames between the first and the last labelled one have no boxes"] if gap else []
+    sentences = [f"{gap} frames between the first and the last labelled one have no boxes"] if gap else []
     if last + 1 <= EXTRACTED * frames + 0.5:
         ends = f"its boxes end at frame {last} of {frames}"
-        fix = f" (where it speaks of every nth frame, add {with_option(asked, 'step=n')} to its name)"
-        said.append(ends + fix * ("step=" not in asked.rpartition("?")[2]))
-    return said
+        fix = f" (where it speaks of every nth frame, add {with_option(spec, 'step=n')} to its name)"
+        sentences.append(ends + fix * ("step=" not in spec.rpartition("?")[2]))
+    return sentences

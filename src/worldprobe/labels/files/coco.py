@@ -10,10 +10,10 @@ from typing import Any
 
 from worldprobe.errors import LabelError
 from worldprobe.labels.arguments import named_file
-from worldprobe.labels.files.annotated import Written, placed_rows, read_text, told
+from worldprobe.labels.files.annotated import Written, box_note, placed_rows, read_text
 from worldprobe.labels.files.coco_images import images_of
 from worldprobe.labels.files.masks import Box, box_of
-from worldprobe.labels.values import clean, flag, key, number, shown, some, track
+from worldprobe.labels.values import clean, excerpt, flag, key, number, some, track
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
 
@@ -33,7 +33,7 @@ class Coco:
     def __init__(self, argument: str | None = None) -> None:
         """Raises LabelError without a file, or for options (``FILE?step=5&start=0&first=1``) unknown."""
         self.path, self.numbering = named_file(argument, "coco", "coco:boxes.json")
-        self.asked = f"coco:{argument}"
+        self.spec = f"coco:{argument}"
 
     def label(self, video: FrameSource) -> Labels:
         """The file's boxes, or those of its masks.
@@ -50,7 +50,7 @@ class Coco:
                 has frames; a malformed entry, named by its id.
         """
         written = self._read()
-        frame_of, notes = images_of(written, video, self.numbering, asked=self.asked, path=self.path)
+        frame_of, notes = images_of(written, video, self.numbering, spec=self.spec, path=self.path)
         entries = _Entries(written["categories"], frame_of, (video.ref.width, video.ref.height), self.path)
         for place, annotation in enumerate(written["annotations"]):
             try:
@@ -66,7 +66,7 @@ class Coco:
             entries.rows,
             source=self.name,
             file=self.path,
-            asked=self.asked,
+            spec=self.spec,
             notes=[*notes, *entries.notes()],
         )
 
@@ -82,7 +82,7 @@ class Coco:
             )
         for name in _LISTS:
             if not isinstance(written[name], list):
-                raise LabelError(f"{self.path} is malformed: {name} is {shown(written[name])}, not a list")
+                raise LabelError(f"{self.path} is malformed: {name} is {excerpt(written[name])}, not a list")
         return dict(written)
 
 
@@ -101,13 +101,13 @@ class _Entries:
     def read(self, annotation: Any) -> None:
         """Raises ValueError for what is malformed."""
         if not isinstance(annotation, dict):
-            raise ValueError(f"{shown(annotation)} is not an entry")
+            raise ValueError(f"{excerpt(annotation)} is not an entry")
         for name in ("image_id", "category_id"):
             if annotation.get(name) is None:
                 raise ValueError(f"it lacks '{name}'")
         image = key(annotation["image_id"], "image_id")
         if image not in self._frame_of:
-            raise ValueError(f"it lacks {shown(image)} among the file's images, and is of that image")
+            raise ValueError(f"it lacks {excerpt(image)} among the file's images, and is of that image")
         frame = self._frame_of[image]
         left_out = (
             "other" if frame is None
@@ -142,11 +142,11 @@ class _Entries:
             box = box_of(mask, self._frame) if mask else None
             self.done["mask"] += box is not None
         elif not isinstance(bbox, list) or len(bbox) != 4:
-            raise ValueError(f"bbox {shown(bbox)} is not left, top, width, height")
+            raise ValueError(f"bbox {excerpt(bbox)} is not left, top, width, height")
         else:
             left, top, width, height = (number(value, "a number of its bbox:") for value in bbox)
             if width < 0 or height < 0:
-                raise ValueError(f"bbox {shown(bbox)} has a negative size (it is left, top, width, height)")
+                raise ValueError(f"bbox {excerpt(bbox)} has a negative size (it is left, top, width, height)")
             box = left, top, width, height
             if mask and not (width > 0 and height > 0):
                 box = box_of(mask, self._frame)
@@ -168,14 +168,14 @@ class _Entries:
         """What was done, for the labels' notes."""
         done = self.done
         return [
-            *told(done["crowd"], "that it marks as a crowd or as to be ignored", "left out"),
-            *told(done["outside"], "that it marks as outside", "left out"),
-            *told(done["other"], "of its other videos", "left out"),
-            *told(done["no box"], "without extent", "left out"),
-            *told(done["mask"], "with a mask only", "the mask's box taken"),
-            *told(done["text"], "whose category is text in one place and a number in another", "matched"),
-            *told(done["occluded"], "marked as occluded, by how much it does not say", "kept"),
-            *told(
+            *box_note(done["crowd"], "that it marks as a crowd or as to be ignored", "left out"),
+            *box_note(done["outside"], "that it marks as outside", "left out"),
+            *box_note(done["other"], "of its other videos", "left out"),
+            *box_note(done["no box"], "without extent", "left out"),
+            *box_note(done["mask"], "with a mask only", "the mask's box taken"),
+            *box_note(done["text"], "whose category is text in one place and a number in another", "matched"),
+            *box_note(done["occluded"], "marked as occluded, by how much it does not say", "kept"),
+            *box_note(
                 len(self._strange), f"of categories that it does not list ({some(self._strange)})", "called by id"
             ),
         ]
@@ -185,11 +185,11 @@ def _names(categories: list[Any], path: Path) -> dict[int | str, tuple[str, bool
     """Name of each category, and whether its id is written as text. Raises LabelError."""
     names: dict[int | str, tuple[str, bool]] = {}
     for place, category in enumerate(categories):
-        lacking = {"id", "name"} - {
+        absent = {"id", "name"} - {
             name for name, value in (category.items() if isinstance(category, dict) else ()) if value is not None
         }
-        if lacking:
-            raise LabelError(f"{path} is malformed: category number {place + 1} lacks {sorted(lacking)[0]!r}")
+        if absent:
+            raise LabelError(f"{path} is malformed: category number {place + 1} lacks {sorted(absent)[0]!r}")
         try:
             known = key(category["id"], "id")
         except ValueError as error:
@@ -197,7 +197,7 @@ def _names(categories: list[Any], path: Path) -> dict[int | str, tuple[str, bool
         name = clean(category["name"])
         if names.setdefault(known, (name, isinstance(category["id"], str)))[0] != name:
             raise LabelError(
-                f"{path} is malformed: category {shown(known)} is {shown(names[known][0])} and {shown(name)}"
+                f"{path} is malformed: category {excerpt(known)} is {excerpt(names[known][0])} and {excerpt(name)}"
             )
     return names
 

@@ -16,7 +16,7 @@ from worldprobe.errors import LabelError
 from worldprobe.labels.arguments import Numbering
 from worldprobe.labels.files.numbering import frames_at, frames_of, read_names
 from worldprobe.labels.files.which_film import is_film, own_one
-from worldprobe.labels.values import clean, key, number, shown, some, whole
+from worldprobe.labels.values import clean, excerpt, key, number, some, whole
 from worldprobe.protocols import FrameSource
 from worldprobe.records import VideoRef
 
@@ -42,7 +42,7 @@ class _Image:
 
 
 def images_of(
-    written: dict[str, Any], video: FrameSource, numbering: Numbering, *, asked: str, path: Path
+    written: dict[str, Any], video: FrameSource, numbering: Numbering, *, spec: str, path: Path
 ) -> tuple[dict[Key, int | None], list[str]]:
     """The film's frame of each image, None for images of other videos; and what had to be said.
 
@@ -63,7 +63,7 @@ def images_of(
                     f"{path} speaks of {size[0]} x {size[1]} px, {video.ref.path} has {video.ref.width} x "
                     f"{video.ref.height}: labels of another video"
                 )
-        frames, chosen, more = _frames(chosen, video, numbering, asked, path)
+        frames, chosen, more = _frames(chosen, video, numbering, spec, path)
     except ValueError as error:
         raise LabelError(f"{path} is malformed: {error}") from error
     found: dict[Key, int | None] = {image.key: None for image in images}
@@ -76,17 +76,17 @@ def _read(entries: list[Any], videos: Any, path: Path) -> list[_Image]:
     names: dict[Key, str] = {}
     for one in videos if isinstance(videos, list) else ():
         if isinstance(one, dict) and one.get("id") is not None:
-            name = one.get("file_name") or one.get("name") or f"video {shown(one['id'])}"
+            name = one.get("file_name") or one.get("name") or f"video {excerpt(one['id'])}"
             names[key(one["id"], "video's id")] = clean(name)
     images: dict[Key, _Image] = {}
     for place, entry in enumerate(entries):
         if not isinstance(entry, dict) or entry.get("id") is None:
-            raise ValueError(f"image number {place + 1} is {shown(entry)}, without an id")
+            raise ValueError(f"image number {place + 1} is {excerpt(entry)}, without an id")
         known = key(entry["id"], "image's id")
         if known in images:
-            raise ValueError(f"two images have the id {shown(known)}")
+            raise ValueError(f"two images have the id {excerpt(known)}")
         owner = entry.get("video_id")
-        of_video = "" if owner is None else names.get(key(owner, "video_id"), f"video {shown(owner)}")
+        of_video = "" if owner is None else names.get(key(owner, "video_id"), f"video {excerpt(owner)}")
         name = entry.get("file_name")
         images[known] = _Image(known, "" if name is None else clean(name), of_video, entry)
     return list(images.values())
@@ -109,7 +109,7 @@ def _of_this_film(images: list[_Image], ref: VideoRef, path: Path) -> tuple[list
 
 
 def _frames(
-    images: list[_Image], video: FrameSource, numbering: Numbering, asked: str, path: Path
+    images: list[_Image], video: FrameSource, numbering: Numbering, spec: str, path: Path
 ) -> tuple[NDArray[np.int64], list[_Image], list[str]]:
     """The film's frame of each image that is left, those images, and what had to be said. Raises ValueError."""
     entries = [image.entry for image in images]
@@ -117,13 +117,13 @@ def _frames(
     named = read_names([image.name for image in images])
     if images and None not in stated:
         numbers = [_frame_number(value, image) for value, image in zip(stated, images, strict=True)]
-        return _numbered(numbers, images, named.before, video.ref, numbering, asked, path, certain=True)
+        return _numbered(numbers, images, named.before, video.ref, numbering, spec, path, certain=True)
     if (seconds := _seconds(entries, video)) is not None and not numbering.stated:
-        frames = frames_at(seconds, video.pts_seconds, video.ref.rate, asked=asked)
+        frames = frames_at(seconds, video.pts_seconds, video.ref.rate, spec=spec)
         return frames, images, ["frames were found by its images' timestamps, in seconds"]
     if images and None not in named.seconds and not numbering.stated:
         times = np.array(named.seconds, dtype=np.float64)
-        frames = frames_at(times, video.pts_seconds, video.ref.rate, asked=asked)
+        frames = frames_at(times, video.pts_seconds, video.ref.rate, spec=spec)
         return frames, images, ["frames were found by the times in its images' names"]
     if not any(one is not None for one in (*stated, *named.numbers)):
         if len(images) == video.ref.frames:
@@ -138,16 +138,16 @@ def _frames(
             for given, found, image in zip(stated, named.numbers, images, strict=True)
         ]
     if (dated := _dated(entries, numbers, video)) is not None and not numbering.stated:
-        frames = frames_at(dated, video.pts_seconds, video.ref.rate, asked=asked)
+        frames = frames_at(dated, video.pts_seconds, video.ref.rate, spec=spec)
         return frames, images, ["frames were found by the times at which its images were taken (date_captured)"]
-    return _numbered(numbers, images, named.before, video.ref, numbering, asked, path, certain=False)
+    return _numbered(numbers, images, named.before, video.ref, numbering, spec, path, certain=False)
 
 
 def _frame_number(value: Any, image: _Image) -> int:
     try:
         return whole(value, "frame")
     except ValueError:
-        raise ValueError(f"image {shown(image.key)} has the frame number {shown(value)}") from None
+        raise ValueError(f"image {excerpt(image.key)} has the frame number {excerpt(value)}") from None
 
 
 def _numbered(
@@ -156,7 +156,7 @@ def _numbered(
     before: Sequence[str],
     ref: VideoRef,
     numbering: Numbering,
-    asked: str,
+    spec: str,
     path: Path,
     *,
     certain: bool,
@@ -169,7 +169,7 @@ def _numbered(
             first: dict[int, _Image] = {}
             for value, image in zip(numbers, images, strict=True):
                 if (other := first.setdefault(value, image)) is not image:
-                    ids = f"ids {shown(other.key)} and {shown(image.key)}"
+                    ids = f"ids {excerpt(other.key)} and {excerpt(image.key)}"
                     names = f", {some((other.name, image.name))}" if image.name else ""
                     raise LabelError(
                         f"{path} has two images of frame {value} ({ids}{names}): it holds several videos, or its "
@@ -180,10 +180,10 @@ def _numbered(
         images, numbers = [images[at] for at in rows], [numbers[at] for at in rows]
     frames, more = frames_of(
         np.array(numbers, dtype=np.int64), numbering, ref,
-        asked=asked, certain=certain, names=[image.name for image in images],
+        spec=spec, certain=certain, names=[image.name for image in images],
     )  # fmt: skip
     if len(frames) and len(set(frames.tolist())) < len(frames):
-        raise LabelError(f"{asked}: with this step several images are of one frame of {ref.path}")
+        raise LabelError(f"{spec}: with this step several images are of one frame of {ref.path}")
     return frames, images, [*notes, *more]
 
 

@@ -12,11 +12,11 @@ import numpy as np
 
 from worldprobe.errors import LabelError
 from worldprobe.labels.arguments import named_file
-from worldprobe.labels.files.annotated import Written, placed_rows, read_text, told
+from worldprobe.labels.files.annotated import Written, box_note, placed_rows, read_text
 from worldprobe.labels.files.masks import Box, box_around
 from worldprobe.labels.files.numbering import frames_of, read_names
 from worldprobe.labels.files.which_film import own_one
-from worldprobe.labels.values import clean, flag, number, shown, some, track, whole
+from worldprobe.labels.values import clean, excerpt, flag, number, some, track, whole
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
 
@@ -33,7 +33,7 @@ class Cvat:
     def __init__(self, argument: str | None = None) -> None:
         """Raises LabelError without a file, or for options (``FILE?step=5&start=0&first=1``) unknown."""
         self.path, self.numbering = named_file(argument, "cvat", "cvat:annotations.xml")
-        self.asked = f"cvat:{argument}"
+        self.spec = f"cvat:{argument}"
 
     def label(self, video: FrameSource) -> Labels:
         """The file's boxes. Frames of tracks count from 0, as CVAT exports them; images' by their names, else ids.
@@ -55,7 +55,7 @@ class Cvat:
                       for shape in _shapes(one, done)]  # fmt: skip
             numbers, more = frames_of(
                 np.array([frame for frame, _, _ in shapes], dtype=np.int64),
-                self.numbering, video.ref, asked=self.asked, certain=True, counts_from=0,
+                self.numbering, video.ref, spec=self.spec, certain=True, counts_from=0,
             )  # fmt: skip
             frame_of, named = self._images(images, video)
             placed = [
@@ -73,12 +73,12 @@ class Cvat:
         notes += [
             *(more if shapes else []),
             *named,
-            *told(done["outside"], "that it marks as outside", "left out"),
-            *told(done["occluded"], "marked as occluded, by how much it does not say", "kept"),
-            *told(done["turned"], "turned, or of another shape", "the box around taken"),
-            *told(done["skipped"], "that are tags, skeletons or the like", "left out"),
+            *box_note(done["outside"], "that it marks as outside", "left out"),
+            *box_note(done["occluded"], "marked as occluded, by how much it does not say", "kept"),
+            *box_note(done["turned"], "turned, or of another shape", "the box around taken"),
+            *box_note(done["skipped"], "that are tags, skeletons or the like", "left out"),
         ]
-        return placed_rows(video, rows, source=self.name, file=self.path, asked=self.asked, notes=notes)
+        return placed_rows(video, rows, source=self.name, file=self.path, spec=self.spec, notes=notes)
 
     def _read(self) -> ElementTree.Element:
         text = read_text(self.path, "CVAT's XML")
@@ -120,7 +120,7 @@ class Cvat:
         if len(set(numbers)) < len(numbers):
             raise ValueError("two images have one id")
         frames, notes = frames_of(
-            np.array(numbers, dtype=np.int64), self.numbering, video.ref, asked=self.asked, certain=False,
+            np.array(numbers, dtype=np.int64), self.numbering, video.ref, spec=self.spec, certain=False,
             names=[clean(one.get("name") or "") for one in images],
         )  # fmt: skip
         return [int(frame) for frame in frames], notes
@@ -201,7 +201,7 @@ def _box(shape: ElementTree.Element) -> Box:
         return x - wide, y - high, 2 * wide, 2 * high
     pairs = [pair.split(",") for pair in (shape.get("points") or "").split(";")]
     if any(len(pair) != 2 for pair in pairs):
-        raise ValueError(f"its points {shown(shape.get('points'))} are not x,y;x,y;...")
+        raise ValueError(f"its points {excerpt(shape.get('points'))} are not x,y;x,y;...")
     around = box_around([(number(x, "point"), number(y, "point")) for x, y in pairs])
     assert around is not None
     return around

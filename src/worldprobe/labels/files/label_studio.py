@@ -13,11 +13,11 @@ import numpy as np
 
 from worldprobe.errors import LabelError
 from worldprobe.labels.arguments import named_file
-from worldprobe.labels.files.annotated import Written, placed_rows, read_text, told
+from worldprobe.labels.files.annotated import Written, box_note, placed_rows, read_text
 from worldprobe.labels.files.masks import Box, box_around
 from worldprobe.labels.files.numbering import frames_at, frames_of
 from worldprobe.labels.files.which_film import own_one
-from worldprobe.labels.values import clean, flag, number, shown, some, whole
+from worldprobe.labels.values import clean, excerpt, flag, number, some, whole
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
 
@@ -34,7 +34,7 @@ class LabelStudio:
     def __init__(self, argument: str | None = None) -> None:
         """Raises LabelError without a file, or for options (``FILE?step=5&start=0&first=1``) unknown."""
         self.path, self.numbering = named_file(argument, "labelstudio", "labelstudio:export.json")
-        self.asked = f"labelstudio:{argument}"
+        self.spec = f"labelstudio:{argument}"
 
     def label(self, video: FrameSource) -> Labels:
         """The file's boxes: linear between keyframes, and as they were after the last one, where that is enabled.
@@ -57,7 +57,7 @@ class LabelStudio:
             value = region.get("value", region)
             try:
                 if not isinstance(value, dict):
-                    raise ValueError(f"its value is {shown(value)}")
+                    raise ValueError(f"its value is {excerpt(value)}")
                 count = whole(value.get("framesCount") or video.ref.frames, "framesCount")
                 if not 0 < count <= most:
                     raise ValueError(f"framesCount {count:g} is not that of {video.ref.path} ({video.ref.frames})")
@@ -73,11 +73,11 @@ class LabelStudio:
         rows = [Written(frame, box, label, names[at]) for frame, (_, box, label, at) in reversed(first.values())]
         notes += [
             *more,
-            *told(done["between"], "between keyframes", "interpolated, as Label Studio shows them"),
-            *told(done["after"], "after a last keyframe", "kept where they were, as Label Studio shows them"),
-            *told(done["turned"], "turned", "the box around taken"),
+            *box_note(done["between"], "between keyframes", "interpolated, as Label Studio shows them"),
+            *box_note(done["after"], "after a last keyframe", "kept where they were, as Label Studio shows them"),
+            *box_note(done["turned"], "turned", "the box around taken"),
         ]
-        return placed_rows(video, rows, source=self.name, file=self.path, asked=self.asked, notes=notes)
+        return placed_rows(video, rows, source=self.name, file=self.path, spec=self.spec, notes=notes)
 
     def _regions(self, video: FrameSource) -> tuple[list[dict[str, Any]], list[str]]:
         try:
@@ -91,16 +91,16 @@ class LabelStudio:
         regions: Any = task.get("box") or task.get("videorectangle")
         if regions is None:
             annotations = task.get("annotations")
-            made = [
+            versions = [
                 one for one in (annotations if isinstance(annotations, list) else ())
                 if isinstance(one, dict) and not flag(one.get("was_cancelled"))
             ]  # fmt: skip
-            if not made:
+            if not versions:
                 raise LabelError(f"{self.path}: its task of {video.ref.path} has no annotations")
-            notes += [f"{len(made)} annotations in it: the first taken"] if len(made) > 1 else []
-            regions = made[0].get("result")
+            notes += [f"{len(versions)} annotations in it: the first taken"] if len(versions) > 1 else []
+            regions = versions[0].get("result")
         if not isinstance(regions, list) or not all(isinstance(one, dict) for one in regions):
-            raise LabelError(f"{self.path} is malformed: its regions are {shown(regions)}, not a list")
+            raise LabelError(f"{self.path} is malformed: its regions are {excerpt(regions)}, not a list")
         boxes = [one for one in regions if one.get("type", "videorectangle") == "videorectangle"]
         if len(boxes) < len(regions):
             kinds = some(one.get("type") for one in regions if one not in boxes)
@@ -124,14 +124,14 @@ class LabelStudio:
         array = np.array(numbers, dtype=np.int64)
         if self.numbering.stated or not numbers or counted <= {ref.frames}:
             frames, notes = frames_of(
-                array, self.numbering, ref, asked=self.asked, certain=True, counts_from=1
+                array, self.numbering, ref, spec=self.spec, certain=True, counts_from=1
             )  # fmt: skip
             return frames.tolist(), notes
         seconds = {seconds for _, seconds in lengths}
         if len(lengths) > 1 or min(seconds) <= 0:
             raise LabelError(
                 f"{self.path} counts {some(f'{count:g}' for count in sorted(counted))} frames, {ref.path} has "
-                f"{ref.frames}, and no duration says how they go together: give {self.asked}?step=N"
+                f"{ref.frames}, and no duration says how they go together: give {self.spec}?step=N"
             )
         ((count, duration),) = lengths
         last = float(video.pts_seconds[-1] - video.pts_seconds[0])
@@ -141,7 +141,7 @@ class LabelStudio:
             )
         at = np.minimum((array - 1) * duration / count, last)
         note = f"it counts {count:g} frames, the film has {ref.frames}: frames were found by time"
-        return frames_at(at, video.pts_seconds, ref.rate, asked=self.asked).tolist(), [note]
+        return frames_at(at, video.pts_seconds, ref.rate, spec=self.spec).tolist(), [note]
 
 
 def _film_of(task: dict[str, Any]) -> str:
@@ -163,7 +163,7 @@ def _track(
     """Frame (from 1) and box in px of each frame that a region is shown at. Raises ValueError."""
     sequence = value.get("sequence")
     if not isinstance(sequence, list) or not all(isinstance(one, dict) for one in sequence):
-        raise ValueError(f"its sequence is {shown(sequence)}, not a list of keyframes")
+        raise ValueError(f"its sequence is {excerpt(sequence)}, not a list of keyframes")
     keys = sorted(
         (
             (whole(one.get("frame"), "frame"), _box(one, size, done), flag(one.get("enabled", True)))

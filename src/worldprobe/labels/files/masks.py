@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from worldprobe.labels.values import LARGEST, number, shown, whole
+from worldprobe.labels.values import LARGEST, excerpt, number, whole
 
 Box = tuple[float, float, float, float]
 _LETTERS = 13  # of one packed number, as many as 64 bits take
@@ -26,12 +26,12 @@ def box_of(segmentation: Any, frame: tuple[int, int]) -> Box | None:
     if isinstance(segmentation, dict):
         return _box_of_runs(segmentation, frame)
     if not isinstance(segmentation, list):
-        raise ValueError(f"segmentation {shown(segmentation)} is neither polygons nor run lengths")
+        raise ValueError(f"segmentation {excerpt(segmentation)} is neither polygons nor run lengths")
     polygons = segmentation if all(isinstance(one, list) for one in segmentation) else [segmentation]
     points: list[tuple[float, float]] = []
     for polygon in polygons:
         if len(polygon) % 2 or 0 < len(polygon) < 6:
-            raise ValueError(f"polygon {shown(polygon)} is not three or more pairs of x and y")
+            raise ValueError(f"polygon {excerpt(polygon)} is not three or more pairs of x and y")
         values = [number(one, "polygon's coordinate") for one in polygon]
         points += zip(values[::2], values[1::2], strict=True)
     return box_around(points)
@@ -57,7 +57,7 @@ def unpacked(text: str) -> list[int]:
     for letter in text:
         code = ord(letter) - _FIRST_LETTER
         if not 0 <= code < 64 or shift >= 5 * _LETTERS:
-            raise ValueError(f"run lengths {shown(text)} are not COCO's text: {shown(letter)} stands in it")
+            raise ValueError(f"run lengths {excerpt(text)} are not COCO's text: {excerpt(letter)} stands in it")
         value |= (code & 31) << shift
         shift += 5
         if not code & 32:
@@ -66,20 +66,20 @@ def unpacked(text: str) -> list[int]:
             counts.append(value + (counts[-2] if len(counts) > 2 else 0))
             value = shift = 0
     if shift:
-        raise ValueError(f"run lengths {shown(text)} are not COCO's text: they end within a number")
+        raise ValueError(f"run lengths {excerpt(text)} are not COCO's text: they end within a number")
     return counts
 
 
 def _box_of_runs(mask: dict[str, Any], frame: tuple[int, int]) -> Box | None:
     size, counts = mask.get("size"), mask.get("counts")
     if not isinstance(size, list) or len(size) != 2 or not isinstance(counts, list | str):
-        raise ValueError(f"run lengths {shown(mask)} have no size [height, width] or no counts")
+        raise ValueError(f"run lengths {excerpt(mask)} have no size [height, width] or no counts")
     height, width = (whole(one, "mask's size") for one in size)
     if (width, height) != frame:
         raise ValueError(f"its mask is of {width} x {height} px, the film has {frame[0]} x {frame[1]}")
     runs = unpacked(counts) if isinstance(counts, str) else [whole(one, "run length") for one in counts]
     if min(runs, default=0) < 0 or max(runs, default=0) > LARGEST or sum(runs) != height * width:
-        raise ValueError(f"run lengths {shown(counts)} do not add up to {height} x {width} pixels")
+        raise ValueError(f"run lengths {excerpt(counts)} do not add up to {height} x {width} pixels")
     # Columns first, background first.
     ends = np.cumsum(np.array(runs, dtype=np.int64))
     starts, stops = ends[:-1][::2], ends[1::2]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.labels.arguments import named_file
-from worldprobe.labels.files.annotated import placed, read_text, told
+from worldprobe.labels.files.annotated import box_note, placed, read_text
 from worldprobe.labels.files.mot_text import lines_of
 from worldprobe.labels.files.numbering import frames_of
 from worldprobe.labels.files.scores import confidences
@@ -62,7 +62,7 @@ class Mot:
     def __init__(self, argument: str | None = None) -> None:
         """Raises LabelError without a file, or for options (``FILE?step=5&start=0&first=1``) unknown."""
         self.path, self.numbering = named_file(argument, "mot", "mot:boxes.txt")
-        self.asked = f"mot:{argument}"
+        self.spec = f"mot:{argument}"
 
     def label(self, video: FrameSource) -> Labels:
         """The file's boxes; frame n of the video is frame n + 1 of the file, or n where the file has a frame 0.
@@ -84,7 +84,7 @@ class Mot:
             notes.append("frames count from 0 in it, not from 1 as in MOTChallenge")
         frame, more = frames_of(
             values[:, 0].astype(np.int64), self.numbering, video.ref,
-            asked=self.asked, certain=True, counts_from=int(not from_zero),
+            spec=self.spec, certain=True, counts_from=int(not from_zero),
         )  # fmt: skip
         scores, flags = values[:, 6], np.isin(values[:, 6], (0, 1, -1)) | np.isnan(values[:, 6])
         truth = bool(flags.all() and (values[:, 1] >= 0).any())
@@ -102,13 +102,13 @@ class Mot:
         reasons = [
             note
             for reason, rows_of in layout.left_out.items()
-            for note in told(int(rows_of.sum()), f"that {reason}", "left out")
+            for note in box_note(int(rows_of.sum()), f"that {reason}", "left out")
         ]
         return placed(
             video,
             source=self.name,
             file=self.path,
-            asked=self.asked,
+            spec=self.spec,
             frame=frame[kept],
             identity=np.maximum(values[kept, 1], -1).astype(np.int64),
             corner=values[kept, 2:6],
@@ -117,8 +117,8 @@ class Mot:
             visible=layout.visible[kept],
             notes=[
                 *notes, *more, *layout.notes, *mapped, *reasons,
-                *told(zero, "with a score of 0, which only ground truth leaves out", "kept"),
-                *told(len(strange), f"of classes without a name ({some(strange)})", "called by their number"),
+                *box_note(zero, "with a score of 0, which only ground truth leaves out", "kept"),
+                *box_note(len(strange), f"of classes without a name ({some(strange)})", "called by their number"),
             ],
         )  # fmt: skip
 

@@ -68,7 +68,7 @@ def _place(parts: Sequence[Sequence[str]]) -> int | None:
     return None
 
 
-def _refuse_two(names: Sequence[str], asked: str) -> None:
+def _refuse_two(names: Sequence[str], spec: str) -> None:
     """Raise LabelError where another number of the names is as good as the last, and in another order."""
     parts = [_parts(_stem(name)) for name in names]
     place = _place(parts) if len(parts) else None
@@ -83,7 +83,7 @@ def _refuse_two(names: Sequence[str], asked: str) -> None:
             continue
         if (np.argsort(np.array(column)) != np.argsort(own)).any():
             raise LabelError(
-                f"the names of pictures in {asked} ({some(names)}) have two numbers, in different orders, and each "
+                f"the names of pictures in {spec} ({some(names)}) have two numbers, in different orders, and each "
                 "may be the frame's: leave one of them, or give each image its frame_id (COCO)"
             )
 
@@ -93,7 +93,7 @@ def frames_of(
     numbering: Numbering,
     ref: VideoRef,
     *,
-    asked: str,
+    spec: str,
     certain: bool,
     counts_from: int | None = None,
     names: Sequence[str] = (),
@@ -102,7 +102,7 @@ def frames_of(
 
     Args:
         numbers: int64 [n], of all pictures, with labels or without.
-        asked: the labeller and its file as typed, to show how options are given.
+        spec: the labeller and its file as typed, to show how options are given.
         certain: the file says itself that these are frames of the film.
         counts_from: the number of the film's first frame, where the format says so; else 1 where that is the
             smallest number, and 0.
@@ -114,7 +114,7 @@ def frames_of(
     if not len(numbers):
         return numbers, []
     if not certain:
-        _refuse_two(names, asked)
+        _refuse_two(names, spec)
     low = int(numbers.min())
     seen = int(low == 1) if counts_from is None else counts_from
     first = seen if numbering.first is None else numbering.first
@@ -122,19 +122,19 @@ def frames_of(
     if counts_from is None and first == 1:
         notes.append("frames count from 1 in it")
     if counts_from is None and low > 1 and numbering.first is None:
-        fix = with_option(asked, "first=1")
+        fix = with_option(spec, "first=1")
         notes.append(f"its first number is {low}, counted from 0 (where they count from 1, add {fix} to its name)")
     high = int(numbers.max())
     if numbering.first is None and not numbering.stated and high - first >= ref.frames > high - low:
         raise LabelError(
-            f"{asked} speaks of frame {high}, and begins at {low}{_example(numbers, names)}; {ref.path} has "
+            f"{spec} speaks of frame {high}, and begins at {low}{_example(numbers, names)}; {ref.path} has "
             f"{ref.frames} frames: it may be a part that begins there. If it is, add "
-            f"{with_option(asked, f'first={low}')} to the file's name; else these are labels of another video."
+            f"{with_option(spec, f'first={low}')} to the file's name; else these are labels of another video."
         )
     if low < first:
-        raise LabelError(f"{asked} has a picture of number {low}, before first={first}")
+        raise LabelError(f"{spec} has a picture of number {low}, before first={first}")
     if numbering.step is None and not certain:
-        _refuse_extracted(numbers - first, ref, asked, _example(numbers, names))
+        _refuse_extracted(numbers - first, ref, spec, _example(numbers, names))
     if not numbering.stated:
         return numbers - first, notes
     step = 1.0 if numbering.step is None else numbering.step
@@ -145,14 +145,14 @@ def frames_of(
 
 
 def frames_at(
-    seconds: NDArray[np.float64], pts_seconds: NDArray[np.float64], rate: float, *, asked: str
+    seconds: NDArray[np.float64], pts_seconds: NDArray[np.float64], rate: float, *, spec: str
 ) -> NDArray[np.int64]:
     """The frame nearest to each time after the film's first frame. Raises LabelError for times past its end."""
     times = pts_seconds - pts_seconds[0]
     slack = 1.5 / rate if rate > 0 else 0.0
     if len(seconds) and not 0 <= seconds.min() <= seconds.max() <= times[-1] + slack:
         raise LabelError(
-            f"{asked} has pictures at {seconds.min():g} to {seconds.max():g} s, the film ends at {times[-1]:g} s: "
+            f"{spec} has pictures at {seconds.min():g} to {seconds.max():g} s, the film ends at {times[-1]:g} s: "
             "labels of another video"
         )
     right = np.searchsorted(times, seconds).clip(0, len(times) - 1)
@@ -160,16 +160,16 @@ def frames_at(
     return np.where(seconds - times[left] < times[right] - seconds, left, right).astype(np.int64)
 
 
-def _refuse_extracted(numbers: NDArray[np.int64], ref: VideoRef, asked: str, example: str) -> None:
+def _refuse_extracted(numbers: NDArray[np.int64], ref: VideoRef, spec: str, example: str) -> None:
     """Raise LabelError where pictures numbered one by one cover the film's beginning only."""
     span = int(numbers.max()) + 1
     count = len(np.unique(numbers))
     if not 0 < span < ref.frames or span > EXTRACTED * ref.frames + 0.5 or count < _CLOSE * span:
         return
     guess = max(2, round(ref.frames / span))
-    spread, beginning = with_option(asked, f"step={guess}"), with_option(asked, "step=1")
+    spread, beginning = with_option(spec, f"step={guess}"), with_option(spec, "step=1")
     raise LabelError(
-        f"{asked} numbers {count} pictures from {numbers.min()} to {span - 1} (counted from 0{example}), "
+        f"{spec} numbers {count} pictures from {numbers.min()} to {span - 1} (counted from 0{example}), "
         f"{ref.path} has {ref.frames} frames: nothing says whether they are its first {span} or were taken from "
         f"all of it, one in {guess} for instance. Add {spread} to the file's name (or whatever the step was; "
         f"&start=N where the first was not frame 0), or {beginning} if they are the first {span}."

@@ -24,8 +24,8 @@ def confidences(scores: Floats) -> tuple[Floats, list[str]]:
     known = ~np.isnan(scores)
     given = scores[known]
     result = np.ones(len(scores))
-    lacking = int((~known).sum()) if known.any() else 0
-    notes = [f"{counted(lacking, 'box')} without a score: confidence 1"] if lacking else []
+    unscored = int((~known).sum()) if known.any() else 0
+    notes = [f"{counted(unscored, 'box')} without a score: confidence 1"] if unscored else []
     if not len(given):
         return result, notes
     low, high = float(given.min()), float(given.max())

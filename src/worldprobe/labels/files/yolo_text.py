@@ -13,7 +13,7 @@ import numpy as np
 
 from worldprobe.errors import LabelError
 from worldprobe.labels.arguments import named_file
-from worldprobe.labels.files.annotated import Written, placed_rows, read_text, told
+from worldprobe.labels.files.annotated import Written, box_note, placed_rows, read_text
 from worldprobe.labels.files.masks import Box, box_around
 from worldprobe.labels.files.numbering import frames_of, read_names
 from worldprobe.labels.values import LARGEST, clean, number, some, track, whole
@@ -65,7 +65,7 @@ class YoloText:
     def __init__(self, argument: str | None = None) -> None:
         """Raises LabelError without a folder, or for options (``FOLDER?step=5&start=0&first=1``) unknown."""
         self.path, self.numbering = named_file(argument, "yolotxt", "yolotxt:labels", folder=True)
-        self.asked = f"yolotxt:{argument}"
+        self.spec = f"yolotxt:{argument}"
 
     def label(self, video: FrameSource) -> Labels:
         """The folder's boxes; a file's frame is the number in its name, from 0 or 1 on.
@@ -93,7 +93,7 @@ class YoloText:
             raise LabelError(f"{self.path} has several files of one frame number: give a folder of this film alone")
         frames, notes = frames_of(
             numbers, self.numbering, video.ref,
-            asked=self.asked, certain=False, names=[clean(one.name) for one in files],
+            spec=self.spec, certain=False, names=[clean(one.name) for one in files],
         )  # fmt: skip
         lines = [line for at, file in enumerate(files) for line in _lines(file, at)]
         names, source = _class_names(self.path)
@@ -103,13 +103,13 @@ class YoloText:
         alone = sum(row.track is None for row in rows)
         strange = [line.category for line in lines if line.category not in names]
         if any(row.track is not None for row in rows):
-            notes += told(alone, "have no track where others have one", "kept without")
-        notes += told(polygons, "are polygons", "the box around taken")
+            notes += box_note(alone, "have no track where others have one", "kept without")
+        notes += box_note(polygons, "are polygons", "the box around taken")
         if any(len(line.last) == 1 and not line.polygon for line in lines):
             notes.append(f"its sixth field was taken for a {'track' if tracks else 'confidence'}")
-        notes += told(len(strange), f"of classes without a name ({some(strange)})", "called by their number")
+        notes += box_note(len(strange), f"of classes without a name ({some(strange)})", "called by their number")
         notes += [f"class names are of {source.name}"] if source else []
-        return placed_rows(video, rows, source=self.name, file=self.path, asked=self.asked, notes=notes)
+        return placed_rows(video, rows, source=self.name, file=self.path, spec=self.spec, notes=notes)
 
 
 def _lines(file: Path, picture: int) -> Iterator[_Line]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.labels.motion.register import Grey, Look, Shift, displacement, look, overlap, part, refine
+from worldprobe.labels.motion.register import Grey, PreparedGrey, Shift, displacement, look, overlap, part, refine
 
 _FORGET = 0.04  # share of a new frame in the background, where nothing moves
 _FORGET_MOVING = 0.004  # and where something does: what stays long enough becomes background
@@ -26,7 +26,7 @@ _SLACK = 0.5  # px that a moving camera's background may lie beside its place
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Seen:
+class RegisteredFrame:
     """One frame as the background takes it.
 
     Attributes:
@@ -35,11 +35,11 @@ class Seen:
 
     index: int
     grey: Grey
-    look: Look
+    look: PreparedGrey
     moved: Shift | None
 
     @classmethod
-    def after(cls, before: Seen | None, index: int, grey: Grey) -> Seen:
+    def after(cls, before: RegisteredFrame | None, index: int, grey: Grey) -> RegisteredFrame:
         """A frame that follows another."""
         prepared = look(grey)
         return cls(index, grey, prepared, displacement(before.look, prepared) if before else None)
@@ -68,12 +68,12 @@ class Background:
     offset: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
 
     @classmethod
-    def of(cls, frames: list[Seen]) -> Background:
+    def of(cls, frames: list[RegisteredFrame]) -> Background:
         """By the median of some frames, laid over each other in the place of the first."""
         places = np.cumsum([np.zeros(2), *(one.step for one in frames[1:])], axis=0)
         if np.abs(places).max() < _STANDS:
             places = np.zeros_like(places)
-        stack = np.stack([_drawn(one.grey, place) for one, place in zip(frames, places, strict=True)])
+        stack = np.stack([_moved_by(one.grey, place) for one, place in zip(frames, places, strict=True)])
         counts = np.isfinite(stack).sum(axis=0)
         # NaN-aware medians are slow, and needed only for a camera that moves.
         middle = np.nanmedian if (counts < len(frames)).any() else np.median
@@ -81,7 +81,7 @@ class Background:
         noise = 1.4826 * float(middle(np.abs(stack - median)))
         return cls(median, np.where(counts == len(frames), _SETTLED, counts), noise)
 
-    def moving(self, seen: Seen, *, step: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def moving(self, seen: RegisteredFrame, *, step: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Where a frame differs from the background, bool [h, w]; the background is brought up to date.
 
         Args:
@@ -91,7 +91,7 @@ class Background:
         if not self.offset.any():
             there, place = self.mean, seen.grey
         else:
-            there, place = _filled(_drawn(self.mean, -self.offset), self.mean), _drawn(seen.grey, self.offset)
+            there, place = _filled(_moved_by(self.mean, -self.offset), self.mean), _moved_by(seen.grey, self.offset)
             place = _filled(place, self.mean)
         blurred = _blurred(there)
         difference = np.abs(_blurred(seen.grey) - blurred)
@@ -106,7 +106,7 @@ class Background:
         self.mean += (np.where(mask, _FORGET_MOVING, settling) * (place - self.mean)).astype(np.float32)
         return mask
 
-    def _follow(self, seen: Seen, step: NDArray[np.float64]) -> None:
+    def _follow(self, seen: RegisteredFrame, step: NDArray[np.float64]) -> None:
         """Lay the frame over the model, and move the model by whole pixels to where the frame is."""
         start = self.offset + step
         known = self.times >= _KNOWN
@@ -127,7 +127,7 @@ def _blurred(grey: Grey) -> Grey:
     return np.asarray(gaussian_filter(grey, _DIFFERENCE_BLUR))
 
 
-def _drawn(picture: Grey, xy: NDArray[np.float64]) -> Grey:
+def _moved_by(picture: Grey, xy: NDArray[np.float64]) -> Grey:
     """The picture from ``xy`` px further right and down, between pixels too; NaN where it does not reach."""
     if not xy.any():
         return picture

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.labels.motion.register import Look, displacement, look, scale_of, shrink
+from worldprobe.labels.motion.register import PreparedGrey, displacement, look, scale_of, shrink
 from worldprobe.labels.speeds import SPEED_WINDOW_SECONDS, spacing_of, window, windows
 from worldprobe.protocols import FrameSource
 from worldprobe.records import Labels
@@ -36,7 +36,7 @@ def global_motion(video: FrameSource) -> Floats:
     scale = scale_of(ref.height)
     found = np.full((ref.frames, 2), np.nan)
     cuts = set(video.shots)
-    before: tuple[int, Look] | None = None
+    before: tuple[int, PreparedGrey] | None = None
     for index, picture in video.frames():
         now = look(shrink(picture, scale))
         if before is not None and before[0] == index - 1 and index not in cuts:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import LabelError
-from worldprobe.labels.motion.background import Background, Seen
+from worldprobe.labels.motion.background import Background, RegisteredFrame
 from worldprobe.labels.motion.register import Grey, scale_of, shrink
 from worldprobe.labels.motion.stillness import SECONDS, Region, Stillness
 from worldprobe.labels.track import drop_short, link
@@ -177,10 +177,10 @@ def _masks(
 ) -> Iterator[tuple[int, NDArray[np.bool_]]]:
     """What moves in each frame of one shot, which ``still`` is shown; nothing for frames of which too much does."""
     background: Background | None = None
-    waiting: list[Seen] = []
-    newest: Seen | None = None
+    waiting: list[RegisteredFrame] = []
+    newest: RegisteredFrame | None = None
     for index, grey in frames:
-        newest = Seen.after(newest, index, grey)
+        newest = RegisteredFrame.after(newest, index, grey)
         still.show(newest, oldest=waiting[0].index if waiting else index)
         followed.frames += 1
         followed.changed += newest.moved is not None and newest.moved.changed
@@ -202,7 +202,9 @@ def _masks(
         yield from good
 
 
-def _begin(frames: list[Seen]) -> tuple[Background | None, list[tuple[int, NDArray[np.bool_]]], list[Seen]]:
+def _begin(
+    frames: list[RegisteredFrame],
+) -> tuple[Background | None, list[tuple[int, NDArray[np.bool_]]], list[RegisteredFrame]]:
     """A background by the median of some frames, with what moves in them.
 
     Returns:

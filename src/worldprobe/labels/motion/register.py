@@ -31,7 +31,7 @@ _NOISE = 0.25  # of 255: the least that differences are taken to scatter
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class PreparedGrey:
     """A grey picture prepared for comparison: blurred float32 [h, w], its coarse form, its windowed spectrum."""
 
     smooth: Grey
@@ -76,7 +76,7 @@ def shrink(picture: NDArray[np.uint8], scale: int) -> Grey:
     return np.asarray(squares.astype(np.float32) @ _LUMA / np.float32(scale * scale))
 
 
-def look(grey: Grey) -> Look:
+def look(grey: Grey) -> PreparedGrey:
     """Prepare a grey picture float32 [h, w]."""
     from scipy.fft import rfft2
     from scipy.ndimage import gaussian_filter
@@ -86,10 +86,10 @@ def look(grey: Grey) -> Look:
     cell = min(_COARSE, height, width)
     rows, columns = height // cell, width // cell
     cells = grey[: rows * cell, : columns * cell].reshape(rows, cell, columns, cell)
-    return Look(gaussian_filter(grey, _BLUR), cells.mean(axis=(1, 3)), rfft2((grey - grey.mean()) * fade))
+    return PreparedGrey(gaussian_filter(grey, _BLUR), cells.mean(axis=(1, 3)), rfft2((grey - grey.mean()) * fade))
 
 
-def displacement(before: Look, after: Look) -> Shift:
+def displacement(before: PreparedGrey, after: PreparedGrey) -> Shift:
     """How far the world moved from one picture to another of the same size.
 
     Up to 24 px either way, a sixth of the height, most of the picture has to agree; beyond that it takes fine
@@ -145,7 +145,7 @@ def _judged(before: Grey, after: Grey, xy: Floats, known: NDArray[np.bool_] | No
     return Shift((float(xy[0]), float(xy[1])), agreeing, correlation)
 
 
-def _by_phase(before: Look, after: Look) -> list[tuple[int, int]]:
+def _by_phase(before: PreparedGrey, after: PreparedGrey) -> list[tuple[int, int]]:
     """The highest peaks of the phase correlation, apart from each other."""
     from scipy.fft import irfft2
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.labels.motion.background import Seen
+from worldprobe.labels.motion.background import RegisteredFrame
 from worldprobe.labels.motion.register import Floats, Grey, overlap, part
 
 SECONDS = 0.5  # before and after a frame within which something has to change
@@ -28,7 +28,7 @@ Region = tuple[slice, slice, NDArray[np.bool_]]
 
 
 @dataclass(slots=True, eq=False)
-class _Shown:
+class _PlacedFrame:
     index: int
     smooth: Grey
     place: Floats  # where the world of the shot's first frame lies in this one, px
@@ -43,10 +43,10 @@ class Stillness:
     """
 
     seconds: Floats
-    _frames: deque[_Shown] = field(default_factory=deque)
+    _frames: deque[_PlacedFrame] = field(default_factory=deque)
     _waiting: deque[tuple[int, list[Region]]] = field(default_factory=deque)
 
-    def show(self, seen: Seen, *, oldest: int) -> None:
+    def show(self, seen: RegisteredFrame, *, oldest: int) -> None:
         """The next frame.
 
         Args:
@@ -57,7 +57,7 @@ class Stillness:
         while len(self._frames) > 1 and self._far(self._frames[1].index, needed):
             self._frames.popleft()
         place = self._frames[-1].place + seen.step if self._frames else np.zeros(2)
-        self._frames.append(_Shown(seen.index, seen.look.smooth, place))
+        self._frames.append(_PlacedFrame(seen.index, seen.look.smooth, place))
 
     def ask(self, index: int, regions: list[Region]) -> None:
         """Remember the regions of a frame that was shown; in order of frames."""
@@ -92,7 +92,7 @@ class Stillness:
                 changing[number] = count >= max(_LEAST_PIXELS, _LEAST_SHARE * inside.sum())
         return changing
 
-    def _around(self, index: int) -> list[_Shown]:
+    def _around(self, index: int) -> list[_PlacedFrame]:
         """The frames that a frame is set against: far ones first, which show most; its neighbours in any case."""
         indices = [one.index for one in self._frames]
         at, now = bisect_left(indices, index), self.seconds[index]
@@ -105,7 +105,7 @@ class Stillness:
         return [self._frames[number] for number in dict.fromkeys(found) if number != at]
 
 
-def _changed(here: _Shown, other: _Shown) -> NDArray[np.bool_]:
+def _changed(here: _PlacedFrame, other: _PlacedFrame) -> NDArray[np.bool_]:
     """Where a frame differs from another of the same world, bool [h, w]; nowhere outside of what both show."""
     shift = other.place - here.place
     changed = np.zeros(here.smooth.shape, dtype=bool)

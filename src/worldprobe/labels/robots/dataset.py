@@ -22,7 +22,7 @@ import numpy as np
 
 from worldprobe.errors import LabelError
 from worldprobe.io.tables import read_table
-from worldprobe.labels.robots.episodes import Row, Stamp, by_line, by_table, name_episodes
+from worldprobe.labels.robots.episodes import EpisodeEntry, Stamp, by_line, by_table, name_episodes
 from worldprobe.labels.robots.info import Info, read_info
 
 if TYPE_CHECKING:
@@ -106,9 +106,11 @@ class Dataset:
                 for camera in self.info.cameras("video"):
                     if lacks := [row.index for row in self.rows() if camera not in row.seen]:
                         found.append(f"{camera} did not film {listed(lacks)}: left out for this camera.")
-            said, held = self.info.total_episodes, len(self.indices)
-            if said is not None and said != held:
-                found.append(f"meta/info.json of {self.root.name} speaks of {said} episodes, and there are {held}.")
+            declared, held = self.info.total_episodes, len(self.indices)
+            if declared is not None and declared != held:
+                found.append(
+                    f"meta/info.json of {self.root.name} speaks of {declared} episodes, and there are {held}."
+                )
         return tuple(found)
 
     def episodes(self, video: Path) -> list[Episode]:
@@ -161,10 +163,10 @@ class Dataset:
         try:
             return name_episodes(Stamp.of(episode.table))[episode.index]
         except (OSError, KeyError, ValueError, pl.exceptions.PolarsError) as error:
-            said = "it has no row of it" if isinstance(error, KeyError) else _reason(error).rstrip(".")
+            reason = "it has no row of it" if isinstance(error, KeyError) else _reason(error).rstrip(".")
             raise LabelError(
                 f"the rows of episode {episode.index} of the LeRobot dataset {self.root} cannot be read from "
-                f"{episode.table}: {said}. They tell which videos show the same episode: get the whole dataset, "
+                f"{episode.table}: {reason}. They tell which videos show the same episode: get the whole dataset, "
                 "with its folder data."
             ) from error
 
@@ -193,7 +195,7 @@ class Dataset:
         """
         return _inside(self.root, relative)
 
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[EpisodeEntry, ...]:
         """What meta/episodes of version 3 says. Raises LabelError, OSError, ValueError."""
         folder = self.root / "meta" / "episodes"
         files = [self.inside(p.relative_to(self.root).as_posix()) for p in sorted(folder.rglob("*.parquet"))]
@@ -285,7 +287,7 @@ class Dataset:
         index = int(place["episode_index"])
         return [Episode(index, 0.0, np.inf, self._table_of_v2(index))]
 
-    def _table(self, row: Row) -> Path:
+    def _table(self, row: EpisodeEntry) -> Path:
         return self.inside(self.info.data.path({"chunk_index": row.chunk, "file_index": row.file}))
 
     def _table_of_v2(self, index: int) -> Path:
@@ -303,8 +305,8 @@ def _reason(error: Exception) -> str:
     """An error's first line."""
     if isinstance(error, FileNotFoundError) and error.filename:
         return f"{error.filename} is not there"
-    said = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-    return said.splitlines()[0] if said else type(error).__name__
+    reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+    return reason.splitlines()[0] if reason else type(error).__name__
 
 
 def _absolute(path: Path) -> Path:

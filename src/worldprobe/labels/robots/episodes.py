@@ -34,7 +34,7 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FilmSpan:
     """Where a camera's film of an episode lies: the video's numbers, and seconds on its clock."""
 
     chunk: int
@@ -44,17 +44,17 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class EpisodeEntry:
     """An episode: its number, the numbers of the table that holds its rows, and the cameras that saw it."""
 
     index: int
     chunk: int
     file: int
-    seen: Mapping[str, Seen]
+    seen: Mapping[str, FilmSpan]
 
 
 @lru_cache(maxsize=16)
-def by_table(tables: tuple[Stamp, ...], cameras: tuple[str, ...]) -> tuple[Row, ...]:
+def by_table(tables: tuple[Stamp, ...], cameras: tuple[str, ...]) -> tuple[EpisodeEntry, ...]:
     """What the tables of meta/episodes say of each episode.
 
     Where one of a camera's columns is empty the camera did not see the episode.
@@ -63,7 +63,7 @@ def by_table(tables: tuple[Stamp, ...], cameras: tuple[str, ...]) -> tuple[Row, 
         OSError, polars.exceptions.PolarsError: a table cannot be read.
         LabelError: a column is missing, holds what cannot be, or an episode stands there twice.
     """
-    found: dict[int, Row] = {}
+    found: dict[int, EpisodeEntry] = {}
     for stamp in tables:
         held = read_schema(stamp.path)
         places = {camera: [f"videos/{camera}/{key}" for key in _PLACE] for camera in cameras}
@@ -86,7 +86,7 @@ def by_table(tables: tuple[Stamp, ...], cameras: tuple[str, ...]) -> tuple[Row, 
 _PLACE = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
 
 
-def _row(path: Path, written: Mapping[str, Any], filmed: Mapping[str, list[str]]) -> Row:
+def _row(path: Path, written: Mapping[str, Any], filmed: Mapping[str, list[str]]) -> EpisodeEntry:
     def number(key: str) -> int:
         value = written[key]
         if not _is_count(value):
@@ -104,10 +104,10 @@ def _row(path: Path, written: Mapping[str, Any], filmed: Mapping[str, list[str]]
         if any(written[key] is None or written[key] != written[key] for key in keys):
             continue
         chunk, file, begin, end = keys
-        seen[camera] = Seen(number(chunk), number(file), seconds(begin), seconds(end))
+        seen[camera] = FilmSpan(number(chunk), number(file), seconds(begin), seconds(end))
         if seen[camera].end <= seen[camera].begin:
             raise LabelError(f"{path}: {camera} has episode {written['episode_index']} end before it begins")
-    return Row(number("episode_index"), number("data/chunk_index"), number("data/file_index"), seen)
+    return EpisodeEntry(number("episode_index"), number("data/chunk_index"), number("data/file_index"), seen)
 
 
 def by_line(path: Path) -> list[int]:
@@ -172,5 +172,5 @@ def _is_count(value: Any) -> bool:
 
 
 def _short(value: object) -> str:
-    said = "missing" if value is None else repr(value)
-    return said if len(said) < 60 else f"{said[:56]} ..."
+    text = "missing" if value is None else repr(value)
+    return text if len(text) < 60 else f"{text[:56]} ..."

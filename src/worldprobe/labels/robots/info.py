@@ -22,7 +22,7 @@ _MOST_DIMENSIONS = 65_536
 _NESTED = 8  # names deeper than this are none
 
 
-class Template:
+class PathTemplate:
     """A path with fields, such as ``data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet``."""
 
     def __init__(self, text: str) -> None:
@@ -96,8 +96,8 @@ class Info:
     version: int
     fps: float
     chunks_size: int
-    data: Template
-    video: Template | None
+    data: PathTemplate
+    video: PathTemplate | None
     features: Mapping[str, Feature]
     total_episodes: int | None
 
@@ -146,8 +146,8 @@ def _info(version: int, written: dict[str, Any]) -> Info:
         version=version,
         fps=float(fps),
         chunks_size=size,
-        data=Template(_text(written, "data_path")),
-        video=Template(_text(written, "video_path")) if filmed else None,
+        data=PathTemplate(_text(written, "data_path")),
+        video=PathTemplate(_text(written, "video_path")) if filmed else None,
         features=found,
         total_episodes=total if _is_whole(total) else None,
     )
@@ -180,10 +180,10 @@ def _is_depth(name: str, written: Mapping[str, Any]) -> bool:
     if "depth" in words or name.lower().rstrip("0123456789_-").endswith("depth"):
         return True
     for key in ("info", "video_info"):
-        said = written.get(key)
-        if isinstance(said, dict):
-            flags = [said.get(f"{prefix}is_depth_map") for prefix in ("", "video.")]
-            pixels = [said.get(f"{prefix}pix_fmt") for prefix in ("", "video.")]
+        declared = written.get(key)
+        if isinstance(declared, dict):
+            flags = [declared.get(f"{prefix}is_depth_map") for prefix in ("", "video.")]
+            pixels = [declared.get(f"{prefix}pix_fmt") for prefix in ("", "video.")]
             if True in flags or any(isinstance(one, str) and _DEEP_PIXELS.fullmatch(one) for one in pixels):
                 return True
     return False
@@ -229,8 +229,8 @@ def _is_number(value: object) -> TypeGuard[int | float]:
 
 
 def _short(value: object) -> str:
-    said = json.dumps(value) if value is not None else "missing"
-    return said if len(said) < 60 else f"{said[:56]} ..."
+    declared = json.dumps(value) if value is not None else "missing"
+    return declared if len(declared) < 60 else f"{declared[:56]} ..."
 
 
 def _words(error: Exception) -> str:

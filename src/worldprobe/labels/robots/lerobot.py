@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from worldprobe.errors import LabelError
 from worldprobe.io.files import StrPath
 from worldprobe.labels.robots.dataset import Dataset, Episode, listed
-from worldprobe.labels.robots.pictures import Taken, taken, times_of
+from worldprobe.labels.robots.pictures import EpisodePictures, taken, times_of
 from worldprobe.labels.robots.values import Values, values_of
 from worldprobe.labels.values import counted
 from worldprobe.protocols import FrameSource
@@ -22,14 +22,14 @@ from worldprobe.records import Labels
 __all__ = [
     "Dataset",
     "Episode",
+    "EpisodeStarts",
     "LeRobot",
-    "Shown",
-    "lacking",
+    "episode_starts",
     "left_out",
     "notes_on",
     "pictures",
-    "shown",
     "videos",
+    "why_absent",
 ]
 
 # Columns of the dataset that become tasks, and what the tasks are called.
@@ -83,7 +83,7 @@ class _Film:
         self.clock = video.pts_seconds + video.ref.first_pts_seconds
         self.half = 0.5 / dataset.info.fps
         self.rows, self.unseen, self.untimed, self.rowless = 0, 0, 0, 0
-        self.said: dict[str, int] = {}
+        self.row_counts: dict[str, int] = {}
 
     def part(self, episode: Episode) -> Labels:
         """The labels of one episode."""
@@ -128,12 +128,14 @@ class _Film:
         if self.rowless:
             have = "has" if self.rowless == 1 else "have"
             found.append(f"{where}: {counted(self.rowless, 'frame')} of its episodes {have} no row, and no labels.")
-        return found + [f"{where}: {words.format(counted(count, 'row'))}" for words, count in self.said.items()]
+        return found + [
+            f"{where}: {words.format(counted(count, 'row'))}" for words, count in self.row_counts.items()
+        ]
 
     def _say(self, feature: str, found: Values) -> None:
         for words, count in found.notes:
-            said = f"{feature} {words}".replace("{", "{{").replace("}", "}}").replace("{{}}", "{}")
-            self.said[said] = self.said.get(said, 0) + count
+            note = f"{feature} {words}".replace("{", "{{").replace("}", "}}").replace("{{}}", "{}")
+            self.row_counts[note] = self.row_counts.get(note, 0) + count
 
     def _matched(self, episode: Episode, times: Floats) -> tuple[NDArray[np.bool_], Ints]:
         """Which rows have a frame, bool [n], and the frame of each of these, int64 [m]."""
@@ -164,14 +166,14 @@ class _Film:
         return kept, frame[kept]
 
 
-class Shown(NamedTuple):
+class EpisodeStarts(NamedTuple):
     """The episodes in a film: the first frame of each, and what it is known by whichever camera saw it."""
 
     starts: tuple[int, ...]
     names: tuple[str, ...]
 
 
-def shown(video: Path, pts_seconds: Floats, *, first: float = 0.0) -> Shown | None:
+def episode_starts(video: Path, pts_seconds: Floats, *, first: float = 0.0) -> EpisodeStarts | None:
     """The episodes in a dataset's film, the first from frame 0 on; None for a file of no dataset.
 
     What lies before, between and after episodes has no name.
@@ -194,7 +196,7 @@ def shown(video: Path, pts_seconds: Floats, *, first: float = 0.0) -> Shown | No
             if end < len(clock):
                 named[end] = ""
     starts = tuple(sorted(named))
-    return Shown(starts, tuple(named[at] for at in starts))
+    return EpisodeStarts(starts, tuple(named[at] for at in starts))
 
 
 def span(clock: Floats, episode: Episode, half: float) -> tuple[int, int]:
@@ -203,7 +205,7 @@ def span(clock: Floats, episode: Episode, half: float) -> tuple[int, int]:
     return int(first), int(last)
 
 
-def pictures(film: Path) -> Taken | None:
+def pictures(film: Path) -> EpisodePictures | None:
     """The pictures of a film that is none; None for a video, or a file of no dataset. Raises LabelError."""
     dataset = None if film.is_file() else Dataset.containing(film)
     if dataset is None:
@@ -215,7 +217,7 @@ def pictures(film: Path) -> Taken | None:
     return taken(dataset, episode, film)
 
 
-def lacking(film: Path) -> str:
+def why_absent(film: Path) -> str:
     """Why a film of a dataset cannot be there, where it is not; no words for any other file. Raises LabelError."""
     dataset = None if film.exists() else Dataset.containing(film)
     if dataset is None:

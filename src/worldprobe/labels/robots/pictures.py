@@ -17,7 +17,7 @@ _FILE = re.compile(r"frame[_-](\d{1,12})\.(png|jpe?g|webp|bmp|tiff?)", re.IGNORE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Taken:
+class EpisodePictures:
     """An episode's pictures by one camera, one for each row.
 
     ``pictures`` are a name and where its bytes are, or, where a row has none, the words that say so; ``seconds``
@@ -29,7 +29,7 @@ class Taken:
     rate: float
 
 
-def taken(dataset: Dataset, episode: Episode, film: Path) -> Taken:
+def taken(dataset: Dataset, episode: Episode, film: Path) -> EpisodePictures:
     """The pictures that a film stands for.
 
     Raises:
@@ -58,7 +58,7 @@ def taken(dataset: Dataset, episode: Episode, film: Path) -> Taken:
     found = tuple(
         _picture(dataset, film, files, number, value) for number, value in zip(numbers, column, strict=True)
     )
-    return Taken(found, seconds, dataset.info.fps)
+    return EpisodePictures(found, seconds, dataset.info.fps)
 
 
 def times_of(column: Any) -> NDArray[np.float64]:

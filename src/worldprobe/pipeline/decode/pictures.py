@@ -13,7 +13,7 @@ from worldprobe.decoders.batches import ready
 from worldprobe.decoders.pairs import Averaged
 from worldprobe.io.arrays import write_arrays
 from worldprobe.pipeline.decode.scores import BICUBIC, FLOW_STEPS, bicubic, draw, mean_image
-from worldprobe.pipeline.decode.training import Drawn, Workshop
+from worldprobe.pipeline.decode.training import ScoredDecoder, Workshop
 from worldprobe.video.write import write_video
 
 PICTURES = "pictures.safetensors"
@@ -25,13 +25,13 @@ _SPREAD_GAIN = 4.0  # a deviation of a quarter of the range is white
 Frames = NDArray[np.float32]
 
 
-def write_pictures(shop: Workshop, drawn: Sequence[Drawn], path: Path) -> None:
+def write_pictures(shop: Workshop, scored: Sequence[ScoredDecoder], path: Path) -> None:
     """The first frame of a few test moments, as drawn by each: uint8 [moments, H, W, 3] each."""
-    rows = drawn[0].rows
+    rows = scored[0].rows
     chosen = [rows[i * len(rows) // _MOMENTS] for i in range(_MOMENTS)] if len(rows) > _MOMENTS else list(rows)
     real = np.stack([_moment(ready(*shop.rows.pairs.read(row))[1]) for row in chosen])
-    shown: dict[str, Frames] = {"real": real}
-    for one in sorted(drawn, key=lambda each: each.baseline != "none"):
+    pictures: dict[str, Frames] = {"real": real}
+    for one in sorted(scored, key=lambda each: each.baseline != "none"):
         if isinstance(one.source, Averaged):
             continue
         tokens = np.stack([_moment(ready(*one.source.read(row))[0]) for row in chosen])
@@ -39,34 +39,34 @@ def write_pictures(shop: Workshop, drawn: Sequence[Drawn], path: Path) -> None:
         if one.baseline == "none" and hasattr(one.decoder.module, "draw"):
             count = shop.plan.decode.samples
             samples = [draw(one, tokens, steps=FLOW_STEPS[1], seed=seed)[:, 0] for seed in range(count)]
-            shown |= {f"{title}, sample {k + 1}": samples[k] for k in range(min(_SAMPLES, count))}
-            shown[f"{title}, mean of {count}"] = np.mean(samples, axis=0)
+            pictures |= {f"{title}, sample {k + 1}": samples[k] for k in range(min(_SAMPLES, count))}
+            pictures[f"{title}, mean of {count}"] = np.mean(samples, axis=0)
             spread = np.std(samples, axis=0).mean(axis=1, keepdims=True) * _SPREAD_GAIN
-            shown[f"{title}, spread"] = np.repeat(spread.clip(0, 1), 3, axis=1)
+            pictures[f"{title}, spread"] = np.repeat(spread.clip(0, 1), 3, axis=1)
         else:
-            shown[title] = one.decoder.decode(tokens, seed=shop.plan.seed)[:, 0]
+            pictures[title] = one.decoder.decode(tokens, seed=shop.plan.seed)[:, 0]
     if "mean-image" in shop.plan.decode.controls:
-        shown["mean image"] = np.broadcast_to(mean_image(shop), real.shape)
+        pictures["mean image"] = np.broadcast_to(mean_image(shop), real.shape)
     if "bicubic" in shop.plan.decode.controls:
-        shown |= {f"bicubic {cells} x {cells}": bicubic(real, cells=cells) for _, cells in BICUBIC}
-    arrays = {f"{number:02d}": _bytes(one) for number, one in enumerate(shown.values())}
-    write_arrays(path, arrays, {"titles": list(shown)})
+        pictures |= {f"bicubic {cells} x {cells}": bicubic(real, cells=cells) for _, cells in BICUBIC}
+    arrays = {f"{number:02d}": _bytes(one) for number, one in enumerate(pictures.values())}
+    write_arrays(path, arrays, {"titles": list(pictures)})
 
 
-def write_film(shop: Workshop, drawn: Sequence[Drawn], path: Path) -> None:
+def write_film(shop: Workshop, scored: Sequence[ScoredDecoder], path: Path) -> None:
     """All test clips one after the other as H.264: real frames above what each decoder draws of them."""
     first = shop.series[0].specs[0]
     rate = Fraction(first.video.rate / max(first.stride, 1) / shop.rows.pairs.every).limit_denominator(1001)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_video(path, _film(shop, [one for one in drawn if one.baseline == "none"]), rate=rate)
+    write_video(path, _film(shop, [one for one in scored if one.baseline == "none"]), rate=rate)
 
 
-def _film(shop: Workshop, drawn: Sequence[Drawn]) -> Iterator[NDArray[np.uint8]]:
+def _film(shop: Workshop, scored: Sequence[ScoredDecoder]) -> Iterator[NDArray[np.uint8]]:
     larger = max(1, -(-_LEAST_WIDTH // shop.rows.size[1]))
-    for row in sorted(drawn[0].rows, key=lambda each: shop.rows.pairs.clips[each]):
+    for row in sorted(scored[0].rows, key=lambda each: shop.rows.pairs.clips[each]):
         tokens, real = ready(*shop.rows.pairs.read(row))
         stack = [real]
-        for one in drawn:
+        for one in scored:
             stack.append(one.decoder.decode(tokens, seed=shop.plan.seed))
         high = np.concatenate([_bytes(frames.reshape(-1, *frames.shape[2:])) for frames in stack], axis=1)
         for frame in high.repeat(larger, axis=1).repeat(larger, axis=2):

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from worldprobe.decoders import metrics
 from worldprobe.decoders.batches import ready
-from worldprobe.decoders.metrics import Tally
+from worldprobe.decoders.metrics import FrameMetrics
 from worldprobe.decoders.pairs import Averaged, StoredPairs
 from worldprobe.intervals import Score
 from worldprobe.pipeline.decode.frames import Regions
-from worldprobe.pipeline.decode.training import Drawn, Workshop
+from worldprobe.pipeline.decode.training import ScoredDecoder, Workshop
 from worldprobe.results import DecodingBaseline, DecodingMetric, DecodingResult
 
 Frames = NDArray[np.float32]
@@ -25,7 +25,7 @@ _REGIONS = ("all", "inside", "outside")
 
 
 @dataclass(slots=True, eq=False)
-class Line:
+class ScoredFrames:
     """One thing that was scored: whose frames, and their tally."""
 
     encoder: str
@@ -36,14 +36,14 @@ class Line:
     variant: str = ""
     protocol: str = "sound"
     change: str = ""
-    tally: Tally = field(default_factory=Tally)
-    spread: Tally = field(default_factory=Tally)
+    tally: FrameMetrics = field(default_factory=FrameMetrics)
+    spread: FrameMetrics = field(default_factory=FrameMetrics)
 
 
-def score(shop: Workshop, drawn: Sequence[Drawn], regions: Regions | None) -> list[DecodingResult]:
+def score(shop: Workshop, scored: Sequence[ScoredDecoder], regions: Regions | None) -> list[DecodingResult]:
     """Every decoder, and the mean image and bicubic frames beside the first."""
     results: list[DecodingResult] = []
-    for number, one in enumerate(drawn):
+    for number, one in enumerate(scored):
         lines = lines_of(shop, one, regions)
         if not number:
             lines += trivial(shop, one, regions)
@@ -51,13 +51,13 @@ def score(shop: Workshop, drawn: Sequence[Drawn], regions: Regions | None) -> li
     return results
 
 
-def lines_of(shop: Workshop, one: Drawn, regions: Regions | None = None) -> list[Line]:
+def lines_of(shop: Workshop, one: ScoredDecoder, regions: Regions | None = None) -> list[ScoredFrames]:
     """Draw and measure the rows of one decoder: one line, or for a sampling one a line for each way to ask it."""
     module = one.decoder.module
     sampling = hasattr(module, "draw")
 
-    def line(variant: str) -> Line:
-        return Line(
+    def line(variant: str) -> ScoredFrames:
+        return ScoredFrames(
             one.encoder, one.tap, one.decoder.name, one.n_train, one.baseline, variant, one.protocol, one.change
         )
 
@@ -80,7 +80,7 @@ def lines_of(shop: Workshop, one: Drawn, regions: Regions | None = None) -> list
     return [steps[count], *(each for number, each in steps.items() if number != count), together]
 
 
-def draw(one: Drawn, tokens: Frames, *, steps: int, seed: int) -> Frames:
+def draw(one: ScoredDecoder, tokens: Frames, *, steps: int, seed: int) -> Frames:
     """One sample of a sampling decoder in so many steps: float32 [n, frames, 3, H, W]."""
     import torch
 
@@ -111,7 +111,7 @@ def bicubic(frames: Frames, *, cells: int) -> Frames:
     return np.asarray(back.clamp(0, 1).numpy(), dtype=np.float32)
 
 
-def trivial(shop: Workshop, like: Drawn, regions: Regions | None) -> list[Line]:
+def trivial(shop: Workshop, like: ScoredDecoder, regions: Regions | None) -> list[ScoredFrames]:
     """What needs no embedding: the mean image, and frames known at 8 x 8 and 16 x 16 only."""
     controls = shop.plan.decode.controls
     ways: list[tuple[DecodingBaseline, Callable[[Frames], Frames]]] = []
@@ -120,14 +120,14 @@ def trivial(shop: Workshop, like: Drawn, regions: Regions | None) -> list[Line]:
         ways.append(("mean-image", lambda real: np.broadcast_to(mean, real.shape).copy()))
     if "bicubic" in controls:
         ways += [(name, lambda real, cells=cells: bicubic(real, cells=cells)) for name, cells in BICUBIC]  # type: ignore[misc]
-    lines = [Line("none", "none", name, like.n_train, name) for name, _ in ways]
+    lines = [ScoredFrames("none", "none", name, like.n_train, name) for name, _ in ways]
     for group, _, real, masks in _test(shop, like.source, like.rows, regions):
         for line, (_, way) in zip(lines, ways, strict=True):
             line.tally.add(way(real), real, group=group, masks=masks)
     return lines
 
 
-def results_of(shop: Workshop, line: Line) -> list[DecodingResult]:
+def results_of(shop: Workshop, line: ScoredFrames) -> list[DecodingResult]:
     """A line's scores."""
     found: list[tuple[DecodingMetric, str, tuple[Score, int]]] = []
     for metric in metrics.METRICS:

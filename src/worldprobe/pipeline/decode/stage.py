@@ -12,7 +12,7 @@ from worldprobe.pipeline.decode.frames import regions_of
 from worldprobe.pipeline.decode.ladder import ladder
 from worldprobe.pipeline.decode.pictures import PICTURES, write_film, write_pictures
 from worldprobe.pipeline.decode.scores import score
-from worldprobe.pipeline.decode.training import FOLDER, Plan, open_workshop, train_all
+from worldprobe.pipeline.decode.training import FOLDER, DecodingPlan, open_workshop, train_all
 from worldprobe.pipeline.decode.workers import elsewhere, train_elsewhere
 from worldprobe.pipeline.failures import Failure, cut_short
 from worldprobe.pipeline.folder import DECODE, add_notes, merge
@@ -30,7 +30,7 @@ def decode_into(
     out: StrPath,
     store: Store,
     videos: Mapping[str, Path],
-    plan: Plan,
+    plan: DecodingPlan,
     ledger: Ledger,
     *,
     labels: Labels | None = None,
@@ -58,16 +58,16 @@ def decode_into(
     plan = elsewhere(plan, executor)
     shop = open_workshop(store, videos, plan, out, ledger, progress=progress)
     train_elsewhere(shop, executor, progress=progress)
-    drawn = train_all(shop)
-    results = score(shop, drawn, regions_of(shop.rows.pairs, labels, rows=shop.rows.test))
+    scored = train_all(shop)
+    results = score(shop, scored, regions_of(shop.rows.pairs, labels, rows=shop.rows.test))
     if plan.decode.ladder and plan.weights is None:
-        results += ladder(shop, drawn)
-    write_pictures(shop, drawn, out / FOLDER / PICTURES)
+        results += ladder(shop, scored)
+    write_pictures(shop, scored, out / FOLDER / PICTURES)
     if film is not None:
-        write_film(shop, drawn, film)
+        write_film(shop, scored, film)
     seen = [one.video for one in shop.series]
     add_notes(out, merge(out, DECODE, results, ledger.costs, revision=shop.series[0].revision, videos=seen))
-    weights = {one.name: sha256((plan.weights or out / FOLDER / one.name) / WEIGHTS) for one in drawn}
+    weights = {one.name: sha256((plan.weights or out / FOLDER / one.name) / WEIGHTS) for one in scored}
     write_provenance(
         out, "decode", shop.series[0], videos=seen, seed=plan.seed, ledger=ledger, labels=labels, decoders=weights
     )
@@ -75,9 +75,9 @@ def decode_into(
     return [*shop.rows.failures, *(lost for one in seen for lost in cut_short(one))]
 
 
-def plan_of(experiment: Experiment, *, encoder: str, weights: Path | None = None) -> Plan:
+def plan_of(experiment: Experiment, *, encoder: str, weights: Path | None = None) -> DecodingPlan:
     """What an experiment asks of decoders, of an encoder by the name that its embeddings are stored under."""
-    return Plan(
+    return DecodingPlan(
         encoder=encoder,
         decode=experiment.decode or Decode(),
         split=experiment.split,

@@ -15,7 +15,14 @@ from worldprobe.encoders.load import control_encoders
 from worldprobe.errors import DecoderError
 from worldprobe.io.files import write_whole
 from worldprobe.pipeline.decode.rows import Rows, lay_out, mismatched
-from worldprobe.pipeline.decode.seen import FILE, Seen, episode_of, of_clips, read_seen, write_seen
+from worldprobe.pipeline.decode.training_clips import (
+    FILE,
+    TrainingClips,
+    episode_of,
+    of_clips,
+    read_training_clips,
+    write_training_clips,
+)
 from worldprobe.pipeline.ledger import Ledger, device_for
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.stored import unpooled
@@ -35,7 +42,7 @@ _STEPS = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DecodingPlan:
     """What to decode, and how."""
 
     encoder: str
@@ -48,7 +55,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Drawn:
+class ScoredDecoder:
     """A trained decoder, the tokens that it reads, and what its scores are called.
 
     ``rows`` are those to score; ``n_train`` pairs were trained on.
@@ -73,7 +80,7 @@ class Workshop:
     store: Store
     series: Sequence[Series]
     rows: Rows
-    plan: Plan
+    plan: DecodingPlan
     out: Path
     ledger: Ledger
     progress: Progress
@@ -93,7 +100,7 @@ class Workshop:
         norm: bool,
         training: Sequence[int] | None = None,
         **named: Any,
-    ) -> Drawn:
+    ) -> ScoredDecoder:
         """Train a decoder under a name of its own, or take it as it is where that has been done."""
         from worldprobe.decoders import trained
         from worldprobe.decoders.training import key_of, train
@@ -116,7 +123,7 @@ class Workshop:
                 validation=self.rows.validation,
                 recipe=recipe,
                 checkpoint=folder / "checkpoint.safetensors",
-                told=self.progress,
+                progress=self.progress,
                 stage=stage,
                 device=self.device,
             )
@@ -125,18 +132,18 @@ class Workshop:
             self.ledger.book(stage, started=began, items=items, device=self.device, each=each)
             write_whole(folder / LOSSES, "".join(json.dumps(asdict(one)) + "\n" for one in course.losses).encode())
             clips = (self.rows.pairs.clips[row] for row in (*rows, *self.rows.validation))
-            write_seen(of_clips((self.series[number], clip) for number, clip in clips), folder)
+            write_training_clips(of_clips((self.series[number], clip) for number, clip in clips), folder)
             facts = {"encoder": encoder, "tap": tap, "key": key, "seed": recipe.seed, "steps": course.steps}
             facts |= {"best_step": course.best_step, "stopped_early": course.stopped_early}
             facts |= {"seconds": round(course.seconds, 1), "pairs": len(rows) * source.per_row, "clips": len(rows)}
             facts |= {"recipe": asdict(recipe), "validation_loss": min(one.validation for one in course.losses)}
             trained.save(module, folder, facts)
             done = trained.TrainedDecoder(module, facts, device=self.device)
-        return Drawn(
+        return ScoredDecoder(
             name, done, source, self.rows.test, len(rows) * source.per_row, encoder=encoder, tap=tap, **named
         )
 
-    def reuse(self, folder: Path) -> Drawn:
+    def reuse(self, folder: Path) -> ScoredDecoder:
         """A decoder trained before, on the test rows that it has not seen."""
         from worldprobe.decoders import trained
 
@@ -149,7 +156,7 @@ class Workshop:
                 f"the weights in {folder} draw {done.shape.frames} frames of {done.shape.size} px a tubelet, "
                 f"here they are {frames.shape[1]} of {frames.shape[-2:]}: use --size {min(done.shape.size)}"
             )
-        seen = read_seen(folder)
+        seen = read_training_clips(folder)
         if seen is None:
             raise DecoderError(
                 f"{folder} does not say what its decoder was trained on ({FILE} is missing), so nobody knows "
@@ -163,9 +170,11 @@ class Workshop:
             )
         blocks = "+".join(map(str, source.blocks))
         tap = f"{self.plan.encoder}/block{blocks}.out"
-        return Drawn(done.name, done, source, rows, int(done.facts["pairs"]), encoder=self.plan.encoder, tap=tap)
+        return ScoredDecoder(
+            done.name, done, source, rows, int(done.facts["pairs"]), encoder=self.plan.encoder, tap=tap
+        )
 
-    def _in(self, seen: Seen, row: int) -> bool:
+    def _in(self, seen: TrainingClips, row: int) -> bool:
         number, clip = self.rows.pairs.clips[row]
         episode, began = episode_of(self.series[number], clip)
         return seen.has(self.series[number].specs[clip], episode=episode, began=began)
@@ -198,7 +207,7 @@ class Workshop:
             return None
 
 
-def module_of(plan: Plan, decoder: str, shape: DecoderShape) -> Any:
+def module_of(plan: DecodingPlan, decoder: str, shape: DecoderShape) -> Any:
     """A decoder with fresh weights, as the plan's options have it. Raises WorldprobeError as it does."""
     import torch
 
@@ -213,22 +222,22 @@ def options_of(table: Decode, decoder: str) -> dict[str, Any]:
     return table.options.get(registry.parts("decoders", decoder)[0], {})
 
 
-def recipe_of(plan: Plan, module: Any, device: str) -> Any:
+def recipe_of(plan: DecodingPlan, module: Any, device: str) -> Any:
     """The plan's wishes over the decoder's own (its attribute ``recipe``)."""
     from worldprobe.decoders.training import Recipe
 
     wishes = {name: getattr(plan.decode, name) for name in ("steps", "batch", "learning_rate", "patience")}
-    asked = {name: value for name, value in wishes.items() if value is not None}
+    chosen = {name: value for name, value in wishes.items() if value is not None}
     own = {"steps": _STEPS, **getattr(module, "recipe", {})}
-    return Recipe(**{**own, **asked, "precision": _precision(plan.precision, device), "seed": plan.seed})
+    return Recipe(**{**own, **chosen, "precision": _precision(plan.precision, device), "seed": plan.seed})
 
 
-def _precision(asked: str, device: str) -> str:
+def _precision(chosen: str, device: str) -> str:
     """bf16 where it halves the time: on GPUs, and on CPUs that multiply its matrices."""
     import torch
 
-    if asked != "auto":
-        return asked
+    if chosen != "auto":
+        return chosen
     if device.startswith("cuda"):
         return "bf16"
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
@@ -236,7 +245,7 @@ def _precision(asked: str, device: str) -> str:
 
 
 def open_workshop(
-    store: Store, videos: Mapping[str, Path], plan: Plan, out: Path, ledger: Ledger, *, progress: Progress
+    store: Store, videos: Mapping[str, Path], plan: DecodingPlan, out: Path, ledger: Ledger, *, progress: Progress
 ) -> Workshop:
     """Find the tokens, read the frames, hold groups out. Raises WorldprobeError as ``unpooled`` and ``lay_out``.
 
@@ -262,7 +271,7 @@ def open_workshop(
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
+class DecoderSpec:
     """Name a decoder that is trained: under which name, on whose tokens, and as which control."""
 
     decoder: str
@@ -271,21 +280,21 @@ class Training:
     baseline: DecodingBaseline = "none"
 
 
-def trainings(table: Decode, *, encoder: str, twin: str | None) -> list[Training]:
+def trainings(table: Decode, *, encoder: str, twin: str | None) -> list[DecoderSpec]:
     """List the decoders that ``[decode]`` trains, and its trained controls with the first of them."""
-    found = [Training(decoder, folder_of(decoder), encoder) for decoder in table.decoders]
+    found = [DecoderSpec(decoder, folder_of(decoder), encoder) for decoder in table.decoders]
     first, name = found[0].decoder, found[0].name
     if "shuffled" in table.controls:
-        found.append(Training(first, f"{name}-shuffled", encoder, "shuffled-embedding"))
+        found.append(DecoderSpec(first, f"{name}-shuffled", encoder, "shuffled-embedding"))
     others = control_encoders(encoder, twin)
     baselines: tuple[DecodingBaseline, ...] = ("random-init", "pixels")
     for baseline in baselines:
         if baseline in table.controls and baseline in others:
-            found.append(Training(first, f"{name}-{baseline}", others[baseline], baseline))
+            found.append(DecoderSpec(first, f"{name}-{baseline}", others[baseline], baseline))
     return found
 
 
-def train_all(shop: Workshop) -> list[Drawn]:
+def train_all(shop: Workshop) -> list[ScoredDecoder]:
     """Train all that the plan lists, or take the weights that it names."""
     plan, table, own = shop.plan, shop.plan.decode, shop.series[0]
     if plan.weights is not None:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from worldprobe import provenance
 from worldprobe.io.files import write_whole
 from worldprobe.pipeline.decode.ladder import ladder
-from worldprobe.pipeline.decode.training import FOLDER, Plan, Workshop, open_workshop, train_all, trainings
+from worldprobe.pipeline.decode.training import FOLDER, DecodingPlan, Workshop, open_workshop, train_all, trainings
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.protocols import Executor, able
@@ -52,7 +52,7 @@ class TrainDecoders:
 
     store: str
     out: str
-    plan: Plan
+    plan: DecodingPlan
 
     @property
     def remote(self) -> Literal["Training"]:
@@ -85,9 +85,9 @@ class TrainDecoders:
         out, ledger = Path(self.store, FOLDER, task.name), Ledger()
         videos = {video: Path(path) for video, path in task.videos}
         shop = open_workshop(Store(self.store), videos, self.plan, out, ledger, progress=silent)
-        drawn = train_all(shop)
+        scored = train_all(shop)
         if self.plan.decode.ladder:
-            ladder(shop, drawn)
+            ladder(shop, scored)
         shop.rows.pairs.frames.path.unlink()
         folders = [one.parent for one in sorted((out / FOLDER).glob(f"*/{_CONFIG}"))]
         files = [str(file.relative_to(out / FOLDER)) for folder in folders for file in folder.iterdir()]
@@ -95,7 +95,7 @@ class TrainDecoders:
         return Trained(tuple(files), costs, provenance.machine())
 
 
-def elsewhere(plan: Plan, executor: Executor | None) -> Plan:
+def elsewhere(plan: DecodingPlan, executor: Executor | None) -> DecodingPlan:
     """The plan as that executor trains it: its machines decide what is fastest, and the decoders' keys hold it."""
     if not able(executor, "trains_decoders") or plan.weights is not None:
         return plan

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from worldprobe.execute.fitting import Fitting
 from worldprobe.pipeline.encode.claims import Claims
 from worldprobe.pipeline.encode.job import EncodeJob
-from worldprobe.pipeline.encode.read_ahead import PendingClip, Taken, reading
+from worldprobe.pipeline.encode.read_ahead import EncodedVideos, PendingClip, reading
 from worldprobe.pipeline.failures import Encoded
 from worldprobe.pipeline.progress import Tally, silent
 from worldprobe.protocols import Encoder
@@ -46,7 +46,7 @@ def encode_here(videos: Sequence[Path], job: EncodeJob, *, alone: bool = False) 
     parts: list[tuple[Path, Encoded]] = []
     made, remaining = 0, videos
     while remaining:
-        taken = Taken()
+        taken = EncodedVideos()
         try:
             made += _one_pass(remaining, job, claims, tally, taken, size)
         finally:
@@ -58,7 +58,9 @@ def encode_here(videos: Sequence[Path], job: EncodeJob, *, alone: bool = False) 
     return _together(videos, parts, made=made)
 
 
-def _one_pass(videos: Sequence[Path], job: EncodeJob, claims: Claims, tally: Tally, taken: Taken, size: int) -> int:
+def _one_pass(
+    videos: Sequence[Path], job: EncodeJob, claims: Claims, tally: Tally, taken: EncodedVideos, size: int
+) -> int:
     """Encode what can be claimed of the videos; returns how many clips that was."""
     batch: list[PendingClip] = []
     with (

@@ -36,7 +36,7 @@ class PendingClip:
 
 
 @dataclass(slots=True)
-class Taken:
+class EncodedVideos:
     """What became of each video that was taken, in no order, and which ones another run has."""
 
     parts: list[tuple[Path, Encoded]] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Taken:
 
 @contextmanager
 def reading(
-    videos: Sequence[Path], job: EncodeJob, claims: Claims, tally: Tally, taken: Taken
+    videos: Sequence[Path], job: EncodeJob, claims: Claims, tally: Tally, taken: EncodedVideos
 ) -> Iterator[Generator[PendingClip, None, None]]:
     """Clips as they are read.
 
@@ -88,7 +88,7 @@ class _Dealt:
 
 
 def _read(
-    videos: _Dealt, job: EncodeJob, claims: Claims, tally: Tally, taken: Taken
+    videos: _Dealt, job: EncodeJob, claims: Claims, tally: Tally, taken: EncodedVideos
 ) -> Generator[PendingClip, None, None]:
     """What one reader finds in the videos that it is dealt."""
     for path in videos:

@@ -97,11 +97,11 @@ def _encode_one(
 
 def check_blocks(experiment: Experiment, encoder: Encoder) -> None:
     """Raises ConfigError: decoders of blocks that the experiment does not store."""
-    asked = experiment.decode.blocks if experiment.decode else "last"
-    if asked in ("last", "all"):
+    wanted = experiment.decode.blocks if experiment.decode else "last"
+    if wanted in ("last", "all"):
         return
     stored = parse_blocks(experiment.blocks, encoder.blocks)
-    if missing := [block for block in parse_blocks(asked, encoder.blocks) if block not in stored]:
+    if missing := [block for block in parse_blocks(wanted, encoder.blocks) if block not in stored]:
         raise ConfigError(
             f"[decode] asks for the blocks {missing} of {encoder.name}, and the experiment stores {stored}: "
             f"set blocks = {','.join(map(str, sorted({*stored, *missing})))!r}, or leave them out of [decode]"

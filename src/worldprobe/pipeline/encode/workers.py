@@ -38,7 +38,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class PartOutcome:
     """What a worker did of a part: clips made, what failed, and on which machine."""
 
     clips: int
@@ -86,12 +86,12 @@ class EncodeParts:
         """What it needs of a store: nothing."""
         return []
 
-    def leaves(self, part: Part, made: Made) -> dict[str, Path]:
+    def leaves(self, part: Part, made: PartOutcome) -> dict[str, Path]:
         """What a part leaves in the store."""
         keys = keys_of(part.key, self.blocks, part.positions, pool=self.pool)
         return {key: Path(self.store, key) for key in keys}
 
-    def __call__(self, part: Part) -> Made:
+    def __call__(self, part: Part) -> PartOutcome:
         """Encode what is pending of a part."""
         encoder = _loaded(self.encoder, self.device, self.precision)
         if encoder.revision != self.revision:
@@ -108,7 +108,7 @@ class EncodeParts:
             encoder, Store(self.store), self.blocks, self.frames, self.input, self.pool, sampler=sample
         )  # fmt: skip
         done = encode_here([Path(part.path)], job, alone=True)
-        return Made(done.made, tuple(done.failures), _machine())
+        return PartOutcome(done.made, tuple(done.failures), _machine())
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ def _cut(path: Path, series: Series, pending: Sequence[int]) -> list[Part]:
     return found
 
 
-def _take(outcome: Outcome[Part, Made], strict: bool, result: Encoded) -> None:
+def _take(outcome: Outcome[Part, PartOutcome], strict: bool, result: Encoded) -> None:
     """Count what became of a part. What concerns all parts alike (no store, no weights) is raised."""
     if outcome.error is not None:
         part, error = outcome.item, outcome.error
@@ -206,16 +206,16 @@ def _take(outcome: Outcome[Part, Made], strict: bool, result: Encoded) -> None:
         result.workers.append(made.machine)
     for failure in made.failures:
         # Where the worker saw the film says nothing to the user.
-        said = failure.error.replace(failure.video, here.path)
-        raise_or_keep(replace(failure, video=here.path, error=said), VideoError(said), strict, result)
+        message = failure.error.replace(failure.video, here.path)
+        raise_or_keep(replace(failure, video=here.path, error=message), VideoError(message), strict, result)
 
 
 def _check_seen(store: Store, blocks: Sequence[int], parts: Sequence[Part], result: Encoded) -> None:
     """What workers made has to be here."""
-    asked = sum(len(part.positions) for part in parts)
+    requested = sum(len(part.positions) for part in parts)
     found = sum(len(series.specs) - len(store.pending(series, blocks)) for series in result.series)
     if result.made and found < result.made:
         raise StoreError(
-            f"workers encoded {result.made} of {asked} clips, and {found} are in {store.location}: they wrote "
+            f"workers encoded {result.made} of {requested} clips, and {found} are in {store.location}: they wrote "
             "where this machine does not see it. Use --store with a folder that all machines share, or with s3://..."
         )

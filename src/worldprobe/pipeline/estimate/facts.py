@@ -93,13 +93,13 @@ def as_lines(found: Sequence[Estimate]) -> list[str]:
     lines = [_line(one) for one in found]
     total = sum(one.seconds for one in found)
     prices = [one.price for one in found if one.price is not None]
-    said = f"about {_time(total)}{_price(sum(prices) if prices else None)}"
+    estimate = f"about {_time(total)}{_price(sum(prices) if prices else None)}"
     what = "Encoding" if {one.stage for one in found} == {"encode"} else "This"
     probed = any(one.stage == "probe" for one in found)
     rest = "the report comes" if probed else "probing and the report come"
     return [
         *lines,
-        f"{what} in all: {said}; {rest} on top. Nothing was stored; the run will say how near this came.",
+        f"{what} in all: {estimate}; {rest} on top. Nothing was stored; the run will say how near this came.",
     ]
 
 

@@ -27,7 +27,7 @@ from worldprobe.pipeline.sources import open_source
 from worldprobe.probes.choice import fit_chosen
 from worldprobe.probes.controls import COLUMNS, MOST_BUMPS
 from worldprobe.probes.curves import FRACTIONS
-from worldprobe.probes.evaluate import Answer, cross_fit, draws
+from worldprobe.probes.evaluate import OutOfFold, cross_fit, draws
 from worldprobe.probes.evidence import PORTIONS
 from worldprobe.probes.features import CELLS, CHANGES
 from worldprobe.probes.question import Question
@@ -45,7 +45,7 @@ _Kind = Literal["regression", "classification"]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QuestionCount:
     """Questions of one probe: how many columns of this kind there are."""
 
     probe: Probe
@@ -65,7 +65,7 @@ class Work:
         scored: answers whose interval is resampled.
     """
 
-    asked: Asked
+    of_probe: QuestionCount
     rows: int
     columns: int
     sets: int
@@ -97,9 +97,9 @@ def probing(
         plan: as the run makes it of the experiment.
         encoded: what is told of the encoder: its clips, and the width of its tokens.
     """
-    asked = _asked(experiment, plan, videos)
+    counts = _question_counts(experiment, plan, videos)
     found = []
-    for name, works in works_of(experiment, plan, encoder, encoded, asked).items():
+    for name, works in works_of(experiment, plan, encoder, encoded, counts).items():
         fits = sum(one.fits for one in works)
         if not fits:
             continue
@@ -113,7 +113,7 @@ def probing(
 
 
 def works_of(
-    experiment: Experiment, plan: Plan, encoder: Encoder, encoded: Estimate, asked: Sequence[Asked]
+    experiment: Experiment, plan: Plan, encoder: Encoder, encoded: Estimate, counts: Sequence[QuestionCount]
 ) -> dict[str, list[Work]]:
     """All fits by what they are for, as ``probe`` does them on every kind of input."""
     time_steps = encoder.grid(experiment.frames).time
@@ -134,7 +134,7 @@ def works_of(
     floors = [_PIXELS for control in others if CONTROLS[control].once]
     floors += [columns for control in COLUMNS if control in plan.controls]
     questions, curves = list[Work](), list[Work]()
-    for one in [one for one in asked if not reads_tokens(one.probe)] * len(experiment.inputs):
+    for one in [one for one in counts if not reads_tokens(one.probe)] * len(experiment.inputs):
         n = one.count
         for kind in kinds:
             wide = columns_of(kind, encoded.width)
@@ -155,7 +155,7 @@ def columns_of(kind: str, width: int) -> int:
     return width * {"grid": CELLS * CELLS, "z+delta": 2}.get(kind, 1)
 
 
-def _asked(experiment: Experiment, plan: Plan, videos: Sequence[Path]) -> list[Asked]:
+def _question_counts(experiment: Experiment, plan: Plan, videos: Sequence[Path]) -> list[QuestionCount]:
     """What is asked; how many columns the tasks have is told by the first video's labels, where these are read."""
     measured: list[str] = []
     labeller = load_labeller(experiment.labeller, confidence=experiment.confidence, every=experiment.every)
@@ -173,18 +173,20 @@ def _asked(experiment: Experiment, plan: Plan, videos: Sequence[Path]) -> list[A
             probe = probe_of(plan, name, kind)
             if columns and probe is not None:
                 found.append(
-                    Asked(probe[1], probe[0], "regression" if kind == "regression" else "classification", columns)
+                    QuestionCount(
+                        probe[1], probe[0], "regression" if kind == "regression" else "classification", columns
+                    )
                 )
     return found
 
 
 def _seconds(works: Sequence[Work], seconds: float) -> float:
     """What fits would take here, by smaller ones that are timed for about so long."""
-    sizes = {(work.asked, work.columns) for work in works}
+    sizes = {(work.of_probe, work.columns) for work in works}
     total = 0.0
-    for asked, columns in sizes:
-        of = [work for work in works if (work.asked, work.columns) == (asked, columns)]
-        cost = _Cost(asked, max(work.rows for work in of), columns, seconds / len(sizes))
+    for of_probe, columns in sizes:
+        of = [work for work in works if (work.of_probe, work.columns) == (of_probe, columns)]
+        cost = _Cost(of_probe, max(work.rows for work in of), columns, seconds / len(sizes))
         total += sum(cost.of(work) for work in of)
     return total
 
@@ -192,19 +194,19 @@ def _seconds(works: Sequence[Work], seconds: float) -> float:
 class _Cost:
     """Of fits on so many columns: what a large one and a small one take, and in between by their operations."""
 
-    def __init__(self, asked: Asked, rows: int, columns: int, seconds: float) -> None:
-        classes = _CLASSES if asked.kind == "classification" else 0
+    def __init__(self, of_probe: QuestionCount, rows: int, columns: int, seconds: float) -> None:
+        classes = _CLASSES if of_probe.kind == "classification" else 0
         shrink = min(1.0, (max(_LEAST, _OPERATIONS * seconds) / _operations(rows, columns)) ** (1 / 3))
         large = max(_FEWEST, min(rows, int(rows * shrink)))
         wide = max(2, int(columns * shrink))
         small = max(_FEWEST, large // 8)
-        slow, self._more = _timed(asked.name, asked.probe, classes, large, wide)
-        quick = _timed(asked.name, asked.probe, classes, small, wide)[0] if small < large else slow
+        slow, self._more = _timed(of_probe.name, of_probe.probe, classes, large, wide)
+        quick = _timed(of_probe.name, of_probe.probe, classes, small, wide)[0] if small < large else slow
         span = _operations(large, wide) - _operations(small, wide)
         self._each = max(0.0, slow - quick) / span if span else slow / _operations(large, wide)
         self._begin = max(0.0, slow - self._each * _operations(large, wide))
         self._size, self._columns = large * wide, columns
-        self._interval = _resampled(asked.name, asked.probe, classes, rows)
+        self._interval = _resampled(of_probe.name, of_probe.probe, classes, rows)
 
     def of(self, work: Work) -> float:
         if work.rows < _FEWEST:
@@ -244,7 +246,7 @@ def _timed(name: str, probe: Probe, classes: int, rows: int, columns: int) -> tu
 def _resampled(name: str, probe: Probe, classes: int, rows: int) -> float:
     """Seconds that an answer's interval takes."""
     _, target, unit = _noise(rows, 2, classes)
-    answer = Answer(target, np.zeros_like(target), ())
+    answer = OutOfFold(target, np.zeros_like(target), ())
     question = Question(name, probe, target, classes)
     return _clocked(lambda: draws(question, answer, unit, seed=0))
 
@@ -263,7 +265,7 @@ def _noise(rows: int, columns: int, classes: int) -> tuple[NDArray[np.float32], 
     """Inputs [n, d], a target that they half tell, [n, 1], and six groups [n]."""
     generator = np.random.default_rng(0)
     inputs = generator.standard_normal((rows, columns), dtype=np.float32)
-    told = inputs[:, :8] @ generator.normal(size=(min(8, columns), max(classes, 1)))
-    told = told + generator.normal(size=told.shape) * told.std()
-    target = told.argmax(axis=1)[:, None].astype(np.float64) if classes else told
+    signal = inputs[:, :8] @ generator.normal(size=(min(8, columns), max(classes, 1)))
+    signal = signal + generator.normal(size=signal.shape) * signal.std()
+    target = signal.argmax(axis=1)[:, None].astype(np.float64) if classes else signal
     return inputs, target, np.arange(rows, dtype=np.int64) % (INNER_FOLDS + 2)

@@ -63,56 +63,56 @@ def predicting(
 
     Those of impossible videos and of the leak's test count as they cost; ridge and figures come on top.
     """
-    asked = experiment.predict
-    if asked is None:
+    settings = experiment.predict
+    if settings is None:
         return []
-    twin = twin_of(encoder) if asked.twin else None
+    twin = twin_of(encoder) if settings.twin else None
     each = seconds / (1 + bool(twin))
-    found = [_told(encoder, experiment, videos, price=price, seconds=each)]
+    found = [_prediction(encoder, experiment, videos, price=price, seconds=each)]
     if twin:
         untrained = load_encoder(twin, device=experiment.device, precision=experiment.precision)
-        found.append(_told(untrained, experiment, videos, price=price, seconds=each))
+        found.append(_prediction(untrained, experiment, videos, price=price, seconds=each))
     return found
 
 
-def _told(
+def _prediction(
     encoder: Encoder, experiment: Experiment, videos: Sequence[Path], *, price: float | None, seconds: float
 ) -> Estimate:
-    asked = experiment.predict
-    assert asked is not None
+    settings = experiment.predict
+    assert settings is not None
     predictor = VJEPA2Predictor.from_encoder(encoder)
-    context, horizon, tubelet = asked.context, asked.horizon, encoder.tubelet
-    cut = Cut(context, horizon, experiment.stride, asked.windows)
+    context, horizon, tubelet = settings.context, settings.horizon, encoder.tubelet
+    cut = Cut(context, horizon, experiment.stride, settings.windows)
     windows = 0
     for path in videos:
         with open_source(path) as video:
-            windows += len(spread(cut_windows(video.ref, video.shots, cut, tubelet=tubelet), asked.windows))
+            windows += len(spread(cut_windows(video.ref, video.shots, cut, tubelet=tubelet), settings.windows))
     pixels = _window(videos, encoder, cut)
 
     def tell() -> None:
-        predictor.predict(pixels, context=context, horizon=horizon, mode=asked.mode)
+        predictor.predict(pixels, context=context, horizon=horizon, mode=settings.mode)
         predictor.targets(pixels).cpu()
 
     each = timed(tell, seconds)
     rendered = 0.0
     surprised = 0
-    if asked.pairs:
+    if settings.pairs:
         slid = max(0, violations.FRAMES // tubelet - context - horizon) // HOP + 1
-        surprised = 2 * asked.pairs * len(violations.KINDS) * slid
+        surprised = 2 * settings.pairs * len(violations.KINDS) * slid
         rendering = timed(lambda: violations.render_pair(violations.KINDS[0], experiment.seed, 0), 0.0)
-        rendered = asked.pairs * len(violations.KINDS) * rendering
+        rendered = settings.pairs * len(violations.KINDS) * rendering
     passes = windows + surprised + _LEAK_PASSES * min(LEAK_CLIPS, windows)
     grid = encoder.grid((context + horizon) * tubelet)
     # The last two tubelets of the context, all that came, and what was told.
     waiting = min(2, context) + context + horizon + horizon
     operations = getattr(encoder, "flop", None)
     frames = (context + horizon) * tubelet
-    told = predictor.flop(context, horizon, mode=asked.mode) if operations else 0.0
+    forecast_flop = predictor.flop(context, horizon, mode=settings.mode) if operations else 0.0
     width = int(predictor.module.config.hidden_size)
     expected = passes * each + rendered
     return Estimate(
         encoder=encoder.name, device=device_of(encoder), videos=len(videos), clips=windows + surprised, stored=0,
-        tokens=grid.tokens, gflop=(operations(frames) + told) / 1e9 if operations else None, store_bytes=0,
+        tokens=grid.tokens, gflop=(operations(frames) + forecast_flop) / 1e9 if operations else None, store_bytes=0,
         scratch_bytes=windows * waiting * grid.height * grid.width * width * _BYTES_PER_VALUE, seconds=expected,
         price=priced(expected, price), stage="predict", unit="windows",
     )  # fmt: skip

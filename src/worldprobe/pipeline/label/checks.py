@@ -30,10 +30,10 @@ def check_labeller(labeller: Labeller, videos: Sequence[Path], *, tracker: str =
         check_tracker(tracker)
     require_films(labeller, videos)
     if getattr(labeller, "needs_truth", False) is True:
-        lacking = [path for path in videos if not truth_path(path).exists() and _holds(path, frames)]
-        if lacking:
+        absent = [path for path in videos if not truth_path(path).exists() and _holds(path, frames)]
+        if absent:
             raise LabelError(
-                f"no truth beside {_listed(lacking)}: only rendered scenes (scenes:N) have it. "
+                f"no truth beside {_listed(absent)}: only rendered scenes (scenes:N) have it. "
                 "Use another labeller: moving, mot:FILE, coco:FILE, onnx:FILE, ..."
             )
     elif reads_files(labeller):
@@ -55,7 +55,7 @@ def require_films(labeller: Labeller, videos: Sequence[Path]) -> None:
 
 def _check_each(labeller: PerFilm, videos: Sequence[Path]) -> None:
     files: dict[str, Path] = {}
-    lacking = []
+    absent = []
     for path in videos:
         name = labeller.of(path)
         if (other := files.setdefault(name, path)) != path:
@@ -63,11 +63,11 @@ def _check_each(labeller: PerFilm, videos: Sequence[Path]) -> None:
                 f"{labeller.name} gives {other} and {path} the same file ({name}): tell them apart by {{folder}}"
             )
         file = Path((registry.parts("labellers", name)[1] or "").partition("?")[0])
-        lacking += [] if file.exists() else [file]
-    if lacking:
+        absent += [] if file.exists() else [file]
+    if absent:
         raise LabelError(
-            f"{len(lacking)} of {len(videos)} films have no file of labels by {labeller.name}: {_listed(lacking)} "
-            f"{'is' if len(lacking) == 1 else 'are'} not there"
+            f"{len(absent)} of {len(videos)} films have no file of labels by {labeller.name}: {_listed(absent)} "
+            f"{'is' if len(absent) == 1 else 'are'} not there"
         )
 
 

@@ -140,15 +140,15 @@ def _lost(path: Path, ref: VideoRef, reasons: Mapping[int, str]) -> list[Failure
 
 def _folded(notes: Iterable[str]) -> Iterator[str]:
     """Sentences on several films ("a.mp4: ...") that say the same are one, with the films' names before it."""
-    told: dict[str, list[str]] = {}
+    films_of: dict[str, list[str]] = {}
     for note in notes:
-        film, mark, said = note.partition(": ")
-        told.setdefault(said if mark else note, []).append(film if mark else "")
-    for said, films in told.items():
+        film, mark, sentence = note.partition(": ")
+        films_of.setdefault(sentence if mark else note, []).append(film if mark else "")
+    for sentence, films in films_of.items():
         films = list(dict.fromkeys(films))
         more = f" and {len(films) - MOST_NAMED} more" if len(films) > MOST_NAMED else ""
         named = ", ".join(films[:MOST_NAMED]) + more
-        yield f"{named}: {said}" if named else said
+        yield f"{named}: {sentence}" if named else sentence
 
 
 def _truth_beside(videos: Iterable[VideoRef]) -> Iterator[str]:

@@ -21,15 +21,15 @@ _NOTES, _LOST = "worldprobe.notes", "worldprobe.lost"
 class Parts:
     """A folder of one Parquet file for each video, named by its content and by what was asked of the labeller."""
 
-    def __init__(self, table: Path, *, labeller: str, asked: str) -> None:
+    def __init__(self, table: Path, *, labeller: str, settings: str) -> None:
         """For a table that will be written at a path.
 
         Args:
             labeller: its name; a file that it names is known by its size and time.
-            asked: everything else that the labels depend on.
+            settings: everything else that the labels depend on.
         """
         self.folder = table.with_name(f".{table.name}.parts")
-        known = f"{__version__}\n{labeller}\n{_stamp(labeller.partition(':')[2])}\n{asked}"
+        known = f"{__version__}\n{labeller}\n{_stamp(labeller.partition(':')[2])}\n{settings}"
         self._key = hashlib.sha256(known.encode()).hexdigest()[:16]
 
     def get(self, video: str) -> tuple[Labels, dict[int, str]] | None:

@@ -51,18 +51,18 @@ def preview(video: Video, labels: Labels, *, clip: StrPath, sheet: StrPath) -> N
     tracks = targets.tracks(labels, video.ref.id, shots=video.shots)
     labelled = np.unique(tracks.frame)
     first = int(labelled[0]) if len(labelled) else 0
-    shown = range(first, min(video.ref.frames, first + _MOST_FRAMES))
-    write_video(clip, _drawn(video, tracks, shown, width=_WIDTH), rate=video.ref.rate, crf=23)
+    clip_frames = range(first, min(video.ref.frames, first + _MOST_FRAMES))
+    write_video(clip, _annotated(video, tracks, clip_frames, width=_WIDTH), rate=video.ref.rate, crf=23)
     if not len(labelled):
         labelled = np.arange(video.ref.frames)
     columns, rows = _SHEET
     chosen = labelled[np.unique(np.linspace(0, len(labelled) - 1, columns * rows).round().astype(int))]
-    pictures = list(_drawn(video, tracks, chosen.tolist(), width=_TILE_WIDTH))
+    pictures = list(_annotated(video, tracks, chosen.tolist(), width=_TILE_WIDTH))
     with replacing(sheet) as temporary:
         _tiled(pictures, columns).save(temporary, format="PNG")
 
 
-def _drawn(video: Video, tracks: Tracks, frames: Sequence[int], *, width: int) -> Iterator[NDArray[np.uint8]]:
+def _annotated(video: Video, tracks: Tracks, frames: Sequence[int], *, width: int) -> Iterator[NDArray[np.uint8]]:
     """Frames with their labels, uint8 RGB of one even size, at most ``width`` px wide."""
     scale = min(1.0, width / video.ref.width)
     # H.264 wants even sides.

@@ -32,16 +32,16 @@ class LabelVideos:
     @classmethod
     def of(cls, experiment: Experiment) -> LabelVideos:
         """As an experiment asks."""
-        asked = experiment
-        return cls(asked.labeller, asked.confidence, asked.every, asked.tracker, asked.camera)
+        given = experiment
+        return cls(given.labeller, given.confidence, given.every, given.tracker, given.camera)
 
     def __call__(self, item: tuple[str, str]) -> Labels:
         """One video's labels."""
         loaded = load_labeller(self.labeller, confidence=self.confidence, every=self.every)
         found = label([Path(item[0])], labeller=loaded, tracker=self.tracker, camera=self.camera)
         # Of speeds is spoken once, when the labels of all videos are there.
-        said = speed_notes(found)
-        return replace(found, notes=tuple(note for note in found.notes if note not in said))
+        repeated = speed_notes(found)
+        return replace(found, notes=tuple(note for note in found.notes if note not in repeated))
 
 
 def label_into(

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings.moments import Box, Moments, Preview, Reading, ShownClip, Values
+from worldprobe.findings.moments import Box, Moments, Preview, ShownClip, TubeletReading, Values
 from worldprobe.io.files import StrPath, write_whole
 from worldprobe.io.names import short_names
 from worldprobe.pipeline.moments.pictures import places, seen_part, token_maps, write_strip
 from worldprobe.pipeline.pictures import Pixels, read_frames, write_picture
 from worldprobe.pipeline.probe.answers import Probed
-from worldprobe.pipeline.probe.moments import Moments as Labelled
+from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.predictors.surprise import surprise
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder
@@ -64,7 +64,7 @@ def keep_moments(
     names = short_names(series.video.path for series in probed.series)
     answers = pl.concat(probed.answers, how="vertical_relaxed") if probed.answers else pl.DataFrame()
     maps = token_maps([_tokens(store, probed, video, clip) for video, clip, _, _ in seen])
-    shown = []
+    kept_clips = []
     for number, ((video, clip, frames, seconds), tokens) in enumerate(zip(seen, maps, strict=True)):
         series, folder = probed.series[video], out / FOLDER
         known = _surprise(predictor, encoder, frames, context, series.grid.time)
@@ -76,21 +76,21 @@ def keep_moments(
         )
         if tokens is not None:
             write_picture(Image.fromarray(np.concatenate(list(tokens), axis=1)), folder / mapped, "PNG")
-        shown.append(one.model_copy(update={"pictures": pictures, "tokens": mapped, "labelled": labelled}))
+        kept_clips.append(one.model_copy(update={"pictures": pictures, "tokens": mapped, "labelled": labelled}))
     first = probed.series[0]
     facts = Moments(
         tap=str(Tap(first.encoder, probed.block)),
         tubelets=first.grid.time,
         context=context if predictor else 0,
         chosen=CHOSEN,
-        clips=tuple(shown),
+        clips=tuple(kept_clips),
         notes=tuple(dict.fromkeys(notes)),
     )
     write_whole(out / FOLDER / "moments.json", facts.model_dump_json().encode())
 
 
 def _chosen(
-    probed: Probed, moments: Labelled, notes: list[str]
+    probed: Probed, moments: LabelledTubelets, notes: list[str]
 ) -> list[tuple[int, int, Pixels, tuple[float, ...]]]:
     """As ``CHOSEN`` says: video, clip, its frames and their times; what cannot be read is noted."""
     pairs = sorted(set(zip(moments.video.tolist(), moments.clip.tolist(), strict=True)))
@@ -187,7 +187,7 @@ def _boxes(
     return found
 
 
-def _readings(answers: pl.DataFrame, series: Series, spec: ClipSpec) -> list[Reading]:
+def _readings(answers: pl.DataFrame, series: Series, spec: ClipSpec) -> list[TubeletReading]:
     """What the stored answers say of a clip's tubelets, each by a fold that had not seen it."""
     import polars as pl
 
@@ -198,14 +198,14 @@ def _readings(answers: pl.DataFrame, series: Series, spec: ClipSpec) -> list[Rea
     names = ("task", "features", "tap", "probe", "input")
     found = []
     for (*named, classes), rows in here.group_by([*names, "classes"], maintain_order=True):
-        told: list[Values] = [None] * series.grid.time
-        label = told.copy()
+        read_outs: list[Values] = [None] * series.grid.time
+        label = read_outs.copy()
         # Of several objects in a tubelet the first.
         for row in rows.sort("which", descending=True).iter_rows(named=True):
-            told[row["tubelet"]], label[row["tubelet"]] = _values(row["prediction"]), _values(row["target"])
+            read_outs[row["tubelet"]], label[row["tubelet"]] = _values(row["prediction"]), _values(row["target"])
         known = tuple(str(classes).split("\n")) if classes else ()
         of_probe = {name: str(value) for name, value in zip(names, named, strict=True)}
-        found.append(Reading(**of_probe, classes=known, told=tuple(told), label=tuple(label)))
+        found.append(TubeletReading(**of_probe, classes=known, told=tuple(read_outs), label=tuple(label)))
     return found
 
 

@@ -36,7 +36,7 @@ Book = Callable[[str, Encoded, str, float | None], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Film:
+class SampledFilm:
     """A video, its shots' first frames, and the frames that are looked at, increasing."""
 
     path: Path
@@ -45,14 +45,16 @@ class Film:
     frames: Ints
 
 
-def open_films(videos: Sequence[Path], experiment: Experiment, store: Store) -> tuple[list[Film], list[Failure]]:
+def open_films(
+    videos: Sequence[Path], experiment: Experiment, store: Store
+) -> tuple[list[SampledFilm], list[Failure]]:
     """The videos that can be read, in order, and what is wrong with the others.
 
     Raises:
         VideoError: none can be read; with ``strict``, one cannot.
         ConfigError: a film is named twice.
     """
-    films: list[Film] = []
+    films: list[SampledFilm] = []
     failures: list[Failure] = []
     for path in videos:
         try:
@@ -60,7 +62,7 @@ def open_films(videos: Sequence[Path], experiment: Experiment, store: Store) -> 
                 if same := [film for film in films if film.ref.id == video.ref.id]:
                     raise ConfigError(f"{same[0].path} and {path} are the same film: name it once")
                 frames = evenly(video.ref.frames, experiment.samples or 0, every=experiment.every or 1)
-                films.append(Film(path, video.ref, shots_of(video, store), frames))
+                films.append(SampledFilm(path, video.ref, shots_of(video, store), frames))
                 lost = cut_short(video.ref)
                 if lost and experiment.strict:
                     raise VideoError(f"{path}: {lost[0].error}")
@@ -74,7 +76,7 @@ def open_films(videos: Sequence[Path], experiment: Experiment, store: Store) -> 
     return films, failures
 
 
-def native_starts(film: Film, *, frames: int, stride: int) -> Ints:
+def native_starts(film: SampledFilm, *, frames: int, stride: int) -> Ints:
     """Where a clip begins that holds each frame looked at in its middle, or as near as its shot allows; -1 where
     the shot is shorter than a clip."""
     span = (frames - 1) * stride + 1
@@ -88,7 +90,7 @@ def native_starts(film: Film, *, frames: int, stride: int) -> Ints:
 
 def embed(
     encoder: Encoder,
-    films: Sequence[Film],
+    films: Sequence[SampledFilm],
     boxes: Boxes,
     experiment: Experiment,
     store: Store,
@@ -115,8 +117,8 @@ def embed(
         if control != "none":
             device = device_here(experiment, executor)
             one = load_encoder(names[control], device=device, precision=experiment.precision)
-        asked = f"{PREFIX}{experiment.encoder}" if control == "none" else names[control]
-        spread = spread_of(experiment, asked, executor)
+        encoder_name = f"{PREFIX}{experiment.encoder}" if control == "none" else names[control]
+        spread = spread_of(experiment, encoder_name, executor)
         for kind in _KINDS:
             encoded = work.encode(one, kind, keep_places=floor, spread=spread, progress=progress)
             where = device_of(one) if spread is None else spread.executor.name
@@ -136,7 +138,7 @@ def embed(
 class _Work:
     """What every encoder is asked for. ``starts``: by kind of input, of each film's clips, one for each frame."""
 
-    films: Sequence[Film]
+    films: Sequence[SampledFilm]
     boxes: Boxes
     starts: dict[Input, list[Ints]]
     experiment: Experiment

@@ -11,7 +11,7 @@ from worldprobe.controls import Control
 from worldprobe.errors import ProbeError
 from worldprobe.intervals import Score
 from worldprobe.labels import targets
-from worldprobe.pipeline.original.steps import STEPS, Material, Step, probe_for, problem, target, unit_of
+from worldprobe.pipeline.original.steps import STEPS, Material, ProtocolStep, probe_for, problem, target, unit_of
 from worldprobe.pipeline.probe.answers import unmeasured
 from worldprobe.pipeline.probe.plan import METRICS, Plan
 from worldprobe.pipeline.probe.targets import Target
@@ -25,7 +25,7 @@ PUBLISHED_SIZES = (381, 3_751, 12_523)
 
 
 def as_published(
-    material: Material, plan: Plan, step: Step, tasks: Sequence[str], *, chosen: bool = False
+    material: Material, plan: Plan, step: ProtocolStep, tasks: Sequence[str], *, chosen: bool = False
 ) -> list[ProbeResult]:
     """As published: scikit-learn on one random split, beside Gaussian noise (and the constant)."""
     boxes, held = material.boxes, material.held["still"]

@@ -30,7 +30,7 @@ from worldprobe.pipeline.folder import PROBE, STORE, merge
 from worldprobe.pipeline.groups import Groups
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.ledger import Ledger
-from worldprobe.pipeline.original.films import Film, embed, open_films
+from worldprobe.pipeline.original.films import SampledFilm, embed, open_films
 from worldprobe.pipeline.original.published import scaling
 from worldprobe.pipeline.original.steps import Material, split_rows
 from worldprobe.pipeline.original.waterfall import waterfall
@@ -101,7 +101,7 @@ def run_original(
     return failures
 
 
-def _require_enough(boxes: Boxes, experiment: Experiment, films: Sequence[Film]) -> None:
+def _require_enough(boxes: Boxes, experiment: Experiment, films: Sequence[SampledFilm]) -> None:
     """Say now, before anything is encoded, what the probes would say after it."""
     if not len(boxes):
         raise ProbeError(
@@ -131,7 +131,7 @@ def _held_only(material: Material) -> Material:
 def _write(
     out: Path,
     experiment: Experiment,
-    films: Sequence[Film],
+    films: Sequence[SampledFilm],
     labels: Labels,
     material: Material,
     ledger: Ledger,

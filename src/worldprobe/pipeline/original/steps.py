@@ -46,7 +46,7 @@ class Material:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ProtocolStep:
     """The protocol's name, and which corrections it has taken."""
 
     protocol: str
@@ -67,10 +67,10 @@ class Step:
         return scale, self.controls, self.native, self.grouped, self.chosen, self.tracked and task == "motion"
 
 
-STEPS = tuple(Step(name, *(taken > index for index in range(6))) for taken, name in enumerate(WATERFALL))
+STEPS = tuple(ProtocolStep(name, *(taken > index for index in range(6))) for taken, name in enumerate(WATERFALL))
 
 
-def target(boxes: Boxes, task: str, step: Step, held: NDArray[np.bool_], unit: Ints) -> Target:
+def target(boxes: Boxes, task: str, step: ProtocolStep, held: NDArray[np.bool_], unit: Ints) -> Target:
     """What a task asks of each labelled frame at a step."""
     size = boxes.own_size if step.own_size else boxes.first_size
     if task in ("xy", "size"):

@@ -16,14 +16,14 @@ from worldprobe.pipeline.original.published import as_published
 from worldprobe.pipeline.original.steps import (
     STEPS,
     Material,
-    Step,
+    ProtocolStep,
     probe_for,
     problem,
     split_rows,
     target,
     unit_of,
 )
-from worldprobe.pipeline.probe.answers import Answers, Asked, Probed, beside_controls, lines, unmeasured
+from worldprobe.pipeline.probe.answers import Answers, Probed, ProbeTask, beside_controls, lines, unmeasured
 from worldprobe.pipeline.probe.fit import answer
 from worldprobe.pipeline.probe.plan import METRICS, Plan
 from worldprobe.pipeline.progress import Progress, silent
@@ -44,9 +44,9 @@ def waterfall(material: Material, plan: Plan, *, progress: Progress = silent) ->
     results = []
     for number, step in enumerate(STEPS):
         open_ = [task for task in plan.tasks if (task, *step.concerns(task)) not in known]
-        made = _step(material, plan, step, open_) if open_ else []
+        fresh = _step(material, plan, step, open_) if open_ else []
         for task in open_:
-            known[task, *step.concerns(task)] = [line for line in made if line.task == task]
+            known[task, *step.concerns(task)] = [line for line in fresh if line.task == task]
         for task in plan.tasks:
             lines = known[task, *step.concerns(task)]
             results += [line.model_copy(update={"protocol": step.protocol}) for line in lines]
@@ -54,17 +54,17 @@ def waterfall(material: Material, plan: Plan, *, progress: Progress = silent) ->
     return results
 
 
-def _step(material: Material, plan: Plan, step: Step, tasks: Sequence[str]) -> list[ProbeResult]:
+def _step(material: Material, plan: Plan, step: ProtocolStep, tasks: Sequence[str]) -> list[ProbeResult]:
     return _sound(material, plan, step, tasks) if step.controls else as_published(material, plan, step, tasks)
 
 
-def _sound(material: Material, plan: Plan, step: Step, tasks: Sequence[str]) -> list[ProbeResult]:
+def _sound(material: Material, plan: Plan, step: ProtocolStep, tasks: Sequence[str]) -> list[ProbeResult]:
     """Every frame scored once, out of fold, against the training folds' mean or majority, beside every control."""
     split = plan.split if step.grouped else "random"
     at = replace(plan, split=split, input=step.input, tasks=tuple(tasks), features=("z",))
     result = Probed(series=list(material.series))
     unit = unit_of(material, plan)
-    asked = []
+    probe_tasks = []
     for task in tasks:
         known = target(material.boxes, task, step, material.held[step.input], unit)
         probe = probe_for(task, plan)
@@ -83,26 +83,30 @@ def _sound(material: Material, plan: Plan, step: Step, tasks: Sequence[str]) -> 
         question = Question(
             task, probe if step.chosen else _Fixed(probe), known.values[known.usable], len(known.classes)
         )
-        asked.append(Asked(task, probe.name, known, question, folds, leaky, known.notes))
-    if asked:
-        found = _answers(material, step, at, asked)
-        result.results += lines(beside_controls(at, asked, found, material.tap, "z", twin=material.series[0].twin))
+        probe_tasks.append(ProbeTask(task, probe.name, known, question, folds, leaky, known.notes))
+    if probe_tasks:
+        found = _answers(material, step, at, probe_tasks)
+        result.results += lines(
+            beside_controls(at, probe_tasks, found, material.tap, "z", twin=material.series[0].twin)
+        )
     return result.results
 
 
-def _answers(material: Material, step: Step, plan: Plan, asked: Sequence[Asked]) -> dict[Control, Answers]:
+def _answers(
+    material: Material, step: ProtocolStep, plan: Plan, probe_tasks: Sequence[ProbeTask]
+) -> dict[Control, Answers]:
     """What the real probe and each control that was read answer."""
     boxes, real = material.boxes, material.inputs[step.input, "none"]
     shuffle = "shuffled" in plan.controls
-    found: dict[Control, Answers] = {"none": answer(real, asked, leaky=True, shuffle=shuffle, seed=plan.seed)}
+    found: dict[Control, Answers] = {"none": answer(real, probe_tasks, leaky=True, shuffle=shuffle, seed=plan.seed)}
     for input, control in material.inputs:
         if input == step.input and control != "none":
-            found[control] = answer(material.inputs[input, control], asked)
+            found[control] = answer(material.inputs[input, control], probe_tasks)
     if "gaussian" in plan.controls:
-        found["gaussian"] = answer(floors.gaussian((real.shape[0], real.shape[1]), seed=plan.seed), asked)
+        found["gaussian"] = answer(floors.gaussian((real.shape[0], real.shape[1]), seed=plan.seed), probe_tasks)
     for control, make in floors.COLUMNS.items():
         if control in plan.controls:
-            found[control] = answer(make(boxes.film, boxes.pts_seconds, material.clip_seconds), asked)
+            found[control] = answer(make(boxes.film, boxes.pts_seconds, material.clip_seconds), probe_tasks)
     return found
 
 

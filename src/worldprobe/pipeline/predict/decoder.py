@@ -47,9 +47,9 @@ def will_draw(experiment: Experiment, out: Path, encoder: Encoder) -> bool:
     )
 
 
-def _blocks(experiment: Experiment, asked: str, encoder: Encoder) -> list[int]:
+def _blocks(experiment: Experiment, choice: str, encoder: Encoder) -> list[int]:
     """The blocks that decoders are trained on: of those that the experiment stores."""
     stored = parse_blocks(experiment.blocks, encoder.blocks)
-    if asked == "last":
+    if choice == "last":
         return [max(stored)]
-    return stored if asked == "all" else parse_blocks(asked, max(stored) + 1)
+    return stored if choice == "all" else parse_blocks(choice, max(stored) + 1)

@@ -89,37 +89,37 @@ def forecast(
     moved = []
     fitting = Fitting(predictor.encoder.name, most=MOST, instead=INSTEAD)
     with tempfile.TemporaryDirectory(prefix="worldprobe-") as folder:
-        spool = {name: _Spool(Path(folder) / name) for name in ("known", "true", "told")}
+        spool = {name: _Spool(Path(folder) / name) for name in ("known", "true", "forecast")}
         for batch in batches:
-            made = fitting.map(lambda some: _tokens(predictor, some, context, horizon, mode), batch.pixels)
-            known, told, true = (np.concatenate(one) for one in zip(*made, strict=True))
+            pieces = fitting.map(lambda some: _tokens(predictor, some, context, horizon, mode), batch.pixels)
+            known, forecasts, true = (np.concatenate(one) for one in zip(*pieces, strict=True))
             changed = scores.changed(
                 batch.pixels, context=context, horizon=horizon, tubelet=predictor.tubelet, side=grid.height
             )
-            if draw is not None and (rows := [i for i, window in enumerate(batch.windows) if window.drawn]):
+            if draw is not None and (rows := [i for i, window in enumerate(batch.windows) if window.decoded]):
                 windows = [batch.windows[i] for i in rows]
-                draw(windows, batch.pixels[rows], told[rows], true[rows, context:], changed[rows])
+                draw(windows, batch.pixels[rows], forecasts[rows], true[rows, context:], changed[rows])
             if not (rows := [i for i, window in enumerate(batch.windows) if window.scored]):
                 continue
-            known, told, true, changed = known[rows], told[rows], true[rows], changed[rows]
+            known, forecasts, true, changed = known[rows], forecasts[rows], true[rows], changed[rows]
             if not done.leaks:
                 done.leaks = _leaks(predictor, batch.pixels[rows][: min(LEAK_CLIPS, fitting.most)], context)
-            ways = {"predictor": told, "copy-last": baselines.copy_last(known, horizon=horizon)}
+            ways = {"predictor": forecasts, "copy-last": baselines.copy_last(known, horizon=horizon)}
             if context > 1:
                 ways["linear"] = baselines.linear(known, horizon=horizon)
             for name, way in ways.items():
                 _score(found, name, way, true[:, context:])
             moved.append(changed)
             done.windows += [batch.windows[i] for i in rows]
-            for name, tokens in (("known", known[:, -2:]), ("true", true), ("told", told)):
+            for name, tokens in (("known", known[:, -2:]), ("true", true), ("forecast", forecasts)):
                 spool[name].add(tokens)
         if not done.windows:
             return None
         done.changed = np.concatenate(moved)
-        known_all, true_all, told_all = (spool[name].read() for name in ("known", "true", "told"))
+        known_all, true_all, forecasts_all = (spool[name].read() for name in ("known", "true", "forecast"))
         folds = _group(done, seed)
         _fitted(done, found, folds, known_all, true_all[:, context:])
-        _retrieve(done, {"predictor": told_all, "copy-last": known_all[:, -1:]}, true_all, context)
+        _retrieve(done, {"predictor": forecasts_all, "copy-last": known_all[:, -1:]}, true_all, context)
         for one in spool.values():
             one.close()
     for (name, metric), parts in found.items():
@@ -132,9 +132,9 @@ def _tokens(
 ) -> tuple[Errors, Errors, Errors]:
     """Of windows' pixels: the context's tokens, layer-normed, what is told, what came: float32 [b, t', s, d]."""
     known = predictor.context_tokens(pixels, context)
-    told = predictor.forecast(known, horizon=horizon, mode=mode)
+    forecasts = predictor.forecast(known, horizon=horizon, mode=mode)
     true = predictor.targets(pixels)
-    return layer_normed(known).cpu().numpy(), told.cpu().numpy(), true.cpu().numpy()
+    return layer_normed(known).cpu().numpy(), forecasts.cpu().numpy(), true.cpu().numpy()
 
 
 def split_rows(windows: Sequence[Window]) -> SplitRows:
@@ -182,11 +182,11 @@ def _fitted(
     arrays = {(way, metric): np.full((n, k, s), np.nan, np.float32) for way in ways for metric in ("l1", "cosine")}
     for fold in folds.folds:
         train, validation = fold.inner[0]
-        models: dict[str, baselines.MeanToken | baselines.Ridge] = {
+        models: dict[str, baselines.MeanToken | baselines.RidgePredictor] = {
             "mean": baselines.MeanToken.fit(true, fold.train)
         }
         if "ridge" in ways:
-            models["ridge"] = baselines.Ridge.fit(known, true, train=train, validation=validation)
+            models["ridge"] = baselines.RidgePredictor.fit(known, true, train=train, validation=validation)
         for start in range(0, len(fold.test), 16):
             rows = fold.test[start : start + 16]
             for way, model in models.items():
@@ -202,12 +202,12 @@ def _fitted(
 
 
 def _retrieve(
-    done: Forecast, told: dict[str, NDArray[np.float16]], true: NDArray[np.float16], context: int
+    done: Forecast, forecasts: dict[str, NDArray[np.float16]], true: NDArray[np.float16], context: int
 ) -> None:
     """Rank the true moment among all moments of its video, each of which stands there once."""
     n, horizon = len(true), true.shape[1] - context
     done.moments = np.zeros(n, np.int64)
-    done.ranks = {way: np.zeros((n, horizon), np.int64) for way in told}
+    done.ranks = {way: np.zeros((n, horizon), np.int64) for way in forecasts}
     video = np.array([window.video for window in done.windows])
     for number in np.unique(video):
         rows = np.flatnonzero(video == number)
@@ -220,15 +220,15 @@ def _retrieve(
             places[i] = count - horizon + np.arange(horizon)
         every = np.concatenate(moments)
         done.moments[rows] = count
-        for way, tokens in told.items():
+        for way, tokens in forecasts.items():
             ahead = np.broadcast_to(tokens[rows], (len(rows), horizon, *tokens.shape[2:]))
             flat = ahead.reshape(-1, *tokens.shape[2:])
             done.ranks[way][rows] = scores.ranks(flat, every, places.ravel()).reshape(-1, horizon)
 
 
-def _score(found: dict[tuple[str, str], list[Errors]], way: str, told: Errors, true: Errors) -> None:
-    found.setdefault((way, "l1"), []).append(scores.l1(told, true))
-    found.setdefault((way, "cosine"), []).append(scores.cosine(told, true))
+def _score(found: dict[tuple[str, str], list[Errors]], way: str, forecasts: Errors, true: Errors) -> None:
+    found.setdefault((way, "l1"), []).append(scores.l1(forecasts, true))
+    found.setdefault((way, "cosine"), []).append(scores.cosine(forecasts, true))
 
 
 def _leaks(predictor: VJEPA2Predictor, pixels: NDArray[np.uint8], context: int) -> dict[str, tuple[Leak, int]]:

@@ -63,8 +63,8 @@ def keep_curves(done: Forecast, videos: Sequence[Path], encoder: Encoder, out: P
         rows = np.flatnonzero(video == number)
         if len(rows) < _FEWEST_WINDOWS or len(curves) == _MOST_CURVES:
             continue
-        told, copied = (done.errors[name]["l1"][rows].mean(axis=(1, 2)) for name in ("predictor", "copy-last"))
-        tops = peaks(told, most=_PEAKS)
+        predicted, copied = (done.errors[name]["l1"][rows].mean(axis=(1, 2)) for name in ("predictor", "copy-last"))
+        tops = peaks(predicted, most=_PEAKS)
         middle = (context + done.changed.shape[1] // 2) * encoder.tubelet
         frames = [done.windows[rows[at]].spec.indices[middle] for at in tops]
         kept = []
@@ -76,7 +76,7 @@ def keep_curves(done: Forecast, videos: Sequence[Path], encoder: Encoder, out: P
             SurpriseCurve(
                 name=names[str(videos[number])],
                 seconds=tuple(float(done.windows[row].seconds) for row in rows),
-                told=tuple(map(float, told)),
+                told=tuple(map(float, predicted)),
                 copied=tuple(map(float, copied)),
                 shots=tuple(int(done.windows[row].group) for row in rows),
                 peaks=tuple(kept),

@@ -17,10 +17,10 @@ from worldprobe.errors import PredictionError
 from worldprobe.execute.fitting import Fitting
 from worldprobe.io.arrays import write_arrays
 from worldprobe.io.names import short_names
-from worldprobe.pipeline.decode.seen import Seen, read_seen
+from worldprobe.pipeline.decode.training_clips import TrainingClips, read_training_clips
 from worldprobe.pipeline.predict.decoder import place_of
 from worldprobe.pipeline.predict.forecast import unit_of
-from worldprobe.pipeline.predict.scores import Told
+from worldprobe.pipeline.predict.scores import PredictionSetup
 from worldprobe.pipeline.predict.windows import MOST, Cut, Selection, Window
 from worldprobe.predictors.vjepa2 import INSTEAD
 from worldprobe.protocols import Encoder
@@ -30,14 +30,12 @@ from worldprobe.results import PredictionMethod, PredictionResult
 if TYPE_CHECKING:
     import torch
 
-METHODS: tuple[PredictionMethod, ...] = ("predictor", "decode-actual", "copy-last-frame", "mean-image")
 # About so many windows are drawn: a sampling decoder takes its time.
 _MOST = 200
-Floats = NDArray[np.float64]
 Frames = NDArray[np.float32]
 
 
-class Decoder(Protocol):
+class FrameDecoder(Protocol):
     """A trained decoder, as ``worldprobe.decoders.load`` gives it."""
 
     @property
@@ -52,14 +50,14 @@ class Decoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pen:
+class LoadedDecoder:
     """A decoder, and what it has seen."""
 
-    decoder: Decoder
-    seen: Seen
+    decoder: FrameDecoder
+    seen: TrainingClips
 
     def unseen(self, spec: ClipSpec, shot: int = 0, began: int = 0) -> bool:
-        """Whether a window shows nothing that the decoder was trained or chosen on, as ``Seen.has`` says.
+        """Whether a window shows nothing that the decoder was trained or chosen on, as ``TrainingClips.has`` says.
 
         Args:
             shot, began: the number of the window's shot, and its first frame.
@@ -68,7 +66,7 @@ class Pen:
         return not self.seen.has(spec, episode=names[shot] if shot < len(names) else "", began=began)
 
 
-def find_pen(decoder: str | None, out: Path, encoder: Encoder) -> Pen | None:
+def find_decoder(decoder: str | None, out: Path, encoder: Encoder) -> LoadedDecoder | None:
     """The run's own ``decoder`` or that in the folder; else the first of its own that fits; None for none.
 
     Raises:
@@ -76,14 +74,14 @@ def find_pen(decoder: str | None, out: Path, encoder: Encoder) -> Pen | None:
         PredictionError: one of other tokens than are predicted.
     """
     if decoder is not None:
-        pen = _pen(folder := place_of(decoder, out))
-        if why := _unfit(pen, encoder):
+        loaded = _loaded(folder := place_of(decoder, out))
+        if why := _unfit(loaded, encoder):
             raise PredictionError(f"the decoder in {folder} cannot draw these predictions: {why}")
-        return pen
+        return loaded
     for own in sorted((out / "decoders").glob("*/config.json")):
-        pen = _pen(own.parent)
-        if not _unfit(pen, encoder):
-            return pen
+        loaded = _loaded(own.parent)
+        if not _unfit(loaded, encoder):
+            return loaded
     return None
 
 
@@ -95,13 +93,15 @@ class DecodedFuture:
         seconds: how long drawing has taken.
     """
 
-    def __init__(self, pen: Pen, encoder: Encoder, told: Told, cut: Cut, *, videos: int) -> None:
+    def __init__(
+        self, loaded: LoadedDecoder, encoder: Encoder, setup: PredictionSetup, cut: Cut, *, videos: int
+    ) -> None:
         each = max(1, _MOST // videos)
-        self.selection = Selection(min(each, cut.most) if cut.most else each, pen.unseen)
+        self.selection = Selection(min(each, cut.most) if cut.most else each, loaded.unseen)
         self.seconds = 0.0
-        self._decoder, self._encoder, self._told = pen.decoder, encoder, told
+        self._decoder, self._encoder, self._setup = loaded.decoder, encoder, setup
         self._windows: list[Window] = []
-        self._parts: list[_Part] = []
+        self._parts: list[_DecodedFrames] = []
         self._fitting = Fitting(encoder.name, most=MOST, instead=INSTEAD)
 
     def __call__(
@@ -115,10 +115,10 @@ class DecodedFuture:
         """Decode the tokens of windows, predicted and true, as ``forecast.Draw`` has them."""
         started = time.perf_counter()
 
-        def drawn(rows: NDArray[np.int64]) -> _Part:
-            return self._drawn(pixels[rows], predicted[rows], true[rows], changed[rows])
+        def decoded(rows: NDArray[np.int64]) -> _DecodedFrames:
+            return self._decode(pixels[rows], predicted[rows], true[rows], changed[rows])
 
-        self._parts += self._fitting.map(drawn, np.arange(len(windows)))
+        self._parts += self._fitting.map(decoded, np.arange(len(windows)))
         self._windows += windows
         self.seconds += time.perf_counter() - started
 
@@ -131,36 +131,38 @@ class DecodedFuture:
         started = time.perf_counter()
         height, width = self._decoder.shape.size
         extra = f"; drawn by the decoder {self._decoder.name} at {width} x {height} px"
-        told = replace(self._told, extra=extra)
+        setup = replace(self._setup, extra=extra)
         if not self._windows:
             why = "the decoder was trained on every window: give videos that it has not seen"
             return [
-                _line(told, "predictor", "all", k, "psnr", (None, None, None), 0, "grouped", 0, why)
-                for k in range(told.horizon)
+                _line(setup, "predictor", "all", k, "psnr", (None, None, None), 0, "grouped", 0, why)
+                for k in range(setup.horizon)
             ]
-        whole = _Part(*(np.concatenate([getattr(part, name) for part in self._parts]) for name in _Part.__slots__))
+        whole = _DecodedFrames(
+            *(np.concatenate([getattr(part, name) for part in self._parts]) for name in _DecodedFrames.__slots__)
+        )
         _keep(whole, self._windows, self._encoder, self._decoder, path)
-        found = _lines(whole, self._windows, told)
+        found = _lines(whole, self._windows, setup)
         self.seconds += time.perf_counter() - started
         return found
 
-    def _drawn(
+    def _decode(
         self, pixels: NDArray[np.uint8], predicted: Frames, true: Frames, changed: NDArray[np.bool_]
-    ) -> _Part:
-        c, k, f = self._told.context, self._told.horizon, self._encoder.tubelet
+    ) -> _DecodedFrames:
+        c, k, f = self._setup.context, self._setup.horizon, self._encoder.tubelet
         grid = self._encoder.grid((c + k) * f)
         height, width = self._decoder.shape.size
         shape = (len(pixels), k, f, 3, height, width)
 
         def picture(one: Frames) -> NDArray[np.uint8]:
             rows = one.reshape(-1, grid.height, grid.width, one.shape[-1])
-            return _bytes(self._decoder.decode(rows, seed=self._told.seed)).reshape(shape)
+            return _bytes(self._decoder.decode(rows, seed=self._setup.seed)).reshape(shape)
 
         real = _resized(pixels, (height, width))
         cells = changed.reshape(-1, k, grid.height, grid.width)
         rows, columns = np.arange(height) * grid.height // height, np.arange(width) * grid.width // width
-        return _Part(
-            told=picture(predicted),
+        return _DecodedFrames(
+            predicted=picture(predicted),
             actual=picture(true),
             real=real[:, c * f :].reshape(shape),
             seen=real[:, [0, c * f - 1]],
@@ -169,52 +171,52 @@ class DecodedFuture:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Part:
+class _DecodedFrames:
     """Frames as bytes, [n, k, f, 3, H, W]; ``seen`` [n, 2, 3, H, W] are the context's first and last frame.
 
     ``changed`` is bool [n, k, H, W].
     """
 
-    told: NDArray[np.uint8]
+    predicted: NDArray[np.uint8]
     actual: NDArray[np.uint8]
     real: NDArray[np.uint8]
     seen: NDArray[np.uint8]
     changed: NDArray[np.bool_]
 
 
-def _lines(whole: _Part, windows: Sequence[Window], told: Told) -> list[PredictionResult]:
+def _lines(whole: _DecodedFrames, windows: Sequence[Window], setup: PredictionSetup) -> list[PredictionResult]:
     split, unit = unit_of(windows)
     frames = whole.real.shape[2]
-    shown: dict[PredictionMethod, Callable[[int], Frames]] = {
-        "predictor": lambda k: _floats(whole.told[:, k]),
+    sources: dict[PredictionMethod, Callable[[int], Frames]] = {
+        "predictor": lambda k: _floats(whole.predicted[:, k]),
         "decode-actual": lambda k: _floats(whole.actual[:, k]),
         "copy-last-frame": lambda k: np.repeat(_floats(whole.seen[:, 1:]), frames, axis=1),
     }
     groups = len(np.unique(unit))
     if groups > 1:
         others = _mean_images(whole.real, unit)
-        shown["mean-image"] = lambda k: np.repeat(others[:, None], frames, axis=1)
+        sources["mean-image"] = lambda k: np.repeat(others[:, None], frames, axis=1)
     repeated = np.repeat(unit, frames)
     lines = []
-    for k in range(told.horizon):
+    for k in range(setup.horizon):
         real = _floats(whole.real[:, k])
-        for method, frames_of in shown.items():
-            drawn = frames_of(k)
-            error = ((drawn - real) ** 2).mean(axis=2, dtype=np.float64)
+        for method, frames_of in sources.items():
+            decoded = frames_of(k)
+            error = ((decoded - real) ** 2).mean(axis=2, dtype=np.float64)
             mask = np.broadcast_to(whole.changed[:, k, None], error.shape)
             count = mask.sum(axis=(2, 3))
             inside = np.where(count > 0, (error * mask).sum(axis=(2, 3)) / np.maximum(count, 1), np.nan)
-            flat = (-1, *drawn.shape[2:])
+            flat = (-1, *decoded.shape[2:])
             for tokens, metric, values in (
                 ("all", "psnr", decibel(error.mean(axis=(2, 3)))),
-                ("all", "ssim", ssim(drawn.reshape(flat), real.reshape(flat))),
+                ("all", "ssim", ssim(decoded.reshape(flat), real.reshape(flat))),
                 ("changed", "psnr", decibel(inside)),
             ):
-                found = mean(values.ravel(), repeated, seed=told.seed)
+                found = mean(values.ravel(), repeated, seed=setup.seed)
                 ends = (found.value, found.low, found.high)
                 note = "" if found.value is not None else "no token changed"
                 n = int(np.isfinite(values).sum()) // frames
-                lines.append(_line(told, method, tokens, k, metric, ends, n, split, groups, note))
+                lines.append(_line(setup, method, tokens, k, metric, ends, n, split, groups, note))
     return lines
 
 
@@ -229,23 +231,25 @@ def _mean_images(real: NDArray[np.uint8], unit: NDArray[np.int64]) -> Frames:
     return np.asarray(others[code], dtype=np.float32)
 
 
-def _keep(whole: _Part, windows: Sequence[Window], encoder: Encoder, decoder: Decoder, path: Path) -> None:
+def _keep(
+    whole: _DecodedFrames, windows: Sequence[Window], encoder: Encoder, decoder: FrameDecoder, path: Path
+) -> None:
     """Keep a poor, a middling and a good prediction by PSNR, so that nobody chooses what is shown."""
-    error = ((_floats(whole.told) - _floats(whole.real)) ** 2).mean(axis=(2, 3, 4, 5), dtype=np.float64)
+    error = ((_floats(whole.predicted) - _floats(whole.real)) ** 2).mean(axis=(2, 3, 4, 5), dtype=np.float64)
     order = np.argsort(decibel(error.mean(axis=1)), kind="stable")
     chosen = list(dict.fromkeys(int(order[round(q * (len(order) - 1))]) for q in (0.25, 0.5, 0.75)))
-    shown = {
-        "seen": whole.seen[chosen], "predicted": whole.told[chosen, :, 0], "decoded": whole.actual[chosen, :, 0],
-        "real": whole.real[chosen, :, 0],
+    arrays = {
+        "seen": whole.seen[chosen], "predicted": whole.predicted[chosen, :, 0],
+        "decoded": whole.actual[chosen, :, 0], "real": whole.real[chosen, :, 0],
     }  # fmt: skip
     names = short_names(window.spec.video.path for window in windows)
-    said = [f"{names[windows[row].spec.video.path]}, {windows[row].seconds:.1f} s" for row in chosen]
-    facts = {"encoder": encoder.name, "decoder": decoder.name, "windows": said}
-    write_arrays(path, {name: frames.transpose(0, 1, 3, 4, 2) for name, frames in shown.items()}, facts)
+    titles = [f"{names[windows[row].spec.video.path]}, {windows[row].seconds:.1f} s" for row in chosen]
+    facts = {"encoder": encoder.name, "decoder": decoder.name, "windows": titles}
+    write_arrays(path, {name: frames.transpose(0, 1, 3, 4, 2) for name, frames in arrays.items()}, facts)
 
 
 def _line(
-    told: Told,
+    setup: PredictionSetup,
     method: PredictionMethod,
     tokens: str,
     k: int,
@@ -258,24 +262,24 @@ def _line(
 ) -> PredictionResult:
     return PredictionResult.model_validate(
         {
-            "encoder": told.encoder, "method": method, "tokens": tokens, "context": told.context, "horizon": k + 1,
-            "mode": told.mode, "protocol": told.protocol, "metric": metric, "score": ends[0], "low": ends[1],
-            "high": ends[2], "n": n, "n_groups": groups, "split": split, "seed": told.seed,
-            "notes": [note] if note else [],
+            "encoder": setup.encoder, "method": method, "tokens": tokens, "context": setup.context,
+            "horizon": k + 1, "mode": setup.mode, "protocol": setup.protocol, "metric": metric,
+            "score": ends[0], "low": ends[1], "high": ends[2], "n": n, "n_groups": groups,
+            "split": split, "seed": setup.seed, "notes": [note] if note else [],
         }
     )  # fmt: skip
 
 
-def _pen(folder: Path) -> Pen:
+def _loaded(folder: Path) -> LoadedDecoder:
     # Of a decoder that came without, nobody can say what it has seen.
-    return Pen(load(folder), read_seen(folder) or Seen())
+    return LoadedDecoder(load(folder), read_training_clips(folder) or TrainingClips())
 
 
-def _unfit(pen: Pen, encoder: Encoder) -> str:
+def _unfit(loaded: LoadedDecoder, encoder: Encoder) -> str:
     """Why a decoder cannot draw what an encoder's predictor tells; empty where it can."""
-    shape, grid = pen.decoder.shape, encoder.grid(encoder.tubelet)
+    shape, grid = loaded.decoder.shape, encoder.grid(encoder.tubelet)
     tap = f"{encoder.name}/block{encoder.blocks - 1}.out"
-    trained = getattr(pen.decoder, "facts", {}).get("tap", tap)
+    trained = getattr(loaded.decoder, "facts", {}).get("tap", tap)
     if trained != tap:
         return f"it was trained on {trained}, and what is told is {tap}"
     if (shape.grid, shape.frames, shape.parts) != ((grid.height, grid.width), encoder.tubelet, 1):

@@ -20,7 +20,7 @@ METHODS: tuple[PredictionMethod, ...] = ("predictor", "copy-last", "linear", "me
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PredictionSetup:
     """What all lines of a run share."""
 
     encoder: str
@@ -41,54 +41,54 @@ class Told:
         )
 
 
-def lines(done: Forecast, told: Told) -> list[PredictionResult]:
+def lines(done: Forecast, setup: PredictionSetup) -> list[PredictionResult]:
     """L1, cosine and skill of every method; the rank of the true moment of those that can tell one."""
-    return [*_errors(done, told), *_ranks(done, told)]
+    return [*_errors(done, setup), *_ranks(done, setup)]
 
 
-def leak_lines(done: Forecast, told: Told) -> list[LeakResult]:
+def leak_lines(done: Forecast, setup: PredictionSetup) -> list[LeakResult]:
     """What changing the future alone changed."""
     calls: tuple[Literal["prefix", "plain forward"], ...] = ("prefix", "plain forward")
     return [
         LeakResult(
-            encoder=told.encoder, call=call, context=told.context, horizon=told.horizon, clips=clips,
+            encoder=setup.encoder, call=call, context=setup.context, horizon=setup.horizon, clips=clips,
             context_change=found.context, prediction_change=found.prediction,
         )
         for call in calls for found, clips in [done.leaks[call]]
     ]  # fmt: skip
 
 
-def _errors(done: Forecast, told: Told) -> Iterator[PredictionResult]:
+def _errors(done: Forecast, setup: PredictionSetup) -> Iterator[PredictionResult]:
     which: tuple[Which, ...] = get_args(Which)
     for tokens in which:
         mask = done.changed if tokens == "changed" else np.ones_like(done.changed)
-        for k in range(told.horizon):
+        for k in range(setup.horizon):
             count = mask[:, k].sum(axis=1).astype(np.float64)
             copied = _summed(done, "copy-last", "l1", k, mask)
             for method in METHODS:
                 if method in done.missing:
                     for metric in ("l1", "cosine", "skill"):
                         draws = no_draws(done.missing[method])
-                        yield _line(done, told, method, tokens, k, metric, draws, int(count.sum()))
+                        yield _line(done, setup, method, tokens, k, metric, draws, int(count.sum()))
                     continue
                 error, likeness = (_summed(done, method, metric, k, mask) for metric in ("l1", "cosine"))
                 empty = "no token changed"
                 scored = {
-                    "l1": ratio_draws(error, count, done.unit, seed=told.seed, scale="error", empty=empty),
-                    "cosine": ratio_draws(likeness, count, done.unit, seed=told.seed, scale="plain", empty=empty),
+                    "l1": ratio_draws(error, count, done.unit, seed=setup.seed, scale="error", empty=empty),
+                    "cosine": ratio_draws(likeness, count, done.unit, seed=setup.seed, scale="plain", empty=empty),
                     "skill": _less(
-                        ratio_draws(error, copied, done.unit, seed=told.seed, scale="error", empty=empty)
+                        ratio_draws(error, copied, done.unit, seed=setup.seed, scale="error", empty=empty)
                     ),
                 }
                 for metric, draws in scored.items():
-                    yield _line(done, told, method, tokens, k, metric, draws, int(count.sum()))
+                    yield _line(done, setup, method, tokens, k, metric, draws, int(count.sum()))
 
 
-def _ranks(done: Forecast, told: Told) -> Iterator[PredictionResult]:
+def _ranks(done: Forecast, setup: PredictionSetup) -> Iterator[PredictionResult]:
     """Top-1, top-5 and mean rank of the true moment among its video's, and what a blind choice would have."""
     moments = done.moments.astype(np.float64)
     ones = np.ones(len(moments))
-    for k in range(told.horizon):
+    for k in range(setup.horizon):
         for method in ("predictor", "copy-last", "chance"):
             if method == "chance":
                 found = {
@@ -99,8 +99,8 @@ def _ranks(done: Forecast, told: Told) -> Iterator[PredictionResult]:
                 found = {"top1": 1.0 * (rank <= 1), "top5": 1.0 * (rank <= 5), "mean_rank": rank}
             for metric, values in found.items():
                 scale: Scale = "error" if metric == "mean_rank" else "share"
-                draws = ratio_draws(values, ones, done.unit, seed=told.seed, scale=scale, empty="no moments")
-                yield _line(done, told, method, "all", k, metric, draws, len(moments))
+                draws = ratio_draws(values, ones, done.unit, seed=setup.seed, scale=scale, empty="no moments")
+                yield _line(done, setup, method, "all", k, metric, draws, len(moments))
 
 
 def _summed(done: Forecast, method: str, metric: str, k: int, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -115,19 +115,19 @@ def _less(ratio: Draws) -> Draws:
 
 
 def _line(
-    done: Forecast, told: Told, method: str, tokens: Which, k: int, metric: str, draws: Draws, n: int
+    done: Forecast, setup: PredictionSetup, method: str, tokens: Which, k: int, metric: str, draws: Draws, n: int
 ) -> PredictionResult:
     found = draws.score()
     methods: dict[str, PredictionMethod] = {one: one for one in get_args(PredictionMethod)}
     metrics: dict[str, PredictionMetric] = {one: one for one in get_args(PredictionMetric)}
     return PredictionResult(
-        encoder=told.encoder,
+        encoder=setup.encoder,
         method=methods[method],
         tokens=tokens,
-        context=told.context,
+        context=setup.context,
         horizon=k + 1,
-        mode=told.mode,
-        protocol=told.protocol,
+        mode=setup.mode,
+        protocol=setup.protocol,
         metric=metrics[metric],
         score=found.value,
         low=found.low,
@@ -135,6 +135,6 @@ def _line(
         n=n,
         n_groups=len(np.unique(done.unit)),
         split=done.split,
-        seed=told.seed,
+        seed=setup.seed,
         notes=[found.note] if found.note else [],
     )

@@ -17,8 +17,8 @@ from worldprobe.pipeline.ledger import Ledger, device_of, foretold
 from worldprobe.pipeline.predict.decoder import will_draw
 from worldprobe.pipeline.predict.forecast import Forecast, forecast
 from worldprobe.pipeline.predict.pictures import drop_figures, keep_curves, keep_errors, keep_violations, place
-from worldprobe.pipeline.predict.pixels import DecodedFuture, find_pen
-from worldprobe.pipeline.predict.scores import Told, leak_lines, lines
+from worldprobe.pipeline.predict.pixels import DecodedFuture, find_decoder
+from worldprobe.pipeline.predict.scores import PredictionSetup, leak_lines, lines
 from worldprobe.pipeline.predict.surprise import Surprises, surprise_lines, surprises
 from worldprobe.pipeline.predict.windows import Cut, read_windows
 from worldprobe.pipeline.progress import Progress, silent
@@ -45,42 +45,48 @@ def predict(
         VideoError: no video has room for a context and a horizon; with ``strict`` the first that fails.
     """
     videos, out = paths_of(videos), Path(out)
-    asked = experiment.predict or Predict()
+    settings = experiment.predict or Predict()
     encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
     predictor = VJEPA2Predictor.from_encoder(encoder)
     _own_folder(out, encoder)
-    pen = find_pen(asked.decoder, out, encoder)  # one that does not fit is said before anything is predicted
-    cut = Cut(asked.context, asked.horizon, experiment.stride, asked.windows)
+    loaded = find_decoder(
+        settings.decoder, out, encoder
+    )  # one that does not fit is said before anything is predicted
+    cut = Cut(settings.context, settings.horizon, experiment.stride, settings.windows)
     ledger = Ledger(expected=foretold(out))
     found: list[AnyResult] = []
     failures: list[Failure] = []
     seen: list[VideoRef] = []
     kept = {"error_map"}
-    for encoder_of, one in ((encoder, predictor), *_twins(experiment, encoder, asked)):
-        told = Told(one.encoder.name, one.precision, asked.context, asked.horizon, asked.mode, experiment.seed)
-        decoded = DecodedFuture(pen, encoder, told, cut, videos=len(videos)) if pen and one is predictor else None
-        done, lost = _forecast(videos, encoder_of, one, cut, told, decoded, ledger, progress)
+    for encoder_of, one in ((encoder, predictor), *_twins(experiment, encoder, settings)):
+        setup = PredictionSetup(
+            one.encoder.name, one.precision, settings.context, settings.horizon, settings.mode, experiment.seed
+        )
+        decoded = (
+            DecodedFuture(loaded, encoder, setup, cut, videos=len(videos)) if loaded and one is predictor else None
+        )
+        done, lost = _forecast(videos, encoder_of, one, cut, setup, decoded, ledger, progress)
         if experiment.strict and lost:
             raise VideoError(lost[0].error)
         # What cannot be read for one encoder cannot for the other: it is counted once.
         failures = failures or lost
         seen = seen or [ref_of(videos[number]) for number in sorted({window.video for window in done.windows})]
-        found += [*lines(done, told), *leak_lines(done, told)]
+        found += [*lines(done, setup), *leak_lines(done, setup)]
         if one is predictor:
-            keep_errors(done, videos, encoder, place(out, "error_map"), context=asked.context)
-            keep_curves(done, videos, encoder, out, context=asked.context)
+            keep_errors(done, videos, encoder, place(out, "error_map"), context=settings.context)
+            keep_curves(done, videos, encoder, out, context=settings.context)
         if decoded:
-            drawn = decoded.lines(place(out, "prediction_comparison"))
-            found += drawn
-            items = max(line.n for line in drawn)
+            pixel_lines = decoded.lines(place(out, "prediction_comparison"))
+            found += pixel_lines
+            items = max(line.n for line in pixel_lines)
             kept |= {"prediction_comparison"} if items else set()
             started = time.perf_counter() - decoded.seconds
             ledger.book("predict: draw", started=started, items=items, device=device_of(encoder))
-        if asked.pairs:
-            at = _surprises(encoder_of, one, asked.pairs, told, ledger, progress)
-            found += surprise_lines(at, told)
+        if settings.pairs:
+            at = _surprises(encoder_of, one, settings.pairs, setup, ledger, progress)
+            found += surprise_lines(at, setup)
             if one is predictor:
-                keep_violations(at, encoder, place(out, "violations"), context=asked.context)
+                keep_violations(at, encoder, place(out, "violations"), context=settings.context)
                 kept.add("violations")
     drop_figures(out, but=kept)
     out.mkdir(parents=True, exist_ok=True)
@@ -94,7 +100,7 @@ def _forecast(
     encoder: Encoder,
     predictor: VJEPA2Predictor,
     cut: Cut,
-    told: Told,
+    setup: PredictionSetup,
     decoded: DecodedFuture | None,
     ledger: Ledger,
     progress: Progress,
@@ -104,8 +110,8 @@ def _forecast(
     lost: list[Failure] = []
     selection = decoded.selection if decoded else None
     batches = read_windows(videos, encoder, cut, failures=lost, progress=progress, stage=stage, selection=selection)
-    at = {"context": told.context, "horizon": told.horizon, "seed": told.seed}
-    done = forecast(batches, predictor, mode=told.mode, draw=decoded, **at)
+    at = {"context": setup.context, "horizon": setup.horizon, "seed": setup.seed}
+    done = forecast(batches, predictor, mode=setup.mode, draw=decoded, **at)
     if done is None:
         first = next((one for one in lost if one.clip is None), lost[0])
         raise VideoError(f"nothing could be predicted of {len(videos)} videos. The first: {first.error}")
@@ -116,11 +122,16 @@ def _forecast(
 
 
 def _surprises(
-    encoder: Encoder, predictor: VJEPA2Predictor, pairs: int, told: Told, ledger: Ledger, progress: Progress
+    encoder: Encoder,
+    predictor: VJEPA2Predictor,
+    pairs: int,
+    setup: PredictionSetup,
+    ledger: Ledger,
+    progress: Progress,
 ) -> Surprises:
     """Measure surprise at pairs of possible and impossible videos, and book what it took."""
     started = time.perf_counter()
-    found = surprises(encoder, predictor, pairs=pairs, told=told, progress=progress)
+    found = surprises(encoder, predictor, pairs=pairs, setup=setup, progress=progress)
     items = 2 * sum(map(len, found.found.values()))
     ledger.book(f"predict: surprise {encoder.name}", started=started, items=items, device=device_of(encoder))
     return found
@@ -137,7 +148,7 @@ def check(experiment: Experiment, out: Path) -> None:
     encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
     VJEPA2Predictor.from_encoder(encoder)
     if will_draw(experiment, out, encoder):
-        find_pen(experiment.predict.decoder, out, encoder)
+        find_decoder(experiment.predict.decoder, out, encoder)
 
 
 def record(experiment: Experiment, out: Path) -> None:
@@ -145,9 +156,9 @@ def record(experiment: Experiment, out: Path) -> None:
     record_experiment(experiment, out, "predict", PREDICT.kinds)
 
 
-def _twins(experiment: Experiment, encoder: Encoder, asked: Predict) -> list[tuple[Encoder, VJEPA2Predictor]]:
+def _twins(experiment: Experiment, encoder: Encoder, settings: Predict) -> list[tuple[Encoder, VJEPA2Predictor]]:
     """The untrained twin, which shows what the architecture tells without training."""
-    name = twin_of(encoder) if asked.twin else None
+    name = twin_of(encoder) if settings.twin else None
     if name is None:
         return []
     twin = load_encoder(name, device=experiment.device, precision=experiment.precision)

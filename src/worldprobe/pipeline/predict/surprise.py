@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.pipeline.predict.scores import Told
+from worldprobe.pipeline.predict.scores import PredictionSetup
 from worldprobe.pipeline.progress import Progress
 from worldprobe.predictors.surprise import scored, surprise
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
@@ -32,7 +32,7 @@ class Surprises:
 
 
 def surprises(
-    encoder: Encoder, predictor: VJEPA2Predictor, *, pairs: int, told: Told, progress: Progress
+    encoder: Encoder, predictor: VJEPA2Predictor, *, pairs: int, setup: PredictionSetup, progress: Progress
 ) -> Surprises:
     """Render so many pairs of each kind and slide windows over both videos of each.
 
@@ -44,13 +44,13 @@ def surprises(
     for number, kind in enumerate(KINDS):
         rows = []
         for index in range(pairs):
-            pair = render_pair(kind, told.seed, index)
+            pair = render_pair(kind, setup.seed, index)
             examples.setdefault(kind, pair)
             rows.append(
                 [
                     surprise(
-                        predictor, encoder.preprocess(video), context=told.context, horizon=told.horizon, hop=HOP,
-                        mode=told.mode,
+                        predictor, encoder.preprocess(video), context=setup.context, horizon=setup.horizon, hop=HOP,
+                        mode=setup.mode,
                     )
                     for video in (pair.possible, pair.impossible)
                 ]
@@ -60,12 +60,12 @@ def surprises(
     return Surprises(found, examples)
 
 
-def surprise_lines(done: Surprises, told: Told) -> list[SurpriseResult]:
+def surprise_lines(done: Surprises, setup: PredictionSetup) -> list[SurpriseResult]:
     """Relative accuracy and AUROC of every kind and of all together, by mean and by maximum over windows."""
     protocol = (
-        f"videos of {FRAMES} frames; windows of {told.context} + {told.horizon} tubelets, {HOP} apart, the context "
-        f"encoded alone; {told.mode}; L1 to layer-normed tokens of the window; intervals resample pairs; "
-        f"{told.precision}"
+        f"videos of {FRAMES} frames; windows of {setup.context} + {setup.horizon} tubelets, {HOP} apart, the "
+        f"context encoded alone; {setup.mode}; L1 to layer-normed tokens of the window; intervals resample pairs; "
+        f"{setup.precision}"
     )
     kinds: list[tuple[str, Floats]] = [*done.found.items(), ("all", np.concatenate(list(done.found.values())))]
     measures: tuple[Literal["mean", "max"], ...] = ("mean", "max")
@@ -74,12 +74,12 @@ def surprise_lines(done: Surprises, told: Told) -> list[SurpriseResult]:
     for name, values in kinds:
         for measure in measures:
             one = values.mean(axis=2) if measure == "mean" else values.max(axis=2)
-            found = scored(one[:, 0], one[:, 1], seed=told.seed)
+            found = scored(one[:, 0], one[:, 1], seed=setup.seed)
             lines += [
                 SurpriseResult(
-                    encoder=told.encoder, violation=name, measure=measure, metric=metric, score=found[metric].value,
-                    low=found[metric].low, high=found[metric].high, n=len(values), context=told.context,
-                    horizon=told.horizon, protocol=protocol, seed=told.seed,
+                    encoder=setup.encoder, violation=name, measure=measure, metric=metric,
+                    score=found[metric].value, low=found[metric].low, high=found[metric].high, n=len(values),
+                    context=setup.context, horizon=setup.horizon, protocol=protocol, seed=setup.seed,
                 )
                 for metric in metrics
             ]  # fmt: skip

@@ -58,7 +58,7 @@ class Window:
         span: seconds from the window's first frame to its last.
         first: whether its context is the first thing that is seen of the shot.
         scored: whether it is one of those that predictions are scored on.
-        drawn: whether it is one of those that a decoder draws.
+        decoded: whether it is one of those that a decoder draws.
     """
 
     spec: ClipSpec
@@ -69,7 +69,7 @@ class Window:
     span: float
     first: bool
     scored: bool = True
-    drawn: bool = False
+    decoded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def spread(found: list[tuple[ClipSpec, int, bool]], most: int | None) -> list[tu
     return [found[i] for i in np.linspace(0, len(found) - 1, most).round().astype(int)]
 
 
-def _drawn(
+def _decoded(
     every: list[tuple[ClipSpec, int, bool]], shots: Sequence[int], selection: Selection | None
 ) -> set[tuple[ClipSpec, int, bool]]:
     if selection is None:
@@ -176,8 +176,8 @@ def _read(
             with open_source(path) as video:
                 failures += cut_short(video.ref)
                 every = cut_windows(video.ref, video.shots, cut, tubelet=encoder.tubelet)
-                scored, drawn = set(spread(every, cut.most)), _drawn(every, video.shots, selection)
-                found = [one for one in every if one in scored or one in drawn]
+                scored, decoded = set(spread(every, cut.most)), _decoded(every, video.shots, selection)
+                found = [one for one in every if one in scored or one in decoded]
                 groups = numbers.of(video.ref, video.shots).tolist()
                 view = encoder.view(video.ref.width, video.ref.height)
                 specs = [spec for spec, _, _ in found]
@@ -192,7 +192,7 @@ def _read(
                     span = float(times[-1] - times[0])
                     began = float(video.pts_seconds[video.shots[shot]])
                     place = (number, groups[shot], ends, began, span, first)
-                    yield Window(spec, *place, scored=one in scored, drawn=one in drawn), clip.pixels
+                    yield Window(spec, *place, scored=one in scored, decoded=one in decoded), clip.pixels
                     if len(videos) == 1:
                         progress(stage, done + 1, len(found))
                 if len(videos) == 1 and found:  # the last ones may be damaged

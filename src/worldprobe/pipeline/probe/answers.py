@@ -12,11 +12,11 @@ import numpy as np
 from worldprobe.controls import CONTROLS, Control
 from worldprobe.encoders.load import control_encoders
 from worldprobe.intervals import Draws
-from worldprobe.pipeline.probe.moments import Moments
+from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.probe.plan import Plan, metrics_of
 from worldprobe.pipeline.probe.targets import Target
 from worldprobe.probes import controls
-from worldprobe.probes.evaluate import Answer, draws
+from worldprobe.probes.evaluate import OutOfFold, draws
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds
 from worldprobe.results import EvidenceLine, Metric, ProbeResult
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     import polars as pl
 
 # By question and variant: "real", "shuffled", "random" (the leaky split).
-Answers = dict[tuple[Hashable, str], Answer]
+Answers = dict[tuple[Hashable, str], OutOfFold]
 # What fits are for, as they are counted.
 QUESTIONS, CURVES = "questions", "learning curves"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
+class ProbeTask:
     """A task over the rows on which it is known, with its folds and its question; ``probe`` as results name it."""
 
     task: str
@@ -49,13 +49,13 @@ class Answered:
     """What one probe answered at one place, or what a control did beside it."""
 
     plan: Plan
-    asked: Asked
+    probe_task: ProbeTask
     tap: str
     features: str
     control: Control
     encoder: str
     question: Question
-    answer: Answer
+    answer: OutOfFold
     folds: Folds
     taps: tuple[str, ...] = ()
 
@@ -87,13 +87,13 @@ class Probed:
     dropped: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     series: list[Series] = field(default_factory=list)
-    moments: Moments | None = None
+    moments: LabelledTubelets | None = None
     block: int = 0
     answers: list[pl.DataFrame] = field(default_factory=list)
     fits: dict[str, int] = field(default_factory=dict)
 
 
-def shuffled(one: Asked, seed: int) -> Question:
+def shuffled(one: ProbeTask, seed: int) -> Question:
     """The question with labels permuted between groups."""
     question = one.question
     moved = controls.shuffled(question.target, one.folds.unit, seed=seed)
@@ -101,7 +101,13 @@ def shuffled(one: Asked, seed: int) -> Question:
 
 
 def beside_controls(
-    plan: Plan, asked: Sequence[Asked], found: Mapping[Control, Answers], tap: str, kind: str, *, twin: str | None
+    plan: Plan,
+    probe_tasks: Sequence[ProbeTask],
+    found: Mapping[Control, Answers],
+    tap: str,
+    kind: str,
+    *,
+    twin: str | None,
 ) -> list[Answered]:
     """Every question's real answer at a tap, those of its controls, and the leak, from answers by control.
 
@@ -112,20 +118,20 @@ def beside_controls(
     names |= control_encoders(plan.encoder, twin)
     return [
         Answered(plan, one, tap, kind, control, names.get(control, plan.encoder), question, given, folds)
-        for one in asked
+        for one in probe_tasks
         for control, question, given, folds in _of_one(one, found, plan)
     ]
 
 
 def _of_one(
-    one: Asked, found: Mapping[Control, Answers], plan: Plan
-) -> Iterator[tuple[Control, Question, Answer, Folds]]:
+    one: ProbeTask, found: Mapping[Control, Answers], plan: Plan
+) -> Iterator[tuple[Control, Question, OutOfFold, Folds]]:
     """The real probe, its controls, and the leak."""
     name = one.question.name
     real = found["none"][name, "real"]
     yield "none", one.question, real, one.folds
     if "majority" in plan.controls:
-        constant = Answer(real.constant, real.constant, (), (0.0,) * len(real.validation))
+        constant = OutOfFold(real.constant, real.constant, (), (0.0,) * len(real.validation))
         yield "majority", one.question, constant, one.folds
     if "shuffled" in plan.controls:
         yield "shuffled", shuffled(one, plan.seed), found["none"][name, "shuffled"], one.folds
@@ -142,18 +148,18 @@ def lines(answered: Sequence[Answered]) -> list[ProbeResult]:
 
 
 def _lines(one: Answered) -> list[ProbeResult]:
-    asked, found = one.asked, {name: drawn.score() for name, drawn in one.draws.items()}
-    notes = list(asked.notes) if one.control == "none" else []
+    task, found = one.probe_task, {name: resampled.score() for name, resampled in one.draws.items()}
+    notes = list(task.notes) if one.control == "none" else []
     if one.control == "none":
         notes += _unseen(one)
     return [
         ProbeResult(
-            task=asked.task,
+            task=task.task,
             encoder=one.encoder,
             tap=one.tap,
             features=one.features,
             input=one.plan.input,
-            probe=asked.probe,
+            probe=task.probe,
             control=one.control,
             split=one.folds.kind,
             metric=metric,
@@ -168,7 +174,7 @@ def _lines(one: Answered) -> list[ProbeResult]:
             seed=one.plan.seed,
             notes=notes + ([found[metric].note] if found[metric].note else []),
         )
-        for metric in metrics_of(asked.task)
+        for metric in metrics_of(task.task)
     ]
 
 
@@ -181,7 +187,7 @@ def _unseen(one: Answered) -> list[str]:
     for fold in one.folds.folds:
         for code in np.setdiff1d(codes[fold.test], codes[fold.train]).tolist():
             missed[code] = missed.get(code, 0) + int((codes[fold.test] == code).sum())
-    names = one.asked.target.classes
+    names = one.probe_task.target.classes
     return [
         f"{names[code]} is in no training group of some fold: {count} of its {int((codes == code).sum())} moments "
         "cannot be answered right"

@@ -9,7 +9,7 @@ import numpy as np
 
 from worldprobe.pipeline.probe.answers import Answered
 from worldprobe.pipeline.probe.plan import CHOSEN
-from worldprobe.probes.evaluate import Answer
+from worldprobe.probes.evaluate import OutOfFold
 
 
 def chosen_taps(answered: Sequence[Answered]) -> list[Answered]:
@@ -21,7 +21,7 @@ def chosen_taps(answered: Sequence[Answered]) -> list[Answered]:
     """
     together: dict[tuple[str, ...], list[Answered]] = {}
     for one in answered:
-        key = (one.asked.task, one.asked.probe, one.plan.input, one.control, one.folds.kind)
+        key = (one.probe_task.task, one.probe_task.probe, one.plan.input, one.control, one.folds.kind)
         together.setdefault(key, []).append(one)
     return [_chosen(several) for several in together.values()]
 
@@ -33,7 +33,7 @@ def _chosen(several: Sequence[Answered]) -> Answered:
     prediction, constant = answers[0].prediction.copy(), answers[0].constant
     for fold, index in zip(first.folds.folds, best, strict=True):
         prediction[fold.test] = answers[index].prediction[fold.test]
-    picked = Answer(
+    picked = OutOfFold(
         prediction,
         constant,
         tuple(answers[index].chosen[fold] for fold, index in enumerate(best) if answers[index].chosen),

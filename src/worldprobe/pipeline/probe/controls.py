@@ -9,10 +9,10 @@ import numpy as np
 
 from worldprobe.controls import CONTROLS, Control
 from worldprobe.encoders.load import control_encoders
-from worldprobe.pipeline.probe.answers import Answered, Answers, Asked, beside_controls
+from worldprobe.pipeline.probe.answers import Answered, Answers, ProbeTask, beside_controls
 from worldprobe.pipeline.probe.fit import Rows, answer, answer_tokens, fits
 from worldprobe.pipeline.probe.inputs import gather, gather_tokens
-from worldprobe.pipeline.probe.moments import Moments
+from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.questions import reads_tokens
 from worldprobe.pipeline.probe.workers import adding
@@ -41,16 +41,16 @@ class Place:
         self,
         store: Store,
         series: Sequence[Series],
-        moments: Moments,
+        moments: LabelledTubelets,
         plan: Plan,
-        asked: list[Asked],
+        probe_tasks: list[ProbeTask],
         folder: Path,
         *,
         executor: Executor | None = None,
     ) -> None:
         self._adding = adding(executor, store, moments)
         self._store, self._series, self._moments, self._plan = store, series, moments, plan
-        self._asked, self._folder = asked, folder
+        self._probe_tasks, self._folder = probe_tasks, folder
         self._once: dict[tuple[Control, str], Answers] = {}
         self._last: tuple[int, str, Rows] | None = None
 
@@ -58,18 +58,18 @@ class Place:
         """How many fits reading these kinds of features, one after the other, will take from here on."""
         total, once = 0, set(self._once)
         for kind in kinds:
-            asked = self._of(kind)
-            total += fits(asked, leaky=True, shuffle="shuffled" in self._plan.controls)
+            probe_tasks = self._of(kind)
+            total += fits(probe_tasks, leaky=True, shuffle="shuffled" in self._plan.controls)
             for control in self._read():
                 key = _key(control, kind)
                 if control in self._plan.controls and key not in once:
-                    total += fits(asked)
+                    total += fits(probe_tasks)
                     once |= {key} if CONTROLS[control].once else set()
         return total
 
-    def _of(self, kind: str) -> list[Asked]:
+    def _of(self, kind: str) -> list[ProbeTask]:
         """The questions that are asked of one kind of features."""
-        return [one for one in self._asked if reads_tokens(one.question.probe) == (kind == "tokens")]
+        return [one for one in self._probe_tasks if reads_tokens(one.question.probe) == (kind == "tokens")]
 
     def _read(self) -> list[Control]:
         """The controls that read something of their own."""
@@ -79,16 +79,16 @@ class Place:
     def read(self, block: int, kind: str, *, step: Step = unwatched) -> list[Answered]:
         """All tasks and controls on one kind of features of one block; ``step`` is called after each fit."""
         tokens, plan = kind == "tokens", self._plan
-        asked = self._of(kind)
-        if not asked:
+        probe_tasks = self._of(kind)
+        if not probe_tasks:
             return []
         source = self._tokens(self._at(block), block) if tokens else self.rows(block, kind)
         shuffle = "shuffled" in plan.controls
 
         def work(rows: Rows, sums: Sums | None, *, leaky: bool = False, shuffle: bool = False) -> Answers:
             if tokens:
-                return answer_tokens(rows, asked, leaky=leaky, shuffle=shuffle, seed=plan.seed, step=step)
-            return answer(rows, asked, leaky=leaky, shuffle=shuffle, seed=plan.seed, sums=sums, step=step)
+                return answer_tokens(rows, probe_tasks, leaky=leaky, shuffle=shuffle, seed=plan.seed, step=step)
+            return answer(rows, probe_tasks, leaky=leaky, shuffle=shuffle, seed=plan.seed, sums=sums, step=step)
 
         sums = self._sums(self._at(block), block, kind)
         found: dict[Control, Answers] = {"none": work(source, sums, leaky=True, shuffle=shuffle)}
@@ -100,7 +100,9 @@ class Place:
             if CONTROLS[control].once:
                 self._once[key] = given
             found[control] = given
-        return beside_controls(plan, asked, found, str(Tap(plan.encoder, block)), kind, twin=self._series[0].twin)
+        return beside_controls(
+            plan, probe_tasks, found, str(Tap(plan.encoder, block)), kind, twin=self._series[0].twin
+        )
 
     def rows(self, block: int, kind: str) -> Rows:
         """Features of the moments, float32 [n, d]; the last that were asked for are remembered."""

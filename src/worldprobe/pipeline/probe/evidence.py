@@ -10,13 +10,13 @@ import numpy as np
 
 from worldprobe.errors import ProbeError
 from worldprobe.intervals import Score
-from worldprobe.pipeline.probe.answers import Answered, Asked
+from worldprobe.pipeline.probe.answers import Answered, ProbeTask
 from worldprobe.pipeline.probe.fit import Rows
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.progress import Tally, silent
 from worldprobe.probes.curves import FRACTIONS, learning_curve
 from worldprobe.probes.evaluate import Step
-from worldprobe.probes.evidence import PORTIONS, difference, online_code_length, skill
+from worldprobe.probes.evidence import PORTIONS, difference, online_code_length, selectivity, skill
 from worldprobe.probes.features import CHANGES
 from worldprobe.results import CodeResult, EvidenceLine, EvidenceResult, LearningPoint, LearningResult, Measure
 
@@ -34,7 +34,7 @@ def evidence_of(answered: Sequence[Answered]) -> list[EvidenceLine]:
         best = max(known, key=lambda one: one.main.value or 0.0)
         found.append(_line(real, "skill", best.control, skill(real.main, best.main)))
         found += [
-            _line(real, "selectivity", one.control, difference(real.main, one.main))
+            _line(real, "selectivity", one.control, selectivity(real.main, one.main))
             for one in known
             if one.control == "shuffled"
         ]
@@ -46,7 +46,8 @@ def contrasts(answered: Sequence[Answered]) -> list[EvidenceLine]:
     real = [one for one in answered if one.control == "none" and not one.leaky]
     found: list[EvidenceLine] = []
     for one, other in product(real, real):
-        if (one.asked.task, one.asked.probe, one.tap) != (other.asked.task, other.asked.probe, other.tap):
+        first, second = ((each.probe_task.task, each.probe_task.probe, each.tap) for each in (one, other))
+        if first != second:
             continue
         same_input, same_features = one.plan.input == other.plan.input, one.features == other.features
         over_z = same_input and one.features in CHANGES and other.features == "z"
@@ -58,11 +59,11 @@ def contrasts(answered: Sequence[Answered]) -> list[EvidenceLine]:
     return found
 
 
-def steps(plan: Plan, asked: Asked) -> dict[str, int]:
+def steps(plan: Plan, probe_task: ProbeTask) -> dict[str, int]:
     """How many fits at most a question's code and curve take, inner ones apart; none where it has neither."""
-    if asked.probe not in LINEAR:
+    if probe_task.probe not in LINEAR:
         return {}
-    of = {"code": len(PORTIONS) - 1, "learning": len(FRACTIONS) * len(asked.folds.folds)}
+    of = {"code": len(PORTIONS) - 1, "learning": len(FRACTIONS) * len(probe_task.folds.folds)}
     return {name: count for name, count in of.items() if name in plan.evidence}
 
 
@@ -76,11 +77,11 @@ def worked_out(
     found: list[EvidenceLine] = []
     tally = tally or Tally("", 0, silent)
     for one in answered:
-        linear = one.asked.probe in LINEAR and one.control == "none" and not one.leaky
+        linear = one.probe_task.probe in LINEAR and one.control == "none" and not one.leaky
         if not linear or (one.tap, one.features) != (tap, kind):
             continue
-        inputs = rows[one.asked.target.usable]
-        for name, count in steps(plan, one.asked).items():
+        inputs = rows[one.probe_task.target.usable]
+        for name, count in steps(plan, one.probe_task).items():
             work = _code if name == "code" else _learning
             with tally.part(count) as step:
                 found.append(work(one, inputs, step))
@@ -89,7 +90,7 @@ def worked_out(
 
 def _with_controls(answered: Sequence[Answered]) -> Iterator[tuple[Answered, list[Answered]]]:
     def key(one: Answered) -> tuple[str, ...]:
-        return (one.asked.task, one.asked.probe, one.tap, one.features, one.plan.input)
+        return (one.probe_task.task, one.probe_task.probe, one.tap, one.features, one.plan.input)
 
     for real in answered:
         if real.control == "none" and not real.leaky:
@@ -99,8 +100,8 @@ def _with_controls(answered: Sequence[Answered]) -> Iterator[tuple[Answered, lis
 def _of(one: Answered) -> dict[str, Any]:
     """What says which answer a line is about."""
     return {
-        "task": one.asked.task, "encoder": one.encoder, "tap": one.tap, "features": one.features,
-        "input": one.plan.input, "probe": one.asked.probe, "split": one.folds.kind,
+        "task": one.probe_task.task, "encoder": one.encoder, "tap": one.tap, "features": one.features,
+        "input": one.plan.input, "probe": one.probe_task.probe, "split": one.folds.kind,
         "metric": next(iter(one.draws)), "n_groups": len(np.unique(one.folds.unit)), "seed": one.plan.seed,
     }  # fmt: skip
 

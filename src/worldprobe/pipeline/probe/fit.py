@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.pipeline.probe.answers import Answers, Asked, shuffled
-from worldprobe.probes.evaluate import Answer, Step, cross_fit, unwatched
+from worldprobe.pipeline.probe.answers import Answers, ProbeTask, shuffled
+from worldprobe.probes.evaluate import OutOfFold, Step, cross_fit, unwatched
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds
 from worldprobe.probes.tokens import cross_fit_tokens
@@ -20,7 +20,7 @@ Rows = NDArray[Any]
 
 def answer(
     inputs: Rows,
-    asked: Sequence[Asked],
+    probe_tasks: Sequence[ProbeTask],
     *,
     leaky: bool = False,
     shuffle: bool = False,
@@ -33,16 +33,16 @@ def answer(
     ``step`` is called after each fit, of which there are as many as ``fits`` says.
     """
 
-    def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[Hashable, Answer]:
+    def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[Hashable, OutOfFold]:
         known = None if sums is None else lambda sets: sums([usable[rows] for rows in sets])
         return cross_fit(inputs[usable], questions, folds, sums=known, step=step)
 
-    return _answers(fit, asked, leaky=leaky, shuffle=shuffle, seed=seed)
+    return _answers(fit, probe_tasks, leaky=leaky, shuffle=shuffle, seed=seed)
 
 
 def answer_tokens(
     tokens: Rows,
-    asked: Sequence[Asked],
+    probe_tasks: Sequence[ProbeTask],
     *,
     leaky: bool = False,
     shuffle: bool = False,
@@ -51,36 +51,36 @@ def answer_tokens(
 ) -> Answers:
     """Answers from tokens float16 [n, t, d] of all moments, which may lie in a file; ``step`` as of ``answer``."""
 
-    def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[Hashable, Answer]:
+    def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[Hashable, OutOfFold]:
         return cross_fit_tokens(tokens, usable, questions, folds, seed=seed, step=step)
 
-    return _answers(fit, asked, leaky=leaky, shuffle=shuffle, seed=seed)
+    return _answers(fit, probe_tasks, leaky=leaky, shuffle=shuffle, seed=seed)
 
 
-def fits(asked: Sequence[Asked], *, leaky: bool = False, shuffle: bool = False) -> int:
+def fits(probe_tasks: Sequence[ProbeTask], *, leaky: bool = False, shuffle: bool = False) -> int:
     """How many fits answering takes: of each question on each fold, inner ones apart."""
     return sum(
         len(one.folds.folds) * (1 + shuffle) + (len(one.leaky.folds) if leaky and one.leaky is not None else 0)
-        for one in asked
+        for one in probe_tasks
     )
 
 
-def _answers(fit: Any, asked: Sequence[Asked], *, leaky: bool, shuffle: bool, seed: int) -> Answers:
-    by_rows: dict[bytes, list[Asked]] = {}
-    for one in asked:
+def _answers(fit: Any, probe_tasks: Sequence[ProbeTask], *, leaky: bool, shuffle: bool, seed: int) -> Answers:
+    by_rows: dict[bytes, list[ProbeTask]] = {}
+    for one in probe_tasks:
         by_rows.setdefault(one.target.usable.tobytes(), []).append(one)
     found: Answers = {}
     for together in by_rows.values():
         usable = np.flatnonzero(together[0].target.usable)
-        asked_as = {one.question.name: (one.question.name, "real") for one in together}
+        names = {one.question.name: (one.question.name, "real") for one in together}
         questions = [one.question for one in together]
         if shuffle:
             mixed = [shuffled(one, seed) for one in together]
             pairs = zip(mixed, together, strict=True)
-            asked_as |= {other.name: (one.question.name, "shuffled") for other, one in pairs}
+            names |= {other.name: (one.question.name, "shuffled") for other, one in pairs}
             questions += mixed
         for name, given in fit(usable, questions, together[0].folds).items():
-            found[asked_as[name]] = given
+            found[names[name]] = given
         if leaky and together[0].leaky is not None:
             for name, given in fit(usable, [one.question for one in together], together[0].leaky).items():
                 found[name, "random"] = given

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import StoreError
-from worldprobe.pipeline.probe.moments import Moments
+from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.stored import NOT_ENCODED
 from worldprobe.probes import features
 from worldprobe.series import by_clock
@@ -21,7 +21,7 @@ _Rows = TypeVar("_Rows")
 
 
 def chunks(
-    store: Store, series: Sequence[Series], moments: Moments, *, block: int, kind: str, floor: bool = False
+    store: Store, series: Sequence[Series], moments: LabelledTubelets, *, block: int, kind: str, floor: bool = False
 ) -> Iterator[tuple[Ints, NDArray[Any]]]:
     """Features a clip at a time: which moments lie in it, int64 [m], and theirs, float32 [m, d].
 
@@ -79,7 +79,7 @@ def _in_time(
 
 
 def gather(
-    store: Store, series: Sequence[Series], moments: Moments, *, block: int, kind: str, floor: bool = False
+    store: Store, series: Sequence[Series], moments: LabelledTubelets, *, block: int, kind: str, floor: bool = False
 ) -> NDArray[np.float32]:
     """Features of each moment, float32 [n, d]; the arguments are those of ``chunks``.
 
@@ -97,7 +97,13 @@ def gather(
 
 
 def gather_tokens(
-    store: Store, series: Sequence[Series], moments: Moments, folder: Path, *, block: int, floor: bool = False
+    store: Store,
+    series: Sequence[Series],
+    moments: LabelledTubelets,
+    folder: Path,
+    *,
+    block: int,
+    floor: bool = False,
 ) -> NDArray[np.float16]:
     """Every token of each moment's tubelet, float16 [n, t, d], in a file in ``folder`` that is read where asked.
 
@@ -131,7 +137,7 @@ def _whole(
     return rows
 
 
-def encoded_only(moments: Moments, held: Sequence[Collection[int]]) -> Moments:
+def encoded_only(moments: LabelledTubelets, held: Sequence[Collection[int]]) -> LabelledTubelets:
     """Those moments whose clip is in the store, given the positions of those that are of each series.
 
     What a damaged film or a run that was cut short left out is dropped and counted, as all else that fails.

@@ -22,7 +22,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Moments:
+class LabelledTubelets:
     """Tubelets with a label: one row each, in order of video, clip and time.
 
     Attributes:
@@ -70,7 +70,7 @@ class Moments:
         """Labels that became part of a moment."""
         return int(self.labels.sum())
 
-    def at(self, rows: NDArray[Any]) -> Moments:
+    def at(self, rows: NDArray[Any]) -> LabelledTubelets:
         """These rows, by index [m] or as bool [n]; what was dropped stays what it was."""
         arrays: dict[str, Any] = {
             field.name: value[rows]
@@ -79,7 +79,7 @@ class Moments:
         }
         return replace(self, **arrays, measured={name: values[rows] for name, values in self.measured.items()})
 
-    def only(self, rows: NDArray[np.bool_], *, reason: str) -> Moments:
+    def only(self, rows: NDArray[np.bool_], *, reason: str) -> LabelledTubelets:
         """These rows [n]; the labels of the others count as dropped for this reason."""
         lost = int(self.labels[~rows].sum())
         dropped = dict(sorted({**self.dropped, reason: self.dropped.get(reason, 0) + lost}.items()))
@@ -99,7 +99,7 @@ class _Moment:
     labels: int
 
 
-def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main") -> Moments:
+def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main") -> LabelledTubelets:
     """Each label to the tubelet that covers its frame, if the model could see it there.
 
     With ``subject="all"`` every track of a clip is a row of its own at each tubelet: features pooled over space are
@@ -130,7 +130,7 @@ def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main"
     seconds = np.array([moment.pts_seconds for moment in found], dtype=np.float64)
     span = max((_clip_seconds(one) for one in series), default=0.0)
     group, recording, recording_seconds = placed(series, video_of, clip_of, seconds, apart=span)
-    return Moments(
+    return LabelledTubelets(
         video=video_of,
         clip=clip_of,
         group=group,
@@ -156,8 +156,8 @@ def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main"
 
 
 def with_before(
-    moments: Moments, series: Sequence[Series], held: Sequence[Collection[int]] | None = None
-) -> Moments:
+    moments: LabelledTubelets, series: Sequence[Series], held: Sequence[Collection[int]] | None = None
+) -> LabelledTubelets:
     """Those moments before which there is another: what differences of embeddings in time can be had for.
 
     The one before is the clip's previous tubelet; of stills, the previous still of the same shot. Where there is
@@ -184,11 +184,11 @@ def _clip_moments(
     """The labelled tubelets of one clip, of each of its subjects."""
     found, dropped = targets.subjects(tracks, spec.indices, which=which)
     seen = series.view.contains(tracks.box[:, :2])
-    shown = Counter(tracks.frame[seen & ~tracks.hidden].tolist())
+    visible = Counter(tracks.frame[seen & ~tracks.hidden].tolist())
     moments = []
     for rows in found:
         dropped["outside the crop"] += int((~seen[rows]).sum())
-        mine = _subject_moments(tracks, rows[seen[rows]], series, spec, shown)
+        mine = _subject_moments(tracks, rows[seen[rows]], series, spec, visible)
         # An encoder may leave out frames that fill no whole tubelet.
         dropped["past the last whole tubelet"] += int(seen[rows].sum()) - sum(one.labels for one in mine)
         moments += mine
@@ -196,9 +196,9 @@ def _clip_moments(
 
 
 def _subject_moments(
-    tracks: Tracks, rows: Ints, series: Series, spec: ClipSpec, shown: Mapping[int, int]
+    tracks: Tracks, rows: Ints, series: Series, spec: ClipSpec, visible: Mapping[int, int]
 ) -> list[_Moment]:
-    """One subject's labelled tubelets; ``shown`` counts the objects that the model can see at each frame."""
+    """One subject's labelled tubelets; ``visible`` counts the objects that the model can see at each frame."""
     # A repeated still is one moment: all its tubelets cover the same frame.
     position = (tracks.frame[rows] - spec.start) // max(spec.stride, 1)
     covers = np.array([series.grid.tubelet_of(int(p)) for p in position], dtype=object)
@@ -207,7 +207,7 @@ def _subject_moments(
         here = rows[covers == tubelet]
         names, counts = np.unique(tracks.name[here], return_counts=True)
         measured = {key: _mean(values[here]) for key, values in tracks.measured.items()}
-        measured["count"] = float(np.mean([shown[frame] for frame in tracks.frame[here].tolist()]))
+        measured["count"] = float(np.mean([visible[frame] for frame in tracks.frame[here].tolist()]))
         moments.append(
             _Moment(
                 tubelet=tubelet,

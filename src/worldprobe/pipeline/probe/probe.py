@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 
 from worldprobe.encoders.load import parse_blocks
 from worldprobe.errors import ProbeError
-from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS, Asked, Probed, lines
+from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS, Probed, ProbeTask, lines
 from worldprobe.pipeline.probe.chosen_tap import chosen_taps
 from worldprobe.pipeline.probe.controls import Place
 from worldprobe.pipeline.probe.evidence import contrasts, evidence_of, steps, worked_out
 from worldprobe.pipeline.probe.inputs import encoded_only
-from worldprobe.pipeline.probe.moments import Moments, align, with_before
+from worldprobe.pipeline.probe.moments import LabelledTubelets, align, with_before
 from worldprobe.pipeline.probe.plan import CHOSEN, Plan
 from worldprobe.pipeline.probe.questions import ask, check_probes, dimensions
 from worldprobe.pipeline.probe.table import answer_rows
@@ -62,11 +62,11 @@ def probe(
     series, blocks, moments = _aligned(store, labels, plan, partial=partial)
     result = Probed(kept=moments.kept, dropped=dict(moments.dropped), series=list(series), moments=moments)
     result.notes += _left_out(store, moments)
-    asked = ask(plan, moments, result)
+    probe_tasks = ask(plan, moments, result)
     result.block = blocks[-1]
     with TemporaryDirectory(prefix="worldprobe-") as folder:
-        place = Place(store, series, moments, plan, asked, Path(folder), executor=executor)
-        fitted, curves = _tallies(plan, place, asked, len(blocks), progress)
+        place = Place(store, series, moments, plan, probe_tasks, Path(folder), executor=executor)
+        fitted, curves = _tallies(plan, place, probe_tasks, len(blocks), progress)
         result.fits = {QUESTIONS: fitted.total, CURVES: curves.total}
         for block in blocks:
             for kind in plan.features:
@@ -87,7 +87,9 @@ def probe(
     return result
 
 
-def _aligned(store: Store, labels: Labels, plan: Plan, *, partial: bool) -> tuple[list[Series], list[int], Moments]:
+def _aligned(
+    store: Store, labels: Labels, plan: Plan, *, partial: bool
+) -> tuple[list[Series], list[int], LabelledTubelets]:
     """Find the series and the blocks of a plan, and the moments at which labels meet them; raises as ``probe``."""
     videos, missing = labelled_videos(labels), 0
     if partial:
@@ -112,12 +114,12 @@ def _aligned(store: Store, labels: Labels, plan: Plan, *, partial: bool) -> tupl
 
 
 def _tallies(
-    plan: Plan, place: Place, asked: Sequence[Asked], blocks: int, progress: Progress
+    plan: Plan, place: Place, probe_tasks: Sequence[ProbeTask], blocks: int, progress: Progress
 ) -> tuple[Tally, Tally]:
     """Of fits to answer questions, and of those for code lengths and learning curves, which take longer each."""
     of = "" if plan.input == "native" else f", {plan.input}"
     read = sum(kind != "tokens" for kind in plan.features)
-    curves = read * sum(sum(steps(plan, one).values()) for one in asked)
+    curves = read * sum(sum(steps(plan, one).values()) for one in probe_tasks)
     fitted = place.fits(blocks * list(plan.features))
     return Tally(f"probe{of}", fitted, progress), Tally(f"{CURVES}{of}", curves, progress)
 
@@ -152,10 +154,10 @@ def probe_inputs(
     return whole
 
 
-def _left_out(store: Store, moments: Moments) -> list[str]:
+def _left_out(store: Store, moments: LabelledTubelets) -> list[str]:
     """What the store lacks, which may be what failed or what was never done: only the user can tell."""
     lost = {reason: moments.dropped[reason] for reason in (NOT_ENCODED, MISSING) if reason in moments.dropped}
     if not lost:
         return []
-    said = " and ".join(f"{count:,} labels {reason}" for reason, count in lost.items())
-    return [f"{said} were left out. If {store.location} was cut short, `worldprobe encode` does what is missing."]
+    counts = " and ".join(f"{count:,} labels {reason}" for reason, count in lost.items())
+    return [f"{counts} were left out. If {store.location} was cut short, `worldprobe encode` does what is missing."]

@@ -8,8 +8,8 @@ import numpy as np
 
 from worldprobe.errors import ConfigError, ProbeError
 from worldprobe.labels import targets
-from worldprobe.pipeline.probe.answers import Asked, Probed, unmeasured
-from worldprobe.pipeline.probe.moments import Moments
+from worldprobe.pipeline.probe.answers import Probed, ProbeTask, unmeasured
+from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.probe.plan import Plan, metrics_of
 from worldprobe.pipeline.probe.targets import Target, split_rows, target
 from worldprobe.plugins import registry
@@ -37,8 +37,8 @@ def probe_of(plan: Plan, name: str, kind: str) -> tuple[str, Probe] | None:
         name = f"{head}-{kind}{colon}{argument}"
     probe: Probe = registry.create("probes", name)
     _, given = registry.parts("probes", name)
-    shown = probe.name + (f":{given}" if given else "")
-    return (shown, probe) if probe.kind == kind else None
+    canonical = probe.name + (f":{given}" if given else "")
+    return (canonical, probe) if probe.kind == kind else None
 
 
 def reads_tokens(probe: object) -> bool:
@@ -61,13 +61,13 @@ def check_probes(plan: Plan) -> None:
         found = [one for kind in sorted(kinds) if (one := probe_of(plan, name, kind))]
         if not found:
             raise ConfigError(f"the probe {name!r} is for none of the tasks {', '.join(plan.tasks)}")
-        for shown, probe in found:
-            if (probe.kind, shown) in named:
+        for canonical, probe in found:
+            if (probe.kind, canonical) in named:
                 raise ConfigError(
-                    f"the probes {named[probe.kind, shown]!r} and {name!r} are the same for {probe.kind} "
-                    f"({shown}): name it once"
+                    f"the probes {named[probe.kind, canonical]!r} and {name!r} are the same for {probe.kind} "
+                    f"({canonical}): name it once"
                 )
-            named[probe.kind, shown] = name
+            named[probe.kind, canonical] = name
         wants = {reads_tokens(probe) for _, probe in found}
         if not any((kind == "tokens") in wants for kind in plan.features):
             needs = "tokens" if True in wants else "other features than tokens"
@@ -82,7 +82,7 @@ def check_probes(plan: Plan) -> None:
             raise ConfigError(f"features {kind!r} need {needs}; the probes are {', '.join(plan.probes)}")
 
 
-def ask(plan: Plan, moments: Moments, result: Probed) -> list[Asked]:
+def ask(plan: Plan, moments: LabelledTubelets, result: Probed) -> list[ProbeTask]:
     """Turn tasks into questions; a task that cannot be asked gets results without a score that say why.
 
     Raises:
@@ -90,7 +90,7 @@ def ask(plan: Plan, moments: Moments, result: Probed) -> list[Asked]:
     """
     # What classes have to be spread over: the unit that the split keeps together.
     unit = units(split_rows(moments), plan.split)
-    asked: list[Asked] = []
+    probe_tasks: list[ProbeTask] = []
     refused: list[ProbeError] = []
     for task in dimensions(plan.tasks, moments):
         known = None
@@ -102,7 +102,7 @@ def ask(plan: Plan, moments: Moments, result: Probed) -> list[Asked]:
         probes = [found for name in plan.probes if (found := probe_of(plan, name, targets.kind(task)))]
         if not probes:  # a task is never without a line
             result.results += _without_probe(plan, task)
-        questions: list[Asked] = []
+        questions: list[ProbeTask] = []
         if known is not None and not why:
             try:
                 questions = _questions(plan, task, known, moments, probes)
@@ -117,10 +117,10 @@ def ask(plan: Plan, moments: Moments, result: Probed) -> list[Asked]:
                 if reads_tokens(probe) == (kind == "tokens")
                 for metric in metrics_of(task)
             ]
-        asked += questions
-    if refused and not asked:
+        probe_tasks += questions
+    if refused and not probe_tasks:
         raise refused[0]
-    return asked
+    return probe_tasks
 
 
 def _without_probe(plan: Plan, task: str) -> list[ProbeResult]:
@@ -135,8 +135,8 @@ def _without_probe(plan: Plan, task: str) -> list[ProbeResult]:
 
 
 def _questions(
-    plan: Plan, task: str, known: Target, moments: Moments, probes: Sequence[tuple[str, Probe]]
-) -> list[Asked]:
+    plan: Plan, task: str, known: Target, moments: LabelledTubelets, probes: Sequence[tuple[str, Probe]]
+) -> list[ProbeTask]:
     """One task, asked of each probe on the same folds."""
     rows = split_rows(moments, known.usable)
     folds = make_folds(rows, kind=plan.split, seed=plan.seed)
@@ -147,7 +147,7 @@ def _questions(
         notes.append(f"only {groups} groups: the interval is too narrow to trust")
     values, circular = known.values[known.usable], task in targets.CIRCULAR_TASKS
     return [
-        Asked(
+        ProbeTask(
             task, name, known, Question((task, name), probe, values, len(known.classes), circular),
             folds, leaky, tuple(notes),
         )
@@ -155,7 +155,7 @@ def _questions(
     ]  # fmt: skip
 
 
-def dimensions(tasks: Sequence[str], moments: Moments) -> list[str]:
+def dimensions(tasks: Sequence[str], moments: LabelledTubelets) -> list[str]:
     """Tasks that the labels measured, as one task for each of their dimensions."""
     found = []
     for task in tasks:
@@ -164,7 +164,7 @@ def dimensions(tasks: Sequence[str], moments: Moments) -> list[str]:
     return found
 
 
-def _unaskable(task: str, known: Target, moments: Moments) -> str:
+def _unaskable(task: str, known: Target, moments: LabelledTubelets) -> str:
     """Why a task cannot be asked of these moments; empty when it can."""
     if task == "class" and not any(moments.name):
         return "the labeller gives no classes"

@@ -43,8 +43,8 @@ def probe_into(
     started = time.perf_counter()
     every = inputs or (plan.input,)
     probed = probe_inputs(store, labels, plan, every, partial=True, executor=executor, progress=progress)
-    told = sum(count * ledger.expected.get(f"probe {name}", 0.0) for name, count in probed.fits.items())
-    each = told / len(probed.results) if told and probed.results else None
+    foretold = sum(count * ledger.expected.get(f"probe {name}", 0.0) for name, count in probed.fits.items())
+    each = foretold / len(probed.results) if foretold and probed.results else None
     ledger.book("probe", started=started, items=len(probed.results), device="cpu", each=each)
     series, videos = probed.series[0], [one.video for one in probed.series]
     found = [*probed.results, *probed.evidence]

@@ -12,7 +12,7 @@ from worldprobe.errors import CompareError
 from worldprobe.io.files import replacing
 from worldprobe.io.tables import read_table, write_table
 from worldprobe.pipeline.probe.answers import Answered
-from worldprobe.pipeline.probe.moments import Moments
+from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.store import Series
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def answer_rows(answered: Sequence[Answered], moments: Moments, series: Sequence[Series], *, block: int) -> Any:
+def answer_rows(
+    answered: Sequence[Answered], moments: LabelledTubelets, series: Sequence[Series], *, block: int
+) -> Any:
     """The real probes' out-of-fold answers at one block, and those of the chosen taps: a polars table.
 
     One row for each probe and moment. ``video, start, tubelet, which`` say which moment: the video's id, the
@@ -45,21 +47,22 @@ def answer_rows(answered: Sequence[Answered], moments: Moments, series: Sequence
         real = one.control == "none" and not one.leaky
         if not real or not (one.tap.endswith(f"/block{block}.out") or one.taps):
             continue
-        rows = np.flatnonzero(one.asked.target.usable)
+        rows = np.flatnonzero(one.probe_task.target.usable)
         starts = [series[v].specs[c].start for v, c in zip(moments.video[rows], moments.clip[rows], strict=True)]
+        task = one.probe_task
         columns = {
             "video": [series[v].video.id for v in moments.video[rows]], "start": starts,
             "tubelet": moments.tubelet[rows], "which": which[rows], "pts_seconds": moments.pts_seconds[rows],
             "unit": one.folds.unit, "target": _lists(one.question.target),
             "prediction": _lists(one.answer.prediction), "constant": _lists(one.answer.constant),
         }  # fmt: skip
-        said = {
-            "task": one.asked.task, "features": one.features, "input": one.plan.input, "probe": one.asked.probe,
+        constants = {
+            "task": task.task, "features": one.features, "input": one.plan.input, "probe": task.probe,
             "encoder": one.encoder, "revision": first.revision, "status": first.status, "tap": one.tap,
-            "split": one.folds.kind, "seed": one.plan.seed, "classes": "\n".join(one.asked.target.classes),
+            "split": one.folds.kind, "seed": one.plan.seed, "classes": "\n".join(task.target.classes),
             "frames": spec.frames, "stride": spec.stride, "tubelet_frames": first.grid.tubelet,
         }  # fmt: skip
-        table = pl.DataFrame(columns).with_columns(**{name: pl.lit(value) for name, value in said.items()})
+        table = pl.DataFrame(columns).with_columns(**{name: pl.lit(value) for name, value in constants.items()})
         parts.append(table.select(_COLUMNS))
     return pl.concat(parts, how="vertical_relaxed") if parts else pl.DataFrame()
 
@@ -95,7 +98,7 @@ def read_answers(run: Path) -> pl.DataFrame:
     return table
 
 
-def _which(moments: Moments) -> Any:
+def _which(moments: LabelledTubelets) -> Any:
     """Subjects of one tubelet, counted from 0 in their order: int64 [n]."""
     seen: dict[tuple[int, int, int], int] = {}
     found = []

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.labels import targets
-from worldprobe.pipeline.probe.moments import Floats, Ints, Moments
+from worldprobe.pipeline.probe.moments import Floats, Ints, LabelledTubelets
 from worldprobe.probes.splits import SplitRows
 
 # A class must be met in this many groups to stand on both sides of a split.
@@ -25,7 +25,7 @@ class Target:
     notes: tuple[str, ...] = ()
 
 
-def target(moments: Moments, task: str, group: Ints) -> Target:
+def target(moments: LabelledTubelets, task: str, group: Ints) -> Target:
     """What a task asks of each moment.
 
     A class that fewer than two groups hold cannot be learnt from some and tested on others; its rows are
@@ -58,7 +58,7 @@ def target(moments: Moments, task: str, group: Ints) -> Target:
     )
 
 
-def _without(moments: Moments, task: str, known: NDArray[np.bool_]) -> tuple[str, ...]:
+def _without(moments: LabelledTubelets, task: str, known: NDArray[np.bool_]) -> tuple[str, ...]:
     """How many moments a task has no value for, and why; nothing where it is known of all."""
     if known.all():
         return ()
@@ -74,12 +74,12 @@ def _without(moments: Moments, task: str, known: NDArray[np.bool_]) -> tuple[str
         "where the camera's motion, or the speed itself, is not known": moments.tracked & grows & ~still,
     }
     counted = {why: int((rows & ~known).sum()) for why, rows in reasons.items()}
-    said = ", ".join(f"{many} {why}" for why, many in counted.items() if many)
+    counts = ", ".join(f"{many} {why}" for why, many in counted.items() if many)
     what = {"velocity": "a speed", "approach": "a speed"}.get(task, "a direction")
-    return (f"{count} {what}: {said}",)
+    return (f"{count} {what}: {counts}",)
 
 
-def split_rows(moments: Moments, usable: NDArray[np.bool_] | slice = slice(None)) -> SplitRows:
+def split_rows(moments: LabelledTubelets, usable: NDArray[np.bool_] | slice = slice(None)) -> SplitRows:
     """Describe the usable moments (bool [n]; all unless given) to a split."""
     return SplitRows(
         group=moments.group[usable],

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.pipeline.probe.inputs import gather
-from worldprobe.pipeline.probe.moments import Moments
+from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.probes.linear.scatter import PIECE, Scatter
 from worldprobe.protocols import Executor, able
 from worldprobe.store import Series, Store, shared
@@ -26,7 +26,7 @@ class Piece:
     set: int
     number: int
     series: tuple[Series, ...]
-    moments: Moments
+    moments: LabelledTubelets
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class AddUp:
         return Scatter.of(rows)
 
 
-def adding(executor: Executor | None, store: Store, moments: Moments) -> Adding | None:
+def adding(executor: Executor | None, store: Store, moments: LabelledTubelets) -> Adding | None:
     """Workers that add up moments; None where this process does."""
     if not able(executor, "adds_sums"):
         return None
@@ -74,7 +74,7 @@ def adding(executor: Executor | None, store: Store, moments: Moments) -> Adding 
     return of
 
 
-def _piece(index: int, start: int, series: Sequence[Series], moments: Moments) -> Piece:
+def _piece(index: int, start: int, series: Sequence[Series], moments: LabelledTubelets) -> Piece:
     """With those series alone in which its moments lie."""
     videos, number = np.unique(moments.video, return_inverse=True)
     return Piece(index, start, tuple(series[video] for video in videos), replace(moments, video=number))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from worldprobe.controls import CONTROLS, Control
 from worldprobe.findings import verdicts
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.rows import Line, Row
+from worldprobe.findings.rows import ControlledScore, Row
 from worldprobe.findings.score import block_of, tap_name
 from worldprobe.findings.wording import METRICS, number, property_name, with_interval
 from worldprobe.intervals import Score
@@ -156,7 +156,7 @@ def _highest(control: Control, read: dict[int, Row]) -> Heat | None:
     return _heat(row.main, score, where, panels.in_groups(row.n_test, row.n_groups))
 
 
-def _heat(line: Line, score: Score, where: str, n: str) -> Heat:
+def _heat(line: ControlledScore, score: Score, where: str, n: str) -> Heat:
     constant = verdicts.chance(line) or 0.0
     share = None
     if score.value is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from worldprobe.findings.comparison import Cell, Comparison, Reading, difference
+from worldprobe.findings.comparison import ComparedScore, Comparison, Reading, difference
 from worldprobe.findings.wording import METRICS, count, interval, property_name, signed
 from worldprobe.report.drawing.axes import around
 
@@ -69,7 +69,9 @@ def forests(comparison: Comparison) -> list[Forest]:
     ]
 
 
-def _bar(comparison: Comparison, reading: Reading, cell: Cell, y: float, place: Callable[[float], float]) -> Bar:
+def _bar(
+    comparison: Comparison, reading: Reading, cell: ComparedScore, y: float, place: Callable[[float], float]
+) -> Bar:
     ends, value = cell.difference.interval, cell.difference.value
     name = f"{property_name(reading.task)}, {comparison.label(reading)}"
     return Bar(

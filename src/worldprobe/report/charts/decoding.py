@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.findings.decoding import Decoding, Losses
+from worldprobe.findings.decoding import Decoding, LossCurve
 from worldprobe.intervals import Score
 from worldprobe.io.arrays import damaged, read_arrays
 from worldprobe.report.drawing import panels
@@ -24,7 +24,7 @@ def loss_panels(decoding: Decoding) -> list[panels.Panel]:
     return [_panel(one) for one in decoding.losses]
 
 
-def _panel(one: Losses) -> panels.Panel:
+def _panel(one: LossCurve) -> panels.Panel:
     ways = (("training", 0, 1), ("held-out groups", 1, 2))
     every = [value for step in one.steps for value in step[1:] if value > 0]
     first, last = one.steps[0][0], one.steps[-1][0]
@@ -47,7 +47,7 @@ def _up(losses: list[float]) -> Axis:
     return Axis(min(losses) / 1.2, max(losses) * 1.2, log=True) if far else around(losses)
 
 
-def _loss(one: Losses, name: str, look: int, at: int) -> panels.Line:
+def _loss(one: LossCurve, name: str, look: int, at: int) -> panels.Line:
     found = [(float(step[0]), step[at], f"{name}, step {step[0]:,}: {step[at]:.4g}") for step in one.steps]
     points = panels.measured([(x, Score(value=value), said) for x, value, said in found])
     return panels.Line(name=name, look=look, points=points, strong=at == 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from worldprobe.findings.prediction import Future, Step
+from worldprobe.findings.prediction import Future, HorizonScores
 from worldprobe.intervals import Score
 from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis, around
@@ -29,7 +29,7 @@ def horizon_panels(future: Future) -> list[panels.Panel]:
     return [panel for panel in found if panel]
 
 
-def _errors(steps: list[Step], title: str) -> panels.Panel | None:
+def _errors(steps: list[HorizonScores], title: str) -> panels.Panel | None:
     # Extrapolation runs away: the axis is for the others.
     ends = [
         end
@@ -45,7 +45,7 @@ def _errors(steps: list[Step], title: str) -> panels.Panel | None:
     return _panel(title, "L1 on layer-normed targets: less is better", steps, around(ends, margin=0.2), lines)
 
 
-def _skills(steps: list[Step], title: str, twin: str) -> panels.Panel | None:
+def _skills(steps: list[HorizonScores], title: str, twin: str) -> panels.Panel | None:
     scores: dict[str, list[Score | None]] = {
         name: [step.skill.get(name) for step in steps] for name in _SKILLED if any(name in s.skill for s in steps)
     }
@@ -63,7 +63,7 @@ def _skills(steps: list[Step], title: str, twin: str) -> panels.Panel | None:
 
 
 def _line(
-    name: str, look: int, steps: list[Step], scores: list[Score | None], what: str, names: list[str]
+    name: str, look: int, steps: list[HorizonScores], scores: list[Score | None], what: str, names: list[str]
 ) -> panels.Line:
     shift = (names.index(name) - (len(names) - 1) / 2) * _APART
     points = [
@@ -74,13 +74,18 @@ def _line(
     return panels.Line(name=name, look=look, points=panels.measured(points), strong=name == "predictor")
 
 
-def _said(name: str, what: str, step: Step, score: Score) -> str:
+def _said(name: str, what: str, step: HorizonScores, score: Score) -> str:
     n = panels.in_groups(step.n, step.n_groups)
     return panels.said(f"{name}, {what}", f"horizon {step.horizon}", score, n)
 
 
 def _panel(
-    title: str, metric: str, steps: list[Step], up: Axis, lines: list[panels.Line], level: float | None = None
+    title: str,
+    metric: str,
+    steps: list[HorizonScores],
+    up: Axis,
+    lines: list[panels.Line],
+    level: float | None = None,
 ) -> panels.Panel:
     last = max(step.horizon for step in steps)
     return panels.Panel(

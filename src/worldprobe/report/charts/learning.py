@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from worldprobe.findings.evidence import Curve, CurvePoint, Worth
+from worldprobe.findings.evidence import CurveFact, CurvePoint, Worth
 from worldprobe.findings.facts import Summary
 from worldprobe.intervals import Score
 from worldprobe.report.drawing import panels
@@ -16,14 +16,14 @@ _APART = 1.03  # equal scores would hide each other
 
 def learning_panels(summary: Summary) -> list[panels.Panel]:
     """A panel a task: score against training moments; none without curves."""
-    tasks: dict[str, list[tuple[Worth, Curve]]] = {}
+    tasks: dict[str, list[tuple[Worth, CurveFact]]] = {}
     for row in summary.evidence.rows if summary.evidence else ():
         if row.curve and any(point.score.value is not None for point in row.curve.points):
             tasks.setdefault(row.task, []).append((row, row.curve))
     return [_panel(task, rows) for task, rows in tasks.items()]
 
 
-def _panel(task: str, rows: list[tuple[Worth, Curve]]) -> panels.Panel:
+def _panel(task: str, rows: list[tuple[Worth, CurveFact]]) -> panels.Panel:
     points = [point for _, curve in rows for point in curve.points if point.score.value is not None]
     least, most = min(point.rows for point in points), max(point.rows for point in points)
     metric = rows[0][0].metric
@@ -42,7 +42,7 @@ def _panel(task: str, rows: list[tuple[Worth, Curve]]) -> panels.Panel:
     )
 
 
-def _line(row: Worth, curve: Curve, look: int) -> panels.Line:
+def _line(row: Worth, curve: CurveFact, look: int) -> panels.Line:
     points = panels.measured([_point(row, point, look) for point in curve.points])
     first, last = points[0].x, points[-1].x
     return panels.Line(
@@ -57,7 +57,7 @@ def _point(row: Worth, point: CurvePoint, look: int) -> tuple[float, Score, str]
     return point.rows * _APART**look, point.score, said
 
 
-def _law(curve: Curve, start: float, end: float) -> panels.Places:
+def _law(curve: CurveFact, start: float, end: float) -> panels.Places:
     """The fitted law between two numbers of moments, evenly by their logarithm; nothing where none was fitted."""
     if curve.ceiling is None or curve.scale is None or curve.exponent is None:
         return ()

@@ -8,7 +8,7 @@ from typing import Any
 
 from worldprobe.findings.run_files import PREDICTIONS
 from worldprobe.io.arrays import Arrays, damaged, read_arrays
-from worldprobe.report.drawing.pictures import Compared, comparison, error_map, violations
+from worldprobe.report.drawing.pictures import PredictedWindow, comparison, error_map, violations
 
 
 def prediction_figures(run: Path) -> None:
@@ -41,7 +41,7 @@ def _error_map(path: Path, arrays: Arrays, facts: dict[str, Any]) -> None:
 
 def _comparison(path: Path, arrays: Arrays, facts: dict[str, Any]) -> None:
     frames = [arrays[name] for name in ("seen", "predicted", "decoded", "real")]
-    examples = [Compared(name, *shown) for name, *shown in zip(facts["windows"], *frames, strict=True)]
+    examples = [PredictedWindow(name, *shown) for name, *shown in zip(facts["windows"], *frames, strict=True)]
     comparison(path, encoder=facts["encoder"], decoder=facts["decoder"], examples=examples)
 
 

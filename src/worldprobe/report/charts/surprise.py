@@ -12,7 +12,7 @@ from worldprobe.findings.wording import number
 from worldprobe.intervals import Score
 from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis, around, digits, round_step
-from worldprobe.report.drawing.pictures import Curve, surprise_curves
+from worldprobe.report.drawing.pictures import SurpriseTrace, surprise_curves
 
 _MOST_MARKS = 150  # of longer curves the peaks alone can be pointed at
 _WAYS = (("copy-last", 1), ("predictor", 0))
@@ -93,7 +93,7 @@ def surprise_figure(run: Path, future: Future, path: Path) -> bool:
             if peak.picture in pictures
         ]
         seconds, told, copied = (np.array(values) for values in (curve.seconds, curve.told, curve.copied))
-        curves.append(Curve(curve.name, seconds, told, copied, np.array(curve.shots), peaks))
+        curves.append(SurpriseTrace(curve.name, seconds, told, copied, np.array(curve.shots), peaks))
     if not curves:
         path.unlink(missing_ok=True)
         return False

@@ -22,7 +22,7 @@ Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Curve:
+class SurpriseTrace:
     """Surprise over the time of one video.
 
     Attributes:
@@ -40,7 +40,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Compared:
+class PredictedWindow:
     """One window: two frames that were seen [2, h, w, 3], and a frame of each horizon, [k, h, w, 3]."""
 
     name: str
@@ -50,7 +50,7 @@ class Compared:
     real: Pictures
 
 
-def comparison(path: Path, *, encoder: str, decoder: str, examples: Sequence[Compared]) -> None:
+def comparison(path: Path, *, encoder: str, decoder: str, examples: Sequence[PredictedWindow]) -> None:
     """``prediction_comparison.png``: context, then the future as told, as decoded from what came, as it came."""
     k = len(examples[0].real)
     names = ("predicted", "decoded from\nactual", "real")
@@ -124,7 +124,7 @@ def error_map(
     save(figure, path)
 
 
-def surprise_curves(path: Path, *, encoder: str, curves: Sequence[Curve]) -> None:
+def surprise_curves(path: Path, *, encoder: str, curves: Sequence[SurpriseTrace]) -> None:
     """Each video's surprise over time with its peaks as thumbnails beneath."""
     from matplotlib.gridspec import GridSpecFromSubplotSpec
 
@@ -146,7 +146,7 @@ def surprise_curves(path: Path, *, encoder: str, curves: Sequence[Curve]) -> Non
     save(figure, path)
 
 
-def _curve(panel: Axes, curve: Curve) -> None:
+def _curve(panel: Axes, curve: SurpriseTrace) -> None:
     cuts = np.flatnonzero(np.diff(curve.shots)) + 1
     lines = (("copy-last", curve.copied, "#D55E00", 0.9), ("predictor", curve.surprise, "#0072B2", 1.4))
     for name, values, colour, width in lines:

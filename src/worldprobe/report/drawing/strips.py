@@ -13,7 +13,7 @@ WIDTH, HEIGHT, _MARGIN = 160, 26, 7
 
 
 @dataclass(frozen=True, slots=True)
-class Dot:
+class StripDot:
     """One score in px; an end that lies beyond the axis is drawn at it."""
 
     style: str
@@ -27,7 +27,7 @@ class Dot:
 class Strip:
     """``nought`` is where 0 lies; ``ends`` are the axis' ends as text."""
 
-    dots: tuple[Dot, ...]
+    dots: tuple[StripDot, ...]
     nought: float | None
     ends: tuple[str, str]
     title: str
@@ -44,11 +44,13 @@ def strip(one: Answer) -> Strip:
 
     place = Axis(low, high).place(_MARGIN, WIDTH - _MARGIN)
 
-    def dot(style: str, y: float, score: Score) -> Dot | None:
+    def dot(style: str, y: float, score: Score) -> StripDot | None:
         if score.value is None:
             return None
         ends = score.interval
-        return Dot(style, y, place(score.value), place(ends[0]) if ends else None, place(ends[1]) if ends else None)
+        return StripDot(
+            style, y, place(score.value), place(ends[0]) if ends else None, place(ends[1]) if ends else None
+        )
 
     dots = [dot("probe", 8, one.score), dot("control", 18, one.floor)]
     return Strip(

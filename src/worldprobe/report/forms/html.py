@@ -39,7 +39,7 @@ def write_html(run: Path, summary: Summary) -> None:
     moments = moment_view.page(run, summary.moments) if summary.moments else []
     labelled = moment_view.previews(run, summary.moments) if summary.moments else []
     peaks = surprise.peak_pictures(run, summary.future) if summary.future else []
-    seen = [[(moment_view.inlined(path), said) for path, said in one] for one in peaks]
+    seen = [[(moment_view.inlined(path), caption) for path, caption in one] for one in peaks]
     page = render(
         summary, figures=_pictures(run), moments=moments, labelled=labelled, peaks=seen, glimpse=_glimpse(run)
     )

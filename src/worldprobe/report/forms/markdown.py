@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.made import flatten
+from worldprobe.findings.setup import flatten
 from worldprobe.io.files import write_whole
 from worldprobe.printable import escaped, one_line, printable
 from worldprobe.report.sections import sections
@@ -82,7 +82,7 @@ def _setup(summary: Summary) -> str:
     facts = [f"revision {encoder.revision}"] if encoder.revision else []
     for key, value in encoder.more.items():
         if isinstance(value, dict):  # hashes of weights by file, say
-            facts += [f"{key} {name} {said}" for name, said in flatten(value)]
+            facts += [f"{key} {name} {entry}" for name, entry in flatten(value)]
         else:
             facts.append(f"{key} {value:,}" if isinstance(value, int) else f"{key} {value}")
     return f"{code(encoder.name)}, {text(', '.join([encoder.status, *facts]))}. Nothing is fine-tuned."
@@ -117,7 +117,7 @@ def _block(block: Block, level: str, figures: Sequence[str]) -> str:
         case Bullets():
             return bullets(block)
         case Terms():
-            return grid(["Component", "Details"], [[text(name), text(said)] for name, said in block.pairs])
+            return grid(["Component", "Details"], [[text(name), text(entry)] for name, entry in block.pairs])
         case Figure():
             return f"![{text(block.caption)}](figures/{block.name}.png)" if block.name in figures else ""
         case Template():

@@ -9,7 +9,7 @@ from worldprobe.config import unexpanded
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings.answer import Answer
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.rows import Line, Row
+from worldprobe.findings.rows import ControlledScore, Row
 from worldprobe.findings.wording import METRICS, number, property_name
 from worldprobe.intervals import Score
 from worldprobe.io.names import short_names
@@ -89,14 +89,14 @@ def model_card(summary: Summary, card: str = "") -> str:
     return str(known)
 
 
-def _of_line(summary: Summary, row: Row, line: Line) -> _Facts:
+def _of_line(summary: Summary, row: Row, line: ControlledScore) -> _Facts:
     kind, config = _HUB.get(line.metric, (line.metric, None))
     what = f"{property_name(row.task)} from {row.features} of {row.tap} by {row.probe}"
     facts = {
         "property": row.task, "features": row.features, "tap": row.tap, "probe": row.probe, "input": row.input,
         "split": row.split, "protocol": row.protocol, "n": row.n_test, "groups": row.n_groups,
         "controls": {name: _score(score) for name, score in line.controls.items()},
-        "labels_sha256": _made(summary, "probe").get("labels", {}).get("sha256"), "notes": list(row.notes),
+        "labels_sha256": _recorded(summary, "probe").get("labels", {}).get("sha256"), "notes": list(row.notes),
     }  # fmt: skip
     return {
         "metric_type": kind,
@@ -145,7 +145,7 @@ def _round(value: float | None) -> float | None:
     return None if value is None else round(value, _DIGITS)
 
 
-def _made(summary: Summary, stage: str) -> _Facts:
+def _recorded(summary: Summary, stage: str) -> _Facts:
     """What the run recorded of a stage."""
     found: _Facts = summary.provenance.get("otherwise", {}).get(stage, summary.provenance)
     return found
@@ -153,8 +153,8 @@ def _made(summary: Summary, stage: str) -> _Facts:
 
 def _dataset(summary: Summary, stage: str) -> _Facts:
     """Which videos a stage looked at: the sources that the experiment names, and the hash of all of them."""
-    made = _made(summary, stage)
-    videos, sources = made.get("videos"), unexpanded(tomllib.loads(summary.experiment).get("videos", []))
+    recorded = _recorded(summary, stage)
+    videos, sources = recorded.get("videos"), unexpanded(tomllib.loads(summary.experiment).get("videos", []))
     if not isinstance(videos, dict) or not {"count", "sha256"} <= videos.keys() or not sources:
         raise WorldprobeError(
             f"nothing in the run {summary.name} says which videos its scores are of, and a number without its "

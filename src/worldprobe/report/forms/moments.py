@@ -6,7 +6,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from worldprobe.findings.moments import Moments, Reading, ShownClip, clip_name, marks, said
+from worldprobe.findings.moments import Moments, ShownClip, TubeletReading, clip_name, marks, value_text
 from worldprobe.findings.wording import number, property_name
 from worldprobe.report.drawing.pictures import colour_of
 
@@ -70,12 +70,12 @@ def address(picture: bytes, suffix: str) -> str:
     return f"data:{_KINDS[suffix]};base64,{base64.b64encode(picture).decode()}"
 
 
-def _reading(reading: Reading) -> dict[str, Any]:
+def _reading(reading: TubeletReading) -> dict[str, Any]:
     pairs = list(zip(reading.told, reading.label, strict=True))
     right = [bool(told == label) if reading.classes and told and label else None for told, label in pairs]
     return {
         "name": property_name(reading.task),
-        "told": [said(reading, told) for told, _ in pairs],
-        "label": [said(reading, label) for _, label in pairs],
+        "told": [value_text(reading, told) for told, _ in pairs],
+        "label": [value_text(reading, label) for _, label in pairs],
         "right": right,
     }

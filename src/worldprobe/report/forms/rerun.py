@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings.moments import Box, Moments, Reading, ShownClip, marks, said
+from worldprobe.findings.moments import Box, Moments, ShownClip, TubeletReading, marks, value_text
 from worldprobe.findings.summary import summarize
 from worldprobe.findings.wording import property_name
 from worldprobe.io.files import StrPath, replacing
@@ -136,7 +136,7 @@ def _mark(rr: Any, clip: ShownClip, mark: list[float] | None) -> Any:
     )
 
 
-def _readings(rr: Any, recording: Any, root: str, reading: Reading, tubelet: int) -> None:
+def _readings(rr: Any, recording: Any, root: str, reading: TubeletReading, tubelet: int) -> None:
     """Numbers as they are; of classes their positions in the list, which the words name."""
     at = f"{root}/readings/{_series(reading)}"
     for name, values in (("told", reading.told[tubelet]), ("label", reading.label[tubelet])):
@@ -144,7 +144,7 @@ def _readings(rr: Any, recording: Any, root: str, reading: Reading, tubelet: int
             recording.log(f"{at}/{name}", rr.Scalars(list(values)))
 
 
-def _series(reading: Reading) -> str:
+def _series(reading: TubeletReading) -> str:
     """One path segment: the task, its features, and what else tells it apart."""
     block = reading.tap.rpartition("/")[2].removesuffix(".out")
     parts = (reading.task, reading.features, block, reading.probe, reading.input)
@@ -154,7 +154,8 @@ def _series(reading: Reading) -> str:
 def _words(clip: ShownClip, tubelet: int) -> str:
     """All read-outs of a tubelet beside their labels, as a Markdown table."""
     rows = [
-        f"| {property_name(r.task)} from {r.features} | {said(r, r.told[tubelet])} | {said(r, r.label[tubelet])} |"
+        f"| {property_name(r.task)} from {r.features} "
+        f"| {value_text(r, r.told[tubelet])} | {value_text(r, r.label[tubelet])} |"
         for r in clip.readings
     ]
     return "\n".join(["| property | told | label |", "|---|---|---|", *rows])

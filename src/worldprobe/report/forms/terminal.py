@@ -74,11 +74,11 @@ def rich_table(table: Table[Any], *, width: int = 120) -> RichTable:
 def caveat_lines(summary: Summary) -> list[str]:
     """What must be known first, a sentence each (how few groups, what was left out), and how much more there is."""
     decoders = [one for one in summary.caveats if summary.decoding and one in summary.decoding.caveats]
-    said = [*few_groups(summary.rows), *(one for one in decoders if one.startswith("Only "))]
-    said += left_out(summary.labels, summary.failures)
-    more = len(set(summary.caveats) - set(said))
-    rest = f"{count(more, 'more caveat' if said else 'caveat')}: see the report."
-    return [*dict.fromkeys(said), *([rest] if more else [])]
+    first = [*few_groups(summary.rows), *(one for one in decoders if one.startswith("Only "))]
+    first += left_out(summary.labels, summary.failures)
+    more = len(set(summary.caveats) - set(first))
+    rest = f"{count(more, 'more caveat' if first else 'caveat')}: see the report."
+    return [*dict.fromkeys(first), *([rest] if more else [])]
 
 
 def _text(cell: Cell) -> Text:

@@ -44,8 +44,8 @@ _CONCLUSIONS: dict[VerdictKind, str] = {
 def answer(summary: Summary) -> Section:
     """A line a property, then the prediction, then the decoder."""
     blocks: list[Block] = []
-    if said := headline(summary.answers):
-        blocks.append(Paragraph(said, forms=("html", "markdown") if summary.rows else ("markdown",)))
+    if sentence := headline(summary.answers):
+        blocks.append(Paragraph(sentence, forms=("html", "markdown") if summary.rows else ("markdown",)))
     columns: list[Column[Answer]] = [
         Column("What", _what, row_head=True),
         Column("How well", lambda one: score_cell(one.score, one.digits, strong=True), right=True),

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from worldprobe.findings.comparison import Cell as Compared
-from worldprobe.findings.comparison import Compared as Run
-from worldprobe.findings.comparison import Comparison, Differing, Reading, difference
+from worldprobe.findings.comparison import ComparedRun, ComparedScore, Comparison, Differing, Reading, difference
 from worldprobe.findings.wording import METRICS, property_name
 from worldprobe.report.charts.comparison import forests
 from worldprobe.report.table import (
@@ -53,8 +51,8 @@ def comparison_blocks(comparison: Comparison) -> list[Block]:
     return blocks
 
 
-def _encoders(comparison: Comparison) -> Table[Run]:
-    columns: list[Column[Run]] = [
+def _encoders(comparison: Comparison) -> Table[ComparedRun]:
+    columns: list[Column[ComparedRun]] = [
         Column("Run", lambda run: run.name),
         Column("Encoder", lambda run: run.encoder),
         Column("Revision", lambda run: run.revision),
@@ -84,7 +82,7 @@ def scores(comparison: Comparison) -> Table[Reading]:
 
 
 def _cell(reading: Reading, at: int) -> Cell:
-    one: Compared = reading.cells[at]
+    one: ComparedScore = reading.cells[at]
     over = [] if one.standing == "base" else [BREAK, (difference(one), "over")]
     kind = "" if one.standing == "base" else one.standing.replace(" ", "-")
     return Cell((*score_parts(one.score), *over), one.score.value, kind, tone=one.standing, sortable=True)

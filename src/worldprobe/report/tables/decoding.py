@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worldprobe.findings.decoding import Drawing, Rung
+from worldprobe.findings.decoding import DecoderScores, Rung
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.wording import DECODER_CAPTIONS
 from worldprobe.report.charts.decoding import loss_panels
@@ -62,15 +62,15 @@ def decoding(summary: Summary) -> Section | None:
     )  # fmt: skip
 
 
-def _columns(drawings: tuple[Drawing, ...]) -> list[Column[Drawing]]:
+def _columns(drawings: tuple[DecoderScores, ...]) -> list[Column[DecoderScores]]:
     regions = any(one.inside.value is not None for one in drawings)
     spread = any(one.spread.value is not None for one in drawings)
-    inside: list[Column[Drawing]] = [
+    inside: list[Column[DecoderScores]] = [
         Column("inside objects", lambda one: score_cell(one.inside, 1), right=True, short="inside",
                value_only=True),
         Column("outside", lambda one: score_cell(one.outside, 1), right=True, short="outside", value_only=True),
     ]  # fmt: skip
-    spreads: list[Column[Drawing]] = [
+    spreads: list[Column[DecoderScores]] = [
         Column("Spread", lambda one: score_cell(one.spread, 3), right=True, short="spread", value_only=True),
     ]  # fmt: skip
     return [
@@ -85,7 +85,7 @@ def _columns(drawings: tuple[Drawing, ...]) -> list[Column[Drawing]]:
     ]  # fmt: skip
 
 
-def _name(one: Drawing) -> Cell:
+def _name(one: DecoderScores) -> Cell:
     return cell((one.name, "" if one.control else "strong"), kind="name")
 
 

@@ -93,7 +93,7 @@ def _head(fall: Fall) -> str:
 
 def _own(summary: Summary, found: Original) -> Table[Fall]:
     """The write-up's own table, and its figures beside it."""
-    said = f": {_labelled(found)}" if _labelled(found) else ""
+    where = f": {_labelled(found)}" if _labelled(found) else ""
 
     def noise(fall: Fall) -> Score:
         return found.noise.get(fall.task, Score(value=None))
@@ -117,7 +117,7 @@ def _own(summary: Summary, found: Original) -> Table[Fall]:
                lambda fall: f"{_published(fall, _FULL)} / {number(PUBLISHED_NOISE.get(fall.task))}", right=True),
     ]  # fmt: skip
     return Table(
-        f"The original protocol, as published{said}", columns, found.falls,
+        f"The original protocol, as published{where}", columns, found.falls,
         caption="Repeated stills, one random split, penalty 1. Random: Gaussian noise. These figures say little of "
         "the encoder: the waterfall takes their artefacts away.",
     )  # fmt: skip
@@ -129,7 +129,9 @@ def _published(fall: Fall, n: int) -> str:
 
 
 def _waterfall(summary: Summary, found: Original) -> Table[int]:
-    lacking = {_head(fall): one.score.note for fall in found.falls for one in fall.steps if one.score.value is None}
+    unmeasured = {
+        _head(fall): one.score.note for fall in found.falls for one in fall.steps if one.score.value is None
+    }
     first = found.falls[0].steps
     columns: list[Column[int]] = [
         Column("Step", lambda at: cell((step_name(first[at]), "strong"), kind="name"), short="step",
@@ -146,7 +148,7 @@ def _waterfall(summary: Summary, found: Original) -> Table[int]:
     return Table(
         "The waterfall: one correction more at each step, those above it kept", columns, range(len(first)),
         caption="Score, 95 % interval; beneath it the best control that the step knows."
-        + "".join(f" {name} is not measured at each step: {why}." for name, why in lacking.items()),
+        + "".join(f" {name} is not measured at each step: {why}." for name, why in unmeasured.items()),
         closing=[cell(("verdict", "strong")), *(cell((_verdict(summary, f), "strong")) for f in found.falls)],
     )  # fmt: skip
 

@@ -5,8 +5,16 @@ from __future__ import annotations
 from functools import partial
 
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.prediction import BASELINES, Future, LeakFact, Recall, Shown, Step, Violation
-from worldprobe.findings.wording import CALLS, CAPTIONS, DRAWN, MEASURES, number
+from worldprobe.findings.prediction import (
+    BASELINES,
+    Future,
+    HorizonScores,
+    LeakFact,
+    PixelScores,
+    Recall,
+    Violation,
+)
+from worldprobe.findings.wording import CALLS, CAPTIONS, MEASURES, PIXEL_METHODS, number
 from worldprobe.intervals import Score
 from worldprobe.report.charts.horizons import horizon_panels
 from worldprobe.report.charts.surprise import peak_captions, surprise_panels
@@ -34,11 +42,11 @@ def prediction(summary: Summary) -> Section | None:
     future = summary.future
     if future is None:
         return None
-    blocks = [*_told(future), *_pixels(future), *_impossible(future), *_over_time(future)]
+    blocks = [*_horizons(future), *_pixels(future), *_impossible(future), *_over_time(future)]
     return Section("future", "Predicting the future", blocks, short="Prediction", chapter="future")
 
 
-def _told(future: Future) -> list[Block]:
+def _horizons(future: Future) -> list[Block]:
     """By horizon, beside what knows nothing."""
     if not future.steps:
         return []
@@ -91,23 +99,23 @@ def _leaks(future: Future) -> Table[LeakFact]:
     return Table("Leak", columns, future.leaks)
 
 
-def _steps(future: Future) -> Table[Step]:
+def _steps(future: Future) -> Table[HorizonScores]:
     leaks = "; ".join(
         f"{CALLS[one.call]} {one.context_change:.3g} and {one.prediction_change:.3g}"
         for one in future.leaks
         if one.encoder == future.encoder
     )
-    baselines: list[Column[Step]] = [
+    baselines: list[Column[HorizonScores]] = [
         Column(
             name, partial(_l1, name=name), right=True, short=name, value_only=True,
         )
         for name in BASELINES
     ]  # fmt: skip
-    twin: list[Column[Step]] = [
+    twin: list[Column[HorizonScores]] = [
         Column("Skill, untrained", lambda step: score_cell(step.twin, sign=True), right=True, short="untr.",
                value_only=True),
     ]  # fmt: skip
-    columns: list[Column[Step]] = [
+    columns: list[Column[HorizonScores]] = [
         Column("Tokens", lambda step: step.tokens, short="tokens"),
         Column("Horizon", lambda step: str(step.horizon), short="h", right=True),
         Column("predictor", lambda step: _own(step), right=True, short="predictor"),
@@ -127,11 +135,11 @@ def _steps(future: Future) -> Table[Step]:
     )  # fmt: skip
 
 
-def _own(step: Step) -> Cell:
+def _own(step: HorizonScores) -> Cell:
     return score_cell(step.l1["predictor"], 3, kind="probe")
 
 
-def _l1(step: Step, name: str) -> Cell:
+def _l1(step: HorizonScores, name: str) -> Cell:
     return score_cell(step.l1.get(name), 3)
 
 
@@ -156,13 +164,13 @@ def _pixels(future: Future) -> list[Block]:
         "PSNR over the pixels of tokens that changed. copy-last frame repeats the last frames that were "
         "seen; mean image is that of other groups."
     )
-    columns: list[Column[Shown]] = [Column("Horizon", lambda one: str(one.horizon), short="h", right=True)]
-    for way, name in DRAWN.items():
+    columns: list[Column[PixelScores]] = [Column("Horizon", lambda one: str(one.horizon), short="h", right=True)]
+    for way, name in PIXEL_METHODS.items():
         for measure, field in (("PSNR", "psnr"), ("changed", "changed"), ("SSIM", "ssim")):
             columns.append(
                 Column(
                     f"{name}: {measure}",
-                    partial(_drawn, way=way, measure=field),
+                    partial(_pixel_cell, way=way, measure=field),
                     right=True,
                     forms=("html", "markdown"),
                 )
@@ -178,12 +186,12 @@ def _pixels(future: Future) -> list[Block]:
     ]
 
 
-def _drawn(one: Shown, way: str, measure: str) -> Cell:
+def _pixel_cell(one: PixelScores, way: str, measure: str) -> Cell:
     scores: dict[str, Score] = getattr(one, measure)
     return score_cell(scores.get(way))
 
 
-def _brief(one: Shown, way: str) -> str:
+def _brief(one: PixelScores, way: str) -> str:
     whole, part, like = (scores.get(way) for scores in (one.psnr, one.changed, one.ssim))
     decibel = f"{number(whole.value if whole else None, 1)} ({number(part.value if part else None, 1)})"
     return f"{decibel}, {number(like.value if like else None)}"

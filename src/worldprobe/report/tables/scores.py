@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from worldprobe.controls import CONTROLS, Control
-from worldprobe.findings.evidence import Tap
+from worldprobe.findings.evidence import TapEvidence
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.rows import Line, Row
+from worldprobe.findings.rows import ControlledScore, Row
 from worldprobe.findings.verdicts import leak_sentence
 from worldprobe.findings.wording import (
     METRICS,
@@ -41,7 +41,7 @@ from worldprobe.report.table import (
 )
 from worldprobe.results import Metric
 
-Scored = tuple[Row, Line]
+Scored = tuple[Row, ControlledScore]
 _METRIC: dict[Metric, str] = {
     "r2": "R²", "accuracy": "acc", "balanced_accuracy": "bal acc", "macro_f1": "F1", "angular_error": "°",
 }  # fmt: skip
@@ -272,7 +272,7 @@ def where(summary: Summary) -> Section | None:
     )
 
 
-def tap_sentence(tap: Tap) -> str:
+def tap_sentence(tap: TapEvidence) -> str:
     """One property's chosen tap, in a sentence."""
     folds = ", ".join(f"{name} in {times}" for name, times in tap.taps)
     return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worldprobe.findings.evidence import Curve, Worth
+from worldprobe.findings.evidence import CurveFact, Worth
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.wording import METRICS, NONE, number, property_name, signed, with_interval
 from worldprobe.findings.wording import interval as interval_of
@@ -74,7 +74,7 @@ def _bits(row: Worth) -> str:
     return f"{number(row.saved_bits_per_row)} ({number(row.compression_of_constant)}×)"
 
 
-def _plateau(curve: Curve | None) -> str:
+def _plateau(curve: CurveFact | None) -> str:
     """``n = 1,200 (ceiling 0.91)``; beyond ten times the data it is said to be beyond."""
     if curve is None or curve.ceiling is None or curve.plateau_rows is None:
         return NONE
@@ -82,7 +82,7 @@ def _plateau(curve: Curve | None) -> str:
     return f"n {'far beyond the data' if far else f'≈ {curve.plateau_rows:,.0f}'} (ceiling {number(curve.ceiling)})"
 
 
-def _more(curve: Curve | None) -> str:
+def _more(curve: CurveFact | None) -> str:
     if curve is None:
         return NONE
     gain = f" ({signed(curve.gain.value)} {interval_of(curve.gain)})" if curve.gain.value is not None else ""

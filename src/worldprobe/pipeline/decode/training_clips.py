@@ -17,7 +17,7 @@ _EPISODES = "episodes"  # no video's id: these are hexadecimal
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class TrainingClips:
     """Clips that were trained or chosen on: first frames by video; from when to when (seconds) by episode."""
 
     clips: dict[str, list[int]] = field(default_factory=dict)
@@ -42,9 +42,9 @@ class Seen:
         return not own or any(begin < until and since < end for since, until in self.episodes[episode])
 
 
-def of_clips(clips: Iterable[tuple[Series, int]]) -> Seen:
+def of_clips(clips: Iterable[tuple[Series, int]]) -> TrainingClips:
     """What whoever is trained on these clips (positions in their series) has seen."""
-    seen = Seen()
+    seen = TrainingClips()
     for series, clip in clips:
         spec, (episode, began) = series.specs[clip], episode_of(series, clip)
         seen.clips.setdefault(spec.video.id, []).append(spec.start)
@@ -60,19 +60,19 @@ def episode_of(series: Series, clip: int) -> tuple[str, int]:
     return (names[shot] if shot < len(names) else ""), series.shots[shot]
 
 
-def write_seen(seen: Seen, folder: Path) -> None:
+def write_training_clips(seen: TrainingClips, folder: Path) -> None:
     """Beside a decoder's weights."""
     episodes = {_EPISODES: seen.episodes} if seen.episodes else {}
     write_whole(folder / FILE, json.dumps({**seen.clips, **episodes}).encode())
 
 
-def read_seen(folder: Path) -> Seen | None:
+def read_training_clips(folder: Path) -> TrainingClips | None:
     """What was written beside a decoder's weights; None where nothing was. Raises DecoderError: it is damaged."""
     path = folder / FILE
     try:
         written = json.loads(path.read_text(encoding="utf-8"))
         episodes = written.pop(_EPISODES, {})
-        return Seen(
+        return TrainingClips(
             {str(video): [int(start) for start in starts] for video, starts in written.items()},
             {str(name): [(float(a), float(b)) for a, b in spans] for name, spans in episodes.items()},
         )

@@ -38,7 +38,7 @@ class LabelFacts(Fact):
         return sum(count for _, count in self.dropped)
 
 
-class Failure(Fact):
+class FailedClip(Fact):
     """A clip that could not be encoded, and why."""
 
     video: str

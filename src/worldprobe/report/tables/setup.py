@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from worldprobe.controls import CONTROLS
 from worldprobe.findings import wording
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.made import Failure, flatten
+from worldprobe.findings.setup import FailedClip, flatten
 from worldprobe.findings.wording import NONE
 from worldprobe.report.table import Block, Column, Figure, Paragraph, Section, Table, Template, Terms, cell
 from worldprobe.results import CostResult
@@ -63,7 +63,7 @@ def failed(summary: Summary) -> Section | None:
     """Clips and videos that could not be used."""
     if not summary.failures:
         return None
-    columns: list[Column[Failure]] = [
+    columns: list[Column[FailedClip]] = [
         Column("Video", lambda one: one.video),
         Column("Clip", lambda one: one.clip),
         Column("Error", lambda one: one.error),
@@ -111,7 +111,7 @@ def _cost_columns(found: Sequence[CostResult]) -> list[Column[CostResult]]:
     ]
 
 
-def made(summary: Summary) -> Section:
+def how_made(summary: Summary) -> Section:
     """How the run was made."""
     pairs = [(str(name), str(text)) for name, text in flatten(summary.provenance)]
     nothing = Paragraph("The run holds no provenance.json: how it was made is not known.")
