@@ -10,7 +10,7 @@ from tests.builders.known_rows import known
 
 from worldprobe.errors import ProbeError
 from worldprobe.probes import controls, features, metrics
-from worldprobe.probes.evaluate import choose, cross_fit, draws
+from worldprobe.probes.evaluate import cross_fit, draws
 from worldprobe.probes.linear.design import Design
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
@@ -108,11 +108,19 @@ def test_features_that_hold_nothing_classify_like_the_majority(seed):
     assert accuracy.low <= majority <= accuracy.high
 
 
-def test_the_weakest_penalty_that_wins_by_chance_is_not_chosen():
-    clear = np.array([[1.0] * 20, [0.4] * 20, [0.5] * 20]) + RNG.normal(scale=0.05, size=(3, 20))
-    assert choose(clear) == 1
-    chance = np.array([[1.0] * 20, [0.99] * 20, [1.0] * 20]) + RNG.normal(scale=0.3, size=(3, 20))
-    assert choose(chance) == 0
+def test_what_lies_in_axes_of_little_variance_is_read_where_the_penalty_alone_cannot_reach_it():
+    """As velocity lies in pixels: in principal axes 100 to 130 of 384, 200 scenes of 8 moments."""
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(200), 8)
+    axes = rng.normal(size=(200, 150))[group] + 0.3 * rng.normal(size=(1600, 150))
+    inputs = axes * np.arange(1, 151) ** -1.5
+    signal = axes[:, 100:130] @ rng.normal(size=30)
+    target = signal / signal.std() + rng.normal(size=200)[group]
+    data = known(inputs, target, group)
+    folds = make_folds(data.rows, kind="grouped", seed=0)
+    answer = cross_fit(data.inputs, [Question("velocity", Ridge(), data.target)], folds)["velocity"]
+    assert draws(Question("velocity", Ridge(), data.target), answer, folds.unit, seed=0)["r2"].score().low > 0.05
+    assert np.isfinite(answer.chosen).all()
 
 
 def test_a_random_split_leaks_what_neighbours_share():

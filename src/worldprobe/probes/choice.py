@@ -116,11 +116,9 @@ def _of_classes(question: Question, training: TrainingRows, target: Floats) -> V
     return _validated(question, training, target, best, of, best.slopes, np.empty(0))
 
 
-def _search(
-    question: Question, training: TrainingRows, judge: _Judge, constant: Floats, deviation: Floats
-) -> _Best:
+def _search(question: Question, training: TrainingRows, judge: _Judge, constant: Floats, zeros: Floats) -> _Best:
     """Try penalties from the strongest on, beside a constant of these losses [blocks] and deviations [m, k]."""
-    best = _Best(np.full(len(constant), np.inf), np.zeros(len(constant)), constant.copy(), deviation)
+    best = _Best(np.full(len(constant), np.inf), np.zeros(len(constant)), constant.copy(), zeros)
     fitted: list[Fitted | None] = [None] * len(training.inner)
     behind = 0
     for strength in sorted(question.probe.strengths, reverse=True):

@@ -27,7 +27,7 @@ class Logistic:
 
     name = "logistic"
     kind: Literal["regression", "classification"] = "classification"
-    strengths: tuple[float, ...] = (*np.logspace(0, 6, 7).tolist(), np.inf)
+    strengths: tuple[float, ...] = (*np.logspace(-2, 6, 9).tolist(), np.inf)
 
     def __init__(self, argument: str | None = None) -> None:
         if argument is not None:
