@@ -1,4 +1,4 @@
-"""Nested cross-validation: regularisation chosen by inner folds, every example scored once, out of fold."""
+"""Nested cross-validation: the penalty chosen by inner folds, every example scored once, out of fold."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class Question:
 class OutOfFold:
     """Out-of-fold predictions [n, k] (regression) or classes [n, 1], the constant to beat, what was chosen.
 
-    ``chosen`` is the strength of each outer fold, ``validation`` its loss a row on the inner folds: what to compare
-    where more than a strength is to be chosen, since it has seen no test row.
+    ``chosen`` is the penalty of each outer fold, ``validation`` its loss a row on the inner folds: what to compare
+    where more than a penalty is to be chosen, since it has seen no test row.
     """
 
     prediction: Floats
@@ -113,7 +113,7 @@ def require_finite(inputs: NDArray[np.float32]) -> None:
 
 
 def fit_chosen(question: Question, training: TrainingRows, unit: Ints) -> tuple[Fitted, float]:
-    """The probe fitted at the strength that the inner folds choose; at the strongest where there are none."""
+    """The probe fitted at the penalty that the inner folds choose; at the strongest where there are none."""
     fitted, strength, _ = _fit_validated(question, training, unit)
     return fitted, strength
 
@@ -144,7 +144,7 @@ def _shape(question: Question) -> tuple[int, int]:
 
 
 def _choose_strength(question: Question, among: TrainingRows, unit: Ints) -> tuple[float, float]:
-    """The strength that inner folds choose, and its loss a row; weaker ones are tried until one does much worse."""
+    """The penalty that inner folds choose, and its loss a row; weaker ones are tried until one does much worse."""
     inner = among.inner
     units, code = np.unique(unit, return_inverse=True)
     held_out = np.unique(code[np.concatenate([held for _, _, _, held in inner])])

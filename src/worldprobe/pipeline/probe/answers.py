@@ -1,4 +1,4 @@
-"""What is asked of a probe, what it answered, and the lines that the answers become."""
+"""Tasks of probes, their answers, and the lines of results that these become."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def _unseen(one: Answered) -> list[str]:
 
 
 def unmeasured(plan: Plan, task: str, kind: str, metric: Metric, probe: str, why: str) -> ProbeResult:
-    """The line of a task that cannot be asked, which says why."""
+    """The line of a task that cannot be probed, which says why."""
     return ProbeResult(
         task=task,
         encoder=plan.encoder,
