@@ -103,7 +103,7 @@ class Lines:
 
 
 def lasting(seconds: float) -> str:
-    """A time as it is said."""
+    """A time in words: seconds, minutes or hours."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -148,7 +148,7 @@ class TrainingSet(Protocol):
 
 
 class Fitted(Protocol):
-    """A probe fitted at one regularisation strength."""
+    """A probe fitted at one penalty."""
 
     def predict(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
         """Regression: values [n, k]. Classification: log-probabilities [n, classes]."""
@@ -157,7 +157,7 @@ class Fitted(Protocol):
 
 @runtime_checkable
 class Probe(Protocol):
-    """A read-out of limited power. Its ``strengths`` should hold infinity, which leaves a constant."""
+    """A read-out of limited power. Its ``strengths`` are penalties, with infinity, which leaves a constant."""
 
     name: str
     kind: Literal["regression", "classification"]
@@ -218,13 +218,13 @@ class FittedTokens(Protocol):
         ...
 
     def choice(self) -> tuple[float, float]:
-        """The strength that was chosen on groups held out of the training rows, and its loss a row there."""
+        """The penalty that was chosen on groups held out of the training rows, and its loss a row there."""
         ...
 
 
 @runtime_checkable
 class TokenProbe(Protocol):
-    """A read-out of a tubelet's tokens as they are, which chooses its own regularisation. ``reads`` is "tokens"."""
+    """A read-out of a tubelet's tokens as they are, which chooses its own penalty. ``reads`` is "tokens"."""
 
     name: str
     kind: Literal["regression", "classification"]

@@ -86,7 +86,7 @@ class ProbeResult(Result):
     """One score of one probe, out of fold.
 
     ``score, low, high`` are None where the score could not be had; ``notes`` then say why. ``low`` and
-    ``high`` bound the 95 % interval by resampling groups. ``chosen`` lists the regularisation strength
+    ``high`` bound the 95 % interval by resampling groups. ``chosen`` lists the penalty
     that the inner folds chose in each outer fold;
     an infinite one leaves a constant. ``control`` is "none" for the real probe. ``taps`` lists the tap and features
     that each fold's inner folds chose, where the tap was part of the choice. ``angular_error`` is in degrees.

@@ -1,4 +1,4 @@
-"""`predict`: the future, told and held against what came."""
+"""`predict`: the future, predicted and held against what came."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Preview(Fact):
 
 
 class TubeletReading(Fact):
-    """What a probe said of each tubelet, out of fold, against the label; None where there was no label.
+    """A probe's read-out of each tubelet, out of fold, against the label; None where there was no label.
 
     Of a classification the values are positions in ``classes``. ``task`` to ``input`` are those of the results.
     """

@@ -38,7 +38,7 @@ class Fall(Fact):
 
 
 class Scaled(Fact):
-    """One task on ``n`` labelled frames: by the original protocol, with the strength chosen, and on noise."""
+    """One task on ``n`` labelled frames: by the original protocol, with the penalty chosen, and on noise."""
 
     task: str
     n: int
@@ -79,7 +79,7 @@ STEP_TEXTS = dict(
             "every frame scored once over five folds, against the training folds' mean, beside every control",
             "real consecutive frames instead of one still repeated, which holds no motion",
             "whole groups held out instead of single frames, whose neighbours were trained on",
-            "regularisation chosen on inner folds instead of fixed at 1",
+            "penalty chosen on inner folds instead of fixed at 1",
             "motion of the object's own track instead of a difference between frames in a row; now it is sound",
         ),
         strict=True,

@@ -139,7 +139,7 @@ def require_own(
 
 
 def changed_settings(out: Path, experiment: Experiment) -> list[str]:
-    """A sentence where a folder holds results of the same experiment asked otherwise, which a run replaces."""
+    """A sentence where a folder holds results of the same experiment with other settings, which a run replaces."""
     if not (out / RESULTS).exists():
         return []
     held, now = _experiment(out), tomllib.loads(to_toml(experiment))

@@ -1,4 +1,4 @@
-"""Telling the future's tokens from the past's, beside ways of telling it that know nothing."""
+"""Predict the future's tokens from the past's, beside baselines that know nothing."""
 
 from worldprobe.predictors.leak import Leak, PlainForward, leak
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor

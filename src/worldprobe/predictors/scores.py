@@ -1,4 +1,4 @@
-"""How far a told future lies from the true one. Axes: b clips, k horizons, s tokens of a tubelet, d width."""
+"""How far a predicted future lies from the true one. Axes: b clips, k horizons, s tokens of a tubelet, d width."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def l1(predicted: Tokens, true: Tokens) -> NDArray[np.float32]:
 
 
 def cosine(predicted: Tokens, true: Tokens) -> NDArray[np.float32]:
-    """Cosine of each told token and the true one, [b, k, s]; 0 where either has no length."""
+    """Cosine of each predicted token and the true one, [b, k, s]; 0 where either has no length."""
     lengths = np.linalg.norm(predicted, axis=-1) * np.linalg.norm(true, axis=-1)
     products = np.einsum("bksd,bksd->bks", predicted, true)
     return np.asarray(np.where(lengths > 0, products / np.maximum(lengths, 1e-12), 0.0), dtype=np.float32)

@@ -150,9 +150,10 @@ class AttentiveProbe(BaseEstimator):  # type: ignore[misc]
         self._slope, self._loss = np.repeat(slopes, columns), float(losses[0]) / len(output)
 
     def choice(self) -> tuple[float, float]:
-        """The weight decay chosen, infinite where the constant was, and the validation loss a row at the slope."""
+        """The weight decay chosen, infinite where the constant was, and its validation loss a row at the slope."""
         assert self.chosen is not None, "asked before fit"
-        return (self.chosen.weight_decay if self.chosen.epoch and self._slope.any() else np.inf), self._loss
+        strength = self.chosen.weight_decay if self.chosen.epoch and self._slope.any() else np.inf
+        return strength, self._loss
 
     def _train(
         self, parameters: Parameters, tokens: Tokens, goal: Tensor, fitting: Ints, stopping: Ints, generator: object

@@ -20,22 +20,40 @@ _PATIENCE, _LEAST_SHARE = 2, 0.9
 _ROUNDING = 1e-9
 
 
+@dataclass(frozen=True, slots=True)
+class PenaltyChoice:
+    """What inner folds choose: the penalty and the slope, and their loss.
+
+    Attributes:
+        strength: infinite where the constant was taken.
+        slope: 0 to 1.
+        loss: log loss, or squared error in units of each column's variance, a held-out row; infinite where there
+            are no inner folds.
+    """
+
+    strength: float
+    slope: float
+    loss: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Validated:
     """A fitted probe, and what the inner folds say of it.
 
     Attributes:
         fitted: predicts values [m, k], or log-probabilities [m, classes].
-        strengths: the penalty of each block of the target; infinite where the constant was taken.
-        losses: log loss, or squared error in units of each column's variance, a held-out row, of each block;
-            infinite where there are no inner folds.
+        choices: of each block of the target.
         errors: mean squared error of each column on held-out rows, [k]; empty for classes.
     """
 
     fitted: Fitted
-    strengths: tuple[float, ...]
-    losses: tuple[float, ...]
+    choices: tuple[PenaltyChoice, ...]
     errors: Floats
+
+    @property
+    def choice(self) -> PenaltyChoice:
+        """That of the first block."""
+        return self.choices[0]
 
     def predict(self, inputs: NDArray[np.float32]) -> Floats:
         """As the fitted probe."""
@@ -71,11 +89,10 @@ def fit_chosen(question: Question, training: TrainingRows) -> Validated:
     it is; without inner folds the strongest penalty is.
     """
     target = question.target[training.rows]
-    blocks = question.blocks
     if len(question.probe.strengths) == 1 or not training.inner:
         strength = max(question.probe.strengths)
         fitted = question.probe.fit(training.design, target, strength=strength, classes=question.classes)
-        return Validated(fitted, (strength,) * blocks, (np.inf,) * blocks, target.var(axis=0))
+        return Validated(fitted, (PenaltyChoice(strength, 1.0, np.inf),) * question.blocks, target.var(axis=0))
     if question.classes:
         return _of_classes(question, training, target)
     return _of_numbers(question, training, target)
@@ -143,7 +160,8 @@ def _validated(
 ) -> Validated:  # fmt: skip
     fitted = Believed(_fit_at(question, training, target, best.strengths), of, slope)
     losses = best.losses / len(best.deviation)
-    return Validated(fitted, tuple(best.strengths.tolist()), tuple(losses.tolist()), errors)
+    found = zip(best.strengths.tolist(), best.slopes.tolist(), losses.tolist(), strict=True)
+    return Validated(fitted, tuple(PenaltyChoice(*one) for one in found), errors)
 
 
 def _fit_at(question: Question, training: TrainingRows, target: Floats, strengths: Floats) -> Fitted:

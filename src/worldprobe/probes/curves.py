@@ -79,7 +79,7 @@ def learning_curve(
 ) -> LearningCurve:
     """R2 or accuracy by how many whole groups the probe saw, on the same test rows throughout.
 
-    Each fraction's groups are among those of the next. The strength is chosen anew at each, on inner folds of
+    Each fraction's groups are among those of the next. The penalty is chosen anew at each, on inner folds of
     the groups there are. R2 is against the mean of all training rows at every n, so that scores compare.
 
     Args:

@@ -1,4 +1,4 @@
-"""Nested cross-validation: regularisation chosen by inner folds, every example scored once, out of fold."""
+"""Nested cross-validation: the penalty chosen by inner folds, every example scored once, out of fold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from worldprobe.errors import ProbeError
 from worldprobe.intervals import Draws
 from worldprobe.probes import metrics
-from worldprobe.probes.choice import fit_chosen
+from worldprobe.probes.choice import PenaltyChoice, fit_chosen
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Fold, Folds
 from worldprobe.probes.training import Sums, TrainingSets
@@ -27,6 +27,7 @@ class OutOfFold:
 
     Attributes:
         chosen: the penalty of each outer fold; infinite where the fold was left at the constant.
+        slopes: how far each fold's predictions are believed, 0 to 1 (``probes.slope``).
         validation: its loss a row on the inner folds: what to compare where more than a penalty is to be chosen,
             since it has seen no test row.
         shares: of classes, the predicted and the constant's probabilities, [n, classes] each; None of numbers.
@@ -35,6 +36,7 @@ class OutOfFold:
     prediction: Floats
     constant: Floats
     chosen: tuple[float, ...]
+    slopes: tuple[float, ...] = ()
     validation: tuple[float, ...] = ()
     shares: tuple[Floats, Floats] | None = None
 
@@ -68,7 +70,7 @@ def cross_fit(
         # Logistic regression needs a decomposition, which ridge can use where it is there, and need not where not.
         for question in sorted(questions, key=lambda one: not one.classes):
             fitted = fit_chosen(question, training)
-            found[question.name].add(fold, fitted.predict(rows), fitted.strengths[0], fitted.losses[0])
+            found[question.name].add(fold, fitted.predict(rows), fitted.choice)
             step()
         training.forget()
     return {name: one.answer() for name, one in found.items()}
@@ -82,10 +84,9 @@ class Collected:
         rows, columns = len(question.target), question.classes or question.target.shape[1]
         self._output, self._shares = np.full((2, rows, columns), np.nan)
         self._constant = np.full((rows, 1 if question.classes else columns), np.nan)
-        self._chosen: list[float] = []
-        self._validation: list[float] = []
+        self._choices: list[PenaltyChoice] = []
 
-    def add(self, fold: Fold, output: Floats, strength: float, loss: float) -> None:
+    def add(self, fold: Fold, output: Floats, choice: PenaltyChoice) -> None:
         """Add the predictions [m, k] (of classes log-probabilities [m, classes]) of a fold's test rows."""
         question = self._question
         self._output[fold.test] = np.exp(output) if question.classes else output
@@ -93,16 +94,19 @@ class Collected:
         if question.classes:
             codes = question.target[fold.train, 0].astype(np.int64)
             self._shares[fold.test] = np.bincount(codes, minlength=question.classes) / len(codes)
-        self._chosen.append(strength)
-        self._validation.append(loss)
+        self._choices.append(choice)
 
     def answer(self) -> OutOfFold:
         """All folds' answers as one."""
-        chosen, validation = tuple(self._chosen), tuple(self._validation)
+        choices = (
+            tuple(one.strength for one in self._choices),
+            tuple(one.slope for one in self._choices),
+            tuple(one.loss for one in self._choices),
+        )
         if not self._question.classes:
-            return OutOfFold(self._output, self._constant, chosen, validation)
+            return OutOfFold(self._output, self._constant, *choices)
         winner = np.where(np.isnan(self._output).any(axis=1), np.nan, self._output.argmax(axis=1))
-        return OutOfFold(winner[:, None], self._constant, chosen, validation, (self._output, self._shares))
+        return OutOfFold(winner[:, None], self._constant, *choices, (self._output, self._shares))
 
 
 def require_finite(inputs: NDArray[np.float32]) -> None:

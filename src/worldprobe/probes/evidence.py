@@ -100,7 +100,7 @@ def online_code_length(
     """Minimum description length by online coding (Voita and Titov 2020, section 2.2; eq. 3), in bits.
 
     Units come in random order, in blocks that end at the given shares of them. The first block is sent by the
-    uniform code; each later one by the probe fitted to all before it, its strength chosen on inner folds of
+    uniform code; each later one by the probe fitted to all before it, its penalty chosen on inner folds of
     those. A number is sent as a normal around its prediction, to 1/128 of the target's spread, with the
     spread that the constant or the probe left on inner folds, mixed with a little of the uniform code.
 

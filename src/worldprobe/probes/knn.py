@@ -94,7 +94,7 @@ class Neighbours:
 
 @dataclass(frozen=True, eq=False)
 class FittedKnn:
-    """Values [n, k] of the training rows (one column a class), and how many neighbours are asked."""
+    """Values [n, k] of the training rows (one column a class), and how many neighbours count."""
 
     neighbours: Neighbours
     values: Floats

@@ -40,7 +40,7 @@ def published(
 
     Args:
         inputs: [n, d]. question: its probe is used with ``chosen`` only.
-        chosen: the one thing done otherwise: this package's probe, its strength chosen on inner random folds.
+        chosen: the one thing done otherwise: this package's probe, its penalty chosen on inner random folds.
 
     Raises:
         ProbeError: too few rows, one class only, or features that are not finite.

@@ -48,7 +48,7 @@ class SplitRows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fold:
-    """An outer fold with its inner ones: regularisation is chosen on ``inner``, scored once on ``test``."""
+    """An outer fold with its inner ones: the penalty is chosen on ``inner``, scored once on ``test``."""
 
     train: Ints
     test: Ints

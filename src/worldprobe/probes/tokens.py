@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.probes.choice import PenaltyChoice
 from worldprobe.probes.evaluate import Collected, OutOfFold, Step, unwatched
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds
@@ -47,7 +48,10 @@ def cross_fit_tokens(
             fitted = probe.fit(
                 tokens, target, unit=unit, rows=usable[fold.train], classes=question.classes, seed=seed
             )
-            found[question.name].add(fold, fitted.predict(tokens, usable[fold.test]), *fitted.choice())
+            # A probe that chooses by itself has put its slope into what it predicts.
+            strength, loss = fitted.choice()
+            choice = PenaltyChoice(strength, 1.0, loss)
+            found[question.name].add(fold, fitted.predict(tokens, usable[fold.test]), choice)
             step()
     return {name: one.answer() for name, one in found.items()}
 

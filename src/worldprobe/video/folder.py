@@ -156,23 +156,21 @@ def _read(path: Path) -> _Info:
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
         parser.read_string(path.read_text(encoding="utf-8-sig"))
-        section = parser["Sequence"]
+        keys = parser["Sequence"]
     except (OSError, UnicodeDecodeError, configparser.Error, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise VideoError(
             f"{path} is not MOTChallenge's: it has no readable section [Sequence] ({reason}). Correct it, or name "
             "the folder of the pictures itself elsewhere."
         ) from error
-    rate = (
-        _rate(section["frameRate"], f"{path}: frameRate={section['frameRate']}") if "frameRate" in section else None
-    )
-    suffix = section.get("imExt", "").strip().lower() or None
-    width, height = _whole(path, section.get("imWidth")), _whole(path, section.get("imHeight"))
+    rate = _rate(keys["frameRate"], f"{path}: frameRate={keys['frameRate']}") if "frameRate" in keys else None
+    suffix = keys.get("imExt", "").strip().lower() or None
+    width, height = _whole(path, keys.get("imWidth")), _whole(path, keys.get("imHeight"))
     return _Info(
         size=(width, height) if width and height else None,
-        folder=section.get("imDir", "img1").strip(),
+        folder=keys.get("imDir", "img1").strip(),
         rate=rate,
-        length=_whole(path, section.get("seqLength")),
+        length=_whole(path, keys.get("seqLength")),
         suffix=suffix if not suffix or suffix.startswith(".") else f".{suffix}",
     )
 

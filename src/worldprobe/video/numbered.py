@@ -1,4 +1,4 @@
-"""Numbered pictures in a folder, told apart from other pictures in it, each with the frame that it is."""
+"""Numbered pictures in a folder, apart from other pictures in it, each with the frame that it is."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DIGITS = re.compile(r"\d+")
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """Pictures in order: a text for a frame whose picture is not there, and what has to be told of the names."""
+    """Pictures in order: a text for a frame whose picture is not there, and notes on the names."""
 
     pictures: list[Picture | str]
     notes: tuple[str, ...]

@@ -290,7 +290,7 @@ def _deep_grey(name: str) -> int:
 
 @cache
 def _deep(name: str) -> bool:
-    """Whether a format has more than 8 bits a component: those libav rounds badly unless told to be exact."""
+    """Whether a format has more than 8 bits a component: those libav rounds badly by default."""
     return any(component.bits > 8 for component in VideoFormat(name).components)
 
 

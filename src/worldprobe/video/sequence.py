@@ -70,14 +70,12 @@ def film_of(
     for frame in other:
         width, height = heads[frame].width, heads[frame].height
         reasons[frame] = f"the picture there has {width} x {height} px, the others {size[0]} x {size[1]}"
-    sentences = [*notes, *dict.fromkeys(note for one in heads.values() for note in one.notes)]
+    noted = [*notes, *dict.fromkeys(note for one in heads.values() for note in one.notes)]
     if other:
-        sentences.append(
-            f"has pictures of another size ({_name(pictures[other[0]])}, {len(other)} in all): left out."
-        )
+        noted.append(f"has pictures of another size ({_name(pictures[other[0]])}, {len(other)} in all): left out.")
     ref = VideoRef(
         id=known.hexdigest(), path=str(path), width=size[0], height=size[1], frames=len(pictures), rate=rate,
-        missing=missing, first_pts_seconds=float(pts_seconds[0]), notes=tuple(sentences),
+        missing=missing, first_pts_seconds=float(pts_seconds[0]), notes=tuple(noted),
     )  # fmt: skip
     return PictureFilm(ref, list(pictures), times, reasons)
 

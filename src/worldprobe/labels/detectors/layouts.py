@@ -1,4 +1,4 @@
-"""What all detectors' layouts have in common: how a frame is put in, cells of strides, what is to be said of each.
+"""What all detectors' layouts have in common: how a frame is put in, cells of strides, notes on each.
 
 Boxes come back as corners in px of the model's input. The families are in ``grid_layouts`` and ``list_layouts``;
 which of them a model is, ``recognise`` finds out.

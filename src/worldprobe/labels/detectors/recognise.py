@@ -45,7 +45,7 @@ def recognise(
     named: int = 0,
     key: str = "",
 ) -> tuple[list[Layout], list[str]]:
-    """The layouts that read a model's answers plausibly: one, where it can be told.
+    """The layouts that read a model's answers plausibly: one, where the answers leave no other.
 
     Args:
         shapes: of the outputs, without the batch's axis.

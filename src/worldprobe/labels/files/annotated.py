@@ -1,4 +1,4 @@
-"""Boxes that somebody wrote down, placed in the video that they speak of: refused, or mended and said."""
+"""Boxes that somebody wrote down, placed in the video that they speak of: refused, or mended with a note."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def _tracks(
 def _apart_by_class(
     frame: Ints, identity: Ints, names: Sequence[str], inside: NDArray[np.bool_]
 ) -> tuple[Ints, bool]:
-    """Tracks told apart by class, where one number is in a frame twice and never twice in one class."""
+    """Number tracks by class, where one number is in a frame twice and never twice in one class."""
     rows = np.flatnonzero(inside & (identity >= 0))
     _, code = np.unique(np.asarray(names, dtype=np.str_)[rows], return_inverse=True)
     boxes = np.stack([frame[rows], identity[rows], code], axis=1)

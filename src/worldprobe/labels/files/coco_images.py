@@ -44,7 +44,7 @@ class _Image:
 def images_of(
     written: dict[str, Any], video: FrameSource, numbering: Numbering, *, spec: str, path: Path
 ) -> tuple[dict[Key, int | None], list[str]]:
-    """The film's frame of each image, None for images of other videos; and what had to be said.
+    """The film's frame of each image, None for images of other videos; and notes.
 
     Raises:
         LabelError: images of another size, of several videos of which none has the film's name, of the same frame
@@ -111,7 +111,7 @@ def _of_this_film(images: list[_Image], ref: VideoRef, path: Path) -> tuple[list
 def _frames(
     images: list[_Image], video: FrameSource, numbering: Numbering, spec: str, path: Path
 ) -> tuple[NDArray[np.int64], list[_Image], list[str]]:
-    """The film's frame of each image that is left, those images, and what had to be said. Raises ValueError."""
+    """The film's frame of each image that is left, those images, and notes. Raises ValueError."""
     entries = [image.entry for image in images]
     stated = [next((entry[one] for one in _FRAME if entry.get(one) is not None), None) for entry in entries]
     named = read_names([image.name for image in images])

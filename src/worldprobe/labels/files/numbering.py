@@ -98,7 +98,7 @@ def frames_of(
     counts_from: int | None = None,
     names: Sequence[str] = (),
 ) -> tuple[NDArray[np.int64], list[str]]:
-    """The film's frame of each numbered picture, and what had to be said.
+    """The film's frame of each numbered picture, and notes.
 
     Args:
         numbers: int64 [n], of all pictures, with labels or without.

@@ -46,7 +46,7 @@ class RegisteredFrame:
 
     @property
     def step(self) -> NDArray[np.float64]:
-        """How the picture moved from the frame before, px; nothing where that cannot be told."""
+        """How the picture moved from the frame before, px; 0 where the registration is not reliable."""
         believed = self.moved is not None and self.moved.reliable
         return np.array(self.moved.xy if self.moved and believed else (0.0, 0.0))
 

@@ -156,7 +156,7 @@ def columns_of(kind: str, width: int) -> int:
 
 
 def _question_counts(experiment: Experiment, plan: Plan, videos: Sequence[Path]) -> list[QuestionCount]:
-    """What is asked; how many columns the tasks have is told by the first video's labels, where these are read."""
+    """Count the questions; the first video's labels, where these are read, say how many columns the tasks have."""
     measured: list[str] = []
     labeller = load_labeller(experiment.labeller, confidence=experiment.confidence, every=experiment.every)
     if videos and set(plan.tasks) & set(targets.MEASURED_TASKS) and reads_files(labeller):
@@ -226,7 +226,7 @@ def _operations(rows: int, columns: int) -> float:
 
 
 def _timed(name: str, probe: Probe, classes: int, rows: int, columns: int) -> tuple[float, float]:
-    """Seconds of a fit with its strengths and inner folds, and of one more question on the same training set."""
+    """Seconds of a fit at every penalty with its inner folds, and of one more question on the same rows."""
     inputs, target, unit = _noise(rows, columns, classes)
     train = np.flatnonzero(unit > 0)
     fold = Fold(train, np.flatnonzero(unit == 0), tuple(partition(unit, train, INNER_FOLDS, 0)))

@@ -59,7 +59,7 @@ def labelling(experiment: Experiment, videos: Sequence[Path], *, price: float | 
 def predicting(
     experiment: Experiment, encoder: Encoder, videos: Sequence[Path], *, price: float | None, seconds: float
 ) -> list[Estimate]:
-    """Windows told by the encoder's predictor, and by its untrained twin's where that is asked for.
+    """Count the windows that the predictor predicts, and its untrained twin where the file wants one.
 
     Those of impossible videos and of the leak's test count as they cost; ridge and figures come on top.
     """

@@ -19,7 +19,7 @@ _NOTES, _LOST = "worldprobe.notes", "worldprobe.lost"
 
 
 class Parts:
-    """A folder of one Parquet file for each video, named by its content and by what was asked of the labeller."""
+    """A folder of one Parquet file for each video, named by its content and by the labeller's settings."""
 
     def __init__(self, table: Path, *, labeller: str, settings: str) -> None:
         """For a table that will be written at a path.

@@ -75,7 +75,7 @@ def _line(blank: ProbeResult, metric: str, found: Score, known: Target) -> Probe
 
 
 def scaling(material: Material, plan: Plan, *, progress: Progress = silent) -> list[ProbeResult]:
-    """The original protocol on fewer frames, and the same with the strength chosen, on as many and on all.
+    """The original protocol on fewer frames, and the same with the penalty chosen, on as many and on all.
 
     At 381, 3,751 and 12,523 frames where there are that many, else at the same shares of what there is. Fewer
     frames lie further apart, and naive motion is what changes from one to the next: it is taken anew.

@@ -98,7 +98,7 @@ def target(boxes: Boxes, task: str, step: ProtocolStep, held: NDArray[np.bool_],
 
 
 def problem(task: str, known: Target) -> str:
-    """Why a task cannot be asked; empty when it can."""
+    """Why a task cannot be probed; empty when it can."""
     if not known.usable.any():
         return "the labeller gives no classes" if task == "class" else "; ".join(known.notes) or "no usable labels"
     if targets.kind(task) == "classification" and len(known.classes) < 2:

@@ -111,7 +111,7 @@ def _answers(
 
 
 class _Fixed:
-    """A probe whose strength is not chosen: scikit-learn's defaults, alpha = 1 and C = 1."""
+    """A probe whose penalty is not chosen: scikit-learn's defaults, alpha = 1 and C = 1."""
 
     strengths: tuple[float, ...] = (1.0,)
 

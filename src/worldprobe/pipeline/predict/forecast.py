@@ -130,7 +130,7 @@ def forecast(
 def _tokens(
     predictor: VJEPA2Predictor, pixels: NDArray[np.uint8], context: int, horizon: int, mode: Mode
 ) -> tuple[Errors, Errors, Errors]:
-    """Of windows' pixels: the context's tokens, layer-normed, what is told, what came: float32 [b, t', s, d]."""
+    """Tokens of windows' pixels, float32 [b, t', s, d]: the context's (layer-normed), predicted ones, true ones."""
     known = predictor.context_tokens(pixels, context)
     forecasts = predictor.forecast(known, horizon=horizon, mode=mode)
     true = predictor.targets(pixels)

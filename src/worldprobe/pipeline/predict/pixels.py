@@ -1,4 +1,4 @@
-"""The future in pixels: told tokens through a decoder, beside its ceiling and what knows nothing."""
+"""The future in pixels: predicted tokens through a decoder, beside its ceiling and what knows nothing."""
 
 from __future__ import annotations
 

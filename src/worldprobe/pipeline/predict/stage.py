@@ -49,22 +49,18 @@ def predict(
     encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
     predictor = VJEPA2Predictor.from_encoder(encoder)
     _own_folder(out, encoder)
-    loaded = find_decoder(
-        settings.decoder, out, encoder
-    )  # one that does not fit is said before anything is predicted
+    # A decoder that does not fit is refused before anything is predicted.
+    loaded = find_decoder(settings.decoder, out, encoder)
     cut = Cut(settings.context, settings.horizon, experiment.stride, settings.windows)
     ledger = Ledger(expected=foretold(out))
-    found: list[AnyResult] = []
-    failures: list[Failure] = []
-    seen: list[VideoRef] = []
+    found, failures, seen = list[AnyResult](), list[Failure](), list[VideoRef]()
     kept = {"error_map"}
     for encoder_of, one in ((encoder, predictor), *_twins(experiment, encoder, settings)):
         setup = PredictionSetup(
             one.encoder.name, one.precision, settings.context, settings.horizon, settings.mode, experiment.seed
         )
-        decoded = (
-            DecodedFuture(loaded, encoder, setup, cut, videos=len(videos)) if loaded and one is predictor else None
-        )
+        own = one is predictor
+        decoded = DecodedFuture(loaded, encoder, setup, cut, videos=len(videos)) if loaded and own else None
         done, lost = _forecast(videos, encoder_of, one, cut, setup, decoded, ledger, progress)
         if experiment.strict and lost:
             raise VideoError(lost[0].error)
@@ -72,7 +68,7 @@ def predict(
         failures = failures or lost
         seen = seen or [ref_of(videos[number]) for number in sorted({window.video for window in done.windows})]
         found += [*lines(done, setup), *leak_lines(done, setup)]
-        if one is predictor:
+        if own:
             keep_errors(done, videos, encoder, place(out, "error_map"), context=settings.context)
             keep_curves(done, videos, encoder, out, context=settings.context)
         if decoded:
@@ -85,7 +81,7 @@ def predict(
         if settings.pairs:
             at = _surprises(encoder_of, one, settings.pairs, setup, ledger, progress)
             found += surprise_lines(at, setup)
-            if one is predictor:
+            if own:
                 keep_violations(at, encoder, place(out, "violations"), context=settings.context)
                 kept.add("violations")
     drop_figures(out, but=kept)

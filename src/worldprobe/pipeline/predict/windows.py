@@ -1,4 +1,4 @@
-"""Windows of videos, a context and what follows it, such that each moment is to be told once."""
+"""Windows of videos, a context and what follows it, such that each moment is predicted once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked of a probe, what it answered, and the lines that the answers become."""
+"""Tasks of probes, their answers, and the lines of results that these become."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def _of_one(
     real = found["none"][name, "real"]
     yield "none", one.question, real, one.folds
     if "majority" in plan.controls:
-        constant = OutOfFold(real.constant, real.constant, (), (0.0,) * len(real.validation))
+        constant = OutOfFold(real.constant, real.constant, (), validation=(0.0,) * len(real.validation))
         yield "majority", one.question, constant, one.folds
     if "shuffled" in plan.controls:
         yield "shuffled", shuffled(one, plan.seed), found["none"][name, "shuffled"], one.folds
@@ -196,7 +196,7 @@ def _unseen(one: Answered) -> list[str]:
 
 
 def unmeasured(plan: Plan, task: str, kind: str, metric: Metric, probe: str, why: str) -> ProbeResult:
-    """The line of a task that cannot be asked, which says why."""
+    """The line of a task that cannot be probed, which says why."""
     return ProbeResult(
         task=task,
         encoder=plan.encoder,

@@ -30,7 +30,7 @@ Read = Callable[[], tuple[Rows, Sums | None]]
 
 
 class Place:
-    """The moments of a run and what is asked of them; controls that no block changes are answered once.
+    """The moments of a run and the tasks on them; controls that no block changes are answered once.
 
     Args:
         folder: where tokens lie while they are read.
@@ -68,7 +68,7 @@ class Place:
         return total
 
     def _of(self, kind: str) -> list[ProbeTask]:
-        """The questions that are asked of one kind of features."""
+        """The tasks that are read from one kind of features."""
         return [one for one in self._probe_tasks if reads_tokens(one.question.probe) == (kind == "tokens")]
 
     def _read(self) -> list[Control]:

@@ -83,7 +83,7 @@ def check_probes(plan: Plan) -> None:
 
 
 def ask(plan: Plan, moments: LabelledTubelets, result: Probed) -> list[ProbeTask]:
-    """Turn tasks into questions; a task that cannot be asked gets results without a score that say why.
+    """Turn tasks into questions; a task that cannot be probed gets results without a score that say why.
 
     Raises:
         ProbeError: the split has too few groups for any of them.
@@ -137,7 +137,7 @@ def _without_probe(plan: Plan, task: str) -> list[ProbeResult]:
 def _questions(
     plan: Plan, task: str, known: Target, moments: LabelledTubelets, probes: Sequence[tuple[str, Probe]]
 ) -> list[ProbeTask]:
-    """One task, asked of each probe on the same folds."""
+    """One task for each probe, on the same folds."""
     rows = split_rows(moments, known.usable)
     folds = make_folds(rows, kind=plan.split, seed=plan.seed)
     leaky = None if plan.split == "random" else make_folds(rows, kind="random", seed=plan.seed)
@@ -165,7 +165,7 @@ def dimensions(tasks: Sequence[str], moments: LabelledTubelets) -> list[str]:
 
 
 def _unaskable(task: str, known: Target, moments: LabelledTubelets) -> str:
-    """Why a task cannot be asked of these moments; empty when it can."""
+    """Why a task cannot be probed on these moments; empty when it can."""
     if task == "class" and not any(moments.name):
         return "the labeller gives no classes"
     if targets.kind(task) == "classification" and len(known.classes) < 2:

@@ -1,4 +1,4 @@
-"""One decomposition per training set, for every probe, target and regularisation strength.
+"""One decomposition per training set, for every probe, target and penalty.
 
 L2-penalised linear models see their inputs only through the inner products of the rows. Turning the
 standardised inputs X = U S V' to Z = U S loses nothing: weights found on Z are the weights on X, turned.

@@ -1,4 +1,4 @@
-"""Linear systems that differ by a multiple of the identity: ridge regression at every strength."""
+"""Linear systems that differ by a multiple of the identity: ridge regression at every penalty."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _SKILLED = ("predictor", "mean", "ridge")
 
 
 def horizon_panels(future: Future) -> list[panels.Panel]:
-    """L1 then skill of changed tokens, and the same of all; none where nothing was told."""
+    """L1 then skill of changed tokens, and the same of all; none where nothing was predicted."""
     if not any(step.l1["predictor"].value is not None for step in future.steps):
         return []
     found = []

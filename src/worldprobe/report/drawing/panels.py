@@ -15,7 +15,7 @@ Places = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A measured score at ``x``; ``said`` is what a reader who points at it is told, ``mark`` stands above it."""
+    """A measured score at ``x``; ``said`` is what a reader who points at it reads, ``mark`` stands above it."""
 
     x: float
     score: Score

@@ -51,7 +51,7 @@ class PredictedWindow:
 
 
 def comparison(path: Path, *, encoder: str, decoder: str, examples: Sequence[PredictedWindow]) -> None:
-    """``prediction_comparison.png``: context, then the future as told, as decoded from what came, as it came."""
+    """``prediction_comparison.png``: context, then the predicted future, as decoded from what came, as it came."""
     k = len(examples[0].real)
     names = ("predicted", "decoded from\nactual", "real")
     rows = len(names) * len(examples)

@@ -173,7 +173,7 @@ def _dataset(summary: Summary, stage: str) -> _Facts:
 
 
 def _place(written: str) -> tuple[str, str]:
-    """A source's scheme, and its place: others are told a place on this machine without the folders above it."""
+    """A source's scheme and its place; one on this machine is shown without the folders above it."""
     scheme, colon, rest = written.partition(":")
     if scheme in ("scenes", "films", "http", "https"):
         return scheme + colon, rest

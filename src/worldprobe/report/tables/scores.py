@@ -106,7 +106,7 @@ def _columns(summary: Summary) -> list[Column[Scored]]:
         Column("Margin", lambda s: sorted_cell(s[1].margin, signed(s[1].margin)), right=True),
         Column("Leak", _leak, right=True, short="leak", brief=lambda s: signed(s[1].leak)),
         Column("n", lambda s: in_groups(s[0].n_test, s[0].n_groups), right=True),
-        Column("Regularisation", lambda s: _chosen(s[0]), right=True, forms=("html",)),
+        Column("Penalty", lambda s: _chosen(s[0]), right=True, forms=("html",)),
         Column(
             "Verdict", lambda s: s[1].verdict.text, forms=("markdown", "terminal"), short="verdict", fold=True,
             brief=lambda s: cell(_brief(s[1].verdict.short), tone=s[1].verdict.kind),
@@ -204,8 +204,8 @@ def scores(summary: Summary) -> Section | None:
         *([Paragraph(f"{summary.warning_sentence}.", lead="⚠️", forms=("markdown",))] if summary.warning else []),
         Paragraph(
             "Margin: the score less that of the best control (in bold). Leak: what the random split adds, beneath "
-            "it that split's score. Of errors both are turned round, so that more is better. Regularisation: the "
-            "strengths that the inner folds chose. A column's name sorts the table.", "soft", forms=("html",),
+            "it that split's score. Of errors both are turned round, so that more is better. Penalty: those "
+            "that the inner folds chose. A column's name sorts the table.", "soft", forms=("html",),
         ),
         Paragraph(summary.rule, "rule", lead="How verdicts are reached."),
     ]  # fmt: skip
