@@ -22,6 +22,7 @@ class ControlRecord:
         what: what it is. rules_out: the explanation that a score above it excludes, after "rules out".
         reads: in place of the features, or of the labels ("labels": they are permuted between groups). "nothing" is
             the constant; "columns" are side columns, of where and when a moment lies.
+        positive: whether it shows what can be read where a score should not be nothing, and is none to be above.
         once: whether it reads the same beside every block. An encoder of this kind has one block, and its
             tokens, which are few, are taken side by side.
     """
@@ -31,6 +32,7 @@ class ControlRecord:
     rules_out: str
     reads: Literal["nothing", "columns", "encoder", "labels", "noise"]
     once: bool = False
+    positive: bool = False
 
 
 CONTROLS: dict[Control, ControlRecord] = {

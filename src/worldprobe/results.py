@@ -63,6 +63,7 @@ class DecodingResult(Result):
 
 Metric = Literal["r2", "accuracy", "balanced_accuracy", "macro_f1", "angular_error"]
 Measure = Literal["skill", "selectivity", "contrast"]
+Verdict = Literal["above every control", "not above", "no evidence", "too few to tell"]
 PredictionMethod = Literal[
     "predictor", "copy-last", "linear", "mean", "ridge", "chance", "decode-actual", "copy-last-frame", "mean-image"
 ]
@@ -89,7 +90,8 @@ class ProbeResult(Result):
     ``high`` bound the 95 % interval by resampling groups. ``chosen`` lists the penalty
     that the inner folds chose in each outer fold;
     an infinite one leaves a constant. ``control`` is "none" for the real probe. ``taps`` lists the tap and features
-    that each fold's inner folds chose, where the tap was part of the choice. ``angular_error`` is in degrees.
+    that each fold's inner folds chose, where the tap was part of the choice. ``angular_error`` is in degrees. ``z`` is the
+    one-sided test by groups of whether the target is there at all; None where it does not apply.
     """
 
     kind: Literal["probe"] = "probe"
@@ -111,6 +113,7 @@ class ProbeResult(Result):
     n_groups: int
     chosen: list[float] = Field(default_factory=list)
     taps: list[str] = Field(default_factory=list)
+    z: float | None = None
     seed: int
     notes: list[str] = Field(default_factory=list)
 
@@ -228,6 +231,32 @@ class CodeResult(_OfProbe):
     saved_bits_per_row: float | None = None
 
 
+class PowerResult(_OfProbe):
+    """What effect this sample would have shown to a probe, had it been there (80 % power).
+
+    ``easy``: R² (of classes: accuracy over the commonest class's share) that shows along the features' own spread;
+    ``hard``: along their whitened axes. None where it is over an R² of 0.5. ``least_z``: what ``z`` has to exceed on
+    these groups. ``groups_needed``: with about how many a hard R² of 0.2 would show; None where that cannot be told.
+    """
+
+    kind: Literal["power"] = "power"
+    easy: float | None
+    hard: float | None
+    least_z: float
+    groups_needed: int | None
+
+
+class VerdictResult(_OfProbe):
+    """What one reading allows to be said: by the test of evidence, and by paired differences with each control.
+
+    ``against``: the controls that it is not shown to be above.
+    """
+
+    kind: Literal["verdict"] = "verdict"
+    verdict: Verdict
+    against: list[str] = Field(default_factory=list)
+
+
 class LearningPoint(Result):
     """The score of probes that saw so many rows and groups, the mean over the folds."""
 
@@ -257,7 +286,7 @@ class LearningResult(_OfProbe):
     more_data_would_help: Literal["yes", "no", "cannot tell"]
 
 
-EvidenceLine = EvidenceResult | CodeResult | LearningResult
+EvidenceLine = EvidenceResult | CodeResult | LearningResult | PowerResult | VerdictResult
 
 
 class CostResult(Result):
@@ -289,6 +318,8 @@ KnownResult = (
     | EvidenceResult
     | CodeResult
     | LearningResult
+    | PowerResult
+    | VerdictResult
     | PredictionResult
     | LeakResult
     | SurpriseResult

@@ -34,7 +34,7 @@ class Stage:
     costs: tuple[str, ...]
 
 
-PROBE = Stage("probe", ("probe", "evidence", "code", "learning"), ("probe",))
+PROBE = Stage("probe", ("probe", "evidence", "code", "learning", "power", "verdict"), ("probe",))
 PREDICT = Stage("predict", ("prediction", "leak", "surprise"), ("predict",))
 # What it took to train a decoder stays as long as the decoder does, until it is trained anew.
 DECODE = Stage("decode", ("decoding",), ("frames",))

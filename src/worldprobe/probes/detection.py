@@ -1,8 +1,8 @@
 """Is it there? A test by groups, beside the score that says how well it is read.
 
-A score asks for the size of each prediction to be right; whether features hold a target at all is a smaller question,
-which needs fewer groups. Each group's rows add up ``(y - constant) (prediction - constant)``, and these sums are
-held against their own scatter: the sign-symmetric z of Fisher's randomisation test, one-sided.
+A score asks for the size of each prediction to be right; whether features hold a target at all is a smaller
+question, which needs fewer groups. Each group's rows add up ``(y - constant) (prediction - constant)``, and these
+sums are held against their own scatter: the sign-symmetric z of Fisher's randomisation test, one-sided.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ def group_z(target: Floats, prediction: Floats, constant: Floats, unit: Ints, *,
     """How far predictions go along with the target from group to group, in standard errors, [blocks].
 
     Args:
-        target, prediction, constant: [n, k]: ``blocks`` targets side by side; columns count in units of their variance.
+        target, prediction, constant: [n, k]: ``blocks`` targets side by side; a column counts in units of its
+            variance.
         unit: what was held out together, int64 [n].
 
     Returns:

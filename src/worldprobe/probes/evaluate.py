@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from worldprobe.errors import ProbeError
 from worldprobe.intervals import Draws
 from worldprobe.probes import metrics
 from worldprobe.probes.choice import PenaltyChoice, fit_chosen
+from worldprobe.probes.detection import group_z, indicators
+from worldprobe.probes.linear.logistic import Logistic
+from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Fold, Folds
 from worldprobe.probes.training import Sums, TrainingSets
@@ -30,7 +33,8 @@ class OutOfFold:
         slopes: how far each fold's predictions are believed, 0 to 1 (``probes.slope``).
         validation: its loss a row on the inner folds: what to compare where more than a penalty is to be chosen,
             since it has seen no test row.
-        shares: of classes, the predicted and the constant's probabilities, [n, classes] each; None of numbers.
+        shares: of classes, the predicted and the constant's shares of each, [n, classes] each; None of numbers.
+            Those of a logistic regression are of a ridge on the classes' indicators.
     """
 
     prediction: Floats
@@ -64,6 +68,7 @@ def cross_fit(
     """
     require_finite(inputs)
     found = {q.name: Collected(q) for q in questions}
+    tests = {q.name: Collected(_of_indicators(q)) for q in questions if isinstance(q.probe, Logistic)}
     sets = TrainingSets(inputs, folds.unit, folds.folds, sums=sums)
     for fold in folds.folds:
         training, rows = sets.prepare(fold.train, fold.inner), inputs[fold.test]
@@ -72,15 +77,28 @@ def cross_fit(
             fitted = fit_chosen(question, training)
             found[question.name].add(fold, fitted.predict(rows), fitted.choice)
             step()
+        for test in tests.values():
+            fitted = fit_chosen(test.question, training)
+            test.add(fold, fitted.predict(rows), fitted.choice)
         training.forget()
-    return {name: one.answer() for name, one in found.items()}
+    answers = {name: one.answer() for name, one in found.items()}
+    for name, test in tests.items():
+        linear = test.answer()
+        answers[name] = replace(answers[name], shares=(linear.prediction, linear.constant))
+    return answers
+
+
+def _of_indicators(question: Question) -> Question:
+    """A ridge on class indicators: what logistic regression, slower, often does not find in few groups."""
+    codes = question.target[:, 0].astype(np.int64)
+    return Question(question.name, Ridge(), indicators(codes, question.classes))
 
 
 class Collected:
     """Collect the answer to a question, fold by fold."""
 
     def __init__(self, question: Question) -> None:
-        self._question = question
+        self.question = question
         rows, columns = len(question.target), question.classes or question.target.shape[1]
         self._output, self._shares = np.full((2, rows, columns), np.nan)
         self._constant = np.full((rows, 1 if question.classes else columns), np.nan)
@@ -88,7 +106,7 @@ class Collected:
 
     def add(self, fold: Fold, output: Floats, choice: PenaltyChoice) -> None:
         """Add the predictions [m, k] (of classes log-probabilities [m, classes]) of a fold's test rows."""
-        question = self._question
+        question = self.question
         self._output[fold.test] = np.exp(output) if question.classes else output
         self._constant[fold.test] = question.constant(fold.train)
         if question.classes:
@@ -103,7 +121,7 @@ class Collected:
             tuple(one.slope for one in self._choices),
             tuple(one.loss for one in self._choices),
         )
-        if not self._question.classes:
+        if not self.question.classes:
             return OutOfFold(self._output, self._constant, *choices)
         winner = np.where(np.isnan(self._output).any(axis=1), np.nan, self._output.argmax(axis=1))
         return OutOfFold(winner[:, None], self._constant, *choices, (self._output, self._shares))
@@ -116,6 +134,14 @@ def require_finite(inputs: NDArray[np.float32]) -> None:
         raise ProbeError(
             f"{bad} of {len(inputs)} examples hold NaN or infinite features; encode them again in fp32"
         )
+
+
+def evidence(question: Question, answer: OutOfFold, unit: Ints) -> float:
+    """``detection.group_z`` of an answer; that of classes is of their indicators."""
+    if answer.shares is None:
+        return float(group_z(question.target, answer.prediction, answer.constant, unit)[0])
+    target = indicators(question.target[:, 0].astype(np.int64), question.classes)
+    return float(group_z(target, *answer.shares, unit)[0])
 
 
 def draws(question: Question, answer: OutOfFold, unit: NDArray[np.int64], *, seed: int) -> dict[str, Draws]:

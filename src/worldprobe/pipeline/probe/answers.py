@@ -16,7 +16,7 @@ from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.probe.plan import Plan, metrics_of
 from worldprobe.pipeline.probe.targets import Target
 from worldprobe.probes import controls
-from worldprobe.probes.evaluate import OutOfFold, draws
+from worldprobe.probes.evaluate import OutOfFold, draws, evidence
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds
 from worldprobe.results import EvidenceLine, Metric, ProbeResult
@@ -68,6 +68,11 @@ class Answered:
     def main(self) -> Draws:
         """The metric that is judged."""
         return next(iter(self.draws.values()))
+
+    @cached_property
+    def z(self) -> float | None:
+        """The test of whether the target is there at all; None of a constant, which holds nothing."""
+        return None if self.control == "majority" else evidence(self.question, self.answer, self.folds.unit)
 
     @property
     def leaky(self) -> bool:
@@ -171,6 +176,7 @@ def _lines(one: Answered) -> list[ProbeResult]:
             n_groups=len(np.unique(one.folds.unit)),
             chosen=list(one.answer.chosen),
             taps=list(one.taps),
+            z=one.z,
             seed=one.plan.seed,
             notes=notes + ([found[metric].note] if found[metric].note else []),
         )

@@ -27,7 +27,7 @@ LINEAR = ("ridge", "logistic")
 def evidence_of(answered: Sequence[Answered]) -> list[EvidenceLine]:
     """Skill against the best control, and selectivity against shuffled labels, of each real answer."""
     found: list[EvidenceLine] = []
-    for real, controls in _with_controls(answered):
+    for real, controls in with_controls(answered):
         known = [one for one in controls if one.main.value is not None]
         if real.main.value is None or not known:
             continue
@@ -88,7 +88,9 @@ def worked_out(
     return found
 
 
-def _with_controls(answered: Sequence[Answered]) -> Iterator[tuple[Answered, list[Answered]]]:
+def with_controls(answered: Sequence[Answered]) -> Iterator[tuple[Answered, list[Answered]]]:
+    """Each real answer, with those of its controls at the same place."""
+
     def key(one: Answered) -> tuple[str, ...]:
         return (one.probe_task.task, one.probe_task.probe, one.tap, one.features, one.plan.input)
 
@@ -97,7 +99,7 @@ def _with_controls(answered: Sequence[Answered]) -> Iterator[tuple[Answered, lis
             yield real, [one for one in answered if one.control != "none" and key(one) == key(real)]
 
 
-def _of(one: Answered) -> dict[str, Any]:
+def about(one: Answered) -> dict[str, Any]:
     """What says which answer a line is about."""
     return {
         "task": one.probe_task.task, "encoder": one.encoder, "tap": one.tap, "features": one.features,
@@ -109,7 +111,13 @@ def _of(one: Answered) -> dict[str, Any]:
 def _line(one: Answered, measure: Measure, against: str, found: Score) -> EvidenceResult:
     notes = [found.note] if found.note else []
     return EvidenceResult(
-        **_of(one), measure=measure, against=against, score=found.value, low=found.low, high=found.high, notes=notes
+        **about(one),
+        measure=measure,
+        against=against,
+        score=found.value,
+        low=found.low,
+        high=found.high,
+        notes=notes,
     )
 
 
@@ -117,9 +125,9 @@ def _code(one: Answered, inputs: Rows, step: Step) -> CodeResult:
     try:
         code = online_code_length(inputs, one.question, one.folds.unit, seed=one.plan.seed, step=step)
     except ProbeError as error:
-        return CodeResult(**_of(one), rows=len(inputs), notes=[str(error)])
+        return CodeResult(**about(one), rows=len(inputs), notes=[str(error)])
     return CodeResult(
-        **_of(one), rows=code.rows, online_bits=code.online, constant_bits=code.constant, uniform_bits=code.uniform,
+        **about(one), rows=code.rows, online_bits=code.online, constant_bits=code.constant, uniform_bits=code.uniform,
         compression=code.compression, compression_of_constant=code.compression_of_constant,
         saved_bits_per_row=code.saved_bits_per_row, notes=[code.note] if code.note else [],
     )  # fmt: skip
@@ -133,7 +141,7 @@ def _learning(one: Answered, inputs: Rows, step: Step) -> LearningResult:
         for p in curve.points
     ]
     return LearningResult(
-        **_of(one), points=points, ceiling=law.ceiling if law else None, scale=law.scale if law else None,
+        **about(one), points=points, ceiling=law.ceiling if law else None, scale=law.scale if law else None,
         exponent=law.exponent if law else None, plateau_rows=law.plateau if law else None,
         gain_by_doubling=gain.value, gain_low=gain.low, gain_high=gain.high,
         more_data_would_help=curve.more_data_would_help, notes=[gain.note] if gain.note else [],

@@ -16,8 +16,10 @@ from worldprobe.pipeline.probe.evidence import contrasts, evidence_of, steps, wo
 from worldprobe.pipeline.probe.inputs import encoded_only
 from worldprobe.pipeline.probe.moments import LabelledTubelets, align, with_before
 from worldprobe.pipeline.probe.plan import CHOSEN, Plan
+from worldprobe.pipeline.probe.power import power_of
 from worldprobe.pipeline.probe.questions import ask, check_probes, dimensions
 from worldprobe.pipeline.probe.table import answer_rows
+from worldprobe.pipeline.probe.verdicts import verdicts_of
 from worldprobe.pipeline.progress import Progress, Tally, silent
 from worldprobe.pipeline.stored import (
     MISSING,
@@ -31,6 +33,7 @@ from worldprobe.pipeline.stored import (
 from worldprobe.probes import features
 from worldprobe.protocols import Executor
 from worldprobe.records import Labels, Tap
+from worldprobe.results import PowerResult
 from worldprobe.store import Input, Series, Store
 
 
@@ -64,6 +67,7 @@ def probe(
     result.notes += _left_out(store, moments)
     probe_tasks = ask(plan, moments, result)
     result.block = blocks[-1]
+    power: list[PowerResult] = []
     with TemporaryDirectory(prefix="worldprobe-") as folder:
         place = Place(store, series, moments, plan, probe_tasks, Path(folder), executor=executor)
         fitted, curves = _tallies(plan, place, probe_tasks, len(blocks), progress)
@@ -72,15 +76,15 @@ def probe(
             for kind in plan.features:
                 with fitted.part(place.fits([kind])) as step:
                     result.answered += place.read(block, kind, step=step)
-                # Code lengths and learning curves take dozens of fits: at the last block only.
-                if block == blocks[-1] and plan.evidence and kind != "tokens":
-                    tap = str(Tap(plan.encoder, block))
-                    rows = place.rows(block, kind)
+                # Planted effects, code lengths and learning curves take dozens of fits: at the last block only.
+                if block == blocks[-1] and kind != "tokens":
+                    tap, rows = str(Tap(plan.encoder, block)), place.rows(block, kind)
+                    power += power_of(rows, result.answered, tap, kind)
                     result.evidence += worked_out(plan, rows, result.answered, tap, kind, tally=curves)
     result.answered += chosen_taps(result.answered) if len(blocks) > 1 else []
     result.answers.append(answer_rows(result.answered, moments, series, block=blocks[-1]))
     result.results += lines(result.answered)
-    result.evidence += evidence_of(result.answered)
+    result.evidence += [*evidence_of(result.answered), *power, *verdicts_of(result.answered, power)]
     order = dimensions(plan.tasks, moments)
     kinds = [*plan.features, CHOSEN]
     result.results.sort(key=lambda line: (order.index(line.task), kinds.index(line.features)))

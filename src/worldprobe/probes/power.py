@@ -1,0 +1,131 @@
+"""What effect would this sample have shown? Signals of known size are planted, and the probe looks for them.
+
+A planted target is part signal, linear in the features, and part the real target moved to other groups, so that its
+distribution and its run within a group stay. *Easy* signals go along a random direction of the features' own spread,
+*hard* ones along one of the whitened features: as likely in an axis of little variance as in any other. Planted
+targets are columns beside each other, so all share the probe's decompositions. The least share of signal that 80 %
+of the plants show is the minimum detectable effect at 80 % power (Cohen 1988, ch. 1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.probes.controls import shuffled
+from worldprobe.probes.detection import LEAST_Z, group_z
+from worldprobe.probes.linear.design import column_scale, principal
+from worldprobe.probes.linear.ridge import Ridge
+from worldprobe.probes.metrics import varying
+from worldprobe.probes.question import Question
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+EFFECTS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
+POWER = 0.8
+PLANTS, NULLS = 8, 32
+_KINDS = ("easy", "hard")
+_GUESSES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Detectable:
+    """The least R² that 80 % of plants show; None where it is over 0.5.
+
+    Attributes:
+        easy, hard: along the features' own spread, and along their whitened axes.
+        least_z: what ``group_z`` has to exceed here: 97.5 % of targets that belong to other groups stay below.
+    """
+
+    easy: float | None
+    hard: float | None
+    least_z: float
+
+
+def planted(inputs: NDArray[np.float32], target: Floats, unit: Ints, *, seed: int) -> Floats:
+    """Plant targets in features [n, d]: float64 [n, columns], easy and hard for each effect, then nulls.
+
+    Args:
+        target: [n, k], whose columns lend the noise; of classes their indicators.
+        unit: the groups between which noise is moved, int64 [n].
+    """
+    generator = np.random.default_rng(seed)
+    columns = target[:, varying(target)]
+    easy, hard = _signals(inputs, generator)
+    noise = [
+        _standard(shuffled(columns[:, [index % columns.shape[1]]], unit, seed=int(generator.integers(1 << 31))))
+        for index in range(NULLS)
+    ]
+    plants = [
+        np.sqrt(effect) * signals[:, [index]] + np.sqrt(1 - effect) * noise[index]
+        for signals in (easy, hard)
+        for effect in EFFECTS
+        for index in range(PLANTS)
+    ]
+    return np.concatenate([*plants, *noise], axis=1)
+
+
+def question_of(name: object, plants: Floats) -> Question:
+    """Ask a ridge for planted targets, each at a penalty of its own."""
+    return Question(("planted", name), Ridge(), plants, blocks=plants.shape[1])
+
+
+def detectable(plants: Floats, prediction: Floats, constant: Floats, unit: Ints) -> Detectable:
+    """What of ``planted`` was found, out of fold, by the same test as the real target is put to.
+
+    Args:
+        plants, prediction, constant: [n, columns].
+    """
+    z = group_z(plants, prediction, constant, unit, blocks=plants.shape[1])
+    found, nulls = z[:-NULLS].reshape(len(_KINDS), len(EFFECTS), PLANTS), z[-NULLS:]
+    least = max(LEAST_Z, float(nulls.mean() + LEAST_Z * nulls.std(ddof=1)))
+    easy, hard = (_least_effect((one > least).mean(axis=1)) for one in found)
+    return Detectable(easy, hard, least)
+
+
+def accuracy_over_chance(effect: float, shares: Sequence[float]) -> float:
+    """How far over the commonest class's share a guess gets that explains so much of each class's indicator.
+
+    Args:
+        effect: R² of the indicators.
+        shares: of the classes, adding up to 1.
+    """
+    generator = np.random.default_rng(0)
+    share = np.asarray(shares, dtype=np.float64)
+    codes = generator.choice(len(share), size=_GUESSES, p=share / share.sum())
+    noise = generator.standard_normal((_GUESSES, len(share))) * np.sqrt(effect * (1 - effect) * share * (1 - share))
+    guess = share + effect * (np.eye(len(share))[codes] - share) + noise
+    return max(0.0, float((guess.argmax(axis=1) == codes).mean() - share.max()))
+
+
+def _signals(inputs: NDArray[np.float32], generator: np.random.Generator) -> tuple[Floats, Floats]:
+    """Random directions of standardised features [n, d], and of whitened ones: [n, PLANTS] each, of spread 1."""
+    centred = inputs - inputs.mean(axis=0, dtype=np.float64)
+    rows = centred / column_scale(centred.std(axis=0))
+    n, d = rows.shape
+    easy = rows @ generator.standard_normal((d, PLANTS))
+    if n > d:
+        squares, axes = principal(rows.T @ rows)
+        hard = rows @ (axes @ (generator.standard_normal((len(squares), PLANTS)) / np.sqrt(squares)[:, None]))
+    else:
+        # Of at least as many columns as rows the whitened axes are all there is: any direction of the rows.
+        hard = generator.standard_normal((n, PLANTS))
+    return _standard(easy), _standard(hard)
+
+
+def _standard(values: Floats) -> Floats:
+    return np.asarray((values - values.mean(axis=0)) / values.std(axis=0))
+
+
+def _least_effect(shares: Floats) -> float | None:
+    """The effect at which 80 % of plants are found, between those that were tried; None if the largest is not."""
+    before = (0.0, 0.0)
+    for effect, share in zip(EFFECTS, shares, strict=True):
+        if share >= POWER:
+            rise = (POWER - before[1]) / max(share - before[1], 1e-9)
+            return float(before[0] + (effect - before[0]) * rise)
+        before = (effect, float(share))
+    return None
