@@ -90,8 +90,8 @@ class ProbeResult(Result):
     ``high`` bound the 95 % interval by resampling groups. ``chosen`` lists the penalty
     that the inner folds chose in each outer fold;
     an infinite one leaves a constant. ``control`` is "none" for the real probe. ``taps`` lists the tap and features
-    that each fold's inner folds chose, where the tap was part of the choice. ``angular_error`` is in degrees. ``z`` is the
-    one-sided test by groups of whether the target is there at all; None where it does not apply.
+    that each fold's inner folds chose, where the tap was part of the choice. ``angular_error`` is in degrees.
+    ``z`` is the one-sided test by groups of whether the target is there at all; None where it does not apply.
     """
 
     kind: Literal["probe"] = "probe"
@@ -235,8 +235,8 @@ class PowerResult(_OfProbe):
     """What effect this sample would have shown to a probe, had it been there (80 % power).
 
     ``easy``: R² (of classes: accuracy over the commonest class's share) that shows along the features' own spread;
-    ``hard``: along their whitened axes. None where it is over an R² of 0.5. ``least_z``: what ``z`` has to exceed on
-    these groups. ``groups_needed``: with about how many a hard R² of 0.2 would show; None where that cannot be told.
+    ``hard``: along their whitened axes. None where it is over an R² of 0.5. ``least_z``: what ``z`` has to exceed
+    on these groups. ``groups_needed``: with about how many a hard R² of 0.2 would show; None where that is not known.
     """
 
     kind: Literal["power"] = "power"

@@ -127,7 +127,8 @@ def _code(one: Answered, inputs: Rows, step: Step) -> CodeResult:
     except ProbeError as error:
         return CodeResult(**about(one), rows=len(inputs), notes=[str(error)])
     return CodeResult(
-        **about(one), rows=code.rows, online_bits=code.online, constant_bits=code.constant, uniform_bits=code.uniform,
+        **about(one), rows=code.rows,
+        online_bits=code.online, constant_bits=code.constant, uniform_bits=code.uniform,
         compression=code.compression, compression_of_constant=code.compression_of_constant,
         saved_bits_per_row=code.saved_bits_per_row, notes=[code.note] if code.note else [],
     )  # fmt: skip

@@ -23,7 +23,7 @@ def verdicts_of(answered: Sequence[Answered], power: Sequence[PowerResult]) -> l
 
     Evidence is by the test of groups. "Above" is by the paired difference with each control on the same resamples:
     its studentised value has to exceed what the largest of all readings' differences from that control reaches by
-    chance (Westfall and Young 1993, section 2.3), so that the best of many readings is not said to be above too soon.
+    chance (Westfall and Young 1993, section 2.3), so that the best of many readings is not called above too soon.
     All controls have to be beaten, which needs no correction for their number (Berger 1982).
     """
     by_task: dict[tuple[str, ...], list[tuple[Answered, list[Answered]]]] = {}
