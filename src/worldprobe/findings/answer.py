@@ -61,6 +61,7 @@ _TITLES: dict[VerdictKind, str] = {
     "not-shown": "Not shown to be above some control",
     "below": "Below some control",
     "no-evidence": "No evidence of",
+    "too-few": "Too few groups to tell of",
     "not-judged": "Not judged",
     "not-measured": "Not measured",
 }

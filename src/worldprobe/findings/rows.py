@@ -21,7 +21,7 @@ class ControlledScore(Fact):
 
     ``margin`` is the score less that of ``best_control``; ``random`` is the same probe under the leaky
     random split, and ``leak`` is random less the sound score (of errors both are turned, so that more is better).
-    None where either side is missing.
+    None where either side is missing. ``z``: the test by groups of whether the target is there at all.
     """
 
     metric: Metric
@@ -31,6 +31,7 @@ class ControlledScore(Fact):
     margin: float | None
     random: Score | None
     leak: float | None
+    z: float | None = None
     verdict: Verdict
 
     @property

@@ -7,7 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-VerdictKind = Literal["above", "above-run", "not-shown", "below", "no-evidence", "not-judged", "not-measured"]
+VerdictKind = Literal[
+    "above", "above-run", "not-shown", "below", "no-evidence", "too-few", "not-judged", "not-measured"
+]
 PICTURES = (".webp", ".png")
 ABOVE: tuple[VerdictKind, ...] = ("above", "above-run")
 

@@ -11,7 +11,7 @@ from worldprobe.findings import verdicts
 from worldprobe.findings.rows import ControlledScore, Row
 from worldprobe.findings.wording import ERRORS
 from worldprobe.intervals import Score
-from worldprobe.results import Metric, ProbeResult
+from worldprobe.results import Metric, PowerResult, ProbeResult, VerdictResult
 
 METRIC_ORDER: tuple[Metric, ...] = ("r2", "accuracy", "balanced_accuracy", "macro_f1", "angular_error")
 
@@ -24,8 +24,14 @@ def _key(result: ProbeResult) -> Key:
     return (r.task, r.features, r.encoder, r.tap, r.input, r.probe, r.protocol)
 
 
-def rows_of(probes: Sequence[ProbeResult], run: Path) -> tuple[Row, ...]:
-    """One row a probe and sound split; the random split alone makes a row only where nothing sound was run."""
+def rows_of(
+    probes: Sequence[ProbeResult], run: Path, judged: Sequence[PowerResult | VerdictResult] = ()
+) -> tuple[Row, ...]:
+    """One row a probe and sound split; the random split alone makes a row only where nothing sound was run.
+
+    Args:
+        judged: what the probing stage says of its readings; without it the intervals alone judge.
+    """
     by_key: dict[Key, dict[str, dict[Metric, ProbeResult]]] = {}
     for real in (r for r in probes if r.control == "none"):
         metrics = by_key.setdefault(_key(real), {}).setdefault(real.split, {})
@@ -41,7 +47,7 @@ def rows_of(probes: Sequence[ProbeResult], run: Path) -> tuple[Row, ...]:
         for split in [s for s in splits if s != "random"] or ["random"]:
             reals = [splits[split][m] for m in METRIC_ORDER if m in splits[split]]
             audit = leaky if split != "random" else {}
-            lines = [_line(real, _controls(real, probes, run), audit.get(real.metric)) for real in reals]
+            lines = [_line(real, _controls(real, probes, run), audit.get(real.metric), judged) for real in reals]
             rows.append(_row(reals[0], lines))
     order = list(dict.fromkeys(row.task for row in rows))
     return tuple(sorted(rows, key=lambda row: order.index(row.task)))
@@ -100,7 +106,14 @@ def _score(result: ProbeResult) -> Score:
     return Score(value=result.score, low=result.low, high=result.high, note=note)
 
 
-def _line(real: ProbeResult, controls: dict[Control, Score], leaky: ProbeResult | None) -> ControlledScore:
+def _line(
+    real: ProbeResult,
+    controls: dict[Control, Score],
+    leaky: ProbeResult | None,
+    judged: Sequence[PowerResult | VerdictResult],
+) -> ControlledScore:
+    verdict = next((one for one in judged if isinstance(one, VerdictResult) and _same(one, real)), None)
+    power = next((one for one in judged if isinstance(one, PowerResult) and _same(one, real, tap=False)), None)
     score = _score(real)
     best = verdicts.best(controls, metric=real.metric)
     top = controls[best].value if best else None
@@ -114,8 +127,29 @@ def _line(real: ProbeResult, controls: dict[Control, Score], leaky: ProbeResult 
         margin=_difference(score.value, top, sign),
         random=random,
         leak=_difference(random.value, score.value, sign) if random else None,
-        verdict=verdicts.judge(real.metric, score, controls, split=real.split),
+        z=real.z,
+        verdict=(
+            verdicts.judge(real.metric, score, controls, split=real.split)
+            if verdict is None
+            else verdicts.stated(verdict, score, controls, power)
+        ),
     )
+
+
+def _same(judged: PowerResult | VerdictResult, real: ProbeResult, *, tap: bool = True) -> bool:
+    """Whether a line is about a reading; what a sample could have shown is known at one tap, and holds at all."""
+    names = [
+        "task",
+        "features",
+        "encoder",
+        "input",
+        "probe",
+        "split",
+        "protocol",
+        "metric",
+        *(["tap"] if tap else []),
+    ]
+    return all(getattr(judged, name) == getattr(real, name) for name in names)
 
 
 def _difference(a: float | None, b: float | None, sign: int) -> float | None:

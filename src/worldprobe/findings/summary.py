@@ -22,7 +22,15 @@ from worldprobe.findings.scores import rows_of
 from worldprobe.findings.setup import encoder_of
 from worldprobe.findings.wording import count
 from worldprobe.io.files import StrPath
-from worldprobe.results import AnyResult, CostResult, OtherResult, ProbeResult, read_results
+from worldprobe.results import (
+    AnyResult,
+    CostResult,
+    OtherResult,
+    PowerResult,
+    ProbeResult,
+    VerdictResult,
+    read_results,
+)
 
 
 def summarize(run: StrPath) -> Summary:
@@ -43,7 +51,8 @@ def summarize(run: StrPath) -> Summary:
     provenance = files.read_provenance(run / "provenance.json")
     waterfall = original.read_original(probes, files.read_alignment(run))
     # What lies between the original protocol and the sound one stands in the waterfall only.
-    rows = rows_of([r for r in probes if not r.protocol.startswith("original")], run)
+    judged = [r for r in results if isinstance(r, PowerResult | VerdictResult)]
+    rows = rows_of([r for r in probes if not r.protocol.startswith("original")], run, judged)
     # What a control of a decoder read is another encoder.
     read = [r for r in others if getattr(r, "baseline", "none") in ("none", "copy-last")]
     encoder = encoder_of(provenance, [r.encoder for r in (*rows, *(read or others))])

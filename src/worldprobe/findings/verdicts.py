@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 from worldprobe.controls import CONTROLS, Control
 from worldprobe.findings.rows import ControlledScore, Row, Verdict
@@ -10,6 +11,7 @@ from worldprobe.findings.score import ABOVE
 from worldprobe.findings.wording import (
     CHOSEN,
     ERRORS,
+    METRICS,
     NONE,
     count,
     number,
@@ -18,7 +20,7 @@ from worldprobe.findings.wording import (
     with_interval,
 )
 from worldprobe.intervals import Score
-from worldprobe.results import Metric
+from worldprobe.results import Metric, PowerResult, VerdictResult
 
 FLATTERY = 0.05
 
@@ -65,6 +67,49 @@ def judge(metric: Metric, score: Score, controls: Mapping[Control, Score], *, sp
     return _against(ends, controls)
 
 
+def stated(
+    verdict: VerdictResult, score: Score, controls: Mapping[Control, Score], power: PowerResult | None
+) -> Verdict:
+    """What probing found of a reading by ``RULE``, in words."""
+    if verdict.verdict == "too few to tell":
+        return _too_few(verdict, power)
+    if verdict.verdict == "no evidence":
+        seen = f", and {_effect(power, 'hard')} would have shown" if power else ""
+        return Verdict(kind="no-evidence", text=f"no evidence{seen}", short="no evidence")
+    known: dict[Control, Score] = {c: s for c, s in controls.items() if s.value is not None}
+    against = [c for c in CONTROLS if c in verdict.against and c in known]
+    if not against:
+        return _above(known, [c for c in CONTROLS if c not in known and not CONTROLS[c].positive])
+    ends = score.interval
+    higher = [c for c in against if ends and (others := known[c].interval) and others[0] > ends[1]]
+    return _not_above(higher, [c for c in against if c not in higher], known)
+
+
+def _too_few(verdict: VerdictResult, power: PowerResult | None) -> Verdict:
+    short = f"too few {'videos' if verdict.split == 'video' else 'groups'} to tell"
+    if power is None:
+        text = f"{short}: no evidence, and what would have shown is not known"
+        return Verdict(kind="too-few", text=text, short=short)
+    text = f"{short}: what is under {_effect(power, 'hard')} need not show"
+    if power.hard is None and power.easy is not None:
+        text += f", under {_effect(power, 'easy')} not even where the features vary most"
+    if power.groups_needed:
+        text += f"; about {power.groups_needed:,} groups would show an R² of 0.2"
+    return Verdict(kind="too-few", text=text, short=short)
+
+
+def _effect(power: PowerResult, end: Literal["easy", "hard"]) -> str:
+    """``an R² of 0.17``, ``an accuracy 0.12 over chance``."""
+    value = getattr(power, end)
+    if value is None:
+        return "an R² of 0.5"
+    return (
+        f"an R² of {number(value)}"
+        if power.metric == "r2"
+        else f"an {METRICS[power.metric]} {number(value)} over chance"
+    )
+
+
 def _turned(score: Score) -> Score:
     """Of an error, less of which is better, a score, more of which is."""
     value, low, high = (None if end is None else -end for end in (score.value, score.high, score.low))
@@ -88,6 +133,11 @@ def _against(ends: tuple[float, float], controls: Mapping[Control, Score]) -> Ve
     ]
     if higher or equal:
         return _not_above(higher, equal, known)
+    return _above(known, unknown)
+
+
+def _above(known: Mapping[Control, Score], unknown: Sequence[Control]) -> Verdict:
+    """Name the control that comes next, and those that were not run."""
     next_ = best(known)
     if next_ is None:
         return Verdict(

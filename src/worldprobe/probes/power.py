@@ -1,8 +1,8 @@
 """What effect would this sample have shown? Signals of known size are planted, and the probe looks for them.
 
 A planted target is part signal, linear in the features, and part the real target moved to other groups, so that
-its distribution and its run within a group stay. *Easy* signals go along a random direction of the features' spread,
-*hard* ones along one of the whitened features: as likely in an axis of little variance as in any other. Planted
+its distribution and its run within a group stay. *Easy* signals go along a random direction of the features'
+spread, *hard* ones along one of the whitened features: as likely in an axis of little variance as in any. Planted
 targets are columns beside each other, so all share the probe's decompositions. The least share of signal that 80 %
 of the plants show is the minimum detectable effect at 80 % power (Cohen 1988, ch. 1).
 """

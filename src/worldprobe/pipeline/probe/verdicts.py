@@ -40,6 +40,7 @@ def _of_task(
 ) -> list[VerdictResult]:
     beaten: dict[int, set[str]] = {index: set() for index in range(len(readings))}
     compared: dict[int, list[str]] = {index: [] for index in beaten}
+    below: set[int] = set()
     for control, record in CONTROLS.items():
         if record.positive:
             continue
@@ -53,11 +54,17 @@ def _of_task(
         for index, found in above.items():
             compared[index].append(control)
             beaten[index] |= {control} if found else set()
+        turned = above_by_chance([(other, real) for real, other in pairs.values()])
+        below |= {index for index, found in zip(pairs, turned, strict=True) if found}
     lines = []
     for index, (real, _) in enumerate(readings):
         against = [control for control in compared[index] if control not in beaten[index]]
         known = power.get((real.probe_task.task, real.features, real.plan.input))
-        lines.append(VerdictResult(**about(real), verdict=_verdict(real, against, known), against=against))
+        lines.append(
+            VerdictResult(
+                **about(real), verdict=_verdict(real, against, known, below=index in below), against=against
+            )
+        )
     return lines
 
 
@@ -85,9 +92,10 @@ def above_by_chance(pairs: Sequence[tuple[Draws, Draws]]) -> list[bool]:
     return [bool(value > reach * size if size > 0 else value > 0) for value, size in zip(seen, spread, strict=True)]
 
 
-def _verdict(real: Answered, against: Sequence[str], power: PowerResult | None) -> Verdict:
+def _verdict(real: Answered, against: Sequence[str], power: PowerResult | None, *, below: bool) -> Verdict:
     least = LEAST_Z if power is None else power.least_z
-    if real.z is not None and real.z <= least:
+    # Where a control does better the target is there to be read, and the reading is worse: that is known.
+    if not below and real.z is not None and real.z <= least:
         # What could not have been seen is not denied.
         return "no evidence" if power is not None and _could_show(power) else "too few to tell"
     return "not above" if against else "above every control"

@@ -29,13 +29,14 @@ from worldprobe.report.table import (
     sorted_cell,
 )
 
-GLYPHS = {"above": "●", "above-run": "●", "not-shown": "◐", "below": "▽", "no-evidence": "○"}
+GLYPHS = {"above": "●", "above-run": "●", "not-shown": "◐", "below": "▽", "no-evidence": "○", "too-few": "?"}
 _CONCLUSIONS: dict[VerdictKind, str] = {
     "above": "Decodable, and above every control",
     "above-run": "Above the controls that were run",
     "not-shown": "Decodable, but not shown to be above some control",
     "below": "Decodable, but below some control",
     "no-evidence": "No evidence",
+    "too-few": "Too few groups to tell",
     "not-judged": "Not judged",
     "not-measured": "Not measured",
 }

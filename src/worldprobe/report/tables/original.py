@@ -43,8 +43,8 @@ from worldprobe.report.table import (
 _FULL = 12_523
 _VERDICTS = {
     "above": "above every control", "above-run": "above those run", "not-shown": "not shown above",
-    "below": "below a control", "no-evidence": "no evidence", "not-judged": "not judged",
-    "not-measured": "not measured",
+    "below": "below a control", "no-evidence": "no evidence", "too-few": "too few to tell",
+    "not-judged": "not judged", "not-measured": "not measured",
 }  # fmt: skip
 
 
