@@ -112,7 +112,7 @@ def _frame(panel: Axes, clip: ShownClip, pixels: Pixels, at: int) -> None:
 
 def _boxes(panel: Axes, boxes: tuple[Box, ...] | list[Box], width: int, height: int) -> None:
     for box in boxes:
-        colour = pictures.colour_of(box)
+        colour = pictures.colour_of(box.object)
         _rectangle(panel, box.x * width, box.y * height, box.w * width, box.h * height, colour)
         if box.name:
             place = (max(1.0, (box.x - box.w / 2) * width), max(8.0, (box.y - box.h / 2) * height - 2))
