@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from worldprobe.errors import WorldprobeError
 from worldprobe.findings.answer import Answer
+from worldprobe.findings.finding import Finding, Run
 from worldprobe.findings.score import Fact, of_folder
 from worldprobe.findings.wording import NONE, number
 
@@ -117,7 +120,7 @@ class ShownClip(Fact):
         return self
 
 
-class Moments(Fact):
+class Moments(Finding):
     """A few clips to look at. ``notes`` say what could not be shown, and why."""
 
     tap: str
@@ -126,6 +129,21 @@ class Moments(Fact):
     chosen: str
     clips: tuple[ShownClip, ...]
     notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, run: Run) -> Moments | None:
+        return read_moments(run.folder)
+
+
+def read_moments(run: Path) -> Moments | None:
+    """The clips that the run kept to be looked at; None where it kept none. Raises WorldprobeError if damaged."""
+    path = run / "moments" / "moments.json"
+    if not path.exists():
+        return None
+    try:
+        return Moments.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run the stage again.") from error
 
 
 def quoted_only(moments: Moments | None, answers: Sequence[Answer]) -> Moments | None:

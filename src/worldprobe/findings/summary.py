@@ -7,18 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings import original, use_cases, verdicts
 from worldprobe.findings import run_files as files
+from worldprobe.findings import use_cases, verdicts
 from worldprobe.findings.answer import answers
 from worldprobe.findings.caveats import caveats
-from worldprobe.findings.decoding import decoding
-from worldprobe.findings.deltas import deltas
-from worldprobe.findings.evidence import evidence
 from worldprobe.findings.facts import Summary
+from worldprobe.findings.finding import Run
 from worldprobe.findings.made import encoder_of
 from worldprobe.findings.moments import quoted_only
 from worldprobe.findings.next_steps import next_steps
-from worldprobe.findings.prediction import future
 from worldprobe.findings.scores import rows_of
 from worldprobe.findings.wording import count
 from worldprobe.io.files import StrPath
@@ -41,15 +38,12 @@ def summarize(run: StrPath) -> Summary:
             f"nothing to report: {run / 'results.jsonl'} holds no scores. Run `worldprobe probe ... --out {run}`."
         )
     provenance = files.read_provenance(run / "provenance.json")
-    remade = original.original(probes, files.read_alignment(run))
     # What lies between the original protocol and the sound one stands in the waterfall only.
     rows = rows_of([r for r in probes if not r.protocol.startswith("original")], run)
     # What a control of a decoder read is another encoder.
     read = [r for r in others if getattr(r, "baseline", "none") in ("none", "copy-last")]
     encoder = encoder_of(provenance, [r.encoder for r in (*rows, *(read or others))])
     labels = files.read_labels(run)
-    told = future(others, encoder.name, files.read_curves(run))
-    drawn = decoding(others, files.read_losses(run / "decoders"))
     failures = files.read_failures(run / "failures.jsonl")
     films = provenance.get("videos") or {}
     notes = tuple(dict.fromkeys([*map(str, films.get("notes", ())), *(labels.notes if labels else ())]))
@@ -63,24 +57,26 @@ def summarize(run: StrPath) -> Summary:
         provenance=provenance,
         experiment=files.read_experiment_text(run / "experiment.toml"),
         rule=verdicts.RULE,
-        use_cases=use_cases.use_cases(rows, told, drawn),
+        use_cases=(),
         use_case_rule=use_cases.RULE,
-        original=remade,
-        caveats=(
+        caveats=(),
+        notes=notes,
+    )
+    found = Run(run, tuple(results), rows, encoder.name, files.read_alignment(run), provenance)
+    whole = whole.model_copy(update={name: kind.of(found) for name, kind in Summary.findings().items()})
+    opening = answers(rows, whole.future, whole.decoding, whole.label)
+    update = {
+        "answers": opening,
+        "moments": quoted_only(whole.moments, opening),
+        "use_cases": use_cases.use_cases(rows, whole.future, whole.decoding),
+        "caveats": (
             *caveats(rows, encoder, labels, failures, sizes=films.get("sizes", {}), notes=notes),
-            *(told.caveats if told else ()),
-            *(drawn.caveats if drawn else ()),
+            *(whole.future.caveats if whole.future else ()),
+            *(whole.decoding.caveats if whole.decoding else ()),
             *_unknown(results),
         ),
-        notes=notes,
-        deltas=deltas(rows, results),
-        future=told,
-        decoding=drawn,
-    )
-    opening = answers(rows, told, drawn, whole.label)
-    worth = evidence(rows, results, whole.label)
-    shown = quoted_only(files.read_moments(run), opening)
-    whole = whole.model_copy(update={"answers": opening, "evidence": worth, "moments": shown})
+    }
+    whole = whole.model_copy(update=update)
     return whole.model_copy(update={"next_steps": next_steps(whole)})
 
 
