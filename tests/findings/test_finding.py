@@ -6,7 +6,7 @@ from tests.builders.run_lines import probe_lines
 from tests.builders.whole import write_whole_run
 
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.original import Original
+from worldprobe.findings.sections.original import Original
 from worldprobe.findings.summary import summarize
 from worldprobe.results import KnownResult, write_results
 

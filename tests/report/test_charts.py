@@ -10,9 +10,9 @@ from tests.builders.run_lines import decoder_lines, prediction_line, prediction_
 from tests.builders.whole import write_surprise, write_whole_run
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings.decoding import decoding, read_losses
-from worldprobe.findings.evidence import Curve, CurvePoint, Evidence, Worth
-from worldprobe.findings.prediction import future, read_curves
+from worldprobe.findings.sections.decoding import decoding, read_losses
+from worldprobe.findings.sections.evidence import Curve, CurvePoint, Evidence, Worth
+from worldprobe.findings.sections.prediction import future, read_curves
 from worldprobe.findings.summary import summarize
 from worldprobe.intervals import Score
 from worldprobe.report.charts.blocks import heat_map, layer_panels

@@ -8,16 +8,16 @@ from __future__ import annotations
 from typing import Any, get_args
 
 from worldprobe.findings.answer import Answer
-from worldprobe.findings.decoding import Decoding
-from worldprobe.findings.deltas import Deltas
-from worldprobe.findings.evidence import Evidence
 from worldprobe.findings.finding import Finding
 from worldprobe.findings.made import UNTRAINED, EncoderFacts, Failure, LabelFacts
-from worldprobe.findings.moments import Moments
-from worldprobe.findings.original import Original
-from worldprobe.findings.prediction import Future
 from worldprobe.findings.rows import Row, label_of
 from worldprobe.findings.score import Fact
+from worldprobe.findings.sections.decoding import Decoding
+from worldprobe.findings.sections.deltas import Deltas
+from worldprobe.findings.sections.evidence import Evidence
+from worldprobe.findings.sections.moments import Moments
+from worldprobe.findings.sections.original import Original
+from worldprobe.findings.sections.prediction import Future
 from worldprobe.findings.use_cases import UseCase
 from worldprobe.results import CostResult
 

@@ -9,12 +9,11 @@ from pathlib import Path
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings import run_files as files
 from worldprobe.findings import use_cases, verdicts
-from worldprobe.findings.answer import answers
+from worldprobe.findings.answer import answers, quoted_only
 from worldprobe.findings.caveats import caveats
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.finding import Run
 from worldprobe.findings.made import encoder_of
-from worldprobe.findings.moments import quoted_only
 from worldprobe.findings.next_steps import next_steps
 from worldprobe.findings.scores import rows_of
 from worldprobe.findings.wording import count

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings.moments import Box, Moments, Preview, ShownClip, clip_name, marks
+from worldprobe.findings.sections.moments import Box, Moments, Preview, ShownClip, clip_name, marks
 from worldprobe.findings.wording import number
 from worldprobe.report.drawing import pictures
 from worldprobe.report.drawing.pictures import figure_of, picture

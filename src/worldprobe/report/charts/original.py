@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from worldprobe.controls import CONTROLS
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.original import Original, Step, step_name
+from worldprobe.findings.sections.original import Original, Step, step_name
 from worldprobe.findings.wording import METRICS, number, property_name, signed, with_interval
 from worldprobe.intervals import Score
 from worldprobe.report.charts.scaling import LEAST, scaling_panels

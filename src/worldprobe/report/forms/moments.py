@@ -6,7 +6,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from worldprobe.findings.moments import Moments, Reading, ShownClip, clip_name, marks, said
+from worldprobe.findings.sections.moments import Moments, Reading, ShownClip, clip_name, marks, said
 from worldprobe.findings.wording import number, property_name
 from worldprobe.report.drawing.pictures import colour_of
 

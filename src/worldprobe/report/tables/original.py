@@ -7,7 +7,7 @@ from functools import partial
 
 from worldprobe.controls import CONTROLS
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.original import (
+from worldprobe.findings.sections.original import (
     PUBLISHED,
     PUBLISHED_BY,
     PUBLISHED_NOISE,

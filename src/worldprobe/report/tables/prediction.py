@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.prediction import BASELINES, Future, LeakFact, Recall, Shown, Step, Violation
+from worldprobe.findings.sections.prediction import BASELINES, Future, LeakFact, Recall, Shown, Step, Violation
 from worldprobe.findings.wording import CALLS, CAPTIONS, DRAWN, MEASURES, number
 from worldprobe.intervals import Score
 from worldprobe.report.charts.horizons import horizon_panels

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from worldprobe.controls import CONTROLS, Control
-from worldprobe.findings.evidence import Tap
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.rows import Line, Row
+from worldprobe.findings.sections.evidence import Tap
 from worldprobe.findings.verdicts import leak_sentence
 from worldprobe.findings.wording import (
     METRICS,
