@@ -41,7 +41,8 @@ def summarize(run: StrPath) -> Summary:
     rows = rows_of([r for r in probes if not r.protocol.startswith("original")], run)
     # What a control of a decoder read is another encoder.
     read = [r for r in others if getattr(r, "baseline", "none") in ("none", "copy-last")]
-    encoder = encoder_of(provenance, [r.encoder for r in (*rows, *(read or others))])
+    named = [getattr(r, "encoder", "") for r in (*rows, *(read or others))]
+    encoder = encoder_of(provenance, [name for name in named if name])
     labels = files.read_labels(run)
     failures = files.read_failures(run / "failures.jsonl")
     films = provenance.get("videos") or {}
