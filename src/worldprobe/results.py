@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -21,7 +21,9 @@ DecodingMetric = Literal["psnr", "ssim", "lpips", "sharpness", "spread"]
 
 
 class Result(BaseModel):
-    """Typed, frozen; unknown fields are errors."""
+    """Typed, frozen; unknown fields are errors. ``written_by`` is the stage that replaces lines of this kind."""
+
+    written_by: ClassVar[Literal["", "probe", "predict", "decode"]] = ""
 
     # An infinite strength is written as a string, which every JSON reader can take and pydantic reads back.
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
@@ -37,6 +39,7 @@ class DecodingResult(Result):
     protocol to it, whose ``change`` says what was changed; only there may frames be of training pairs.
     """
 
+    written_by = "decode"
     kind: Literal["decoding"] = "decoding"
     encoder: str
     tap: str
@@ -92,6 +95,7 @@ class ProbeResult(Result):
     that each fold's inner folds chose, where the tap was part of the choice. ``angular_error`` is in degrees.
     """
 
+    written_by = "probe"
     kind: Literal["probe"] = "probe"
     task: str
     encoder: str
@@ -125,6 +129,7 @@ class PredictionResult(Result):
     true embeddings: the decoder's ceiling.
     """
 
+    written_by = "predict"
     kind: Literal["prediction"] = "prediction"
     encoder: str
     method: PredictionMethod
@@ -151,6 +156,7 @@ class LeakResult(Result):
     transformers' model does when called with masks: it encodes the whole clip first.
     """
 
+    written_by = "predict"
     kind: Literal["leak"] = "leak"
     encoder: str
     call: Literal["prefix", "plain forward"]
@@ -168,6 +174,7 @@ class SurpriseResult(Result):
     ``n`` counts pairs, which are what intervals resample.
     """
 
+    written_by = "predict"
     kind: Literal["surprise"] = "surprise"
     encoder: str
     violation: str
@@ -186,6 +193,7 @@ class SurpriseResult(Result):
 class _OfProbe(Result):
     """Which probe's answer a line of evidence is about."""
 
+    written_by = "probe"
     task: str
     encoder: str
     tap: str
