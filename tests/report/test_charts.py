@@ -10,10 +10,9 @@ from tests.builders.run_lines import decoder_lines, prediction_line, prediction_
 from tests.builders.whole import write_surprise, write_whole_run
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings.run_files import read_curves, read_losses
-from worldprobe.findings.sections.decoding import read_decoding
+from worldprobe.findings.sections.decoding import read_decoding, read_losses
 from worldprobe.findings.sections.evidence import CurveFact, CurvePoint, Evidence, Worth
-from worldprobe.findings.sections.prediction import read_prediction
+from worldprobe.findings.sections.prediction import read_curves, read_prediction
 from worldprobe.findings.summary import summarize
 from worldprobe.intervals import Score
 from worldprobe.report.charts.blocks import heat_map, layer_panels
