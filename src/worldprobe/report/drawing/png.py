@@ -211,7 +211,8 @@ def _draw_entry(
     """A score and its interval, beside what it is to lie above; beyond the axis an arrow and the value."""
     (colour, marker), value, strong = look, entry.score.value, entry.style == "probe"
     if value is None:
-        reason = shorten(f"not measured: {entry.missing}", 48, placeholder=" …")
+        plainly = entry.missing in ("not run", "not measured")
+        reason = entry.missing if plainly else shorten(f"not measured: {entry.missing}", 48, placeholder=" …")
         place.text(axis.low, y, plain(reason), fontsize=7, color=FAINT, va="center", style="italic")
         return
     if entry.floor and entry.floor.score.value is not None:
