@@ -20,7 +20,7 @@ def draw() -> str:
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     parts: list[str] = []
     y = 16.0
-    for contract in tool["contracts"]:
+    for contract in (one for one in tool["contracts"] if one["type"] == "layers"):
         package = contract.get("containers", [""])[0]
         parts.append(_text(_PAD, y + 10, contract["name"], "title"))
         y += 24

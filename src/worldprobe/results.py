@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -21,7 +21,9 @@ DecodingMetric = Literal["psnr", "ssim", "lpips", "sharpness", "spread"]
 
 
 class Result(BaseModel):
-    """Typed, frozen; unknown fields are errors."""
+    """Typed, frozen; unknown fields are errors. ``written_by`` is the stage that replaces lines of this kind."""
+
+    written_by: ClassVar[Literal["", "probe", "predict", "decode"]] = ""
 
     # An infinite strength is written as a string, which every JSON reader can take and pydantic reads back.
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
@@ -37,6 +39,7 @@ class DecodingResult(Result):
     protocol to it, whose ``change`` says what was changed; only there may frames be of training pairs.
     """
 
+    written_by = "decode"
     kind: Literal["decoding"] = "decoding"
     encoder: str
     tap: str
@@ -94,6 +97,7 @@ class ProbeResult(Result):
     ``z`` is the one-sided test by groups of whether the target is there at all; None where it does not apply.
     """
 
+    written_by = "probe"
     kind: Literal["probe"] = "probe"
     task: str
     encoder: str
@@ -128,6 +132,7 @@ class PredictionResult(Result):
     true embeddings: the decoder's ceiling.
     """
 
+    written_by = "predict"
     kind: Literal["prediction"] = "prediction"
     encoder: str
     method: PredictionMethod
@@ -154,6 +159,7 @@ class LeakResult(Result):
     transformers' model does when called with masks: it encodes the whole clip first.
     """
 
+    written_by = "predict"
     kind: Literal["leak"] = "leak"
     encoder: str
     call: Literal["prefix", "plain forward"]
@@ -171,6 +177,7 @@ class SurpriseResult(Result):
     ``n`` counts pairs, which are what intervals resample.
     """
 
+    written_by = "predict"
     kind: Literal["surprise"] = "surprise"
     encoder: str
     violation: str
@@ -189,6 +196,7 @@ class SurpriseResult(Result):
 class _OfProbe(Result):
     """Which probe's answer a line of evidence is about."""
 
+    written_by = "probe"
     task: str
     encoder: str
     tap: str

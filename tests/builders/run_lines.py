@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from worldprobe.findings.moments import Box, Moments, ShownClip, TubeletReading
+from worldprobe.findings.sections.moments import Box, Moments, ShownClip, TubeletReading
 from worldprobe.results import DecodingResult, PredictionResult, ProbeResult, write_results
 
 CONTROLS = ("nuisance", "pixels", "random-init", "shuffled", "gaussian")

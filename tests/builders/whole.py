@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from worldprobe.findings.prediction import Peak, SurpriseCurve, SurpriseCurves
+from worldprobe.findings.sections.prediction import Peak, SurpriseCurve, SurpriseCurves
 from worldprobe.records import Labels
 from worldprobe.results import (
     WATERFALL,

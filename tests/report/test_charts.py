@@ -7,21 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.builders.checks import some
 from tests.builders.run_lines import decoder_lines, prediction_line, prediction_step, probe_lines
-from tests.builders.whole import write_surprise
+from tests.builders.whole import write_surprise, write_whole_run
 
+from worldprobe.controls import CONTROLS
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings.decoding import read_decoding
-from worldprobe.findings.evidence import CurveFact, CurvePoint, Evidence, Worth
-from worldprobe.findings.prediction import read_prediction
-from worldprobe.findings.run_files import read_curves, read_losses
+from worldprobe.findings.sections.decoding import read_decoding, read_losses
+from worldprobe.findings.sections.evidence import CurveFact, CurvePoint, Evidence, Worth
+from worldprobe.findings.sections.prediction import read_curves, read_prediction
 from worldprobe.findings.summary import summarize
 from worldprobe.intervals import Score
 from worldprobe.report.charts.blocks import heat_map, layer_panels
 from worldprobe.report.charts.decoding import loss_panels
 from worldprobe.report.charts.horizons import horizon_panels
 from worldprobe.report.charts.learning import learning_panels
+from worldprobe.report.charts.original import falls
+from worldprobe.report.charts.scores import beside_controls, leaks
 from worldprobe.report.charts.surprise import peak_pictures, surprise_panels
-from worldprobe.report.drawing import axes, svg
+from worldprobe.report.drawing import axes, png, svg
+from worldprobe.report.drawing.dots import Dots, Entry, Group
 from worldprobe.report.drawing.panels import Line as PanelLine
 from worldprobe.report.drawing.panels import Panel, Point
 from worldprobe.results import write_results
@@ -189,3 +192,66 @@ def test_surprise_breaks_at_cuts_and_its_peaks_are_numbered(tmp_path):
     (tmp_path / "surprise" / "curves.json").write_text("{")
     with pytest.raises(WorldprobeError, match=r"curves\.json is damaged"):
         read_curves(tmp_path)
+
+
+def entry(label, value, **more):
+    known = value is not None
+    score = Score(value=value, low=value - 0.1 if known else None, high=value + 0.1 if known else None,
+                  note="" if known else "one class only")  # fmt: skip
+    return Entry(label, "probe", score, "" if value is None else f"{value:.2f}", f"{label} said", **more)
+
+
+def test_every_mark_of_dots_lies_on_its_line_and_what_is_beyond_is_an_arrow_at_either_end():
+    beside = Entry("pixels", "control", Score(value=0.25), "", "pixels said")
+    entries = (entry("a", 0.5, floor=beside), entry("b", -2.0), entry("c", 3.0), entry("d", None))
+    drawn = svg.dots(Dots("t", "R²", axes.Axis(0.0, 1.0), (Group("z", entries, 0.0),)))
+    floor, a, b, c, d = drawn.marks
+    assert [mark.y for mark in drawn.marks] == [a.y, a.y, a.y + 19, a.y + 38, a.y + 57]
+    assert [mark.beyond for mark in drawn.marks] == ["", "", "low", "high", ""]
+    assert (floor.entry, floor.label, a.label) == (beside, "", "a")
+    assert drawn.left == b.x < floor.x < a.x < c.x
+    assert a.low < a.x < a.high
+    assert (d.x, d.low, d.entry.missing) == (None, None, "one class only")
+    assert drawn.chances == ((b.x, a.y - 9.5, d.y + 9.5),)
+
+
+def test_dots_grow_wider_where_what_stands_beside_the_axis_is_long():
+    short, long = (
+        svg.dots(Dots("t", "", axes.Axis(0.0, 1.0), (Group("", (entry(n * "x", 0.5),)),))) for n in (5, 80)
+    )
+    assert (short.width, long.width > 2 * svg.WIDTH) == (svg.WIDTH, True)
+    for drawn in (short, long):
+        assert drawn.ticks[-1][0] - drawn.ticks[0][0] > 180
+
+
+def texts(chart, **options):
+    """What a figure of one chart has in print."""
+    figure, (place,), _ = png.blank(1, height=3)
+    png._draw_dots(place, chart, png._labels(chart), names=True, **options)
+    figure.canvas.draw()
+    return [text.get_text() for text in place.texts], [text.get_text() for text in place.get_yticklabels()]
+
+
+def test_a_figure_of_the_waterfall_says_each_score_its_change_and_its_best_control(tmp_path):
+    write_whole_run(tmp_path)
+    (chart,) = falls(summarize(tmp_path).original)
+    printed, names = texts(chart, printed=True)
+    for one in chart.entries:
+        assert one.label in names
+        assert {one.value, one.change, one.floor.label} <= set(printed)
+    assert chart.entries[0].change == ""
+    lacking = Dots("t", "R²", axes.Axis(0, 1), (Group("", (entry("a", 0.2), entry("b", None))),))
+    assert "not measured: one class only" in texts(lacking, printed=True)[0]
+    lacking = Dots("t", "R²", axes.Axis(0, 1), (Group("", (entry("b", None),)),))
+    assert texts(lacking, printed=True)[0] == ["not measured: one class only"]
+
+
+def test_a_figure_of_several_readings_prints_what_lies_beyond_the_axis(tmp_path):
+    lines = [*probe_lines("xy", 0.5, -3.0), *probe_lines("xy", 0.4, 0.1, features="grid")]
+    write_results(tmp_path / "results.jsonl", lines)
+    (chart,) = beside_controls(summarize(tmp_path))
+    assert [group.heading for group in chart.groups] == ["z", "grid"]
+    printed, names = texts(chart, printed=False)
+    assert set(printed) >= {"−3.00"}
+    assert names == ["probe", *CONTROLS]
+    assert leaks(summarize(tmp_path)) == []

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from tests.builders.run_lines import prediction_line, prediction_step
 
-from worldprobe.findings.prediction import read_prediction
+from worldprobe.findings.sections.prediction import read_prediction
 from worldprobe.report.forms.terminal import tables
 from worldprobe.report.write import write_report
 from worldprobe.results import AnyResult, LeakResult, SurpriseResult, write_results

@@ -17,7 +17,8 @@ from worldprobe.findings import verdicts, wording
 from worldprobe.findings.summary import summarize
 from worldprobe.intervals import Score
 from worldprobe.records import Labels
-from worldprobe.report.drawing import dots as charts
+from worldprobe.report.charts.scores import beside_controls
+from worldprobe.report.drawing import svg
 from worldprobe.report.forms.terminal import tables
 from worldprobe.report.write import write_report
 from worldprobe.results import CostResult, Metric, PredictionResult, ProbeResult, read_results, write_results
@@ -345,13 +346,15 @@ def test_any_number_of_tasks_can_be_drawn(run: Path, tasks: int) -> None:
 
 
 def test_a_score_below_the_axis_is_drawn_at_its_edge_and_printed(run: Path) -> None:
-    panel = charts.beside_controls(summarize(run))[1]
-    mark = next(m for m in panel.marks if m.label == "gaussian")
-    assert panel.clipped
-    assert mark.clipped
-    assert mark.x == charts.LEFT
-    assert mark.value == "−1.72"
-    assert all(m.x is None or charts.LEFT <= m.x <= charts.WIDTH - charts.RIGHT for m in some(panel.marks))
+    drawn = svg.dots(beside_controls(summarize(run))[1])
+    mark = next(m for m in drawn.marks if m.label == "gaussian")
+    assert drawn.beyond
+    assert mark.beyond == "low"
+    assert mark.x == drawn.left
+    assert mark.entry.value == "−1.72"
+    right = max(x for x, _ in drawn.ticks)
+    assert right < drawn.width - 30  # where values stand
+    assert all(m.x is None or drawn.left <= m.x <= right for m in some(drawn.marks))
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def decode(
 
         load(weights)
     out.mkdir(parents=True, exist_ok=True)
-    record_experiment(experiment, out, "decode", ("decoding",))
+    record_experiment(experiment, out, "decode")
     embeddings, ledger, name = Store(store or str(out / STORE)), Ledger().by(workers), ""
     with bars() as progress:
         failures: list[Failure] = []

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from worldprobe.findings.decoding import DecoderScores, Decoding
-from worldprobe.findings.prediction import Future, HorizonScores, Violation
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import ABOVE, Fact, VerdictKind
+from worldprobe.findings.sections.decoding import DecoderScores, Decoding
+from worldprobe.findings.sections.moments import Moments, TubeletReading
+from worldprobe.findings.sections.prediction import Future, HorizonScores, Violation
 from worldprobe.findings.verdicts import quoted
 from worldprobe.findings.wording import METRICS, count, property_name
 from worldprobe.intervals import Score
@@ -196,3 +197,20 @@ def _of_decoders(decoding: Decoding) -> list[Answer]:
             groups=one.n_groups,
         )
     return list(found.values())
+
+
+def quoted_only(moments: Moments | None, answers: Sequence[Answer]) -> Moments | None:
+    """The clips with the readings alone that the report opens with."""
+    if moments is None:
+        return None
+    places = [(a.task, a.features, a.tap, a.probe, a.input) for a in answers if a.about == "property"]
+    clips = []
+    for clip in moments.clips:
+        by_place = {(reading.task, *_place(reading)): reading for reading in clip.readings}
+        kept = tuple(by_place[place] for place in places if place in by_place)
+        clips.append(clip.model_copy(update={"readings": kept}))
+    return moments.model_copy(update={"clips": tuple(clips)})
+
+
+def _place(reading: TubeletReading) -> tuple[str, str, str, str]:
+    return reading.features, reading.tap, reading.probe, reading.input

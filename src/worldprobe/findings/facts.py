@@ -5,24 +5,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from worldprobe.findings.answer import Answer
-from worldprobe.findings.decoding import Decoding
-from worldprobe.findings.deltas import Deltas
-from worldprobe.findings.evidence import Evidence
-from worldprobe.findings.moments import Moments
-from worldprobe.findings.original import Original
-from worldprobe.findings.prediction import Future
-from worldprobe.findings.rows import Row
-from worldprobe.findings.score import Fact, tap_name
+from worldprobe.findings.finding import Finding
+from worldprobe.findings.rows import Row, label_of
+from worldprobe.findings.score import Fact
+from worldprobe.findings.sections.decoding import Decoding
+from worldprobe.findings.sections.deltas import Deltas
+from worldprobe.findings.sections.evidence import Evidence
+from worldprobe.findings.sections.moments import Moments
+from worldprobe.findings.sections.original import Original
+from worldprobe.findings.sections.prediction import Future
 from worldprobe.findings.setup import UNTRAINED, EncoderFacts, FailedClip, LabelFacts
 from worldprobe.findings.use_cases import UseCase
 from worldprobe.results import CostResult
 
 
 class Summary(Fact):
-    """Everything a report says of a run; ``notes``: what was done with films and labels that are not as usual."""
+    """Everything a report says of a run; ``notes``: what was done with films and labels that are not as usual.
+
+    A section with facts of its own is a field here, ``NAME: ITS_FINDING | None = None``: ``findings`` finds
+    it, and its class reads it from the run.
+    """
 
     name: str
     encoder: EncoderFacts
@@ -70,10 +75,10 @@ class Summary(Fact):
 
     def label(self, row: Row) -> str:
         """A row's features, with whatever else tells it from the other rows of the same task and features."""
-        parts = [row.features]
-        alike = [other for other in self.rows if (other.task, other.features) == (row.task, row.features)]
-        for name in ("tap", "input", "probe", "protocol", "split"):
-            if len({getattr(other, name) for other in alike}) > 1:
-                value = str(getattr(row, name))
-                parts.append(tap_name(value) if name == "tap" else value)
-        return ", ".join(parts)
+        return label_of(row, self.rows)
+
+    @classmethod
+    def findings(cls) -> dict[str, type[Finding]]:
+        """The fields that ``Finding.of`` fills, each by the class that its annotation names."""
+        named = [(name, kind) for name, field in cls.model_fields.items() for kind in get_args(field.annotation)]
+        return {name: kind for name, kind in named if isinstance(kind, type) and issubclass(kind, Finding)}

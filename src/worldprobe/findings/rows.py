@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from worldprobe.controls import CONTROLS, Control
-from worldprobe.findings.score import Fact, VerdictKind
+from worldprobe.findings.score import Fact, VerdictKind, tap_name
 from worldprobe.intervals import Score
 from worldprobe.results import Metric
 
@@ -63,3 +65,14 @@ class Row(Fact):
     @property
     def lines(self) -> tuple[ControlledScore, ...]:
         return (self.main, *self.others)
+
+
+def label_of(row: Row, rows: Sequence[Row]) -> str:
+    """A row's features, with whatever else tells it from the other rows of the same task and features."""
+    parts = [row.features]
+    alike = [other for other in rows if (other.task, other.features) == (row.task, row.features)]
+    for name in ("tap", "input", "probe", "protocol", "split"):
+        if len({getattr(other, name) for other in alike}) > 1:
+            value = str(getattr(row, name))
+            parts.append(tap_name(value) if name == "tap" else value)
+    return ", ".join(parts)

@@ -10,14 +10,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings.decoding import LossCurve
-from worldprobe.findings.moments import Moments
-from worldprobe.findings.prediction import SurpriseCurve, SurpriseCurves
 from worldprobe.findings.setup import FailedClip, LabelFacts
 from worldprobe.io.tables import read_table
 
 CLASSES_LISTED = 12
-SURPRISE, CURVES = "surprise", "curves.json"
 # What figures of predictions show, a file a figure, by its name.
 PREDICTIONS = "predictions"
 
@@ -147,43 +143,6 @@ def read_alignment(run: Path) -> dict[str, Any]:
     facts = read_json(run / "alignment.json")
     _fitting(run / "alignment.json", _Alignment, facts)
     return facts
-
-
-def read_moments(run: Path) -> Moments | None:
-    """The clips that the run kept to be looked at; None where it kept none. Raises WorldprobeError if damaged."""
-    path = run / "moments" / "moments.json"
-    if not path.exists():
-        return None
-    try:
-        return Moments.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run the stage again.") from error
-
-
-def read_curves(run: Path) -> tuple[SurpriseCurve, ...]:
-    """Surprise over time, where the run kept it. Raises WorldprobeError where damaged."""
-    path = run / SURPRISE / CURVES
-    if not path.exists():
-        return ()
-    try:
-        return SurpriseCurves.model_validate_json(path.read_text(encoding="utf-8")).curves
-    except (ValueError, OSError) as error:
-        raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run the stage again.") from error
-
-
-def read_losses(decoders: Path) -> tuple[LossCurve, ...]:
-    """How each decoder of a run was trained, rungs of the ladder apart. Raises WorldprobeError where damaged."""
-    found = []
-    for path in sorted(decoders.glob("*/losses.jsonl")):
-        if path.parent.name.startswith("ladder-"):
-            continue
-        try:
-            lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-            steps = [(one["step"], one["training"], one["validation"]) for one in lines]
-            found += [LossCurve(name=path.parent.name, steps=tuple(steps))] if steps else []
-        except (ValueError, KeyError, TypeError, OSError) as error:
-            raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run again.") from error
-    return tuple(found)
 
 
 def _of_table(path: Path) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def encoder_of(provenance: dict[str, Any], names: Sequence[str]) -> EncoderFacts
         own = [name for name in dict.fromkeys(names) if name.replace("random:", "", 1) not in {*names} - {name}]
         return EncoderFacts(name=", ".join(own))
     known = {key: str(recorded[key]) for key in ("name", "revision", "status") if recorded.get(key) is not None}
-    known.setdefault("name", names[0])
+    known.setdefault("name", next(iter(names), ""))
     return EncoderFacts(**known, more={k: v for k, v in recorded.items() if k not in EncoderFacts.model_fields})
 
 

@@ -7,17 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings import original, use_cases, verdicts
 from worldprobe.findings import run_files as files
-from worldprobe.findings.answer import answer_questions
+from worldprobe.findings import use_cases, verdicts
+from worldprobe.findings.answer import answer_questions, quoted_only
 from worldprobe.findings.caveats import collect_caveats
-from worldprobe.findings.decoding import read_decoding
-from worldprobe.findings.deltas import compare_deltas
-from worldprobe.findings.evidence import read_evidence
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.moments import quoted_only
+from worldprobe.findings.finding import Run
 from worldprobe.findings.next_steps import suggest_next_steps
-from worldprobe.findings.prediction import read_prediction
 from worldprobe.findings.scores import rows_of
 from worldprobe.findings.setup import encoder_of
 from worldprobe.findings.wording import count
@@ -49,16 +45,14 @@ def summarize(run: StrPath) -> Summary:
             f"nothing to report: {run / 'results.jsonl'} holds no scores. Run `worldprobe probe ... --out {run}`."
         )
     provenance = files.read_provenance(run / "provenance.json")
-    waterfall = original.read_original(probes, files.read_alignment(run))
     # What lies between the original protocol and the sound one stands in the waterfall only.
     judged = [r for r in results if isinstance(r, PowerResult | VerdictResult)]
     rows = rows_of([r for r in probes if not r.protocol.startswith("original")], run, judged)
     # What a control of a decoder read is another encoder.
     read = [r for r in others if getattr(r, "baseline", "none") in ("none", "copy-last")]
-    encoder = encoder_of(provenance, [r.encoder for r in (*rows, *(read or others))])
+    named = [getattr(r, "encoder", "") for r in (*rows, *(read or others))]
+    encoder = encoder_of(provenance, [name for name in named if name])
     labels = files.read_labels(run)
-    future = read_prediction(others, encoder.name, files.read_curves(run))
-    decoding = read_decoding(others, files.read_losses(run / "decoders"))
     failures = files.read_failures(run / "failures.jsonl")
     films = provenance.get("videos") or {}
     notes = tuple(dict.fromkeys([*map(str, films.get("notes", ())), *(labels.notes if labels else ())]))
@@ -72,24 +66,26 @@ def summarize(run: StrPath) -> Summary:
         provenance=provenance,
         experiment=files.read_experiment_text(run / "experiment.toml"),
         rule=verdicts.RULE,
-        use_cases=use_cases.grade_use_cases(rows, future, decoding),
+        use_cases=(),
         use_case_rule=use_cases.RULE,
-        original=waterfall,
-        caveats=(
+        caveats=(),
+        notes=notes,
+    )
+    found = Run(run, tuple(results), rows, encoder.name, files.read_alignment(run), provenance)
+    whole = whole.model_copy(update={name: kind.of(found) for name, kind in Summary.findings().items()})
+    opening = answer_questions(rows, whole.future, whole.decoding, whole.label)
+    update = {
+        "answers": opening,
+        "moments": quoted_only(whole.moments, opening),
+        "use_cases": use_cases.grade_use_cases(rows, whole.future, whole.decoding),
+        "caveats": (
             *collect_caveats(rows, encoder, labels, failures, sizes=films.get("sizes", {}), notes=notes),
-            *(future.caveats if future else ()),
-            *(decoding.caveats if decoding else ()),
+            *(whole.future.caveats if whole.future else ()),
+            *(whole.decoding.caveats if whole.decoding else ()),
             *_unknown(results),
         ),
-        notes=notes,
-        deltas=compare_deltas(rows, results),
-        future=future,
-        decoding=decoding,
-    )
-    opening = answer_questions(rows, future, decoding, whole.label)
-    worth = read_evidence(rows, results, whole.label)
-    moments = quoted_only(files.read_moments(run), opening)
-    whole = whole.model_copy(update={"answers": opening, "evidence": worth, "moments": moments})
+    }
+    whole = whole.model_copy(update=update)
     return whole.model_copy(update={"next_steps": suggest_next_steps(whole)})
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from worldprobe.findings.decoding import DecoderScores, Decoding
-from worldprobe.findings.prediction import Future, HorizonScores
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import ABOVE, Fact
+from worldprobe.findings.sections.decoding import DecoderScores, Decoding
+from worldprobe.findings.sections.prediction import Future, HorizonScores
 from worldprobe.findings.verdicts import QUOTED, cautious_skill, quoted
 from worldprobe.findings.wording import number, property_name
 

@@ -27,17 +27,16 @@ _IDENTITY = ("protocol", "encoder", "labeller")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a stage writes: its kinds of lines, and what the names of those costs begin with that it pays anew."""
+    """A stage that writes lines, and what the names of those costs begin with that it pays anew."""
 
     name: Literal["probe", "predict", "decode"]
-    kinds: tuple[str, ...]
     costs: tuple[str, ...]
 
 
-PROBE = Stage("probe", ("probe", "evidence", "code", "learning", "power", "verdict"), ("probe",))
-PREDICT = Stage("predict", ("prediction", "leak", "surprise"), ("predict",))
+PROBE = Stage("probe", ("probe",))
+PREDICT = Stage("predict", ("predict",))
 # What it took to train a decoder stays as long as the decoder does, until it is trained anew.
-DECODE = Stage("decode", ("decoding",), ("frames",))
+DECODE = Stage("decode", ("frames",))
 _STAGES = (PROBE, PREDICT, DECODE)
 _RESULTS_OF = {"probe": "probes", "predict": "predictions", "decode": "decoders", "": "other kinds"}
 _NAMES = tuple(_RESULTS_OF)
@@ -77,7 +76,7 @@ def merge(
             return False
         if isinstance(line, CostResult):
             return not (line.stage in again or line.stage.startswith(stage.costs))
-        return line.kind not in stage.kinds
+        return line.written_by != stage.name
 
     kept = [line for line in old if stays(line)]
     paid = [line for line in kept if isinstance(line, CostResult)]
@@ -212,7 +211,7 @@ def _stage_of(line: AnyResult) -> str:
     if isinstance(line, CostResult):
         starts = {start: stage.name for stage in _STAGES for start in stage.costs} | _PAID
         return next((name for start, name in starts.items() if line.stage.startswith(start)), "")
-    return next((stage.name for stage in _STAGES if line.kind in stage.kinds), "")
+    return line.written_by
 
 
 def _experiment(out: Path) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,20 +47,15 @@ def write_provenance(
     provenance.record(out / provenance.FILE, [stage], provenance.collect(**facts, **more))
 
 
-def record_experiment(
-    experiment: Experiment, out: Path, table: Literal["predict", "decode"], kinds: Sequence[str]
-) -> None:
+def record_experiment(experiment: Experiment, out: Path, table: Literal["predict", "decode"]) -> None:
     """Write an experiment of one stage down: as a table of that of other stages, where results of these are there.
-
-    Args:
-        kinds: of lines of results that are the stage's own.
 
     Raises:
         ConfigError: the two do not go together.
     """
     path, results = out / "experiment.toml", out / "results.jsonl"
     known = read_results(results) if results.exists() else []
-    if path.exists() and any(line.kind not in (*kinds, "cost") for line in known):
+    if path.exists() and any(line.written_by != table and not isinstance(line, CostResult) for line in known):
         both = read_experiment(path).model_copy(update={table: getattr(experiment, table)})
         experiment = make_experiment(both.model_dump(), source=f"{table} into {out}, which holds results of {path}")
     write_whole(path, to_toml(experiment).encode())

@@ -18,6 +18,10 @@ Emphasis = Literal["", "strong", "soft", "over", "glyph", "joint"]
 Part = tuple[str, Emphasis]
 Row = TypeVar("Row")
 
+Chapter = Literal[
+    "answer", "decoding", "future", "probes", "conclusions", "next", "caveats", "infrastructure"
+]  # fmt: skip
+
 PAGES: tuple[Form, ...] = ("html", "markdown")
 EVERYWHERE: tuple[Form, ...] = (*PAGES, "terminal")
 BREAK: Part = ("\n", "")
@@ -213,7 +217,7 @@ class Section:
     Attributes:
         anchor: its address in the page.
         short: its name among the page's contents; nothing leaves it out there.
-        chapter: the chapter of ``report.md`` that it is a part of.
+        chapter: the chapter of ``report.md`` that it is a part of; None where it has none there.
         heading: its heading there; nothing where it goes on from what stands before it.
         warned: whether the encoder's warning stands beneath its heading, as beside every table and figure.
     """
@@ -222,7 +226,7 @@ class Section:
     title: str
     blocks: Sequence[Block]
     short: str = ""
-    chapter: str = ""
+    chapter: Chapter | None = None
     heading: str = ""
     warned: bool = True
     forms: tuple[Form, ...] = PAGES

@@ -14,11 +14,13 @@ from worldprobe.report.charts.learning import learning_panels
 from worldprobe.report.charts.moments import labels_figure, moments_figure
 from worldprobe.report.charts.original import draw_original
 from worldprobe.report.charts.prediction import prediction_figures
+from worldprobe.report.charts.scores import beside_controls
 from worldprobe.report.charts.surprise import surprise_figure
-from worldprobe.report.drawing.png import draw, probe_summary
+from worldprobe.report.drawing.png import draw
 from worldprobe.report.forms.html import write_html
 from worldprobe.report.forms.markdown import write_markdown
 
+_SCORES = "95 % intervals; filled: probe, open: control, dashed: a constant, ◀ ▶: beyond the axis"
 _BLOCKS = "bars and bands: 95 % intervals; dashed: a constant"
 _LAWS = "bars: 95 % intervals; lines: ceiling less a power of n, fitted; dotted: twice the data"
 _HORIZONS = "bars: 95 % intervals, groups resampled; ▲ ▼ beyond the axis"
@@ -32,19 +34,21 @@ def write_report(run: StrPath) -> Summary:
     """
     run = Path(run)
     summary = summarize(run)
-    figures = run / "figures"
+    figures, name, warning = run / "figures", summary.encoder.name, summary.warning
     if summary.original:
         draw_original(summary, summary.original, figures)
     elif summary.rows:
-        probe_summary(summary, figures / "probe_summary.png")
+        title = f"{name}: each score beside its controls"
+        key = f"{' and '.join(dict.fromkeys(row.split for row in summary.rows))} split, {_SCORES}"
+        draw(beside_controls(summary), figures / "probe_summary.png", title=title, key=key, warning=warning)
     if summary.rows:
-        title = f"{summary.encoder.name}: where each property is decodable"
-        draw(layer_panels(summary), figures / "layers.png", title=title, key=_BLOCKS)
-        title = f"{summary.encoder.name}: score by the data that the probe saw"
-        draw(learning_panels(summary), figures / "learning.png", title=title, key=_LAWS)
+        title = f"{name}: where each property is decodable"
+        draw(layer_panels(summary), figures / "layers.png", title=title, key=_BLOCKS, warning=warning)
+        title = f"{name}: score by the data that the probe saw"
+        draw(learning_panels(summary), figures / "learning.png", title=title, key=_LAWS, warning=warning)
     if summary.future:
         title = f"{summary.future.encoder}: the future by horizon"
-        draw(horizon_panels(summary.future), figures / "horizon.png", title=title, key=_HORIZONS)
+        draw(horizon_panels(summary.future), figures / "horizon.png", title=title, key=_HORIZONS, warning=warning)
         prediction_figures(run)
         surprise_figure(run, summary.future, figures / "surprise.png")
     if summary.decoding:

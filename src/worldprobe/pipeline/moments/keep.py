@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings.moments import Box, Moments, Preview, ShownClip, TubeletReading, Values
+from worldprobe.findings.sections.moments import Box, Moments, Preview, ShownClip, TubeletReading, Values
 from worldprobe.io.files import StrPath, write_whole
 from worldprobe.io.names import short_names
 from worldprobe.pipeline.moments.pictures import places, seen_part, token_maps, write_strip

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from worldprobe.findings.moments import ShownClip
+from worldprobe.findings.sections.moments import ShownClip
 from worldprobe.pipeline.pictures import Pixels, write_picture
 from worldprobe.records import ClipSpec
 from worldprobe.store import Series

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from worldprobe.findings.prediction import Peak, SurpriseCurve, SurpriseCurves
-from worldprobe.findings.run_files import CURVES, PREDICTIONS, SURPRISE
+from worldprobe.findings.run_files import PREDICTIONS
+from worldprobe.findings.sections.prediction import CURVES, SURPRISE, Peak, SurpriseCurve, SurpriseCurves
 from worldprobe.io.arrays import write_arrays
 from worldprobe.io.files import write_whole
 from worldprobe.io.names import short_names

@@ -149,7 +149,7 @@ def check(experiment: Experiment, out: Path) -> None:
 
 def record(experiment: Experiment, out: Path) -> None:
     """Write the experiment down; where the folder holds an experiment of other stages, its table alone."""
-    record_experiment(experiment, out, "predict", PREDICT.kinds)
+    record_experiment(experiment, out, "predict")
 
 
 def _twins(experiment: Experiment, encoder: Encoder, settings: Predict) -> list[tuple[Encoder, VJEPA2Predictor]]:

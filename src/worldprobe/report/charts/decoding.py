@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.findings.decoding import Decoding, LossCurve
+from worldprobe.findings.sections.decoding import Decoding, LossCurve
 from worldprobe.intervals import Score
 from worldprobe.io.arrays import damaged, read_arrays
 from worldprobe.report.drawing import panels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from worldprobe.findings.prediction import Future, HorizonScores
+from worldprobe.findings.sections.prediction import Future, HorizonScores
 from worldprobe.intervals import Score
 from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis, around

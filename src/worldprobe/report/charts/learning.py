@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from worldprobe.findings.evidence import CurveFact, CurvePoint, Worth
 from worldprobe.findings.facts import Summary
+from worldprobe.findings.sections.evidence import CurveFact, CurvePoint, Worth
 from worldprobe.intervals import Score
 from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis, axis

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings.moments import Box, Moments, Preview, ShownClip, clip_name, marks
+from worldprobe.findings.sections.moments import Box, Moments, Preview, ShownClip, clip_name, marks
 from worldprobe.findings.wording import number
 from worldprobe.report.drawing import pictures
 from worldprobe.report.drawing.pictures import figure_of, picture
@@ -112,7 +112,7 @@ def _frame(panel: Axes, clip: ShownClip, pixels: Pixels, at: int) -> None:
 
 def _boxes(panel: Axes, boxes: tuple[Box, ...] | list[Box], width: int, height: int) -> None:
     for box in boxes:
-        colour = pictures.colour_of(box)
+        colour = pictures.colour_of(box.object)
         _rectangle(panel, box.x * width, box.y * height, box.w * width, box.h * height, colour)
         if box.name:
             place = (max(1.0, (box.x - box.w / 2) * width), max(8.0, (box.y - box.h / 2) * height - 2))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worldprobe.findings.original import PUBLISHED, PUBLISHED_BY, Original, Scaled
+from worldprobe.findings.sections.original import PUBLISHED, PUBLISHED_BY, Original, Scaled
 from worldprobe.intervals import Score
 from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis

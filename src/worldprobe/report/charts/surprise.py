@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from worldprobe.findings.prediction import Future, SurpriseCurve
-from worldprobe.findings.run_files import SURPRISE
+from worldprobe.findings.sections.prediction import SURPRISE, Future, SurpriseCurve
 from worldprobe.findings.wording import number
 from worldprobe.intervals import Score
 from worldprobe.report.drawing import panels

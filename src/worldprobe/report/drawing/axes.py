@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from worldprobe.findings.wording import number
+from worldprobe.findings.wording import number, signed
 from worldprobe.intervals import Score
 from worldprobe.results import Metric
 
@@ -38,6 +39,12 @@ class Axis:
         step = self.step or round_step(self.low, self.high)
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         return tuple(round(step * i, 9) for i in range(first, last + 1))
+
+    def beyond(self, value: float | None) -> Literal["", "low", "high"]:
+        """Which end a value lies behind; empty where it lies between them, or there is none."""
+        if value is None or self.low <= value <= self.high:
+            return ""
+        return "low" if value < self.low else "high"
 
     def clip(self, value: float) -> float:
         return min(max(value, self.low), self.high)
@@ -75,12 +82,12 @@ def round_step(low: float, high: float, *, most: int = 6) -> float:
     return next(power * one for one in _ROUND if span / (power * one) <= most)
 
 
-def tick_texts(axis: Axis) -> list[str]:
-    """What stands at each tick, with as many digits as tell them apart."""
+def tick_texts(axis: Axis, *, sign: bool = False) -> list[str]:
+    """What stands at each tick, with as many digits as tell them apart; of differences with its sign."""
     if axis.log:
         return [f"{tick:g}" for tick in axis.ticks]
     places = digits(axis.step or round_step(axis.low, axis.high))
-    return [number(tick, places) for tick in axis.ticks]
+    return [(signed if sign else number)(tick, places) for tick in axis.ticks]
 
 
 def digits(step: float) -> int:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.findings.moments import Box
 from worldprobe.report.drawing.png import FAINT, INK, plain, save
 
 if TYPE_CHECKING:
@@ -225,6 +224,6 @@ def _bare(panel: Axes) -> None:
 COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7")
 
 
-def colour_of(box: Box) -> str:
+def colour_of(number: int) -> str:
     """An object keeps its colour; what has no track is white."""
-    return COLOURS[box.object % len(COLOURS)] if box.object >= 0 else "#ffffff"
+    return COLOURS[number % len(COLOURS)] if number >= 0 else "#ffffff"

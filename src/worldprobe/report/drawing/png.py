@@ -1,4 +1,4 @@
-"""``figures/probe_summary.png``: the original write-up's figure, with intervals and every control."""
+"""Charts as PNG, for ``figures/``."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import io
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from textwrap import fill
-from typing import TYPE_CHECKING
+from textwrap import fill, shorten
+from typing import TYPE_CHECKING, Literal
 
-from worldprobe.controls import CONTROLS
-from worldprobe.findings import verdicts
-from worldprobe.findings.facts import Summary
-from worldprobe.findings.rows import Row
-from worldprobe.findings.wording import METRICS, number, property_name
-from worldprobe.intervals import Score
+from worldprobe.findings.wording import number
 from worldprobe.io.files import write_whole
 from worldprobe.report.drawing import axes
+from worldprobe.report.drawing.dots import Dots, Entry
 from worldprobe.report.drawing.panels import Line, Panel
 
 if TYPE_CHECKING:
@@ -32,11 +28,9 @@ SERIES = (
 )  # fmt: skip
 BANDS = {"random-init": "#999999", "pixels": "#E69F00"}
 INK, FAINT, ALARM = "#333333", "#888888", "#B00020"
-
-
-def probe_summary(summary: Summary, path: Path) -> None:
-    """Write a PNG with one panel a task: each score and its interval above those of the controls."""
-    save(_figure(summary), path)
+ABOVE, BELOW = "#9ecae1", "#f4c7b0"
+_LINE = 0.15  # inches that a score needs
+_SPREAD = 0.7  # of a line, over which groups stand
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -46,7 +40,7 @@ def save(figure: Figure, path: Path) -> None:
     write_whole(path, buffer.getvalue())
 
 
-def blank(count: int, *, height: float) -> tuple[Figure, list[Axes], int]:
+def blank(count: int, *, height: float, width: float = 3.9) -> tuple[Figure, list[Axes], int]:
     """A figure with a panel for each of ``count`` things, its panels row by row, and how many stand in a row."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -55,7 +49,7 @@ def blank(count: int, *, height: float) -> tuple[Figure, list[Axes], int]:
     columns = min(COLUMNS if count != 4 else 2, count)
     lines = -(-count // columns)
     layout = ConstrainedLayoutEngine(w_pad=0.08, h_pad=0.1)
-    figure = Figure(figsize=(max(3.9 * columns, 5.2), height * lines + 1.0), layout=layout)
+    figure = Figure(figsize=(max(width * columns, 6.4), height * lines + 1.0), layout=layout)
     FigureCanvasAgg(figure)
     panels = list(figure.subplots(lines, columns, squeeze=False).flat)
     for unused in panels[count:]:
@@ -63,18 +57,45 @@ def blank(count: int, *, height: float) -> tuple[Figure, list[Axes], int]:
     return figure, panels[:count], columns
 
 
-def draw(panels: Sequence[Panel], path: Path, *, title: str, key: str) -> bool:
+def headed(figure: Figure, title: str, warning: str) -> None:
+    """A title, and beneath it what must stand beside every figure of the encoder."""
+    style: dict[str, object] = {"fontsize": 11.5, "color": INK}
+    if warning:
+        title, style = f"{title}\n{warning.upper()}", {"fontsize": 10, "color": ALARM, "weight": "bold"}
+    figure.suptitle(plain(title), wrap=True, **style)
+
+
+def draw(charts: Sequence[Panel | Dots], path: Path, *, title: str, key: str, warning: str = "") -> bool:
     """Write charts as one PNG, a panel each. False, and no file, where there are none."""
-    if not panels:
+    if not charts:
         path.unlink(missing_ok=True)
         return False
-    figure, places, _ = blank(len(panels), height=2.7)
-    for place, panel in zip(places, panels, strict=True):
-        _draw(place, panel)
-    figure.suptitle(plain(title), fontsize=11.5, color=INK)
+    figure, places, columns = blank(len(charts), height=max(map(_height, charts)), width=max(map(_width, charts)))
+    before: list[str] = []
+    lone = all(isinstance(chart, Dots) and len(chart.groups) == 1 for chart in charts)
+    for index, (place, chart) in enumerate(zip(places, charts, strict=True)):
+        if isinstance(chart, Dots):
+            labels = _labels(chart)
+            _draw_dots(place, chart, labels, names=index % columns == 0 or before != labels, printed=lone)
+            before = labels
+        else:
+            _draw(place, chart)
+    headed(figure, title, warning)
     legend(figure, places, title=key)
     save(figure, path)
     return True
+
+
+def _height(chart: Panel | Dots) -> float:
+    """In inches: of dots such that values in print stand clear of each other, as far as a page allows."""
+    if isinstance(chart, Panel):
+        return 2.7
+    return min(max(3.3, 0.7 + _LINE * len(_labels(chart)) * len(chart.groups)), 9.0)
+
+
+def _width(chart: Panel | Dots) -> float:
+    """In inches: more where columns in print stand beside the axis."""
+    return 5.4 if isinstance(chart, Dots) and any(entry.change for entry in chart.entries) else 3.9
 
 
 def _draw(place: Axes, panel: Panel) -> None:
@@ -127,29 +148,13 @@ def _draw_line(place: Axes, line: Line, up: axes.Axis) -> None:
         place.plot([x for x, _ in law], [up.clip(value) for _, value in law], style, color=colour, linewidth=1.2)
 
 
-def bare(place: Axes) -> None:
-    """No frame but the axis itself, and faint lines across."""
+def bare(place: Axes, *, lines: Literal["x", "y"] = "y") -> None:
+    """No frame but the axis itself, and faint lines at the ticks of one axis."""
     place.tick_params(length=0, colors=INK)
-    place.grid(axis="y", color="#e6e6e6", linewidth=0.6)
+    place.grid(axis=lines, color="#e6e6e6", linewidth=0.6)
     place.set_axisbelow(True)
     for side in ("top", "right", "left"):
         place.spines[side].set_visible(False)
-
-
-def _figure(summary: Summary) -> Figure:
-    tasks = list(summary.tasks.values())
-    figure, panels, columns = blank(len(tasks), height=3.1)
-    for index, (panel, rows) in enumerate(zip(panels, tasks, strict=True)):
-        _panel(panel, summary, rows, names=index % columns == 0)
-    splits = " and ".join(dict.fromkeys(row.split for row in summary.rows))
-    title = f"{summary.encoder.name}: each score beside its controls"
-    style = {"fontsize": 11.5, "color": INK}
-    if summary.warning:
-        title, style = f"{title}\n{summary.warning.upper()}", {"fontsize": 10.5, "color": ALARM, "weight": "bold"}
-    figure.suptitle(plain(title), wrap=True, **style)
-    key = f"{splits} split, 95 % intervals; filled: probe, open: control, dashed: a constant, ◀: below the axis"
-    legend(figure, panels, title=key)
-    return figure
 
 
 def legend(figure: Figure, panels: Sequence[Axes], *, title: str, columns: int = 4) -> None:
@@ -157,71 +162,84 @@ def legend(figure: Figure, panels: Sequence[Axes], *, title: str, columns: int =
     series = {}
     for panel in panels:
         series.update({label: h for h, label in zip(*panel.get_legend_handles_labels(), strict=True)})
-    figure.legend(
+    drawn = figure.legend(
         series.values(), series.keys(), loc="outside lower center", ncols=columns, frameon=False,
         fontsize=9, title=title, title_fontsize=8.5,
     )  # fmt: skip
+    drawn.get_title().set_multialignment("center")
 
 
-def _panel(panel: Axes, summary: Summary, rows: list[Row], *, names: bool) -> None:
-    metric = rows[0].main.metric
-    span = axes.axis(metric, [s for row in rows for s in (row.main.score, *row.main.controls.values())])
-    panel.set_title(plain(f"{property_name(rows[0].task)}  ({METRICS[metric]})"), fontsize=10, loc="left")
-    if all(s.value is None for row in rows for s in (row.main.score, *row.main.controls.values())):
-        _nothing(panel, rows)
+def _draw_dots(place: Axes, chart: Dots, labels: list[str], *, names: bool, printed: bool) -> None:
+    """A line a label, on which the groups stand beneath each other, a colour each."""
+    place.set_title(plain(f"{chart.title}  ({chart.metric})"), fontsize=10, loc="left")
+    if not labels:
+        reasons = "\n".join(dict.fromkeys(entry.missing for entry in chart.entries))
+        text = fill(f"not measured: {reasons}", 40)
+        place.text(0.5, 0.6, plain(text), transform=place.transAxes, ha="center", color=FAINT, fontsize=9)
+        place.set_axis_off()
         return
-    labels = ["probe", *CONTROLS]
-    gap = 0.62 / max(len(rows), 2)
-    for k, row in enumerate(rows):
-        colour, marker = SERIES[k % len(SERIES)]
-        shift = (k - (len(rows) - 1) / 2) * gap
-        constant = verdicts.chance(row.main)
-        if constant is not None:
-            panel.axvline(constant, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
-        for position, label in enumerate(labels):
-            score = row.main.controls.get(list(CONTROLS)[position - 1]) if position else row.main.score
-            _mark(panel, score, span, position + shift, colour, marker, strong=label == "probe")
-        # Drawn empty, for the legend: a row whose own score is missing still has to be named there.
-        panel.plot([], [], color=colour, marker=marker, linestyle="", label=plain(summary.label(row)))
-    panel.axhspan(-0.5, 0.5, color="#0072B2", alpha=0.06, linewidth=0)
-    margin = 0.04 * (span.high - span.low)
-    panel.set_xlim(span.low - margin, span.high + margin)
-    panel.set_ylim(len(labels) - 0.5, -0.5)
-    panel.set_yticks(range(len(labels)), labels if names else [""] * len(labels), fontsize=9)
-    panel.set_xticks(list(span.ticks), [number(t, 2 if t % 0.5 else 1) for t in span.ticks], fontsize=8)
-    panel.grid(axis="x", color="#e6e6e6", linewidth=0.6)
-    panel.set_axisbelow(True)
-    panel.tick_params(length=0, colors=INK)
-    for side in ("top", "right", "left"):
-        panel.spines[side].set_visible(False)
+    for constant in {group.chance for group in chart.groups if group.chance is not None}:
+        place.axvline(constant, color=FAINT, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
+    for k, group in enumerate(chart.groups):
+        shift = (k - (len(chart.groups) - 1) / 2) * _SPREAD / len(chart.groups)
+        for entry in group.entries:
+            y, look = labels.index(entry.label) + shift, SERIES[k % len(SERIES)]
+            _draw_entry(place, entry, chart.axis, y, look, printed=printed)
+        if group.heading:  # drawn empty, for the legend: a group whose own score is missing is named there too
+            place.plot([], [], color=look[0], marker=look[1], linestyle="", label=plain(group.heading))
+    if any(entry.style == "control" for entry in chart.entries):
+        for label in {entry.label for entry in chart.entries if entry.style == "probe"}:
+            at = labels.index(label)
+            place.axhspan(at - 0.5, at + 0.5, color=SERIES[0][0], alpha=0.06, linewidth=0)
+    margin = 0.04 * (chart.axis.high - chart.axis.low)
+    place.set_xlim(chart.axis.low - margin, chart.axis.high + margin)
+    place.set_xticks(list(chart.axis.ticks), axes.tick_texts(chart.axis, sign=chart.signed), fontsize=8)
+    place.set_ylim(len(labels) - 0.5, -0.5)
+    place.set_yticks(range(len(labels)), [plain(one) if names else "" for one in labels], fontsize=9)
+    bare(place, lines="x")
 
 
-def _nothing(panel: Axes, rows: list[Row]) -> None:
-    """A panel without scores says why."""
-    reasons = "\n".join(dict.fromkeys(row.main.score.note or "no reason given" for row in rows))
-    text = fill(f"not measured: {reasons}", 40)
-    panel.text(0.5, 0.6, plain(text), transform=panel.transAxes, ha="center", color=FAINT, fontsize=9)
-    panel.set_axis_off()
+def _labels(chart: Dots) -> list[str]:
+    """What the lines are called; none where there is no score to draw."""
+    measured = any(entry.score.value is not None for entry in chart.entries)
+    return list(dict.fromkeys(entry.label for entry in chart.entries)) if measured else []
 
 
-def _mark(
-    panel: Axes, score: Score | None, span: axes.Axis, y: float, colour: str, marker: str, *, strong: bool
+def _draw_entry(
+    place: Axes, entry: Entry, axis: axes.Axis, y: float, look: tuple[str, str], *, printed: bool
 ) -> None:
-    """One score with its interval; an arrow and the value where it lies below the axis."""
-    if score is None or score.value is None:
-        text = "not run" if score is None else "not measured"
-        panel.text(span.low, y, plain(text), fontsize=7, color=FAINT, va="center", style="italic")
+    """A score and its interval, beside what it is to lie above; beyond the axis an arrow and the value."""
+    (colour, marker), value, strong = look, entry.score.value, entry.style == "probe"
+    if value is None:
+        plainly = entry.missing in ("not run", "not measured")
+        reason = entry.missing if plainly else shorten(f"not measured: {entry.missing}", 48, placeholder=" …")
+        place.text(axis.low, y, plain(reason), fontsize=7, color=FAINT, va="center", style="italic")
         return
-    if ends := score.interval:
-        panel.hlines(y, span.clip(ends[0]), span.clip(ends[1]), color=colour, linewidth=2.2 if strong else 1.1)
-    if score.value < span.low:
-        panel.plot(span.low, y, marker="<", color=colour, markersize=5, clip_on=False)
-        panel.annotate(
-            number(score.value), (span.low, y), (6, 0), textcoords="offset points", fontsize=7, va="center"
-        )
-        return
-    face = colour if strong else "white"
-    panel.plot(score.value, y, marker=marker, color=colour, markerfacecolor=face, markersize=6.5 if strong else 4.5)
+    if entry.floor and entry.floor.score.value is not None:
+        _draw_floor(place, entry.floor.label, axis.clip(entry.floor.score.value), axis.clip(value), y)
+    if ends := entry.score.interval:
+        place.hlines(y, axis.clip(ends[0]), axis.clip(ends[1]), color=colour, linewidth=2.2 if strong else 1.1)
+    beyond = axis.beyond(value)
+    place.plot(axis.clip(value), y, marker={"": marker, "low": "<", "high": ">"}[beyond], color=colour,
+               markerfacecolor=colour if strong or beyond else "white", markersize=6.5 if strong else 4.5,
+               zorder=4, clip_on=False)  # fmt: skip
+    if printed:  # in columns beside the axis
+        for offset, text in ((30, entry.value), (62, entry.change)):
+            place.annotate(plain(text), (1, y), (offset, 0), xycoords=place.get_yaxis_transform(), fontsize=8,
+                           textcoords="offset points", color=INK, ha="right", va="center")  # fmt: skip
+    elif beyond:
+        place.annotate(plain(entry.value), (axis.clip(value), y), (6 if beyond == "low" else -6, 0), fontsize=7,
+                       textcoords="offset points", va="center",
+                       ha="left" if beyond == "low" else "right")  # fmt: skip
+
+
+def _draw_floor(place: Axes, name: str, floor: float, value: float, y: float) -> None:
+    """An open dot under its name, and as a band what the score has above it, or lacks."""
+    left, right = sorted((floor, value))
+    place.barh(y, right - left, left=left, height=0.5, color=ABOVE if value > floor else BELOW, zorder=1)
+    place.plot(floor, y, "o", color=INK, markerfacecolor="white", markersize=4.5, zorder=3)
+    place.annotate(plain(name), (floor, y), (0, 5.5), textcoords="offset points", fontsize=6.5, color=INK,
+                   ha="center", va="bottom")  # fmt: skip
 
 
 def plain(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Panels in px, for the page's template to draw: every mark says its value, interval and n."""
+"""Charts in px, for the page's templates to draw: every mark says its value, interval and n."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from worldprobe.findings.wording import number
-from worldprobe.report.drawing.axes import tick_texts
+from worldprobe.report.drawing.axes import Axis, tick_texts
+from worldprobe.report.drawing.dots import Dots, Entry
 from worldprobe.report.drawing.panels import Band, Line, Panel, Places
 
 WIDTH, LONG, HEIGHT = 360, 720, 226
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 12, 12, 40
 _CROWDED = 34  # px that a label of the axis needs
+# Dots: of a line, of a heading, of the space between groups, of a letter, and the least of the axis.
+_STEP, _HEADING, _SPACE, _LETTER, _AXIS = 19, 24, 6, 7.2, 190
 # By look: circle, square, triangle, diamond, triangle on its head, cross. The figures' markers have the same order.
 MARKERS = (
     "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z",
@@ -145,3 +148,75 @@ def _ribbon(band: Band, x: Callable[[float], float], y: Callable[[float], float]
 
 def _path(places: Sequence[tuple[float, float]] | Places) -> str:
     return " ".join(f"{x:g},{y:g}" for x, y in places)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A score on its line: ``x`` is None where there is none, ``beyond`` the end of the axis that it is behind."""
+
+    entry: Entry
+    label: str
+    y: float
+    x: float | None
+    low: float | None
+    high: float | None
+    beyond: str
+
+
+@dataclass(frozen=True, slots=True)
+class DotsDrawing:
+    """Dots in px: ``headings`` are (y, text), ``ticks`` (x, text), ``chances`` (x, y top, y bottom)."""
+
+    chart: Dots
+    width: float
+    height: float
+    left: float
+    bottom: float
+    headings: tuple[tuple[float, str], ...]
+    ticks: tuple[tuple[float, str], ...]
+    chances: tuple[tuple[float, float, float], ...]
+    marks: tuple[Mark, ...]
+
+    @property
+    def beyond(self) -> bool:
+        return any(mark.beyond for mark in self.marks)
+
+
+def dots(chart: Dots) -> DotsDrawing:
+    """Dots as the page draws them: wider where labels and values in print need it."""
+    left = round(18 + _LETTER * max((len(entry.label) for entry in chart.entries), default=0))
+    right = round(10 + _LETTER * max((len(entry.value) for entry in chart.entries), default=0))
+    width = max(WIDTH, left + _AXIS + right)
+    x = chart.axis.place(left, width - right)
+    headings, chances, marks = [], [], []
+    y = 8.0
+    for group in chart.groups:
+        headings += [(y + 14, group.heading)] if group.heading else []
+        y += _HEADING if group.heading else _HEADING / 2
+        if group.chance is not None:
+            chances.append((x(group.chance), y - 4, y + _STEP * len(group.entries) - 4))
+        for entry in group.entries:
+            at = y + _STEP / 2 - 4
+            marks += [_mark(entry.floor, "", at, x, chart.axis)] if entry.floor else []
+            marks.append(_mark(entry, entry.label, at, x, chart.axis))
+            y += _STEP
+        y += _SPACE
+    texts = tick_texts(chart.axis, sign=chart.signed) if any(mark.x is not None for mark in marks) else []
+    return DotsDrawing(
+        chart=chart,
+        width=width,
+        height=y + 26,
+        left=left,
+        bottom=y,
+        headings=tuple(headings),
+        ticks=tuple((x(value), text) for value, text in zip(chart.axis.ticks, texts, strict=False)),
+        chances=tuple(chances),
+        marks=tuple(marks),
+    )
+
+
+def _mark(entry: Entry, label: str, y: float, place: Callable[[float], float], axis: Axis) -> Mark:
+    value, ends = entry.score.value, entry.score.interval
+    x = None if value is None else place(value)
+    low, high = (place(ends[0]), place(ends[1])) if ends and x is not None else (None, None)
+    return Mark(entry, label, y, x, low, high, axis.beyond(value))

@@ -84,6 +84,7 @@ def template(name: str) -> Template:
         table=table,
         coded=_coded,
         plots=_plots,
+        dots=svg.dots,
     )
     return environment.get_template(name)
 

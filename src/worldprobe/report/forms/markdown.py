@@ -17,6 +17,7 @@ from worldprobe.report.table import (
     Block,
     Bullets,
     Cell,
+    Chapter,
     Figure,
     Heading,
     Paragraph,
@@ -27,7 +28,7 @@ from worldprobe.report.table import (
 )
 
 # Chapters in the order of the write-up that this began with: name, heading, whether it is numbered.
-_CHAPTERS = (
+_CHAPTERS: tuple[tuple[Chapter, str, bool], ...] = (
     ("answer", "The answer", False),
     ("decoding", "Decoders: what the embedding holds, drawn", True),
     ("future", "Prediction: is the future told?", True),

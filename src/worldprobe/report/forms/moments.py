@@ -6,7 +6,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from worldprobe.findings.moments import Moments, ShownClip, TubeletReading, clip_name, marks, value_text
+from worldprobe.findings.sections.moments import Moments, ShownClip, TubeletReading, clip_name, marks, value_text
 from worldprobe.findings.wording import number, property_name
 from worldprobe.report.drawing.pictures import colour_of
 
@@ -29,7 +29,7 @@ def previews(run: Path, moments: Moments) -> list[dict[str, Any]]:
             {
                 "x": round((box.x - box.w / 2) * one.width, 1), "y": round((box.y - box.h / 2) * one.height, 1),
                 "w": round(box.w * one.width, 1), "h": round(box.h * one.height, 1), "name": box.name,
-                "colour": colour_of(box),
+                "colour": colour_of(box.object),
             }
             for box in one.boxes
         ]  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from worldprobe.errors import WorldprobeError
-from worldprobe.findings.moments import Box, Moments, ShownClip, TubeletReading, marks, value_text
+from worldprobe.findings.sections.moments import Box, Moments, ShownClip, TubeletReading, marks, value_text
 from worldprobe.findings.summary import summarize
 from worldprobe.findings.wording import property_name
 from worldprobe.io.files import StrPath, replacing

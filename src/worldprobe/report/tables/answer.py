@@ -10,7 +10,7 @@ from worldprobe.findings.score import VerdictKind
 from worldprobe.findings.use_cases import UseCase
 from worldprobe.findings.verdicts import QUOTED
 from worldprobe.findings.wording import METRICS, NONE, property_name, with_interval
-from worldprobe.report.drawing.strips import strip
+from worldprobe.report.charts.answer import answer_strip
 from worldprobe.report.table import (
     Block,
     Bullets,
@@ -51,7 +51,7 @@ def answer(summary: Summary) -> Section:
         Column("What", _what, row_head=True),
         Column("How well", lambda one: score_cell(one.score, one.digits, strong=True), right=True),
         Column("Against what", _against, right=True),
-        Column("How sure", lambda one: Cell((), kind="strip", strip=strip(one)), forms=("html",)),
+        Column("How sure", lambda one: Cell((), kind="strip", strip=answer_strip(one)), forms=("html",)),
         Column("Verdict", _verdict),
         Column("n", lambda one: in_groups(one.n, one.groups, one.unit), right=True),
     ]

@@ -33,7 +33,7 @@ def comparison_blocks(comparison: Comparison) -> list[Block]:
         *(Paragraph(warning, "alarm") for warning in comparison.warnings),
         _encoders(comparison),
         Heading(f"What each has over {first}", forms=("html",)),
-        Template("forests", {"forests": forests(comparison), "first": first}),
+        Template("dots", {"charts": forests(comparison), "legend": "differences"}),
         Heading("The scores"),
         scores(comparison),
         Paragraph(comparison.rule, "soft"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from worldprobe.findings.decoding import DecoderScores, Rung
 from worldprobe.findings.facts import Summary
+from worldprobe.findings.sections.decoding import DecoderScores, Rung
 from worldprobe.findings.wording import DECODER_CAPTIONS
 from worldprobe.report.charts.decoding import loss_panels
 from worldprobe.report.table import (

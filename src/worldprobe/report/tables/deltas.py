@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from worldprobe.controls import CONTROLS
-from worldprobe.findings.deltas import PLACES, DeltaCell, DeltaRow
 from worldprobe.findings.facts import Summary
+from worldprobe.findings.sections.deltas import PLACES, DeltaCell, DeltaRow
 from worldprobe.findings.wording import METRICS, NONE, number, property_name, with_interval
 from worldprobe.report.table import (
     BREAK,

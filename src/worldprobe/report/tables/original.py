@@ -7,7 +7,7 @@ from functools import partial
 
 from worldprobe.controls import CONTROLS
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.original import (
+from worldprobe.findings.sections.original import (
     PUBLISHED,
     PUBLISHED_BY,
     PUBLISHED_NOISE,
@@ -19,8 +19,8 @@ from worldprobe.findings.original import (
 )
 from worldprobe.findings.wording import METRICS, NONE, interval, number, property_name, signed, with_interval
 from worldprobe.intervals import Score
+from worldprobe.report.charts.original import falls
 from worldprobe.report.charts.scaling import scaling_panels
-from worldprobe.report.drawing import dots
 from worldprobe.report.table import (
     BREAK,
     PAGES,
@@ -69,7 +69,7 @@ def original(summary: Summary) -> Section | None:
         _own(summary, found),
         *([_scaling(found, ("terminal",))] if found.scaling else []),
         Heading("The waterfall: what is left of each score", anchor="waterfall", short="Waterfall"),
-        Template("dots", {"panels": dots.falls(found), "legend": "falls"}),
+        Template("dots", {"charts": falls(found), "legend": "falls"}),
         Figure("waterfall", "The waterfall", forms=("markdown",)),
         Paragraph(steps, "soft"),
         _waterfall(summary, found),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.prediction import (
+from worldprobe.findings.sections.prediction import (
     BASELINES,
     Future,
     HorizonScores,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from worldprobe.controls import CONTROLS, Control
-from worldprobe.findings.evidence import TapEvidence
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.rows import ControlledScore, Row
+from worldprobe.findings.sections.evidence import TapEvidence
 from worldprobe.findings.verdicts import leak_sentence
 from worldprobe.findings.wording import (
     METRICS,
@@ -20,7 +20,7 @@ from worldprobe.findings.wording import (
     with_interval,
 )
 from worldprobe.report.charts.blocks import by_block, heat_map, layer_panels
-from worldprobe.report.drawing import dots
+from worldprobe.report.charts.scores import beside_controls, leaks
 from worldprobe.report.table import (
     BREAK,
     Block,
@@ -216,7 +216,7 @@ def drawn(summary: Summary) -> Section | None:
     """The same as a chart."""
     if not summary.rows:
         return None
-    blocks: list[Block] = [Template("dots", {"panels": dots.beside_controls(summary), "legend": "scores"})]
+    blocks: list[Block] = [Template("dots", {"charts": beside_controls(summary), "legend": "scores"})]
     return Section("chart", "The same, drawn", blocks, forms=("html",))
 
 
@@ -224,7 +224,7 @@ def leak(summary: Summary) -> Section | None:
     """What a random split would have added."""
     if not summary.rows:
         return None
-    panels = dots.leaks(summary)
+    charts = leaks(summary)
     twice = (
         "The same probe is scored twice: once as it should be, and once with samples dealt out at random, so that "
         "neighbours of a test frame are trained on."
@@ -244,7 +244,7 @@ def leak(summary: Summary) -> Section | None:
     ]
     blocks: list[Block] = [
         Paragraph(f"{leak_sentence(summary.rows)} {twice}"),
-        *([Template("dots", {"panels": panels, "legend": "leak"})] if panels else []),
+        *([Template("dots", {"charts": charts, "legend": "leak"})] if charts else []),
         *([Table("Leak", columns, pairs, forms=("markdown",))] if pairs else []),
     ]
     return Section("leak", "The leak", blocks, short="Leak", chapter="probes", heading="The leak")

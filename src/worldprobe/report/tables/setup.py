@@ -9,7 +9,7 @@ from worldprobe.findings import wording
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.setup import FailedClip, flatten
 from worldprobe.findings.wording import NONE
-from worldprobe.report.table import Block, Column, Figure, Paragraph, Section, Table, Template, Terms, cell
+from worldprobe.report.table import Block, Chapter, Column, Figure, Paragraph, Section, Table, Template, Terms, cell
 from worldprobe.results import CostResult
 
 MOST_FAILURES = 50
@@ -29,7 +29,7 @@ def moments(summary: Summary) -> Section | None:
     return Section("moments", "Moments", blocks, short="Moments", chapter=_chapter(summary), heading="Moments")
 
 
-def _chapter(summary: Summary) -> str:
+def _chapter(summary: Summary) -> Chapter:
     """Clips and labels are read beside the scores that they gave, where there are any."""
     return "probes" if summary.rows or summary.original else "infrastructure"
 

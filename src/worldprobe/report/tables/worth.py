@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from worldprobe.findings.evidence import CurveFact, Worth
 from worldprobe.findings.facts import Summary
+from worldprobe.findings.sections.evidence import CurveFact, Worth
 from worldprobe.findings.wording import METRICS, NONE, number, property_name, signed, with_interval
 from worldprobe.findings.wording import interval as interval_of
 from worldprobe.report.charts.learning import learning_panels

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from worldprobe.errors import WorldprobeError
+from worldprobe.findings.finding import Finding, Run
 from worldprobe.findings.score import Fact, VerdictKind, of_folder
 from worldprobe.findings.wording import number
 from worldprobe.intervals import Score
 from worldprobe.results import AnyResult, LeakResult, PredictionResult, SurpriseResult
 
+SURPRISE, CURVES = "surprise", "curves.json"
 # What an axis can hold.
 Drawable = Annotated[float, Field(ge=-1e9, le=1e9)]
 
@@ -113,7 +117,7 @@ class SurpriseCurves(Fact):
     curves: tuple[SurpriseCurve, ...]
 
 
-class Future(Fact):
+class Future(Finding):
     """Everything a run says of the future. ``twin`` is the name of the untrained twin, or empty."""
 
     encoder: str
@@ -131,6 +135,10 @@ class Future(Fact):
     caveats: tuple[str, ...]
     curves: tuple[SurpriseCurve, ...] = ()
 
+    @classmethod
+    def of(cls, run: Run) -> Future | None:
+        return read_prediction(run.results, run.encoder, read_curves(run.folder))
+
 
 BASELINES = ("copy-last", "linear", "mean", "ridge")
 RULE = (
@@ -138,6 +146,17 @@ RULE = (
     "“Worse than”: it lies above. Otherwise it is not shown to be better. Groups are resampled, not tokens. "
     "Skill is 1 less the error over copy-last's on the same tokens: 0 is copy-last, 1 is perfect."
 )
+
+
+def read_curves(run: Path) -> tuple[SurpriseCurve, ...]:
+    """Surprise over time, where the run kept it. Raises WorldprobeError where damaged."""
+    path = run / SURPRISE / CURVES
+    if not path.exists():
+        return ()
+    try:
+        return SurpriseCurves.model_validate_json(path.read_text(encoding="utf-8")).curves
+    except (ValueError, OSError) as error:
+        raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run the stage again.") from error
 
 
 def read_prediction(

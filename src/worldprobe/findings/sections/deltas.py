@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from worldprobe.controls import Control
+from worldprobe.findings.finding import Finding, Run
+from worldprobe.findings.rows import Row
 from worldprobe.findings.score import Fact
 from worldprobe.findings.wording import count, property_name
 from worldprobe.intervals import Score
 from worldprobe.results import AnyResult, EvidenceResult, Metric
-
-if TYPE_CHECKING:
-    from worldprobe.findings.rows import Row
-
 
 Place = Literal["deltas", "both", "z", "together", "controls", "nowhere", "unknown"]
 
@@ -44,13 +42,17 @@ class DeltaRow(Fact):
     n_groups: int
 
 
-class Deltas(Fact):
+class Deltas(Finding):
     """Does motion live in the deltas?"""
 
     features: tuple[str, ...]
     rows: tuple[DeltaRow, ...]
     conclusion: str
     rule: str
+
+    @classmethod
+    def of(cls, run: Run) -> Deltas | None:
+        return compare_deltas(run.rows, run.results)
 
 
 FEATURES = ("z", "delta", "z+delta")

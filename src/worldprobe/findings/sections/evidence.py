@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 from worldprobe.controls import Control
+from worldprobe.findings.finding import Finding, Run
+from worldprobe.findings.rows import Row, label_of
 from worldprobe.findings.score import Fact, tap_name
 from worldprobe.findings.wording import CHOSEN
 from worldprobe.intervals import Score
 from worldprobe.results import AnyResult, CodeResult, EvidenceResult, LearningResult, Metric
-
-if TYPE_CHECKING:
-    from worldprobe.findings.rows import Row
 
 
 class CurvePoint(Fact):
@@ -65,26 +64,24 @@ class TapEvidence(Fact):
     verdict: str
 
 
-class Evidence(Fact):
+class Evidence(Finding):
     """What the scores of a run are worth."""
 
     rows: tuple[Worth, ...]
     taps: tuple[TapEvidence, ...]
 
+    @classmethod
+    def of(cls, run: Run) -> Evidence | None:
+        return read_evidence(run.rows, run.results)
+
 
 _Line = EvidenceResult | CodeResult | LearningResult
 
 
-def read_evidence(
-    rows: Sequence[Row], results: Sequence[AnyResult], label: Callable[[Row], str]
-) -> Evidence | None:
-    """What the rows' scores are worth; None where nothing was worked out.
-
-    Args:
-        label: what tells a row from the others of its task.
-    """
+def read_evidence(rows: Sequence[Row], results: Sequence[AnyResult]) -> Evidence | None:
+    """What the rows' scores are worth; None where nothing was worked out."""
     lines = [r for r in results if isinstance(r, _Line)]
-    worth = [_worth(row, own, label(row)) for row in rows if (own := [x for x in lines if _about(x, row)])]
+    worth = [_worth(row, own, label_of(row, rows)) for row in rows if (own := [x for x in lines if _about(x, row)])]
     taps = [_tap(row, rows) for row in rows if row.features == CHOSEN and row.main.score.value is not None]
     return Evidence(rows=tuple(worth), taps=tuple(taps)) if worth or taps else None
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from worldprobe.controls import CONTROLS, Control
+from worldprobe.findings.finding import Finding, Run
 from worldprobe.findings.score import Fact
 from worldprobe.intervals import Score
 from worldprobe.results import WATERFALL, Metric, ProbeResult
@@ -47,7 +48,7 @@ class Scaled(Fact):
     noise: Score
 
 
-class Original(Fact):
+class Original(Finding):
     """The original experiment made again: frames looked at and labelled, the waterfall, the scaling table.
 
     The waterfall's first steps are the original's own table: score beside Gaussian noise (``noise``, by task).
@@ -59,6 +60,10 @@ class Original(Fact):
     noise: dict[str, Score]
     majority: dict[str, Score]
     scaling: tuple[Scaled, ...]
+
+    @classmethod
+    def of(cls, run: Run) -> Original | None:
+        return read_original([r for r in run.results if isinstance(r, ProbeResult)], run.alignment)
 
 
 # How the steps are called, and what each corrects.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from worldprobe.findings.answer import Answer
+from worldprobe.errors import WorldprobeError
+from worldprobe.findings.finding import Finding, Run
 from worldprobe.findings.score import Fact, of_folder
 from worldprobe.findings.wording import NONE, number
 
@@ -117,7 +118,7 @@ class ShownClip(Fact):
         return self
 
 
-class Moments(Fact):
+class Moments(Finding):
     """A few clips to look at. ``notes`` say what could not be shown, and why."""
 
     tap: str
@@ -127,22 +128,20 @@ class Moments(Fact):
     clips: tuple[ShownClip, ...]
     notes: tuple[str, ...]
 
+    @classmethod
+    def of(cls, run: Run) -> Moments | None:
+        return read_moments(run.folder)
 
-def quoted_only(moments: Moments | None, answers: Sequence[Answer]) -> Moments | None:
-    """The clips with the readings alone that the report opens with."""
-    if moments is None:
+
+def read_moments(run: Path) -> Moments | None:
+    """The clips that the run kept to be looked at; None where it kept none. Raises WorldprobeError if damaged."""
+    path = run / "moments" / "moments.json"
+    if not path.exists():
         return None
-    places = [(a.task, a.features, a.tap, a.probe, a.input) for a in answers if a.about == "property"]
-    clips = []
-    for clip in moments.clips:
-        by_place = {(reading.task, *_place(reading)): reading for reading in clip.readings}
-        kept = tuple(by_place[place] for place in places if place in by_place)
-        clips.append(clip.model_copy(update={"readings": kept}))
-    return moments.model_copy(update={"clips": tuple(clips)})
-
-
-def _place(reading: TubeletReading) -> tuple[str, str, str, str]:
-    return reading.features, reading.tap, reading.probe, reading.input
+    try:
+        return Moments.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run the stage again.") from error
 
 
 def value_text(reading: TubeletReading, values: Values) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
+from worldprobe.errors import WorldprobeError
+from worldprobe.findings.finding import Finding, Run
 from worldprobe.findings.score import Fact, VerdictKind
 from worldprobe.findings.wording import rough
 from worldprobe.intervals import Score
@@ -60,7 +64,7 @@ class LossCurve(Fact):
         return min(self.steps, key=lambda one: one[2])[0]
 
 
-class Decoding(Fact):
+class Decoding(Finding):
     """Everything a run says of decoders."""
 
     tap: str
@@ -74,6 +78,10 @@ class Decoding(Fact):
     lpips: str
     caveats: tuple[str, ...]
     losses: tuple[LossCurve, ...] = ()
+
+    @classmethod
+    def of(cls, run: Run) -> Decoding | None:
+        return read_decoding(run.results, read_losses(run.folder / "decoders"))
 
 
 RULE = (
@@ -95,6 +103,21 @@ CONTROLS = {
 _YARDSTICKS = ("bicubic-8", "bicubic-16")
 _NOTHING = Score(value=None, note="not measured")
 Key = tuple[str, str, str, str]
+
+
+def read_losses(decoders: Path) -> tuple[LossCurve, ...]:
+    """How each decoder of a run was trained, rungs of the ladder apart. Raises WorldprobeError where damaged."""
+    found = []
+    for path in sorted(decoders.glob("*/losses.jsonl")):
+        if path.parent.name.startswith("ladder-"):
+            continue
+        try:
+            lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            steps = [(one["step"], one["training"], one["validation"]) for one in lines]
+            found += [LossCurve(name=path.parent.name, steps=tuple(steps))] if steps else []
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run again.") from error
+    return tuple(found)
 
 
 def read_decoding(results: Sequence[object], losses: tuple[LossCurve, ...] = ()) -> Decoding | None:

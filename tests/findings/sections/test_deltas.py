@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from worldprobe.findings.deltas import PLACES, family
+from worldprobe.findings.sections.deltas import PLACES, family
 from worldprobe.findings.summary import summarize
 from worldprobe.report.forms.terminal import section_tables
 from worldprobe.report.tables.deltas import deltas as deltas_section

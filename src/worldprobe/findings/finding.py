@@ -1,0 +1,39 @@
+"""What a run's folder holds for its findings, and what each finding offers: to be read from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from worldprobe.findings.rows import Row
+from worldprobe.findings.score import Fact
+from worldprobe.results import AnyResult
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What findings are made of.
+
+    Attributes:
+        folder: the run's, for whoever reads a file of its own.
+        results: the lines of ``results.jsonl``. rows: what its probes say, each score beside its controls.
+        encoder: its name.
+        alignment, provenance: the files of these names, empty where there is none.
+    """
+
+    folder: Path
+    results: tuple[AnyResult, ...]
+    rows: tuple[Row, ...]
+    encoder: str
+    alignment: dict[str, Any]
+    provenance: dict[str, Any]
+
+
+class Finding(Fact):
+    """What a section of the report says. A field of ``facts.Summary`` of such a type is filled by its ``of``."""
+
+    @classmethod
+    def of(cls, run: Run) -> Self | None:
+        """Read it from a run; None where the run has nothing of it. Raises WorldprobeError for a damaged file."""
+        raise NotImplementedError

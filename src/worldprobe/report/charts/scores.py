@@ -1,0 +1,68 @@
+"""Scores beside their controls, and beside those of the random split: a chart a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from worldprobe.controls import CONTROLS
+from worldprobe.findings.facts import Summary
+from worldprobe.findings.rows import Row
+from worldprobe.findings.verdicts import chance
+from worldprobe.findings.wording import METRICS, number, with_interval
+from worldprobe.intervals import Score
+from worldprobe.report.drawing.axes import axis
+from worldprobe.report.drawing.dots import Dots, Entry, Group
+from worldprobe.report.drawing.panels import head, in_groups
+
+_Named = tuple[str, str, Score]  # label, style and score
+
+
+def beside_controls(summary: Summary) -> list[Dots]:
+    """A chart a task: each probe with its controls beneath it."""
+    return [
+        _chart([_group(summary, row, [("probe", "probe", row.main.score), *_controls(row)]) for row in rows], rows)
+        for rows in summary.tasks.values()
+    ]
+
+
+def leaks(summary: Summary) -> list[Dots]:
+    """A chart a task: the sound score above that of the random split; only where both were run."""
+    charts = []
+    for rows in summary.tasks.values():
+        both = [(row, row.main.random) for row in rows if row.main.random is not None]
+        if any(row.main.leak is not None for row, _ in both):
+            groups = [
+                _group(summary, row, [(row.split, "probe", row.main.score), ("random", "leaky", random)])
+                for row, random in both
+            ]
+            charts.append(_chart(groups, rows))
+    return charts
+
+
+def _controls(row: Row) -> list[_Named]:
+    """The controls, or none where there is no score of any kind to draw."""
+    if row.main.score.value is None and not any(s.value is not None for s in row.main.controls.values()):
+        return []
+    absent = Score(value=None, note="not run")
+    return [(c, "control", row.main.controls.get(c, absent)) for c in CONTROLS]
+
+
+def _chart(groups: Sequence[Group], rows: Sequence[Row]) -> Dots:
+    title, metric = head(rows[0].task, rows[0].main.metric)
+    span = axis(rows[0].main.metric, [entry.score for group in groups for entry in group.entries])
+    return Dots(title, metric, span, tuple(groups))
+
+
+def _group(summary: Summary, row: Row, named: Sequence[_Named]) -> Group:
+    entries = [
+        Entry(label, style, score, number(score.value), _tooltip(row, label, score))
+        for label, style, score in named
+    ]
+    return Group(summary.label(row), tuple(entries), chance(row.main))
+
+
+def _tooltip(row: Row, label: str, score: Score) -> str:
+    if score.value is None:
+        return f"{label}: {score.note or 'not measured'}"
+    n = in_groups(row.n_test, row.n_groups)
+    return f"{label}: {METRICS[row.main.metric]} {with_interval(score, 3)}, {n}"
