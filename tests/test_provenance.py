@@ -4,8 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 
 import pytest
 from tests.builders.killing import findings, tree
@@ -14,6 +12,7 @@ from worldprobe import provenance
 from worldprobe.cli import app
 from worldprobe.config import make_experiment, read_experiment, to_toml
 from worldprobe.encoders.known import TINY_FOLDER
+from worldprobe.encoders.load import load_encoder
 from worldprobe.encoders.vjepa2 import TWIN_SEED
 from worldprobe.errors import ConfigError
 from worldprobe.labels.table import read_labels
@@ -154,22 +153,15 @@ def test_a_probe_of_a_store_knows_the_weights_too(done, tmp_path):
     assert [line.stage for line in written if line.kind == "cost"] == ["probe"]
 
 
-FROM_HUB = """
-import json
-from worldprobe.encoders.load import load_encoder
-print(json.dumps(load_encoder("someone/vjepa2-small", device="cpu").origin))
-"""
-
-
-def test_a_hubs_checkpoint_is_named_by_its_commit_and_the_hashes_of_its_files(tmp_path):
+def test_a_hubs_checkpoint_is_named_by_its_commit_and_the_hashes_of_its_files(tmp_path, monkeypatch):
     commit = "0123456789abcdef0123456789abcdef01234567"
     folder = tmp_path / "hub" / "models--someone--vjepa2-small"
     shutil.copytree(TINY_FOLDER, folder / "snapshots" / commit)
     (folder / "refs").mkdir()
     (folder / "refs" / "main").write_text(commit)
-    environment = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
-    said = subprocess.run([sys.executable, "-c", FROM_HUB], capture_output=True, text=True, env=environment)
-    assert said.returncode == 0, said.stderr[-2000:]
-    origin = json.loads(said.stdout.splitlines()[-1])
+    # What HF_HOME and HF_HUB_OFFLINE set, when the hub's client is imported.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    origin = load_encoder("someone/vjepa2-small", device="cpu").origin
     assert origin["checkpoint"] == f"someone/vjepa2-small@{commit}"
     assert origin["weights"] == {"model.safetensors": tiny_hash()}

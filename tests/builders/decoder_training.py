@@ -1,10 +1,7 @@
-"""A small training whose data follow from a seed: run as a program it can be killed.
-
-python decoder_training.py CHECKPOINT WEIGHTS [cnn|flow]
-"""
+"""A small training whose data follow from a seed: as a program in a process of its own it can be killed."""
 
 import os
-import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -57,18 +54,16 @@ def run(checkpoint, *, name="cnn", progress=lambda *_: None, **recipe):
     return made, course
 
 
-def main():
+def main(arguments):
+    """Train the decoder of a name with this checkpoint, into these weights."""
     torch.set_num_threads(1)
-    checkpoint, weights, name = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+    checkpoint, weights, name = arguments
 
     def report(stage, done, total, note=""):
         if done == int(os.environ.get("STOP_AT", -1)):
             print("here", flush=True)
-            sys.stdin.read()  # to be killed in the middle of things
+            while not Path("go on").exists():  # to be killed in the middle of things
+                time.sleep(0.002)
 
-    made, _ = run(checkpoint, name=name, progress=report)
+    made, _ = run(Path(checkpoint), name=name, progress=report)
     torch.save(made.state_dict(), weights)
-
-
-if __name__ == "__main__":
-    main()

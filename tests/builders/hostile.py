@@ -1,4 +1,4 @@
-"""Mutated inputs, a process for each batch of them: ``python -m tests.builders.hostile KIND SEED COUNT FOLDER``.
+"""Mutated inputs, a process for each batch of them.
 
 The process has a limit on its memory, each input one on its time. What is not a WorldprobeError ends it, and the
 input that did it stays in the folder.
@@ -163,8 +163,9 @@ def spoiling(kind, folder):
     return spoil, read
 
 
-def main(kind, seed, count, folder):
-    folder.mkdir(parents=True, exist_ok=True)
+def main(arguments):
+    """Read inputs of this kind, from this seed on, so many of them, in this folder."""
+    kind, seed, count, folder = arguments[0], *map(int, arguments[1:3]), Path(arguments[3])
     spoil, read = spoiling(kind, folder)
     held = psutil.Process().memory_info().vms
     resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY_BYTES, held + MEMORY_BYTES))
@@ -182,7 +183,3 @@ def main(kind, seed, count, folder):
             raise
         signal.alarm(0)
     print(json.dumps({"kind": kind, "inputs": count, "refused": refused}))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))

@@ -1,6 +1,4 @@
-"""Label files mutated in their structure: ``python -m tests.builders.hostile_labels SEED COUNT FOLDER``.
-
-COUNT of each kind.
+"""Label files mutated in their structure, in a process of their own.
 
 Values are replaced by what no reader expects, entries are taken out, doubled and exchanged; the files stay JSON,
 XML or lines. Whatever is then read has to be a sound table; what is not a LabelError ends the process, and the
@@ -237,8 +235,9 @@ def printable(sentence, longest):
     assert "\n" not in sentence, sentence
 
 
-def main(seed, count, folder):
-    folder.mkdir(parents=True, exist_ok=True)
+def main(arguments):
+    """Read so many mutated files of each kind, from this seed on, in this folder."""
+    seed, count, folder = *map(int, arguments[:2]), Path(arguments[2])
     for kind, (labeller, sound, _) in KINDS.items():
         for content in sound:
             text = content if isinstance(content, str) else json.dumps(content)
@@ -263,7 +262,3 @@ def main(seed, count, folder):
             signal.alarm(0)
         told[kind] = {"inputs": count, "refused": refused}
     print(json.dumps(told))
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))

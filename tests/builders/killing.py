@@ -1,10 +1,9 @@
 """Commands in processes of their own that are killed, and an encoder and a labeller that say what they do.
 
-Processes are forked from a server that has everything imported, so that a kill hits work and not imports.
+They are forked with everything imported, so that a kill hits work and not imports.
 """
 
 import json
-import multiprocessing
 import os
 import signal
 import sys
@@ -12,13 +11,10 @@ import threading
 import time
 from pathlib import Path
 
+from tests.builders.forked import Forked, command
+
 from worldprobe.encoders.floors import Pixels
 from worldprobe.labels.truth import SceneTruth
-
-HEAVY = ["worldprobe.cli", "worldprobe.pipeline.run", "worldprobe.report.write", "torch", "sklearn.linear_model"]
-HEAVY += ["worldprobe.encoders.vjepa2", "worldprobe.pipeline.label.preview", "tests.builders.killing"]
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(HEAVY)
 
 
 class Counting(Pixels):
@@ -138,55 +134,18 @@ def notes(path):
     return path.read_text().splitlines() if path.exists() else []
 
 
-def _work(arguments, folder, environment):
-    from worldprobe.cli import main
-
-    os.environ.update(environment)
-    os.chdir(folder)
-    if "KILL" in environment:
-        _killing.arm(environment["KILL"])
-    for name, descriptor in (("out", 1), ("err", 2)):
-        file = os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(file, descriptor)
-    sys.argv = ["worldprobe", *arguments]
-    main()
+def _killable(arguments):
+    if "KILL" in os.environ:
+        _killing.arm(os.environ["KILL"])
+    command(arguments)
 
 
-class Command:
-    """`worldprobe ARGUMENTS` in a folder, whose output is appended to `out` and `err` there."""
+class Command(Forked):
+    """`worldprobe ARGUMENTS` in a folder, whose notes are there too; it dies where KILL says."""
 
     def __init__(self, *arguments, folder, **environment):
-        self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        environment = {"NOTES": str(self.folder / "notes"), **environment}
-        self._process = _context.Process(target=_work, args=([str(a) for a in arguments], str(folder), environment))
-        self.started = time.perf_counter()
-        self._process.start()
-
-    def end(self):
-        """Wait for it; returns the exit code."""
-        self._process.join(timeout=900)
-        self.seconds = time.perf_counter() - self.started
-        assert self._process.exitcode is not None, "the command hangs"
-        return self._process.exitcode
-
-    def kill_when(self, far, seconds):
-        """SIGKILL so many seconds after it has come so far; whether it was still at work."""
-        while self._process.is_alive() and not far():
-            time.sleep(0.002)
-        return self.kill_after(seconds)
-
-    def kill_after(self, seconds):
-        """SIGKILL; whether it was still at work."""
-        self._process.join(timeout=seconds)
-        alive = self._process.is_alive()
-        self._process.kill()
-        self._process.join()
-        return alive
-
-    @property
-    def said(self):
-        return (self.folder / "err").read_text()
+        environment = {"NOTES": str(Path(folder) / "notes"), **environment}
+        super().__init__(_killable, *arguments, folder=folder, **environment)
 
 
 def tree(folder, *, leftovers=False):

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 from tests.builders.checks import some
-from tests.builders.commanded import commanded
+from tests.builders.forked import command, finished
 
 from worldprobe.labels.table import read_labels
 from worldprobe.results import read_results
@@ -30,11 +30,8 @@ def worldprobe(place):
     """Run the command in a folder of its own; returns the finished process."""
 
     def call(*arguments, **environment):
-        command = [sys.executable, "-m", "worldprobe", *map(str, arguments)]
-        more = {"WORLDPROBE_CACHE": str(place / "cache"), "HF_HUB_OFFLINE": "1", "COLUMNS": "120", **environment}
-        return subprocess.run(
-            command, capture_output=True, text=True, cwd=place, env={**os.environ, **more}, timeout=900
-        )
+        environment = {"WORLDPROBE_CACHE": str(place / "cache"), "COLUMNS": "120", **environment}
+        return finished(command, *arguments, folder=place, **environment)
 
     return call
 
@@ -43,7 +40,7 @@ def worldprobe(place):
 def experiment(place):
     path = place / "small.toml"
     path.write_text(
-        'videos = ["scenes:24"]\nlabeller = "truth"\ntasks = ["xy", "motion"]\nfeatures = ["z", "grid"]\n'
+        'videos = ["scenes:12"]\nlabeller = "truth"\ntasks = ["xy", "motion"]\nfeatures = ["z", "grid"]\n'
     )
     return path
 
@@ -76,7 +73,7 @@ def test_every_score_has_every_control_and_the_leak(run):
         assert {(r.task, r.features, r.metric) for r in probes if r.control == control} == real
     assert {(r.task, r.features, r.metric) for r in probes if r.split == "random"} == real
     assert all(some(r.low <= r.score <= r.high for r in probes if r.score is not None and r.control != "nuisance"))
-    assert all(r.n_groups == 24 and 150 <= r.n_test <= 192 for r in some(probes))
+    assert all(r.n_groups == 12 and 75 <= r.n_test <= 96 for r in some(probes))
     provenance = json.loads((folder / "provenance.json").read_text())
     assert provenance["encoder"]["status"] == "trained"
     assert provenance["versions"]["torch"].startswith("2.")
@@ -97,9 +94,9 @@ def test_a_second_run_encodes_nothing_and_finds_the_same(run, worldprobe, experi
 
 def test_the_stages_one_by_one_give_what_the_run_gives(run, worldprobe, place):
     folder, _ = run
-    assert worldprobe("encode", "scenes:24", "--store", "s", "--controls").returncode == 0
-    labelled = worldprobe("label", "scenes:24", "--labeller", "truth", "--out", "labels.parquet", "--json")
-    assert json.loads(labelled.stdout)["frames"] == 24 * 16
+    assert worldprobe("encode", "scenes:12", "--store", "s", "--controls").returncode == 0
+    labelled = worldprobe("label", "scenes:12", "--labeller", "truth", "--out", "labels.parquet", "--json")
+    assert json.loads(labelled.stdout)["frames"] == 12 * 16
     done = worldprobe("probe", "--store", "s", "--labels", "labels.parquet", "--tasks", "xy,motion", "--out", "p")
     assert done.returncode == 0, done.stderr
     ours, theirs = (
@@ -128,6 +125,11 @@ def test_an_error_is_one_line_and_exit_1(worldprobe, place):
         ("label", "scenes:2", "--labeller", "trth", "--out", "l.parquet"): "did you mean 'truth'",
         ("predict", "scenes:2", "--out", "f", "--encoder", "pixels"): "pixels has no predictor",
         ("predict", "scenes:2", "--out", "f", "--horizon", "0"): "predict.horizon",
+        # What only the model can say.
+        ("encode", "scenes:2", "--store", "t", "--frames", "7"): "--frames 6",
+        ("encode", "scenes:2", "--store", "t", "--blocks", "8"): "blocks 0 to 5",
+        ("predict", "scenes:2", "--out", "f", "--context", "7"): "room for 8 tubelets in all",
+        ("predict", "scenes:2", "--out", "f", "--decoder", "nowhere"): "no trained decoder in nowhere",
     }
     for arguments, expected in cases.items():
         done = worldprobe(*arguments)
@@ -137,25 +139,8 @@ def test_an_error_is_one_line_and_exit_1(worldprobe, place):
         assert done.stdout == ""
 
 
-def test_what_only_the_model_can_say_is_wrong_is_one_line_and_exit_1(place, monkeypatch, capsys):
-    """In one process: each of its own would spend nearly all of its time on importing the model's library."""
-    monkeypatch.chdir(place)
-    monkeypatch.setenv("COLUMNS", "120")
-    cases = {
-        ("encode", "scenes:2", "--store", "t", "--frames", "7"): "--frames 6",
-        ("encode", "scenes:2", "--store", "t", "--blocks", "8"): "blocks 0 to 5",
-        ("predict", "scenes:2", "--out", "f", "--context", "7"): "room for 8 tubelets in all",
-        ("predict", "scenes:2", "--out", "f", "--decoder", "nowhere"): "no trained decoder in nowhere",
-    }
-    for arguments, expected in cases.items():
-        code, out, err = commanded(capsys, monkeypatch, *arguments)
-        assert (code, out) == (1, ""), arguments
-        assert expected in err, err
-        assert len(err.strip().splitlines()) == 1, err
-
-
 def test_predicting_prints_the_horizons_and_leaves_its_report(worldprobe, place):
-    done = worldprobe("predict", "scenes:12", "--no-twin", "--horizon", "3", "--out", "future")
+    done = worldprobe("predict", "scenes:8", "--no-twin", "--horizon", "3", "--out", "future")
     assert done.returncode == 0, done.stderr
     for word in ("copy-last", "ridge", "horizons 1 to 3", "plain forward", "report.html"):
         assert word in done.stdout
@@ -170,7 +155,7 @@ def test_predicting_prints_the_horizons_and_leaves_its_report(worldprobe, place)
 
 def test_an_experiment_with_the_table_predicts_into_the_same_report(worldprobe, place):
     (place / "both.toml").write_text(
-        'videos = ["scenes:12"]\nlabeller = "truth"\ntasks = ["xy"]\nfeatures = ["z"]\ncontrols = ["majority"]\n'
+        'videos = ["scenes:8"]\nlabeller = "truth"\ntasks = ["xy"]\nfeatures = ["z"]\ncontrols = ["majority"]\n'
         "evidence = []\n[predict]\ntwin = false\n"
     )
     done = worldprobe("run", "both.toml", "--out", "both", "--json")
@@ -182,9 +167,20 @@ def test_an_experiment_with_the_table_predicts_into_the_same_report(worldprobe, 
     assert kinds >= {"probe", "prediction", "leak", "cost"}
 
 
-def test_wrong_usage_ends_with_2(worldprobe):
-    assert worldprobe("encode").returncode == 2
-    assert worldprobe("encode", "scenes:2", "--store", "t", "--no-such-option").returncode == 2
+def started(*arguments):
+    """The command by an interpreter of its own, as a user starts it."""
+    return subprocess.run(
+        [sys.executable, "-m", "worldprobe", *arguments], capture_output=True, text=True, timeout=900
+    )
+
+
+def test_wrong_usage_ends_with_2_and_a_mistake_with_1():
+    assert started("encode").returncode == 2
+    assert started("encode", "scenes:2", "--store", "t", "--no-such-option").returncode == 2
+    done = started("report", "nowhere")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("worldprobe: no results at nowhere")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_missing_embeddings_name_the_command_that_makes_them(run, worldprobe, place):
@@ -246,8 +242,8 @@ def test_plugins_are_listed_and_used(worldprobe, place):
     assert pl.read_parquet(place / "plug" / "labels.parquet").height > 0
 
 
-def test_help_teaches_and_importing_loads_nothing_heavy(worldprobe):
-    assert "Example" in worldprobe("encode", "--help").stdout
+def test_help_teaches_and_importing_loads_nothing_heavy():
+    assert "Example" in started("encode", "--help").stdout
     code = "import sys, worldprobe, worldprobe.records, worldprobe.cli; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "transformers", "polars", "matplotlib", "scipy", "av", "zarr", "pydantic"} & set(loaded)

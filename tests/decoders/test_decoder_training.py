@@ -1,36 +1,23 @@
 """The one training loop: it learns, keeps the best, and a kill changes nothing."""
 
-import os
 import random
 import signal
-import subprocess
-import sys
-import time
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from tests.builders.checks import some
-from tests.builders.decoder_training import SHAPE, Blobs, module, run
+from tests.builders.decoder_training import SHAPE, Blobs, main, module, run
+from tests.builders.forked import Forked
 
 from worldprobe.decoders.batches import batches
 from worldprobe.decoders.training import Recipe, train, validation_loss
 from worldprobe.errors import DecoderError
 
-PROGRAM = Path(__file__).parents[1] / "builders" / "decoder_training.py"
-
 
 def program(checkpoint, weights, name, **environment):
-    command = [sys.executable, str(PROGRAM), str(checkpoint), str(weights), name]
-    return subprocess.Popen(
-        command,
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    return Forked(main, checkpoint, weights, name, folder=weights.with_suffix(""), **environment)
 
 
 @pytest.mark.parametrize("name", ["cnn", "flow"])
@@ -38,15 +25,14 @@ def test_killed_and_resumed_it_ends_bit_equal(tmp_path, name):
     if name == "flow":
         pytest.importorskip("diffusers", reason="the flow decoder needs diffusers (extra [flow])")
     whole = program(tmp_path / "a" / "checkpoint", tmp_path / "whole.pt", name)
-    assert whole.wait(timeout=900) == 0
+    assert whole.end() == 0, whole.said
     killed = program(tmp_path / "b" / "checkpoint", tmp_path / "never.pt", name, STOP_AT="27")
-    assert killed.stdout.readline() == "here\n"
-    killed.send_signal(signal.SIGKILL)
-    assert killed.wait(timeout=900) == -signal.SIGKILL
+    assert killed.kill_when(lambda: killed.printed == "here\n", 0)
+    assert killed.end() == -signal.SIGKILL
     assert (tmp_path / "b" / "checkpoint").exists()
     assert not (tmp_path / "never.pt").exists()
     resumed = program(tmp_path / "b" / "checkpoint", tmp_path / "resumed.pt", name)
-    assert resumed.wait(timeout=900) == 0
+    assert resumed.end() == 0, resumed.said
     one, other = (torch.load(tmp_path / file, weights_only=True) for file in ("whole.pt", "resumed.pt"))
     assert one.keys() == other.keys()
     assert all(torch.equal(one[key], other[key]) for key in some(one))
@@ -58,19 +44,24 @@ def test_killed_and_resumed_it_ends_bit_equal(tmp_path, name):
 def test_twenty_kills_of_a_training(tmp_path):
     """At a random step, and a moment later: between steps, in one, or while a checkpoint is written."""
     whole = program(tmp_path / "whole" / "checkpoint", tmp_path / "whole.pt", "cnn")
-    assert whole.wait(timeout=900) == 0
+    assert whole.end() == 0, whole.said
     expected = torch.load(tmp_path / "whole.pt", weights_only=True)
     generator, met = random.Random(0), 0
     for number in range(20):
         checkpoint, weights = tmp_path / str(number) / "checkpoint", tmp_path / f"{number}.pt"
         killed = program(checkpoint, weights, "cnn", STOP_AT=str(generator.randint(1, 39)))
-        assert killed.stdout.readline() == "here\n"
-        if number % 2:  # it goes on, and may have ended by then; every other one is killed where it waits
-            killed.stdin.close()
-            time.sleep(generator.uniform(0, 0.05))
-        killed.send_signal(signal.SIGKILL)
-        met += killed.wait(timeout=900) == -signal.SIGKILL
-        assert program(checkpoint, weights, "cnn").wait(timeout=900) == 0
+
+        def here(killed=killed, goes_on=number % 2):
+            if killed.printed != "here\n":
+                return False
+            if goes_on:  # and may have ended by then; every other one is killed where it waits
+                (killed.folder / "go on").touch()
+            return True
+
+        killed.kill_when(here, generator.uniform(0, 0.05) if number % 2 else 0)
+        met += killed.end() == -signal.SIGKILL
+        (killed.folder / "go on").unlink(missing_ok=True)
+        assert program(checkpoint, weights, "cnn").end() == 0
         found = torch.load(weights, weights_only=True)
         assert found.keys() == expected.keys()
         assert all(torch.equal(found[key], expected[key]) for key in some(expected)), number

@@ -13,6 +13,7 @@ from huggingface_hub import EvalResult, ModelCard
 from huggingface_hub.repocard_data import eval_results_to_model_index, model_index_to_eval_results
 from safetensors import safe_open
 from tests.builders.checks import some
+from tests.builders.forked import command, finished
 
 from worldprobe.config import make_experiment
 from worldprobe.errors import ConfigError, ProbeError, StoreError, WorldprobeError
@@ -363,8 +364,7 @@ def scalars(rows, name):
 
 def test_the_command_makes_one_thing_at_a_time(run, tmp_path):
     def call(*arguments):
-        command = [sys.executable, "-m", "worldprobe", "export", str(run), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=900)
+        return finished(command, "export", run, *arguments, folder=tmp_path)
 
     done = call("--hf", "--rerun")
     assert (done.returncode, "one thing at a time" in done.stderr) == (1, True)

@@ -1,13 +1,12 @@
 """The plug-ins that CONTRIBUTING.md shows are whole, keep their promises, and are taken by the commands beside."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from tests.builders.checks import some
+from tests.builders.forked import finished
+from tests.builders.forked import python as program
 from tests.builders.markdown import blocks
 
 from worldprobe.results import read_results
@@ -35,10 +34,7 @@ def folder(tmp_path_factory):
 
 
 def python(folder, *arguments):
-    environment = {**os.environ, "PYTHONPATH": ".", "HF_HUB_OFFLINE": "1"}
-    return subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=900
-    )
+    return finished(program, *arguments, folder=folder, PYTHONPATH=".")
 
 
 def test_there_is_one_of_each_kind():

@@ -3,14 +3,13 @@
 import ast
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import typer
 from recipes.draw_modules import PICTURE, draw
 from tests.builders.checks import some
+from tests.builders.forked import finished, python
 from tests.builders.markdown import blocks
 
 from worldprobe.cli import app
@@ -110,7 +109,7 @@ def written(page, folder, file):
     first, check, *_ = [block.text for block in blocks(ROOT / "docs/howto" / page) if block.language == "python"]
     (folder / file).write_text(first)
     (folder / "check.py").write_text(check)
-    return subprocess.run([sys.executable, "check.py"], cwd=folder, capture_output=True, text=True, timeout=900)
+    return finished(python, "check.py", folder=folder)
 
 
 def test_the_encoder_of_the_how_to_keeps_its_promises(tmp_path):

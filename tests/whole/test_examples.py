@@ -1,23 +1,19 @@
 """The examples run as they are, and stay short."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from tests.builders.checks import some
+from tests.builders.forked import finished
+from tests.builders.forked import python as program
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
 
 
 def python(*arguments, folder):
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)], capture_output=True, text=True, cwd=folder, timeout=900,
-        env={**os.environ, "PYTHONPATH": str(EXAMPLES), "HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg"},
-    )  # fmt: skip
+    return finished(program, *arguments, folder=folder, PYTHONPATH=str(EXAMPLES), MPLBACKEND="Agg")
 
 
 def test_ten_lines_print_scores_with_their_verdicts(tmp_path):

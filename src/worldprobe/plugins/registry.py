@@ -6,9 +6,11 @@ import difflib
 import importlib
 import inspect
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -139,7 +141,14 @@ def _offers(point: EntryPoint, option: str) -> bool:
 
 
 def _points(kind: Kind) -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=f"worldprobe.{kind}")}
+    path = tuple((folder, Path(folder).stat().st_mtime_ns) for folder in sys.path if Path(folder).exists())
+    return {point.name: point for point in _declared(f"worldprobe.{kind}", path)}
+
+
+@lru_cache(maxsize=16)
+def _declared(group: str, path: tuple[tuple[str, int], ...]) -> EntryPoints:
+    """Read a group's entry points, once until one is installed: a file of each package."""
+    return entry_points(group=group)
 
 
 def _load(point: EntryPoint) -> Any:

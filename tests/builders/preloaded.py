@@ -1,0 +1,13 @@
+"""What commands import sooner or later, for the server that forks processes (tests/builders/forked.py)."""
+
+import importlib
+
+for _name in (
+    "matplotlib.backends.backend_agg", "matplotlib.figure", "polars", "scipy.optimize", "scipy.stats", "sklearn",
+    "torch", "torch._dynamo", "torchmetrics.functional.image", "transformers.models.vjepa2.modeling_vjepa2", "zarr",
+    "tests.builders.killing", "worldprobe.cli", "worldprobe.decoders.cnn", "worldprobe.decoders.training",
+    "worldprobe.encoders.vjepa2", "worldprobe.pipeline.compare", "worldprobe.pipeline.label.preview",
+    "worldprobe.pipeline.run", "worldprobe.probes.linear.logistic", "worldprobe.probes.linear.ridge",
+    "worldprobe.report.forms.terminal", "worldprobe.report.write", "worldprobe.video.films",
+):  # fmt: skip
+    importlib.import_module(_name)
