@@ -30,7 +30,6 @@ labeller = "tests.builders.killing:Noted"
 tasks = ["xy"]
 features = ["z"]
 controls = ["shuffled", "majority"]
-evidence = ["code"]
 """
 
 

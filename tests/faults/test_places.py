@@ -10,7 +10,7 @@ import pytest
 from tests.builders.checks import some
 from tests.builders.forked import bound, finished
 from tests.builders.killing import Command, findings, tree
-from tests.faults.test_damage import TOML
+from tests.faults.test_damage import ALL_EVIDENCE, TOML
 
 from worldprobe.video.rendered.scenes import render_scenes
 
@@ -36,7 +36,7 @@ def small_disk(place, kilobytes):
 def run(folder, films, *, out="run"):
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "small.toml"
-    path.write_text(TOML.format(films=films, encoder="pixels", evidence='["code"]'))
+    path.write_text(TOML.format(films=films, encoder="pixels", evidence=ALL_EVIDENCE))
     return Command("run", path, "--out", out, folder=folder)
 
 
