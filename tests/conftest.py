@@ -10,7 +10,11 @@ ROOT = Path(__file__).resolve().parents[1]
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 # A file goes to one worker whole: one of minutes that begins last would be waited for by idle ones.
-LONG = ("test_cli.py", "test_decode.py", "test_recipe.py", "test_examples.py", "test_wheel.py")
+LONG = (
+    "test_cli.py", "test_features.py", "test_predict.py", "test_recipe.py", "test_decode.py", "test_trust.py",
+    "test_examples.py", "test_original.py", "test_wheel.py", "test_damage.py", "test_redrawn.py",
+    "test_decoder_training.py", "test_killed.py", "test_detectors.py", "test_flow.py", "test_estimate_stages.py",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -15,12 +15,14 @@ from worldprobe.video.write import write_video
 TOML = """
 videos = ["{films}"]
 encoder = "{encoder}"
-labeller = "{labeller}"
+labeller = "truth"
 frames = 8
 tasks = ["xy"]
 features = ["z"]
 controls = ["shuffled", "majority"]
+evidence = {evidence}
 """
+ALL_EVIDENCE = '["code", "learning"]'
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +30,10 @@ def films(tmp_path_factory):
     return render_scenes(12, 5, tmp_path_factory.mktemp("films"))[0].parent
 
 
-def experiment(folder, films, encoder="tests.builders.killing:Counting", labeller="truth"):
+def experiment(folder, films, encoder="tests.builders.killing:Counting", evidence="[]"):
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "small.toml"
-    path.write_text(TOML.format(films=films, encoder=encoder, labeller=labeller))
+    path.write_text(TOML.format(films=films, encoder=encoder, evidence=evidence))
     return path
 
 
@@ -113,7 +115,7 @@ def test_two_runs_at_once_share_the_work(films, tmp_path):
 def test_a_run_that_is_moved_is_still_complete(films, tmp_path):
     here, there = tmp_path / "here", tmp_path / "elsewhere" / "deep"
     shutil.copytree(films, here / "films")
-    first = Command("run", experiment(here, here / "films"), "--out", "run", folder=here)
+    first = Command("run", experiment(here, here / "films", evidence=ALL_EVIDENCE), "--out", "run", folder=here)
     assert first.end() == 0, first.said
     report = (here / "run" / "report.md").read_bytes()
     found = findings(here / "run")
@@ -128,7 +130,7 @@ def test_a_run_that_is_moved_is_still_complete(films, tmp_path):
     assert probed.end() == 0, probed.said
     assert findings(there / "again") == found
     (there / "notes").unlink()
-    rerun = Command("run", experiment(there, there / "films"), "--out", "run", folder=there)
+    rerun = Command("run", experiment(there, there / "films", evidence=ALL_EVIDENCE), "--out", "run", folder=there)
     assert rerun.end() == 0, rerun.said
     assert findings(there / "run") == found
     assert notes(there / "notes") == []

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 from tests.builders.checks import some
+from tests.builders.forked import bound, finished
 from tests.builders.killing import Command, findings, tree
-from tests.faults.test_damage import TOML
+from tests.faults.test_damage import ALL_EVIDENCE, TOML
 
 from worldprobe.video.rendered.scenes import render_scenes
 
@@ -35,7 +36,7 @@ def small_disk(place, kilobytes):
 def run(folder, films, *, out="run"):
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "small.toml"
-    path.write_text(TOML.format(films=films, encoder="pixels", labeller="truth"))
+    path.write_text(TOML.format(films=films, encoder="pixels", evidence=ALL_EVIDENCE))
     return Command("run", path, "--out", out, folder=folder)
 
 
@@ -106,18 +107,9 @@ def test_a_store_that_vanishes_is_not_written_anew_where_it_was(films, whole, tm
     assert tree(store) == tree(tmp_path / "other")
 
 
-def bound(*arguments, cache):
-    """A command to whom permissions apply: root gives up the right to pass over them."""
-    command = [sys.executable, "-m", "worldprobe", *arguments]
-    if os.getuid() == 0:
-        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
-    environment = {**os.environ, "WORLDPROBE_CACHE": str(cache)}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900)
-
-
 def test_permission_lost(films, whole, tmp_path):
-    if os.getuid() == 0 and shutil.which("setpriv") is None:
-        pytest.skip("root passes over permissions, and there is no setpriv here to give that up")
+    if os.getuid() == 0 and sys.platform != "linux":
+        pytest.skip("root passes over permissions, and gives that up on Linux only")
     shutil.copytree(whole, tmp_path / "run")
     chunk = next((tmp_path / "run").rglob("c.*.0.0.0.0"))
     chunk.unlink()
@@ -127,7 +119,8 @@ def test_permission_lost(films, whole, tmp_path):
         folder.chmod(0o555 if folder.is_dir() else 0o444)
     store = tmp_path / "run" / "embeddings.zarr"
     before = tree(store)
-    ended = bound(*asked, str(store), cache=tmp_path / "cache")
+    options = {"folder": tmp_path, "WORLDPROBE_CACHE": str(tmp_path / "cache")}
+    ended = finished(bound, *asked, store, **options)
     assert ended.returncode == 1
     assert "cannot write to the store" in ended.stderr
     assert "Permission denied" in ended.stderr
@@ -138,9 +131,9 @@ def test_permission_lost(films, whole, tmp_path):
     probe = ["probe", "--store", str(store), "--labels", labels, "--encoder", "pixels", "--tasks", "xy"]
     probe += ["--features", "z", "--controls", "majority"]
     shutil.copy(whole / chunk.relative_to(tmp_path / "run"), chunk)
-    refused = bound(*probe, "--out", str(tmp_path / "run" / "x"), cache=tmp_path / "cache")
+    refused = finished(bound, *probe, "--out", tmp_path / "run" / "x", **options)
     assert refused.returncode == 1
     assert "cannot be written" in refused.stderr
     assert "Permission denied" in refused.stderr
-    done = bound(*probe, "--out", str(tmp_path / "open" / "x"), cache=tmp_path / "cache")
+    done = finished(bound, *probe, "--out", tmp_path / "open" / "x", **options)
     assert done.returncode == 0, done.stderr

@@ -26,10 +26,10 @@ STRANGE = '{"kind": "theirs",  "encoder": "e", "score":1e3, "caf\\u00e9": "é"}'
 def run(tmp_path_factory):
     """The folder of a run whose videos are gone."""
     folder = tmp_path_factory.mktemp("redrawn")
-    scenes = render_scenes(8, 5151, folder / "scenes")
+    scenes = render_scenes(6, 5151, folder / "scenes")
     experiment = make_experiment(
         {
-            "videos": ["scenes:8@5151"], "labeller": "truth", "tasks": ["xy"], "features": ["z"],
+            "videos": ["scenes:6@5151"], "labeller": "truth", "tasks": ["xy"], "features": ["z"],
             "evidence": ["learning"], "blocks": "3,5", "controls": ["majority"], "precision": "fp32",
             "device": "cpu",
             "decode": {"steps": 2, "size": 32, "controls": []},

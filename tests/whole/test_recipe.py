@@ -1,6 +1,7 @@
 """The recipe of the shipped weights: it learns, goes on bit-equal, notices a collapse, and is V-JEPA 2's."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,11 @@ TOY = SETTINGS["toy"]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
-    trainer = Trainer(TOY, tmp_path_factory.mktemp("toy"), device="cpu", every=10)
+    """A run to the end, which left a copy of its folder as it was at step 45."""
+    out = tmp_path_factory.mktemp("toy")
+    trainer = Trainer(TOY, out / "whole", device="cpu", every=10)
+    trainer.run(until=45)
+    shutil.copytree(trainer.out, out / "stopped")
     trainer.run()
     return trainer
 
@@ -33,9 +38,9 @@ def test_sixty_steps_lower_the_loss(trained: Trainer) -> None:
 
 
 def test_a_run_that_was_stopped_goes_on_bit_equal(trained: Trainer, tmp_path: Path) -> None:
-    Trainer(TOY, tmp_path, device="cpu", every=10).run(until=25)
-    resumed = Trainer(TOY, tmp_path, device="cpu", every=10)
-    assert resumed.step == 25
+    stopped = shutil.copytree(trained.out.parent / "stopped", tmp_path / "stopped")
+    resumed = Trainer(TOY, stopped, device="cpu", every=10)
+    assert resumed.step == 45
     resumed.run()
     for name, whole in some(trained.model.state_dict().items()):
         assert torch.equal(whole, resumed.model.state_dict()[name]), name
@@ -45,7 +50,7 @@ def test_a_run_that_was_stopped_goes_on_bit_equal(trained: Trainer, tmp_path: Pa
         [{**line, "seconds": 0} for line in one.log if line["step"] % 10 == 0] for one in (trained, resumed)
     ]
     assert without_time[0] == without_time[1]
-    written = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    written = [json.loads(line) for line in (stopped / "log.jsonl").read_text().splitlines()]
     assert written == resumed.log
 
 

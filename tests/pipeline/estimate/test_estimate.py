@@ -58,7 +58,10 @@ def test_a_forecast_that_cannot_be_read_is_none(tmp_path: Path) -> None:
     assert foretold(tmp_path) == {}
 
 
-def test_the_machine_is_calibrated_and_the_larger_models_go_by_their_operations() -> None:
+def test_the_machine_is_calibrated_and_the_larger_models_go_by_their_operations(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("worldprobe.pipeline.estimate.machine._LEAST_REPEATS", 1)
     rates, speeds = calibrate(seconds=0.1, price=2.0)
     tiny, large, huge, *_ = speeds
     assert (large.tokens, large.measured, huge.measured) == (2048, True, False)

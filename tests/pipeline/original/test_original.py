@@ -211,7 +211,7 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def films(place):
     """Rendered scenes, in which every label is exact."""
-    return render_scenes(8, 5, place / "scenes")
+    return render_scenes(6, 5, place / "scenes")
 
 
 def experiment(**changes):
@@ -233,17 +233,17 @@ def test_a_run_has_every_step_of_every_task_and_the_files_of_any_run(done):
     tasks = ("xy", "size", "class", "motion")
     assert {pair for pair in real if "@" not in pair[0]} == {(name, task) for name in WATERFALL for task in tasks}
     assert {pair[0] for pair in real if "@" in pair[0]} == {
-        f"{name}@{n}" for name in ("original", "original+chosen") for n in sizes_of(128)
+        f"{name}@{n}" for name in ("original", "original+chosen") for n in sizes_of(96)
     }
     first = next(r for r in results if r.kind == "probe" and (r.protocol, r.task) == ("original", "xy"))
     assert (first.split, first.input, first.features, first.seed) == ("random", "still", "z", 42)
-    assert (first.n_train, first.n_test) == (102, 26)
+    assert (first.n_train, first.n_test) == (76, 20)
     assert first.tap == "squashed:vjepa2-tiny/block5.out"
     names = {"experiment.toml", "provenance.json", "labels.parquet", "embeddings.zarr", "results.jsonl"}
     assert {path.name for path in done.iterdir()} >= names | {"alignment.json"}
-    assert json.loads((done / "alignment.json").read_bytes())["frames"] == {"looked_at": 128, "labelled": 128}
+    assert json.loads((done / "alignment.json").read_bytes())["frames"] == {"looked_at": 96, "labelled": 96}
     recorded = json.loads((done / "provenance.json").read_bytes())["videos"]["named"]
-    assert len(recorded) == 8
+    assert len(recorded) == 6
     assert all(text.startswith("sha256 ") for text in some(recorded.values()))
 
 
@@ -264,7 +264,7 @@ def encoded(results):
 def test_a_second_run_encodes_nothing_again(films, done, place):
     results = read_results(done / "results.jsonl")
     # By the encoder and by pixels: a still of each frame, and each of the nine clips that a scene of 16 frames has.
-    assert encoded(results) == 2 * 8 * (16 + 9)
+    assert encoded(results) == 2 * 6 * (16 + 9)
     run(experiment(), films, done)
     again = read_results(done / "results.jsonl")
     assert encoded(again) == 0
@@ -298,7 +298,7 @@ def test_the_closing_tables_say_the_original_then_the_waterfall(done, capsys, mo
     monkeypatch.setenv("COLUMNS", "120")
     show(write_report(done), done, False)
     printed = capsys.readouterr().out
-    assert "The original protocol, as published: 128 of 128 frames labelled" in printed
+    assert "The original protocol, as published: 96 of 96 frames labelled" in printed
     assert printed.index("delta") < printed.index("On fewer frames") < printed.index("The waterfall")
     for said in (
         "own frame size",
