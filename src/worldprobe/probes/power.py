@@ -24,9 +24,9 @@ from worldprobe.probes.question import Question
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-EFFECTS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
+EFFECTS = (0.05, 0.1, 0.2, 0.5)
 POWER = 0.8
-PLANTS, NULLS = 8, 32
+PLANTS, NULLS = 8, 20
 _KINDS = ("easy", "hard")
 _GUESSES = 20_000
 

@@ -20,8 +20,7 @@ from worldprobe.labels import targets
 from worldprobe.labels.load import load_labeller, reads_files
 from worldprobe.pipeline.estimate.facts import Estimate, priced
 from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS
-from worldprobe.pipeline.probe.evidence import LINEAR
-from worldprobe.pipeline.probe.plan import Plan
+from worldprobe.pipeline.probe.plan import LINEAR_PROBES, Plan
 from worldprobe.pipeline.probe.questions import probe_of, reads_tokens
 from worldprobe.pipeline.sources import open_source
 from worldprobe.probes.choice import fit_chosen
@@ -39,6 +38,8 @@ from worldprobe.protocols import Encoder, Probe
 _SHARED = (OUTER_FOLDS + OUTER_FOLDS * INNER_FOLDS / 2) / (OUTER_FOLDS * (1 + INNER_FOLDS))
 # Operations of a fit that is timed, for each second there is; and the fewest that are worth timing.
 _OPERATIONS, _LEAST = 1e8, 2e6
+# Planted effects are dozens of columns: about as much work as so many questions.
+_PLANTED = 10
 _PIXELS = 8 * 8 * 6
 _CLASSES, _FEWEST = 4, 6 * (INNER_FOLDS + 1)
 _Kind = Literal["regression", "classification"]
@@ -142,9 +143,11 @@ def works_of(
             if beside:
                 sets = blocks * folds * beside
                 questions.append(Work(one, training, wide, sets, n, False, blocks * beside * n))
-            if one.name in LINEAR and "code" in plan.evidence:
+            if one.name in LINEAR_PROBES:
+                questions.append(Work(one, training, wide, folds, _PLANTED * n, False, 0))
+            if one.name in LINEAR_PROBES and "code" in plan.evidence:
                 curves += [Work(one, int(rows * part), wide, 1, n, True, 0) for part in PORTIONS[:-1]]
-            if one.name in LINEAR and "learning" in plan.evidence:
+            if one.name in LINEAR_PROBES and "learning" in plan.evidence:
                 curves += [Work(one, int(training * part), wide, folds, n, True, n) for part in FRACTIONS]
         questions += [Work(one, training, wide, reads * folds, n, False, reads * n) for wide in floors]
     return {QUESTIONS: questions, CURVES: curves}

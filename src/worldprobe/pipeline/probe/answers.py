@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from worldprobe.controls import CONTROLS, Control
 from worldprobe.encoders.load import control_encoders
@@ -16,7 +17,9 @@ from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.probe.plan import Plan, metrics_of
 from worldprobe.pipeline.probe.targets import Target
 from worldprobe.probes import controls
+from worldprobe.probes.detection import indicators
 from worldprobe.probes.evaluate import OutOfFold, draws, evidence
+from worldprobe.probes.power import Detectable
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds
 from worldprobe.results import EvidenceLine, Metric, ProbeResult
@@ -58,6 +61,7 @@ class Answered:
     answer: OutOfFold
     folds: Folds
     taps: tuple[str, ...] = ()
+    detectable: Detectable | None = None
 
     @cached_property
     def draws(self) -> dict[str, Draws]:
@@ -96,6 +100,13 @@ class Probed:
     block: int = 0
     answers: list[pl.DataFrame] = field(default_factory=list)
     fits: dict[str, int] = field(default_factory=dict)
+
+
+def numbers(question: Question) -> NDArray[np.float64]:
+    """A question's target as numbers [n, k]: of classes their indicators."""
+    if not question.classes:
+        return question.target
+    return indicators(question.target[:, 0].astype(np.int64), question.classes)
 
 
 def shuffled(one: ProbeTask, seed: int) -> Question:

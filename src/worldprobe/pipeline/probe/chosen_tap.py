@@ -52,4 +52,4 @@ def _chosen(several: Sequence[Answered]) -> Answered:
     )
     taps = tuple(f"{several[index].tap} {several[index].features}" for index in best)
     tap = first.tap.rpartition("/")[0] + f"/{CHOSEN}"
-    return replace(first, tap=tap, features=CHOSEN, answer=picked, taps=taps)
+    return replace(first, tap=tap, features=CHOSEN, answer=picked, taps=taps, detectable=None)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from worldprobe.controls import CONTROLS, Control
 from worldprobe.encoders.load import control_encoders
 from worldprobe.pipeline.probe.answers import Answered, Answers, ProbeTask, beside_controls
-from worldprobe.pipeline.probe.fit import Rows, answer, answer_tokens, fits
+from worldprobe.pipeline.probe.fit import Rows, answer, answer_tokens, fits, planted_fits
 from worldprobe.pipeline.probe.inputs import gather, gather_tokens
 from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.probe.plan import Plan
@@ -19,6 +21,8 @@ from worldprobe.pipeline.probe.workers import adding
 from worldprobe.pipeline.stored import find_series, matching_series
 from worldprobe.probes import controls, features
 from worldprobe.probes.evaluate import Step, unwatched
+from worldprobe.probes.power import detectable
+from worldprobe.probes.question import Question
 from worldprobe.probes.tokens import gaussian_like
 from worldprobe.probes.training import Sums
 from worldprobe.protocols import Executor
@@ -67,6 +71,10 @@ class Place:
                     once |= {key} if CONTROLS[control].once else set()
         return total
 
+    def planted_fits(self, kinds: Sequence[str]) -> int:
+        """How many fits planted effects add to these kinds of features, at the last block."""
+        return sum(planted_fits(self._of(kind)) for kind in kinds if kind != "tokens")
+
     def _of(self, kind: str) -> list[ProbeTask]:
         """The tasks that are read from one kind of features."""
         return [one for one in self._probe_tasks if reads_tokens(one.question.probe) == (kind == "tokens")]
@@ -76,8 +84,12 @@ class Place:
         own = [control for control, one in CONTROLS.items() if one.reads in ("noise", "columns")]
         return [*own, *control_encoders(self._plan.encoder, self._series[0].twin)]
 
-    def read(self, block: int, kind: str, *, step: Step = unwatched) -> list[Answered]:
-        """All tasks and controls on one kind of features of one block; ``step`` is called after each fit."""
+    def read(self, block: int, kind: str, *, last: bool = False, step: Step = unwatched) -> list[Answered]:
+        """All tasks and controls on one kind of features of one block; ``step`` is called after each fit.
+
+        Args:
+            last: whether it is the last block, where effects are planted.
+        """
         tokens, plan = kind == "tokens", self._plan
         probe_tasks = self._of(kind)
         if not probe_tasks:
@@ -85,13 +97,16 @@ class Place:
         source = self._tokens(self._at(block), block) if tokens else self.rows(block, kind)
         shuffle = "shuffled" in plan.controls
 
-        def work(rows: Rows, sums: Sums | None, *, leaky: bool = False, shuffle: bool = False) -> Answers:
+        planted: dict[Hashable, Question] = {}
+
+        def work(rows: Rows, sums: Sums | None, *, real: bool = False) -> Answers:
+            asked: dict[str, Any] = {"leaky": real, "shuffle": real and shuffle, "seed": plan.seed, "step": step}
             if tokens:
-                return answer_tokens(rows, probe_tasks, leaky=leaky, shuffle=shuffle, seed=plan.seed, step=step)
-            return answer(rows, probe_tasks, leaky=leaky, shuffle=shuffle, seed=plan.seed, sums=sums, step=step)
+                return answer_tokens(rows, probe_tasks, **asked)
+            return answer(rows, probe_tasks, planted=planted if real and last else None, sums=sums, **asked)
 
         sums = self._sums(self._at(block), block, kind)
-        found: dict[Control, Answers] = {"none": work(source, sums, leaky=True, shuffle=shuffle)}
+        found: dict[Control, Answers] = {"none": work(source, sums, real=True)}
         for control, read in self._others(source, block, kind).items():
             if control not in plan.controls:
                 continue
@@ -100,9 +115,10 @@ class Place:
             if CONTROLS[control].once:
                 self._once[key] = given
             found[control] = given
-        return beside_controls(
+        answered = beside_controls(
             plan, probe_tasks, found, str(Tap(plan.encoder, block)), kind, twin=self._series[0].twin
         )
+        return [_with_power(one, planted, found["none"]) for one in answered]
 
     def rows(self, block: int, kind: str) -> Rows:
         """Features of the moments, float32 [n, d]; the last that were asked for are remembered."""
@@ -157,6 +173,15 @@ class Place:
             return controls.gaussian((like.shape[0], like.shape[1]), seed=self._plan.seed)
         into = np.memmap(self._folder / "gaussian", np.float16, "w+", shape=like.shape)
         return gaussian_like(like, into, seed=self._plan.seed)
+
+
+def _with_power(one: Answered, planted: Mapping[Hashable, Question], answers: Answers) -> Answered:
+    """An answer with what its sample would have shown, where effects were planted for it."""
+    question = planted.get(one.question.name)
+    if question is None or one.control != "none" or one.leaky:
+        return one
+    given = answers[one.question.name, "planted"]
+    return replace(one, detectable=detectable(question.target, given.prediction, given.constant, one.folds.unit))
 
 
 def _key(control: Control, kind: str) -> tuple[Control, str]:

@@ -12,7 +12,7 @@ from worldprobe.errors import ProbeError
 from worldprobe.intervals import Score
 from worldprobe.pipeline.probe.answers import Answered, ProbeTask
 from worldprobe.pipeline.probe.fit import Rows
-from worldprobe.pipeline.probe.plan import Plan
+from worldprobe.pipeline.probe.plan import LINEAR_PROBES, Plan
 from worldprobe.pipeline.progress import Tally, silent
 from worldprobe.probes.curves import FRACTIONS, learning_curve
 from worldprobe.probes.evaluate import Step
@@ -21,7 +21,6 @@ from worldprobe.probes.features import CHANGES
 from worldprobe.results import CodeResult, EvidenceLine, EvidenceResult, LearningPoint, LearningResult, Measure
 
 # Others are fitted too slowly for the dozens of fits that a code or a curve takes.
-LINEAR = ("ridge", "logistic")
 
 
 def evidence_of(answered: Sequence[Answered]) -> list[EvidenceLine]:
@@ -61,7 +60,7 @@ def contrasts(answered: Sequence[Answered]) -> list[EvidenceLine]:
 
 def steps(plan: Plan, probe_task: ProbeTask) -> dict[str, int]:
     """How many fits at most a question's code and curve take, inner ones apart; none where it has neither."""
-    if probe_task.probe not in LINEAR:
+    if probe_task.probe not in LINEAR_PROBES:
         return {}
     of = {"code": len(PORTIONS) - 1, "learning": len(FRACTIONS) * len(probe_task.folds.folds)}
     return {name: count for name, count in of.items() if name in plan.evidence}
@@ -77,7 +76,7 @@ def worked_out(
     found: list[EvidenceLine] = []
     tally = tally or Tally("", 0, silent)
     for one in answered:
-        linear = one.probe_task.probe in LINEAR and one.control == "none" and not one.leaky
+        linear = one.probe_task.probe in LINEAR_PROBES and one.control == "none" and not one.leaky
         if not linear or (one.tap, one.features) != (tap, kind):
             continue
         inputs = rows[one.probe_task.target.usable]

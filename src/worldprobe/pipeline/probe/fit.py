@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.pipeline.probe.answers import Answers, ProbeTask, shuffled
+from worldprobe.pipeline.probe.answers import Answers, ProbeTask, numbers, shuffled
+from worldprobe.pipeline.probe.plan import LINEAR_PROBES
+from worldprobe.probes import power
 from worldprobe.probes.evaluate import OutOfFold, Step, cross_fit, unwatched
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds
@@ -25,19 +27,28 @@ def answer(
     leaky: bool = False,
     shuffle: bool = False,
     seed: int = 0,
+    planted: dict[Hashable, Question] | None = None,
     sums: Sums | None = None,
     step: Step = unwatched,
 ) -> Answers:
     """Answers from features float32 [n, d] of all moments; ``sums`` of moments, where others add them up.
 
-    ``step`` is called after each fit, of which there are as many as ``fits`` says.
+    ``planted`` gets for each linear probe's question one of planted effects, which is answered too. ``step`` is
+    called after each fit, of which there are as many as ``fits`` says.
     """
 
     def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[Hashable, OutOfFold]:
         known = None if sums is None else lambda sets: sums([usable[rows] for rows in sets])
         return cross_fit(inputs[usable], questions, folds, sums=known, step=step)
 
-    return _answers(fit, probe_tasks, leaky=leaky, shuffle=shuffle, seed=seed)
+    def plant(usable: NDArray[np.int64], one: ProbeTask) -> list[Question]:
+        if planted is None or one.probe not in LINEAR_PROBES:
+            return []
+        targets = power.planted(inputs[usable], numbers(one.question), one.folds.unit, seed=seed)
+        planted[one.question.name] = power.question_of(one.question.name, targets)
+        return [planted[one.question.name]]
+
+    return _answers(fit, probe_tasks, leaky=leaky, shuffle=shuffle, seed=seed, plant=plant)
 
 
 def answer_tokens(
@@ -65,7 +76,20 @@ def fits(probe_tasks: Sequence[ProbeTask], *, leaky: bool = False, shuffle: bool
     )
 
 
-def _answers(fit: Any, probe_tasks: Sequence[ProbeTask], *, leaky: bool, shuffle: bool, seed: int) -> Answers:
+def planted_fits(probe_tasks: Sequence[ProbeTask]) -> int:
+    """How many fits planted effects add to these."""
+    return sum(len(one.folds.folds) for one in probe_tasks if one.probe in LINEAR_PROBES)
+
+
+def _answers(
+    fit: Any,
+    probe_tasks: Sequence[ProbeTask],
+    *,
+    leaky: bool,
+    shuffle: bool,
+    seed: int,
+    plant: Callable[[NDArray[np.int64], ProbeTask], list[Question]] = lambda usable, one: [],
+) -> Answers:
     by_rows: dict[bytes, list[ProbeTask]] = {}
     for one in probe_tasks:
         by_rows.setdefault(one.target.usable.tobytes(), []).append(one)
@@ -79,6 +103,10 @@ def _answers(fit: Any, probe_tasks: Sequence[ProbeTask], *, leaky: bool, shuffle
             pairs = zip(mixed, together, strict=True)
             names |= {other.name: (one.question.name, "shuffled") for other, one in pairs}
             questions += mixed
+        for one in together:
+            for other in plant(usable, one):
+                names[other.name] = (one.question.name, "planted")
+                questions.append(other)
         for name, given in fit(usable, questions, together[0].folds).items():
             found[names[name]] = given
         if leaky and together[0].leaky is not None:

@@ -20,6 +20,7 @@ METRICS: dict[str, tuple[Metric, ...]] = {
 Evidence = Literal["code", "learning"]
 
 CHOSEN = "chosen"
+LINEAR_PROBES = ("ridge", "logistic")
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,6 @@ from worldprobe.pipeline.stored import (
 from worldprobe.probes import features
 from worldprobe.protocols import Executor
 from worldprobe.records import Labels, Tap
-from worldprobe.results import PowerResult
 from worldprobe.store import Input, Series, Store
 
 
@@ -67,23 +66,24 @@ def probe(
     result.notes += _left_out(store, moments)
     probe_tasks = ask(plan, moments, result)
     result.block = blocks[-1]
-    power: list[PowerResult] = []
     with TemporaryDirectory(prefix="worldprobe-") as folder:
         place = Place(store, series, moments, plan, probe_tasks, Path(folder), executor=executor)
         fitted, curves = _tallies(plan, place, probe_tasks, len(blocks), progress)
         result.fits = {QUESTIONS: fitted.total, CURVES: curves.total}
         for block in blocks:
             for kind in plan.features:
-                with fitted.part(place.fits([kind])) as step:
-                    result.answered += place.read(block, kind, step=step)
                 # Planted effects, code lengths and learning curves take dozens of fits: at the last block only.
-                if block == blocks[-1] and kind != "tokens":
+                last = block == blocks[-1]
+                count = place.fits([kind]) + (place.planted_fits([kind]) if last else 0)
+                with fitted.part(count) as step:
+                    result.answered += place.read(block, kind, last=last, step=step)
+                if last and plan.evidence and kind != "tokens":
                     tap, rows = str(Tap(plan.encoder, block)), place.rows(block, kind)
-                    power += power_of(rows, result.answered, tap, kind)
                     result.evidence += worked_out(plan, rows, result.answered, tap, kind, tally=curves)
     result.answered += chosen_taps(result.answered) if len(blocks) > 1 else []
     result.answers.append(answer_rows(result.answered, moments, series, block=blocks[-1]))
     result.results += lines(result.answered)
+    power = power_of(result.answered)
     result.evidence += [*evidence_of(result.answered), *power, *verdicts_of(result.answered, power)]
     order = dimensions(plan.tasks, moments)
     kinds = [*plan.features, CHOSEN]
@@ -124,7 +124,7 @@ def _tallies(
     of = "" if plan.input == "native" else f", {plan.input}"
     read = sum(kind != "tokens" for kind in plan.features)
     curves = read * sum(sum(steps(plan, one).values()) for one in probe_tasks)
-    fitted = place.fits(blocks * list(plan.features))
+    fitted = place.fits(blocks * list(plan.features)) + place.planted_fits(plan.features)
     return Tally(f"probe{of}", fitted, progress), Tally(f"{CURVES}{of}", curves, progress)
 
 

@@ -76,8 +76,9 @@ def _solve(
 
     start = np.concatenate([(weight / weight_scale).ravel(), offset / offset_scale])
     # In these coordinates the curvature is about 1, so a gradient this small is a loss this close.
-    # Where a weak penalty lets the rows be told apart for certain the curvature fades with it.
-    flat = minimize(loss, start, tolerance=1e-4 * np.sqrt(n) * min(1.0, strength))
+    # Where a weak penalty lets rows be told apart for certain the optimum lies far out, and is not gone to: what is
+    # gained there is shrunk again by the slope.
+    flat = minimize(loss, start, tolerance=1e-4 * np.sqrt(n))
     return flat[:split].reshape(-1, classes) * weight_scale, flat[split:] * offset_scale
 
 
