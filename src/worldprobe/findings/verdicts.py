@@ -25,12 +25,14 @@ from worldprobe.results import Metric, PowerResult, VerdictResult
 FLATTERY = 0.05
 
 RULE = (
-    "Verdicts follow from the 95 % intervals (groups resampled) and from nothing else. "
-    "“No evidence”: the interval reaches down to what a constant scores (0 for R², else the majority's score). "
-    "“Above every control”: the low end of the probe's interval is above the high end of the interval of each "
-    "control. “Below” a control: the control's whole interval is above the probe's. “Not shown to be above” a "
-    "control: the two intervals overlap, which is no proof that the two are equal; the rule claims less rather "
-    "than more. Figures are printed rounded and compared unrounded."
+    "Whether a property is there at all is tested by whole groups: predictions have to go along with the target "
+    "more than 97.5 % of targets moved between groups do. Where they do not, and no control does better, it is “no "
+    "evidence” if an effect of R² 0.2, planted in the same features, would have shown, and else “too few groups to "
+    "tell”. “Above every control”: the paired difference to each control exceeds what the largest difference of "
+    "all readings of the property reaches by chance. “Below” a control: the control's whole interval is above the "
+    "probe's. “Not shown to be above” a control: the difference may be chance, which is no proof that the two are "
+    "equal; the rule claims less rather than more. Metrics beside the main one are judged by their 95 % intervals "
+    "alone. Figures are printed rounded and compared unrounded."
 )
 
 

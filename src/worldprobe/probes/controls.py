@@ -11,6 +11,8 @@ from worldprobe.controls import Control
 
 # The most smooth bumps over time that ``nuisance`` has.
 MOST_BUMPS = 512
+# Of those that all groups share.
+_SHARED_BUMPS = 32
 
 
 def gaussian(shape: tuple[int, int], *, seed: int) -> NDArray[np.float32]:
@@ -37,12 +39,19 @@ def shuffled(target: NDArray[np.float64], unit: NDArray[np.int64], *, seed: int)
 
 
 def nuisance(
-    video: NDArray[np.int64], pts_seconds: NDArray[np.float64], clip_seconds: float
+    video: NDArray[np.int64],
+    pts_seconds: NDArray[np.float64],
+    clip_seconds: float,
+    group: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
     """Which video and when, and nothing else: float32 [n, d].
 
     A column per video, and per video a row of smooth bumps over time, two clips apart (further where
-    there would be more than 512), so that under a leaky split "when" can stand in for "what".
+    there would be more than 512), so that under a leaky split "when" can stand in for "what". Further bumps, which
+    all groups share, are over the time since the shot or the episode began: where these run alike, that is enough.
+
+    Args:
+        group: the shot or episode of each row, int64 [n]; its video by default.
     """
     _, codes = np.unique(video, return_inverse=True)
     identity = np.eye(codes.max() + 1, dtype=np.float32)[codes]
@@ -55,10 +64,19 @@ def nuisance(
         if len(centres) > 1:
             distance = (pts_seconds[:, None] - centres[None, :]) / spacing
             columns.append((np.exp(-(distance**2)) * rows[:, None]).astype(np.float32))
+    group = codes if group is None else np.unique(group, return_inverse=True)[1]
+    began = np.full(group.max() + 1, np.inf)
+    np.minimum.at(began, group, pts_seconds)
+    since = pts_seconds - began[group]
+    # Closer than the others: few columns for all groups.
+    step = max(clip_seconds / 2, float(since.max()) / _SHARED_BUMPS, 1e-9)
+    centres = step * np.arange(int(since.max() / step) + 1)
+    if len(centres) > 1:
+        columns.append(np.exp(-(((since[:, None] - centres) / step) ** 2)).astype(np.float32))
     return np.concatenate(columns, axis=1)
 
 
-# Of rows: the video [n] and the time [n] of each, and the seconds that a clip spans; gives float32 [n, d].
-Columns = Callable[[NDArray[np.int64], NDArray[np.float64], float], NDArray[np.float32]]
+# Of rows: the video, the time and the group of each, [n], and the seconds that a clip spans; gives float32 [n, d].
+Columns = Callable[[NDArray[np.int64], NDArray[np.float64], float, NDArray[np.int64]], NDArray[np.float32]]
 COLUMNS: dict[Control, Columns] = {"nuisance": nuisance}
 """What makes the inputs of each control that reads side columns."""

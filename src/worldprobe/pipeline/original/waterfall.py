@@ -106,7 +106,9 @@ def _answers(
         found["gaussian"] = answer(floors.gaussian((real.shape[0], real.shape[1]), seed=plan.seed), probe_tasks)
     for control, make in floors.COLUMNS.items():
         if control in plan.controls:
-            found[control] = answer(make(boxes.film, boxes.pts_seconds, material.clip_seconds), probe_tasks)
+            _, shot = np.unique(np.stack((boxes.film, boxes.shot), axis=1), axis=0, return_inverse=True)
+            rows = make(boxes.film, boxes.pts_seconds, material.clip_seconds, shot.reshape(-1))
+            found[control] = answer(rows, probe_tasks)
     return found
 
 

@@ -145,7 +145,7 @@ class Place:
         def columns(control: Control) -> Read:
             def read() -> tuple[Rows, None]:
                 make = controls.COLUMNS[control]
-                rows = make(moments.video, moments.pts_seconds, moments.clip_seconds)
+                rows = make(moments.video, moments.pts_seconds, moments.clip_seconds, moments.group)
                 return rows[:, None, :] if tokens else rows, None
 
             return read
