@@ -56,7 +56,7 @@ def table(model: VJEPA2Model, batches: Iterable[Tensor], *, seed: int) -> list[d
             row: dict[str, float | int | str] = {"tokens": tokens, "horizon": horizon + 1, "n": int(counts.sum())}
             for way, name in enumerate(("predictor", "copy_last")):
                 sums = (error[:, horizon, :, way] * chosen[:, horizon]).sum(1)
-                score = ratio_draws(sums, counts, clip, seed=seed, empty="no token changed").score()
+                score = ratio_draws(sums, counts, clip, seed=seed, scale="error", empty="no token changed").score()
                 assert score.value is not None, score.note
                 assert score.low is not None
                 assert score.high is not None

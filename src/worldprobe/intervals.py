@@ -23,6 +23,9 @@ LEVEL = 0.95
 TAIL = (1 - LEVEL) / 2
 # With more groups than this percentiles are as good, and leaving each out in turn takes longer.
 _MOST_LEFT_OUT = 2000
+# A factor of 1e130, as a logarithm.
+_FARTHEST = 300.0
+ONE_GROUP = "one group: there is nothing to tell an interval from"
 
 Scale = Literal["plain", "share", "error", "explained"]
 """How a score is bounded: as it is; as a share from 0 to 1; as an error above 0; as 1 less such an error."""
@@ -68,6 +71,8 @@ class Draws:
             return Score(value=None, note=self.note)
         if self.left is None:
             low, high = map(float, np.nanquantile(self.draws, [TAIL, 1 - TAIL]))
+        elif self.scale != "share" and np.isfinite(self.left).sum() < 2:
+            return Score(value=self.value, note=self.note or ONE_GROUP)
         else:
             low, high = bound(self.value, self.left, self.scale)
         return Score(value=self.value, low=low, high=high, note=self.note)
@@ -96,7 +101,7 @@ def no_draws(note: str) -> Draws:
 def bound(value: float, left: Floats, scale: Scale) -> tuple[float, float]:
     """The 95 % interval of a score, from what it is with each group left out, [groups].
 
-    Where there are fewer than two groups nothing is known of it: an error from 0 to infinity, and so on.
+    Of a share in fewer than two groups nothing is known: it is 0 to 1.
     """
     from scipy.stats import t
 
@@ -109,12 +114,11 @@ def bound(value: float, left: Floats, scale: Scale) -> tuple[float, float]:
         value, left = 1 - value, 1 - left
     on_log = scale in ("error", "explained") and value > 0 and bool((left > 0).all())
     middle, parts = (np.log(value), np.log(left)) if on_log else (value, left)
-    reach = np.inf
-    if groups > 1:
-        spread = float(np.sqrt((groups - 1) / groups * ((parts - parts.mean()) ** 2).sum()))
-        reach = float(t.ppf(1 - TAIL, groups - 1)) * spread
-    with np.errstate(over="ignore"):
-        low, high = (float(np.exp(end)) if on_log else float(end) for end in (middle - reach, middle + reach))
+    spread = float(np.sqrt((groups - 1) / groups * ((parts - parts.mean()) ** 2).sum()))
+    reach = float(t.ppf(1 - TAIL, groups - 1)) * spread
+    if on_log:  # of two groups an end may else be beyond all numbers
+        reach = min(reach, _FARTHEST)
+    low, high = (float(np.exp(end)) if on_log else float(end) for end in (middle - reach, middle + reach))
     return (1 - high, 1 - low) if turned else (low, high)
 
 

@@ -240,11 +240,11 @@ class CodeResult(_OfProbe):
 
 
 class PowerResult(_OfProbe):
-    """What effect this sample would have shown to a probe, had it been there (80 % power).
+    """State the least effect that 80 % of probes would have found in this sample, had it been there.
 
-    ``easy``: R² (of classes: accuracy over the commonest class's share) that shows along the features' own spread;
+    ``easy``: R² (of classes: accuracy over the commonest class's share) found along the features' own spread;
     ``hard``: along their whitened axes. None where it is over an R² of 0.5. ``least_z``: what ``z`` has to exceed
-    on these groups. ``groups_needed``: with about how many a hard R² of 0.2 would show; None: not known.
+    on these groups. ``groups_needed``: with about how many a hard R² of 0.2 would be found; None: not known.
     """
 
     kind: Literal["power"] = "power"
@@ -255,9 +255,9 @@ class PowerResult(_OfProbe):
 
 
 class VerdictResult(_OfProbe):
-    """What one reading allows to be said: by the test of evidence, and by paired differences with each control.
+    """Judge one reading by the test of evidence, and by paired differences with each control.
 
-    ``against``: the controls that it is not shown to be above.
+    ``against``: the controls that it does not lie above beyond chance.
     """
 
     kind: Literal["verdict"] = "verdict"
