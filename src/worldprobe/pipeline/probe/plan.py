@@ -26,8 +26,8 @@ CHOSEN = "chosen"
 class Plan:
     """What to probe, and how.
 
-    ``probes`` are names as in ``ask.probe_of``; ``regression_probe`` and ``classification_probe`` are what "linear"
-    stands for. ``evidence`` is what is worked out for it beside the scores.
+    ``probes`` are names as in ``questions.probe_of``; ``regression_probe`` and ``classification_probe`` are what
+    "linear" stands for. ``evidence`` is what is worked out for it beside the scores.
     """
 
     encoder: str
