@@ -126,13 +126,13 @@ def test_a_stage_that_comes_later_keeps_the_options_of_those_before_it(done, sce
     whole = experiment(scenes, split="video")
     (tmp_path / "run" / "experiment.toml").write_text(to_toml(whole))
     asked = experiment(scenes, split="grouped", tasks=["size"], decode={"steps": 7})
-    record_experiment(asked, tmp_path / "run", "decode", ("decoding",))
+    record_experiment(asked, tmp_path / "run", "decode")
     kept = read_experiment(tmp_path / "run" / "experiment.toml")
     assert (kept.tasks, kept.split) == (["xy"], "video")
     assert kept.decode.steps == 7
     with pytest.raises(ConfigError, match="a split that is not random"):
-        record_experiment(asked, done, "decode", ("decoding",))
-    record_experiment(asked, tmp_path / "new", "decode", ("decoding",))
+        record_experiment(asked, done, "decode")
+    record_experiment(asked, tmp_path / "new", "decode")
     assert read_experiment(tmp_path / "new" / "experiment.toml").tasks == ["size"]
 
 

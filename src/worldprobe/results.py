@@ -362,9 +362,9 @@ def read_results(path: StrPath, *, damaged: list[str] | None = None) -> list[Any
     for number, line in enumerate(lines if lines != [""] else [], start=1):
         try:
             results.append(_result(line))
-        except (json.JSONDecodeError, ValidationError) as error:
+        except (json.JSONDecodeError, ValidationError, RecursionError) as error:
             if damaged is None:
-                raise WorldprobeError(f"{path} line {number} is not a result: {error}") from error
+                raise WorldprobeError(f"{path} line {number} is not a result: {_reason(error)}") from error
             damaged.append(f"line {number} is not a result.")
     return results
 
@@ -373,6 +373,18 @@ def write_results(path: StrPath, results: Iterable[AnyResult]) -> None:
     """Write the whole file at once, so that no line is ever torn or written twice; other lines as they were."""
     lines = (one.text if isinstance(one, OtherResult) else one.model_dump_json() for one in results)
     write_whole(Path(path), "".join(line + "\n" for line in lines).encode())
+
+
+def _reason(error: Exception) -> str:
+    """What is wrong with a line, in one sentence."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    unknown = "; a newer version may have written it" if first["type"] == "extra_forbidden" else ""
+    return f"{where}: {first['msg']}{unknown}" if where else first["msg"]
 
 
 def _result(line: str) -> AnyResult:

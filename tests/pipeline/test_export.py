@@ -370,7 +370,13 @@ def test_the_command_makes_one_thing_at_a_time(run, tmp_path):
     assert (done.returncode, "one thing at a time" in done.stderr) == (1, True)
     done = call("--hf", "--out", "README.md")
     assert (done.returncode, done.stdout.split()[1:3]) == (0, ["evaluation", "results:"])
-    assert ModelCard(Path(tmp_path / "README.md").read_text()).data.eval_results
+    card = Path(tmp_path / "README.md")
+    assert ModelCard(card.read_text()).data.eval_results
+    assert call("--hf").stdout == card.read_text()
+    card.write_bytes(b"\xff\xfe---\n")
+    done = call("--hf", "--out", "README.md")
+    assert (done.returncode, len(done.stderr.splitlines()), "UTF-8" in done.stderr) == (1, 1, True)
+    assert card.read_bytes() == b"\xff\xfe---\n"
     done = call("--embeddings", "parquet", "--out", "e.parquet", "--json")
     assert json.loads(done.stdout)["rows"] == VIDEOS
 

@@ -18,6 +18,7 @@ from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.label.label import label
 from worldprobe.plugins import registry
 from worldprobe.probes.linear.design import Design
+from worldprobe.protocols import Outcome, able
 from worldprobe.records import DecoderShape, Labels, TokenGrid
 from worldprobe.store import Store
 
@@ -298,3 +299,63 @@ def test_a_failing_plug_in_is_one_line_and_its_traceback_is_to_be_had(plugin, pa
     said = capsys.readouterr().err
     assert "Traceback (most recent call last)" in said
     assert said.splitlines()[-1].startswith("worldprobe: the labeller theirs:Theirs failed")
+
+
+class Hands:
+    """An executor that does as it is told, with what ``spoil`` makes of its outcomes."""
+
+    name, workers, gpus = "hands", 1, False
+    labels_videos = True
+
+    def __init__(self, argument=None):
+        pass
+
+    def map(self, function, items):
+        yield from self.spoil(Outcome(item, function(item), None) for item in items)
+
+    def spoil(self, outcomes):
+        return outcomes
+
+    def spent(self):
+        return None
+
+    def close(self):
+        pass
+
+
+def failing(outcomes):
+    yield from ()
+    raise OSError("no hands")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda outcomes: (one.value for one in outcomes),
+            "gave int from map, expected worldprobe.protocols.Outcome",
+        ),
+        (lambda outcomes: list(outcomes)[:2], "gave 2 outcomes of 3 items: what is missing was not done"),
+        (lambda outcomes: [], "gave 0 outcomes of 3 items"),
+        (failing, r"failed in map: OSError: no hands \(test_plugins_checked.py:\d+\)"),
+    ],
+)
+def test_an_executor_gives_each_items_outcome(plugin, spoil, message):
+    executor = plugin("executors", type("Theirs", (Hands,), {"spoil": lambda self, outcomes: spoil(outcomes)}))
+    with pytest.raises(WorldprobeError, match=f"the executor theirs:Theirs {message}"):
+        list(executor.map(abs, [1, -2, 3]))
+
+
+def test_a_sound_executor_is_what_it_was(plugin):
+    executor = plugin("executors", Hands)
+    assert [one.get() for one in executor.map(abs, [1, -2, 3])] == [1, 2, 3]
+    assert able(executor, "labels_videos")
+    assert not able(executor, "adds_sums")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("spent", None), ("gpus", None), ("gpus", "none"), ("workers", "many")]
+)
+def test_an_executor_without_what_it_needs_is_refused(plugin, name, value):
+    with pytest.raises(RegistryError, match=name):
+        plugin("executors", type("Theirs", (Hands,), {name: value}))

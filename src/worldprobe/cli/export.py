@@ -10,7 +10,8 @@ import typer
 
 from worldprobe.cli.options import JsonOption, OnceCommand, app
 from worldprobe.console import say
-from worldprobe.errors import ConfigError
+from worldprobe.errors import ConfigError, WorldprobeError
+from worldprobe.printable import printable
 
 
 @app.command(cls=OnceCommand)
@@ -61,10 +62,19 @@ def _hf(run: Path, out: Path | None, as_json: bool) -> None:
     from worldprobe.report.forms.model_card import eval_results, model_card
 
     summary = summarize(run)
-    if out is None:
-        say([asdict(one) for one in eval_results(summary)], as_json, model_card(summary).rstrip("\n").split("\n"))
+    if out is None and as_json:
+        say([asdict(one) for one in eval_results(summary)], as_json, [])
         return
-    known = out.read_text(encoding="utf-8") if out.exists() else ""
+    if out is None:
+        # Its indentation is part of it.
+        typer.echo(printable(model_card(summary).rstrip("\n")))
+        return
+    try:
+        known = out.read_text(encoding="utf-8") if out.exists() else ""
+    except UnicodeDecodeError as error:
+        raise WorldprobeError(
+            f"{out} is no text in UTF-8 ({error}), so nothing is added to it. Name a new file."
+        ) from error
     write_whole(out, model_card(summary, known).encode())
     results = len(eval_results(summary))
     say({"results": results, "path": str(out)}, as_json, [f"{results} evaluation results: {out}"])

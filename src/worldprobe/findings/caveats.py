@@ -64,9 +64,11 @@ def left_out(labels: LabelFacts | None, failures: Sequence[FailedClip]) -> list[
         found.append(f"{labels.lost:,} of {total:,} labels were dropped: {reasons}.")
     if failures:
         first = failures[0]
+        what = "clip" if any(one.clip for one in failures) else "video"
+        clip = f", clip {first.clip}" if first.clip else ""
         found.append(
-            f"{count(len(failures), 'clip')} failed and {'is' if len(failures) == 1 else 'are'} in none of the "
-            f"figures; the first: {first.video}, clip {first.clip}: {first.error}"
+            f"{count(len(failures), what)} failed and {'is' if len(failures) == 1 else 'are'} in none of the "
+            f"figures; the first: {first.video}{clip}: {first.error}"
         )
     return found
 

@@ -120,8 +120,10 @@ def read_failures(path: Path) -> tuple[FailedClip, ...]:
             continue
         try:
             entry = json.loads(line)
-            failures.append(FailedClip(**{key: str(entry.get(key, "")) for key in ("video", "clip", "error")}))
-        except (json.JSONDecodeError, AttributeError) as error:
+            # A video that could not be read at all has no clip.
+            named = {key: entry.get(key) for key in ("video", "clip", "error")}
+            failures.append(FailedClip(**{key: "" if of is None else str(of) for key, of in named.items()}))
+        except (json.JSONDecodeError, AttributeError, RecursionError) as error:
             raise WorldprobeError(f"{path} line {number} is not a failure record: {error}") from error
     return tuple(failures)
 

@@ -93,6 +93,6 @@ def _unknown(results: Sequence[AnyResult]) -> list[str]:
     """Lines of kinds that this version does not know."""
     return [
         f"{count(number, 'line')} of results.jsonl of the kind {kind!r}, which this version does not know, "
-        f"{'is' if number == 1 else 'are'} kept and not moments."
+        f"{'is' if number == 1 else 'are'} kept and not shown."
         for kind, number in Counter(r.kind for r in results if isinstance(r, OtherResult)).items()
     ]

@@ -220,7 +220,7 @@ def _experiment(out: Path) -> dict[str, Any]:
         return {}
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(
             f"{path} is damaged ({error}), so whose results {out} holds cannot be told. Give another folder "
             "(--out), or delete the file to write over them."

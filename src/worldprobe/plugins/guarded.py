@@ -7,7 +7,7 @@ cheap is checked: ``worldprobe.testing`` checks the rest.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import DecoderError, EncoderError, LabelError, ProbeError, RegistryError, WorldprobeError
 from worldprobe.plugins.promises import labels_problem, typed
-from worldprobe.protocols import FrameSource
+from worldprobe.protocols import Executor, FrameSource, Outcome
 from worldprobe.records import Clip, Labels, TokenGrid, View
 
 _ATTRIBUTES: dict[str, dict[str, type | tuple[type, ...]]] = {
@@ -25,11 +25,11 @@ _ATTRIBUTES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "labellers": {"name": str},
     "probes": {"name": str, "kind": str},
     "decoders": {"name": str, "shape": object, "options": dict},
-    "executors": {"name": str},
+    "executors": {"name": str, "workers": int},
 }
 _METHODS = {
     "encoders": ("view", "preprocess", "grid", "encode"), "labellers": ("label",), "probes": ("fit",),
-    "decoders": ("loss", "sample", "parameters", "state_dict"), "executors": ("map", "close"),
+    "decoders": ("loss", "sample", "parameters", "state_dict"), "executors": ("map", "spent", "close"),
 }  # fmt: skip
 _STATUS = ("trained", "untrained", "floor")
 _KINDS = ("regression", "classification")
@@ -50,6 +50,8 @@ def guarded(kind: str, plugin: Any, named: str) -> Any:
         return GuardedLabeller(plugin, who)
     if kind == "probes":
         return GuardedProbe(plugin, who)
+    if kind == "executors":
+        return GuardedExecutor(plugin, who)
     if kind == "decoders":
         _guard_decoder(plugin, who)
     return plugin
@@ -103,6 +105,8 @@ def _check_attributes(kind: str, plugin: Any, who: str) -> None:
             raise RegistryError(
                 f"{who}: blocks is {plugin.blocks} and tubelet {plugin.tubelet}, expected at least 1"
             )
+    if kind == "executors" and not isinstance(getattr(plugin, "gpus", None), bool):
+        raise RegistryError(f"{who}: its gpus is {getattr(plugin, 'gpus', None)!r}, expected True or False")
     if kind == "probes":
         if plugin.kind not in _KINDS:
             raise RegistryError(f"{who}: its kind is {plugin.kind!r}, expected one of {', '.join(_KINDS)}")
@@ -190,6 +194,37 @@ class GuardedEncoder(_Guarded):
         if found.dtype != dtype or not fits or not found.size:
             given = f"{found.dtype} {list(found.shape)}"
             raise EncoderError(f"{self._who}: {method} gives {given}, expected {dtype} {described}")
+
+
+class GuardedExecutor:
+    """An executor of which each item's outcome is asked for once, and comes."""
+
+    def __init__(self, executor: Executor, who: str) -> None:
+        self._executor, self._who = executor, who
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._executor, name)
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Outcome[Any, Any]]:
+        """The outcome of each item.
+
+        Raises:
+            WorldprobeError: the executor failed, or gave something else, or not as many as there are items.
+        """
+        found = 0
+        with blamed(self._who, "map", WorldprobeError):
+            for outcome in self._executor.map(function, items):
+                if not isinstance(outcome, Outcome):
+                    raise WorldprobeError(
+                        f"{self._who} gave {type(outcome).__name__} from map, expected worldprobe.protocols.Outcome"
+                    )
+                found += 1
+                yield outcome
+        if found != len(items):
+            raise WorldprobeError(
+                f"{self._who} gave {found} outcomes of {len(items)} items: what is missing was not done. What was "
+                "done is kept, and is not done again"
+            )
 
 
 class GuardedLabeller(_Guarded):

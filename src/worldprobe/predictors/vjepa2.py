@@ -68,7 +68,7 @@ class VJEPA2Predictor:
         """The predictor of the checkpoint that an encoder came from.
 
         Args:
-            encoder: as ``pipeline.encoders.load_encoder`` gives it.
+            encoder: as ``encoders.load.load_encoder`` gives it.
             precision: of the predictor; the encoder's own by default. fp16 is slow on a CPU.
 
         Raises:

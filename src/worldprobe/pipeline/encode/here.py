@@ -17,7 +17,7 @@ from worldprobe.pipeline.failures import Encoded
 from worldprobe.pipeline.progress import Tally, silent
 from worldprobe.protocols import Encoder
 from worldprobe.records import Clip
-from worldprobe.store import Pool
+from worldprobe.store import Pool, shared
 
 # About the most tokens that a batch may hold: enough to fill two cores, 1 GB of activations at ViT-L.
 _TOKENS_PER_BATCH = 4096
@@ -41,7 +41,7 @@ def encode_here(videos: Sequence[Path], job: EncodeJob, *, alone: bool = False) 
     """
     job.encoder.grid(job.frames)  # refuses a number of frames that does not fit, before anything is read
     size = clips_a_batch(job.encoder, job.frames)
-    claims = Claims(None if alone else f"{job.store.location} {job.encoder.name}@{job.encoder.revision}")
+    claims = Claims(None if alone else f"{shared(job.store)} {job.encoder.name}@{job.encoder.revision}")
     tally = Tally(job.stage, len(videos), job.progress if len(videos) > 1 else silent)
     parts: list[tuple[Path, Encoded]] = []
     made, remaining = 0, videos

@@ -27,8 +27,8 @@ LINEAR_PROBES = ("ridge", "logistic")
 class Plan:
     """What to probe, and how.
 
-    ``probes`` are names as in ``ask.probe_of``; ``regression_probe`` and ``classification_probe`` are what "linear"
-    stands for. ``evidence`` is what is worked out for it beside the scores.
+    ``probes`` are names as in ``questions.probe_of``; ``regression_probe`` and ``classification_probe`` are what
+    "linear" stands for. ``evidence`` is what is worked out for it beside the scores.
     """
 
     encoder: str

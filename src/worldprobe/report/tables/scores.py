@@ -207,6 +207,7 @@ def scores(summary: Summary) -> Section | None:
             "it that split's score. Of errors both are turned round, so that more is better. Penalty: those "
             "that the inner folds chose. A column's name sorts the table.", "soft", forms=("html",),
         ),
+        Paragraph("Leak: what the random split adds; after it that split's score.", forms=("markdown",)),
         Paragraph(summary.rule, "rule", lead="How verdicts are reached."),
     ]  # fmt: skip
     return Section("table", "Each score beside its controls", blocks, short="Scores and controls", chapter="probes")
