@@ -73,6 +73,15 @@ class Answered:
         """The metric that is judged."""
         return next(iter(self.draws.values()))
 
+    @property
+    def over_constant(self) -> Draws:
+        """The judged metric less that of the training folds' constant; as it is for R², whose constant has 0."""
+        if not self.question.classes:
+            return self.main
+        constant = OutOfFold(self.answer.constant, self.answer.constant, ())
+        found = draws(self.question, constant, self.folds.unit, seed=self.plan.seed)
+        return self.main.combine(next(iter(found.values())), np.subtract)
+
     @cached_property
     def z(self) -> float | None:
         """The test of whether the target is there at all; None of a constant, which holds nothing."""

@@ -33,7 +33,7 @@ def evidence_of(answered: Sequence[Answered]) -> list[EvidenceLine]:
         best = max(known, key=lambda one: one.main.value or 0.0)
         found.append(_line(real, "skill", best.control, skill(real.main, best.main)))
         found += [
-            _line(real, "selectivity", one.control, selectivity(real.main, one.main))
+            _line(real, "selectivity", one.control, selectivity(real.over_constant, one.over_constant))
             for one in known
             if one.control == "shuffled"
         ]
