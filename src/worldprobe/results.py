@@ -381,10 +381,15 @@ def _reason(error: Exception) -> str:
         return "it is nested too deeply"
     if not isinstance(error, ValidationError):
         return str(error)
+    unknown = error.errors(include_url=False)[0]["type"] == "extra_forbidden"
+    return first_problem(error) + ("; a newer version may have written it" if unknown else "")
+
+
+def first_problem(error: ValidationError) -> str:
+    """Name the first value that does not fit, and why."""
     first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    unknown = "; a newer version may have written it" if first["type"] == "extra_forbidden" else ""
-    return f"{where}: {first['msg']}{unknown}" if where else first["msg"]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else first["msg"]
 
 
 def _result(line: str) -> AnyResult:

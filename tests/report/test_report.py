@@ -378,36 +378,6 @@ def test_a_damaged_file_is_named(run: Path, name: str) -> None:
         summarize(run)
 
 
-@pytest.mark.parametrize(
-    ("name", "line", "reason"),
-    [
-        ("results.jsonl", "[" * 100_000, "it is nested too deeply"),
-        ("results.jsonl", '{"kind": "cost", "later": 1}', "stage: Field required"),
-        ("results.jsonl", "[1, 2]", "is not a result"),
-        ("failures.jsonl", '{"video": ' + "[" * 100_000, "is not a failure record"),
-    ],
-)
-def test_a_damaged_line_is_named_in_one_sentence(run: Path, name: str, line: str, reason: str) -> None:
-    with (run / name).open("a") as file:
-        file.write(line + "\n")
-    with pytest.raises(WorldprobeError, match=reason) as raised:
-        summarize(run)
-    assert "pydantic" not in str(raised.value)
-    assert len(str(raised.value).splitlines()) == 1
-
-
-def test_a_line_of_a_later_version_is_counted_as_kept(run: Path) -> None:
-    with (run / "results.jsonl").open("a") as file:
-        file.write('{"kind": "later", "value": 1}\n')
-    assert any(one.endswith("is kept and not shown.") for one in summarize(run).caveats)
-
-
-def test_a_video_that_could_not_be_read_is_no_clip(run: Path) -> None:
-    (run / "failures.jsonl").write_text('{"video": "a.mp4", "clip": null, "error": "broken"}\n')
-    assert any(one.startswith("1 video failed and is in none of the figures; the first: a.mp4: broken")
-               for one in summarize(run).caveats)  # fmt: skip
-
-
 def test_a_run_without_scores_says_what_to_do(run: Path) -> None:
     rewrite(run, [])
     with pytest.raises(WorldprobeError, match="worldprobe probe"):

@@ -8,7 +8,7 @@ from typing import Literal
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import ABOVE, Fact, VerdictKind
 from worldprobe.findings.sections.decoding import DecoderScores, Decoding
-from worldprobe.findings.sections.moments import Moments, TubeletReading
+from worldprobe.findings.sections.moments import Moments
 from worldprobe.findings.sections.prediction import Future, HorizonScores, Violation
 from worldprobe.findings.verdicts import quoted
 from worldprobe.findings.wording import METRICS, count, property_name
@@ -206,11 +206,7 @@ def quoted_only(moments: Moments | None, answers: Sequence[Answer]) -> Moments |
     places = [(a.task, a.features, a.tap, a.probe, a.input) for a in answers if a.about == "property"]
     clips = []
     for clip in moments.clips:
-        by_place = {(reading.task, *_place(reading)): reading for reading in clip.readings}
+        by_place = {(r.task, r.features, r.tap, r.probe, r.input): r for r in clip.readings}
         kept = tuple(by_place[place] for place in places if place in by_place)
         clips.append(clip.model_copy(update={"readings": kept}))
     return moments.model_copy(update={"clips": tuple(clips)})
-
-
-def _place(reading: TubeletReading) -> tuple[str, str, str, str]:
-    return reading.features, reading.tap, reading.probe, reading.input

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+from worldprobe.errors import WorldprobeError
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import Fact
 from worldprobe.results import AnyResult
+
+Record = TypeVar("Record", bound=Fact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,16 @@ class Run:
     encoder: str
     alignment: dict[str, Any]
     provenance: dict[str, Any]
+
+
+def read_record(path: Path, kind: type[Record]) -> Record | None:
+    """Read a file of a folder that a stage makes; None if there is none. Raises WorldprobeError if damaged."""
+    if not path.exists():
+        return None
+    try:
+        return kind.model_validate_json(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run the stage again.") from error
 
 
 class Finding(Fact):

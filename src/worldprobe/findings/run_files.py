@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings.setup import FailedClip, LabelFacts
 from worldprobe.io.tables import read_table
+from worldprobe.results import first_problem
 
 CLASSES_LISTED = 12
 # What figures of predictions show, a file a figure, by its name.
@@ -99,10 +100,8 @@ def _fitting(path: Path, model: type[Any], facts: dict[str, Any]) -> Any:
     try:
         return model(**facts)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
         raise WorldprobeError(
-            f"{path} is damaged: {where}: {first['msg']}. Run the stage that writes it again."
+            f"{path} is damaged: {first_problem(error)}. Run the stage that writes it again."
         ) from error
 
 

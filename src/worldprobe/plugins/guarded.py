@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import DecoderError, EncoderError, LabelError, ProbeError, RegistryError, WorldprobeError
 from worldprobe.plugins.promises import labels_problem, typed
-from worldprobe.protocols import Executor, FrameSource, Outcome
+from worldprobe.protocols import FrameSource, Outcome
 from worldprobe.records import Clip, Labels, TokenGrid, View
 
 _ATTRIBUTES: dict[str, dict[str, type | tuple[type, ...]]] = {
@@ -25,7 +25,7 @@ _ATTRIBUTES: dict[str, dict[str, type | tuple[type, ...]]] = {
     "labellers": {"name": str},
     "probes": {"name": str, "kind": str},
     "decoders": {"name": str, "shape": object, "options": dict},
-    "executors": {"name": str, "workers": int},
+    "executors": {"name": str, "workers": int, "gpus": bool},
 }
 _METHODS = {
     "encoders": ("view", "preprocess", "grid", "encode"), "labellers": ("label",), "probes": ("fit",),
@@ -93,7 +93,8 @@ def _check_attributes(kind: str, plugin: Any, who: str) -> None:
         if not hasattr(plugin, name):
             raise RegistryError(f"{who} has no attribute {name!r}; worldprobe.protocols says what it needs")
         value = getattr(plugin, name)
-        if not isinstance(value, wanted) or isinstance(value, bool) or value == "":
+        # A bool is an int too, and is none that a plug-in means.
+        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool) or value == "":
             raise RegistryError(f"{who}: its {name} is {value!r}, expected {_called(wanted)}")
     for name in _METHODS[kind]:
         if not callable(getattr(plugin, name, None)):
@@ -105,8 +106,6 @@ def _check_attributes(kind: str, plugin: Any, who: str) -> None:
             raise RegistryError(
                 f"{who}: blocks is {plugin.blocks} and tubelet {plugin.tubelet}, expected at least 1"
             )
-    if kind == "executors" and not isinstance(getattr(plugin, "gpus", None), bool):
-        raise RegistryError(f"{who}: its gpus is {getattr(plugin, 'gpus', None)!r}, expected True or False")
     if kind == "probes":
         if plugin.kind not in _KINDS:
             raise RegistryError(f"{who}: its kind is {plugin.kind!r}, expected one of {', '.join(_KINDS)}")
@@ -122,7 +121,7 @@ def _check_strengths(plugin: Any, who: str) -> None:
 
 
 def _called(wanted: type | tuple[type, ...]) -> str:
-    return {str: "a text that is not empty", int: "a whole number"}.get(wanted, "a dict")  # type: ignore[arg-type]
+    return {str: "a text that is not empty", int: "a whole number", bool: "True or False"}.get(wanted, "a dict")  # type: ignore[arg-type]
 
 
 class _Guarded:
@@ -196,14 +195,8 @@ class GuardedEncoder(_Guarded):
             raise EncoderError(f"{self._who}: {method} gives {given}, expected {dtype} {described}")
 
 
-class GuardedExecutor:
+class GuardedExecutor(_Guarded):
     """An executor of which each item's outcome is asked for once, and comes."""
-
-    def __init__(self, executor: Executor, who: str) -> None:
-        self._executor, self._who = executor, who
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._executor, name)
 
     def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Outcome[Any, Any]]:
         """The outcome of each item.
@@ -213,7 +206,7 @@ class GuardedExecutor:
         """
         found = 0
         with blamed(self._who, "map", WorldprobeError):
-            for outcome in self._executor.map(function, items):
+            for outcome in self._plugin.map(function, items):
                 if not isinstance(outcome, Outcome):
                     raise WorldprobeError(
                         f"{self._who} gave {type(outcome).__name__} from map, expected worldprobe.protocols.Outcome"

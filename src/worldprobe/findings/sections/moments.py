@@ -8,8 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from worldprobe.errors import WorldprobeError
-from worldprobe.findings.finding import Finding, Run
+from worldprobe.findings.finding import Finding, Run, read_record
 from worldprobe.findings.score import Fact, of_folder
 from worldprobe.findings.wording import NONE, number
 
@@ -135,13 +134,7 @@ class Moments(Finding):
 
 def read_moments(run: Path) -> Moments | None:
     """The clips that the run kept to be looked at; None where it kept none. Raises WorldprobeError if damaged."""
-    path = run / "moments" / "moments.json"
-    if not path.exists():
-        return None
-    try:
-        return Moments.model_validate_json(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run the stage again.") from error
+    return read_record(run / "moments" / "moments.json", Moments)
 
 
 def value_text(reading: TubeletReading, values: Values) -> str:

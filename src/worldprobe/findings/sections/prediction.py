@@ -8,8 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from worldprobe.errors import WorldprobeError
-from worldprobe.findings.finding import Finding, Run
+from worldprobe.findings.finding import Finding, Run, read_record
 from worldprobe.findings.score import Fact, VerdictKind, of_folder
 from worldprobe.findings.wording import number
 from worldprobe.intervals import Score
@@ -150,13 +149,8 @@ RULE = (
 
 def read_curves(run: Path) -> tuple[SurpriseCurve, ...]:
     """Surprise over time, where the run kept it. Raises WorldprobeError where damaged."""
-    path = run / SURPRISE / CURVES
-    if not path.exists():
-        return ()
-    try:
-        return SurpriseCurves.model_validate_json(path.read_text(encoding="utf-8")).curves
-    except (ValueError, OSError) as error:
-        raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run the stage again.") from error
+    written = read_record(run / SURPRISE / CURVES, SurpriseCurves)
+    return written.curves if written else ()
 
 
 def read_prediction(

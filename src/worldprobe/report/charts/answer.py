@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from worldprobe.findings.answer import Answer
-from worldprobe.findings.wording import count, with_interval
+from worldprobe.findings.wording import with_interval
 from worldprobe.report.drawing.axes import Axis
+from worldprobe.report.drawing.panels import in_groups
 from worldprobe.report.drawing.strips import Strip, strip
 
 
@@ -22,5 +23,5 @@ def _said(one: Answer) -> str:
     if one.score.value is None:
         return f"{one.subject}: {one.verdict}"
     floor = f"; {one.against} {with_interval(one.floor, one.digits)}" if one.floor.value is not None else ""
-    sure = f"n = {one.n:,} in {count(one.groups, one.unit)}"
-    return f"{one.subject}: {one.metric} {with_interval(one.score, one.digits)}{floor}; {sure}"
+    n = in_groups(one.n, one.groups, one.unit)
+    return f"{one.subject}: {one.metric} {with_interval(one.score, one.digits)}{floor}; {n}"

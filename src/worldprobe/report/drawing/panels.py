@@ -82,5 +82,5 @@ def said(name: str, where: str, score: Score, n: str, digits: int = 3) -> str:
     return f"{name}, {where}: {with_interval(score, digits)}{'; ' if n else ''}{n}"
 
 
-def in_groups(n: float, groups: int) -> str:
-    return f"n = {n:,.0f} in {count(groups, 'group')}"
+def in_groups(n: float, groups: int, unit: str = "group") -> str:
+    return f"n = {n:,.0f} in {count(groups, unit)}"

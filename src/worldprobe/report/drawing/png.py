@@ -74,6 +74,7 @@ def draw(charts: Sequence[Panel | Dots], path: Path, *, title: str, key: str, wa
     before: list[str] = []
     lone = all(isinstance(chart, Dots) and len(chart.groups) == 1 for chart in charts)
     for index, (place, chart) in enumerate(zip(places, charts, strict=True)):
+        place.set_title(plain(f"{chart.title}  ({chart.metric})"), fontsize=10, loc="left")
         if isinstance(chart, Dots):
             labels = _labels(chart)
             _draw_dots(place, chart, labels, names=index % columns == 0 or before != labels, printed=lone)
@@ -99,7 +100,6 @@ def _width(chart: Panel | Dots) -> float:
 
 
 def _draw(place: Axes, panel: Panel) -> None:
-    place.set_title(plain(f"{panel.title}  ({panel.metric})"), fontsize=10, loc="left")
     for band in panel.bands:
         x = [at for at, _, _ in band.ends]
         low, high = ([panel.up.clip(end[side]) for end in band.ends] for side in (1, 2))
@@ -131,14 +131,14 @@ def _draw_line(place: Axes, line: Line, up: axes.Axis) -> None:
     known = [
         (point.x, point.score.value, point.score.interval) for point in line.points if point.score.value is not None
     ]
-    inside = [(x, value) for x, value, _ in known if up.low <= value <= up.high]
+    inside = [(x, value) for x, value, _ in known if not up.beyond(value)]
     place.plot([x for x, _ in inside], [value for _, value in inside], color=colour, marker=marker,
                linestyle="-" if line.joined else "", linewidth=2.0 if line.strong else 1.3, label=plain(line.name),
                markersize=6 if line.strong else 5,
                markerfacecolor=colour if line.strong or not line.joined else "white")  # fmt: skip
     for x, value, ends in known:
-        if not up.low <= value <= up.high:
-            above = value > up.high
+        if beyond := up.beyond(value):
+            above = beyond == "high"
             place.plot(x, up.clip(value), marker="^" if above else "v", color=colour, markersize=5, clip_on=False)
             place.annotate(number(value), (x, up.clip(value)), (0, -10 if above else 6), textcoords="offset points",
                            fontsize=7, ha="center", color=colour)  # fmt: skip
@@ -171,7 +171,6 @@ def legend(figure: Figure, panels: Sequence[Axes], *, title: str, columns: int =
 
 def _draw_dots(place: Axes, chart: Dots, labels: list[str], *, names: bool, printed: bool) -> None:
     """A line a label, on which the groups stand beneath each other, a colour each."""
-    place.set_title(plain(f"{chart.title}  ({chart.metric})"), fontsize=10, loc="left")
     if not labels:
         reasons = "\n".join(dict.fromkeys(entry.missing for entry in chart.entries))
         text = fill(f"not measured: {reasons}", 40)

@@ -123,9 +123,10 @@ def _line(line: Line, panel: Panel, x: Callable[[float], float], y: Callable[[fl
     for point in line.points:
         value, ends = point.score.value, point.score.interval
         assert value is not None
-        off = "" if panel.up.low <= value <= panel.up.high else number(value)
+        beyond = panel.up.beyond(value)
+        off = number(value) if beyond else ""
         low, high = (y(ends[0]), y(ends[1])) if ends and not off else (None, None)
-        shape = MARKERS[line.look] if not off else _UP if value > panel.up.high else _DOWN
+        shape = {"": MARKERS[line.look], "high": _UP, "low": _DOWN}[beyond]
         dots.append(Dot(x(point.x), y(value), low, high, shape, off, point.said, point.mark))
     joins = [(dot.x, dot.y) for dot in dots if not dot.beyond] if line.joined else []
     paths = [("path", _path(joins))] if len(joins) > 1 else []
