@@ -6,7 +6,7 @@ Needs the embeddings and labels of many scenes (half an hour on two cores), as
     worldprobe label scenes:2000@4242 --labeller truth --out L.parquet
     python -m benchmarks.nine_sets S L.parquet
 
-Prints, for each reading, the R² of all scenes and the median of the sets', in how many the interval lies above 0 and
+Prints, for each reading, the R² of all scenes and the median of the sets, in how many the interval lies above 0 and
 the test of groups exceeds 2.5, and how many intervals have no width; then how often labels that belong to other
 groups are called evidence, of 225. The last line is JSON.
 """

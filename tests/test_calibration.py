@@ -1,4 +1,4 @@
-"""The ruler against known answers, by the functions of ``benchmarks.calibration``, whose figures are of more draws."""
+"""The ruler against known answers, by the functions of ``benchmarks.calibration``, in its short form."""
 
 import pytest
 from benchmarks.calibration import EFFECTS, above, coverage, evidence

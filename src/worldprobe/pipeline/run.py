@@ -19,6 +19,7 @@ from worldprobe.pipeline.ledger import Ledger, foretold
 from worldprobe.pipeline.moments.keep import CONTEXT, keep_moments
 from worldprobe.pipeline.predict.stage import predict
 from worldprobe.pipeline.probe.plan import plan_of
+from worldprobe.pipeline.probe.self_test import self_test
 from worldprobe.pipeline.probe.stage import probe_into
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.sources import ids_of
@@ -49,6 +50,7 @@ def run(
         WorldprobeError: what concerns the whole experiment; VideoError when no video could be read.
     """
     videos, out = paths_of(videos), Path(out)
+    self_test()
     if experiment.protocol == "original":
         from worldprobe.pipeline.original.stage import run_original  # few runs need what it imports
 

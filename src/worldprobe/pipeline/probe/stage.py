@@ -15,6 +15,7 @@ from worldprobe.pipeline.pace import pace_notes
 from worldprobe.pipeline.probe.answers import Probed
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.probe import probe_inputs
+from worldprobe.pipeline.probe.self_test import self_test
 from worldprobe.pipeline.probe.table import write_answers
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.stage_record import of_controls, write_provenance
@@ -40,6 +41,7 @@ def probe_into(
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    self_test()
     started = time.perf_counter()
     every = inputs or (plan.input,)
     probed = probe_inputs(store, labels, plan, every, partial=True, executor=executor, progress=progress)
