@@ -102,6 +102,14 @@ def test_more_groups_show_smaller_effects_and_easy_ones_show_first():
     assert min(few.least_z, many.least_z) >= LEAST_Z
 
 
+def test_planted_targets_are_answered_as_by_a_ridge_on_each():
+    inputs, target, folds = sample(groups=40)
+    plants = planted(inputs, target, folds.unit, seed=0)
+    spanned, each = question_of(0, plants), Question("each", Ridge(), plants, blocks=plants.shape[1])
+    answers = cross_fit(inputs, [spanned, each], folds)
+    np.testing.assert_allclose(answers[spanned.name].prediction, answers["each"].prediction, rtol=1e-6, atol=1e-8)
+
+
 def test_accuracy_over_chance_grows_from_nothing_to_all_that_is_left():
     shares = [0.5, 0.3, 0.2]
     found = [accuracy_over_chance(effect, shares) for effect in (0.0, 0.1, 0.5, 1.0)]

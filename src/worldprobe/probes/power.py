@@ -21,6 +21,7 @@ from worldprobe.probes.linear.design import column_scale, principal
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.metrics import varying
 from worldprobe.probes.question import Question
+from worldprobe.protocols import Fitted, TrainingSet
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -70,7 +71,7 @@ def planted(inputs: NDArray[np.float32], target: Floats, unit: Ints, *, seed: in
 
 def question_of(name: object, plants: Floats) -> Question:
     """Ask a ridge for planted targets, each at a penalty of its own."""
-    return Question(("planted", name), Ridge(), plants, blocks=plants.shape[1])
+    return Question(("planted", name), _MixedRidge(), plants, blocks=plants.shape[1])
 
 
 def detectable(plants: Floats, prediction: Floats, constant: Floats, unit: Ints) -> Detectable:
@@ -99,6 +100,47 @@ def accuracy_over_chance(effect: float, shares: Sequence[float]) -> float:
     noise = generator.standard_normal((_GUESSES, len(share))) * np.sqrt(effect * (1 - effect) * share * (1 - share))
     guess = share + effect * (np.eye(len(share))[codes] - share) + noise
     return max(0.0, float((guess.argmax(axis=1) == codes).mean() - share.max()))
+
+
+class _MixedRidge:
+    """Ridge for ``planted`` targets, solved for those alone of which all are sums: it is linear in the target."""
+
+    name, kind, strengths = Ridge.name, Ridge.kind, Ridge.strengths
+
+    def fit(
+        self, training: TrainingSet, target: Floats, *, strength: float, classes: int, start: Fitted | None = None
+    ) -> Fitted:
+        """As ``Ridge.fit``."""
+        before = start.fitted if isinstance(start, _FittedMixture) else None
+        few = Ridge().fit(training, target[:, _SPANNING], strength=strength, classes=classes, start=before)
+        return _FittedMixture(few)
+
+
+@dataclass(frozen=True, slots=True)
+class _FittedMixture:
+    fitted: Fitted
+
+    def predict(self, inputs: NDArray[np.float32]) -> Floats:
+        """Values float64 [m, columns]."""
+        return self.fitted.predict(inputs) @ _MIXTURE
+
+
+def _mixture() -> tuple[Ints, Floats]:
+    """Which planted columns span all [s], and how these are summed up from them, float64 [s, columns]."""
+    signal, noise = np.split(np.eye(len(_KINDS) * PLANTS + NULLS), [len(_KINDS) * PLANTS])
+    columns = [
+        np.sqrt(effect) * signal[kind * PLANTS + index] + np.sqrt(1 - effect) * noise[index]
+        for kind in range(len(_KINDS))
+        for effect in EFFECTS
+        for index in range(PLANTS)
+    ]
+    parts = np.array([*columns, *noise]).T
+    largest = np.arange(len(columns)).reshape(len(_KINDS), len(EFFECTS), PLANTS)[:, -1].ravel()
+    spanning = np.concatenate([largest, np.arange(len(columns), parts.shape[1])])
+    return spanning, np.linalg.solve(parts[:, spanning], parts)
+
+
+_SPANNING, _MIXTURE = _mixture()
 
 
 def _signals(inputs: NDArray[np.float32], generator: np.random.Generator) -> tuple[Floats, Floats]:
