@@ -236,11 +236,11 @@ def test_probing_tells_of_each_fit_and_of_curves_apart(videos: list[Path], tmp_p
     assert recorded.check() == ["probe", "learning curves", "probe, still", "learning curves, still"]
     calls = [(done, total) for stage, done, total in recorded.calls if stage == "probe"]
     # No jump: as many fits are done as were foreseen. Of each kind of features what is asked of it as it is,
-    # shuffled and under the random split, and what is asked of the nuisances.
+    # shuffled, planted and under the random split, and what is asked of the nuisances.
     assert calls == [(done, len(calls)) for done in range(1, len(calls) + 1)]
     (folds,) = {len(r.chosen) for r in probed.results if (r.control, r.split) == ("none", "grouped")}
     (leaky,) = {len(r.chosen) for r in probed.results if r.split == "random"}
-    assert len(calls) == 2 * (3 * folds + leaky)
+    assert len(calls) == 2 * (4 * folds + leaky)
     curves = [(done, total) for stage, done, total in recorded.calls if stage == "learning curves"]
     assert {total for _, total in curves} == {2 * (4 + 6 * folds)}
     assert len(curves) > 2 * folds  # fractions that hold too few groups are passed over

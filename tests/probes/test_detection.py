@@ -102,6 +102,17 @@ def test_more_groups_show_smaller_effects_and_easy_ones_show_first():
     assert min(few.least_z, many.least_z) >= LEAST_Z
 
 
+def test_features_that_are_all_alike_hide_what_is_planted():
+    _, target, folds = sample(groups=20)
+    inputs = np.ones((len(target), 3), np.float32)
+    plants = planted(inputs, target, folds.unit, seed=0)
+    question = question_of(0, plants)
+    answer = cross_fit(inputs, [question], folds)[question.name]
+    found = detectable(plants, answer.prediction, answer.constant, folds.unit)
+    assert found.easy is None
+    assert found.hard is None
+
+
 def test_planted_targets_are_answered_as_by_a_ridge_on_each():
     inputs, target, folds = sample(groups=40)
     plants = planted(inputs, target, folds.unit, seed=0)

@@ -159,7 +159,8 @@ def _signals(inputs: NDArray[np.float32], generator: np.random.Generator) -> tup
 
 
 def _standard(values: Floats) -> Floats:
-    return np.asarray((values - values.mean(axis=0)) / values.std(axis=0))
+    """Columns of mean 0 and spread 1; of features that are all alike there is no signal, and it stays 0."""
+    return np.asarray((values - values.mean(axis=0)) / np.where(varying(values), values.std(axis=0), 1.0))
 
 
 def _least_effect(shares: Floats) -> float | None:

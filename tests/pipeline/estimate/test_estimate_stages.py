@@ -184,10 +184,10 @@ controls = ["majority", "shuffled", "gaussian", "nuisance"]
 
 
 def test_as_many_fits_are_told_as_are_made(tmp_path):
-    """Of each of 2 tasks, on 5 folds of 2 kinds of features: real, shuffled, leaky, noise, and the nuisances."""
+    """Of 2 tasks, on 5 folds of 2 kinds of features: real, shuffled, leaky, noise, planted, and the nuisances."""
     told, made = told_and_done(tmp_path, PROBED)
-    assert told["questions"]["clips"] == 2 * 5 * 2 * 5
-    assert made["probe"] == (100, 100)
+    assert told["questions"]["clips"] == 2 * 5 * 2 * 6
+    assert made["probe"] == (120, 120)
     # A fit for each of 4 blocks of a code, and for each of 6 sizes of a curve on each fold.
     assert told["learning curves"]["clips"] == 2 * 2 * (4 + 6 * 5)
     assert made["learning curves"] == (136, 136)
@@ -207,9 +207,9 @@ def test_a_robots_columns_are_counted_and_what_is_not_asked_is_not(tmp_path):
         'frames = 4\nfeatures = ["z"]\ncontrols = ["majority"]\nevidence = []\n',
     )
     assert list(told) == ["questions"]
-    # Three columns each, on 5 folds: as they are, and under the random split.
-    assert told["questions"]["clips"] == (3 + 3) * 5 * 2
-    assert made["probe"] == (60, 60)
+    # Three columns each, on 5 folds: as they are, planted, and under the random split.
+    assert told["questions"]["clips"] == (3 + 3) * 5 * 3
+    assert made["probe"] == (90, 90)
     assert "learning curves" not in made
 
 

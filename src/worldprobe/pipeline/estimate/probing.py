@@ -29,6 +29,7 @@ from worldprobe.probes.curves import FRACTIONS
 from worldprobe.probes.evaluate import OutOfFold, cross_fit, draws
 from worldprobe.probes.evidence import PORTIONS
 from worldprobe.probes.features import CELLS, CHANGES
+from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import INNER_FOLDS, OUTER_FOLDS, Fold, Folds, partition
 from worldprobe.probes.training import TrainingSets
@@ -38,8 +39,8 @@ from worldprobe.protocols import Encoder, Probe
 _SHARED = (OUTER_FOLDS + OUTER_FOLDS * INNER_FOLDS / 2) / (OUTER_FOLDS * (1 + INNER_FOLDS))
 # Operations of a fit that is timed, for each second there is; and the fewest that are worth timing.
 _OPERATIONS, _LEAST = 1e8, 2e6
-# Planted effects are dozens of columns: about as much work as so many questions.
-_PLANTED = 10
+# Planted effects are dozens of columns: as much work as so many questions of one, on what is decomposed already.
+_PLANTED = 30
 _PIXELS = 8 * 8 * 6
 _CLASSES, _FEWEST = 4, 6 * (INNER_FOLDS + 1)
 _Kind = Literal["regression", "classification"]
@@ -64,6 +65,7 @@ class Work:
         sets: that are trained on, each with its inner ones. questions: asked of each of them.
         alone: whether each question has them decomposed anew, as code lengths and learning curves do.
         scored: answers whose interval is resampled.
+        planted: whether effects are looked for that are planted in the features of other questions.
     """
 
     of_probe: QuestionCount
@@ -73,6 +75,7 @@ class Work:
     questions: int
     alone: bool
     scored: int
+    planted: bool = False
 
     @property
     def fits(self) -> int:
@@ -144,7 +147,8 @@ def works_of(
                 sets = blocks * folds * beside
                 questions.append(Work(one, training, wide, sets, n, False, blocks * beside * n))
             if one.name in LINEAR_PROBES:
-                questions.append(Work(one, training, wide, folds, _PLANTED * n, False, 0))
+                ridge = QuestionCount(Ridge(), Ridge.name, "regression", n)
+                questions.append(Work(ridge, training, wide, folds, n, False, 0, planted=True))
             if one.name in LINEAR_PROBES and "code" in plan.evidence:
                 curves += [Work(one, int(rows * part), wide, 1, n, True, 0) for part in PORTIONS[:-1]]
             if one.name in LINEAR_PROBES and "learning" in plan.evidence:
@@ -216,6 +220,8 @@ class _Cost:
             return 0.0
         alone = self._begin + self._each * _operations(work.rows, work.columns)
         more = min(alone, self._more * max(1.0, work.rows * work.columns / self._size))
+        if work.planted:
+            return work.fits * _PLANTED * more
         intervals = work.scored * self._interval
         if work.alone:
             return work.fits * alone + intervals
