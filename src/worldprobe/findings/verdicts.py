@@ -29,8 +29,8 @@ RULE = (
     "more than 97.5 % of targets moved between groups do. Where they do not, and no control does better, it is “no "
     "evidence” if an effect of R² 0.2, planted in the same features, would have shown, and else “too few groups to "
     "tell”. “Above every control”: the paired difference to each control exceeds what the largest difference of "
-    "all readings of the property reaches by chance. “Below” a control: the control's whole interval is above the "
-    "probe's. “Not shown to be above” a control: the difference may be chance, which is no proof that the two are "
+    "all readings of the property reaches by chance. “Below” a control: the difference is as far under 0. "
+    "“Not shown to be above” a control: the difference may be chance, which is no proof that the two are "
     "equal; the rule claims less rather than more. Metrics beside the main one are judged by their 95 % intervals "
     "alone. Figures are printed rounded and compared unrounded."
 )
@@ -82,9 +82,16 @@ def stated(
     against = [c for c in CONTROLS if c in verdict.against and c in known]
     if not against:
         return _above(known, [c for c in CONTROLS if c not in known and not CONTROLS[c].positive])
-    ends = score.interval
-    higher = [c for c in against if ends and (others := known[c].interval) and others[0] > ends[1]]
+    higher = (
+        [c for c in against if c in verdict.below] if verdict.below is not None else _apart(score, against, known)
+    )
     return _not_above(higher, [c for c in against if c not in higher], known)
+
+
+def _apart(score: Score, against: Sequence[Control], known: Mapping[Control, Score]) -> list[Control]:
+    """The controls whose whole intervals lie above the score's."""
+    ends = score.interval
+    return [c for c in against if ends and (others := known[c].interval) and others[0] > ends[1]]
 
 
 def _too_few(verdict: VerdictResult, power: PowerResult | None) -> Verdict:
