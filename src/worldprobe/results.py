@@ -63,7 +63,7 @@ class DecodingResult(Result):
     height: int
     split: str
     seed: int
-    against: dict[DecodingBaseline, Standing] = Field(default_factory=dict)
+    against: dict[str, Standing] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
 
 
@@ -75,7 +75,7 @@ PredictionMethod = Literal[
     "copy-last-frame", "mean-image",
 ]  # fmt: skip
 PredictionMetric = Literal["l1", "cosine", "skill", "skill_fitted", "top1", "top5", "mean_rank", "psnr", "ssim"]
-# Below so many, an interval from resampled groups is too narrow to trust.
+# Below so many, an interval from groups is rough.
 FEW_GROUPS = 20
 # ``ProbeResult.protocol`` of the waterfall: the original protocol, then one correction more at each step, those
 # before it kept; the last one is sound. On n frames only, for the scaling table, it is "original@n".
@@ -152,7 +152,7 @@ class PredictionResult(Result):
     n_groups: int
     split: str
     seed: int
-    against: dict[PredictionMethod, Standing] = Field(default_factory=dict)
+    against: dict[str, Standing] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
 
 
@@ -263,14 +263,13 @@ class PowerResult(_OfProbe):
 class VerdictResult(_OfProbe):
     """Judge one reading by the test of evidence, and by paired differences with each control.
 
-    ``against``: the controls that it does not lie above beyond chance; ``below``: those of them that it lies
-    below, None where that was not judged.
+    ``against``: the controls that it does not lie above beyond chance; ``below``: those that it lies below.
     """
 
     kind: Literal["verdict"] = "verdict"
     verdict: Verdict
     against: list[str] = Field(default_factory=list)
-    below: list[str] | None = None
+    below: list[str] = Field(default_factory=list)
 
 
 class LearningPoint(Result):

@@ -19,8 +19,8 @@ from worldprobe.findings.wording import (
     signed,
     with_interval,
 )
-from worldprobe.intervals import Score
-from worldprobe.results import Metric, PowerResult, VerdictResult
+from worldprobe.intervals import Score, Standing
+from worldprobe.results import FEW_GROUPS, Metric, PowerResult, VerdictResult
 
 FLATTERY = 0.05
 
@@ -82,16 +82,19 @@ def stated(
     against = [c for c in CONTROLS if c in verdict.against and c in known]
     if not against:
         return _above(known, [c for c in CONTROLS if c not in known and not CONTROLS[c].positive])
-    higher = (
-        [c for c in against if c in verdict.below] if verdict.below is not None else _apart(score, against, known)
-    )
+    higher = [c for c in against if c in verdict.below]
     return _not_above(higher, [c for c in against if c not in higher], known)
 
 
-def _apart(score: Score, against: Sequence[Control], known: Mapping[Control, Score]) -> list[Control]:
-    """The controls whose whole intervals lie above the score's."""
-    ends = score.interval
-    return [c for c in against if ends and (others := known[c].interval) and others[0] > ends[1]]
+def by_intervals(score: Score, other: Score, *, groups: int, less_is_better: bool = False) -> Standing:
+    """How runs of older versions are judged, which hold no paired differences: by whole intervals that lie apart.
+
+    Of few groups those intervals are too narrow, and show nothing.
+    """
+    ends, others = ((_turned(one) if less_is_better else one).interval for one in (score, other))
+    if ends is None or others is None or groups < FEW_GROUPS:
+        return "not shown"
+    return "above" if ends[0] > others[1] else "below" if ends[1] < others[0] else "not shown"
 
 
 def _too_few(verdict: VerdictResult, power: PowerResult | None) -> Verdict:
