@@ -178,7 +178,7 @@ def _caption(summary: Summary) -> str:
     groups = sorted({row.n_groups for row in summary.rows if row.n_groups} or {0})
     span = count(groups[0], "group") if len(groups) == 1 else f"{groups[0]} to {groups[-1]} groups"
     leaks = "leak: what the random split adds. " if any(r.main.leak is not None for r in summary.rows) else ""
-    return f"{span}. {leaks}Above, below: by the difference to a control, beyond chance. Not shown >: neither is shown."
+    return f"{span}. {leaks}Above, below: by the difference to a control, beyond chance. Not shown >: neither."
 
 
 def scores(summary: Summary) -> Section | None:
