@@ -161,7 +161,7 @@ def test_horizon_0_says_what_the_change_of_window_does(run):
     (copied,), (corrected,) = (told(run, method=m, horizon=0, **at) for m in ("copy-last", "corrected"))
     (ahead,) = told(run, method="copy-last", horizon=1, **at)
     assert corrected.score < copied.score
-    assert copied.score == pytest.approx(0.65, abs=0.02)
+    assert 0.85 < copied.score / ahead.score < 1
     summary = summarize(run)
     share = f"{100 * copied.score / ahead.score:.0f} % of copy-last's error at horizon 1"
     assert share in summary.future.window_change.verdict
