@@ -238,7 +238,8 @@ def _beyond(difference: Draws, reach: float, spread: float, *, share: bool) -> b
         each = groups * value - (groups - 1) * left
         spread = max(spread, float(np.sqrt(((each - each.mean()) ** 2).sum() / (groups * (groups - 1)))))
         if share:
-            # Pairs that all go one way are no certainty: two more are added, one for each (Agresti and Min 2005).
+            # Pairs that all go one way are no certainty: half a pair is added to each of the four outcomes (Agresti
+            # and Min 2005).
             value = float(each.sum()) / (groups + 2)
             spread = float(np.sqrt((each**2).sum() + 1 - (groups + 2) * value**2)) / (groups + 2)
     return bool(value > reach * spread if spread > 0 else value > 0)

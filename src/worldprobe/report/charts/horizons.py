@@ -9,8 +9,8 @@ from worldprobe.intervals import Score
 from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis, around
 
-# Colours and markers; the predictor's alone stands out. The twin stands in the charts of skill, corrected does not.
-LOOKS = {"predictor": 0, "copy-last": 1, "mean": 2, "ridge": 3, "linear": 4, "corrected": 5}
+# Colours and markers; the predictor's alone stands out.
+LOOKS = {"predictor": 0, "copy-last": 1, "mean": 2, "ridge": 3, "linear": 4, "corrected": 6}
 TITLES = {"changed": "Tokens that changed", "all": "All tokens"}
 _TWIN = 5
 _APART = 0.06
@@ -43,7 +43,7 @@ def _errors(steps: list[HorizonScores], title: str) -> panels.Panel | None:
         return None
     names = [name for name in LOOKS if any(name in step.l1 for step in steps)]
     lines = [_line(name, LOOKS[name], steps, [step.l1.get(name) for step in steps], "L1", names) for name in names]
-    return _panel(title, "L1 on layer-normed targets: less is better", steps, around(ends, margin=0.2), lines)
+    return _panel(title, "L1: less is better", steps, around(ends, margin=0.2), lines)
 
 
 def _skills(steps: list[HorizonScores], title: str, twin: str) -> panels.Panel | None:
@@ -67,8 +67,8 @@ def _skills(steps: list[HorizonScores], title: str, twin: str) -> panels.Panel |
     names = list(scores)
     lines = [_line(name, looks[name], steps, scores[name], "skill", names) for name in names]
     up = around([0.0, *ends], least=_DEEPEST)
-    over = "the best fitted baseline" if fitted else "copy-last"
-    return _panel(title, f"skill over {over} (dashed)", steps, up, lines, level=0.0)
+    over = "the best fitted" if fitted else "copy-last (dashed)"
+    return _panel(title, f"skill over {over}", steps, up, lines, level=0.0)
 
 
 def _line(
