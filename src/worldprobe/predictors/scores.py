@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Tokens = NDArray[np.float32]
-# A token has changed when a block of its px differs by this much on average (of 255) from the context's last,
-CHANGED = 8.0
+# A token has changed when a block of its px differs by this much on average (of 255) from the context's last (by
+# what codecs let still backgrounds drift, 8 to 12 in half a second, it has not),
+CHANGED = 16.0
 # and by so many times what such blocks differ by where nothing moves.
 _BEYOND = 4.0
 # The share of tokens in which nothing is taken to move.
@@ -35,7 +36,7 @@ def changed(pixels: NDArray[np.uint8], *, context: int, horizon: int, tubelet: i
     """Which tokens' pixels have moved since the end of the context, bool [b, horizon, side * side].
 
     A token's patch is averaged over its tubelet and over blocks of about 4 px, so that grain averages out. It has
-    moved when any of its blocks, in any colour, differs from the context's last tubelet by more than 8 of 255, and
+    moved when any of its blocks, in any colour, differs from the context's last tubelet by more than 16 of 255, and
     by more than 4 times the noise of the clip.
 
     Args:
