@@ -5,7 +5,7 @@ import pytest
 from tests.builders.checks import some
 
 from worldprobe.decoders import metrics as drawn
-from worldprobe.intervals import RESAMPLES, Score, bootstrap, bound, no_draws
+from worldprobe.intervals import RESAMPLES, Draws, Score, bootstrap, bound, no_draws, standings
 from worldprobe.predictors import surprise
 from worldprobe.probes import evidence, metrics
 
@@ -48,13 +48,16 @@ def found() -> dict[str, Score]:
         **metrics.classification_draws(truth, predicted, unit, classes=4, seed=3),
         "error": metrics.ratio_draws(above, below, unit, seed=3, scale="error", empty="nothing"),
     }
+    later = {
+        "sharpness": drawn.ratio(above, below, unit, seed=3),
+        "psnr": drawn.mean(values, unit, seed=3),
+        **surprise.scored(possible, impossible, seed=3),
+    }
     return {
         **{name: of.score() for name, of in draws.items()},
         "skill": evidence.skill(one, other),
         "difference": evidence.difference(one, other),
-        "sharpness": drawn.ratio(above, below, unit, seed=3),
-        "psnr": drawn.mean(values, unit, seed=3),
-        **surprise.scored(possible, impossible, seed=3),
+        **{name: of.score() for name, of in later.items()},
     }
 
 
@@ -104,7 +107,7 @@ def test_the_interval_of_a_share_covers_where_groups_are_right_or_wrong_as_a_who
 @pytest.mark.parametrize("pairs", [1, 2, 3, 5])
 def test_a_few_pairs_that_are_all_right_are_no_certainty(pairs):
     found = surprise.scored(np.zeros(pairs), np.ones(pairs), seed=0)
-    for score in some(found.values()):
+    for score in (draws.score() for draws in some(found.values())):
         assert score.value == 1
         assert score.low < 0.6
         assert score.high == 1
@@ -149,3 +152,45 @@ def test_a_score_that_is_not_defined_has_no_interval_and_says_why():
     # Resamples in which nothing can be divided are left out of the interval.
     known = bootstrap(lambda weights: weights[:, 0] / (weights[:, 0] > 0), 5, seed=0, scale="plain").score()
     assert known.low == 1.0
+
+
+def averaged(values: np.ndarray, *, scale="plain", seed=0) -> Draws:
+    """The mean of values of one row a group."""
+    return bootstrap(lambda weights: weights @ values / weights.sum(axis=1), len(values), seed=seed, scale=scale)
+
+
+@pytest.mark.parametrize(("groups", "readings"), [(6, 1), (15, 4), (60, 1), (60, 8)])
+def test_no_reading_is_called_above_too_often_where_none_is(groups, readings):
+    """Of all the questions, and not of all readings, 2.5 % may be answered by chance."""
+    rng = np.random.default_rng(groups + readings)
+    above = below = 0
+    for _ in range(300):
+        floor = rng.normal(size=groups)
+        pairs = [
+            (averaged(0.5 * floor + rng.normal(size=groups)), {"floor": averaged(floor)}) for _ in range(readings)
+        ]
+        stands = [one["floor"] for one in standings(pairs)]
+        above += "above" in stands
+        below += "below" in stands
+    assert above <= 16
+    assert below <= 16
+
+
+def test_a_steady_difference_shows_though_the_intervals_overlap():
+    rng = np.random.default_rng(0)
+    hard = rng.normal(size=60)
+    better, same = (averaged(hard + gain + 0.1 * rng.normal(size=60)) for gain in (0.1, 0.0))
+    base = averaged(hard + 0.1 * rng.normal(size=60))
+    assert better.score().low < base.score().high
+    assert standings([(better, {"base": base}), (same, {"base": base, "none": no_draws("not run")})]) == [
+        {"base": "above"}, {"base": "not shown"},
+    ]  # fmt: skip
+    assert standings([(better, {"base": base})], less_is_better=True) == [{"base": "below"}]
+    assert standings([(no_draws("not run"), {"base": base})]) == [{}]
+
+
+@pytest.mark.parametrize(("pairs", "shown"), [(1, False), (3, False), (4, False), (6, True), (20, True)])
+def test_a_few_pairs_that_all_go_one_way_show_nothing(pairs, shown):
+    """Six of six have one chance in 64 to be so by a coin, four of four one in 16."""
+    right, wrong = (averaged(np.full(pairs, share), scale="share") for share in (1.0, 0.0))
+    assert standings([(right, {"twin": wrong})]) == [{"twin": "above" if shown else "not shown"}]

@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import VJEPA2Model
 
 from worldprobe.encoders.vjepa2 import VJEPA2Encoder
+from worldprobe.intervals import standings
 from worldprobe.predictors import VJEPA2Predictor, baselines, scores
 from worldprobe.predictors.vjepa2 import layer_normed
 from worldprobe.probes.metrics import ratio_draws
@@ -45,22 +46,35 @@ def errors(model: VJEPA2Model, pixels: Tensor) -> tuple[NDArray[np.float64], NDA
 
 
 def table(model: VJEPA2Model, batches: Iterable[Tensor], *, seed: int) -> list[dict[str, float | int | str]]:
-    """A row per horizon and choice of tokens: both errors with 95 % intervals by resampling clips, their ratio."""
+    """A row per horizon and choice of tokens: both errors with 95 % intervals by resampling clips, their ratio.
+
+    ``below``: whether the predictor's lies below copy-last's, by paired differences over all horizons.
+    """
     found = [errors(model, pixels) for pixels in batches]
     error, changed = (np.concatenate(part) for part in zip(*found, strict=True))
     clip = np.arange(len(error))
     rows: list[dict[str, float | int | str]] = []
     for tokens, chosen in (("changed", changed), ("all", np.ones_like(changed))):
-        for horizon in range(HORIZON):
-            counts = chosen[:, horizon].sum(1).astype(np.float64)
-            row: dict[str, float | int | str] = {"tokens": tokens, "horizon": horizon + 1, "n": int(counts.sum())}
-            for way, name in enumerate(("predictor", "copy_last")):
-                sums = (error[:, horizon, :, way] * chosen[:, horizon]).sum(1)
-                score = ratio_draws(sums, counts, clip, seed=seed, scale="error", empty="no token changed").score()
+        counts = chosen.sum(2, dtype=np.float64)
+        ways = [
+            [
+                ratio_draws(sums, count, clip, seed=seed, scale="error", empty="no token changed")
+                for sums, count in zip((error[..., way] * chosen).sum(2).T, counts.T, strict=True)
+            ]
+            for way in range(2)
+        ]
+        pairs = list(zip(*ways, strict=True))
+        stands = standings([(ours, {"copy-last": copied}) for ours, copied in pairs], less_is_better=True)
+        for horizon, (pair, stand) in enumerate(zip(pairs, stands, strict=True)):
+            n = int(counts[:, horizon].sum())
+            row: dict[str, float | int | str] = {"tokens": tokens, "horizon": horizon + 1, "n": n}
+            for name, draws in zip(("predictor", "copy_last"), pair, strict=True):
+                score = draws.score()
                 assert score.value is not None, score.note
                 assert score.low is not None
                 assert score.high is not None
                 row |= {name: score.value, f"{name}_low": score.low, f"{name}_high": score.high}
             row["ratio"] = float(row["predictor"]) / float(row["copy_last"])
+            row["below"] = stand["copy-last"] == "above"
             rows.append(row)
     return rows

@@ -9,7 +9,7 @@ where all groups are right (``benchmarks/calibration.py``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -25,6 +25,8 @@ TAIL = (1 - LEVEL) / 2
 _MOST_LEFT_OUT = 2000
 # A factor of 1e130, as a logarithm.
 _FARTHEST = 300.0
+Standing = Literal["above", "below", "not shown"]
+"""How a score stands to one beside it: better, worse, or neither beyond chance."""
 ONE_GROUP = "one group: there is nothing to tell an interval from"
 
 Scale = Literal["plain", "share", "error", "explained"]
@@ -166,3 +168,78 @@ def bootstrap(
         weights = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES)
         left = statistic(1.0 - np.eye(groups)) if groups <= _MOST_LEFT_OUT else None
         return Draws(value, statistic(weights.astype(np.float64)), left=left, scale=scale)
+
+
+def standings(
+    readings: Sequence[tuple[Draws, Mapping[str, Draws]]], *, less_is_better: bool = False
+) -> list[dict[str, Standing]]:
+    """Judge each score against those beside it, by the paired differences, among all readings of one question.
+
+    "Above" something, a difference exceeds in standard errors what the largest of all readings' differences from it
+    reaches by chance (Westfall and Young 1993, section 2.3), so that the best of many readings is not called above
+    too soon. That several things have all to be beaten needs no correction for their number (Berger 1982).
+
+    Args:
+        readings: of each the score, and those beside it by name, all of the same groups, resampled alike. What has
+            no value is left out.
+        less_is_better: whether they are errors.
+    """
+    found: list[dict[str, Standing]] = [{} for _ in readings]
+    for name in dict.fromkeys(name for _, beside in readings for name in beside):
+        pairs = {
+            index: (beside[name], own) if less_is_better else (own, beside[name])
+            for index, (own, beside) in enumerate(readings)
+            if name in beside and own.value is not None and beside[name].value is not None
+        }
+        above = above_by_chance(list(pairs.values()))
+        below = above_by_chance([(other, one) for one, other in pairs.values()])
+        for index, better, worse in zip(pairs, above, below, strict=True):
+            found[index][name] = "above" if better else "below" if worse else "not shown"
+    return found
+
+
+def above_by_chance(pairs: Sequence[tuple[Draws, Draws]]) -> list[bool]:
+    """Whether each first score is above its second, beyond what the largest of all differences reaches by chance.
+
+    All are of the same groups, resampled alike.
+    """
+    from scipy.stats import norm
+
+    if not pairs:
+        return []
+    differences = [one.combine(other, np.subtract) for one, other in pairs]
+    seen = np.array([one.value for one in differences], dtype=np.float64)
+    drawn = np.stack([one.draws for one in differences])
+    spread = np.nanstd(drawn, axis=1)
+    known = spread > 0
+    centred = (drawn - seen[:, None]) / np.where(known, spread, 1.0)[:, None]
+    largest = np.nanmax(np.where(known[:, None], centred, -np.inf), axis=0) if known.any() else np.zeros(1)
+    reach = max(float(np.nanquantile(largest, 1 - TAIL)), float(norm.ppf(1 - TAIL)))
+    shares = [one.scale == other.scale == "share" for one, other in pairs]
+    return [
+        _beyond(one, reach, float(size), share=share)
+        for one, size, share in zip(differences, spread, shares, strict=True)
+    ]
+
+
+def _beyond(difference: Draws, reach: float, spread: float, *, share: bool) -> bool:
+    """Whether a difference is above 0 by so many standard errors, of few groups by as many more as t asks for."""
+    from scipy.stats import norm, t
+
+    assert difference.value is not None
+    value = difference.value
+    if difference.left is not None:
+        left = difference.left[np.isfinite(difference.left)]
+        groups = len(left)
+        if groups < 2:
+            return False
+        # Of few groups a resample's spread is itself uncertain, and too small.
+        reach *= float(t.ppf(1 - TAIL, groups - 1) / norm.ppf(1 - TAIL))
+        each = groups * value - (groups - 1) * left
+        spread = max(spread, float(np.sqrt(((each - each.mean()) ** 2).sum() / (groups * (groups - 1)))))
+        if share:
+            # Pairs that all go one way are no certainty: half a pair is added to each of the four outcomes (Agresti
+            # and Min 2005).
+            value = float(each.sum()) / (groups + 2)
+            spread = float(np.sqrt((each**2).sum() + 1 - (groups + 2) * value**2)) / (groups + 2)
+    return bool(value > reach * spread if spread > 0 else value > 0)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from worldprobe.controls import Control
 from worldprobe.errors import WorldprobeError
+from worldprobe.intervals import Standing
 from worldprobe.io.files import StrPath, write_whole
 
 DecodingBaseline = Literal[
@@ -37,6 +38,7 @@ class DecodingResult(Result):
     ``region`` is "all", or the px "inside" or "outside" the labelled objects' boxes. ``variant`` says how a decoder
     sampled ("4 steps", "mean of 4 samples"). ``protocol`` is "sound", or a rung of the ladder from the original
     protocol to it, whose ``change`` says what was changed; only there may frames be of training pairs.
+    ``against``: how its PSNR stands to each baseline's, frames paired.
     """
 
     written_by = "decode"
@@ -61,6 +63,7 @@ class DecodingResult(Result):
     height: int
     split: str
     seed: int
+    against: dict[str, Standing] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
 
 
@@ -68,20 +71,16 @@ Metric = Literal["r2", "accuracy", "balanced_accuracy", "macro_f1", "angular_err
 Measure = Literal["skill", "selectivity", "contrast"]
 Verdict = Literal["above every control", "not above", "no evidence", "too few to tell"]
 PredictionMethod = Literal[
-    "predictor", "copy-last", "linear", "mean", "ridge", "chance", "decode-actual", "copy-last-frame", "mean-image"
-]
-PredictionMetric = Literal["l1", "cosine", "skill", "top1", "top5", "mean_rank", "psnr", "ssim"]
-# Below so many, an interval from resampled groups is too narrow to trust.
+    "predictor", "copy-last", "corrected", "linear", "mean", "ridge", "fitted", "chance", "decode-actual",
+    "copy-last-frame", "mean-image",
+]  # fmt: skip
+PredictionMetric = Literal["l1", "cosine", "skill", "skill_fitted", "top1", "top5", "mean_rank", "psnr", "ssim"]
+# Below so many, an interval from groups is rough.
 FEW_GROUPS = 20
 # ``ProbeResult.protocol`` of the waterfall: the original protocol, then one correction more at each step, those
 # before it kept; the last one is sound. On n frames only, for the scaling table, it is "original@n".
 WATERFALL = (
-    "original",
-    "original+own-size",
-    "original+controls",
-    "original+native",
-    "original+grouped",
-    "original+chosen",
+    "original", "original+own-size", "original+controls", "original+native", "original+grouped", "original+chosen",
     "sound",
 )  # fmt: skip
 
@@ -125,8 +124,12 @@ class ProbeResult(Result):
 class PredictionResult(Result):
     """Score the predictor or a baseline at one horizon.
 
-    ``tokens`` is "all", or "changed": those whose pixels moved since the context's end. ``context`` and
-    ``horizon`` count tubelets; ``protocol`` says how the prediction was made and what it is held against.
+    ``tokens`` is "all", or "changed": those whose pixels moved since the context's end, beyond the film's noise.
+    ``context`` and ``horizon`` count tubelets; horizon 0 is the context's last, encoded alone, against the same
+    frames within the window. ``protocol`` says how the prediction was made and what it is held against.
+    ``corrected`` is copy-last through one linear map fitted to horizon 0, ``fitted`` the fitted baseline that did
+    best on validation groups; ``skill`` is over copy-last, ``skill_fitted`` over ``fitted``. ``against``: how the
+    predictor's L1 stands to each baseline's, windows paired.
     ``n`` counts tokens (moments for retrieval, tubelets for pixels); ``low`` and ``high`` bound the 95 %
     interval by resampling groups. ``chance`` is a blind choice among moments; ``decode-actual`` decodes the
     true embeddings: the decoder's ceiling.
@@ -149,6 +152,7 @@ class PredictionResult(Result):
     n_groups: int
     split: str
     seed: int
+    against: dict[str, Standing] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
 
 
@@ -174,7 +178,8 @@ class SurpriseResult(Result):
     """How well prediction error separates impossible videos from possible ones, alike but for the violation.
 
     ``violation`` is one kind of them, or "all". ``measure`` is how a video's windows make one surprise.
-    ``n`` counts pairs, which are what intervals resample.
+    ``n`` counts pairs, which are what intervals resample. ``against_twin``: how it stands to the
+    untrained twin's on the same pairs; None where there is none.
     """
 
     written_by = "predict"
@@ -191,6 +196,7 @@ class SurpriseResult(Result):
     horizon: int
     protocol: str
     seed: int
+    against_twin: Standing | None = None
 
 
 class _OfProbe(Result):
@@ -257,12 +263,13 @@ class PowerResult(_OfProbe):
 class VerdictResult(_OfProbe):
     """Judge one reading by the test of evidence, and by paired differences with each control.
 
-    ``against``: the controls that it does not lie above beyond chance.
+    ``against``: the controls that it does not lie above beyond chance; ``below``: those that it lies below.
     """
 
     kind: Literal["verdict"] = "verdict"
     verdict: Verdict
     against: list[str] = Field(default_factory=list)
+    below: list[str] = Field(default_factory=list)
 
 
 class LearningPoint(Result):
@@ -322,17 +329,7 @@ class OtherResult(Result):
 
 
 KnownResult = (
-    ProbeResult
-    | EvidenceResult
-    | CodeResult
-    | LearningResult
-    | PowerResult
-    | VerdictResult
-    | PredictionResult
-    | LeakResult
-    | SurpriseResult
-    | DecodingResult
-    | CostResult
+    ProbeResult | EvidenceLine | PredictionResult | LeakResult | SurpriseResult | DecodingResult | CostResult
 )
 AnyResult = KnownResult | OtherResult
 KINDS = tuple(one.model_fields["kind"].default for one in get_args(KnownResult))

@@ -73,8 +73,8 @@ def test_intervals_resample_groups_and_not_frames():
     rng = np.random.default_rng(0)
     level = rng.normal(size=20)
     alike = np.repeat(level, 50)
-    by_group = metrics.mean(alike, np.repeat(np.arange(20), 50), seed=0)
-    by_frame = metrics.mean(alike, np.arange(1000), seed=0)
+    by_group = metrics.mean(alike, np.repeat(np.arange(20), 50), seed=0).score()
+    by_frame = metrics.mean(alike, np.arange(1000), seed=0).score()
     assert by_group.value == pytest.approx(level.mean())
     assert (by_group.high - by_group.low) > 5 * (by_frame.high - by_frame.low)
     expected = 2 * 1.96 * level.std() / np.sqrt(20)
@@ -82,9 +82,9 @@ def test_intervals_resample_groups_and_not_frames():
 
 
 def test_nothing_measured_is_none():
-    nothing = metrics.mean(np.full(4, np.nan), np.arange(4), seed=0)
+    nothing = metrics.mean(np.full(4, np.nan), np.arange(4), seed=0).score()
     assert (nothing.value, nothing.low) == (None, None)
     tally = FrameMetrics()
     tally.add(np.zeros((2, 3, 16, 16), np.float32), np.zeros((2, 3, 16, 16), np.float32), group=0)
     unmasked, n = tally.score("psnr", region="inside", seed=0)
-    assert (unmasked.value, unmasked.low, n) == (None, None, 0)
+    assert (unmasked.value, unmasked.score().low, n) == (None, None, 0)

@@ -91,6 +91,23 @@ def test_surprise_is_judged_against_chance_and_the_twin(tmp_path, own, twin, kin
     assert summary_of(tmp_path, *lines).answers[-1].kind == kind
 
 
+def test_surprise_and_decoders_are_above_by_pairs_where_the_run_holds_them(tmp_path):
+    """The intervals of both overlap with what they are held against."""
+    ours = surprised("e", 0.7).model_copy(update={"against_twin": "above"})
+    decoder, *controls = decoder_lines(none=18.5, mean_image=17.0, shuffled_embedding=18.0)
+    paired = decoder.model_copy(update={"against": {"mean-image": "above", "shuffled-embedding": "above"}})
+    of_twin, of_decoder = summary_of(tmp_path, [ours, surprised("random:e", 0.65), paired, *controls]).answers
+    assert (of_twin.kind, of_decoder.kind) == ("above", "above")
+    _, unpaired = summary_of(tmp_path, [ours, surprised("random:e", 0.65), decoder, *controls]).answers
+    assert (unpaired.kind, unpaired.verdict) == (
+        "not-shown",
+        "above mean image; not shown above shuffled embeddings",
+    )
+    few = [one.model_copy(update={"n": 19}) for one in (ours, surprised("random:e", 0.65))]
+    (rough,) = summary_of(tmp_path, few).answers
+    assert (rough.kind, rough.mark) == ("above", "not-shown")
+
+
 def test_pixel_reconstruction_must_lie_above_small_pictures_too(tmp_path):
     floors = {"mean_image": 17.0, "shuffled_embedding": 18.0}
     name = "Pixel reconstruction"

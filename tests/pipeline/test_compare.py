@@ -97,6 +97,22 @@ def test_runs_of_equal_power_are_rarely_told_apart(tmp_path):
     assert shown <= 8
 
 
+def test_the_best_of_many_readings_is_not_called_higher_too_soon(tmp_path):
+    """Each reading is told apart once in 20 times; any of eight has to be no more often."""
+    shown = apart = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        names = [f"f{number}" for number in range(8)]
+        a, b = (
+            run(tmp_path / f"{name}{seed}", *(rows(answers(0.6, rng), features=one) for one in names))
+            for name in "ab"
+        )
+        cells = [one.cells[1] for one in compare([a, b]).readings]
+        shown += any(cell.standing != "not shown to differ" for cell in cells)
+        apart += any(cell.difference.low > 0 or cell.difference.high < 0 for cell in cells)
+    assert shown <= 5 < apart
+
+
 def test_r2_is_against_the_training_mean(tmp_path):
     target = np.random.default_rng(3).normal(size=GROUPS * EACH)
     same = {"target": target, "classes": "", "task": "xy"}

@@ -242,7 +242,7 @@ def test_baselines_on_known_motions():
     expected = np.arange(1, 4)[None, :, None] * np.abs(tokens[:, 1:2] - tokens[:, :1]).mean(-1)
     np.testing.assert_allclose(scores.l1(copied, future), expected, rtol=1e-4)
     rows = np.arange(40)
-    ridge = baselines.RidgePredictor.fit(known, future, train=rows[:20], validation=rows[20:30])
+    _, ridge = baselines.RidgePredictor.fit(known, future, train=rows[:20], validation=rows[20:30])
     # A linear function of the last two: extrapolation is one, and ridge finds it at the weakest penalty.
     assert ridge.penalty == baselines.PENALTIES[0]
     assert scores.l1(ridge.predict(known[30:]), future[30:]).max() < 1e-2
@@ -257,13 +257,24 @@ def test_ridge_is_scikit_learns_and_shrinks_to_the_mean_on_noise():
     known = generator.standard_normal((30, 2, 4, 6)).astype(np.float32)
     future = generator.standard_normal((30, 3, 4, 6)).astype(np.float32)
     rows = np.arange(30)
-    ours = baselines.RidgePredictor.fit(known, future, train=rows[:15], validation=rows[15:20])
+    trial, ours = baselines.RidgePredictor.fit(known, future, train=rows[:15], validation=rows[15:20])
     assert ours.penalty >= 1e2
     x = np.concatenate((known[:, -1], known[:, -2]), -1).reshape(-1, 12).astype(float)
     y = future.transpose(0, 2, 1, 3).reshape(len(x), -1).astype(float)
-    theirs = Ridge(alpha=ours.penalty).fit(x[: 20 * 4], y[: 20 * 4])
-    expected = theirs.predict(x[20 * 4 :]).reshape(10, 4, 3, 6).transpose(0, 2, 1, 3)
-    np.testing.assert_allclose(ours.predict(known[20:]), expected, atol=1e-4)
+    for fitted, clips in ((ours, 20), (trial, 15)):
+        theirs = Ridge(alpha=ours.penalty).fit(x[: clips * 4], y[: clips * 4])
+        expected = theirs.predict(x[20 * 4 :]).reshape(10, 4, 3, 6).transpose(0, 2, 1, 3)
+        np.testing.assert_allclose(fitted.predict(known[20:]), expected, atol=1e-4)
+
+
+def test_one_map_of_the_last_token_undoes_a_change_of_window():
+    generator = np.random.default_rng(3)
+    known = generator.standard_normal((40, 1, 4, 6)).astype(np.float32)
+    turn = generator.standard_normal((6, 6)).astype(np.float32)
+    same, rows = known @ turn + 1, np.arange(40)
+    _, corrected = baselines.RidgePredictor.fit(known, same, train=rows[:20], validation=rows[20:30], tubelets=1)
+    assert corrected.weights.shape == (6, 6)
+    assert scores.l1(corrected.predict(known[30:]), same[30:]).max() < 1e-2
 
 
 def test_a_context_of_one_tubelet_has_no_step():
@@ -283,6 +294,35 @@ def test_a_token_has_changed_where_its_pixels_moved_since_the_contexts_end():
     assert found.shape == (2, 3, 4)
     assert found[0].tolist() == [[False] * 4, [False, False, True, False], [False, False, True, False]]
     assert not found[1].any()
+
+
+@pytest.mark.parametrize("grain", [0, 4, 8, 16])
+def test_grain_is_no_change_and_a_small_square_is_one(grain):
+    generator = np.random.default_rng(4)
+    smooth = np.linspace(40, 160, 128)
+    film = np.broadcast_to(smooth[:, None] / 2 + smooth / 2, (16, 3, 128, 128)).copy()
+    film[:, :, 32:48, 32:48] += generator.normal(scale=20, size=(16, 16))  # a texture, which stands still
+    for moving in (False, True):
+        if moving:
+            for frame in range(16):
+                left = 64 + frame % 11
+                film[frame, :, 70:74, left : left + 4] += 127.5
+        noisy = film + generator.normal(scale=grain, size=film.shape)
+        pixels = noisy.clip(0, 255).round().astype(np.uint8)[None]
+        found = scores.changed(pixels, context=4, horizon=4, tubelet=2, side=8)[0].reshape(4, 8, 8)
+        there = found[:, 4, 4]
+        assert there.all() == moving
+        assert found.mean() < 0.05
+
+
+def test_a_camera_that_pans_changes_every_token():
+    """What moves steadily is told from grain, though nothing in the clip stands still."""
+    generator = np.random.default_rng(5)
+    world = np.kron(generator.integers(20, 235, (32, 60)), np.ones((4, 4)))
+    film = [np.broadcast_to(world[:, 2 * frame : 2 * frame + 128], (3, 128, 128)) for frame in range(16)]
+    noisy = np.stack(film) + generator.normal(scale=4, size=(16, 3, 128, 128))
+    pixels = noisy.clip(0, 255).round().astype(np.uint8)[None]
+    assert scores.changed(pixels, context=4, horizon=4, tubelet=2, side=8).mean() > 0.95
 
 
 def test_ranks_of_known_moments():

@@ -48,7 +48,7 @@ def test_the_headline_names_horizons_of_changed_tokens_alone() -> None:
     ]
     facts = read_prediction(results, "vjepa2-tiny")
     assert facts is not None
-    assert "below copy-last's, intervals apart, at 2; below that of every baseline at 2." in facts.headline
+    assert "below that of every baseline at 2; below that of copy-last at 2." in facts.headline
     assert read_prediction([], "vjepa2-tiny") is None
 
 
@@ -66,6 +66,51 @@ def test_a_context_that_has_seen_the_future_is_said_first_of_all() -> None:
     assert facts.caveats[0].startswith("THE CONTEXT HAS SEEN THE FUTURE")
 
 
+def test_paired_differences_are_what_counts_where_the_run_holds_them() -> None:
+    """Intervals that overlap may hide a difference that is shown, and those apart one that is not."""
+    stands = {"copy-last": "above", "corrected": "not shown", "linear": "above", "mean": "above", "ridge": "below"}
+    ours, *others = prediction_step(0.5, 0.51, 0.9, 0.7, 0.6)
+    results = [ours.model_copy(update={"against": stands}), *others, prediction_line("corrected", 0.9)]
+    facts = read_prediction(results, "vjepa2-tiny")
+    assert facts is not None
+    (step,) = facts.steps
+    assert (step.better, step.kind) == (("copy-last", "linear", "mean"), "below")
+    assert step.verdict == "better than copy-last, linear, mean; not shown better than corrected; worse than ridge"
+    assert "same resampled groups" in facts.rule
+
+
+def test_a_run_of_an_older_version_is_judged_by_intervals_and_of_few_groups_not_at_all() -> None:
+    for groups, kind in ((20, "above"), (19, "not-shown")):
+        facts = read_prediction(prediction_step(0.5, 0.6, 0.9, 0.7, 0.6, n_groups=groups), "vjepa2-tiny")
+        assert facts is not None
+        assert facts.steps[0].kind == kind
+        assert "A run of an older version" in facts.rule
+        assert facts.window_change is None
+
+
+def test_skill_is_over_the_best_fitted_baseline_where_it_was_measured(tmp_path: Path) -> None:
+    fitted = prediction_line("fitted", 0.6, notes=["ridge in 5 of 5 folds"])
+    skill = prediction_line("predictor", -0.13, metric="skill_fitted")
+    nought = prediction_line("copy-last", 0.65, horizon=0, tokens="all")
+    ahead = prediction_step(0.7, 0.7, 0.9, 0.7, 0.6, tokens="all")
+    write_results(
+        tmp_path / "results.jsonl", [*prediction_step(0.5, 0.6, 0.9, 0.7, 0.6), fitted, skill, nought, *ahead]
+    )
+    (tmp_path / "provenance.json").write_text('{"encoder": {"name": "vjepa2-tiny", "status": "trained"}}')
+    summary = write_report(tmp_path)
+    (answer,) = summary.answers
+    assert (answer.metric, answer.score.value) == ("skill over the best fitted baseline", -0.13)
+    assert (answer.against, answer.floor.value) == ("ridge in 5 of 5 folds", 0.0)
+    assert summary.future is not None
+    assert [step.horizon for step in summary.future.steps] == [1, 1]
+    for form in ("report.html", "report.md"):
+        text = (tmp_path / form).read_text()
+        assert (
+            "93 % of copy-last&#39;s error at horizon 1" in text or "93 % of copy-last's error at horizon 1" in text
+        )
+        assert "met with new groups (or pairs) of this kind" in text
+
+
 def test_what_makes_scores_weak_is_a_caveat() -> None:
     results: list[AnyResult] = [
         *prediction_step(0.5, 0.6, 0.9, 0.7, 0.6, n_groups=8, n=10),
@@ -78,8 +123,8 @@ def test_what_makes_scores_weak_is_a_caveat() -> None:
     facts = read_prediction(results, "vjepa2-tiny")
     assert facts is not None
     said = " ".join(facts.caveats)
-    for expected in ("only 8 groups", "Only 1.0 % of the tokens change", "not drawn: the decoder has seen it all",
-                     "No ridge among the predictions: too few groups", "only 3 pairs"):  # fmt: skip
+    for expected in ("Only 8 groups", "Only 1.0 % of the tokens change", "not drawn: the decoder has seen it all",
+                     "No ridge among the predictions: too few groups", "Only 3 pairs"):  # fmt: skip
         assert expected in said
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.intervals import Score, bootstrap
+from worldprobe.intervals import Draws, bootstrap, no_draws
 
 Frames = NDArray[np.float32]
 Masks = NDArray[np.bool_]
@@ -55,10 +55,10 @@ class FrameMetrics:
         self.inside.append(_within(squared, nowhere if masks is None else masks))
         self.outside.append(_within(squared, nowhere if masks is None else ~masks))
 
-    def score(self, metric: str, *, region: str = "all", seed: int) -> tuple[Score, int]:
+    def score(self, metric: str, *, region: str = "all", seed: int) -> tuple[Draws, int]:
         """Score the frames by ``psnr``, ``ssim``, ``sharpness`` or ``spread``; PSNR also inside or outside objects.
 
-        Returns: the score, and of how many frames it is; 0 where nothing could be measured.
+        Returns: the score and its resamples, and of how many frames it is; 0 where nothing could be measured.
         """
         group = np.concatenate(self.group)
         if metric == "sharpness":
@@ -97,24 +97,24 @@ def edges(frames: Frames) -> Floats:
     return np.asarray(np.sqrt(across**2 + down**2).mean(axis=(1, 2, 3)), dtype=np.float64)
 
 
-def mean(values: Floats, group: NDArray[np.int64], *, seed: int) -> Score:
-    """Average the values that are there, with its interval."""
+def mean(values: Floats, group: NDArray[np.int64], *, seed: int) -> Draws:
+    """Average the values that are there, and on resamples of the groups."""
     known = np.isfinite(values)
     return ratio(np.where(known, values, 0.0), known.astype(np.float64), group, seed=seed)
 
 
-def ratio(above: Floats, below: Floats, group: NDArray[np.int64], *, seed: int) -> Score:
-    """Divide sum by sum, with its interval; not measured where there is nothing to divide by."""
+def ratio(above: Floats, below: Floats, group: NDArray[np.int64], *, seed: int) -> Draws:
+    """Divide sum by sum, and on resamples of the groups; not measured where there is nothing to divide by."""
     _, code = np.unique(group, return_inverse=True)
     tops, bottoms = np.bincount(code, above), np.bincount(code, below)
     if not bottoms.sum():
-        return Score(value=None)
+        return no_draws("")
 
     def statistic(weights: Floats) -> Floats:
         return np.asarray((weights @ tops) / (weights @ bottoms))
 
     value = float(tops.sum() / bottoms.sum())
-    return bootstrap(statistic, len(tops), seed=seed, scale="plain", value=value).score()
+    return bootstrap(statistic, len(tops), seed=seed, scale="plain", value=value)
 
 
 def lpips(decoded: Frames, real: Frames) -> Floats:

@@ -49,13 +49,12 @@ class Answer(Fact):
 
     @property
     def mark(self) -> VerdictKind:
-        """Which mark stands before the verdict: above in few groups is not yet shown."""
-        few = self.unit == "group" and self.groups < FEW_GROUPS
-        return "not-shown" if few and self.kind in ABOVE else self.kind
+        """Which mark stands before the verdict: above in few groups, or pairs, is not yet shown."""
+        return "not-shown" if self.groups < FEW_GROUPS and self.kind in ABOVE else self.kind
 
 
 _NOTHING = Score(value=None)
-_COPYING = Score(value=0.0, low=0.0, high=0.0)  # skill is measured against it
+_NOUGHT = Score(value=0.0, low=0.0, high=0.0)  # what skill is measured against
 _TITLES: dict[VerdictKind, str] = {
     "above": "Above every control",
     "above-run": "Above the controls that were run",
@@ -126,7 +125,8 @@ def _of_prediction(future: Future) -> list[Answer]:
 
 
 def _step(step: HorizonScores) -> Answer:
-    """Skill over copy-last, beside the best baseline by its error."""
+    """Skill over the best of the fitted baselines; in runs of older versions over copy-last, beside the best."""
+    fitted = step.fitted.value is not None
     errors = {name: s.value for name, s in step.l1.items() if name != "predictor" and s.value is not None}
     best = min(errors, key=lambda name: errors[name], default="")
     copying: PredictionMethod = "copy-last"
@@ -134,11 +134,11 @@ def _step(step: HorizonScores) -> Answer:
         about="prediction",
         subject=f"Prediction, {step.horizon} ahead",
         how="tokens that changed",
-        metric="skill over copy-last",
+        metric=f"skill over {'the best fitted baseline' if fitted else copying}",
         digits=2,
-        score=step.skill["predictor"],
-        against=best,
-        floor=_COPYING if best == copying else step.skill.get(best, _NOTHING),
+        score=step.fitted if fitted else step.skill["predictor"],
+        against=step.chosen if fitted else best,
+        floor=_NOUGHT if fitted or best == copying else step.skill.get(best, _NOTHING),
         kind=step.kind,
         verdict=step.verdict,
         n=step.n,
@@ -151,15 +151,16 @@ def _surprise(over: Violation, future: Future) -> Answer:
     key = "mean relative_accuracy"
     score, twin = over.trained.get(key, _NOTHING), over.twin.get(key, _NOTHING)
     own, other = score.interval, twin.interval
+    stand = over.stands.get(key)
     beaten = f"above chance{' and the untrained twin' if other else ''}"
     kind, verdict = "above", beaten
     if own is None:
         kind, verdict = "not-measured", "not measured"
     elif own[0] <= 0.5:
         kind, verdict = "no-evidence", "no evidence: not above chance"
-    elif other and own[1] < other[0]:
+    elif other and stand == "below":
         kind, verdict = "below", "below the untrained twin"
-    elif other and own[0] <= other[1]:
+    elif other and stand == "not shown":
         kind, verdict = "not-shown", "above chance, not shown above the untrained twin"
     return Answer.model_validate(
         {

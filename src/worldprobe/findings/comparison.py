@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Literal
 
 from worldprobe.findings.score import Fact
-from worldprobe.findings.wording import count, interval, signed
+from worldprobe.findings.wording import SPEAKS, count, interval, signed
 from worldprobe.intervals import Score
 from worldprobe.results import Metric
 
 Standing = Literal["base", "higher", "lower", "not shown to differ", "not measured"]
 RULE = (
-    "Every difference is taken to the first run, on the same moments. Its 95 % interval comes from 1,000 resamples "
-    "of whole groups, the same ones for both runs (paired cluster bootstrap: Field and Welsh 2007; Efron and "
-    "Tibshirani 1993, ch. 13). Higher or lower is said only where the interval leaves 0 out. Two intervals of "
-    "scores may overlap and their difference still be shown: what both runs find hard cancels out."
+    "Every difference is taken to the first run, on the same moments and the same whole groups, resampled alike "
+    "(paired cluster bootstrap: Field and Welsh 2007; Efron and Tibshirani 1993, ch. 13). Higher or lower is said "
+    "only where the difference exceeds what the largest difference of all readings of the property reaches by "
+    "chance: of several readings, an interval that leaves 0 out is not enough. Two intervals of scores may overlap "
+    f"and their difference still be shown: what both runs find hard cancels out. {SPEAKS}"
 )
 
 
@@ -84,11 +85,14 @@ class Comparison(Fact):
 
     @property
     def by_chance(self) -> str:
-        """How many of the intervals of differences would leave 0 out if no run differed from the first."""
-        tried = sum(cell.difference.value is not None for one in self.readings for cell in one.cells[1:])
-        shown_apart = sum(cell.standing in ("higher", "lower") for one in self.readings for cell in one.cells[1:])
+        """How many differences are shown, and how many properties would show any by chance."""
+        cells = [(one.task, at, cell) for one in self.readings for at, cell in enumerate(one.cells[1:])]
+        tried = [(task, at) for task, at, cell in cells if cell.difference.value is not None]
+        shown_apart = sum(cell.standing in ("higher", "lower") for _, _, cell in cells)
+        properties = len(set(tried))
         return (
-            f"{shown_apart} of {tried} differences are shown; about {tried / 20:.1f} would be by chance alone."
+            f"{shown_apart} of {len(tried)} differences are shown; by chance alone about {properties / 20:.1f} of "
+            f"{properties} properties (each run's apart) would show any."
             if tried
             else "No difference could be measured."
         )

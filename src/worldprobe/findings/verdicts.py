@@ -19,8 +19,8 @@ from worldprobe.findings.wording import (
     signed,
     with_interval,
 )
-from worldprobe.intervals import Score
-from worldprobe.results import Metric, PowerResult, VerdictResult
+from worldprobe.intervals import Score, Standing
+from worldprobe.results import FEW_GROUPS, Metric, PowerResult, VerdictResult
 
 FLATTERY = 0.05
 
@@ -29,8 +29,8 @@ RULE = (
     "more than 97.5 % of targets moved between groups do. Where they do not, and no control does better, it is “no "
     "evidence” if an effect of R² 0.2, planted in the same features, would have shown, and else “too few groups to "
     "tell”. “Above every control”: the paired difference to each control exceeds what the largest difference of "
-    "all readings of the property reaches by chance. “Below” a control: the control's whole interval is above the "
-    "probe's. “Not shown to be above” a control: the difference may be chance, which is no proof that the two are "
+    "all readings of the property reaches by chance. “Below” a control: the difference is as far under 0. "
+    "“Not shown to be above” a control: the difference may be chance, which is no proof that the two are "
     "equal; the rule claims less rather than more. Metrics beside the main one are judged by their 95 % intervals "
     "alone. Figures are printed rounded and compared unrounded."
 )
@@ -82,9 +82,19 @@ def stated(
     against = [c for c in CONTROLS if c in verdict.against and c in known]
     if not against:
         return _above(known, [c for c in CONTROLS if c not in known and not CONTROLS[c].positive])
-    ends = score.interval
-    higher = [c for c in against if ends and (others := known[c].interval) and others[0] > ends[1]]
+    higher = [c for c in against if c in verdict.below]
     return _not_above(higher, [c for c in against if c not in higher], known)
+
+
+def by_intervals(score: Score, other: Score, *, groups: int, less_is_better: bool = False) -> Standing:
+    """How runs of older versions are judged, which hold no paired differences: by whole intervals that lie apart.
+
+    Of few groups those intervals are too narrow, and show nothing.
+    """
+    ends, others = ((_turned(one) if less_is_better else one).interval for one in (score, other))
+    if ends is None or others is None or groups < FEW_GROUPS:
+        return "not shown"
+    return "above" if ends[0] > others[1] else "below" if ends[1] < others[0] else "not shown"
 
 
 def _too_few(verdict: VerdictResult, power: PowerResult | None) -> Verdict:

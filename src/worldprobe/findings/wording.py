@@ -74,6 +74,11 @@ CAMERA = {
     "kept": "speeds are those in the picture, the camera's motion among them",
     "subtracted": "the camera's motion is subtracted from speeds: they are against the world behind",
 }
+# What every 95 % interval of a run is of.
+SPEAKS = (
+    "95 % intervals are of what was trained and fitted here, met with new groups (or pairs) of this kind; they do "
+    "not say what the encoder would give in a new sample."
+)
 SPLITS = {
     "grouped": "whole groups (a shot, a rendered scene, an episode) are held out; none stands on both sides",
     "blocked": "contiguous blocks of time are held out, with a gap of at least one clip purged at each border",
@@ -135,9 +140,9 @@ def property_name(task: str) -> str:
     return PROPERTIES.get(task, task)
 
 
-def rough(groups: int, what: str) -> str:
+def rough(groups: int, what: str, *, noun: str = "group") -> str:
     """The caveat of scores of so few groups."""
     return (
-        f"Only {count(groups, 'group')} ({what}): below {FEW_GROUPS}, an interval from resampled groups is rough "
-        "and tends to be too narrow."
+        f"Only {count(groups, noun)} ({what}): below {FEW_GROUPS}, intervals are wide, and rough themselves; "
+        "those of older runs are too narrow."
     )

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe import intervals
 from worldprobe.errors import CompareError
 from worldprobe.findings.comparison import ComparedRun, ComparedScore, Comparison, Reading, Standing
-from worldprobe.intervals import Draws, Score
+from worldprobe.findings.wording import rough
+from worldprobe.intervals import Draws, Score, no_draws, standings
 from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.differences import differing, why_targets_differ
 from worldprobe.pipeline.probe.table import OF_MOMENT, OF_PROBE, read_answers
@@ -30,8 +32,22 @@ _SAME = {
     "stride": "strides",
     "tubelet_frames": "frames a tubelet",
 }
+_STANDINGS: dict[intervals.Standing, Standing] = {
+    "above": "higher",
+    "below": "lower",
+    "not shown": "not shown to differ",
+}
 # Targets are kept in single precision.
 _TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A reading without its cells, and what each run has for it: where it was read, and its score on resamples."""
+
+    reading: Reading
+    taps: tuple[str, ...]
+    draws: tuple[Draws, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +62,8 @@ def compare(folders: Sequence[StrPath] | StrPath) -> Comparison:
 
     For every task, kind of features, input and probe that the first run and one other at least have: each run's
     score on the moments that all of them answered, and its difference to the first run's, both drawn on the same
-    1,000 resamples of groups (paired bootstrap: Efron and Tibshirani 1993; of clusters: Field and Welsh 2007).
+    1,000 resamples of groups (paired bootstrap: Efron and Tibshirani 1993; of clusters: Field and Welsh 2007), and
+    judged among all readings of its property (``intervals.standings``).
     What is read is each run's last block, and the taps that validation groups chose where there are several.
 
     Args:
@@ -65,7 +82,7 @@ def compare(folders: Sequence[StrPath] | StrPath) -> Comparison:
     _check_same(runs)
     warnings = _seeds(runs)
     notes: list[str] = []
-    readings: list[Reading] = []
+    readings: list[_Answered] = []
     for key in runs[0].table.select(OF_PROBE).unique(maintain_order=True).rows():
         having = [run for run in runs if len(_of(run, key))]
         if len(having) < 2:
@@ -81,17 +98,16 @@ def compare(folders: Sequence[StrPath] | StrPath) -> Comparison:
             + "; ".join(dict.fromkeys(notes))
             + ". Probe alike."
         )
-    tasks = list(dict.fromkeys(one.task for one in readings))
-    readings.sort(key=lambda one: tasks.index(one.task))
-    fewest = min(reading.n_groups for reading in readings)
+    judged = _judged(readings)
+    fewest = min(reading.n_groups for reading in judged)
     if fewest < FEW_GROUPS:
-        warnings.append(f"Only {fewest} groups: the intervals are too narrow to trust.")
+        warnings.append(rough(fewest, "that all runs share"))
     if len({run.table["revision"][0] for run in runs}) < len(runs):
         warnings.append("The same encoder stands in more than one run: these differ in something else.")
     return Comparison(
         runs=tuple(_facts(run) for run in runs),
         split=runs[0].table["split"][0],
-        readings=tuple(readings),
+        readings=judged,
         warnings=tuple(dict.fromkeys(warnings)),
         notes=tuple(dict.fromkeys(notes)),
         differing=differing([run.folder for run in runs]),
@@ -149,7 +165,7 @@ def _of(run: _Run, key: tuple[Any, ...]) -> pl.DataFrame:
     return rows.sort(OF_MOMENT)
 
 
-def _reading(runs: Sequence[_Run], key: tuple[Any, ...]) -> tuple[Reading, list[str]]:
+def _reading(runs: Sequence[_Run], key: tuple[Any, ...]) -> tuple[_Answered, list[str]]:
     """One probe's answers in every run that has them, and what must be said of moments that not all have."""
     found = {run.name: _of(run, key) for run in runs}
     shared = found[runs[0].name].select(OF_MOMENT)
@@ -171,10 +187,15 @@ def _reading(runs: Sequence[_Run], key: tuple[Any, ...]) -> tuple[Reading, list[
     # The first run's groups and seed for all: the same resamples, so that every difference is paired.
     unit, seed = base["unit"].to_numpy(), int(base["seed"][0])
     metric, first = _draws(base, unit, seed)
-    cells = [_cell(here[run.name], unit, seed, None if run is runs[0] else first) for run in runs]
+    others = (
+        _draws(rows, unit, seed)[1] if len(rows := here[run.name]) else no_draws("not in this run")
+        for run in runs[1:]
+    )
+    draws = (first, *others)
+    taps = tuple(str(rows["tap"][0]) if len(rows := here[run.name]) else "" for run in runs)
     names = dict(zip(OF_PROBE, key, strict=True))
-    reading = Reading(**names, metric=metric, n=len(base), n_groups=len(np.unique(unit)), cells=tuple(cells))
-    return reading, lost
+    reading = Reading(**names, metric=metric, n=len(base), n_groups=len(np.unique(unit)), cells=())
+    return _Answered(reading, taps, draws), lost
 
 
 def _check_rows(one: _Run, other: _Run, ours: pl.DataFrame, theirs: pl.DataFrame, key: tuple[Any, ...]) -> None:
@@ -197,24 +218,32 @@ def _check_rows(one: _Run, other: _Run, ours: pl.DataFrame, theirs: pl.DataFrame
         )
 
 
-def _cell(rows: pl.DataFrame, unit: NDArray[np.int64], seed: int, first: Draws | None) -> ComparedScore:
-    """A run's score, and what it has over the first run's; None: it is the first."""
-    if not len(rows):
-        absent = Score(value=None, note="not in this run")
-        return ComparedScore(tap="", score=absent, difference=absent, standing="not measured")
-    _, resampled = _draws(rows, unit, seed)
-    tap, score = str(rows["tap"][0]), resampled.score()
-    if first is None:
-        return ComparedScore(tap=tap, score=score, difference=Score(value=None), standing="base")
-    apart = difference(resampled, first)
-    return ComparedScore(tap=tap, score=score, difference=apart, standing=_standing(apart))
-
-
-def _standing(difference: Score) -> Standing:
-    if difference.interval is None:
-        return "not measured"
-    low, high = difference.interval
-    return "higher" if low > 0 else "lower" if high < 0 else "not shown to differ"
+def _judged(readings: Sequence[_Answered]) -> tuple[Reading, ...]:
+    """Each run's difference to the first, among all readings of a property; properties together."""
+    by_task: dict[str, list[_Answered]] = {}
+    for one in readings:
+        by_task.setdefault(one.reading.task, []).append(one)
+    found = []
+    for family in by_task.values():
+        runs = zip(*(one.draws for one in family), strict=True)
+        first = next(runs)
+        beside = [{"first": draws} for draws in first]
+        stands = [standings(list(zip(draws, beside, strict=True))) for draws in runs]
+        for one, *how in zip(family, *stands, strict=True):
+            base = ComparedScore(
+                tap=one.taps[0], score=one.draws[0].score(), difference=Score(value=None), standing="base"
+            )
+            cells = [
+                ComparedScore(
+                    tap=tap,
+                    score=draws.score(),
+                    difference=difference(draws, one.draws[0]),
+                    standing=_STANDINGS[stand["first"]] if stand else "not measured",
+                )
+                for tap, draws, stand in zip(one.taps[1:], one.draws[1:], how, strict=True)
+            ]
+            found.append(one.reading.model_copy(update={"cells": (base, *cells)}))
+    return tuple(found)
 
 
 def _draws(rows: pl.DataFrame, unit: NDArray[np.int64], seed: int) -> tuple[Metric, Draws]:

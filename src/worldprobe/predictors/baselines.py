@@ -1,8 +1,9 @@
 """Ways of telling the future that know nothing of it: no score of a predictor means anything without them.
 
-All of them work on layer-normed tokens. ``copy_last`` and ``linear`` need the context alone; the mean token and
-the ridge are fitted on groups other than those they are scored on. A baseline may be given more than the predictor
-is: the fitted ones have seen tokens of this kind of video, and the mean token those of its cell.
+All of them work on layer-normed tokens. ``copy_last`` and ``linear`` need the context alone; the mean token, the
+ridge and the map that corrects copy-last are fitted on groups other than those they are scored on. A baseline may
+be given more than the predictor is: the fitted ones have seen tokens of this kind of video, and the mean token
+those of its cell.
 
 Axes: n clips, c context tubelets, k horizons, s tokens of a tubelet, d width.
 """
@@ -61,15 +62,16 @@ class MeanToken:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RidgePredictor:
-    """Each cell's future tokens as a linear function of its last two: one function for all cells.
+    """Each cell's future tokens as a linear function of its last few: one function for all cells.
 
-    Hoerl and Kennard 1970, on inputs [last, last but one] less their means; ``weights`` [2d, k d].
+    Hoerl and Kennard 1970, on inputs [last, last but one, ...] less their means; ``weights`` [tubelets d, k d].
     """
 
     weights: NDArray[np.float32]
     offset: NDArray[np.float32]
     penalty: float
     horizon: int
+    tubelets: int
 
     @classmethod
     def fit(
@@ -79,29 +81,35 @@ class RidgePredictor:
         *,
         train: NDArray[np.int64],
         validation: NDArray[np.int64],
-    ) -> RidgePredictor:
-        """Fit to clips, with the penalty that is best on ``validation``, which the final fit takes in too.
+        tubelets: int = 2,
+    ) -> tuple[RidgePredictor, RidgePredictor]:
+        """Fit to ``train`` with the penalty that is best on ``validation``; and again with both, for use.
 
         Args:
-            known: all clips' contexts, [n, c, s, d]; the last two tubelets are looked at.
+            known: all clips' contexts, [n, c, s, d]; the last ``tubelets`` are looked at.
             future: all clips' targets, [n, k, s, d].
             train, validation: clips of other groups than each other and than those to be scored.
 
         Raises:
-            PredictionError: a context of one tubelet.
+            PredictionError: a shorter context.
         """
-        if known.shape[1] < 2:
-            raise PredictionError("the ridge looks at the last 2 tubelets of the context, which has 1")
-        fitted, held = _Sums.of(known, future, train), _Sums.of(known, future, validation)
+        if known.shape[1] < tubelets:
+            raise PredictionError(
+                f"the ridge looks at the last {tubelets} tubelets of the context, which has {known.shape[1]}"
+            )
+        fitted, held = (_Sums.of(known, future, rows, tubelets) for rows in (train, validation))
         errors = [held.squared_error(*fitted.solve(penalty)) for penalty in PENALTIES]
         penalty = PENALTIES[int(np.argmin(errors))]
-        weights, offset = (fitted + held).solve_once(penalty)
-        return cls(weights.astype(np.float32), offset.astype(np.float32), penalty, future.shape[1])
+        on_train, on_both = (
+            cls(weights.astype(np.float32), offset.astype(np.float32), penalty, future.shape[1], tubelets)
+            for weights, offset in (fitted.solve(penalty), (fitted + held).solve_once(penalty))
+        )
+        return on_train, on_both
 
     def predict(self, known: Tokens) -> Tokens:
         """[n, c, s, d] to [n, k, s, d]."""
         n, _, s, d = known.shape
-        predicted = _inputs(known) @ self.weights + self.offset
+        predicted = _inputs(known, self.tubelets) @ self.weights + self.offset
         return np.asarray(predicted.reshape(n, s, self.horizon, d).transpose(0, 2, 1, 3), dtype=np.float32)
 
 
@@ -118,12 +126,14 @@ class _Sums:
     _axes: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] | None = None
 
     @classmethod
-    def of(cls, known: NDArray[np.floating], future: NDArray[np.floating], rows: NDArray[np.int64]) -> _Sums:
-        d, k = future.shape[-1], future.shape[1]
-        sums = cls(0, np.zeros(2 * d), np.zeros(k * d), np.zeros((2 * d, 2 * d)), np.zeros((2 * d, k * d)), 0.0)
+    def of(
+        cls, known: NDArray[np.floating], future: NDArray[np.floating], rows: NDArray[np.int64], tubelets: int
+    ) -> _Sums:
+        d, k = tubelets * future.shape[-1], future.shape[1] * future.shape[-1]
+        sums = cls(0, np.zeros(d), np.zeros(k), np.zeros((d, d)), np.zeros((d, k)), 0.0)
         for part in _parts(rows):
-            x = _inputs(known[part].astype(np.float32)).reshape(-1, 2 * d)
-            y = future[part].astype(np.float32).transpose(0, 2, 1, 3).reshape(len(x), k * d)
+            x = _inputs(known[part].astype(np.float32), tubelets).reshape(-1, d)
+            y = future[part].astype(np.float32).transpose(0, 2, 1, 3).reshape(len(x), k)
             sums.count += len(x)
             sums.inputs += x.sum(0, dtype=np.float64)
             sums.target += y.sum(0, dtype=np.float64)
@@ -137,7 +147,7 @@ class _Sums:
         return _Sums(*(getattr(self, name) + getattr(other, name) for name in names))
 
     def solve(self, penalty: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Weights [2d, k d] and offset [k d]; one decomposition serves every penalty."""
+        """Weights [tubelets d, k d] and offset [k d]; one decomposition serves every penalty."""
         mean, goal = self.inputs / self.count, self.target / self.count
         if self._axes is None:
             values, axes = np.linalg.eigh(self.gram - self.count * np.outer(mean, mean))
@@ -165,9 +175,9 @@ class _Sums:
         return self.squares + fit + shift
 
 
-def _inputs(known: Tokens) -> Tokens:
-    """[n, c, s, d] to [n, s, 2d]: the last token of each cell beside the one before."""
-    return np.concatenate((known[:, -1], known[:, -2]), axis=-1)
+def _inputs(known: Tokens, tubelets: int) -> Tokens:
+    """[n, c, s, d] to [n, s, tubelets d]: the last token of each cell beside those before."""
+    return np.concatenate([known[:, -back] for back in range(1, tubelets + 1)], axis=-1)
 
 
 def _parts(rows: NDArray[np.int64]) -> Sequence[NDArray[np.int64]]:

@@ -6,8 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 Tokens = NDArray[np.float32]
-# A token has changed when its pixels differ by this much on average (of 255) from the context's last.
-CHANGED = 8.0
+# A token has changed when a block of its px differs by this much on average (of 255) from the context's last (by
+# what codecs let still backgrounds drift, 8 to 12 in half a second, it has not),
+CHANGED = 16.0
+# and by so many times what such blocks differ by where nothing moves.
+_BEYOND = 4.0
+# The share of tokens in which nothing is taken to move.
+_QUIET = 0.25
+_MOST_NOISE = 8.0
+# px along the side of a block, where a patch can be cut into such.
+_BLOCK = 4
 # Moments that are compared at once: a film's would not fit in single precision.
 _CHUNK = 256
 
@@ -27,19 +35,42 @@ def cosine(predicted: Tokens, true: Tokens) -> NDArray[np.float32]:
 def changed(pixels: NDArray[np.uint8], *, context: int, horizon: int, tubelet: int, side: int) -> NDArray[np.bool_]:
     """Which tokens' pixels have moved since the end of the context, bool [b, horizon, side * side].
 
-    A token's pixels, all frames of its tubelet, against those of the context's last tubelet in the same place:
-    they have moved when they differ by more than 8 of 255 on average.
+    A token's patch is averaged over its tubelet and over blocks of about 4 px, so that grain averages out. It has
+    moved when any of its blocks, in any colour, differs from the context's last tubelet by more than 16 of 255, and
+    by more than 4 times the noise of the clip.
 
     Args:
         pixels: uint8 [b, t, 3, h, w] of context + horizon tubelets or more.
         side: tokens along each side of a frame.
     """
+    blocks = _blocks(pixels[:, : (context + horizon) * tubelet], tubelet, side)
+    least = np.maximum(CHANGED, _BEYOND * _noise(blocks))
+    apart = np.abs(blocks[:, context:] - blocks[:, context - 1 : context]).max(axis=-1)
+    return np.asarray(apart > least[:, None, None])
+
+
+def _blocks(pixels: NDArray[np.uint8], tubelet: int, side: int) -> Tokens:
+    """Mean colours of the blocks of each token's patch, [b, t, 3, h, w] to [b, t', side * side, blocks * 3]."""
     b, _, _, height, width = pixels.shape
-    shape = (b, -1, tubelet, 3, side, height // side, side, width // side)
-    cells = pixels[:, : (context + horizon) * tubelet].reshape(shape)
-    last = cells[:, context - 1 : context].astype(np.int16)
-    moved = [np.abs(cells[:, context + k : context + k + 1] - last).mean(axis=(2, 3, 5, 7)) for k in range(horizon)]
-    return np.concatenate(moved, axis=1).reshape(b, horizon, -1) > CHANGED
+    patches = height // side, width // side
+    down, across = (next(px for px in range(min(_BLOCK, patch), patch + 1) if patch % px == 0) for patch in patches)
+    cut = (side, patches[0] // down, down, side, patches[1] // across, across)
+    means = pixels.reshape(b, -1, tubelet, 3, *cut).mean(axis=(2, 6, 9), dtype=np.float32)
+    return np.asarray(means.transpose(0, 1, 3, 5, 2, 4, 6).reshape(b, means.shape[1], side * side, -1))
+
+
+def _noise(blocks: Tokens) -> Tokens:
+    """The deviation of what blocks [b, t', s, m] change by where nothing moves, at most 8 of 255: float32 [b].
+
+    That is the quietest quarter of the tokens. Grain is new in every frame, so it is told from steady motion by
+    second differences. Where all of a clip moves by more than its own structures, nothing tells the two apart: no
+    film's grain is beyond the bound.
+    """
+    order = min(2, blocks.shape[1] - 1)
+    steps = np.sqrt((np.diff(blocks, n=order, axis=1) ** 2).mean(axis=-1)).reshape(len(blocks), -1)
+    # A difference of three has thrice the variance of one of two.
+    quiet = np.quantile(steps, _QUIET, axis=1) / np.sqrt(2 * order - 1)
+    return np.asarray(np.minimum(quiet, _MOST_NOISE), dtype=np.float32)
 
 
 def ranks(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import PredictionError
 from worldprobe.execute.fitting import Fitting
-from worldprobe.intervals import Floats, Score, bootstrap
+from worldprobe.intervals import Draws, Floats, bootstrap
 from worldprobe.predictors import scores
 from worldprobe.predictors.vjepa2 import INSTEAD, Mode, VJEPA2Predictor, as_clips
 
@@ -65,8 +65,8 @@ def auroc(possible: Floats, impossible: Floats) -> float:
     return float(_better(impossible[:, None] - possible[None, :]).mean())
 
 
-def scored(possible: Floats, impossible: Floats, *, seed: int) -> dict[str, Score]:
-    """Score pairs [n] by both measures, with intervals by resampling pairs."""
+def scored(possible: Floats, impossible: Floats, *, seed: int) -> dict[str, Draws]:
+    """Score pairs [n] by both measures, and resamples of the pairs."""
     own, every = _better(impossible - possible), _better(impossible[:, None] - possible[None, :])
 
     def relative(weights: Floats) -> Floats:
@@ -77,7 +77,7 @@ def scored(possible: Floats, impossible: Floats, *, seed: int) -> dict[str, Scor
         return np.asarray(np.einsum("ri,ij,rj->r", shares, every, shares))
 
     return {
-        name: bootstrap(statistic, len(own), seed=seed, scale="share", value=value).score()
+        name: bootstrap(statistic, len(own), seed=seed, scale="share", value=value)
         for name, statistic, value in (
             ("relative_accuracy", relative, relative_accuracy(possible, impossible)),
             ("auroc", area, auroc(possible, impossible)),

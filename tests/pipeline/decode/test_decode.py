@@ -135,6 +135,9 @@ def test_every_decoder_stands_beside_every_control(run):
     assert by["none"].score > by["shuffled-embedding"].score
     assert all(one.low <= one.score <= one.high for one in some(sound))
     assert {one.n for one in sound} == {3 * 16}
+    baselines = {one.baseline for one in sound} - {"none"}
+    for one in sound:
+        assert set(one.against) == (baselines if one.baseline == "none" else set())
     regions = {one.region for one in lines if one.baseline == "none" and one.metric == "psnr"}
     assert regions == {"all", "inside", "outside"}
     lpips = next(one for one in lines if one.metric == "lpips")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings.finding import Finding, Run
 from worldprobe.findings.score import Fact, VerdictKind
+from worldprobe.findings.verdicts import by_intervals
 from worldprobe.findings.wording import rough
-from worldprobe.intervals import Score
+from worldprobe.intervals import Score, Standing
 from worldprobe.results import FEW_GROUPS, DecodingResult
 
 
@@ -84,12 +85,20 @@ class Decoding(Finding):
         return read_decoding(run.results, read_losses(run.folder / "decoders"))
 
 
-RULE = (
-    "A decoder lies above a control if the lower end of its interval (95 %, resampling groups) lies above the "
-    "upper end of the control's; below it the other way round; else nothing is shown. Bicubic frames are no "
-    "control but a yardstick: the real frame itself, known at 8 × 8 or 16 × 16 px only. PSNR and SSIM favour "
-    "blur: sharpness is the mean length of differences between neighbouring px over that of the real frames "
-    "(1: as sharp as they are; more: noise)."
+_RULE = (
+    "A decoder lies above a control if its PSNR exceeds the control's, on the same resampled groups, by more than "
+    "the largest such difference of all decoders reaches by chance; below it the other way round; else nothing is "
+    "shown."
+)
+_OLD_RULE = (
+    f"A decoder lies above a control if, in {FEW_GROUPS} groups or more, the lower end of its 95 % interval lies "
+    "above the upper end of the control's; below it the other way round; else nothing is shown. (A run of an older "
+    "version: decode again for paired differences.)"
+)
+_YARDSTICK = (
+    "Bicubic frames are no control but a yardstick: the real frame itself, known at 8 × 8 or 16 × 16 px only. PSNR "
+    "and SSIM favour blur: sharpness is the mean length of differences between neighbouring px over that of the "
+    "real frames (1: as sharp as they are; more: noise)."
 )
 CONTROLS = {
     "mean-image": "mean image",
@@ -133,7 +142,10 @@ def read_decoding(results: Sequence[object], losses: tuple[LossCurve, ...] = ())
     controls: dict[str, DecoderScores] = {
         group[0].baseline: found for group, found in zip(groups.values(), drawings, strict=True)
     }
-    judged = tuple(one if one.control else _judged(one, controls) for one in drawings)
+    paired = [one.against for group in groups.values() for one in group[:1]]
+    judged = tuple(
+        one if one.control else _judged(one, controls, stands) for one, stands in zip(drawings, paired, strict=True)
+    )
     first = next((group[0] for group in groups.values() if group[0].baseline == "none"), sound[0])
     lpips = next((one.notes[0] for one in sound if one.metric == "lpips" and one.notes), "")
     return Decoding(
@@ -142,7 +154,7 @@ def read_decoding(results: Sequence[object], losses: tuple[LossCurve, ...] = ())
         height=first.height,
         split=first.split,
         headline=_headline(judged, controls),
-        rule=RULE,
+        rule=f"{_RULE if any(one.against for one in sound) else _OLD_RULE} {_YARDSTICK}",
         drawings=judged,
         rungs=_rungs([one for one in lines if one.protocol.startswith("ladder-")]),
         lpips=lpips,
@@ -185,19 +197,19 @@ def _score(one: DecodingResult) -> Score:
     return Score(value=one.score, low=one.low, high=one.high, note="; ".join(one.notes))
 
 
-def _judged(one: DecoderScores, controls: dict[str, DecoderScores]) -> DecoderScores:
+def _judged(
+    one: DecoderScores, controls: dict[str, DecoderScores], stands: Mapping[str, Standing]
+) -> DecoderScores:
     """PSNR against each control's, and against the yardsticks."""
     by: dict[str, list[str]] = {"above": [], "not shown above": [], "below": []}
-    mine = one.psnr.interval
     beyond = []
     floors = [(d.psnr.value, name) for name, d in controls.items() if _binds(name) and d.psnr.value is not None]
     for baseline, other in controls.items():
-        theirs = other.psnr.interval
-        if baseline == "none" or mine is None or theirs is None:
+        if baseline == "none" or one.psnr.interval is None or other.psnr.interval is None:
             continue
-        how = "above" if mine[0] > theirs[1] else "below" if mine[1] < theirs[0] else "not shown above"
+        how = stands.get(baseline) or by_intervals(one.psnr, other.psnr, groups=one.n_groups)
         if _binds(baseline):
-            by[how].append(CONTROLS[baseline])
+            by["not shown above" if how == "not shown" else how].append(CONTROLS[baseline])
         elif how == "above":
             beyond.append(CONTROLS[baseline])
     best = max(floors)[1] if floors else ""

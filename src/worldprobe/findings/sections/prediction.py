@@ -10,9 +10,10 @@ from pydantic import Field, field_validator, model_validator
 
 from worldprobe.findings.finding import Finding, Run, read_record
 from worldprobe.findings.score import Fact, VerdictKind, of_folder
-from worldprobe.findings.wording import number
-from worldprobe.intervals import Score
-from worldprobe.results import AnyResult, LeakResult, PredictionResult, SurpriseResult
+from worldprobe.findings.verdicts import by_intervals
+from worldprobe.findings.wording import number, rough
+from worldprobe.intervals import Score, Standing
+from worldprobe.results import FEW_GROUPS, AnyResult, LeakResult, PredictionResult, SurpriseResult
 
 SURPRISE, CURVES = "surprise", "curves.json"
 # What an axis can hold.
@@ -20,13 +21,19 @@ Drawable = Annotated[float, Field(ge=-1e9, le=1e9)]
 
 
 class HorizonScores(Fact):
-    """One horizon, for all tokens or the changed ones: scores by method; ``verdict`` is the predictor's."""
+    """One horizon, for all tokens or the changed ones: scores by method; ``verdict`` is the predictor's.
+
+    ``fitted`` is its skill over the best of the fitted baselines, which ``chosen`` names; ``skill`` is over
+    copy-last. ``twin`` is the untrained twin's, over the same as far as that is known.
+    """
 
     tokens: Literal["all", "changed"]
     horizon: int
     l1: dict[str, Score]
     cosine: dict[str, Score]
     skill: dict[str, Score]
+    fitted: Score
+    chosen: str
     twin: Score
     verdict: str
     kind: VerdictKind
@@ -53,12 +60,16 @@ class LeakFact(Fact):
 
 
 class Violation(Fact):
-    """How well surprise tells one kind of impossible videos: scores by "measure metric", for both encoders."""
+    """How well surprise tells one kind of impossible videos: scores by "measure metric", for both encoders.
+
+    ``stands``: how the encoder's stand to its twin's.
+    """
 
     name: str
     pairs: int
     trained: dict[str, Score]
     twin: dict[str, Score]
+    stands: dict[str, Standing]
 
 
 class PixelScores(Fact):
@@ -117,7 +128,11 @@ class SurpriseCurves(Fact):
 
 
 class Future(Finding):
-    """Everything a run says of the future. ``twin`` is the name of the untrained twin, or empty."""
+    """Everything a run says of the future. ``twin`` is the name of the untrained twin, or empty.
+
+    ``window_change`` is horizon 0: the context's last tubelet, encoded alone, against the same frames within the
+    window.
+    """
 
     encoder: str
     twin: str
@@ -126,6 +141,7 @@ class Future(Finding):
     split: str
     headline: str
     rule: str
+    window_change: HorizonScores | None
     steps: tuple[HorizonScores, ...]
     recalls: tuple[Recall, ...]
     leaks: tuple[LeakFact, ...]
@@ -139,11 +155,19 @@ class Future(Finding):
         return read_prediction(run.results, run.encoder, read_curves(run.folder))
 
 
-BASELINES = ("copy-last", "linear", "mean", "ridge")
+BASELINES = ("copy-last", "corrected", "linear", "mean", "ridge")
 RULE = (
-    "“Better than” a baseline: the predictor's whole 95 % interval of the L1 error lies below the baseline's. "
-    "“Worse than”: it lies above. Otherwise it is not shown to be better. Groups are resampled, not tokens. "
-    "Skill is 1 less the error over copy-last's on the same tokens: 0 is copy-last, 1 is perfect."
+    "“Better than” a baseline: the predictor's L1 error lies below the baseline's by more than the largest such "
+    "difference of all horizons reaches by chance, both on the same resampled groups. “Worse than”: as far above. "
+    "Otherwise it is not shown to be better. Groups are resampled, not tokens. Skill is 1 less the error over that "
+    "of the best of the fitted baselines, which validation groups chose at each horizon: 0 is that baseline, 1 is "
+    "perfect."
+)
+OLD_RULE = (
+    "“Better than” a baseline: the predictor's whole 95 % interval of the L1 error lies below the baseline's, in "
+    f"{FEW_GROUPS} groups or more. “Worse than”: it lies above. Otherwise it is not shown to be better. Groups are "
+    "resampled, not tokens. Skill is 1 less the error over copy-last's on the same tokens: 0 is copy-last, 1 is "
+    "perfect. (A run of an older version: predict again for paired differences and fitted baselines.)"
 )
 
 
@@ -172,7 +196,8 @@ def read_prediction(
         surprise_protocol=surprises[0].protocol if surprises else "",
         split=predictions[0].split if predictions else "",
         headline=_headline(steps),
-        rule=RULE,
+        rule=RULE if any(r.against for r in predictions) else OLD_RULE,
+        window_change=_window_change([r for r in predictions if r.encoder == encoder], steps),
         steps=tuple(steps),
         recalls=tuple(_recalls([r for r in predictions if r.encoder == encoder])),
         leaks=tuple(LeakFact(**{key: getattr(r, key) for key in LeakFact.model_fields}) for r in leaks),
@@ -197,11 +222,15 @@ def _steps(ours: Sequence[PredictionResult], twins: Sequence[PredictionResult]) 
     absent = Score(value=None, note="not run")
     kinds: tuple[Literal["changed", "all"], ...] = ("changed", "all")
     for tokens in kinds:
-        for horizon in sorted({r.horizon for r in ours if r.metric == "l1" and r.tokens == tokens}):
+        for horizon in sorted({r.horizon for r in ours if r.metric == "l1" and r.tokens == tokens and r.horizon}):
             at = {"tokens": tokens, "horizon": horizon}
             l1 = {"predictor": absent, **_by_method(ours, metric="l1", **at)}
-            better, verdict, kind = _judge(l1)
-            first = next(r for r in ours if r.metric == "l1" and (r.tokens, r.horizon) == (tokens, horizon))
+            lines = {r.method: r for r in ours if r.metric == "l1" and (r.tokens, r.horizon) == (tokens, horizon)}
+            first = next(iter(lines.values()))
+            better, verdict, kind = _judge(l1, _stands(l1, lines.get("predictor", first)))
+            fitted, twin = (
+                _by_method(ones, metric="skill_fitted", **at).get("predictor") for ones in (ours, twins)
+            )
             steps.append(
                 HorizonScores(
                     tokens=tokens,
@@ -209,7 +238,9 @@ def _steps(ours: Sequence[PredictionResult], twins: Sequence[PredictionResult]) 
                     l1=l1,
                     cosine={"predictor": absent, **_by_method(ours, metric="cosine", **at)},
                     skill={"predictor": absent, **_by_method(ours, metric="skill", **at)},
-                    twin=_by_method(twins, metric="skill", **at).get("predictor", absent),
+                    fitted=fitted or absent,
+                    chosen="; ".join(lines["fitted"].notes) if fitted and fitted.value is not None else "",
+                    twin=twin or _by_method(twins, metric="skill", **at).get("predictor", absent),
                     verdict=verdict,
                     kind=kind,
                     better=better,
@@ -220,28 +251,38 @@ def _steps(ours: Sequence[PredictionResult], twins: Sequence[PredictionResult]) 
     return steps
 
 
-def _judge(l1: Mapping[str, Score]) -> tuple[tuple[str, ...], str, VerdictKind]:
+def _stands(l1: Mapping[str, Score], predictor: PredictionResult) -> dict[str, Standing]:
+    """How the predictor stands to each baseline that was measured."""
+    if predictor.against:
+        return predictor.against
+    own = l1["predictor"]
+    known = {name: s for name in BASELINES if (s := l1.get(name)) and s.interval}
+    return {
+        name: by_intervals(own, other, groups=predictor.n_groups, less_is_better=True)
+        for name, other in known.items()
+    }
+
+
+def _judge(l1: Mapping[str, Score], stands: Mapping[str, Standing]) -> tuple[tuple[str, ...], str, VerdictKind]:
     """Baselines that the predictor is better than, and the verdict in words and by its kind."""
-    own = l1["predictor"].interval
-    if own is None:
+    if l1["predictor"].interval is None:
         return (), f"not measured: {l1['predictor'].note or 'no reason given'}", "not-measured"
-    ends = {name: s.interval for name in BASELINES if (s := l1.get(name)) and s.interval}
-    better = tuple(name for name, end in ends.items() if end and own[1] < end[0])
-    worse = [name for name, end in ends.items() if end and own[0] > end[1]]
-    even = [name for name in ends if name not in (*better, *worse)]
+    better, even, worse = (
+        tuple(name for name in BASELINES if stands.get(name) == stand) for stand in ("above", "not shown", "below")
+    )
     parts = [
         f"{said} {', '.join(names)}"
         for said, names in (("better than", better), ("not shown better than", even), ("worse than", worse))
         if names
     ]
-    if len(better) == len(BASELINES):
+    if better and better == tuple(name for name in BASELINES if name in l1):
         return better, "better than every baseline", "above"
     kind: VerdictKind = "below" if worse else "not-shown" if even else "above-run" if better else "not-judged"
     return better, "; ".join(parts) or "not judged: no baseline has an interval", kind
 
 
 def _headline(steps: Sequence[HorizonScores]) -> str:
-    """Where the predictor is better than copy-last, and than everything, among the changed tokens."""
+    """Where the predictor is better than everything, and than copy-last, among the changed tokens."""
     changed = [step for step in steps if step.tokens == "changed"]
     if not changed:
         return ""
@@ -249,9 +290,28 @@ def _headline(steps: Sequence[HorizonScores]) -> str:
     every = [str(step.horizon) for step in changed if step.verdict == "better than every baseline"]
     last = changed[-1].horizon
     return (
-        f"Of horizons 1 to {last}, on tokens that changed, the predictor's error lies below copy-last's, intervals "
-        f"apart, at {', '.join(over) or 'none'}; below that of every baseline at {', '.join(every) or 'none'}."
+        f"Of horizons 1 to {last}, on tokens that changed, the predictor's error is shown to be below that of "
+        f"every baseline at {', '.join(every) or 'none'}; below that of copy-last at {', '.join(over) or 'none'}."
     )
+
+
+def _window_change(ours: Sequence[PredictionResult], steps: Sequence[HorizonScores]) -> HorizonScores | None:
+    """What encoding the context alone does to the same frames' tokens; None in runs of older versions."""
+    first = next((r for r in ours if r.horizon == 0), None)
+    if first is None:
+        return None
+    absent = Score(value=None, note="nothing is predicted at horizon 0")
+    l1, cosine = (
+        {"predictor": absent, **_by_method(ours, metric=metric, horizon=0)} for metric in ("l1", "cosine")
+    )
+    own = l1["copy-last"].value
+    ahead = next((step.l1["copy-last"].value for step in steps if step.tokens == "all"), None)
+    share = f": {number(100 * own / ahead, 0)} % of copy-last's error at horizon 1" if own and ahead else ""
+    return HorizonScores(
+        tokens="all", horizon=0, l1=l1, cosine=cosine, skill={"predictor": absent}, fitted=absent, chosen="",
+        twin=absent, verdict=f"the change of window alone{share}", kind="not-judged", better=(), n=first.n,
+        n_groups=first.n_groups,
+    )  # fmt: skip
 
 
 def _recalls(ours: Sequence[PredictionResult]) -> list[Recall]:
@@ -273,7 +333,13 @@ def _violations(surprises: Sequence[SurpriseResult], encoder: str) -> list[Viola
             {f"{r.measure} {r.metric}": _score(r) for r in same if (r.encoder == encoder) is mine}
             for mine in (True, False)
         )
-        found.append(Violation(name=name, pairs=same[0].n, trained=ours, twin=twins))
+        paired = {f"{r.measure} {r.metric}": r.against_twin for r in same if r.encoder == encoder}
+        stands = {
+            key: paired[key] or by_intervals(ours[key], other, groups=same[0].n)
+            for key, other in twins.items()
+            if key in ours
+        }
+        found.append(Violation(name=name, pairs=same[0].n, trained=ours, twin=twins, stands=stands))
     return found
 
 
@@ -301,11 +367,8 @@ def _caveats(
                 f"{r.context_change:g} and the prediction by {r.prediction_change:g}. No prediction score here "
                 "means anything."
             )
-    if steps and steps[0].n_groups < 20:
-        found.append(
-            f"Predictions: only {steps[0].n_groups} groups ({predictions[0].split}): below 20, an interval is "
-            "rough and tends to be too narrow."
-        )
+    if steps and steps[0].n_groups < FEW_GROUPS:
+        found.append(rough(steps[0].n_groups, "predictions"))
     missing = {(method, s.note) for step in steps for method, s in step.l1.items() if s.value is None}
     found += [f"No {method} among the predictions: {note}." for method, note in sorted(missing)]
     undrawn = {
@@ -318,20 +381,13 @@ def _caveats(
     still = [step for step in steps if step.tokens == "changed" and step.l1["predictor"].value is None]
     if still:
         found.append(f"At {len(still)} horizons no token changed: nothing can be seen there.")
-    shares = [
-        (c.n, a.n)
-        for c in steps
-        for a in steps
-        if (c.tokens, a.tokens) == ("changed", "all") and c.horizon == a.horizon
-    ]
-    if shares and sum(c for c, _ in shares) < 0.05 * sum(a for _, a in shares):
-        share = number(100 * sum(c for c, _ in shares) / sum(a for _, a in shares), 1)
+    moved, every = (sum(step.n for step in steps if step.tokens == tokens) for tokens in ("changed", "all"))
+    if moved < 0.05 * every:
+        share = number(100 * moved / every, 1)
         found.append(f"Only {share} % of the tokens change: scores on all tokens say next to nothing here.")
     return found
 
 
 def _few_pairs(surprises: Sequence[SurpriseResult]) -> list[str]:
-    few = min((r.n for r in surprises), default=20)
-    if few >= 20:
-        return []
-    return [f"Surprise: only {few} pairs of a kind: below 20, an interval is rough and tends to be too narrow."]
+    few = min((r.n for r in surprises), default=FEW_GROUPS)
+    return [rough(few, "surprise at a kind of violation", noun="pair")] if few < FEW_GROUPS else []

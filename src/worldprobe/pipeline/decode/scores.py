@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +13,10 @@ from worldprobe.decoders import metrics
 from worldprobe.decoders.batches import ready
 from worldprobe.decoders.metrics import FrameMetrics
 from worldprobe.decoders.pairs import Averaged, StoredPairs
-from worldprobe.intervals import Score
+from worldprobe.intervals import Draws, Standing, no_draws, standings
 from worldprobe.pipeline.decode.frames import Regions
 from worldprobe.pipeline.decode.training import ScoredDecoder, Workshop
-from worldprobe.results import DecodingBaseline, DecodingMetric, DecodingResult
+from worldprobe.results import FEW_GROUPS, DecodingBaseline, DecodingMetric, DecodingResult
 
 Frames = NDArray[np.float32]
 BICUBIC: tuple[tuple[DecodingBaseline, int], ...] = (("bicubic-8", 8), ("bicubic-16", 16))
@@ -42,13 +42,24 @@ class ScoredFrames:
 
 def score(shop: Workshop, scored: Sequence[ScoredDecoder], regions: Regions | None) -> list[DecodingResult]:
     """Every decoder, and the mean image and bicubic frames beside the first."""
-    results: list[DecodingResult] = []
+    lines: list[ScoredFrames] = []
     for number, one in enumerate(scored):
-        lines = lines_of(shop, one, regions)
+        lines += lines_of(shop, one, regions)
         if not number:
             lines += trivial(shop, one, regions)
-        results += [result for line in lines for result in results_of(shop, line)]
-    return results
+    stands = iter(_judged(shop, lines))
+    return [
+        result
+        for line in lines
+        for result in results_of(shop, line, next(stands) if line.baseline == "none" else None)
+    ]
+
+
+def _judged(shop: Workshop, lines: Sequence[ScoredFrames]) -> list[dict[str, Standing]]:
+    """How each decoder's PSNR, each way to ask it, stands to the baselines'; all draw the same frames."""
+    psnr = [(line.baseline, line.tally.score("psnr", seed=shop.plan.seed)[0]) for line in lines]
+    baselines: dict[str, Draws] = {name: draws for name, draws in psnr if name != "none"}
+    return standings([(draws, baselines) for name, draws in psnr if name == "none"])
 
 
 def lines_of(shop: Workshop, one: ScoredDecoder, regions: Regions | None = None) -> list[ScoredFrames]:
@@ -127,9 +138,11 @@ def trivial(shop: Workshop, like: ScoredDecoder, regions: Regions | None) -> lis
     return lines
 
 
-def results_of(shop: Workshop, line: ScoredFrames) -> list[DecodingResult]:
-    """A line's scores."""
-    found: list[tuple[DecodingMetric, str, tuple[Score, int]]] = []
+def results_of(
+    shop: Workshop, line: ScoredFrames, against: Mapping[str, Standing] | None = None
+) -> list[DecodingResult]:
+    """A line's scores, and how its PSNR stands to that of baselines."""
+    found: list[tuple[DecodingMetric, str, tuple[Draws, int]]] = []
     for metric in metrics.METRICS:
         found.append((metric, "all", line.tally.score(metric, seed=shop.plan.seed)))
     for region in _REGIONS[1:]:
@@ -140,11 +153,12 @@ def results_of(shop: Workshop, line: ScoredFrames) -> list[DecodingResult]:
         found.append(("spread", "all", line.spread.score("spread", seed=shop.plan.seed)))
     if line.baseline == "none":
         reason = metrics.lpips_missing()
-        lpips = (Score(value=None), 0) if reason else line.tally.score("lpips", seed=shop.plan.seed)
+        lpips = (no_draws(""), 0) if reason else line.tally.score("lpips", seed=shop.plan.seed)
         found.append(("lpips", "all", lpips))
     height, width = shop.rows.size
     groups = len(np.unique(np.concatenate(line.tally.group)))
-    few = [f"{groups} groups held out: the interval is too narrow to trust"] if groups < 20 else []
+    few = [f"{groups} groups held out: the interval is rough"] if groups < FEW_GROUPS else []
+    scored = [(metric, region, draws.score(), n) for metric, region, (draws, n) in found]
     return [
         DecodingResult(
             encoder=line.encoder,
@@ -166,9 +180,10 @@ def results_of(shop: Workshop, line: ScoredFrames) -> list[DecodingResult]:
             height=height,
             split=shop.plan.split,
             seed=shop.plan.seed,
+            against=against if against and (metric, region) == ("psnr", "all") else {},
             notes=few if metric == "psnr" and line.baseline == "none" else [reason] if metric == "lpips" else [],
         )
-        for metric, region, (score, n) in found
+        for metric, region, score, n in scored
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +19,14 @@ from worldprobe.pipeline.predict.windows import MOST, Batch, Window
 from worldprobe.predictors import baselines, scores
 from worldprobe.predictors.leak import Leak, PlainForward, Predicts, leak
 from worldprobe.predictors.vjepa2 import INSTEAD, Mode, VJEPA2Predictor, layer_normed
-from worldprobe.probes.splits import Folds, SplitKind, SplitRows, make_folds, units
+from worldprobe.probes.splits import Fold, Folds, SplitKind, SplitRows, make_folds, units
 
 Errors = NDArray[np.float32]
 Ints = NDArray[np.int64]
+_Found = dict[tuple[str, str], list[Errors]]
+_FITTED = ("corrected", "mean", "ridge")
+_METRICS = ("l1", "cosine")
+_Model = baselines.MeanToken | baselines.RidgePredictor
 FEW_GROUPS = 10  # below this many shots, contiguous blocks of the videos serve as groups
 LEAK_CLIPS = 4
 
@@ -32,6 +37,9 @@ class Forecast:
 
     Attributes:
         errors: method, then "l1" or "cosine", float32 [n, k, s].
+        at_once: the same of horizon 0, float32 [n, 1, s]: the context's last tubelet, encoded alone, against the
+            same frames within the window.
+        best_fitted: at each horizon the fitted baselines that validation groups chose, and in how many folds.
         changed: bool [n, k, s].
         ranks: method to the rank of the true moment, int64 [n, k]; ``moments`` [n] says among how many.
         unit: int64 [n], what is resampled; ``split`` is how it was made.
@@ -47,6 +55,8 @@ class Forecast:
     moments: Ints
     unit: Ints
     split: SplitKind
+    at_once: dict[str, dict[str, Errors]] = field(default_factory=dict)
+    best_fitted: list[Counter[str]] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
     leaks: dict[str, tuple[Leak, int]] = field(default_factory=dict)
 
@@ -85,7 +95,8 @@ def forecast(
     grid = predictor.encoder.grid((context + horizon) * predictor.tubelet)
     none = np.empty(0, np.int64)
     done = Forecast([], (grid.height, grid.width), {}, np.empty(0, np.bool_), {}, none, none, "grouped")
-    found: dict[tuple[str, str], list[Errors]] = {}
+    found: _Found = {}
+    nought: _Found = {}
     moved = []
     fitting = Fitting(predictor.encoder.name, most=MOST, instead=INSTEAD)
     with tempfile.TemporaryDirectory(prefix="worldprobe-") as folder:
@@ -109,6 +120,7 @@ def forecast(
                 ways["linear"] = baselines.linear(known, horizon=horizon)
             for name, way in ways.items():
                 _score(found, name, way, true[:, context:])
+            _score(nought, "copy-last", known[:, -1:], true[:, context - 1 : context])
             moved.append(changed)
             done.windows += [batch.windows[i] for i in rows]
             for name, tokens in (("known", known[:, -2:]), ("true", true), ("forecast", forecasts)):
@@ -118,12 +130,13 @@ def forecast(
         done.changed = np.concatenate(moved)
         known_all, true_all, forecasts_all = (spool[name].read() for name in ("known", "true", "forecast"))
         folds = _group(done, seed)
-        _fitted(done, found, folds, known_all, true_all[:, context:])
+        _fitted(done, folds, known_all, true_all[:, context - 1 : context], true_all[:, context:])
         _retrieve(done, {"predictor": forecasts_all, "copy-last": known_all[:, -1:]}, true_all, context)
         for one in spool.values():
             one.close()
-    for (name, metric), parts in found.items():
-        done.errors.setdefault(name, {})[metric] = np.concatenate(parts)
+    for kept, scored in ((done.errors, found), (done.at_once, nought)):
+        for (name, metric), parts in scored.items():
+            kept.setdefault(name, {})[metric] = np.concatenate(parts)
     return done
 
 
@@ -160,45 +173,77 @@ def _group(done: Forecast, seed: int) -> Folds | None:
     try:
         return make_folds(split_rows(done.windows), kind=done.split, seed=seed)
     except ProbeError as error:
-        done.missing |= dict.fromkeys(("mean", "ridge"), f"nothing to fit on apart from what is scored: {error}")
+        done.missing |= dict.fromkeys((*_FITTED, "fitted"), f"nothing to fit on apart from what is scored: {error}")
         return None
 
 
 def _fitted(
     done: Forecast,
-    found: dict[tuple[str, str], list[Errors]],
     folds: Folds | None,
     known: NDArray[np.float16],
-    true: NDArray[np.float16],
+    same: NDArray[np.float16],
+    future: NDArray[np.float16],
 ) -> None:
-    """The mean token and the ridge, fitted on other groups than those they are scored on."""
-    n, k, s, _ = true.shape
-    ways = ("mean", "ridge") if known.shape[1] > 1 else ("mean",)
+    """Score what is fitted, on other groups than it is fitted on; and the best of it, by validation groups.
+
+    Args:
+        known: the contexts' last tubelets, at most 2, [n, c, s, d].
+        same: the last of them within the whole window, [n, 1, s, d]; ``future`` the horizons, [n, k, s, d].
+    """
     if known.shape[1] < 2:
-        reason = "needs a context of 2 tubelets or more"
-        done.missing |= {"linear": reason, "ridge": reason}
+        done.missing |= dict.fromkeys(("linear", "ridge"), "needs a context of 2 tubelets or more")
     if folds is None:
         return
-    arrays = {(way, metric): np.full((n, k, s), np.nan, np.float32) for way in ways for metric in ("l1", "cosine")}
+    ways = [way for way in _FITTED if way not in done.missing]
+    ahead = {way: _unscored(future) for way in (*ways, "fitted")}
+    at_once = _unscored(same)
+    done.best_fitted = [Counter() for _ in range(future.shape[1])]
     for fold in folds.folds:
-        train, validation = fold.inner[0]
-        models: dict[str, baselines.MeanToken | baselines.RidgePredictor] = {
-            "mean": baselines.MeanToken.fit(true, fold.train)
-        }
-        if "ridge" in ways:
-            models["ridge"] = baselines.RidgePredictor.fit(known, true, train=train, validation=validation)
-        for start in range(0, len(fold.test), 16):
-            rows = fold.test[start : start + 16]
-            for way, model in models.items():
-                part: dict[tuple[str, str], list[Errors]] = {}
-                _score(part, way, model.predict(known[rows].astype(np.float32)), true[rows].astype(np.float32))
-                for key, (values,) in part.items():
-                    arrays[key][rows] = values
-    for (way, metric), values in arrays.items():
-        if np.isnan(values).any():
-            done.missing[way] = "nothing was left to fit on for some windows"
-        else:
-            found[way, metric] = [values]
+        fits = {way: _fit(way, known, same, future, fold) for way in ways}
+        trial = {way: _scored(first, known, future, fold.inner[0][1])["l1"] for way, (first, _) in fits.items()}
+        tested = {way: _scored(last, known, future, fold.test) for way, (_, last) in fits.items()}
+        best = [min(ways, key=lambda way: float(trial[way][:, k].mean())) for k in range(future.shape[1])]
+        for metric in _METRICS:
+            for way in ways:
+                ahead[way][metric][fold.test] = tested[way][metric]
+            for k, way in enumerate(best):
+                ahead["fitted"][metric][fold.test, k] = tested[way][metric][:, k]
+        for k, way in enumerate(best):
+            done.best_fitted[k][way] += 1
+        for metric, values in _scored(fits["corrected"][1], known, same, fold.test).items():
+            at_once[metric][fold.test] = values
+    if np.isnan(at_once["l1"]).any():
+        done.missing |= dict.fromkeys(ahead, "nothing was left to fit on for some windows")
+    else:
+        done.errors |= ahead
+        done.at_once["corrected"] = at_once
+
+
+def _fit(
+    way: str, known: NDArray[np.float16], same: NDArray[np.float16], future: NDArray[np.float16], fold: Fold
+) -> tuple[_Model, _Model]:
+    """Fit a baseline to training groups, by which it is chosen, and to the validation groups too, for use."""
+    train, validation = fold.inner[0]
+    if way == "mean":
+        return baselines.MeanToken.fit(future, train), baselines.MeanToken.fit(future, fold.train)
+    # Copy-last is corrected by what makes its tokens those of the same frames within the window.
+    goal, tubelets = (future, 2) if way == "ridge" else (same, 1)
+    return baselines.RidgePredictor.fit(known, goal, train=train, validation=validation, tubelets=tubelets)
+
+
+def _unscored(goal: NDArray[np.float16]) -> dict[str, Errors]:
+    return {metric: np.full(goal.shape[:-1], np.nan, np.float32) for metric in _METRICS}
+
+
+def _scored(model: _Model, known: NDArray[np.float16], goal: NDArray[np.float16], rows: Ints) -> dict[str, Errors]:
+    """Errors of a fitted baseline on these rows, float32 [rows, k, s]."""
+    parts: _Found = {}
+    for start in range(0, len(rows), 16):
+        some = rows[start : start + 16]
+        true = goal[some].astype(np.float32)
+        told = model.predict(known[some].astype(np.float32))
+        _score(parts, "", np.broadcast_to(told, true.shape), true)
+    return {metric: np.concatenate(values) for (_, metric), values in parts.items()}
 
 
 def _retrieve(
@@ -226,7 +271,7 @@ def _retrieve(
             done.ranks[way][rows] = scores.ranks(flat, every, places.ravel()).reshape(-1, horizon)
 
 
-def _score(found: dict[tuple[str, str], list[Errors]], way: str, forecasts: Errors, true: Errors) -> None:
+def _score(found: _Found, way: str, forecasts: Errors, true: Errors) -> None:
     found.setdefault((way, "l1"), []).append(scores.l1(forecasts, true))
     found.setdefault((way, "cosine"), []).append(scores.cosine(forecasts, true))
 

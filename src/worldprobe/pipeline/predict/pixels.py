@@ -212,7 +212,7 @@ def _lines(whole: _DecodedFrames, windows: Sequence[Window], setup: PredictionSe
                 ("all", "ssim", ssim(decoded.reshape(flat), real.reshape(flat))),
                 ("changed", "psnr", decibel(inside)),
             ):
-                found = mean(values.ravel(), repeated, seed=setup.seed)
+                found = mean(values.ravel(), repeated, seed=setup.seed).score()
                 ends = (found.value, found.low, found.high)
                 note = "" if found.value is not None else "no token changed"
                 n = int(np.isfinite(values).sum()) // frames

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -9,14 +10,15 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.intervals import Draws, Scale, no_draws
+from worldprobe.intervals import Draws, Scale, no_draws, standings
 from worldprobe.pipeline.predict.forecast import Forecast
 from worldprobe.predictors.vjepa2 import Mode
 from worldprobe.probes.metrics import ratio_draws
 from worldprobe.results import LeakResult, PredictionMethod, PredictionMetric, PredictionResult
 
 Which = Literal["all", "changed"]
-METHODS: tuple[PredictionMethod, ...] = ("predictor", "copy-last", "linear", "mean", "ridge")
+BASELINES: tuple[PredictionMethod, ...] = ("copy-last", "corrected", "linear", "mean", "ridge")
+METHODS: tuple[PredictionMethod, ...] = ("predictor", *BASELINES, "fitted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,8 @@ class PredictionSetup:
 
 
 def lines(done: Forecast, setup: PredictionSetup) -> list[PredictionResult]:
-    """L1, cosine and skill of every method; the rank of the true moment of those that can tell one."""
-    return [*_errors(done, setup), *_ranks(done, setup)]
+    """L1, cosine and skill of every method; what a change of window does; the rank of the true moment."""
+    return [*_at_once(done, setup), *_errors(done, setup), *_ranks(done, setup)]
 
 
 def leak_lines(done: Forecast, setup: PredictionSetup) -> list[LeakResult]:
@@ -58,30 +60,74 @@ def leak_lines(done: Forecast, setup: PredictionSetup) -> list[LeakResult]:
     ]  # fmt: skip
 
 
+def _at_once(done: Forecast, setup: PredictionSetup) -> Iterator[PredictionResult]:
+    """Horizon 0: the context's last tubelet, encoded alone, against the same frames within the window."""
+    for method, errors in done.at_once.items():
+        for metric, values in errors.items():
+            count = np.full(len(values), float(values.shape[2]))
+            total = values.sum(axis=(1, 2), dtype=np.float64)
+            scale: Scale = "error" if metric == "l1" else "plain"
+            draws = ratio_draws(total, count, done.unit, seed=setup.seed, scale=scale, empty="no tokens")
+            yield _line(done, setup, method, "all", -1, metric, draws, int(count.sum()))
+
+
 def _errors(done: Forecast, setup: PredictionSetup) -> Iterator[PredictionResult]:
     which: tuple[Which, ...] = get_args(Which)
     for tokens in which:
         mask = done.changed if tokens == "changed" else np.ones_like(done.changed)
-        for k in range(setup.horizon):
-            count = mask[:, k].sum(axis=1).astype(np.float64)
-            copied = _summed(done, "copy-last", "l1", k, mask)
-            for method in METHODS:
-                if method in done.missing:
-                    for metric in ("l1", "cosine", "skill"):
-                        draws = no_draws(done.missing[method])
-                        yield _line(done, setup, method, tokens, k, metric, draws, int(count.sum()))
-                    continue
-                error, likeness = (_summed(done, method, metric, k, mask) for metric in ("l1", "cosine"))
-                empty = "no token changed"
-                scored = {
-                    "l1": ratio_draws(error, count, done.unit, seed=setup.seed, scale="error", empty=empty),
-                    "cosine": ratio_draws(likeness, count, done.unit, seed=setup.seed, scale="plain", empty=empty),
-                    "skill": _less(
-                        ratio_draws(error, copied, done.unit, seed=setup.seed, scale="error", empty=empty)
-                    ),
-                }
-                for metric, draws in scored.items():
-                    yield _line(done, setup, method, tokens, k, metric, draws, int(count.sum()))
+        scored = [_horizon(done, setup, k, mask[:, k]) for k in range(setup.horizon)]
+        stands = standings(
+            [(one["predictor"]["l1"], {name: one[name]["l1"] for name in BASELINES}) for one in scored],
+            less_is_better=True,
+        )
+        for k, methods in enumerate(scored):
+            for method, metrics in methods.items():
+                for metric, draws in metrics.items():
+                    line = _line(done, setup, method, tokens, k, metric, draws, int(mask[:, k].sum()))
+                    if (method, metric) == ("predictor", "l1"):
+                        line = line.model_copy(update={"against": stands[k]})
+                    if (method, metric) == ("fitted", "l1") and draws.value is not None:
+                        line = line.model_copy(update={"notes": [_chosen(done.best_fitted[k])]})
+                    yield line
+
+
+def _horizon(
+    done: Forecast, setup: PredictionSetup, k: int, mask: NDArray[np.bool_]
+) -> dict[PredictionMethod, dict[str, Draws]]:
+    """L1, cosine and skill of each method on the tokens that count, bool [n, s]; the predictor's skill over what is
+    fitted too."""
+    count = mask.sum(axis=1).astype(np.float64)
+
+    def over(values: NDArray[np.float64], divisor: NDArray[np.float64], scale: Scale) -> Draws:
+        return ratio_draws(values, divisor, done.unit, seed=setup.seed, scale=scale, empty="no token changed")
+
+    def summed(method: str, metric: str) -> NDArray[np.float64]:
+        values = done.errors[method][metric][:, k]
+        return np.asarray((values * mask).sum(axis=1, dtype=np.float64))
+
+    found: dict[PredictionMethod, dict[str, Draws]] = {}
+    for method in METHODS:
+        if method in done.missing:
+            found[method] = dict.fromkeys(("l1", "cosine", "skill"), no_draws(done.missing[method]))
+            continue
+        error = summed(method, "l1")
+        found[method] = {
+            "l1": over(error, count, "error"),
+            "cosine": over(summed(method, "cosine"), count, "plain"),
+            "skill": _less(over(error, summed("copy-last", "l1"), "error")),
+        }
+        if method == "predictor":
+            missing = done.missing.get("fitted")
+            found[method]["skill_fitted"] = (
+                no_draws(missing) if missing else _less(over(error, summed("fitted", "l1"), "error"))
+            )
+    return found
+
+
+def _chosen(times: Counter[str]) -> str:
+    """``ridge in 4, mean in 1 of 5 folds``: which of the fitted baselines was the best of them."""
+    ways = ", ".join(f"{way} in {count}" for way, count in times.most_common())
+    return f"{ways} of {times.total()} folds"
 
 
 def _ranks(done: Forecast, setup: PredictionSetup) -> Iterator[PredictionResult]:
@@ -101,12 +147,6 @@ def _ranks(done: Forecast, setup: PredictionSetup) -> Iterator[PredictionResult]
                 scale: Scale = "error" if metric == "mean_rank" else "share"
                 draws = ratio_draws(values, ones, done.unit, seed=setup.seed, scale=scale, empty="no moments")
                 yield _line(done, setup, method, "all", k, metric, draws, len(moments))
-
-
-def _summed(done: Forecast, method: str, metric: str, k: int, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """A window's sum over the tokens that count, float64 [n]."""
-    values = done.errors[method][metric][:, k]
-    return np.asarray((values * mask[:, k]).sum(axis=1, dtype=np.float64))
 
 
 def _less(ratio: Draws) -> Draws:

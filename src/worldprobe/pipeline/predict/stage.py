@@ -55,6 +55,7 @@ def predict(
     ledger = Ledger(expected=foretold(out))
     found, failures, seen = list[AnyResult](), list[Failure](), list[VideoRef]()
     kept = {"error_map"}
+    surprised: list[tuple[Surprises, PredictionSetup]] = []
     for encoder_of, one in ((encoder, predictor), *_twins(experiment, encoder, settings)):
         setup = PredictionSetup(
             one.encoder.name, one.precision, settings.context, settings.horizon, settings.mode, experiment.seed
@@ -80,10 +81,13 @@ def predict(
             ledger.book("predict: draw", started=started, items=items, device=device_of(encoder))
         if settings.pairs:
             at = _surprises(encoder_of, one, settings.pairs, setup, ledger, progress)
-            found += surprise_lines(at, setup)
+            surprised.append((at, setup))
             if own:
                 keep_violations(at, encoder, place(out, "violations"), context=settings.context)
                 kept.add("violations")
+    twin = surprised[1][0] if len(surprised) > 1 else None
+    for at, setup in surprised:
+        found += surprise_lines(at, setup, None if at is twin else twin)
     drop_figures(out, but=kept)
     out.mkdir(parents=True, exist_ok=True)
     add_notes(out, merge(out, PREDICT, found, ledger.costs, revision=encoder.revision, videos=seen))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.intervals import Draws, Standing, standings
 from worldprobe.pipeline.predict.scores import PredictionSetup
 from worldprobe.pipeline.progress import Progress
 from worldprobe.predictors.surprise import scored, surprise
@@ -18,6 +20,7 @@ from worldprobe.video.rendered.violations import FRAMES, KINDS, Kind, Pair, rend
 
 Floats = NDArray[np.float64]
 HOP = 1
+_ALL = "all"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,27 +63,52 @@ def surprises(
     return Surprises(found, examples)
 
 
-def surprise_lines(done: Surprises, setup: PredictionSetup) -> list[SurpriseResult]:
-    """Relative accuracy and AUROC of every kind and of all together, by mean and by maximum over windows."""
+def surprise_lines(done: Surprises, setup: PredictionSetup, twin: Surprises | None = None) -> list[SurpriseResult]:
+    """Relative accuracy and AUROC of every kind and of all together, by mean and by maximum over windows.
+
+    Beside a ``twin``, measured on the same pairs, each is judged against its: kinds among each other, all apart.
+    """
     protocol = (
         f"videos of {FRAMES} frames; windows of {setup.context} + {setup.horizon} tubelets, {HOP} apart, the "
         f"context encoded alone; {setup.mode}; L1 to layer-normed tokens of the window; intervals resample pairs; "
         f"{setup.precision}"
     )
-    kinds: list[tuple[str, Floats]] = [*done.found.items(), ("all", np.concatenate(list(done.found.values())))]
+    pairs = {kind: len(values) for kind, values in _kinds(done).items()}
     measures: tuple[Literal["mean", "max"], ...] = ("mean", "max")
     metrics: tuple[Literal["relative_accuracy", "auroc"], ...] = ("relative_accuracy", "auroc")
     lines = []
-    for name, values in kinds:
-        for measure in measures:
-            one = values.mean(axis=2) if measure == "mean" else values.max(axis=2)
-            found = scored(one[:, 0], one[:, 1], seed=setup.seed)
-            lines += [
-                SurpriseResult(
-                    encoder=setup.encoder, violation=name, measure=measure, metric=metric,
-                    score=found[metric].value, low=found[metric].low, high=found[metric].high, n=len(values),
-                    context=setup.context, horizon=setup.horizon, protocol=protocol, seed=setup.seed,
+    for measure, metric in product(measures, metrics):
+        own = _scores(done, measure, metric, setup.seed)
+        others = _scores(twin, measure, metric, setup.seed) if twin else {}
+        stands: dict[str, dict[str, Standing]] = {}
+        for family in ([*done.found], [_ALL]):
+            readings = [(own[kind], {"twin": others[kind]} if twin else {}) for kind in family]
+            stands |= zip(family, standings(readings), strict=True)
+        for kind, n in pairs.items():
+            found = own[kind].score()
+            lines.append(
+                SurpriseResult.model_validate(
+                    {
+                        "encoder": setup.encoder, "violation": kind, "measure": measure, "metric": metric,
+                        "score": found.value, "low": found.low, "high": found.high, "n": n,
+                        "context": setup.context, "horizon": setup.horizon, "protocol": protocol,
+                        "seed": setup.seed, "against_twin": stands[kind].get("twin"),
+                    }
                 )
-                for metric in metrics
-            ]  # fmt: skip
+            )  # fmt: skip
     return lines
+
+
+def _kinds(done: Surprises) -> dict[str, Floats]:
+    """Windows' surprise of each kind, and of all pairs."""
+    found: dict[str, Floats] = dict(done.found.items())
+    return found | {_ALL: np.concatenate(list(found.values()))}
+
+
+def _scores(done: Surprises, measure: str, metric: str, seed: int) -> dict[str, Draws]:
+    """One measure and metric of each kind, and of all pairs."""
+    found = {}
+    for kind, values in _kinds(done).items():
+        one = values.mean(axis=2) if measure == "mean" else values.max(axis=2)
+        found[kind] = scored(one[:, 0], one[:, 1], seed=seed)[metric]
+    return found

@@ -144,7 +144,7 @@ def _questions(
     groups = len(np.unique(folds.unit))
     notes = list(known.notes)
     if groups < FEW_GROUPS:
-        notes.append(f"only {groups} groups: the interval is too narrow to trust")
+        notes.append(f"only {groups} groups: the interval is rough")
     values, circular = known.values[known.usable], task in targets.CIRCULAR_TASKS
     return [
         ProbeTask(

@@ -10,7 +10,7 @@ from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis, around
 
 # Colours and markers; the predictor's alone stands out.
-LOOKS = {"predictor": 0, "copy-last": 1, "mean": 2, "ridge": 3, "linear": 4}
+LOOKS = {"predictor": 0, "copy-last": 1, "mean": 2, "ridge": 3, "linear": 4, "corrected": 6}
 TITLES = {"changed": "Tokens that changed", "all": "All tokens"}
 _TWIN = 5
 _APART = 0.06
@@ -25,7 +25,8 @@ def horizon_panels(future: Future) -> list[panels.Panel]:
     found = []
     for tokens, title in TITLES.items():
         steps = [step for step in future.steps if step.tokens == tokens]
-        found += [_errors(steps, title), _skills(steps, title, future.twin)]
+        nought = [future.window_change] if tokens == "all" and future.window_change else []
+        found += [_errors([*nought, *steps], title), _skills(steps, title, future.twin)]
     return [panel for panel in found if panel]
 
 
@@ -42,13 +43,20 @@ def _errors(steps: list[HorizonScores], title: str) -> panels.Panel | None:
         return None
     names = [name for name in LOOKS if any(name in step.l1 for step in steps)]
     lines = [_line(name, LOOKS[name], steps, [step.l1.get(name) for step in steps], "L1", names) for name in names]
-    return _panel(title, "L1 on layer-normed targets: less is better", steps, around(ends, margin=0.2), lines)
+    return _panel(title, "L1: less is better", steps, around(ends, margin=0.2), lines)
 
 
 def _skills(steps: list[HorizonScores], title: str, twin: str) -> panels.Panel | None:
-    scores: dict[str, list[Score | None]] = {
-        name: [step.skill.get(name) for step in steps] for name in _SKILLED if any(name in s.skill for s in steps)
-    }
+    fitted = any(step.fitted.value is not None for step in steps)
+    scores: dict[str, list[Score | None]] = (
+        {"predictor": [step.fitted for step in steps]}
+        if fitted
+        else {
+            name: [step.skill.get(name) for step in steps]
+            for name in _SKILLED
+            if any(name in step.skill for step in steps)
+        }
+    )
     looks: Mapping[str, int] = LOOKS
     if twin:
         scores["untrained twin"] = [step.twin for step in steps]
@@ -59,7 +67,8 @@ def _skills(steps: list[HorizonScores], title: str, twin: str) -> panels.Panel |
     names = list(scores)
     lines = [_line(name, looks[name], steps, scores[name], "skill", names) for name in names]
     up = around([0.0, *ends], least=_DEEPEST)
-    return _panel(title, "skill over copy-last (dashed)", steps, up, lines, level=0.0)
+    over = "the best fitted" if fitted else "copy-last (dashed)"
+    return _panel(title, f"skill over {over}", steps, up, lines, level=0.0)
 
 
 def _line(
@@ -87,12 +96,12 @@ def _panel(
     lines: list[panels.Line],
     level: float | None = None,
 ) -> panels.Panel:
-    last = max(step.horizon for step in steps)
+    horizons = [step.horizon for step in steps]
     return panels.Panel(
         title=title,
         metric=metric,
         x_name="horizon, tubelets after the context",
-        across=Axis(0.6, last + 0.4),
+        across=Axis(min(horizons) - 0.4, max(horizons) + 0.4),
         x_ticks=tuple((float(step.horizon), str(step.horizon)) for step in steps),
         up=up,
         lines=tuple(line for line in lines if line.points),

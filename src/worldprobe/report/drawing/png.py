@@ -25,6 +25,7 @@ COLUMNS = 3
 # own style has the same order.
 SERIES = (
     ("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#000000", "X"),
+    ("#6B7280", "P"),
 )  # fmt: skip
 BANDS = {"random-init": "#999999", "pixels": "#E69F00"}
 INK, FAINT, ALARM = "#333333", "#888888", "#B00020"

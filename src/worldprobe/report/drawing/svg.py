@@ -15,7 +15,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 12, 12, 40
 _CROWDED = 34  # px that a label of the axis needs
 # Dots: of a line, of a heading, of the space between groups, of a letter, and the least of the axis.
 _STEP, _HEADING, _SPACE, _LETTER, _AXIS = 19, 24, 6, 7.2, 190
-# By look: circle, square, triangle, diamond, triangle on its head, cross. The figures' markers have the same order.
+# By look: circle, square, triangle, diamond, triangle on its head, cross, plus. The figures' have the same order.
 MARKERS = (
     "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z",
     "M-3.6-3.6h7.2v7.2h-7.2z",
@@ -23,6 +23,7 @@ MARKERS = (
     "M0-5l4.4 5-4.4 5-4.4-5z",
     "M0 4.6l4.4-7.8h-8.8z",
     "M-4-4l8 8M4-4l-8 8",
+    "M0-4.8v9.6M-4.8 0h9.6",
 )
 _UP, _DOWN = MARKERS[2], MARKERS[4]
 

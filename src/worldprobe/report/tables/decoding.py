@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.sections.decoding import DecoderScores, Rung
-from worldprobe.findings.wording import DECODER_CAPTIONS
+from worldprobe.findings.wording import DECODER_CAPTIONS, SPEAKS
 from worldprobe.report.charts.decoding import loss_panels
 from worldprobe.report.table import (
     Block,
@@ -41,7 +41,7 @@ def decoding(summary: Summary) -> Section | None:
             f"{found.tap} drawn at {size}: {found.split} split, 95 % intervals", _columns(found.drawings),
             found.drawings, caption=found.headline, look="num scores",
         ),
-        Paragraph(found.rule + _SPREAD * spread, "rule", lead="How verdicts are reached."),
+        Paragraph(f"{found.rule}{_SPREAD * spread} {SPEAKS}", "rule", lead="How verdicts are reached."),
         *([Paragraph(f"{found.lpips}.", "soft")] if found.lpips else []),
     ]  # fmt: skip
     panels = loss_panels(found)

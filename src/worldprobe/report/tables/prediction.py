@@ -14,7 +14,7 @@ from worldprobe.findings.sections.prediction import (
     Recall,
     Violation,
 )
-from worldprobe.findings.wording import CALLS, CAPTIONS, MEASURES, PIXEL_METHODS, number
+from worldprobe.findings.wording import CALLS, CAPTIONS, MEASURES, PIXEL_METHODS, SPEAKS, number
 from worldprobe.intervals import Score
 from worldprobe.report.charts.horizons import horizon_panels
 from worldprobe.report.charts.surprise import peak_captions, surprise_panels
@@ -55,13 +55,15 @@ def _horizons(future: Future) -> list[Block]:
         "it must be."
     )
     apart = (
-        " All tokens and changed ones stand apart: where the background stands still, copying the last tokens is "
-        "nearly unbeatable on all of them, and that says nothing."
+        " All tokens and changed ones stand apart. Where nothing moves copying is not right either: a context "
+        "encoded alone has other tokens than the same frames have within the window, and horizon 0 says how far "
+        "apart they are. So to beat copy-last is not yet to know what comes."
     )
     methods = (
-        "copy-last: the context's last tokens again. linear: its last step carried on. mean: the mean token of "
-        "each cell in other groups. ridge: a linear function of the last two tokens of a cell, fitted on other "
-        "groups."
+        "copy-last: the context's last tokens again. corrected: the same through one linear map, fitted on other "
+        "groups, from tokens of a context encoded alone to those of the same frames within the window. linear: the "
+        "last step carried on. mean: the mean token of each cell in other groups. ridge: a linear function of the "
+        "last two tokens of a cell, fitted on other groups."
     )
     bars = (
         "Bars: 95 % intervals, groups resampled; ▲ ▼ beyond the axis. Point at a mark, or step from one to the "
@@ -79,7 +81,7 @@ def _horizons(future: Future) -> list[Block]:
         _leaks(future),
         Heading("Error and skill by horizon"),
         _steps(future),
-        Paragraph(future.rule + apart, "rule", lead="How verdicts are reached."),
+        Paragraph(f"{future.rule} {SPEAKS}{apart}", "rule", lead="How verdicts are reached."),
         Paragraph(methods, "soft"),
         Figure("horizon", bars, horizon_panels(future), look=" two"),
         Figure("error_map", CAPTIONS["error_map"], drawn=True),
@@ -111,6 +113,11 @@ def _steps(future: Future) -> Table[HorizonScores]:
         )
         for name in BASELINES
     ]  # fmt: skip
+    fitted = any(step.fitted.value is not None for step in future.steps)
+    over_copying: list[Column[HorizonScores]] = [
+        Column("over copy-last", lambda step: score_cell(step.skill["predictor"], sign=True), right=True,
+               forms=("html", "markdown")),
+    ]  # fmt: skip
     twin: list[Column[HorizonScores]] = [
         Column("Skill, untrained", lambda step: score_cell(step.twin, sign=True), right=True, short="untr.",
                value_only=True),
@@ -120,23 +127,34 @@ def _steps(future: Future) -> Table[HorizonScores]:
         Column("Horizon", lambda step: str(step.horizon), short="h", right=True),
         Column("predictor", lambda step: _own(step), right=True, short="predictor"),
         *baselines,
-        Column("Skill", lambda step: score_cell(step.skill["predictor"], sign=True, strong=True), right=True,
-               short="skill"),
+        Column("Skill", partial(_skill, fitted=fitted), right=True, short="skill"),
+        *(over_copying if fitted else []),
         *(twin if future.twin else []),
         Column("Cosine", lambda step: score_cell(step.cosine["predictor"]), right=True),
         Column("Verdict", lambda step: cell(step.verdict, kind="verdict"), short="verdict", fold=True),
         Column("n", lambda step: in_groups(step.n, step.n_groups), right=True),
     ]  # fmt: skip
     return Table(
-        f"{future.encoder}: L1 by horizon, 95 % intervals", columns, future.steps, look="num scores wordy",
+        f"{future.encoder}: L1 by horizon, 95 % intervals", columns, _rows(future), look="num scores wordy",
         caption=f"{future.headline}\nLeak (change of context and prediction when only the future changes): "
         f"{leaks}.",
         tone=lambda step: "" if step.tokens == "changed" else "other",
     )  # fmt: skip
 
 
+def _rows(future: Future) -> tuple[HorizonScores, ...]:
+    """Changed tokens, then all of them, which horizon 0 stands before."""
+    changed = [step for step in future.steps if step.tokens == "changed"]
+    others = [step for step in future.steps if step.tokens == "all"]
+    return (*changed, *([future.window_change] if future.window_change else []), *others)
+
+
 def _own(step: HorizonScores) -> Cell:
     return score_cell(step.l1["predictor"], 3, kind="probe")
+
+
+def _skill(step: HorizonScores, fitted: bool) -> Cell:
+    return score_cell(step.fitted if fitted else step.skill["predictor"], sign=True, strong=True)
 
 
 def _l1(step: HorizonScores, name: str) -> Cell:
@@ -227,6 +245,7 @@ def _impossible(future: Future) -> list[Block]:
         Heading(title),
         Paragraph(protocol, "small", lead="Protocol:"),
         Table(f"{title}, 95 % intervals", columns, future.violations, caption=future.surprise_protocol),
+        Paragraph(SPEAKS, "soft"),
         Figure("violations", CAPTIONS["violations"], drawn=True),
     ]
 

@@ -12,6 +12,7 @@ from worldprobe.findings.verdicts import leak_sentence
 from worldprobe.findings.wording import (
     METRICS,
     NONE,
+    SPEAKS,
     count,
     interval,
     number,
@@ -177,10 +178,7 @@ def _caption(summary: Summary) -> str:
     groups = sorted({row.n_groups for row in summary.rows if row.n_groups} or {0})
     span = count(groups[0], "group") if len(groups) == 1 else f"{groups[0]} to {groups[-1]} groups"
     leaks = "leak: what the random split adds. " if any(r.main.leak is not None for r in summary.rows) else ""
-    return (
-        f"{span}. {leaks}Above: the interval lies over that of every control. "
-        "Below: under that of those named. Not shown >: it overlaps with theirs."
-    )
+    return f"{span}. {leaks}Above, below: by the difference to a control, beyond chance. Not shown >: neither."
 
 
 def scores(summary: Summary) -> Section | None:
@@ -208,7 +206,7 @@ def scores(summary: Summary) -> Section | None:
             "that the inner folds chose. A column's name sorts the table.", "soft", forms=("html",),
         ),
         Paragraph("Leak: what the random split adds; after it that split's score.", forms=("markdown",)),
-        Paragraph(summary.rule, "rule", lead="How verdicts are reached."),
+        Paragraph(f"{summary.rule} {SPEAKS}", "rule", lead="How verdicts are reached."),
     ]  # fmt: skip
     return Section("table", "Each score beside its controls", blocks, short="Scores and controls", chapter="probes")
 
