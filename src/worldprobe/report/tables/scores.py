@@ -38,6 +38,7 @@ from worldprobe.report.table import (
     in_groups,
     named_cell,
     score_cell,
+    score_parts,
     sorted_cell,
 )
 from worldprobe.results import Metric
@@ -134,7 +135,11 @@ def _control(scored: Scored, control: Control) -> Cell:
     score = _beside(line, control)
     if score is None:
         return sorted_cell(None, NONE if CONTROLS[control].positive else "not run")
-    return score_cell(score, kind="best" if control == line.best_control else "")
+    positive = line.positive.get(control)
+    if positive is None or positive.difference.value is None:
+        return score_cell(score, kind="best" if control == line.best_control else "")
+    less = [BREAK, ("probe less it ", "soft"), *score_parts(positive.difference, sign=True)]
+    return sorted_cell(score.value, *score_parts(score), *less)
 
 
 def _control_number(scored: Scored, control: Control) -> Cell:
