@@ -101,9 +101,9 @@ def _positive(
     real: ProbeResult, control: ProbeResult, chance: float | None, judged: Sequence[Judged]
 ) -> PositiveControl:
     score, difference = _score(control), Score(value=None)
-    for line in judged:
-        contrast = isinstance(line, EvidenceResult) and line.measure == "contrast"
-        if contrast and line.against == control.control and _same(line, real):
+    contrasts = [one for one in judged if isinstance(one, EvidenceResult) and one.measure == "contrast"]
+    for line in contrasts:
+        if line.against == control.control and _same(line, real):
             difference = Score(value=line.score, low=line.low, high=line.high)
     return PositiveControl(
         score=score, z=control.z, difference=difference,
