@@ -13,7 +13,7 @@ from worldprobe.findings.score import ABOVE, Fact, VerdictKind
 from worldprobe.findings.sections.decoding import DecoderScores, Decoding
 from worldprobe.findings.sections.moments import Moments
 from worldprobe.findings.sections.prediction import Future, HorizonScores, Violation
-from worldprobe.findings.verdicts import quoted
+from worldprobe.findings.verdicts import quotable, quoted
 from worldprobe.findings.wording import METRICS, count, property_name
 from worldprobe.intervals import Score
 from worldprobe.results import FEW_GROUPS, PredictionMethod
@@ -114,7 +114,7 @@ def _property(rows: Sequence[Row], label: Callable[[Row], str]) -> Answer:
         verdict=row.main.verdict.short,
         n=row.n_test,
         groups=row.n_groups,
-        ways=len(rows),
+        ways=len(quotable(rows)),
         positive={control: one.score for control, one in row.main.positive.items()},
         task=row.task,
         features=row.features,

@@ -246,7 +246,8 @@ def chance(line: ControlledScore) -> float | None:
 QUOTED = (
     "Of several readings of a property (features, block, input, probe) one is quoted: that at the tap which "
     "validation groups chose, where several blocks were read; else the one that reaches furthest above its best "
-    "control. Of n ways tried the best is quoted, so a narrow win counts for little."
+    "control. Of n ways tried the best is quoted, so a narrow win counts for little. Clips in another order than "
+    "the video's are there to be compared with, and are not quoted where there is anything else."
 )
 
 
@@ -259,9 +260,15 @@ def cautious_skill(row: Row) -> float | None:
     return (ends[0] - max(highs)) / (1 - max(highs))
 
 
+def quotable(rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows that ``QUOTED`` chooses among."""
+    return [row for row in rows if row.input not in ("shuffled", "reversed")] or rows
+
+
 def quoted(rows: Sequence[Row]) -> Row | None:
     """The row that ``QUOTED`` quotes; one without a score only where there is no other. None of none."""
-    return max([row for row in rows if row.features == CHOSEN] or rows, key=_reach, default=None)
+    ways = quotable(rows)
+    return max([row for row in ways if row.features == CHOSEN] or ways, key=_reach, default=None)
 
 
 def _reach(row: Row) -> tuple[bool, bool, float]:

@@ -58,5 +58,11 @@ def test_every_form_prints_the_difference(tmp_path):
         console.print(table)
     for text in (console.export_text(), *((tmp_path / f"report.{kind}").read_text() for kind in ("md", "html"))):
         assert "What do motion and order add?" in text
-        assert "+0.48" in text
-        assert "[0.43, 0.53]" in text
+        assert "+0.48 [0.43, 0.53]" in " ".join(text.split())
+
+
+def test_what_is_quoted_of_a_property_is_no_clip_in_another_order(tmp_path):
+    (answer,) = read(tmp_path, {"native": 0.3, "shuffled": 0.6, "reversed": 0.5}, {}).answers
+    assert (answer.input, answer.score.value, answer.ways) == ("native", 0.3, 1)
+    (answer,) = read(tmp_path, {"shuffled": 0.6}, {}).answers
+    assert answer.input == "shuffled"

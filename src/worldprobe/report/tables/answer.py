@@ -78,7 +78,7 @@ def _against(one: Answer) -> Cell:
         *([(" ", ""), *score_parts(one.floor, one.digits)] if one.against else []),
     ]
     for control, score in one.positive.items():
-        parts += [BREAK, (f"{control} ", "soft"), *score_parts(score, one.digits)]
+        parts += [BREAK, (f"{control} {with_interval(score, one.digits)}", "soft")]
     return sorted_cell(one.floor.value, *parts)
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.sections.inputs import InputCell, InputRow
-from worldprobe.findings.wording import METRICS, NONE, number, property_name, signed, with_interval
+from worldprobe.findings.wording import METRICS, NONE, difference, number, property_name, with_interval
 from worldprobe.report.table import (
     BREAK,
     Block,
@@ -67,19 +67,12 @@ def _cell(row: InputRow, input: str) -> Cell:
     one = _of(row, input)
     if one is None:
         return cell(NONE)
-    return sorted_cell(
-        one.score.value,
-        *score_parts(one.score),
-        BREAK,
-        ("native less it ", "soft"),
-        *score_parts(one.gain, sign=True),
-    )
+    gain = (f"native less it {difference(one.gain)}", "soft")
+    return sorted_cell(one.score.value, *score_parts(one.score), BREAK, gain)
 
 
 def _brief(row: InputRow, input: str) -> str:
     one = _of(row, input)
     if one is None:
         return NONE
-    ends = one.gain.interval
-    gain = f"{signed(one.gain.value)} [{number(ends[0])}, {number(ends[1])}]" if ends else signed(one.gain.value)
-    return f"{number(one.score.value)}\n{gain}"
+    return f"{number(one.score.value)}\n{difference(one.gain)}"

@@ -13,6 +13,7 @@ from worldprobe.findings.wording import (
     METRICS,
     NONE,
     count,
+    difference,
     interval,
     number,
     property_name,
@@ -138,8 +139,8 @@ def _control(scored: Scored, control: Control) -> Cell:
     positive = line.positive.get(control)
     if positive is None or positive.difference.value is None:
         return score_cell(score, kind="best" if control == line.best_control else "")
-    less = [BREAK, ("probe less it ", "soft"), *score_parts(positive.difference, sign=True)]
-    return sorted_cell(score.value, *score_parts(score), *less)
+    less: Part = (f"probe less it {difference(positive.difference)}", "soft")
+    return sorted_cell(score.value, *score_parts(score), BREAK, less)
 
 
 def _control_number(scored: Scored, control: Control) -> Cell:
