@@ -6,8 +6,8 @@ from typing import get_args
 
 import pytest
 
-from worldprobe.config import Experiment
-from worldprobe.controls import CONTROLS, Control
+from worldprobe.config import TASKS, Experiment
+from worldprobe.controls import CONTROLS, MOTION_TASKS, NEGATIVE, POSITIVE, Control, stands_beside
 from worldprobe.encoders.load import control_encoders
 from worldprobe.probes.controls import COLUMNS
 
@@ -31,6 +31,15 @@ def test_every_control_has_what_makes_its_inputs():
 
 def test_all_are_run_unless_a_file_says_otherwise():
     assert set(Experiment(videos=["film.mp4"]).controls) == set(CONTROLS)
+
+
+def test_positive_controls_are_apart_and_stand_beside_motion_that_is_there_to_be_seen():
+    assert (*NEGATIVE, *POSITIVE) == tuple(CONTROLS)
+    assert POSITIVE == ("flow",)
+    beside = {task for task in TASKS if stands_beside("flow", [task], "native")}
+    assert beside == set(MOTION_TASKS) == {"motion", "motion8", "direction", "velocity", "approach"}
+    assert not stands_beside("flow", TASKS, "still")
+    assert all(stands_beside(name, ["xy"], "still") for name in ("none", *NEGATIVE))
 
 
 def test_short_names_fit_narrow_columns_and_differ():

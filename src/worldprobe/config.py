@@ -19,7 +19,8 @@ DEFAULT_TASKS = ("xy", "size", "class", "motion", "velocity")
 TASKS = (*DEFAULT_TASKS, "motion8", "direction", "approach", "count", "visible", "state", "action")
 FEATURES = ("z", "grid", "delta", "z+delta", "tokens")
 DEFAULT_FEATURES = ("z", "grid")
-INPUTS = ("native", "still")
+_Input = Literal["native", "still", "shuffled", "reversed"]
+INPUTS: tuple[_Input, ...] = get_args(_Input)
 # The order in which runs compute and record them.
 DEFAULT_CONTROLS = tuple(reversed(CONTROLS))
 EVIDENCE: tuple[Literal["code", "learning"], ...] = ("code", "learning")
@@ -175,10 +176,10 @@ class Experiment(BaseModel):
             )
 
     @property
-    def inputs(self) -> tuple[Literal["native", "still"], ...]:
+    def inputs(self) -> tuple[_Input, ...]:
         """What ``input`` names, one or several."""
         names = [self.input] if isinstance(self.input, str) else self.input
-        return tuple("native" if name == "native" else "still" for name in names)
+        return tuple(INPUTS[INPUTS.index(name)] for name in names)
 
 
 def read_experiment(path: StrPath) -> Experiment:

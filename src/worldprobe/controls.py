@@ -1,15 +1,17 @@
 """The controls: what each is, what a score above it rules out, and what its probe reads.
 
 A new control is a record here, and what makes its inputs: a function in ``probes.controls.COLUMNS``, or the name of
-an encoder in ``encoders.load.control_encoders``.
+an encoder in ``encoders.load.control_encoders``. Negative controls are those that a score has to be above; a
+positive one shows what can be read where a score should not be nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-Control = Literal["none", "majority", "nuisance", "pixels", "random-init", "shuffled", "gaussian"]
+Control = Literal["none", "majority", "nuisance", "pixels", "random-init", "shuffled", "gaussian", "flow"]
 """Name a control; "none" is the probe itself."""
 
 
@@ -23,6 +25,8 @@ class ControlRecord:
         reads: in place of the features, or of the labels ("labels": they are permuted between groups). "nothing" is
             the constant; "columns" are side columns, of where and when a moment lies.
         positive: whether it shows what can be read where a score should not be nothing, and is none to be above.
+        motion: whether it holds change in time alone, so that it is of no use but to ``MOTION_TASKS``, and nothing
+            of stills.
         once: whether it reads the same beside every block. An encoder of this kind has one block, and its
             tokens, which are few, are taken side by side.
     """
@@ -33,6 +37,7 @@ class ControlRecord:
     reads: Literal["nothing", "columns", "encoder", "labels", "noise"]
     once: bool = False
     positive: bool = False
+    motion: bool = False
 
 
 CONTROLS: dict[Control, ControlRecord] = {
@@ -74,5 +79,27 @@ CONTROLS: dict[Control, ControlRecord] = {
         rules_out="that many inputs alone fit the labels: expect chance or less",
         reads="noise",
     ),
+    "flow": ControlRecord(
+        short="flow",
+        what="positive, for motion alone: the same probe on products of gradients in time and space, 8 × 8 cells",
+        rules_out="that motion is read as well without an encoder; a score below it: learnable here, and not read",
+        reads="encoder",
+        once=True,
+        positive=True,
+        motion=True,
+    ),
 }
 """By name, in the order in which reports print them."""
+
+NEGATIVE: tuple[Control, ...] = tuple(name for name, one in CONTROLS.items() if not one.positive)
+"""Those that a score has to be above."""
+POSITIVE: tuple[Control, ...] = tuple(name for name, one in CONTROLS.items() if one.positive)
+
+MOTION_TASKS = ("motion", "motion8", "direction", "velocity", "approach")
+"""Tasks of how fast and in which direction something moves or grows."""
+
+
+def stands_beside(control: Control, tasks: Iterable[str], input: str) -> bool:
+    """Whether a control ("none": the probe itself) says something of any of these tasks, read from such input."""
+    of_motion = control != "none" and CONTROLS[control].motion
+    return not of_motion or (input != "still" and any(task in MOTION_TASKS for task in tasks))

@@ -221,7 +221,8 @@ class EvidenceResult(_OfProbe):
     """One score beside another, on the same resampled groups.
 
     ``skill``: (score - control) / (1 - control) against the best control, which ``against`` names. ``selectivity``:
-    score less that on shuffled labels. ``contrast``: score less that of the features or the input in ``against``.
+    score less that on shuffled labels. ``contrast``: score less that of the features, the input or the positive
+    control in ``against``.
     """
 
     kind: Literal["evidence"] = "evidence"

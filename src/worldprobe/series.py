@@ -15,7 +15,7 @@ from worldprobe.errors import StoreError
 from worldprobe.records import ClipSpec, TokenGrid, VideoRef, View
 
 Pool = Literal["none", "space"]
-Input = Literal["native", "still"]
+Input = Literal["native", "still", "shuffled", "reversed"]
 _FORMAT = 2
 _LONGEST = 100
 
@@ -28,7 +28,8 @@ class Series:
         video, specs: the video and its clips, all of the same length and stride.
         encoder, revision, status: the encoder's name, what its output depends on, and how it was made.
         twin: the name of the same architecture untrained, where there is one.
-        input, pool: ``native`` or ``still``; tokens kept (``none``) or averaged over space (``space``).
+        input, pool: which frames the encoder saw, in which order (tokens lie where the video has them, whatever
+            that was); tokens kept (``none``) or averaged over space (``space``).
         grid, view: of every clip.
         shots: the first frame of each of the video's shots; no clip crosses a cut.
         origin: the checkpoint, its files' hashes and the options that the embeddings were made with, as the encoder
@@ -138,8 +139,8 @@ def _safe(revision: str) -> str:
 def by_clock(values: NDArray[np.float16], series: Series, *, tubelet: int) -> NDArray[np.float16]:
     """A clip's tokens [t', ..., d] of a series, one for every ``tubelet`` frames.
 
-    Where the series has another tubelet its tokens have to be pixels: their frames are put together anew, none is
-    averaged, and those that fill no whole token at the end are left out.
+    Where the series has another tubelet its tokens have to be pixels, whose frames are put together anew, none
+    averaged; or flow, which is summed. Frames that fill no whole token at the end are left out.
 
     Raises:
         StoreError: another encoder, whose tokens cannot be taken apart.
@@ -147,7 +148,12 @@ def by_clock(values: NDArray[np.float16], series: Series, *, tubelet: int) -> ND
     own = series.grid.tubelet
     if own == tubelet:
         return values
-    if series.encoder.rpartition(":")[2] != "pixels":
+    floor = series.encoder.rpartition(":")[2]
+    if floor == "flow":
+        whole = len(values) // tubelet
+        pairs = values[: whole * tubelet].reshape(whole, tubelet, *values.shape[1:])
+        return np.asarray(pairs.sum(axis=1, dtype=np.float32), dtype=np.float16)
+    if floor != "pixels":
         raise StoreError(
             f"a token of {series.encoder} covers {own} frames, and one of the encoder that it is to stand beside "
             f"{tubelet}: leave the control out that reads it"

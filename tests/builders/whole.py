@@ -70,16 +70,18 @@ def write_whole_run(folder: Path) -> None:
 
 def _probes(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
     for task, metrics in TASKS.items():
-        kinds = ("z", "delta", "z+delta") if task == "velocity" else ("z",)
-        for kind, block, metric in itertools.product(kinds, (0, 5), metrics):
+        moving = task == "velocity"
+        kinds = ("z", "delta", "z+delta") if moving else ("z",)
+        ways = [*itertools.product(kinds, (0, 5), metrics, ["native"]), *([("z", 5, "r2", "shuffled")] * moving)]
+        for kind, block, metric, input in ways:
             at: dict[str, Any] = {
                 "task": task, "encoder": ENCODER, "tap": f"{ENCODER}/block{block}.out", "features": kind,
-                "input": "native", "probe": "logistic" if task == "class" else "ridge", "metric": metric,
+                "input": input, "probe": "logistic" if task == "class" else "ridge", "metric": metric,
                 "n_train": 1536, "n_test": 1921 + len(task), "n_groups": 12, "seed": 0, "chosen": [10.0],
             }  # fmt: skip
             yield ProbeResult(**at, **next(score), control="none", split="grouped")
             yield ProbeResult(**at, **next(score), control="none", split="random")
-            for control in CONTROLS:
+            for control in (*CONTROLS, *(["flow"] * moving)):
                 yield ProbeResult(**at, **next(score), control=control, split="grouped")
 
 
@@ -100,6 +102,9 @@ def _evidence(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
     }  # fmt: skip
     for measure, against in (("skill", "pixels"), ("selectivity", "shuffled"), ("contrast", "z")):
         yield EvidenceResult(**at, **next(score), measure=measure, against=against)
+    for against in ("shuffled", "flow"):
+        z = {**at, "features": "z"}
+        yield EvidenceResult(**z, **next(score), measure="contrast", against=against)
     yield CodeResult(
         **at, rows=1920, online_bits=500.0, constant_bits=900.0, uniform_bits=1000.0, compression=2.0,
         compression_of_constant=1.83, saved_bits_per_row=4.27,

@@ -71,6 +71,9 @@ def test_every_score_has_every_control_and_the_leak(run):
     assert len(real) == 2 * 1 + 2 * 3
     for control in ("gaussian", "shuffled", "random-init", "pixels", "nuisance", "majority"):
         assert {(r.task, r.features, r.metric) for r in probes if r.control == control} == real
+    assert {(r.task, r.features, r.metric) for r in probes if r.control == "flow"} == {
+        one for one in real if one[0] == "motion"
+    }
     assert {(r.task, r.features, r.metric) for r in probes if r.split == "random"} == real
     assert all(some(r.low <= r.score <= r.high for r in probes if r.score is not None and r.control != "nuisance"))
     assert all(r.n_groups == 12 and 75 <= r.n_test <= 96 for r in some(probes))
@@ -89,6 +92,7 @@ def test_a_second_run_encodes_nothing_and_finds_the_same(run, worldprobe, experi
         "encode vjepa2-tiny": 0,
         "encode random:vjepa2-tiny": 0,
         "encode pixels": 0,
+        "encode flow": 0,
     }
 
 

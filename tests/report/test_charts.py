@@ -9,7 +9,7 @@ from tests.builders.checks import some
 from tests.builders.run_lines import decoder_lines, prediction_line, prediction_step, probe_lines
 from tests.builders.whole import write_surprise, write_whole_run
 
-from worldprobe.controls import CONTROLS
+from worldprobe.controls import NEGATIVE
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings.sections.decoding import read_decoding, read_losses
 from worldprobe.findings.sections.evidence import CurveFact, CurvePoint, Evidence, Worth
@@ -253,5 +253,5 @@ def test_a_figure_of_several_readings_prints_what_lies_beyond_the_axis(tmp_path)
     assert [group.heading for group in chart.groups] == ["z", "grid"]
     printed, names = texts(chart, printed=False)
     assert set(printed) >= {"−3.00"}
-    assert names == ["probe", *CONTROLS]
+    assert names == ["probe", *NEGATIVE]
     assert leaks(summarize(tmp_path)) == []

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from tests.builders.checks import some
 
-from worldprobe.controls import CONTROLS, Control
+from worldprobe.controls import NEGATIVE, Control
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings import verdicts, wording
 from worldprobe.findings.summary import summarize
@@ -117,14 +117,14 @@ def test_each_score_stands_beside_its_controls_margin_and_leak(run: Path) -> Non
     assert [row.task for row in summary.rows] == [t for t in TASKS for _ in range(2)]
     grid = summary.tasks["xy"][1]
     assert grid.features == "grid"
-    assert set(grid.main.controls) == set(CONTROLS)
+    assert set(grid.main.controls) == set(NEGATIVE)
     assert grid.main.best_control == "pixels"
     assert grid.main.margin == pytest.approx(0.83 - 0.61)
     assert grid.main.leak == pytest.approx(0.14)
     assert (grid.main.controls["majority"].low, grid.main.controls["majority"].high) == (0.0, 0.0)
     motion = summary.tasks["motion"][0]
     assert [line.metric for line in motion.lines] == ["accuracy", "balanced_accuracy", "macro_f1"]
-    assert all(set(line.controls) == set(CONTROLS) for line in some(motion.lines))
+    assert all(set(line.controls) == set(NEGATIVE) for line in some(motion.lines))
 
 
 def test_verdicts_follow_from_intervals(run: Path) -> None:
@@ -140,7 +140,7 @@ def test_verdicts_follow_from_intervals(run: Path) -> None:
 
 
 def test_a_majority_interval_counts_as_every_other() -> None:
-    controls: dict[Control, Score] = {c: Score(value=0.1, low=0.05, high=0.15) for c in CONTROLS}
+    controls: dict[Control, Score] = {c: Score(value=0.1, low=0.05, high=0.15) for c in NEGATIVE}
     controls["majority"] = Score(value=0.5, low=0.4, high=0.6)
     at = Score(value=0.62, low=0.55, high=0.69)
     verdict = verdicts.judge("accuracy", at, controls, split="grouped")
@@ -152,7 +152,7 @@ def test_a_majority_interval_counts_as_every_other() -> None:
 
 def test_a_missing_control_never_counts_as_beaten() -> None:
     controls: dict[Control, Score] = {
-        c: Score(value=0.1, low=0.05, high=0.15) for c in CONTROLS if c != "random-init"
+        c: Score(value=0.1, low=0.05, high=0.15) for c in NEGATIVE if c != "random-init"
     }
     controls["pixels"] = Score(value=0.1)
     verdict = verdicts.judge("r2", Score(value=0.9, low=0.8, high=0.95), controls, split="grouped")
@@ -168,7 +168,7 @@ def test_above_means_above_every_interval_and_zero(
     ends: tuple[float, float], others: list[tuple[float, float]]
 ) -> None:
     low, high = sorted(ends)
-    controls = {c: Score(value=min(p), low=min(p), high=max(p)) for c, p in zip(CONTROLS, others, strict=True)}
+    controls = {c: Score(value=min(p), low=min(p), high=max(p)) for c, p in zip(NEGATIVE, others, strict=True)}
     verdict = verdicts.judge("r2", Score(value=high, low=low, high=high), controls, split="grouped")
     assert (verdict.kind == "above") == (low > 0 and all(low > max(p) for p in others))
     assert (verdict.kind == "below") == (low > 0 and any(high < min(p) for p in others))
@@ -204,7 +204,7 @@ def test_controls_go_with_their_own_tap(run: Path) -> None:
 
 
 def test_a_random_split_alone_is_never_judged(run: Path) -> None:
-    rewrite(run, [result(0.9, split="random"), *[result(0.0, c, split="random") for c in CONTROLS]])
+    rewrite(run, [result(0.9, split="random"), *[result(0.0, c, split="random") for c in NEGATIVE]])
     summary = summarize(run)
     assert summary.rows[0].main.verdict.kind == "not-judged"
     assert summary.rows[0].main.leak is None
@@ -246,7 +246,7 @@ def test_films_of_several_sizes_are_a_caveat_and_notes_that_differ_by_the_film_a
 def test_few_groups_are_said_once(run: Path) -> None:
     """A row's own note says the same as the caveat that counts all rows."""
     few = result(0.5, n_groups=12, notes=["only 12 groups: the interval is rough", "class 3 is rare"])
-    caveats = summarize(rewrite(run, [few, *[result(0.0, c, n_groups=12) for c in CONTROLS]])).caveats
+    caveats = summarize(rewrite(run, [few, *[result(0.0, c, n_groups=12) for c in NEGATIVE]])).caveats
     assert sum("12 groups" in caveat for caveat in caveats) == 1
     assert "class 3 is rare (XY position from z)." in caveats
 

@@ -38,7 +38,9 @@ Videos = Annotated[
 ]
 EncoderOption = Annotated[
     str,
-    typer.Option("--encoder", help="vjepa2-tiny, a hub id or folder, random:E, pixels, gaussian, module:Class."),
+    typer.Option(
+        "--encoder", help="vjepa2-tiny, a hub id or folder, random:E, pixels, flow, gaussian, module:Class."
+    ),
 ]
 StoreOption = Annotated[str, typer.Option("--store", help="Folder or fsspec URL of the embeddings.")]
 OutOption = Annotated[Path, typer.Option("--out", help="The run's folder.")]

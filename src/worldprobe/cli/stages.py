@@ -36,7 +36,9 @@ def encode(
     pool: Annotated[str, typer.Option(help="none keeps tokens, space averages them.")] = "none",
     frames: Annotated[int, typer.Option(help="Frames a clip.")] = 16,
     stride: Annotated[int, typer.Option(help="Source frames from one to the next.")] = 1,
-    input: Annotated[str, typer.Option("--input", help="native clips, one still repeated, or both.")] = "native",
+    input: Annotated[
+        str, typer.Option("--input", help="native, still, shuffled, reversed; several by comma.")
+    ] = "native",
     controls: Annotated[bool, typer.Option("--controls", help="Also the encoders that controls read.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16.")] = "auto",
@@ -68,7 +70,7 @@ def encode(
     require_readable(paths, failures, what="encoded")
     costs = [cost.model_dump() for cost in ledger.costs]
     say(costs, as_json, [f"{c['stage']}: {c['items']} clips in {c['seconds']:.1f} s" for c in costs])
-    pace = pace_notes(ledger.videos.values(), frames=frames, stride=stride if "native" in input.split(",") else 0)
+    pace = pace_notes(ledger.videos.values(), frames=frames, stride=0 if input == "still" else stride)
     for note in (*reading_notes(ledger.videos.values()), *pace):
         warn(note)
     end(failures)
@@ -158,7 +160,9 @@ def probe(
     split: Annotated[str, typer.Option(help="grouped, blocked, video, or random (leaks).")] = "grouped",
     controls: Annotated[str, typer.Option(help="all, or some, by comma.")] = "all",
     blocks: Annotated[str, typer.Option(help="last, all, or indices; of those in the store.")] = "last",
-    input: Annotated[str, typer.Option("--input", help="native, still, or both by comma.")] = "native",
+    input: Annotated[
+        str, typer.Option("--input", help="native, still, shuffled, reversed; several by comma.")
+    ] = "native",
     probes: Annotated[str, typer.Option(help="linear, mlp, knn, attentive, or others by name.")] = "linear",
     evidence: Annotated[str, typer.Option(help=EVIDENCE)] = "code,learning",
     as_json: JsonOption = False,

@@ -16,10 +16,11 @@ from worldprobe.records import Clip
 
 _CROP = 128
 _CELLS = 8
+_FLOW_SIDE = 64
 
 
 class _Floor:
-    """What both floors share: V-JEPA 2's view of the frame, an 8 x 8 grid, two frames a token."""
+    """What all floors share: V-JEPA 2's view of the frame, an 8 x 8 grid, two frames a token."""
 
     name: str
     blocks = 1
@@ -41,8 +42,8 @@ class _Floor:
         return crop_frames(frames, crop=_CROP)
 
     def grid(self, frames: int) -> TokenGrid:
-        """Frames in pairs, 8 x 8 cells. Raises ConfigError for an odd number of frames."""
-        if frames < self.tubelet or frames % self.tubelet:
+        """So many frames a token, 8 x 8 cells. Raises ConfigError for an odd number of frames, taken in pairs."""
+        if frames % self.tubelet:
             raise ConfigError(f"{self.name} takes an even number of frames a clip, got {frames}")
         return TokenGrid(frames // self.tubelet, _CELLS, _CELLS, self.tubelet, _CROP // _CELLS)
 
@@ -61,6 +62,55 @@ class Pixels(_Floor):
         tokens = cells.reshape(b, t // 2, 2, 3, _CELLS, _CELLS).transpose(0, 1, 4, 5, 2, 3)
         values = tokens.reshape(b, t // 2, _CELLS, _CELLS, 6).astype(np.float16)
         return dict.fromkeys(blocks, values)
+
+
+class Flow(_Floor):
+    """``flow``: how intensity changes in time times how it changes in space, summed over 8 x 8 cells.
+
+    Linear in the gradients' products and without a parameter: the right-hand side of the equation of Lucas and
+    Kanade (1981). A token covers one frame, and is of that frame and the one before it; of a clip's first frame,
+    which has none before, of the next one. ``series.by_clock`` sums those of a tubelet: so each pair of neighbours
+    counts for the tubelet in which it ends, whatever the tubelet of the encoder that it stands beside.
+    """
+
+    name = "flow"
+    tubelet = 1
+
+    def encode(self, clips: Sequence[Clip], *, blocks: Sequence[int]) -> dict[int, NDArray[np.float16]]:
+        """float16 [b, t, 8, 8, 2]: across and down, intensities in 0 to 1, over 64 x 64 px."""
+        pixels = np.stack([clip.pixels for clip in clips])
+        b, t = pixels.shape[:2]
+        # At 64 px and so smooth, what moves by a px or two between frames changes as its slope says.
+        grey = _smooth(_smooth(_halved(pixels)))
+        in_time = np.diff(grey, axis=1)
+        down, across = np.gradient((grey[:, 1:] + grey[:, :-1]) / 2, axis=(2, 3))
+        values = np.zeros((b, t, _CELLS, _CELLS, 2), dtype=np.float16)
+        side = _FLOW_SIDE // _CELLS
+        for column, in_space in enumerate((across, down)):
+            cells = (in_time * in_space).reshape(b, t - 1, _CELLS, side, _CELLS, side)
+            values[:, 1:, :, :, column] = cells.sum(axis=(3, 5))
+        values[:, :1] = values[:, 1:2]
+        return dict.fromkeys(blocks, values)
+
+
+def _halved(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Colours uint8 [b, t, 3, h, w] to grey in 0 to 1 at half the size."""
+    grey = pixels[:, :, 0].astype(np.uint16) + pixels[:, :, 1] + pixels[:, :, 2]
+    rows = grey[..., ::2, :] + grey[..., 1::2, :]
+    return (rows[..., ::2] + rows[..., 1::2]).astype(np.float32) / np.float32(12 * 255)
+
+
+def _smooth(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weights 1, 2, 1 down and across pictures [..., h, w]; beyond an edge it goes on as it ends."""
+    for axis in (-2, -1):
+        along = np.moveaxis(values, axis, 0)
+        sums = along + along
+        sums[1:] += along[:-1]
+        sums[:-1] += along[1:]
+        sums[0] += along[0]
+        sums[-1] += along[-1]
+        values = np.moveaxis(sums / np.float32(4), 0, axis)
+    return values
 
 
 class Gaussian(_Floor):

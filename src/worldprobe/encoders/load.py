@@ -9,7 +9,7 @@ from worldprobe.errors import ConfigError, RegistryError
 from worldprobe.plugins import registry
 from worldprobe.protocols import Encoder
 
-_FLOORS = ("pixels", "gaussian")
+_FLOORS = ("pixels", "flow", "gaussian")
 
 
 def load_encoder(name: str, *, device: str = "auto", precision: str = "auto") -> Encoder:
@@ -50,7 +50,8 @@ def control_encoders(name: str, twin: str | None) -> dict[Control, str]:
     """Which encoder each control of an encoder reads, for those that need embeddings of their own."""
     # What is compared with a squashed view has to see as much.
     view = PREFIX if name.startswith(PREFIX) else ""
-    needed: dict[Control, str] = {} if name.removeprefix(PREFIX) in _FLOORS else {"pixels": view + "pixels"}
+    floors: tuple[Control, ...] = () if name.removeprefix(PREFIX) in _FLOORS else ("pixels", "flow")
+    needed = {floor: view + floor for floor in floors}
     return {"random-init": twin, **needed} if twin else needed
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from pydantic import Field
+
+from worldprobe.controls import Control
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import ABOVE, Fact, VerdictKind
 from worldprobe.findings.sections.decoding import DecoderScores, Decoding
 from worldprobe.findings.sections.moments import Moments
 from worldprobe.findings.sections.prediction import Future, HorizonScores, Violation
-from worldprobe.findings.verdicts import quoted
+from worldprobe.findings.verdicts import quotable, quoted
 from worldprobe.findings.wording import METRICS, count, property_name
 from worldprobe.intervals import Score
 from worldprobe.results import FEW_GROUPS, PredictionMethod
@@ -25,6 +28,7 @@ class Answer(Fact):
         metric: as it is printed; ``digits`` behind the point.
         ways: of so many rows of the same property this one is quoted.
         unit: what ``groups`` counts: what the intervals resample.
+        positive: what positive controls score, of a property.
     """
 
     about: Literal["property", "prediction", "surprise", "decoder"]
@@ -41,6 +45,7 @@ class Answer(Fact):
     groups: int
     unit: Literal["group", "pair"] = "group"
     ways: int = 1
+    positive: dict[Control, Score] = Field(default_factory=dict)
     task: str = ""
     features: str = ""
     tap: str = ""
@@ -108,7 +113,8 @@ def _property(rows: Sequence[Row], label: Callable[[Row], str]) -> Answer:
         verdict=row.main.verdict.short,
         n=row.n_test,
         groups=row.n_groups,
-        ways=len(rows),
+        ways=len(quotable(rows)),
+        positive={control: one.score for control, one in row.main.positive.items()},
         task=row.task,
         features=row.features,
         tap=row.tap,

@@ -14,6 +14,7 @@ from worldprobe.findings.score import Fact
 from worldprobe.findings.sections.decoding import Decoding
 from worldprobe.findings.sections.deltas import Deltas
 from worldprobe.findings.sections.evidence import Evidence
+from worldprobe.findings.sections.inputs import Inputs
 from worldprobe.findings.sections.moments import Moments
 from worldprobe.findings.sections.original import Original
 from worldprobe.findings.sections.prediction import Future
@@ -46,6 +47,7 @@ class Summary(Fact):
     next_steps: tuple[str, ...] = ()
     original: Original | None = None
     deltas: Deltas | None = None
+    inputs: Inputs | None = None
     evidence: Evidence | None = None
     future: Future | None = None
     decoding: Decoding | None = None

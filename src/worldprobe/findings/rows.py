@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from worldprobe.controls import CONTROLS, Control
+from pydantic import Field
+
+from worldprobe.controls import NEGATIVE, Control
 from worldprobe.findings.score import Fact, VerdictKind, tap_name
 from worldprobe.intervals import Score
 from worldprobe.results import Metric
@@ -18,8 +20,20 @@ class Verdict(Fact):
     short: str
 
 
+class PositiveControl(Fact):
+    """What a positive control reads beside a probe of the features: ``difference`` is the probe less it, paired.
+
+    ``shown``: whether the target is there to be read at all; None where that is not clear.
+    """
+
+    score: Score
+    z: float | None
+    difference: Score
+    shown: bool | None
+
+
 class ControlledScore(Fact):
-    """One metric of one probe beside its controls.
+    """One metric of one probe beside its controls: negative ones in ``controls``, those in ``positive`` apart.
 
     ``margin`` is the score less that of ``best_control``; ``random`` is the same probe under the leaky
     random split, and ``leak`` is random less the sound score (of errors both are turned, so that more is better).
@@ -29,6 +43,7 @@ class ControlledScore(Fact):
     metric: Metric
     score: Score
     controls: dict[Control, Score]
+    positive: dict[Control, PositiveControl] = Field(default_factory=dict)
     best_control: Control | None
     margin: float | None
     random: Score | None
@@ -39,7 +54,7 @@ class ControlledScore(Fact):
     @property
     def missing(self) -> tuple[Control, ...]:
         """Controls that were not run; none are missed where there is no score to compare."""
-        return () if self.score.value is None else tuple(c for c in CONTROLS if c not in self.controls)
+        return () if self.score.value is None else tuple(c for c in NEGATIVE if c not in self.controls)
 
 
 class Row(Fact):

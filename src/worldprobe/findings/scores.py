@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from worldprobe.controls import Control
+from worldprobe.controls import CONTROLS, Control
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings import verdicts
-from worldprobe.findings.rows import ControlledScore, Row
+from worldprobe.findings.rows import ControlledScore, PositiveControl, Row
 from worldprobe.findings.wording import ERRORS
 from worldprobe.intervals import Score
-from worldprobe.results import Metric, PowerResult, ProbeResult, VerdictResult
+from worldprobe.results import EvidenceResult, Metric, PowerResult, ProbeResult, VerdictResult
 
 METRIC_ORDER: tuple[Metric, ...] = ("r2", "accuracy", "balanced_accuracy", "macro_f1", "angular_error")
 
 Key = tuple[str, ...]
+Judged = PowerResult | VerdictResult | EvidenceResult
 
 
 def _key(result: ProbeResult) -> Key:
@@ -24,9 +25,7 @@ def _key(result: ProbeResult) -> Key:
     return (r.task, r.features, r.encoder, r.tap, r.input, r.probe, r.protocol)
 
 
-def rows_of(
-    probes: Sequence[ProbeResult], run: Path, judged: Sequence[PowerResult | VerdictResult] = ()
-) -> tuple[Row, ...]:
+def rows_of(probes: Sequence[ProbeResult], run: Path, judged: Sequence[Judged] = ()) -> tuple[Row, ...]:
     """One row a probe and sound split; the random split alone makes a row only where nothing sound was run.
 
     Args:
@@ -70,7 +69,7 @@ def _row(real: ProbeResult, lines: Sequence[ControlledScore]) -> Row:
     )
 
 
-def _controls(real: ProbeResult, probes: Sequence[ProbeResult], run: Path) -> dict[Control, Score]:
+def _controls(real: ProbeResult, probes: Sequence[ProbeResult], run: Path) -> dict[Control, ProbeResult]:
     """The controls of one score: same task, features, input, split, protocol and metric, and the same tap.
 
     A control that was read at a tap of its own (``pixels/block0.out``) stands beside every tap of the run.
@@ -89,13 +88,27 @@ def _controls(real: ProbeResult, probes: Sequence[ProbeResult], run: Path) -> di
                 f"{run / 'results.jsonl'}. Delete the file and run `worldprobe probe ... --out {run}` again."
             )
         found[r.control] = r
-    if not found and real.score is not None:
+    if all(CONTROLS[control].positive for control in found) and real.score is not None:
         raise WorldprobeError(
             f"{real.task} on {real.features} ({real.metric}, {real.split} split) has no controls, and a score "
             f"without them says nothing. Run `worldprobe probe ... --tasks {real.task} --features {real.features} "
             f"--split {real.split} --controls all --out {run}`."
         )
-    return {control: _score(r) for control, r in found.items()}
+    return found
+
+
+def _positive(
+    real: ProbeResult, control: ProbeResult, chance: float | None, judged: Sequence[Judged]
+) -> PositiveControl:
+    score, difference = _score(control), Score(value=None)
+    contrasts = [one for one in judged if isinstance(one, EvidenceResult) and one.measure == "contrast"]
+    for line in contrasts:
+        if line.against == control.control and _same(line, real):
+            difference = Score(value=line.score, low=line.low, high=line.high)
+    return PositiveControl(
+        score=score, z=control.z, difference=difference,
+        shown=verdicts.is_shown(score, control.z, chance=None if real.metric in ERRORS else chance),
+    )  # fmt: skip
 
 
 def _score(result: ProbeResult) -> Score:
@@ -108,10 +121,15 @@ def _score(result: ProbeResult) -> Score:
 
 def _line(
     real: ProbeResult,
-    controls: dict[Control, Score],
+    beside: dict[Control, ProbeResult],
     leaky: ProbeResult | None,
-    judged: Sequence[PowerResult | VerdictResult],
+    judged: Sequence[Judged],
 ) -> ControlledScore:
+    controls: dict[Control, Score] = {c: _score(r) for c, r in beside.items() if not CONTROLS[c].positive}
+    chance = verdicts.chance_of(real.metric, controls)
+    positive: dict[Control, PositiveControl] = {
+        c: _positive(real, r, chance, judged) for c, r in beside.items() if CONTROLS[c].positive
+    }
     verdict = next((one for one in judged if isinstance(one, VerdictResult) and _same(one, real)), None)
     power = next((one for one in judged if isinstance(one, PowerResult) and _same(one, real, tap=False)), None)
     score = _score(real)
@@ -119,24 +137,26 @@ def _line(
     top = controls[best].value if best else None
     random = _score(leaky) if leaky else None
     sign = -1 if real.metric in ERRORS else 1
+    concluded = (
+        verdicts.judge(real.metric, score, controls, split=real.split)
+        if verdict is None
+        else verdicts.stated(verdict, score, controls, power)
+    )
     return ControlledScore(
         metric=real.metric,
         score=score,
         controls=controls,
+        positive=positive,
         best_control=best,
         margin=_difference(score.value, top, sign),
         random=random,
         leak=_difference(random.value, score.value, sign) if random else None,
         z=real.z,
-        verdict=(
-            verdicts.judge(real.metric, score, controls, split=real.split)
-            if verdict is None
-            else verdicts.stated(verdict, score, controls, power)
-        ),
+        verdict=verdicts.beside_positive(concluded, positive),
     )
 
 
-def _same(judged: PowerResult | VerdictResult, real: ProbeResult, *, tap: bool = True) -> bool:
+def _same(judged: Judged, real: ProbeResult, *, tap: bool = True) -> bool:
     """Whether a line is about a reading; what a sample could have shown is known at one tap, and holds at all."""
     names = [
         "task",

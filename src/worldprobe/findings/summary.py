@@ -21,6 +21,7 @@ from worldprobe.io.files import StrPath
 from worldprobe.results import (
     AnyResult,
     CostResult,
+    EvidenceResult,
     OtherResult,
     PowerResult,
     ProbeResult,
@@ -46,7 +47,7 @@ def summarize(run: StrPath) -> Summary:
         )
     provenance = files.read_provenance(run / "provenance.json")
     # What lies between the original protocol and the sound one stands in the waterfall only.
-    judged = [r for r in results if isinstance(r, PowerResult | VerdictResult)]
+    judged = [r for r in results if isinstance(r, PowerResult | VerdictResult | EvidenceResult)]
     rows = rows_of([r for r in probes if not r.protocol.startswith("original")], run, judged)
     # What a control of a decoder read is another encoder.
     read = [r for r in others if getattr(r, "baseline", "none") in ("none", "copy-last")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from worldprobe.controls import CONTROLS, Control
-from worldprobe.findings.rows import ControlledScore, Row, Verdict
-from worldprobe.findings.score import ABOVE
+from worldprobe.controls import NEGATIVE, Control
+from worldprobe.findings.rows import ControlledScore, PositiveControl, Row, Verdict
+from worldprobe.findings.score import ABOVE, VerdictKind
 from worldprobe.findings.wording import (
     CHOSEN,
     ERRORS,
@@ -20,6 +20,7 @@ from worldprobe.findings.wording import (
     with_interval,
 )
 from worldprobe.intervals import Score, Standing
+from worldprobe.probes.detection import LEAST_Z
 from worldprobe.results import FEW_GROUPS, Metric, PowerResult, VerdictResult
 
 FLATTERY = 0.05
@@ -31,7 +32,10 @@ RULE = (
     "tell”. “Above every control”: the paired difference to each control exceeds what the largest difference of "
     "all readings of the property reaches by chance. “Below” a control: the difference is as far under 0. "
     "“Not shown to be above” a control: the difference may be chance, which is no proof that the two are "
-    "equal; the rule claims less rather than more. Metrics beside the main one are judged by their 95 % intervals "
+    "equal; the rule claims less rather than more. A positive control, such as flow, is none to beat: where its "
+    "interval lies above what a constant scores and the probe shows nothing, the property is “learnable here, not "
+    "read from the encoder”; where it shows nothing either, it “cannot be learnt from this sample”. Metrics beside "
+    "the main one are judged by their 95 % intervals "
     "alone. Figures are printed rounded and compared unrounded."
 )
 
@@ -61,7 +65,7 @@ def judge(metric: Metric, score: Score, controls: Mapping[Control, Score], *, sp
             text="not judged: only the random split was run, and it leaks",
             short="not judged: random split",
         )
-    chance = _chance(metric, controls)
+    chance = chance_of(metric, controls)
     if chance is not None and ends[0] <= chance:
         what = "0" if metric == "r2" else f"the majority's {number(chance)}"
         where = "lies below" if ends[1] < chance else "contains"
@@ -79,9 +83,9 @@ def stated(
         seen = f", and {_effect(power, 'hard')} would have shown" if power else ""
         return Verdict(kind="no-evidence", text=f"no evidence{seen}", short="no evidence")
     known: dict[Control, Score] = {c: s for c, s in controls.items() if s.value is not None}
-    against = [c for c in CONTROLS if c in verdict.against and c in known]
+    against = [c for c in NEGATIVE if c in verdict.against and c in known]
     if not against:
-        return _above(known, [c for c in CONTROLS if c not in known and not CONTROLS[c].positive])
+        return _above(known, [c for c in NEGATIVE if c not in known])
     higher = [c for c in against if c in verdict.below]
     return _not_above(higher, [c for c in against if c not in higher], known)
 
@@ -95,6 +99,45 @@ def by_intervals(score: Score, other: Score, *, groups: int, less_is_better: boo
     if ends is None or others is None or groups < FEW_GROUPS:
         return "not shown"
     return "above" if ends[0] > others[1] else "below" if ends[1] < others[0] else "not shown"
+
+
+def is_shown(score: Score, z: float | None, *, chance: float | None) -> bool | None:
+    """Whether a positive control shows that its target is there to be read; None where neither can be said."""
+    ends = score.interval
+    if ends and chance is not None and ends[0] > chance:
+        return True
+    return False if z is not None and z <= LEAST_Z else None
+
+
+def beside_positive(verdict: Verdict, positive: Mapping[Control, PositiveControl]) -> Verdict:
+    """A conclusion, and what positive controls add to it."""
+    for control, one in positive.items():
+        text, short = _added(verdict.kind, control, one)
+        verdict = verdict.model_copy(update={"text": verdict.text + text, "short": verdict.short + short})
+    return verdict
+
+
+def _added(kind: VerdictKind, control: Control, one: PositiveControl) -> tuple[str, str]:
+    """What follows from a positive control, in full and for a terminal."""
+    found = with_interval(one.score)
+    if kind in ("no-evidence", "too-few"):
+        if one.shown:
+            text = f"; {control} {found} shows it: learnable here, not read from the encoder"
+            return text, f"; {control} shows it"
+        if one.shown is False:
+            more = (
+                "it cannot be learnt from this sample"
+                if kind == "too-few"
+                else "it is not shown to be learnable here"
+            )
+            return f"; nor does {control} {found} show it: {more}", f"; nor does {control}"
+    ends = one.difference.interval
+    if kind in ("not-measured", "not-judged") or not ends:
+        return "", ""
+    if ends[1] < 0:
+        return f"; {control} reads it better, {found}", f"; {control} reads it better"
+    above = " too" if kind in ABOVE else ""
+    return (f"; above {control}{above}, {found}" if ends[0] > 0 else f"; not apart from {control}, {found}"), ""
 
 
 def _too_few(verdict: VerdictResult, power: PowerResult | None) -> Verdict:
@@ -128,7 +171,8 @@ def _turned(score: Score) -> Score:
     return Score(value=value, low=low, high=high, note=score.note)
 
 
-def _chance(metric: Metric, controls: Mapping[Control, Score]) -> float | None:
+def chance_of(metric: Metric, controls: Mapping[Control, Score]) -> float | None:
+    """What a constant scores: 0 for R², the majority's score otherwise."""
     if metric == "r2":
         return 0.0
     majority = controls.get("majority")
@@ -137,11 +181,11 @@ def _chance(metric: Metric, controls: Mapping[Control, Score]) -> float | None:
 
 def _against(ends: tuple[float, float], controls: Mapping[Control, Score]) -> Verdict:
     """Compare an interval with that of each control."""
-    unknown = [c for c in CONTROLS if c not in controls or controls[c].interval is None]
+    unknown = [c for c in NEGATIVE if c not in controls or controls[c].interval is None]
     known: dict[Control, Score] = {c: s for c, s in controls.items() if s.interval is not None}
-    higher = [c for c in CONTROLS if (s := known.get(c)) and s.interval and s.interval[0] > ends[1]]
+    higher = [c for c in NEGATIVE if (s := known.get(c)) and s.interval and s.interval[0] > ends[1]]
     equal = [
-        c for c in CONTROLS if (s := known.get(c)) and s.interval and s.interval[1] >= ends[0] and c not in higher
+        c for c in NEGATIVE if (s := known.get(c)) and s.interval and s.interval[1] >= ends[0] and c not in higher
     ]
     if higher or equal:
         return _not_above(higher, equal, known)
@@ -163,7 +207,7 @@ def _above(known: Mapping[Control, Score], unknown: Sequence[Control]) -> Verdic
         return Verdict(
             kind="above-run",
             text=f"above the {count(len(known), 'control')} measured {beside}; not compared with {names}",
-            short=f"above {len(known)} of {len(CONTROLS)} controls",
+            short=f"above {len(known)} of {len(NEGATIVE)} controls",
         )
     return Verdict(kind="above", text=f"above every control {beside}", short="above every control")
 
@@ -205,15 +249,15 @@ def row_name(row: Row) -> str:
 
 
 def chance(line: ControlledScore) -> float | None:
-    """What a constant scores: 0 for R², the majority's score otherwise."""
-    majority = line.controls.get("majority")
-    return 0.0 if line.metric == "r2" else (majority.value if majority else None)
+    """What a constant scores beside a score."""
+    return chance_of(line.metric, line.controls)
 
 
 QUOTED = (
     "Of several readings of a property (features, block, input, probe) one is quoted: that at the tap which "
     "validation groups chose, where several blocks were read; else the one that reaches furthest above its best "
-    "control. Of n ways tried the best is quoted, so a narrow win counts for little."
+    "control. Of n ways tried the best is quoted, so a narrow win counts for little. Clips in another order than "
+    "the video's are there to be compared with, and are not quoted where there is anything else."
 )
 
 
@@ -226,9 +270,15 @@ def cautious_skill(row: Row) -> float | None:
     return (ends[0] - max(highs)) / (1 - max(highs))
 
 
+def quotable(rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows that ``QUOTED`` chooses among."""
+    return [row for row in rows if row.input not in ("shuffled", "reversed")] or rows
+
+
 def quoted(rows: Sequence[Row]) -> Row | None:
     """The row that ``QUOTED`` quotes; one without a score only where there is no other. None of none."""
-    return max([row for row in rows if row.features == CHOSEN] or rows, key=_reach, default=None)
+    ways = quotable(rows)
+    return max([row for row in ways if row.features == CHOSEN] or ways, key=_reach, default=None)
 
 
 def _reach(row: Row) -> tuple[bool, bool, float]:

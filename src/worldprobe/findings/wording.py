@@ -113,6 +113,11 @@ def with_interval(score: Score, digits: int = 2) -> str:
     return f"{number(score.value, digits)} {interval(score, digits)}".strip()
 
 
+def difference(score: Score) -> str:
+    """A difference with its sign and its interval: ``+0.03 [0.00, 0.07]``."""
+    return f"{signed(score.value)} {interval(score)}".strip()
+
+
 def count(items: int, noun: str) -> str:
     """``1 group``, ``1,200 groups``."""
     return f"{items:,} {noun}" + ("" if items == 1 else "s")

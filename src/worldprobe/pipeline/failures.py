@@ -28,7 +28,8 @@ class Failure:
 class Encoded:
     """What an encode did: the series it looked after, clips made now and found done, and what failed.
 
-    ``workers``: the machines that made them, where these are others than this process, each once.
+    ``workers``: the machines that made them, where these are others than this process, each once. ``beside``: of
+    another encoder, which was served in the same pass, clips made and seconds that it took.
     """
 
     series: list[Series] = field(default_factory=list)
@@ -36,6 +37,7 @@ class Encoded:
     found: int = 0
     failures: list[Failure] = field(default_factory=list)
     workers: list[dict[str, Any]] = field(default_factory=list)
+    beside: tuple[int, float] = (0, 0.0)
 
 
 def cut_short(ref: VideoRef) -> list[Failure]:

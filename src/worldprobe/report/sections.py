@@ -6,7 +6,17 @@ from collections.abc import Callable
 
 from worldprobe.findings.facts import Summary
 from worldprobe.report.table import Section
-from worldprobe.report.tables import answer, decoding, deltas, original, prediction, scores, setup, worth
+from worldprobe.report.tables import (
+    answer,
+    decoding,
+    deltas,
+    inputs,
+    original,
+    prediction,
+    scores,
+    setup,
+    worth,
+)
 
 SECTIONS: tuple[Callable[[Summary], Section | None], ...] = (
     answer.answer,
@@ -18,6 +28,7 @@ SECTIONS: tuple[Callable[[Summary], Section | None], ...] = (
     scores.leak,
     scores.where,
     deltas.deltas,
+    inputs.inputs,
     original.scaling,
     worth.worth,
     prediction.prediction,

@@ -154,7 +154,7 @@ def test_a_squashed_view_shows_the_whole_frame_under_a_name_of_its_own():
     assert squashed.revision != plain.revision
     tiny = load_encoder("squashed:vjepa2-tiny", device="cpu")
     assert control_encoders(tiny.name, tiny.twin) == {
-        "random-init": "squashed:random:vjepa2-tiny", "pixels": "squashed:pixels",
+        "random-init": "squashed:random:vjepa2-tiny", "pixels": "squashed:pixels", "flow": "squashed:flow",
     }  # fmt: skip
     for wrong in ("squashed", "squashed:", "squashed:squashed:pixels"):
         with pytest.raises(RegistryError, match="squashed: which encoder's"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from worldprobe.controls import Control
+from worldprobe.controls import MOTION_TASKS, Control
 from worldprobe.findings.finding import Finding, Run
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import Fact
@@ -56,7 +56,6 @@ class Deltas(Finding):
 
 
 FEATURES = ("z", "delta", "z+delta")
-TASKS = ("motion", "motion8", "direction", "velocity", "approach")
 PLACES: dict[Place, str] = {
     "deltas": "in the deltas",
     "both": "in z and in the deltas",
@@ -90,7 +89,7 @@ def family(probe: str) -> str:
 
 def compare_deltas(rows: Sequence[Row], results: Sequence[AnyResult]) -> Deltas | None:
     """The table of properties that have to do with motion; None where changes were not read."""
-    wanted = [row for row in rows if row.task in TASKS and row.features in FEATURES]
+    wanted = [row for row in rows if row.task in MOTION_TASKS and row.features in FEATURES]
     if not any(row.features == "delta" for row in wanted):
         return None
     lines = [r for r in results if isinstance(r, EvidenceResult)]
@@ -165,7 +164,13 @@ def _conclusion(rows: Sequence[DeltaRow]) -> str:
     else:
         lead += "Not shown."
     sentences = [lead]
-    for kind, title in (("native", "Native clips"), ("still", "Stills")):
+    titles = {
+        "native": "Native clips",
+        "still": "Stills",
+        "shuffled": "Shuffled clips",
+        "reversed": "Reversed clips",
+    }
+    for kind, title in titles.items():
         mine = [row for row in rows if row.input == kind]
         places = [row.place for row in mine]
         if mine:

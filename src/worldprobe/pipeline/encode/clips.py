@@ -19,10 +19,10 @@ def evenly(encoder: Encoder, store: Store, frames: int, stride: int, input: Inpu
     """Clips end to end within each shot, or a still for each tubelet of them; all of them."""
 
     def sample(video: Video) -> tuple[Sequence[ClipSpec], Collection[int]]:
-        if input == "native":
-            specs = clips(video.ref, frames=frames, stride=stride, shots=shots_of(video, store))
-        else:
+        if input == "still":
             specs = stills(video.ref, frames=frames, every=stride * encoder.tubelet, shots=shots_of(video, store))
+        else:
+            specs = clips(video.ref, frames=frames, stride=stride, shots=shots_of(video, store))
         return specs, range(len(specs))
 
     return sample

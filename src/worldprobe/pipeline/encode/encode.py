@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.encode.clips import Sampler, evenly
@@ -31,12 +32,15 @@ def encode(
     sampler: Sampler | None = None,
     spread: Spread | None = None,
     alone: bool = False,
+    beside: Encoder | None = None,
 ) -> Encoded:
     """Encode every clip of every video that the store does not hold yet.
 
     Args:
         frames, stride: a clip is ``frames`` source frames, ``stride`` apart; clips lie end to end. With
-            ``input="still"`` it is one frame repeated, a still for each tubelet of the native clips.
+            ``input="still"`` it is one frame repeated, a still for each tubelet of the native clips. ``shuffled``
+            and ``reversed`` are native clips with their frames in another order, as ``order.frame_order`` says;
+            tokens are stored where the video has them.
         pool: ``space`` averages tokens over space before storing.
         strict: raise the first failure instead of collecting it.
         sampler: gives each video's clips instead; they have to be of ``frames`` frames.
@@ -44,6 +48,8 @@ def encode(
         spread: the workers that do it instead of this process.
         alone: whether nobody else encodes these videos; else those that another run on this machine has are left
             for later, so that two share the work.
+        beside: another encoder to make clips with in the same pass, whose ``preprocess`` and ``view`` are the same;
+            not by workers.
 
     Raises:
         WorldprobeError: whatever concerns all videos alike (the encoder, the store), or with ``strict``
@@ -54,5 +60,8 @@ def encode(
         sampler=sampler or evenly(encoder, store, frames, stride, input),
         strict=strict, verify=verify, progress=progress,
     )  # fmt: skip
+    if beside is not None:
+        assert spread is None, "workers have one encoder each"
+        job = replace(job, beside=replace(job, encoder=beside))
     paths = paths_of(videos)
     return encode_here(paths, job, alone=alone) if spread is None else spread.encode(paths, job)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from worldprobe.execute.fitting import Fitting
 from worldprobe.pipeline.encode.claims import Claims
 from worldprobe.pipeline.encode.job import EncodeJob
+from worldprobe.pipeline.encode.order import in_video_order
 from worldprobe.pipeline.encode.read_ahead import EncodedVideos, PendingClip, reading
 from worldprobe.pipeline.failures import Encoded
 from worldprobe.pipeline.progress import Tally, silent
@@ -40,51 +42,61 @@ def encode_here(videos: Sequence[Path], job: EncodeJob, *, alone: bool = False) 
         WorldprobeError: what concerns all videos alike; with ``job.strict``, the first failure.
     """
     job.encoder.grid(job.frames)  # refuses a number of frames that does not fit, before anything is read
-    size = clips_a_batch(job.encoder, job.frames)
     claims = Claims(None if alone else f"{shared(job.store)} {job.encoder.name}@{job.encoder.revision}")
     tally = Tally(job.stage, len(videos), job.progress if len(videos) > 1 else silent)
     parts: list[tuple[Path, Encoded]] = []
-    made, remaining = 0, videos
+    batches = {
+        one: Batches(one.encoder, blocks=one.blocks, most=clips_a_batch(one.encoder, one.frames))
+        for one in job.together
+    }
+    remaining = videos
     while remaining:
         taken = EncodedVideos()
         try:
-            made += _one_pass(remaining, job, claims, tally, taken, size)
+            _one_pass(remaining, job, batches, claims, tally, taken)
         finally:
             claims.release_all()
         parts += taken.parts
         if len(taken.left) == len(remaining):  # nothing is claimed here now, so two runs never wait for each other
             claims.wait(taken.left[0])
         remaining = taken.left
-    return _together(videos, parts, made=made)
+    result = _together(videos, parts)
+    result.made = batches[job].made
+    if job.beside:
+        result.beside = (batches[job.beside].made, batches[job.beside].seconds)
+    return result
 
 
 def _one_pass(
-    videos: Sequence[Path], job: EncodeJob, claims: Claims, tally: Tally, taken: EncodedVideos, size: int
-) -> int:
-    """Encode what can be claimed of the videos; returns how many clips that was."""
-    batch: list[PendingClip] = []
-    with (
-        _Writer(Batches(job.encoder, blocks=job.blocks, most=size), job, claims) as writer,
-        reading(videos, job, claims, tally, taken) as clips,
-    ):
+    videos: Sequence[Path],
+    job: EncodeJob,
+    batches: Mapping[EncodeJob, Batches],
+    claims: Claims,
+    tally: Tally,
+    taken: EncodedVideos,
+) -> None:
+    """Encode what can be claimed of the videos."""
+    waiting: dict[EncodeJob, list[PendingClip]] = {one: [] for one in batches}
+    with _Writer(batches, claims) as writer, reading(videos, job, claims, tally, taken) as clips:
         for clip in clips:
-            batch.append(clip)
-            if len(batch) == size:
-                writer.encode(batch)
-                batch = []
-        writer.encode(batch)
-    return writer.made
+            waiting[clip.job].append(clip)
+            if len(waiting[clip.job]) == batches[clip.job].most:
+                writer.encode(waiting[clip.job])
+                waiting[clip.job] = []
+        for batch in waiting.values():
+            writer.encode(batch)
 
 
 class Batches:
-    """Encodes clips with the largest batch that memory has allowed so far.
+    """Encodes clips with the largest batch that memory has allowed so far; ``made`` clips in ``seconds`` up to now.
 
     Args:
         most: clips a batch to begin with.
     """
 
     def __init__(self, encoder: Encoder, *, blocks: Sequence[int], most: int) -> None:
-        self.encoder, self.blocks = encoder, blocks
+        self.encoder, self.blocks, self.most = encoder, blocks, most
+        self.made, self.seconds = 0, 0.0
         self._fitting = Fitting(encoder.name, most=most, instead=_INSTEAD)
 
     def encode(self, clips: Sequence[Clip]) -> dict[int, NDArray[np.float16]]:
@@ -93,18 +105,19 @@ class Batches:
         Raises:
             ConfigError: not even one clip fits.
         """
+        started = time.perf_counter()
         parts = self._fitting.map(lambda batch: self.encoder.encode(batch, blocks=self.blocks), clips)
+        self.made, self.seconds = self.made + len(clips), self.seconds + time.perf_counter() - started
         return {block: np.concatenate([part[block] for part in parts]) for block in self.blocks}
 
 
 class _Writer:
     """Encodes one batch while the one before it is written."""
 
-    def __init__(self, batches: Batches, job: EncodeJob, claims: Claims) -> None:
-        self._batches, self._store, self._claims = batches, job.store, claims
+    def __init__(self, batches: Mapping[EncodeJob, Batches], claims: Claims) -> None:
+        self._batches, self._claims = batches, claims
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="write")
         self._writing: Future[None] | None = None
-        self.made = 0
 
     def __enter__(self) -> _Writer:
         return self
@@ -116,14 +129,14 @@ class _Writer:
             self._thread.shutdown()
 
     def encode(self, batch: list[PendingClip]) -> None:
-        """Encode, and begin to write.
+        """Encode clips of one job, and begin to write.
 
         Raises:
             WorldprobeError: that, or the writing of the batch before it, went wrong.
         """
         if not batch:
             return
-        outputs = self._batches.encode([item.clip for item in batch])
+        outputs = self._batches[batch[0].job].encode([item.clip for item in batch])
         self.wait()
         self._writing = self._thread.submit(self._write, batch, outputs)
 
@@ -135,18 +148,21 @@ class _Writer:
 
     def _write(self, batch: list[PendingClip], outputs: dict[int, NDArray[np.float16]]) -> None:
         for position, item in enumerate(batch):
-            for block in self._batches.blocks:
-                values = _pool(outputs[block][position], item.series.pool)
-                self._store.create(item.series, [block], width=values.shape[-1])
-                self._store.write(item.series, block, item.index, values)
-            self.made += 1
+            series, store = item.series, item.job.store
+            for block in item.job.blocks:
+                values = in_video_order(
+                    outputs[block][position], series.specs[item.index], series.input, tubelet=series.grid.tubelet
+                )
+                values = _pool(values, series.pool)
+                store.create(series, [block], width=values.shape[-1])
+                store.write(series, block, item.index, values)
             self._claims.release(item.path)
 
 
-def _together(videos: Sequence[Path], parts: list[tuple[Path, Encoded]], *, made: int) -> Encoded:
+def _together(videos: Sequence[Path], parts: list[tuple[Path, Encoded]]) -> Encoded:
     """What became of all videos, in the order in which they were asked for."""
     places = {path: place for place, path in enumerate(videos)}
-    result = Encoded(made=made)
+    result = Encoded()
     for _, part in sorted(parts, key=lambda of: places[of[0]]):
         result.series += part.series
         result.found += part.found

@@ -13,7 +13,8 @@ from worldprobe.video.video import Video
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodeJob:
-    """One encoder's part of an encode: ``encode`` says what each field means."""
+    """One encoder's part of an encode: ``encode`` says what each field means; ``beside`` is another's, of the same
+    clips, whose frames it sees alike: each is read once for both."""
 
     encoder: Encoder
     store: Store
@@ -25,6 +26,12 @@ class EncodeJob:
     strict: bool = False
     verify: bool = False
     progress: Progress = silent
+    beside: EncodeJob | None = None
+
+    @property
+    def together(self) -> list[EncodeJob]:
+        """This one and that beside it."""
+        return [self, *([self.beside] if self.beside else [])]
 
     @property
     def stage(self) -> str:

@@ -13,6 +13,7 @@ from worldprobe.errors import VideoError
 from worldprobe.execute.local import prefetch
 from worldprobe.pipeline.encode.claims import Claims
 from worldprobe.pipeline.encode.job import EncodeJob
+from worldprobe.pipeline.encode.order import reordered
 from worldprobe.pipeline.failures import Encoded, Failure, raise_or_keep
 from worldprobe.pipeline.progress import Progress, Tally, silent
 from worldprobe.pipeline.sources import open_source
@@ -27,9 +28,10 @@ _MOST_READERS = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PendingClip:
-    """A clip that the store lacks, and where it belongs."""
+    """A clip that the store lacks, as the job's encoder is to see it, and where it belongs."""
 
     path: Path
+    job: EncodeJob
     series: Series
     index: int
     clip: Clip
@@ -109,17 +111,22 @@ def _clips_of(path: Path, job: EncodeJob, part: Encoded, progress: Progress) -> 
     begun = 0
     try:
         with open_source(path) as video:
-            series, pending, held = job.pending(video)
+            planned = [(one, *one.pending(video)) for one in job.together]
+            series = planned[0][1]
             part.series.append(series)
-            part.found += held
-            missing = [series.specs[index] for index in pending]
+            part.found += sum(held for *_, held in planned)
+            lacking = sorted({index for _, _, pending, _ in planned for index in pending})
+            missing = [series.specs[index] for index in lacking]
             clips = read_clips(video, missing, preprocess=job.encoder.preprocess, view=series.view)
-            for index, read in zip(pending, clips, strict=True):
+            for index, read in zip(lacking, clips, strict=True):
                 if not isinstance(read, Clip):
                     failure = Failure(str(path), read[0].start, str(read[1]))
                     raise_or_keep(failure, read[1], job.strict, part)
                     continue
-                yield PendingClip(path, series, index, read)
+                for one, its, pending, _ in planned:
+                    if index in pending:
+                        clip = reordered(read, one.input, tubelet=its.grid.tubelet)
+                        yield PendingClip(path, one, its, index, clip)
                 begun = len(series.specs)
                 progress(job.stage, index + 1, begun)
     except VideoError as error:

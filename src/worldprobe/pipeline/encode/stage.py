@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from worldprobe.config import Experiment
-from worldprobe.controls import CONTROLS
+from worldprobe.controls import CONTROLS, Control, stands_beside
 from worldprobe.encoders.load import control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.errors import ConfigError, VideoError
 from worldprobe.io.files import StrPath, paths_of
@@ -17,7 +18,7 @@ from worldprobe.pipeline.failures import Failure, cut_short
 from worldprobe.pipeline.ledger import Ledger, device_of
 from worldprobe.pipeline.progress import Progress
 from worldprobe.protocols import Encoder, Executor
-from worldprobe.store import Store
+from worldprobe.store import Input, Store
 
 
 def encode_all(
@@ -37,62 +38,97 @@ def encode_all(
     blocks = parse_blocks(experiment.blocks, encoder.blocks)
     check_blocks(experiment, encoder)
     failures: list[Failure] = []
+    work = _Work(videos, experiment, store, verify, progress, ledger)
     spread = spread_of(experiment, experiment.encoder, executor)
-    for failure in _encode_one(videos, encoder, blocks, experiment, store, verify, spread, progress, ledger):
+    for input in experiment.inputs:
         # A video that cannot be read fails once, whatever the input.
-        failures += [failure] if failure not in failures else []
-    for control, name in control_encoders(encoder.name, twin_of(encoder)).items():
-        if control not in experiment.controls:
-            continue
-        other = load_encoder(name, device=device, precision=experiment.precision)
+        failures += [one for one in work.encode(encoder, blocks, input, spread) if one not in failures]
+    names = controls_of(experiment, encoder)
+    others = {
+        control: load_encoder(name, device=device, precision=experiment.precision)
+        for control, name in names.items()
+    }
+    for control, other in others.items():
         at = [0] if CONTROLS[control].once else blocks
-        # What fails for one encoder fails for all: it is the reading that fails, and it is counted once.
-        spread = spread_of(experiment, name, executor)
-        _encode_one(videos, other, at, experiment, store, verify, spread, progress, ledger)
+        spread = spread_of(experiment, names[control], executor)
+        # Reading is most of a floor's work: here the two that see frames alike are encoded in one pass.
+        in_one_pass = spread is None and "pixels" in others
+        for input in experiment.inputs:
+            if not stands_beside(control, experiment.tasks, input) or (control == "flow" and in_one_pass):
+                continue
+            with_flow = in_one_pass and control == "pixels" and stands_beside("flow", experiment.tasks, input)
+            # What fails for one encoder fails for all: it is the reading that fails, and it is counted once.
+            work.encode(other, at, input, spread, beside=others.get("flow") if with_flow else None)
     return encoder, failures
 
 
-def _encode_one(
-    videos: Sequence[Path],
-    encoder: Encoder,
-    blocks: Sequence[int],
-    experiment: Experiment,
-    store: Store,
-    verify: bool,
-    spread: Spread | None,
-    progress: Progress,
-    ledger: Ledger,
-) -> list[Failure]:
-    """Each kind of input that the experiment asks for; returns what failed."""
-    failures = []
-    for input in experiment.inputs:
-        started = time.perf_counter()
+def controls_of(experiment: Experiment, encoder: Encoder) -> dict[Control, str]:
+    """Name the encoders that an experiment's controls read beside its own, by control."""
+    return {
+        control: name
+        for control, name in control_encoders(encoder.name, twin_of(encoder)).items()
+        if control in experiment.controls
+        and any(stands_beside(control, experiment.tasks, input) for input in experiment.inputs)
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What every encoder is used on, and who is told how it goes."""
+
+    videos: Sequence[Path]
+    experiment: Experiment
+    store: Store
+    verify: bool
+    progress: Progress
+    ledger: Ledger
+
+    def encode(
+        self,
+        encoder: Encoder,
+        blocks: Sequence[int],
+        input: Input,
+        spread: Spread | None,
+        *,
+        beside: Encoder | None = None,
+    ) -> list[Failure]:
+        """Encode one kind of input; returns what failed."""
+        started, experiment, ledger = time.perf_counter(), self.experiment, self.ledger
         encoded = encode(
-            videos,
+            self.videos,
             encoder=encoder,
-            store=store,
+            store=self.store,
             blocks=blocks,
             frames=experiment.frames,
             stride=experiment.stride,
             input=input,
             pool=experiment.pool,
             strict=experiment.strict,
-            verify=verify,
+            verify=self.verify,
             spread=spread,
-            progress=progress,
+            progress=self.progress,
+            beside=beside,
         )
-        stage = f"encode {encoder.name}" + (f", {input}" if len(experiment.inputs) > 1 else "")
+        of = f", {input}" if len(experiment.inputs) > 1 else ""
         device = device_of(encoder) if spread is None else spread.executor.name
         price = None if spread is None else spread.executor.spent()
         each = None if spread else ledger.expected.get(encoder.name)  # foretold for this machine
-        ledger.book(stage, started=started, items=encoded.made, device=device, price=price, each=each)
-        ledger.note(made=encoded.made, found=encoded.found, workers=encoded.workers)
+        made, seconds = encoded.beside
+        ledger.book(
+            f"encode {encoder.name}{of}", started=started + seconds, items=encoded.made, device=device, price=price,
+            each=each,
+        )  # fmt: skip
+        if beside is not None:
+            ledger.book(
+                f"encode {beside.name}{of}", started=time.perf_counter() - seconds, items=made, device=device,
+                each=ledger.expected.get(beside.name),
+            )  # fmt: skip
+        ledger.note(made=encoded.made + made, found=encoded.found, workers=encoded.workers)
         ledger.videos |= {one.video.id: one.video for one in encoded.series}
         lost = [failure for one in encoded.series for failure in cut_short(one.video)]
         if lost and experiment.strict:
             raise VideoError(f"{lost[0].video}: {lost[0].error}")
-        failures += [*encoded.failures, *lost]
-    return failures
+        return [*encoded.failures, *lost]
 
 
 def check_blocks(experiment: Experiment, encoder: Encoder) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -12,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.config import Experiment
-from worldprobe.controls import CONTROLS
-from worldprobe.encoders.load import control_encoders, twin_of
+from worldprobe.controls import CONTROLS, MOTION_TASKS, Control
 from worldprobe.errors import WorldprobeError
 from worldprobe.intervals import Floats
 from worldprobe.labels import targets
 from worldprobe.labels.load import load_labeller, reads_files
+from worldprobe.pipeline.encode.stage import controls_of
 from worldprobe.pipeline.estimate.facts import Estimate, priced
 from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS
 from worldprobe.pipeline.probe.plan import LINEAR_PROBES, Plan
@@ -41,19 +42,21 @@ _SHARED = (OUTER_FOLDS + OUTER_FOLDS * INNER_FOLDS / 2) / (OUTER_FOLDS * (1 + IN
 _OPERATIONS, _LEAST = 1e8, 2e6
 # Planted effects are dozens of columns: as much work as so many questions of one, on what is decomposed already.
 _PLANTED = 30
-_PIXELS = 8 * 8 * 6
+# Columns of the floors that lie in cells.
+_FLOORS: dict[Control, int] = {"pixels": 8 * 8 * 6, "flow": 8 * 8 * 2}
 _CLASSES, _FEWEST = 4, 6 * (INNER_FOLDS + 1)
 _Kind = Literal["regression", "classification"]
 
 
 @dataclass(frozen=True, slots=True)
 class QuestionCount:
-    """Questions of one probe: how many columns of this kind there are."""
+    """Questions of one probe: how many columns of this kind there are, and how many of them are of motion."""
 
     probe: Probe
     name: str
     kind: _Kind
     count: int
+    motion: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +125,12 @@ def works_of(
     """All fits by what they are for, as ``probe`` does them on every kind of input."""
     time_steps = encoder.grid(experiment.frames).time
     # Of stills there is one for each tubelet of a native clip.
-    share = sum(1 if input == "native" else time_steps for input in experiment.inputs)
+    share = sum(time_steps if input == "still" else 1 for input in experiment.inputs)
     rows = encoded.clips // share * time_steps
     folds = encoded.videos if plan.split == "video" else OUTER_FOLDS
     training = rows - rows // max(folds, 1)
     blocks = {"last": 1, "all": encoder.blocks}.get(plan.blocks) or len(plan.blocks.split(","))
-    others = [name for name in control_encoders(encoder.name, twin_of(encoder)) if name in plan.controls]
+    others = controls_of(experiment, encoder)
     # What is read beside the features themselves: another split of them, noise like them, those of the twin.
     beside = (plan.split != "random") + ("gaussian" in plan.controls) + sum(not CONTROLS[c].once for c in others)
     twice = 1 + ("shuffled" in plan.controls)
@@ -135,10 +138,11 @@ def works_of(
     # These are the same beside all blocks, and beside all kinds that take no difference in time.
     reads = len({kind in CHANGES and kind for kind in kinds})
     columns = min(MOST_BUMPS, rows // (2 * time_steps)) + encoded.videos
-    floors = [_PIXELS for control in others if CONTROLS[control].once]
-    floors += [columns for control in COLUMNS if control in plan.controls]
+    floors = {control: _FLOORS[control] for control in others if CONTROLS[control].once}
+    floors |= {control: columns for control in COLUMNS if control in plan.controls}
     questions, curves = list[Work](), list[Work]()
-    for one in [one for one in counts if not reads_tokens(one.probe)] * len(experiment.inputs):
+    asked = [one for one in counts if not reads_tokens(one.probe)]
+    for one, input in product(asked, experiment.inputs):
         n = one.count
         for kind in kinds:
             wide = columns_of(kind, encoded.width)
@@ -153,7 +157,11 @@ def works_of(
                 curves += [Work(one, int(rows * part), wide, 1, n, True, 0) for part in PORTIONS[:-1]]
             if one.name in LINEAR_PROBES and "learning" in plan.evidence:
                 curves += [Work(one, int(training * part), wide, folds, n, True, n) for part in FRACTIONS]
-        questions += [Work(one, training, wide, reads * folds, n, False, reads * n) for wide in floors]
+        for control, wide in floors.items():
+            motion = CONTROLS[control].motion
+            of, times = (one.motion * (input != "still"), 1) if motion else (n, reads)
+            if of:
+                questions.append(Work(one, training, wide, times * folds, of, False, times * of))
     return {QUESTIONS: questions, CURVES: curves}
 
 
@@ -181,7 +189,11 @@ def _question_counts(experiment: Experiment, plan: Plan, videos: Sequence[Path])
             if columns and probe is not None:
                 found.append(
                     QuestionCount(
-                        probe[1], probe[0], "regression" if kind == "regression" else "classification", columns
+                        probe[1],
+                        probe[0],
+                        "regression" if kind == "regression" else "classification",
+                        columns,
+                        motion=sum(task in MOTION_TASKS for task in tasks),
                     )
                 )
     return found

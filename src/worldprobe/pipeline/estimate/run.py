@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from worldprobe.config import Experiment
-from worldprobe.controls import CONTROLS, Control
-from worldprobe.encoders.load import control_encoders, load_encoder, parse_blocks, twin_of
+from worldprobe.controls import CONTROLS, Control, stands_beside
+from worldprobe.encoders.load import load_encoder, parse_blocks
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import VideoError
 from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.checks import check
 from worldprobe.pipeline.encode.clips import plan_sampled, plan_series
+from worldprobe.pipeline.encode.stage import controls_of
 from worldprobe.pipeline.estimate.facts import Estimate, priced, timed
 from worldprobe.pipeline.estimate.probing import probing
 from worldprobe.pipeline.estimate.stages import labelling, predicting, training
@@ -103,8 +104,7 @@ def estimate(
     original = experiment.protocol == "original"
     encoder = _load((PREFIX if original else "") + experiment.encoder, experiment)
     blocks = [encoder.blocks - 1] if original else parse_blocks(experiment.blocks, encoder.blocks)
-    names = control_encoders(encoder.name, twin_of(encoder))
-    controls = {control: name for control, name in names.items() if control in experiment.controls}
+    controls = controls_of(experiment, encoder)
     each, lost = seconds / (1 + len(controls)), failures
     found: list[Estimate] = []
     read: tuple[Control, ...] = ("none", *controls)
@@ -113,7 +113,11 @@ def estimate(
         floor = control != "none" and CONTROLS[control].once
         at = [0] if floor else blocks
         pool = "none" if floor or not original else "space"
-        found.append(_one(one, at, pool, experiment, videos, store, price=price, seconds=each, failures=lost))
+        inputs = [input for input in experiment.inputs if stands_beside(control, experiment.tasks, input)]
+        of = experiment.model_copy(update={"input": inputs})
+        # Flow is encoded of the frames that are read for pixels.
+        apart = control != "flow" or "pixels" not in controls
+        found.append(_one(one, at, pool, of, videos, store, price=price, seconds=each, failures=lost, apart=apart))
         lost = [] if failures is not None else None  # what fails for one fails for all: it is counted once
     return found
 
@@ -174,6 +178,7 @@ def _one(
     price: float | None,
     seconds: float,
     failures: list[Failure] | None,
+    apart: bool,
 ) -> Estimate:
     clips = stored = 0
     per_clip: float | None = None
@@ -184,9 +189,9 @@ def _one(
         pending = store.pending(series, blocks)
         clips, stored = clips + len(series.specs), stored + len(series.specs) - len(pending)
         if pending and per_clip is None:
-            per_clip, width = _calibrated(encoder, blocks, video, series, pending[0], seconds)
+            per_clip, width = _calibrated(encoder, blocks, video, series, pending[0], seconds, apart=apart)
         elif not width:  # what comes after needs to know it
-            _, width = _calibrated(encoder, blocks, video, series, 0, 0.0)
+            _, width = _calibrated(encoder, blocks, video, series, 0, 0.0, apart=apart)
     if not seen:
         first = failures[0].error if failures else ""
         raise VideoError(f"none of the {len(videos)} videos could be read. The first: {first}")
@@ -211,17 +216,27 @@ def _one(
 
 
 def _calibrated(
-    encoder: Encoder, blocks: Sequence[int], video: Video, series: Series, index: int, seconds: float
+    encoder: Encoder,
+    blocks: Sequence[int],
+    video: Video,
+    series: Series,
+    index: int,
+    seconds: float,
+    *,
+    apart: bool,
 ) -> tuple[float, int]:
-    """Seconds that one clip takes, reading and encoding, and the width of a token."""
-    spec = [series.specs[index]]
+    """Seconds that one clip takes, encoding, and reading if it is read ``apart``; and the width of a token."""
     width = 0
+
+    def read() -> Clip:
+        (clip,) = read_clips(video, [series.specs[index]], preprocess=encoder.preprocess, view=series.view)
+        if not isinstance(clip, Clip):
+            raise clip[1]
+        return clip
 
     def once() -> None:
         nonlocal width
-        (clip,) = read_clips(video, spec, preprocess=encoder.preprocess, view=series.view)
-        if not isinstance(clip, Clip):
-            raise clip[1]
-        width = next(iter(encoder.encode([clip], blocks=blocks).values())).shape[-1]
+        width = next(iter(encoder.encode([read() if apart else known], blocks=blocks).values())).shape[-1]
 
+    known = read()
     return timed(once, seconds), width

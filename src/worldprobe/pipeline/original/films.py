@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from worldprobe.config import Experiment
 from worldprobe.controls import CONTROLS, Control
-from worldprobe.encoders.load import control_encoders, load_encoder, twin_of
+from worldprobe.encoders.load import load_encoder
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import ConfigError, VideoError
 from worldprobe.labels.original import Boxes, evenly
 from worldprobe.pipeline.encode.clips import Sampler, shots_of
 from worldprobe.pipeline.encode.encode import encode
+from worldprobe.pipeline.encode.stage import controls_of
 from worldprobe.pipeline.encode.workers import Spread, device_here, spread_of
 from worldprobe.pipeline.failures import Encoded, Failure, cut_short
 from worldprobe.pipeline.ledger import device_of
@@ -103,8 +104,7 @@ def embed(
 
     The store keeps each by its place among all frames looked at, so that other labels add clips to what is there.
     """
-    every = control_encoders(encoder.name, twin_of(encoder))
-    names = {control: name for control, name in every.items() if control in experiment.controls}
+    names = controls_of(experiment, encoder)
     native = [native_starts(film, frames=experiment.frames, stride=experiment.stride) for film in films]
     work = _Work(films, boxes, {"still": [film.frames for film in films], "native": native}, experiment, store)
     inputs: dict[tuple[Input, Control], NDArray[np.float32]] = {}

@@ -161,7 +161,7 @@ def _of_one(
     if "shuffled" in plan.controls:
         yield "shuffled", shuffled(one, plan.seed), found["none"][name, "shuffled"], one.folds
     for control in reversed(CONTROLS):
-        if control in found:
+        if (name, "real") in found.get(control, {}):
             yield control, one.question, found[control][name, "real"], one.folds
     if one.leaky is not None:
         yield "none", one.question, found["none"][name, "random"], one.leaky

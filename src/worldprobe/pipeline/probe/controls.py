@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from worldprobe.controls import CONTROLS, Control
+from worldprobe.controls import CONTROLS, Control, stands_beside
 from worldprobe.encoders.load import control_encoders
 from worldprobe.pipeline.probe.answers import Answered, Answers, ProbeTask, beside_controls
 from worldprobe.pipeline.probe.fit import Rows, answer, answer_tokens, fits, planted_fits
@@ -67,7 +67,7 @@ class Place:
             for control in self._read():
                 key = _key(control, kind)
                 if control in self._plan.controls and key not in once:
-                    total += fits(probe_tasks)
+                    total += fits(self._beside(control, probe_tasks))
                     once |= {key} if CONTROLS[control].once else set()
         return total
 
@@ -78,6 +78,10 @@ class Place:
     def _of(self, kind: str) -> list[ProbeTask]:
         """The tasks that are read from one kind of features."""
         return [one for one in self._probe_tasks if reads_tokens(one.question.probe) == (kind == "tokens")]
+
+    def _beside(self, control: Control, probe_tasks: Sequence[ProbeTask]) -> list[ProbeTask]:
+        """Those tasks that a control says something of."""
+        return [one for one in probe_tasks if stands_beside(control, [one.task], self._plan.input)]
 
     def _read(self) -> list[Control]:
         """The controls that read something of their own."""
@@ -99,19 +103,20 @@ class Place:
 
         planted: dict[Hashable, Question] = {}
 
-        def work(rows: Rows, sums: Sums | None, *, real: bool = False) -> Answers:
+        def work(rows: Rows, sums: Sums | None, of: Sequence[ProbeTask], *, real: bool = False) -> Answers:
             asked: dict[str, Any] = {"leaky": real, "shuffle": real and shuffle, "seed": plan.seed, "step": step}
             if tokens:
-                return answer_tokens(rows, probe_tasks, **asked)
-            return answer(rows, probe_tasks, planted=planted if real and last else None, sums=sums, **asked)
+                return answer_tokens(rows, of, **asked)
+            return answer(rows, of, planted=planted if real and last else None, sums=sums, **asked)
 
         sums = self._sums(self._at(block), block, kind)
-        found: dict[Control, Answers] = {"none": work(source, sums, real=True)}
+        found: dict[Control, Answers] = {"none": work(source, sums, probe_tasks, real=True)}
         for control, read in self._others(source, block, kind).items():
-            if control not in plan.controls:
+            beside = self._beside(control, probe_tasks)
+            if control not in plan.controls or not beside:
                 continue
             key = _key(control, kind)
-            given = self._once.get(key) or work(*read())
+            given = self._once.get(key) or work(*read(), beside)
             if CONTROLS[control].once:
                 self._once[key] = given
             found[control] = given
@@ -157,8 +162,10 @@ class Place:
                 at = 0 if floor else block
                 if tokens:
                     return self._tokens(others, at, floor=floor), None
-                rows = gather(self._store, others, moments, block=at, kind=kind, floor=floor)
-                return rows, self._sums(others, at, kind, floor=floor)
+                # What is change in time already is read as it is, whatever the features.
+                as_kind = "z" if CONTROLS[control].motion else kind
+                rows = gather(self._store, others, moments, block=at, kind=as_kind, floor=floor)
+                return rows, self._sums(others, at, as_kind, floor=floor)
 
             return read
 
@@ -185,5 +192,7 @@ def _with_power(one: Answered, planted: Mapping[Hashable, Question], answers: An
 
 
 def _key(control: Control, kind: str) -> tuple[Control, str]:
-    """Pixels are the same beside every block, and beside all features that take no difference in time."""
-    return control, kind if kind == "tokens" or kind in features.CHANGES else ""
+    """Floors are the same beside every block, and beside all features that take no difference in time; those of
+    change in time beside all."""
+    changes = kind in features.CHANGES and not CONTROLS[control].motion
+    return control, kind if kind == "tokens" or changes else ""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from worldprobe.controls import CONTROLS
 from worldprobe.errors import ProbeError
 from worldprobe.intervals import Score
 from worldprobe.pipeline.probe.answers import Answered, ProbeTask
@@ -24,24 +25,32 @@ from worldprobe.results import CodeResult, EvidenceLine, EvidenceResult, Learnin
 
 
 def evidence_of(answered: Sequence[Answered]) -> list[EvidenceLine]:
-    """Skill against the best control, and selectivity against shuffled labels, of each real answer."""
+    """Of each real answer: skill against the best control, selectivity against shuffled labels, and the difference
+    from positive controls."""
     found: list[EvidenceLine] = []
     for real, controls in with_controls(answered):
         known = [one for one in controls if one.main.value is not None]
-        if real.main.value is None or not known:
+        below = [one for one in known if not CONTROLS[one.control].positive]
+        if real.main.value is None or not below:
             continue
-        best = max(known, key=lambda one: one.main.value or 0.0)
+        best = max(below, key=lambda one: one.main.value or 0.0)
         found.append(_line(real, "skill", best.control, skill(real.main, best.main)))
         found += [
             _line(real, "selectivity", one.control, selectivity(real.over_constant, one.over_constant))
             for one in known
             if one.control == "shuffled"
         ]
+        found += [
+            _line(real, "contrast", one.control, difference(real.main, one.main))
+            for one in known
+            if CONTROLS[one.control].positive
+        ]
     return found
 
 
 def contrasts(answered: Sequence[Answered]) -> list[EvidenceLine]:
-    """What changes in time add to ``z``, and native input to stills, where the same groups were scored."""
+    """What changes in time add to ``z``, and native input to stills and to clips in another order, where the same
+    groups were scored."""
     real = [one for one in answered if one.control == "none" and not one.leaky]
     found: list[EvidenceLine] = []
     for one, other in product(real, real):
@@ -50,10 +59,10 @@ def contrasts(answered: Sequence[Answered]) -> list[EvidenceLine]:
             continue
         same_input, same_features = one.plan.input == other.plan.input, one.features == other.features
         over_z = same_input and one.features in CHANGES and other.features == "z"
-        over_stills = same_features and one.plan.input == "native" and other.plan.input == "still"
+        over_input = same_features and one.plan.input == "native" and other.plan.input != "native"
         paired = np.array_equal(np.unique(one.folds.unit), np.unique(other.folds.unit))
-        if paired and (over_z or over_stills):
-            against = "z" if over_z else "still"
+        if paired and (over_z or over_input):
+            against = "z" if over_z else other.plan.input
             found.append(_line(one, "contrast", against, difference(one.main, other.main)))
     return found
 

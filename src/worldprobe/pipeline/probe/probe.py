@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from worldprobe.controls import CONTROLS, MOTION_TASKS
 from worldprobe.encoders.load import parse_blocks
 from worldprobe.errors import ProbeError
 from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS, Probed, ProbeTask, lines
@@ -155,7 +156,19 @@ def probe_inputs(
         whole.answers += part.answers
         whole.fits = {name: count + part.fits[name] for name, count in whole.fits.items()}
     whole.evidence += contrasts(whole.answered)
+    whole.notes += _of_stills(plan, inputs)
     return whole
+
+
+def _of_stills(plan: Plan, inputs: Sequence[Input]) -> list[str]:
+    """Which controls are nothing of stills, and therefore not beside them."""
+    of_motion = [name for name, one in CONTROLS.items() if one.motion and name in plan.controls]
+    asked = "still" in inputs and set(plan.tasks) & set(MOTION_TASKS)
+    return [
+        f"The control {name} is change in time: of stills it is nothing, and left out"
+        for name in of_motion
+        if asked
+    ]
 
 
 def _left_out(store: Store, moments: LabelledTubelets) -> list[str]:

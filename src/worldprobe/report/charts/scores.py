@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from worldprobe.controls import CONTROLS
+from worldprobe.controls import NEGATIVE
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.rows import Row
 from worldprobe.findings.verdicts import chance
@@ -40,11 +40,12 @@ def leaks(summary: Summary) -> list[Dots]:
 
 
 def _controls(row: Row) -> list[_Named]:
-    """The controls, or none where there is no score of any kind to draw."""
+    """The controls, positive ones last, or none where there is no score of any kind to draw."""
     if row.main.score.value is None and not any(s.value is not None for s in row.main.controls.values()):
         return []
     absent = Score(value=None, note="not run")
-    return [(c, "control", row.main.controls.get(c, absent)) for c in CONTROLS]
+    negative = [(c, "control", row.main.controls.get(c, absent)) for c in NEGATIVE]
+    return [*negative, *((c, "control", one.score) for c, one in row.main.positive.items())]
 
 
 def _chart(groups: Sequence[Group], rows: Sequence[Row]) -> Dots:

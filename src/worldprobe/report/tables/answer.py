@@ -12,12 +12,14 @@ from worldprobe.findings.verdicts import QUOTED
 from worldprobe.findings.wording import METRICS, NONE, property_name, with_interval
 from worldprobe.report.charts.answer import answer_strip
 from worldprobe.report.table import (
+    BREAK,
     Block,
     Bullets,
     Cell,
     Column,
     Heading,
     Paragraph,
+    Part,
     Section,
     Table,
     Template,
@@ -71,7 +73,12 @@ def _what(one: Answer) -> Cell:
 
 
 def _against(one: Answer) -> Cell:
-    parts = [(one.against or NONE, ""), *([(" ", ""), *score_parts(one.floor, one.digits)] if one.against else [])]
+    parts: list[Part] = [
+        (one.against or NONE, ""),
+        *([(" ", ""), *score_parts(one.floor, one.digits)] if one.against else []),
+    ]
+    for control, score in one.positive.items():
+        parts += [BREAK, (f"{control} {with_interval(score, one.digits)}", "soft")]
     return sorted_cell(one.floor.value, *parts)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from worldprobe.controls import CONTROLS, Control
+from worldprobe.controls import CONTROLS, NEGATIVE, POSITIVE, Control
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.rows import ControlledScore, Row
 from worldprobe.findings.sections.evidence import TapEvidence
@@ -14,12 +14,14 @@ from worldprobe.findings.wording import (
     NONE,
     SPEAKS,
     count,
+    difference,
     interval,
     number,
     property_name,
     signed,
     with_interval,
 )
+from worldprobe.intervals import Score
 from worldprobe.report.charts.blocks import by_block, heat_map, layer_panels
 from worldprobe.report.charts.scores import beside_controls, leaks
 from worldprobe.report.table import (
@@ -38,6 +40,7 @@ from worldprobe.report.table import (
     in_groups,
     named_cell,
     score_cell,
+    score_parts,
     sorted_cell,
 )
 from worldprobe.results import Metric
@@ -85,7 +88,7 @@ def _columns(summary: Summary) -> list[Column[Scored]]:
             control, partial(_control, control=control), right=True, short=CONTROLS[control].short,
             brief=partial(_control_number, control=control), when="wide",
         )
-        for control in CONTROLS
+        for control in (*NEGATIVE, *(c for c in POSITIVE if any(c in row.main.positive for row in summary.rows)))
     ]  # fmt: skip
     return [
         Column("Property", lambda s: _property(summary, s), forms=("html",)),
@@ -124,17 +127,26 @@ def _property(summary: Summary, scored: Scored) -> Cell:
     return named_cell(property_name(row.task), f"{summary.label(row)}, {METRICS[line.metric]}", kind="name")
 
 
+def _beside(line: ControlledScore, control: Control) -> Score | None:
+    positive = line.positive.get(control)
+    return positive.score if positive else line.controls.get(control)
+
+
 def _control(scored: Scored, control: Control) -> Cell:
     line = scored[1]
-    score = line.controls.get(control)
+    score = _beside(line, control)
     if score is None:
-        return sorted_cell(None, "not run")
-    return score_cell(score, kind="best" if control == line.best_control else "")
+        return sorted_cell(None, NONE if CONTROLS[control].positive else "not run")
+    positive = line.positive.get(control)
+    if positive is None or positive.difference.value is None:
+        return score_cell(score, kind="best" if control == line.best_control else "")
+    less: Part = (f"probe less it {difference(positive.difference)}", "soft")
+    return sorted_cell(score.value, *score_parts(score), BREAK, less)
 
 
 def _control_number(scored: Scored, control: Control) -> Cell:
     line = scored[1]
-    score = line.controls.get(control)
+    score = _beside(line, control)
     return cell((number(score.value if score else None), "strong" if control == line.best_control else ""))
 
 
@@ -145,12 +157,13 @@ def _narrow(scored: Scored) -> Cell:
 
 
 def _folded(scored: Scored) -> str:
-    """Six controls in three lines of two."""
+    """Six controls in three lines of two, and positive ones beneath."""
     line = scored[1]
     if not any(score.value is not None for score in line.controls.values()):
         return NONE
     each = [
-        f"{CONTROLS[c].short:<6} {number(s.value if (s := line.controls.get(c)) else None):>5}" for c in CONTROLS
+        f"{CONTROLS[c].short:<6} {number(s.value if (s := _beside(line, c)) else None):>5}"
+        for c in (*NEGATIVE, *line.positive)
     ]
     return "\n".join("  ".join(each[i : i + 2]) for i in range(0, len(each), 2))
 
