@@ -66,14 +66,11 @@ def test_features_that_are_not_finite_are_refused(probe, bad):
     data = examples(np.arange(72) % 2)
     data.inputs[7, 2] = bad
     classes = 2 if probe.kind == "classification" else 0
+    folds = make_folds(data.rows, kind="grouped", seed=0)
     with pytest.raises(ProbeError, match="1 of 72 examples hold NaN or infinite features"):
-        cross_fit(
-            data.inputs,
-            [Question("it", probe, data.target, classes)],
-            make_folds(data.rows, kind="grouped", seed=0),
-        )
+        cross_fit(data.inputs, [Question("it", probe, data.target, classes)], folds)
     with pytest.raises(ProbeError, match="1 of 72"):
-        online_code_length(data.inputs, Question("it", probe, data.target, classes), data.rows.group, seed=0)
+        online_code_length(data.inputs, Question("it", probe, data.target, classes), folds, seed=0)
 
 
 def test_a_group_that_is_everything_cannot_be_held_out():

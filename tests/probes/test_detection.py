@@ -89,11 +89,11 @@ def test_more_groups_show_smaller_effects_and_easy_ones_show_first():
     found = []
     for groups in (30, 240):
         inputs, target, folds = sample(groups=groups)
-        plants = planted(inputs, target, folds.unit, seed=0)
+        plants = planted(inputs, target, folds, seed=0)
         assert plants.shape == (len(inputs), 2 * len(EFFECTS) * PLANTS + NULLS)
         question = question_of(0, plants)
         answer = cross_fit(inputs, [question], folds)[question.name]
-        found.append(detectable(plants, answer.prediction, answer.constant, folds.unit))
+        found.append(detectable(plants, answer.prediction, answer.constant, folds))
     few, many = found
     assert many.easy is not None
     assert many.hard is not None

@@ -12,7 +12,7 @@ from worldprobe.intervals import TAIL, Draws, Score
 from worldprobe.probes.choice import fit_chosen
 from worldprobe.probes.evaluate import OutOfFold, Step, draws, require_finite, unwatched
 from worldprobe.probes.question import Question
-from worldprobe.probes.splits import INNER_FOLDS, Folds, partition
+from worldprobe.probes.splits import Folds
 from worldprobe.probes.training import TrainingSets
 
 Floats = NDArray[np.float64]
@@ -106,8 +106,7 @@ def learning_curve(
         for fold, order in zip(folds.folds, orders, strict=True):
             kept = order[: round(fraction * len(order))]
             train = fold.train[np.isin(folds.unit[fold.train], kept)]
-            inner = partition(folds.unit, train, min(INNER_FOLDS, len(kept)), seed)
-            fitted = fit_chosen(question, sets.prepare(train, inner))
+            fitted = fit_chosen(question, sets.prepare(train, folds.inner(train, seed)))
             output = fitted.predict(inputs[fold.test])
             prediction[fold.test] = output.argmax(axis=1)[:, None] if question.classes else output
             rows.append(len(train))

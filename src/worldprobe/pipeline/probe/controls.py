@@ -181,7 +181,7 @@ def _with_power(one: Answered, planted: Mapping[Hashable, Question], answers: An
     if question is None or one.control != "none" or one.leaky:
         return one
     given = answers[one.question.name, "planted"]
-    return replace(one, detectable=detectable(question.target, given.prediction, given.constant, one.folds.unit))
+    return replace(one, detectable=detectable(question.target, given.prediction, given.constant, one.folds))
 
 
 def _key(control: Control, kind: str) -> tuple[Control, str]:

@@ -13,8 +13,9 @@ from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.probe.plan import Plan, metrics_of
 from worldprobe.pipeline.probe.targets import Target, split_rows, target
 from worldprobe.plugins import registry
+from worldprobe.probes.memory import remembered
 from worldprobe.probes.question import Question
-from worldprobe.probes.splits import make_folds, units
+from worldprobe.probes.splits import Folds, make_folds, units
 from worldprobe.protocols import Probe
 from worldprobe.results import FEW_GROUPS, ProbeResult
 
@@ -139,13 +140,16 @@ def _questions(
 ) -> list[ProbeTask]:
     """One task for each probe, on the same folds."""
     rows = split_rows(moments, known.usable)
-    folds = make_folds(rows, kind=plan.split, seed=plan.seed)
+    values, circular = known.values[known.usable], task in targets.CIRCULAR_TASKS
+    memory = remembered(plan.split, values, len(known.classes), rows)
+    folds = make_folds(rows, kind=plan.split, seed=plan.seed, memory_seconds=memory)
     leaky = None if plan.split == "random" else make_folds(rows, kind="random", seed=plan.seed)
+    if leaky and folds.purge:
+        leaky = leaky.as_large_as(folds, plan.seed)
     groups = len(np.unique(folds.unit))
-    notes = list(known.notes)
+    notes = [*known.notes, *_purged(task, folds, memory)]
     if groups < FEW_GROUPS:
         notes.append(f"only {groups} groups: the interval is too narrow to trust")
-    values, circular = known.values[known.usable], task in targets.CIRCULAR_TASKS
     return [
         ProbeTask(
             task, name, known, Question((task, name), probe, values, len(known.classes), circular),
@@ -153,6 +157,18 @@ def _questions(
         )
         for name, probe in probes
     ]  # fmt: skip
+
+
+def _purged(task: str, folds: Folds, memory: float) -> list[str]:
+    """What was purged beyond a clip, because labels are alike for longer."""
+    if folds.purge is None or memory <= folds.purge.rows.clip_seconds:
+        return []
+    whole = folds.purge.seconds >= memory
+    less = "" if whole else ", no more, so that half of the training moments are left: neighbours still tell of it"
+    return [
+        f"{task} stays alike for about {memory:.1f} s: training moments within {folds.purge.seconds:.1f} s of "
+        f"those held out were left out{less}"
+    ]
 
 
 def dimensions(tasks: Sequence[str], moments: LabelledTubelets) -> list[str]:

@@ -59,10 +59,17 @@ def _of_task(
     lines = []
     for index, (real, _) in enumerate(readings):
         against = [control for control in compared[index] if control not in beaten[index]]
-        known = power.get((real.probe_task.task, real.features, real.plan.input))
+        task, input = real.probe_task.task, real.plan.input
+        known = power.get((task, real.features, input))
+        # A probe of tokens, or of taps that validation chose, has no planted effects of its own.
+        least = [LEAST_Z, *(one.least_z for key, one in power.items() if (key[0], key[2]) == (task, input))]
         lines.append(
             VerdictResult(
-                **about(real), verdict=_verdict(real, against, known, below=index in below), against=against
+                **about(real),
+                verdict=_verdict(
+                    real, against, known, known.least_z if known else max(least), below=index in below
+                ),
+                against=against,
             )
         )
     return lines
@@ -92,8 +99,9 @@ def above_by_chance(pairs: Sequence[tuple[Draws, Draws]]) -> list[bool]:
     return [bool(value > reach * size if size > 0 else value > 0) for value, size in zip(seen, spread, strict=True)]
 
 
-def _verdict(real: Answered, against: Sequence[str], power: PowerResult | None, *, below: bool) -> Verdict:
-    least = LEAST_Z if power is None else power.least_z
+def _verdict(
+    real: Answered, against: Sequence[str], power: PowerResult | None, least: float, *, below: bool
+) -> Verdict:
     # Where a control does better the target is there to be read, and the reading is worse: that is known.
     if not below and real.z is not None and real.z <= least:
         # What could not have been seen is not denied.
