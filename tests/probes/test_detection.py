@@ -107,7 +107,7 @@ def test_accuracy_over_chance_grows_from_nothing_to_all_that_is_left():
     found = [accuracy_over_chance(effect, shares) for effect in (0.0, 0.1, 0.5, 1.0)]
     assert found[0] == 0
     assert found == sorted(found)
-    assert found[-1] == pytest.approx(0.5, abs=0.02)
+    assert found[-1] == pytest.approx(2 / 3, abs=0.02)
 
 
 def test_time_since_the_shot_began_is_a_nuisance():

@@ -45,11 +45,11 @@ def test_a_video_of_one_moment_is_no_memory():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_as_much_is_purged_as_labels_remember_and_half_is_left(seed):
-    for seconds, whole in ((600, True), (50, False)):
+    for seconds, memory, whole in ((600, 5.0, True), (50, 20.0, False)):
         *_, rows = film(seconds, 5.0, seed=seed, rate=4)
-        folds = make_folds(rows, kind="blocked", seed=seed, memory_seconds=5.0)
+        folds = make_folds(rows, kind="blocked", seed=seed, memory_seconds=memory)
         assert folds.purge is not None
-        assert (folds.purge.seconds == 5.0) is whole
+        assert (folds.purge.seconds == memory) is whole
         for fold in some(folds.folds):
             assert len(fold.train) >= 0.5 * (len(rows) - len(fold.test))
             for train, held in [(fold.train, fold.test), *some(fold.inner)]:

@@ -60,7 +60,7 @@ def result(score: float | None, control: Control = "none", **changes: object) ->
 def results_of(task: str) -> list[ProbeResult]:
     """A task on two kinds of features: the real probe, six controls, and the random split."""
     found = []
-    metrics: tuple[Metric, ...] = ("accuracy", "balanced_accuracy", "macro_f1") if task in CLASSES else ("r2",)
+    metrics: tuple[Metric, ...] = ("balanced_accuracy", "accuracy", "macro_f1") if task in CLASSES else ("r2",)
     for metric in metrics:
         for index, features in enumerate(("z", "grid")):
             real = REAL[task][index]
@@ -123,7 +123,7 @@ def test_each_score_stands_beside_its_controls_margin_and_leak(run: Path) -> Non
     assert grid.main.leak == pytest.approx(0.14)
     assert (grid.main.controls["majority"].low, grid.main.controls["majority"].high) == (0.0, 0.0)
     motion = summary.tasks["motion"][0]
-    assert [line.metric for line in motion.lines] == ["accuracy", "balanced_accuracy", "macro_f1"]
+    assert [line.metric for line in motion.lines] == ["balanced_accuracy", "accuracy", "macro_f1"]
     assert all(set(line.controls) == set(CONTROLS) for line in some(motion.lines))
 
 

@@ -101,14 +101,14 @@ def _too_few(verdict: VerdictResult, power: PowerResult | None) -> Verdict:
 
 
 def _effect(power: PowerResult, end: Literal["easy", "hard"]) -> str:
-    """``an R² of 0.17``, ``an accuracy 0.12 over chance``."""
+    """``an R² of 0.17``, ``a balanced accuracy 0.12 over chance``."""
     value = getattr(power, end)
     if value is None:
         return "an R² of 0.5"
     return (
         f"an R² of {number(value)}"
         if power.metric == "r2"
-        else f"an {METRICS[power.metric]} {number(value)} over chance"
+        else f"a {METRICS[power.metric]} {number(value)} over chance"
     )
 
 

@@ -77,7 +77,7 @@ def learning_curve(
     fractions: tuple[float, ...] = FRACTIONS,
     step: Step = unwatched,
 ) -> LearningCurve:
-    """R2 or accuracy by how many whole groups the probe saw, on the same test rows throughout.
+    """R2 or balanced accuracy by how many whole groups the probe saw, on the same test rows throughout.
 
     Each fraction's groups are among those of the next. The penalty is chosen anew at each, on inner folds of
     the groups there are. R2 is against the mean of all training rows at every n, so that scores compare.
@@ -92,7 +92,7 @@ def learning_curve(
     """
     assert list(fractions) == sorted(set(fractions))
     require_finite(inputs)
-    sets, metric = TrainingSets(inputs, folds.unit), "accuracy" if question.classes else "r2"
+    sets, metric = TrainingSets(inputs, folds.unit), "balanced_accuracy" if question.classes else "r2"
     orders = [
         np.random.default_rng([seed, index]).permutation(np.unique(folds.unit[fold.train]))
         for index, fold in enumerate(folds.folds)

@@ -100,7 +100,7 @@ def detectable(plants: Floats, prediction: Floats, constant: Floats, folds: Fold
 
 
 def accuracy_over_chance(effect: float, shares: Sequence[float]) -> float:
-    """How far over the commonest class's share a guess gets that explains so much of each class's indicator.
+    """How far over chance the balanced accuracy of a guess gets that explains so much of each class's indicator.
 
     Args:
         effect: R² of the indicators.
@@ -111,7 +111,8 @@ def accuracy_over_chance(effect: float, shares: Sequence[float]) -> float:
     codes = generator.choice(len(share), size=_GUESSES, p=share / share.sum())
     noise = generator.standard_normal((_GUESSES, len(share))) * np.sqrt(effect * (1 - effect) * share * (1 - share))
     guess = share + effect * (np.eye(len(share))[codes] - share) + noise
-    return max(0.0, float((guess.argmax(axis=1) == codes).mean() - share.max()))
+    right, held = guess.argmax(axis=1) == codes, np.unique(codes)
+    return max(0.0, float(np.mean([right[codes == code].mean() for code in held]) - 1 / len(held)))
 
 
 def _signals(inputs: NDArray[np.float32], generator: np.random.Generator) -> tuple[Floats, Floats]:
