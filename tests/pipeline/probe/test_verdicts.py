@@ -13,6 +13,7 @@ from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.targets import Target
 from worldprobe.pipeline.probe.verdicts import verdicts_of
 from worldprobe.probes import controls
+from worldprobe.probes.evidence import selectivity
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import make_folds
@@ -59,3 +60,22 @@ def test_a_rare_class_that_is_not_known_is_no_evidence():
     codes = (rng.random(len(group)) < 0.1).astype(float)
     (verdict,) = verdicts_of(readings(rng.standard_normal((len(group), 8)), codes, group, ("many", "few")), [])
     assert verdict.verdict == "too few to tell"
+
+
+def test_shuffled_labels_of_groups_of_different_lengths_are_held_against_what_a_constant_scores_on_them(tmp_path):
+    """Long groups are of one class: moved to other groups it is rarer, which says nothing of the features."""
+    shares, found = [], []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        lengths = np.sort(rng.integers(5, 61, 40))
+        group = np.repeat(np.arange(40), lengths)
+        codes = (np.arange(40) % 10 >= 4 - 3 * (np.arange(40) >= 20)).astype(float)[group]
+        answered = readings(rng.standard_normal((len(group), 4)), codes, group, ("few", "many"))
+        real, shuffled = (next(one for one in answered if one.control == name) for name in ("none", "shuffled"))
+        shares.append(abs(real.draws["accuracy"].value - shuffled.draws["accuracy"].value))
+        found += [
+            (real.main.value - shuffled.main.value),
+            selectivity(real.over_constant, shuffled.over_constant).value,
+        ]
+    assert max(shares) > 0.05
+    assert np.abs(found).max() < 0.05
