@@ -225,6 +225,23 @@ def test_caveats_say_what_happened(run: Path) -> None:
     assert "2 wide intervals (over 0.2): XY position from grid, R², [0.20, 0.86]; XY position from z" in caveats
 
 
+def test_folds_left_at_the_constant_and_scores_under_it_are_said(run: Path) -> None:
+    chosen = [float("inf"), 10.0, float("inf"), 1.0, 10.0]
+    rewrite(run, [result(-0.02, chosen=chosen), *[result(0.0, control) for control in CONTROLS]])
+    caveats = summarize(run).caveats
+    assert any(
+        "In 2 of 5 folds the inner folds found nothing better than a constant" in caveat
+        and caveat.endswith("answers there: XY position from z.")
+        for caveat in caveats
+    )
+    write_report(run)
+    for name in ("report.md", "report.html"):
+        assert "no better than a constant" in (run / name).read_text()
+    assert "a constant, 10, 1" in (run / "report.html").read_text()
+    rewrite(run, results_of("xy"))
+    assert not any("constant" in caveat for caveat in summarize(run).caveats)
+
+
 def test_films_of_several_sizes_are_a_caveat_and_notes_that_differ_by_the_film_alone_are_one(run: Path) -> None:
     provenance = json.loads((run / "provenance.json").read_text())
     sizes = {"1280 x 720": 3, "256 x 144": 1}

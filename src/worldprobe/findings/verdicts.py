@@ -196,8 +196,14 @@ def row_name(row: Row) -> str:
 
 def chance(line: ControlledScore) -> float | None:
     """What a constant scores: 0 for R², the majority's score otherwise."""
-    majority = line.controls.get("majority")
-    return 0.0 if line.metric == "r2" else (majority.value if majority else None)
+    return _chance(line.metric, line.controls)
+
+
+def no_better(line: ControlledScore) -> str:
+    """What stands after a score that a constant reaches too; below 0 is not worse than nothing. Else nothing."""
+    least, value = chance(line), line.score.value
+    said = value is not None and least is not None and line.metric not in ERRORS and value <= least
+    return ", no better than a constant" if said else ""
 
 
 QUOTED = (
