@@ -222,13 +222,12 @@ def _folds(unit: Ints, count: int, seed: int, purge: Purge | None = None) -> tup
         fold_of[test] = index
     outer = []
     for train, test in _purged(parts, purge):
-        if not len(train):
-            continue
         inner_count = min(INNER_FOLDS, len(np.unique(fold_of[train])))
-        if inner_count < 2:
-            raise ProbeError("too few groups left for choosing regularisation within a training fold: add video")
-        inner = _purged(partition(fold_of, train, inner_count, seed + 1), purge)
-        outer.append(Fold(train, test, tuple((a, b) for a, b in inner if len(a))))
+        inner = _purged(partition(fold_of, train, inner_count, seed + 1), purge) if inner_count > 1 else []
+        inner = [(rows, held) for rows, held in inner if len(rows)]
+        if not inner:
+            raise ProbeError("too few groups are left to choose a penalty within a training fold: add video")
+        outer.append(Fold(train, test, tuple(inner)))
     return tuple(outer)
 
 

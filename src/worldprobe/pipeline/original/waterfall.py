@@ -18,7 +18,6 @@ from worldprobe.pipeline.original.steps import (
     Material,
     ProtocolStep,
     probe_for,
-    problem,
     split_rows,
     target,
     unit_of,
@@ -26,6 +25,7 @@ from worldprobe.pipeline.original.steps import (
 from worldprobe.pipeline.probe.answers import Answers, Probed, ProbeTask, beside_controls, lines, unmeasured
 from worldprobe.pipeline.probe.fit import answer
 from worldprobe.pipeline.probe.plan import METRICS, Plan
+from worldprobe.pipeline.probe.targets import unaskable
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.probes import controls as floors
 from worldprobe.probes.memory import remembered
@@ -70,7 +70,7 @@ def _sound(material: Material, plan: Plan, step: ProtocolStep, tasks: Sequence[s
         known = target(material.boxes, task, step, material.held[step.input], unit)
         probe = probe_for(task, plan)
         try:
-            if why := problem(task, known):
+            if why := unaskable(task, known):
                 raise ProbeError(why)
             rows = np.flatnonzero(known.usable)
             frames = split_rows(material.boxes.take(rows), material.clip_seconds)

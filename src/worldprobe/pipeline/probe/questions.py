@@ -11,9 +11,10 @@ from worldprobe.labels import targets
 from worldprobe.pipeline.probe.answers import Probed, ProbeTask, unmeasured
 from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.probe.plan import Plan, metrics_of
-from worldprobe.pipeline.probe.targets import Target, split_rows, target
+from worldprobe.pipeline.probe.targets import Target, split_rows, target, unaskable
 from worldprobe.plugins import registry
 from worldprobe.probes.memory import remembered
+from worldprobe.probes.metrics import varying
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds, make_folds, units
 from worldprobe.protocols import Probe
@@ -99,7 +100,7 @@ def ask(plan: Plan, moments: LabelledTubelets, result: Probed) -> list[ProbeTask
             why = f"the labels hold no {task}"
         else:
             known = target(moments, task, unit)
-            why = _unaskable(task, known, moments)
+            why = unaskable(task, known)
         probes = [found for name in plan.probes if (found := probe_of(plan, name, targets.kind(task)))]
         if not probes:  # a task is never without a line
             result.results += _without_probe(plan, task)
@@ -120,7 +121,7 @@ def ask(plan: Plan, moments: LabelledTubelets, result: Probed) -> list[ProbeTask
             ]
         probe_tasks += questions
     if refused and not probe_tasks:
-        raise refused[0]
+        raise ProbeError(f"none of {', '.join(plan.tasks)} can be probed: {refused[0]}")
     return probe_tasks
 
 
@@ -148,6 +149,8 @@ def _questions(
         leaky = leaky.as_large_as(folds, plan.seed)
     groups = len(np.unique(folds.unit))
     notes = [*known.notes, *_purged(task, folds, memory)]
+    if still := int((~varying(values)).sum()):
+        notes.append(f"{still} of the {values.shape[1]} numbers of {task} are constant and not in the score")
     if groups < FEW_GROUPS:
         notes.append(f"only {groups} groups: the interval is too narrow to trust")
     return [
@@ -178,18 +181,3 @@ def dimensions(tasks: Sequence[str], moments: LabelledTubelets) -> list[str]:
         parts = [name for name in moments.measured if name.partition(".")[0] == task]
         found += parts or [task]
     return found
-
-
-def _unaskable(task: str, known: Target, moments: LabelledTubelets) -> str:
-    """Why a task cannot be probed on these moments; empty when it can."""
-    if task == "class" and not any(moments.name):
-        return "the labeller gives no classes"
-    if targets.kind(task) == "classification" and len(known.classes) < 2:
-        if not known.classes:
-            return "; ".join(known.notes) or "no usable labels"
-        return f"{task} is constant: always {known.classes[0]!r}"
-    if not known.usable.any():
-        return "; ".join(known.notes) or "no usable labels"
-    if not known.classes and (np.ptp(known.values[known.usable], axis=0) == 0).all():
-        return f"{task} is constant"
-    return ""
