@@ -1,5 +1,7 @@
 """What cannot be asked of labels, and what would make it so."""
 
+import re
+
 import numpy as np
 import polars as pl
 import pytest
@@ -32,13 +34,11 @@ def classes(*names, rows=6, notes=()):
         ("class", classes(notes=("left out, in fewer than 2 groups: cat, dog",)), "has to be in two: add groups"),
         ("class", classes(), "^the labeller gives no classes$"),
         ("motion", classes(notes=("6 moments without a direction: 6 still",)), "^6 moments without a direction"),
-        ("size", Target(np.full((6, 2), 0.1), np.ones(6, bool), ()), "^size is constant. Add video in which it varies"),
+        ("size", Target(np.full((6, 2), 0.1), np.ones(6, bool), ()), "^size is constant. Add video in which"),
         ("size", Target(np.ones((6, 2)), np.zeros(6, bool), ()), "^no usable labels$"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_says_why_and_what_would_make_it_so(task, known, said):
-    import re
-
     assert re.search(said, unaskable(task, known))
 
 
@@ -70,7 +70,7 @@ def plan(*tasks):
 def test_a_number_that_never_changes_is_said_beside_the_one_that_does(seen):
     table, moments = seen
     (one,) = ask(plan("size"), moments(Labels(table.with_columns(w=pl.lit(20.0)))), Probed())
-    assert one.notes[0] == "1 of the 2 numbers of size never change and are not in the score"
+    assert one.notes[0] == "1 of the 2 numbers of size are constant and not in the score"
 
 
 def test_a_class_for_each_scene_cannot_be_learnt_from_others(seen):
@@ -84,7 +84,5 @@ def test_a_class_for_each_scene_cannot_be_learnt_from_others(seen):
 def test_fewer_scenes_than_folds_name_the_tasks_and_the_way_out(seen):
     table, moments = seen
     three = table.filter(pl.col("video").is_in(sorted(set(table["video"]))[:3]))
-    with pytest.raises(
-        ProbeError, match=r"none of xy, size can be probed: 5 grouped folds.*found 3 groups.*--split"
-    ):
+    with pytest.raises(ProbeError, match="none of xy, size can be probed: 5 grouped.*found 3 groups.*--split"):
         ask(plan("xy", "size"), moments(Labels(three)), Probed())
