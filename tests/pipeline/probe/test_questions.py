@@ -84,5 +84,5 @@ def test_a_class_for_each_scene_cannot_be_learnt_from_others(seen):
 def test_fewer_scenes_than_folds_name_the_tasks_and_the_way_out(seen):
     table, moments = seen
     three = table.filter(pl.col("video").is_in(sorted(set(table["video"]))[:3]))
-    with pytest.raises(ProbeError, match="none of xy, size can be probed: 5 grouped.*found 3 groups.*--split"):
+    with pytest.raises(ProbeError, match=r"none of xy, size can be probed: 5 grouped.*found 3 groups.*--split"):
         ask(plan("xy", "size"), moments(Labels(three)), Probed())
