@@ -76,7 +76,7 @@ CAMERA = {
 }
 SPLITS = {
     "grouped": "whole groups (a shot, a rendered scene, an episode) are held out; none stands on both sides",
-    "blocked": "contiguous blocks of time are held out, and what is nearer to them than a clip, or than labels stay "
+    "blocked": "contiguous blocks of time are held out; what is nearer to them than a clip, or than labels stay "
     "alike, is purged",
     "video": "whole videos are held out",
     "random": "single samples are held out: neighbours of a test frame are trained on, so the score is flattered. "
