@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -21,6 +21,8 @@ _MIN_CLIPS_PER_BLOCK = 2
 # However long labels remember, so many blocks and this share of the training rows are left.
 _LEAST_BLOCKS = 2 * OUTER_FOLDS
 _LEAST_KEPT = 0.5
+# Seconds are equal to within this.
+_CLOCK = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -114,16 +116,15 @@ class Purge:
 
     def of(self, train: Ints, held: Ints) -> Ints:
         """Training rows without those too near to a row held out."""
-        rows, keep = self.rows, np.ones(len(train), dtype=bool)
-        for video in np.unique(rows.video[held]):
-            tested = np.sort(rows.pts_seconds[held[rows.video[held] == video]])
-            same = rows.video[train] == video
-            seconds = rows.pts_seconds[train[same]]
-            right = np.searchsorted(tested, seconds).clip(0, len(tested) - 1)
-            left = (right - 1).clip(0)
-            nearest = np.minimum(np.abs(tested[right] - seconds), np.abs(tested[left] - seconds))
-            keep[same] = nearest > self.seconds
-        return train[keep]
+        _, code = np.unique(self.rows.video, return_inverse=True)
+        seconds = self.rows.pts_seconds
+        # Videos one after the other on one clock, further apart than anything is purged.
+        at = code * (np.ptp(seconds) + 2 * self.seconds + 1) + seconds
+        tested = np.sort(at[held])
+        right = np.searchsorted(tested, at[train]).clip(0, len(tested) - 1)
+        left = (right - 1).clip(0)
+        nearest = np.minimum(np.abs(tested[right] - at[train]), np.abs(tested[left] - at[train]))
+        return np.asarray(train[nearest > self.seconds + _CLOCK])
 
 
 def make_folds(rows: SplitRows, *, kind: SplitKind, seed: int, memory_seconds: float = 0.0) -> Folds:
@@ -147,11 +148,9 @@ def make_folds(rows: SplitRows, *, kind: SplitKind, seed: int, memory_seconds: f
     if kind == "random":
         return Folds(kind, _folds(np.arange(len(rows)), OUTER_FOLDS, seed), unit)
     n = len(np.unique(unit))
-    if kind == "video":
-        if n < 3:
-            raise ProbeError(f"leaving one video out needs at least 3 videos, found {n}. Use --split blocked.")
-        return Folds(kind, _folds(unit, n, seed), unit)
-    if n < OUTER_FOLDS:
+    if kind == "video" and n < 3:
+        raise ProbeError(f"leaving one video out needs at least 3 videos, found {n}. Use --split blocked.")
+    if kind != "video" and n < OUTER_FOLDS:
         raise ProbeError(
             f"{OUTER_FOLDS} {kind} folds were asked for, found {n} group{'s'[: n != 1]} of examples. "
             + (
@@ -160,8 +159,35 @@ def make_folds(rows: SplitRows, *, kind: SplitKind, seed: int, memory_seconds: f
                 else f"Add video: at least {OUTER_FOLDS * _MIN_CLIPS_PER_BLOCK} clips with labels are needed."
             )
         )
-    purge = _purge_for(rows, unit, seed, memory_seconds) if kind == "blocked" else None
-    return Folds(kind, _folds(unit, OUTER_FOLDS, seed, purge), unit, purge)
+    if kind == "blocked":
+        return _blocked(rows, unit, seed, memory_seconds)
+    return Folds(kind, _folds(unit, n if kind == "video" else OUTER_FOLDS, seed), unit)
+
+
+def _blocked(rows: SplitRows, unit: Ints, seed: int, memory_seconds: float) -> Folds:
+    """Purge as far as labels remember, or less where too little would be left; never less than a clip.
+
+    Raises:
+        ProbeError: not even that leaves something to train on.
+    """
+    purge = Purge(rows, max(rows.clip_seconds, memory_seconds))
+    folds = _folds(unit, OUTER_FOLDS, seed, purge)
+    while purge.seconds > rows.clip_seconds and not _enough_left(folds, len(rows)):
+        purge = Purge(rows, max(0.8 * purge.seconds, rows.clip_seconds))
+        folds = _folds(unit, OUTER_FOLDS, seed, purge)
+    folds = tuple(replace(fold, inner=tuple(part for part in fold.inner if len(part[0]))) for fold in folds)
+    if not all(fold.inner for fold in folds):
+        raise ProbeError("blocks of time leave nothing to choose a penalty on, a clip apart from them: add video")
+    return Folds("blocked", folds, unit, purge)
+
+
+def _enough_left(folds: Sequence[Fold], rows: int) -> bool:
+    """Whether half of the training rows are left in each fold, and a quarter of these in all inner ones."""
+    return all(
+        len(fold.train) >= _LEAST_KEPT * (rows - len(fold.test))
+        and all(len(train) >= _LEAST_KEPT**2 * len(fold.train) for train, _ in fold.inner)
+        for fold in folds
+    )
 
 
 def units(rows: SplitRows, kind: SplitKind, *, memory_seconds: float = 0.0) -> Ints:
@@ -201,18 +227,6 @@ def blocks(rows: SplitRows, *, memory_seconds: float = 0.0) -> Ints:
     return result
 
 
-def _purge_for(rows: SplitRows, unit: Ints, seed: int, memory_seconds: float) -> Purge:
-    """Purge as far as labels remember, or less where too little would be left to train on; never under a clip."""
-    parts = partition(unit, np.arange(len(rows)), OUTER_FOLDS, seed)
-    seconds = max(rows.clip_seconds, memory_seconds)
-    while seconds > rows.clip_seconds:
-        purge = Purge(rows, seconds)
-        if all(len(purge.of(train, held)) >= _LEAST_KEPT * len(train) for train, held in parts):
-            return purge
-        seconds *= 0.8
-    return Purge(rows, rows.clip_seconds)
-
-
 def _folds(unit: Ints, count: int, seed: int, purge: Purge | None = None) -> tuple[Fold, ...]:
     parts = partition(unit, np.arange(len(unit)), count, seed)
     # Inner folds are made of the other outer folds: two of these left out are the same training set in whichever
@@ -223,11 +237,7 @@ def _folds(unit: Ints, count: int, seed: int, purge: Purge | None = None) -> tup
     outer = []
     for train, test in _purged(parts, purge):
         inner_count = min(INNER_FOLDS, len(np.unique(fold_of[train])))
-        inner = _purged(partition(fold_of, train, inner_count, seed + 1), purge) if inner_count > 1 else []
-        inner = [(rows, held) for rows, held in inner if len(rows)]
-        if not inner:
-            raise ProbeError("too few groups are left to choose a penalty within a training fold: add video")
-        outer.append(Fold(train, test, tuple(inner)))
+        outer.append(Fold(train, test, tuple(_purged(partition(fold_of, train, inner_count, seed + 1), purge))))
     return tuple(outer)
 
 
