@@ -57,6 +57,14 @@ def test_as_much_is_purged_as_labels_remember_and_half_is_left(seed):
                 assert apart > folds.purge.seconds
 
 
+def test_films_of_one_block_each_are_groups_as_any():
+    video = np.repeat(np.arange(40), 8)
+    rows = SplitRows(video, video, np.tile(np.arange(8) / 12, 40), 2 / 3)
+    folds = make_folds(rows, kind="blocked", seed=0, memory_seconds=5.0)
+    assert folds.purge is None
+    assert (folds.unit == video).all()
+
+
 def test_rolled_labels_keep_their_run_in_each_video_and_none_its_moment():
     video = np.repeat([0, 1], [40, 60])
     seconds = np.concatenate([np.arange(40.0), np.arange(60.0)])

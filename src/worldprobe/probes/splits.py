@@ -66,7 +66,7 @@ class Folds:
     """The folds of a split, and the unit [n] by which its scores are resampled.
 
     Attributes:
-        purge: what is purged between training and test rows, under ``blocked``.
+        purge: what is purged between training and test rows, where blocks of one video are on both sides.
     """
 
     kind: SplitKind
@@ -159,7 +159,8 @@ def make_folds(rows: SplitRows, *, kind: SplitKind, seed: int, memory_seconds: f
                 else f"Add video: at least {OUTER_FOLDS * _MIN_CLIPS_PER_BLOCK} clips with labels are needed."
             )
         )
-    if kind == "blocked":
+    # Where each block is a whole video, no neighbour in time is on the other side.
+    if kind == "blocked" and n > len(np.unique(rows.video)):
         return _blocked(rows, unit, seed, memory_seconds)
     return Folds(kind, _folds(unit, n if kind == "video" else OUTER_FOLDS, seed), unit)
 
