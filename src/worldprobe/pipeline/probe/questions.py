@@ -144,7 +144,9 @@ def _questions(
     values, circular = known.values[known.usable], task in targets.CIRCULAR_TASKS
     memory = remembered(plan.split, values, len(known.classes), rows)
     folds = make_folds(rows, kind=plan.split, seed=plan.seed, memory_seconds=memory)
-    leaky = None if plan.split == "random" else make_folds(rows, kind="random", seed=plan.seed)
+    leaky = None
+    if plan.split != "random":
+        leaky = make_folds(rows, kind="random", seed=plan.seed, memory_seconds=memory)
     if leaky and folds.purge:
         leaky = leaky.as_large_as(folds, plan.seed)
     groups = len(np.unique(folds.unit))
