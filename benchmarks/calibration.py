@@ -4,7 +4,7 @@ Prints, for groups of 8 rows with features and noise that go together within a g
 
 1. evidence: how often a target is called evidence (``evaluate.evidence`` above the bound that ``power.detectable``
    sets), how often its interval lies above 0, and how often it has no width, by the R² that is there;
-2. verdicts: how often the best of several readings is called above its control (``verdicts.above_by_chance``), none
+2. verdicts: how often the best of several readings is called above its control (``intervals.above_by_chance``), none
    being better, and how often one that is;
 3. coverage of 95 % intervals (``intervals.Draws.score``), of R² and of accuracy.
 
@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.pipeline.probe.verdicts import above_by_chance
+from worldprobe.intervals import above_by_chance
 from worldprobe.probes import metrics
 from worldprobe.probes.detection import LEAST_Z, group_z
 from worldprobe.probes.evaluate import cross_fit
@@ -103,11 +103,11 @@ def evidence(
         inputs = ((axes * spread) @ turn).astype(np.float32)
         group = np.repeat(np.arange(groups), ROWS)
         folds = make_folds(SplitRows(group, group, np.zeros(len(group)), 1.0), kind="grouped", seed=seed)
-        plants = question_of(0, planted(inputs, noise[:, :1], folds.unit, seed=seed))
+        plants = question_of(0, planted(inputs, noise[:, :1], folds, seed=seed))
         question = Question("targets", Ridge(), target, blocks=len(effects))
         answers = cross_fit(inputs, [question, plants], folds)
         answer, known = answers["targets"], answers[plants.name]
-        least = detectable(plants.target, known.prediction, known.constant, folds.unit).least_z
+        least = detectable(plants.target, known.prediction, known.constant, folds).least_z
         z = group_z(target, answer.prediction, answer.constant, folds.unit, blocks=len(effects))
         for index, effect in enumerate(effects):
             one = (target[:, [index]], answer.prediction[:, [index]], answer.constant[:, [index]])

@@ -48,7 +48,7 @@ def scores(
     folds = make_folds(rows, kind="grouped", seed=0)
     moved = [Question(seed, Ridge(), shuffled(values, folds.unit, seed=seed)) for seed in range(permuted)]
     real = Question("real", Ridge(), values)
-    plants = question_of("plants", planted(inputs, values, folds.unit, seed=0))
+    plants = question_of("plants", planted(inputs, values, folds, seed=0))
     answers = cross_fit(inputs, [real, *moved, *([plants] if permuted else [])], folds)
     score = draws(real, answers["real"], folds.unit, seed=0)["r2"].score()
     found = {
@@ -60,7 +60,7 @@ def scores(
     if not permuted:
         return found, []
     known = answers[plants.name]
-    least = detectable(plants.target, known.prediction, known.constant, folds.unit).least_z
+    least = detectable(plants.target, known.prediction, known.constant, folds).least_z
     return found, [evidence(one, answers[one.name], folds.unit) > least for one in moved]
 
 

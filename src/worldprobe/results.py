@@ -249,7 +249,7 @@ class CodeResult(_OfProbe):
 class PowerResult(_OfProbe):
     """State the least effect that 80 % of probes would have found in this sample, had it been there.
 
-    ``easy``: R² (of classes: accuracy over the commonest class's share) found along the features' own spread;
+    ``easy``: R² (of classes: balanced accuracy over chance) found along the features' own spread;
     ``hard``: along their whitened axes. None where it is over an R² of 0.5. ``least_z``: what ``z`` has to exceed
     on these groups. ``groups_needed``: with about how many a hard R² of 0.2 would be found; None: not known.
     """

@@ -8,14 +8,14 @@ from worldprobe.store import Series
 from worldprobe.video.read import open_video
 
 
-def put(store, scenes, features):
+def put(store, scenes, features, *, encoder="known"):
     """Store one clip a scene whose pooled tokens are ``features(video id, tubelet)``."""
     for path in scenes:
         with open_video(path) as video:
             ref = video.ref
         values = np.stack([features(ref.id, tubelet) for tubelet in range(8)]).astype(np.float16)
         series = Series(
-            video=ref, specs=(ClipSpec(ref, 0, 16, 1),), encoder="known", revision="0" * 64, status="floor",
+            video=ref, specs=(ClipSpec(ref, 0, 16, 1),), encoder=encoder, revision="0" * 64, status="floor",
             twin=None, input="native", pool="space", grid=TokenGrid(8, 8, 8, 2, 16),
             view=resize_and_crop(ref.width, ref.height, crop=128)[1],
         )  # fmt: skip

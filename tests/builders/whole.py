@@ -31,7 +31,7 @@ from worldprobe.results import (
 
 ENCODER, TWIN = "vjepa2-tiny", "random:vjepa2-tiny"
 CONTROLS = ("majority", "nuisance", "pixels", "random-init", "shuffled", "gaussian")
-TASKS = {"xy": ("r2",), "class": ("accuracy", "balanced_accuracy", "macro_f1"), "velocity": ("r2",)}
+TASKS = {"xy": ("r2",), "class": ("balanced_accuracy", "accuracy", "macro_f1"), "velocity": ("r2",)}
 
 
 def _triples() -> Iterator[dict[str, float]]:

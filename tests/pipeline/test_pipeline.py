@@ -54,6 +54,26 @@ def test_position_written_into_the_features_is_read_back(scenes, truth, tmp_path
     assert probed.kept + sum(probed.dropped.values()) == len(truth.table)
 
 
+def test_films_that_show_the_same_are_said(scenes, truth, tmp_path):
+    """Two scenes under names of their own whose pixels are those of two others."""
+    store, rng = Store(str(tmp_path / "s")), np.random.default_rng(0)
+    put(store, scenes, lambda video, t: rng.normal(size=4))
+    order = sorted(set(truth.table["video"]))
+    own = dict(zip(order, rng.normal(size=(40, 8, 24)), strict=True))
+    asked = plan(tasks=("xy",), controls=("majority", "pixels"))
+    put(store, scenes, lambda video, t: own[video][t], encoder="pixels")
+    assert not any("cosine" in note for note in probe(store, truth, asked).notes)
+    own |= {order[0]: own[order[9]], order[1]: own[order[8]] + 0.001}
+    copied = Store(str(tmp_path / "c"))
+    put(copied, scenes, lambda video, t: rng.normal(size=4))
+    put(copied, scenes, lambda video, t: own[video][t], encoder="pixels")
+    (note,) = (note for note in probe(copied, truth, asked).notes if "cosine" in note)
+    assert note.startswith(
+        "4 of 40 groups show what another group shows (cosine of their pixels over 0.999), such as"
+    )
+    assert not any("cosine" in note for note in probe(copied, truth, plan(tasks=("xy",))).notes)
+
+
 @pytest.mark.parametrize("split", ["grouped", "random"])
 def test_features_that_hold_nothing_score_the_constant_on_every_task(scenes, truth, tmp_path, split):
     store = Store(str(tmp_path / "s"))

@@ -12,7 +12,7 @@ from worldprobe.probes.evidence import online_code_length, selectivity, skill
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.question import Question
-from worldprobe.probes.splits import SplitRows, make_folds
+from worldprobe.probes.splits import Folds, SplitRows, make_folds
 
 
 def world(groups=60, rows=6, d=12, noise=0.3, seed=0):
@@ -26,6 +26,11 @@ def world(groups=60, rows=6, d=12, noise=0.3, seed=0):
 def grouped(inputs, target, group):
     rows = SplitRows(group, group, np.arange(len(inputs), dtype=float), 0.5)
     return make_folds(rows, kind="grouped", seed=0)
+
+
+def of(group):
+    """What a code reads of a split: what it keeps together."""
+    return Folds("grouped", (), group)
 
 
 def out_of_fold(inputs, question, folds):
@@ -81,7 +86,7 @@ def test_selectivity_of_what_is_learnt_and_of_what_is_not():
 
 def test_a_linear_target_is_compressed_as_far_as_its_noise_allows():
     inputs, target, group = world(groups=200, noise=0.25)
-    found = online_code_length(inputs, Question("it", Ridge(), target), group, seed=0)
+    found = online_code_length(inputs, Question("it", Ridge(), target), of(group), seed=0)
     # A normal of a quarter of the deviation saves log2(sqrt(1 + 1/16) / (1/4)) bits; the first 1/16 saves nothing.
     assert found.saved_bits_per_row == pytest.approx(2.04 * 15 / 16, abs=0.1)
     assert found.compression > 1.2
@@ -93,11 +98,11 @@ def test_a_linear_target_is_compressed_as_far_as_its_noise_allows():
 def test_noise_is_not_compressed(seed):
     inputs, _, group = world(seed=seed)
     rng = np.random.default_rng(100 + seed)
-    number = online_code_length(inputs, Question("it", Ridge(), rng.normal(size=(360, 1))), group, seed=seed)
+    number = online_code_length(inputs, Question("it", Ridge(), rng.normal(size=(360, 1))), of(group), seed=seed)
     assert number.saved_bits_per_row < 0.01
     assert number.compression < 1.01
     codes = rng.integers(0, 4, (360, 1)).astype(float)
-    classes = online_code_length(inputs, Question("it", Logistic(), codes, 4), group, seed=seed)
+    classes = online_code_length(inputs, Question("it", Logistic(), codes, 4), of(group), seed=seed)
     assert classes.uniform == 360 * 2
     assert classes.compression_of_constant < 1.01
     assert classes.compression < 1.01
@@ -106,7 +111,7 @@ def test_noise_is_not_compressed(seed):
 def test_classes_that_the_features_tell_are_compressed():
     inputs, target, group = world(groups=120, noise=0.05)
     codes = (target > 0).astype(float)
-    found = online_code_length(inputs, Question("it", Logistic(), codes, 2), group, seed=0)
+    found = online_code_length(inputs, Question("it", Logistic(), codes, 2), of(group), seed=0)
     assert found.compression > 2
     assert found.compression_of_constant == pytest.approx(found.compression, rel=0.02)
 
@@ -115,16 +120,16 @@ def test_a_class_that_first_appears_late_still_has_a_finite_code():
     inputs, _, group = world()
     codes = (group % 2).astype(float)[:, None]
     codes[group == 17] = 2.0
-    found = online_code_length(inputs, Question("it", Logistic(), codes, 3), group, seed=0)
+    found = online_code_length(inputs, Question("it", Logistic(), codes, 3), of(group), seed=0)
     assert np.isfinite([found.online, found.constant]).all()
 
 
 def test_code_lengths_that_do_not_exist_are_refused():
     inputs, target, group = world()
     with pytest.raises(ProbeError, match="it is constant"):
-        online_code_length(inputs, Question("it", Ridge(), np.ones((360, 1))), group, seed=0)
+        online_code_length(inputs, Question("it", Ridge(), np.ones((360, 1))), of(group), seed=0)
     with pytest.raises(ProbeError, match="at least 4 groups, found 3"):
-        online_code_length(inputs, Question("it", Ridge(), target), group % 3, seed=0)
+        online_code_length(inputs, Question("it", Ridge(), target), of(group % 3), seed=0)
 
 
 @pytest.mark.parametrize("law", [PowerLaw(0.8, 3.0, 0.5), PowerLaw(0.95, 20.0, 1.0), PowerLaw(1.0, 1.5, 0.2)])

@@ -60,7 +60,7 @@ def result(score: float | None, control: Control = "none", **changes: object) ->
 def results_of(task: str) -> list[ProbeResult]:
     """A task on two kinds of features: the real probe, six controls, and the random split."""
     found = []
-    metrics: tuple[Metric, ...] = ("accuracy", "balanced_accuracy", "macro_f1") if task in CLASSES else ("r2",)
+    metrics: tuple[Metric, ...] = ("balanced_accuracy", "accuracy", "macro_f1") if task in CLASSES else ("r2",)
     for metric in metrics:
         for index, features in enumerate(("z", "grid")):
             real = REAL[task][index]
@@ -123,7 +123,7 @@ def test_each_score_stands_beside_its_controls_margin_and_leak(run: Path) -> Non
     assert grid.main.leak == pytest.approx(0.14)
     assert (grid.main.controls["majority"].low, grid.main.controls["majority"].high) == (0.0, 0.0)
     motion = summary.tasks["motion"][0]
-    assert [line.metric for line in motion.lines] == ["accuracy", "balanced_accuracy", "macro_f1"]
+    assert [line.metric for line in motion.lines] == ["balanced_accuracy", "accuracy", "macro_f1"]
     assert all(set(line.controls) == set(NEGATIVE) for line in some(motion.lines))
 
 
@@ -223,6 +223,23 @@ def test_caveats_say_what_happened(run: Path) -> None:
     caveats = "\n".join(summarize(rewrite(run, wide)).caveats)
     assert "The control gaussian was not run: XY position from z, XY position from grid." in caveats
     assert "2 wide intervals (over 0.2): XY position from grid, R², [0.20, 0.86]; XY position from z" in caveats
+
+
+def test_folds_left_at_the_constant_and_scores_under_it_are_said(run: Path) -> None:
+    chosen = [float("inf"), 10.0, float("inf"), 1.0, 10.0]
+    rewrite(run, [result(-0.02, chosen=chosen), *[result(0.0, control) for control in NEGATIVE]])
+    caveats = summarize(run).caveats
+    assert any(
+        "In 2 of 5 folds the inner folds found nothing better than a constant" in caveat
+        and caveat.endswith("answers there: XY position from z.")
+        for caveat in caveats
+    )
+    write_report(run)
+    for name in ("report.md", "report.html"):
+        assert "no better than a constant" in (run / name).read_text()
+    assert "a constant, 10, 1" in (run / "report.html").read_text()
+    rewrite(run, results_of("xy"))
+    assert not any("constant" in caveat for caveat in summarize(run).caveats)
 
 
 def test_films_of_several_sizes_are_a_caveat_and_notes_that_differ_by_the_film_alone_are_one(run: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isinf
 from types import MappingProxyType
 
 from worldprobe.controls import CONTROLS
@@ -90,6 +91,7 @@ def _of_rows(rows: Sequence[Row]) -> list[str]:
                     f"The control {control} has no score for {row_name(row)}: {score.note or 'no reason given'}."
                 )
     found += _of_choice(rows)
+    found += _of_constants(rows)
     if only := [row for row in rows if row.split == "random"]:
         found.append(f"Only the random split was run, and it leaks: {_names(only)}.")
     notes: dict[str, list[Row]] = {}
@@ -164,6 +166,19 @@ def _of_choice(rows: Sequence[Row]) -> list[str]:
             "high by chance. Quote the one that was chosen before, or all of them."
         ]
     return []
+
+
+def _of_constants(rows: Sequence[Row]) -> list[str]:
+    """In how many folds nothing beat a constant, which is then what these folds answer."""
+    left: dict[tuple[int, int], list[Row]] = {}
+    for row in rows:
+        if constants := sum(isinf(penalty) for penalty in row.chosen):
+            left.setdefault((constants, len(row.chosen)), []).append(row)
+    return [
+        f"In {few} of {count(folds, 'fold')} the inner folds found nothing better than a constant, which is what "
+        f"the probe answers there: {_names(named)}."
+        for (few, folds), named in sorted(left.items(), reverse=True)
+    ]
 
 
 def _names(rows: Sequence[Row]) -> str:

@@ -13,7 +13,7 @@ from worldprobe.findings.wording import ERRORS
 from worldprobe.intervals import Score
 from worldprobe.results import EvidenceResult, Metric, PowerResult, ProbeResult, VerdictResult
 
-METRIC_ORDER: tuple[Metric, ...] = ("r2", "accuracy", "balanced_accuracy", "macro_f1", "angular_error")
+METRIC_ORDER: tuple[Metric, ...] = ("r2", "balanced_accuracy", "accuracy", "macro_f1", "angular_error")
 
 Key = tuple[str, ...]
 Judged = PowerResult | VerdictResult | EvidenceResult

@@ -10,7 +10,7 @@ from worldprobe.findings.rows import Row
 from worldprobe.findings.score import ABOVE, Fact
 from worldprobe.findings.sections.decoding import DecoderScores, Decoding
 from worldprobe.findings.sections.prediction import Future, HorizonScores
-from worldprobe.findings.verdicts import QUOTED, cautious_skill, quoted
+from worldprobe.findings.verdicts import QUOTED, cautious_skill, no_better, quoted
 from worldprobe.findings.wording import number, property_name
 
 UseCaseGrade = Literal["strong", "partial", "no-evidence", "not-measured"]
@@ -111,7 +111,7 @@ def _probed(rows: Sequence[Row]) -> _Finding | None:
     if row is None or row.main.score.value is None:
         return None
     skill = cautious_skill(row)
-    what = f"{property_name(row.task)} from {row.features} {number(row.main.score.value)}"
+    what = f"{property_name(row.task)} from {row.features} {number(row.main.score.value)}{no_better(row.main)}"
     above = row.main.verdict.kind in ABOVE
     return _finding(f"{what}: {row.main.verdict.short}", above=above, skill=skill)
 

@@ -154,14 +154,14 @@ def _too_few(verdict: VerdictResult, power: PowerResult | None) -> Verdict:
 
 
 def _effect(power: PowerResult, end: Literal["easy", "hard"]) -> str:
-    """``an R² of 0.17``, ``an accuracy 0.12 over chance``."""
+    """``an R² of 0.17``, ``a balanced accuracy 0.12 over chance``."""
     value = getattr(power, end)
     if value is None:
         return "an R² of 0.5"
     return (
         f"an R² of {number(value)}"
         if power.metric == "r2"
-        else f"an {METRICS[power.metric]} {number(value)} over chance"
+        else f"a {METRICS[power.metric]} {number(value)} over chance"
     )
 
 
@@ -251,6 +251,13 @@ def row_name(row: Row) -> str:
 def chance(line: ControlledScore) -> float | None:
     """What a constant scores beside a score."""
     return chance_of(line.metric, line.controls)
+
+
+def no_better(line: ControlledScore) -> str:
+    """What stands after a score that a constant reaches too; below 0 is not worse than nothing. Else nothing."""
+    least, value = chance(line), line.score.value
+    said = value is not None and least is not None and line.metric not in ERRORS and value <= least
+    return ", no better than a constant" if said else ""
 
 
 QUOTED = (

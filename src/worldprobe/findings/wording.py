@@ -81,7 +81,8 @@ SPEAKS = (
 )
 SPLITS = {
     "grouped": "whole groups (a shot, a rendered scene, an episode) are held out; none stands on both sides",
-    "blocked": "contiguous blocks of time are held out, with a gap of at least one clip purged at each border",
+    "blocked": "contiguous blocks of time are held out; what is nearer to them than a clip, or than labels stay "
+    "alike, is purged",
     "video": "whole videos are held out",
     "random": "single samples are held out: neighbours of a test frame are trained on, so the score is flattered. "
     "It is measured only to show by how much",

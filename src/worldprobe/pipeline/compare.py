@@ -252,7 +252,7 @@ def _draws(rows: pl.DataFrame, unit: NDArray[np.int64], seed: int) -> tuple[Metr
     if classes := rows["classes"][0]:
         truth, predicted = (values[:, 0].astype(np.int64) for values in (target, prediction))
         found = classification_draws(truth, predicted, unit, classes=len(classes.split("\n")), seed=seed)
-        return "accuracy", found["accuracy"]
+        return "balanced_accuracy", found["balanced_accuracy"]
     return "r2", r2_draws(target, prediction, constant, unit, seed=seed)
 
 

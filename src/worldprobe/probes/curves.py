@@ -12,7 +12,7 @@ from worldprobe.intervals import TAIL, Draws, Score
 from worldprobe.probes.choice import fit_chosen
 from worldprobe.probes.evaluate import OutOfFold, Step, draws, require_finite, unwatched
 from worldprobe.probes.question import Question
-from worldprobe.probes.splits import INNER_FOLDS, Folds, partition
+from worldprobe.probes.splits import Folds
 from worldprobe.probes.training import TrainingSets
 
 Floats = NDArray[np.float64]
@@ -77,7 +77,7 @@ def learning_curve(
     fractions: tuple[float, ...] = FRACTIONS,
     step: Step = unwatched,
 ) -> LearningCurve:
-    """R2 or accuracy by how many whole groups the probe saw, on the same test rows throughout.
+    """R2 or balanced accuracy by how many whole groups the probe saw, on the same test rows throughout.
 
     Each fraction's groups are among those of the next. The penalty is chosen anew at each, on inner folds of
     the groups there are. R2 is against the mean of all training rows at every n, so that scores compare.
@@ -92,7 +92,7 @@ def learning_curve(
     """
     assert list(fractions) == sorted(set(fractions))
     require_finite(inputs)
-    sets, metric = TrainingSets(inputs, folds.unit), "accuracy" if question.classes else "r2"
+    sets, metric = TrainingSets(inputs, folds.unit), "balanced_accuracy" if question.classes else "r2"
     orders = [
         np.random.default_rng([seed, index]).permutation(np.unique(folds.unit[fold.train]))
         for index, fold in enumerate(folds.folds)
@@ -106,8 +106,7 @@ def learning_curve(
         for fold, order in zip(folds.folds, orders, strict=True):
             kept = order[: round(fraction * len(order))]
             train = fold.train[np.isin(folds.unit[fold.train], kept)]
-            inner = partition(folds.unit, train, min(INNER_FOLDS, len(kept)), seed)
-            fitted = fit_chosen(question, sets.prepare(train, inner))
+            fitted = fit_chosen(question, sets.prepare(train, folds.inner(train, seed)))
             output = fitted.predict(inputs[fold.test])
             prediction[fold.test] = output.argmax(axis=1)[:, None] if question.classes else output
             rows.append(len(train))

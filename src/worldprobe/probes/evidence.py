@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from worldprobe.intervals import Draws, Score, no_draws
 from worldprobe.probes.choice import fit_chosen
 from worldprobe.probes.evaluate import Step, require_finite, unwatched
 from worldprobe.probes.question import Question
-from worldprobe.probes.splits import INNER_FOLDS, partition
+from worldprobe.probes.splits import Folds
 from worldprobe.probes.training import TrainingSets
 
 Floats = NDArray[np.float64]
@@ -91,7 +92,7 @@ class CodeLength:
 def online_code_length(
     inputs: NDArray[np.float32],
     question: Question,
-    unit: Ints,
+    folds: Folds,
     *,
     seed: int,
     portions: tuple[float, ...] = PORTIONS,
@@ -99,14 +100,15 @@ def online_code_length(
 ) -> CodeLength:
     """Minimum description length by online coding (Voita and Titov 2020, section 2.2; eq. 3), in bits.
 
-    Units come in random order, in blocks that end at the given shares of them. The first block is sent by the
-    uniform code; each later one by the probe fitted to all before it, its penalty chosen on inner folds of
-    those. A number is sent as a normal around its prediction, to 1/128 of the target's spread, with the
-    spread that the constant or the probe left on inner folds, mixed with a little of the uniform code.
+    Units come in random order, or in that of time where neighbours are purged, in blocks that end at the given
+    shares of them. The first block is sent by the uniform code; each later one by the probe fitted to all before
+    it that is far enough away, its penalty chosen on inner folds of those. A number is sent as a normal around its
+    prediction, to 1/128 of the target's spread, with the spread that the constant or the probe left on inner
+    folds, mixed with a little of the uniform code.
 
     Args:
         inputs: [n, d].
-        unit: what is kept together, int64 [n]. Neighbouring blocks of one film are not apart: give groups.
+        folds: of the split: its units, and what it keeps apart.
         portions: increasing, ending with 1.
         step: called after each block but the first.
 
@@ -118,7 +120,9 @@ def online_code_length(
     require_finite(inputs)
     if (np.ptp(question.target, axis=0) == 0).any():
         raise ProbeError(f"{question.title} is constant: there is nothing to send")
-    names = np.random.default_rng(seed).permutation(np.unique(unit))
+    unit, names = folds.unit, np.unique(folds.unit)
+    if folds.purge is None:
+        names = np.random.default_rng(seed).permutation(names)
     ends = sorted({max(2, round(share * len(names))) for share in portions})
     if len(names) < 4 or len(ends) < 2:
         raise ProbeError(
@@ -131,8 +135,13 @@ def online_code_length(
     first = float(uniform[place < ends[0]].sum())
     online, constant = first, first
     for start, stop in itertools.pairwise(ends):
-        known, sent = np.flatnonzero(place < start), np.flatnonzero((place >= start) & (place < stop))
-        by_probe, by_constant = _block_bits(sets, question, unit, known, sent, seed)
+        sent = np.flatnonzero((place >= start) & (place < stop))
+        known = folds.apart(np.flatnonzero(place < start), sent)
+        inner = folds.inner(known, seed)
+        if inner:
+            by_probe, by_constant = _block_bits(sets, question, inner, known, sent)
+        else:  # all that came before lies too near
+            by_probe = by_constant = float(uniform[sent].sum())
         online, constant = online + by_probe, constant + by_constant
         step()
     note = "" if question.classes else f"numbers are sent to {PRECISION:.4f} of their spread"
@@ -140,10 +149,9 @@ def online_code_length(
 
 
 def _block_bits(
-    sets: TrainingSets, question: Question, unit: Ints, known: Ints, sent: Ints, seed: int
+    sets: TrainingSets, question: Question, inner: Sequence[tuple[Ints, Ints]], known: Ints, sent: Ints
 ) -> tuple[float, float]:
     """Bits of the rows sent, by the probe and by the constant, both fitted to the rows known."""
-    inner = partition(unit, known, min(INNER_FOLDS, len(np.unique(unit[known]))), seed)
     training = sets.prepare(known, inner)
     fitted = fit_chosen(question, training)
     truth = question.target[sent]

@@ -159,7 +159,7 @@ def test_the_first_films_size_lets_identity_alone_predict_position():
 def test_what_cannot_be_asked_says_why_at_every_step(scenes, identity):
     nameless = replace(scenes, name=np.full(len(scenes), ""), box=np.ones_like(scenes.box))
     found = scores(material(nameless, identity, identity), "xy", "class")
-    assert found["original", "xy", "none"].notes == ["xy is constant"]
+    assert found["original", "xy", "none"].notes == ["xy is constant. Add video in which it varies"]
     assert found["sound", "class", "none"].notes == ["the labeller gives no classes"]
     assert found["sound", "xy", "none"].score is None
     alone = replace(scenes, name=np.where(scenes.shot == 0, "rare", "common"))

@@ -11,10 +11,10 @@ from worldprobe.controls import Control
 from worldprobe.errors import ProbeError
 from worldprobe.intervals import Score
 from worldprobe.labels import targets
-from worldprobe.pipeline.original.steps import STEPS, Material, ProtocolStep, probe_for, problem, target, unit_of
+from worldprobe.pipeline.original.steps import STEPS, Material, ProtocolStep, probe_for, target, unit_of
 from worldprobe.pipeline.probe.answers import unmeasured
 from worldprobe.pipeline.probe.plan import METRICS, Plan
-from worldprobe.pipeline.probe.targets import Target
+from worldprobe.pipeline.probe.targets import Target, unaskable
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.probes import controls as floors
 from worldprobe.probes.published import majority, permuted, published
@@ -37,7 +37,7 @@ def as_published(
         probe = probe_for(task, plan)
         rows = np.flatnonzero(known.usable)
         try:
-            if why := problem(task, known):
+            if why := unaskable(task, known):
                 raise ProbeError(why)
             question = Question(task, probe, known.values[rows], len(known.classes))
             inputs = material.inputs["still", "none"][rows]

@@ -97,17 +97,6 @@ def target(boxes: Boxes, task: str, step: ProtocolStep, held: NDArray[np.bool_],
     return Target(values, usable, tuple(kept), tuple(notes))
 
 
-def problem(task: str, known: Target) -> str:
-    """Why a task cannot be probed; empty when it can."""
-    if not known.usable.any():
-        return "the labeller gives no classes" if task == "class" else "; ".join(known.notes) or "no usable labels"
-    if targets.kind(task) == "classification" and len(known.classes) < 2:
-        return f"{task} is constant: always {known.classes[0]!r}"
-    if not known.classes and (np.ptp(known.values[known.usable], axis=0) == 0).all():
-        return f"{task} is constant"
-    return ""
-
-
 def probe_for(task: str, plan: Plan) -> Probe:
     regression = targets.kind(task) == "regression"
     probe: Probe = registry.create("probes", plan.regression_probe if regression else plan.classification_probe)

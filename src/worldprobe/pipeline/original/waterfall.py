@@ -18,7 +18,6 @@ from worldprobe.pipeline.original.steps import (
     Material,
     ProtocolStep,
     probe_for,
-    problem,
     split_rows,
     target,
     unit_of,
@@ -26,8 +25,10 @@ from worldprobe.pipeline.original.steps import (
 from worldprobe.pipeline.probe.answers import Answers, Probed, ProbeTask, beside_controls, lines, unmeasured
 from worldprobe.pipeline.probe.fit import answer
 from worldprobe.pipeline.probe.plan import METRICS, Plan
+from worldprobe.pipeline.probe.targets import unaskable
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.probes import controls as floors
+from worldprobe.probes.memory import remembered
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds, SplitRows, make_folds, units
 from worldprobe.protocols import Fitted, Probe, TrainingSet
@@ -69,13 +70,16 @@ def _sound(material: Material, plan: Plan, step: ProtocolStep, tasks: Sequence[s
         known = target(material.boxes, task, step, material.held[step.input], unit)
         probe = probe_for(task, plan)
         try:
-            if why := problem(task, known):
+            if why := unaskable(task, known):
                 raise ProbeError(why)
             rows = np.flatnonzero(known.usable)
             frames = split_rows(material.boxes.take(rows), material.clip_seconds)
-            folds = _folds(frames, at, plan, chosen=step.chosen)
+            memory = remembered(plan.split, known.values[known.usable], len(known.classes), frames)
+            folds = _folds(frames, at, plan, memory, chosen=step.chosen)
             # The sound end tells its own leak, as any sound score does.
-            leaky = _folds(frames, replace(at, split="random"), plan, chosen=True) if step.chosen else None
+            leaky = _folds(frames, replace(at, split="random"), plan, memory, chosen=True) if step.chosen else None
+            if leaky and folds.purge:
+                leaky = leaky.as_large_as(folds, plan.seed)
         except ProbeError as error:
             metrics = METRICS[targets.kind(task)]
             result.results += [unmeasured(at, task, "z", metric, probe.name, str(error)) for metric in metrics]
@@ -135,8 +139,8 @@ class _Fixed:
         return self._probe.fit(training, target, strength=strength, classes=classes, start=start)
 
 
-def _folds(rows: SplitRows, at: Plan, sound: Plan, *, chosen: bool) -> Folds:
-    folds = make_folds(rows, kind=at.split, seed=at.seed)
+def _folds(rows: SplitRows, at: Plan, sound: Plan, memory: float, *, chosen: bool) -> Folds:
+    folds = make_folds(rows, kind=at.split, seed=at.seed, memory_seconds=memory)
     if not chosen:  # without inner folds a probe is fitted at its only strength
         folds = replace(folds, folds=tuple(replace(fold, inner=()) for fold in folds.folds))
-    return replace(folds, unit=units(rows, sound.split))
+    return replace(folds, unit=units(rows, sound.split, memory_seconds=memory))

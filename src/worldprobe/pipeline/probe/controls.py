@@ -11,6 +11,7 @@ import numpy as np
 
 from worldprobe.controls import CONTROLS, Control, stands_beside
 from worldprobe.encoders.load import control_encoders
+from worldprobe.io.names import short_names
 from worldprobe.pipeline.probe.answers import Answered, Answers, ProbeTask, beside_controls
 from worldprobe.pipeline.probe.fit import Rows, answer, answer_tokens, fits, planted_fits
 from worldprobe.pipeline.probe.inputs import gather, gather_tokens
@@ -20,6 +21,7 @@ from worldprobe.pipeline.probe.questions import reads_tokens
 from worldprobe.pipeline.probe.workers import adding
 from worldprobe.pipeline.stored import find_series, matching_series
 from worldprobe.probes import controls, features
+from worldprobe.probes.copies import ALIKE, near_copies
 from worldprobe.probes.evaluate import Step, unwatched
 from worldprobe.probes.power import detectable
 from worldprobe.probes.question import Question
@@ -133,6 +135,29 @@ class Place:
             self._last = (block, kind, read)
         return self._last[2]
 
+    def copies(self) -> list[str]:
+        """Say which groups show what others show, though the split keeps them apart; the pixels control tells."""
+        named = control_encoders(self._plan.encoder, self._series[0].twin)
+        if "pixels" not in self._plan.controls or "pixels" not in named:
+            return []
+        moments = self._moments
+        others = matching_series(self._store, self._series, encoder=named["pixels"], control="pixels")
+        pictures = gather(self._store, others, moments, block=0, kind="z", floor=True)
+        # Neighbouring blocks of one video may well be alike: there only videos are compared.
+        group = moments.group if self._plan.split == "grouped" else moments.recording
+        pairs = near_copies(pictures, group)
+        if not len(pairs):
+            return []
+        names = short_names([one.video.path for one in self._series])
+        first, second = (
+            f"{names[self._series[moments.video[row]].video.path]} from {moments.pts_seconds[row]:.1f} s on"
+            for row in (int(np.flatnonzero(group == one)[0]) for one in pairs[0])
+        )
+        return [
+            f"{len(pairs)} of {len(np.unique(group))} groups show what another group shows (cosine of their pixels "
+            f"over {ALIKE}), such as {first} and {second}: what is tested was trained on. Leave one of each out"
+        ]
+
     def _at(self, block: int) -> list[Series]:
         ids, plan = [one.video.id for one in self._series], self._plan
         return find_series(self._store, ids, encoder=plan.encoder, input=plan.input, block=block)
@@ -188,7 +213,7 @@ def _with_power(one: Answered, planted: Mapping[Hashable, Question], answers: An
     if question is None or one.control != "none" or one.leaky:
         return one
     given = answers[one.question.name, "planted"]
-    return replace(one, detectable=detectable(question.target, given.prediction, given.constant, one.folds.unit))
+    return replace(one, detectable=detectable(question.target, given.prediction, given.constant, one.folds))
 
 
 def _key(control: Control, kind: str) -> tuple[Control, str]:

@@ -131,7 +131,7 @@ def _line(one: Answered, measure: Measure, against: str, found: Score) -> Eviden
 
 def _code(one: Answered, inputs: Rows, step: Step) -> CodeResult:
     try:
-        code = online_code_length(inputs, one.question, one.folds.unit, seed=one.plan.seed, step=step)
+        code = online_code_length(inputs, one.question, one.folds, seed=one.plan.seed, step=step)
     except ProbeError as error:
         return CodeResult(**about(one), rows=len(inputs), notes=[str(error)])
     return CodeResult(

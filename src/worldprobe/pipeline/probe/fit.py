@@ -44,7 +44,7 @@ def answer(
     def plant(usable: NDArray[np.int64], one: ProbeTask) -> list[Question]:
         if planted is None or one.probe not in LINEAR_PROBES:
             return []
-        targets = power.planted(inputs[usable], numbers(one.question), one.folds.unit, seed=seed)
+        targets = power.planted(inputs[usable], numbers(one.question), one.folds, seed=seed)
         planted[one.question.name] = power.question_of(one.question.name, targets)
         return [planted[one.question.name]]
 
@@ -90,9 +90,11 @@ def _answers(
     seed: int,
     plant: Callable[[NDArray[np.int64], ProbeTask], list[Question]] = lambda usable, one: [],
 ) -> Answers:
-    by_rows: dict[bytes, list[ProbeTask]] = {}
+    by_rows: dict[tuple[bytes, bytes, float], list[ProbeTask]] = {}
     for one in probe_tasks:
-        by_rows.setdefault(one.target.usable.tobytes(), []).append(one)
+        purge = one.folds.purge
+        key = (one.target.usable.tobytes(), one.folds.unit.tobytes(), purge.seconds if purge else 0.0)
+        by_rows.setdefault(key, []).append(one)
     found: Answers = {}
     for together in by_rows.values():
         usable = np.flatnonzero(together[0].target.usable)

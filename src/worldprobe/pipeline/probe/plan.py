@@ -14,7 +14,7 @@ from worldprobe.store import Input
 
 METRICS: dict[str, tuple[Metric, ...]] = {
     "regression": ("r2",),
-    "classification": ("accuracy", "balanced_accuracy", "macro_f1"),
+    "classification": ("balanced_accuracy", "accuracy", "macro_f1"),
 }
 
 Evidence = Literal["code", "learning"]

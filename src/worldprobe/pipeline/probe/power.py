@@ -31,7 +31,7 @@ def _line(one: Answered) -> PowerResult:
 
 
 def _in_metric(one: Answered, effect: float | None) -> float | None:
-    """An R² as it is; of classes as accuracy over the commonest one's share."""
+    """An R² as it is; of classes as balanced accuracy over chance."""
     if effect is None or not one.question.classes:
         return effect
     return accuracy_over_chance(effect, numbers(one.question).mean(axis=0).tolist())

@@ -69,6 +69,7 @@ def probe(
     result.block = blocks[-1]
     with TemporaryDirectory(prefix="worldprobe-") as folder:
         place = Place(store, series, moments, plan, probe_tasks, Path(folder), executor=executor)
+        result.notes += place.copies() if probe_tasks else []
         fitted, curves = _tallies(plan, place, probe_tasks, len(blocks), progress)
         result.fits = {QUESTIONS: fitted.total, CURVES: curves.total}
         for block in blocks:

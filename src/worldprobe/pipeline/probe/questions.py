@@ -11,10 +11,12 @@ from worldprobe.labels import targets
 from worldprobe.pipeline.probe.answers import Probed, ProbeTask, unmeasured
 from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.probe.plan import Plan, metrics_of
-from worldprobe.pipeline.probe.targets import Target, split_rows, target
+from worldprobe.pipeline.probe.targets import Target, split_rows, target, unaskable
 from worldprobe.plugins import registry
+from worldprobe.probes.memory import remembered
+from worldprobe.probes.metrics import varying
 from worldprobe.probes.question import Question
-from worldprobe.probes.splits import make_folds, units
+from worldprobe.probes.splits import Folds, make_folds, units
 from worldprobe.protocols import Probe
 from worldprobe.results import FEW_GROUPS, ProbeResult
 
@@ -98,7 +100,7 @@ def ask(plan: Plan, moments: LabelledTubelets, result: Probed) -> list[ProbeTask
             why = f"the labels hold no {task}"
         else:
             known = target(moments, task, unit)
-            why = _unaskable(task, known, moments)
+            why = unaskable(task, known)
         probes = [found for name in plan.probes if (found := probe_of(plan, name, targets.kind(task)))]
         if not probes:  # a task is never without a line
             result.results += _without_probe(plan, task)
@@ -119,7 +121,7 @@ def ask(plan: Plan, moments: LabelledTubelets, result: Probed) -> list[ProbeTask
             ]
         probe_tasks += questions
     if refused and not probe_tasks:
-        raise refused[0]
+        raise ProbeError(f"none of {', '.join(plan.tasks)} can be probed: {refused[0]}")
     return probe_tasks
 
 
@@ -139,13 +141,20 @@ def _questions(
 ) -> list[ProbeTask]:
     """One task for each probe, on the same folds."""
     rows = split_rows(moments, known.usable)
-    folds = make_folds(rows, kind=plan.split, seed=plan.seed)
-    leaky = None if plan.split == "random" else make_folds(rows, kind="random", seed=plan.seed)
+    values, circular = known.values[known.usable], task in targets.CIRCULAR_TASKS
+    memory = remembered(plan.split, values, len(known.classes), rows)
+    folds = make_folds(rows, kind=plan.split, seed=plan.seed, memory_seconds=memory)
+    leaky = None
+    if plan.split != "random":
+        leaky = make_folds(rows, kind="random", seed=plan.seed, memory_seconds=memory)
+    if leaky and folds.purge:
+        leaky = leaky.as_large_as(folds, plan.seed)
     groups = len(np.unique(folds.unit))
-    notes = list(known.notes)
+    notes = [*known.notes, *_purged(task, folds, memory)]
+    if still := int((~varying(values)).sum()):
+        notes.append(f"{still} of the {values.shape[1]} numbers of {task} are constant and not in the score")
     if groups < FEW_GROUPS:
         notes.append(f"only {groups} groups: the interval is rough")
-    values, circular = known.values[known.usable], task in targets.CIRCULAR_TASKS
     return [
         ProbeTask(
             task, name, known, Question((task, name), probe, values, len(known.classes), circular),
@@ -155,6 +164,18 @@ def _questions(
     ]  # fmt: skip
 
 
+def _purged(task: str, folds: Folds, memory: float) -> list[str]:
+    """What was purged beyond a clip, because labels are alike for longer."""
+    if folds.purge is None or memory <= folds.purge.rows.clip_seconds:
+        return []
+    whole = folds.purge.seconds >= memory
+    less = "" if whole else ", no more, so that half of the training moments are left: neighbours still tell of it"
+    return [
+        f"{task} stays alike for about {memory:.1f} s: training moments within {folds.purge.seconds:.1f} s of "
+        f"those held out were left out{less}"
+    ]
+
+
 def dimensions(tasks: Sequence[str], moments: LabelledTubelets) -> list[str]:
     """Tasks that the labels measured, as one task for each of their dimensions."""
     found = []
@@ -162,18 +183,3 @@ def dimensions(tasks: Sequence[str], moments: LabelledTubelets) -> list[str]:
         parts = [name for name in moments.measured if name.partition(".")[0] == task]
         found += parts or [task]
     return found
-
-
-def _unaskable(task: str, known: Target, moments: LabelledTubelets) -> str:
-    """Why a task cannot be probed on these moments; empty when it can."""
-    if task == "class" and not any(moments.name):
-        return "the labeller gives no classes"
-    if targets.kind(task) == "classification" and len(known.classes) < 2:
-        if not known.classes:
-            return "; ".join(known.notes) or "no usable labels"
-        return f"{task} is constant: always {known.classes[0]!r}"
-    if not known.usable.any():
-        return "; ".join(known.notes) or "no usable labels"
-    if not known.classes and (np.ptp(known.values[known.usable], axis=0) == 0).all():
-        return f"{task} is constant"
-    return ""

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from worldprobe.labels import targets
 from worldprobe.pipeline.probe.moments import Floats, Ints, LabelledTubelets
+from worldprobe.probes.metrics import varying
 from worldprobe.probes.splits import SplitRows
 
 # A class must be met in this many groups to stand on both sides of a split.
 _LEAST_GROUPS_PER_CLASS = 2
+_LEFT_OUT = "left out"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,12 +52,30 @@ def target(moments: LabelledTubelets, task: str, group: Ints) -> Target:
     rare = [name for name in present if name not in enough]
     code = {name: index for index, name in enumerate(enough)}
     values = np.array([[code.get(str(name), -1)] for name in names], dtype=np.float64).reshape(-1, 1)
-    notes = [f"left out, in fewer than {_LEAST_GROUPS_PER_CLASS} groups: {', '.join(rare)}"] if rare else []
+    notes = [f"{_LEFT_OUT}, in fewer than {_LEAST_GROUPS_PER_CLASS} groups: {', '.join(rare)}"] if rare else []
     if task != "class":
         notes += _without(moments, task, names != "")
     return Target(
         values, np.array([str(name) in code for name in names], dtype=np.bool_), tuple(enough), tuple(notes)
     )
+
+
+def unaskable(task: str, known: Target) -> str:
+    """Why a task cannot be probed, and what would make it so; empty when it can."""
+    usable = known.values[known.usable]
+    if targets.kind(task) == "classification" and len(known.classes) < 2:
+        if known.classes:
+            why = "; ".join([f"{task} is constant: always {known.classes[0]!r}", *known.notes])
+            return f"{why}. Add video that shows another in {_LEAST_GROUPS_PER_CLASS} groups or more"
+        why = "; ".join(known.notes)
+        if any(note.startswith(_LEFT_OUT) for note in known.notes):
+            return f"{why}. To be learnt in some groups and met in others, a class has to be in two: add groups"
+        return "the labeller gives no classes" if task == "class" else why or "no usable labels"
+    if not len(usable):
+        return "; ".join(known.notes) or "no usable labels"
+    if not known.classes and not varying(usable).any():
+        return f"{task} is constant. Add video in which it varies"
+    return ""
 
 
 def _without(moments: LabelledTubelets, task: str, known: NDArray[np.bool_]) -> tuple[str, ...]:

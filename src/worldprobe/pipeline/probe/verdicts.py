@@ -41,14 +41,18 @@ def _of_task(
     lines = []
     for (real, _), stands in zip(readings, found, strict=True):
         against, below = ([c for c in CONTROLS if stands.get(c, "above") in kinds] for kinds in _SHORT_OF)
-        known = power.get((real.probe_task.task, real.features, real.plan.input))
-        verdict = _verdict(real, against, known, below=bool(below))
+        task, input = real.probe_task.task, real.plan.input
+        known = power.get((task, real.features, input))
+        # A probe of tokens, or of taps that validation chose, has no planted effects of its own.
+        least = max([LEAST_Z, *(one.least_z for key, one in power.items() if (key[0], key[2]) == (task, input))])
+        verdict = _verdict(real, against, known, known.least_z if known else least, below=bool(below))
         lines.append(VerdictResult(**about(real), verdict=verdict, against=against, below=below))
     return lines
 
 
-def _verdict(real: Answered, against: Sequence[str], power: PowerResult | None, *, below: bool) -> Verdict:
-    least = LEAST_Z if power is None else power.least_z
+def _verdict(
+    real: Answered, against: Sequence[str], power: PowerResult | None, least: float, *, below: bool
+) -> Verdict:
     # Where a control does better the target is there to be read, and the reading is worse: that is known.
     if not below and real.z is not None and real.z <= least:
         # What could not have been seen is not denied.

@@ -8,7 +8,7 @@ from worldprobe.findings.facts import Summary
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import VerdictKind
 from worldprobe.findings.use_cases import UseCase
-from worldprobe.findings.verdicts import QUOTED
+from worldprobe.findings.verdicts import QUOTED, no_better
 from worldprobe.findings.wording import METRICS, NONE, property_name, with_interval
 from worldprobe.report.charts.answer import answer_strip
 from worldprobe.report.table import (
@@ -117,7 +117,7 @@ def conclusions(summary: Summary) -> Section | None:
 def _conclusion(summary: Summary, row: Row) -> str:
     return (
         f"{property_name(row.task)} from {summary.label(row)}: {METRICS[row.main.metric]} "
-        f"{with_interval(row.main.score)}, {row.main.verdict.text}"
+        f"{with_interval(row.main.score)}{no_better(row.main)}, {row.main.verdict.text}"
     )
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from math import isinf
 
 from worldprobe.controls import CONTROLS, NEGATIVE, POSITIVE, Control
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.rows import ControlledScore, Row
 from worldprobe.findings.sections.evidence import TapEvidence
-from worldprobe.findings.verdicts import leak_sentence
+from worldprobe.findings.verdicts import leak_sentence, no_better
 from worldprobe.findings.wording import (
     METRICS,
     NONE,
@@ -106,14 +107,14 @@ def _columns(summary: Summary) -> list[Column[Scored]]:
         Column("", _narrow, forms=("terminal",), short="score", when="narrow"),
         *controls,
         Column("", _folded, forms=("terminal",), short="controls", when="narrow"),
-        Column("Verdict", lambda s: cell(s[1].verdict.short, kind="verdict"), forms=("html",)),
+        Column("Verdict", lambda s: cell(s[1].verdict.short + no_better(s[1]), kind="verdict"), forms=("html",)),
         Column("Margin", lambda s: sorted_cell(s[1].margin, signed(s[1].margin)), right=True),
         Column("Leak", _leak, right=True, short="leak", brief=lambda s: signed(s[1].leak)),
         Column("n", lambda s: in_groups(s[0].n_test, s[0].n_groups), right=True),
         Column("Penalty", lambda s: _chosen(s[0]), right=True, forms=("html",)),
         Column(
-            "Verdict", lambda s: s[1].verdict.text, forms=("markdown", "terminal"), short="verdict", fold=True,
-            brief=lambda s: cell(_brief(s[1].verdict.short), tone=s[1].verdict.kind),
+            "Verdict", lambda s: s[1].verdict.text + no_better(s[1]), forms=("markdown", "terminal"),
+            short="verdict", fold=True, brief=lambda s: cell(_brief(s[1].verdict.short), tone=s[1].verdict.kind),
         ),
     ]  # fmt: skip
 
@@ -177,7 +178,7 @@ def _leak(scored: Scored) -> Cell:
 
 
 def _chosen(row: Row) -> str:
-    return ", ".join(f"{value:g}" for value in dict.fromkeys(row.chosen)) or NONE
+    return ", ".join("a constant" if isinf(value) else f"{value:g}" for value in dict.fromkeys(row.chosen)) or NONE
 
 
 def _brief(verdict: str) -> str:
