@@ -4,8 +4,8 @@ Prints, for groups of 8 rows with features and noise that go together within a g
 
 1. evidence: how often a target is called evidence (``evaluate.evidence`` above the bound that ``power.detectable``
    sets), how often its interval lies above 0, and how often it has no width, by the R² that is there;
-2. verdicts: how often the best of several readings is called above its control (``intervals.above_by_chance``), none
-   being better, and how often one that is;
+2. verdicts: how often the best of several readings is called above its control (``intervals.above_by_chance``),
+   none being better, and how often one that is;
 3. coverage of 95 % intervals (``intervals.Draws.score``), of R² and of accuracy.
 
 The last line is JSON. `--short` takes a minute, the whole about half an hour on one core.
@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 
 from worldprobe.intervals import above_by_chance
 from worldprobe.probes import metrics
-from worldprobe.probes.detection import LEAST_Z, group_z
+from worldprobe.probes.detection.by_group import LEAST_Z, group_z
+from worldprobe.probes.detection.power import detectable, planted, question_of
 from worldprobe.probes.evaluate import cross_fit
 from worldprobe.probes.linear.ridge import Ridge
-from worldprobe.probes.power import detectable, planted, question_of
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import SplitRows, make_folds
 

@@ -26,9 +26,9 @@ from worldprobe.pipeline.probe.moments import align, with_before
 from worldprobe.pipeline.probe.targets import split_rows, target
 from worldprobe.pipeline.stored import find_series, labelled_videos, matching_series, stored_blocks
 from worldprobe.probes.controls import shuffled
+from worldprobe.probes.detection.power import detectable, planted, question_of
 from worldprobe.probes.evaluate import cross_fit, draws, evidence
 from worldprobe.probes.linear.ridge import Ridge
-from worldprobe.probes.power import detectable, planted, question_of
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import SplitRows, make_folds
 from worldprobe.store import Store

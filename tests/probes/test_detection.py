@@ -5,11 +5,8 @@ import pytest
 from tests.builders.checks import some
 
 from worldprobe.probes.controls import nuisance, shuffled
-from worldprobe.probes.detection import LEAST_Z, group_z, indicators
-from worldprobe.probes.evaluate import cross_fit, evidence
-from worldprobe.probes.linear.logistic import Logistic
-from worldprobe.probes.linear.ridge import Ridge
-from worldprobe.probes.power import (
+from worldprobe.probes.detection.by_group import LEAST_Z, group_z, indicators
+from worldprobe.probes.detection.power import (
     EFFECTS,
     NULLS,
     PLANTS,
@@ -18,6 +15,9 @@ from worldprobe.probes.power import (
     planted,
     question_of,
 )
+from worldprobe.probes.evaluate import cross_fit, evidence
+from worldprobe.probes.linear.logistic import Logistic
+from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import SplitRows, make_folds
 

@@ -8,11 +8,11 @@ from tests.builders.checks import some
 from tests.builders.film import film
 
 from worldprobe.probes.curves import learning_curve
+from worldprobe.probes.detection.memory import correlation_time, remembered, rolled
+from worldprobe.probes.detection.power import detectable, planted, question_of
 from worldprobe.probes.evaluate import cross_fit, draws, evidence
 from worldprobe.probes.evidence import online_code_length
 from worldprobe.probes.linear.ridge import Ridge
-from worldprobe.probes.memory import correlation_time, remembered, rolled
-from worldprobe.probes.power import detectable, planted, question_of
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import SplitRows, make_folds
 

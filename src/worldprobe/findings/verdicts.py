@@ -20,7 +20,7 @@ from worldprobe.findings.wording import (
     with_interval,
 )
 from worldprobe.intervals import Score, Standing
-from worldprobe.probes.detection import LEAST_Z
+from worldprobe.probes.detection.by_group import LEAST_Z
 from worldprobe.results import FEW_GROUPS, Metric, PowerResult, VerdictResult
 
 FLATTERY = 0.05

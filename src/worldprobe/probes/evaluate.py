@@ -12,7 +12,7 @@ from worldprobe.errors import ProbeError
 from worldprobe.intervals import Draws
 from worldprobe.probes import metrics
 from worldprobe.probes.choice import PenaltyChoice, fit_chosen
-from worldprobe.probes.detection import group_z, indicators
+from worldprobe.probes.detection.by_group import group_z, indicators
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.question import Question
@@ -137,7 +137,7 @@ def require_finite(inputs: NDArray[np.float32]) -> None:
 
 
 def evidence(question: Question, answer: OutOfFold, unit: Ints) -> float:
-    """``detection.group_z`` of an answer; that of classes is of their indicators."""
+    """``detection.by_group.group_z`` of an answer; that of classes is of their indicators."""
     if answer.shares is None:
         return float(group_z(question.target, answer.prediction, answer.constant, unit)[0])
     target = indicators(question.target[:, 0].astype(np.int64), question.classes)

@@ -28,7 +28,7 @@ from worldprobe.pipeline.probe.plan import METRICS, Plan
 from worldprobe.pipeline.probe.targets import unaskable
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.probes import controls as floors
-from worldprobe.probes.memory import remembered
+from worldprobe.probes.detection.memory import remembered
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds, SplitRows, make_folds, units
 from worldprobe.protocols import Fitted, Probe, TrainingSet

@@ -17,9 +17,9 @@ from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.probe.plan import Plan, metrics_of
 from worldprobe.pipeline.probe.targets import Target
 from worldprobe.probes import controls
-from worldprobe.probes.detection import indicators
+from worldprobe.probes.detection.by_group import indicators
+from worldprobe.probes.detection.power import Detectable
 from worldprobe.probes.evaluate import OutOfFold, draws, evidence
-from worldprobe.probes.power import Detectable
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds
 from worldprobe.results import EvidenceLine, Metric, ProbeResult

@@ -22,8 +22,8 @@ from worldprobe.pipeline.probe.workers import adding
 from worldprobe.pipeline.stored import find_series, matching_series
 from worldprobe.probes import controls, features
 from worldprobe.probes.copies import ALIKE, near_copies
+from worldprobe.probes.detection.power import detectable
 from worldprobe.probes.evaluate import Step, unwatched
-from worldprobe.probes.power import detectable
 from worldprobe.probes.question import Question
 from worldprobe.probes.tokens import gaussian_like
 from worldprobe.probes.training import Sums

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from worldprobe.pipeline.probe.answers import Answers, ProbeTask, numbers, shuffled
 from worldprobe.pipeline.probe.plan import LINEAR_PROBES
-from worldprobe.probes import power
+from worldprobe.probes.detection import power
 from worldprobe.probes.evaluate import OutOfFold, Step, cross_fit, unwatched
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds

@@ -8,7 +8,7 @@ import numpy as np
 
 from worldprobe.pipeline.probe.answers import Answered, numbers
 from worldprobe.pipeline.probe.evidence import about
-from worldprobe.probes.power import accuracy_over_chance
+from worldprobe.probes.detection.power import accuracy_over_chance
 from worldprobe.results import PowerResult
 
 # The effect, an R², that a reading should have been able to show.

@@ -13,7 +13,7 @@ from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.probe.plan import Plan, metrics_of
 from worldprobe.pipeline.probe.targets import Target, split_rows, target, unaskable
 from worldprobe.plugins import registry
-from worldprobe.probes.memory import remembered
+from worldprobe.probes.detection.memory import remembered
 from worldprobe.probes.metrics import varying
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds, make_folds, units

@@ -10,7 +10,7 @@ from worldprobe.errors import ProbeError
 from worldprobe.pipeline.probe.moments import align
 from worldprobe.pipeline.probe.targets import split_rows, target
 from worldprobe.probes.controls import shuffled
-from worldprobe.probes.detection import LEAST_Z
+from worldprobe.probes.detection.by_group import LEAST_Z
 from worldprobe.probes.evaluate import cross_fit, draws, evidence
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.question import Question

@@ -9,7 +9,7 @@ from worldprobe.intervals import Draws, Standing, standings
 from worldprobe.pipeline.probe.answers import Answered
 from worldprobe.pipeline.probe.evidence import about, with_controls
 from worldprobe.pipeline.probe.power import EFFECT
-from worldprobe.probes.detection import LEAST_Z
+from worldprobe.probes.detection.by_group import LEAST_Z
 from worldprobe.results import PowerResult, Verdict, VerdictResult
 
 _SHORT_OF: tuple[tuple[Standing, ...], ...] = (("not shown", "below"), ("below",))

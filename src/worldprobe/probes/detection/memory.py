@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.probes.detection import indicators
+from worldprobe.probes.detection.by_group import indicators
 from worldprobe.probes.metrics import varying
 from worldprobe.probes.splits import SplitKind, SplitRows
 

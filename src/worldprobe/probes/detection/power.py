@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.probes.controls import shuffled
-from worldprobe.probes.detection import LEAST_Z, group_z
+from worldprobe.probes.detection.by_group import LEAST_Z, group_z
+from worldprobe.probes.detection.memory import rolled
 from worldprobe.probes.linear.design import column_scale, principal
 from worldprobe.probes.linear.ridge import Ridge
-from worldprobe.probes.memory import rolled
 from worldprobe.probes.metrics import varying
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds

@@ -1,0 +1,1 @@
+"""Whether a target is there at all, what would have shown had it been, and how long labels remember."""
