@@ -13,6 +13,7 @@ from worldprobe.report.table import (
     Cell,
     Column,
     Paragraph,
+    Part,
     Section,
     Table,
     cell,
@@ -67,7 +68,7 @@ def _cell(row: InputRow, input: str) -> Cell:
     one = _of(row, input)
     if one is None:
         return cell(NONE)
-    gain = (f"native less it {difference(one.gain)}", "soft")
+    gain: Part = (f"native less it {difference(one.gain)}", "soft")
     return sorted_cell(one.score.value, *score_parts(one.score), BREAK, gain)
 
 
