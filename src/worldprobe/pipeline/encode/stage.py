@@ -74,7 +74,7 @@ def controls_of(experiment: Experiment, encoder: Encoder) -> dict[Control, str]:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What every encoder is used on, and who is told how it goes."""
+    """Hold what every encoder of a run encodes, and where its costs are booked."""
 
     videos: Sequence[Path]
     experiment: Experiment
