@@ -131,7 +131,9 @@ def _signals(inputs: NDArray[np.float32], generator: np.random.Generator) -> tup
 
 
 def _standard(values: Floats) -> Floats:
-    return np.asarray((values - values.mean(axis=0)) / values.std(axis=0))
+    spread = values.std(axis=0)
+    # Features without any spread hold no signal.
+    return np.asarray((values - values.mean(axis=0)) / np.where(spread > 0, spread, 1.0))
 
 
 def _least_effect(shares: Floats) -> float | None:
