@@ -467,7 +467,7 @@ def test_few_groups_weaken_the_mark_of_a_decoder(groups, mark, tmp_path):
         return DecodingResult(
             encoder="e", tap="e/block5.out", decoder="cnn", baseline=baseline, metric="psnr", score=score,
             low=score - 0.1, high=score + 0.1, n=9, n_groups=groups, n_train=9, width=8, height=8, split="grouped",
-            seed=0,
+            seed=0, against={"mean-image": "above"} if baseline == "none" else {},
         )  # fmt: skip
 
     write_results(tmp_path / "results.jsonl", [drawn("none", 24.0), drawn("mean-image", 17.0)])

@@ -15,8 +15,7 @@ from worldprobe.labels.motion.camera import camera_velocity, with_camera
 from worldprobe.labels.speeds import speed_notes
 from worldprobe.labels.track import link
 from worldprobe.pipeline.probe.moments import LabelledTubelets
-from worldprobe.pipeline.probe.questions import _unaskable
-from worldprobe.pipeline.probe.targets import target
+from worldprobe.pipeline.probe.targets import target, unaskable
 from worldprobe.records import Labels, VideoRef
 
 RATES = (0.5, 2.0, 4.0, 5.0, 10.0, 24.0, 25.0, 30000 / 1001, 60.0, 240.0)
@@ -198,7 +197,7 @@ def test_what_has_no_speed_says_why() -> None:
     assert target(known, "xy", group).notes == ()
     # Where none has one, that is said, and not that it were constant.
     nothing = known.at(np.array([2, 2, 2]))
-    assert _unaskable("motion", target(nothing, "motion", group[:3]), nothing) == (
+    assert unaskable("motion", target(nothing, "motion", group[:3])) == (
         "3 moments without a direction: 3 whose track has no other label near enough in time"
     )
-    assert "constant" not in _unaskable("velocity", target(nothing, "velocity", group[:3]), nothing)
+    assert "constant" not in unaskable("velocity", target(nothing, "velocity", group[:3]))
