@@ -134,6 +134,10 @@ class TrainingSet(Protocol):
         """Rows [m, d] less the training rows' mean, over their spread: float64 [m, d]."""
         ...
 
+    def rotate(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Other rows [m, d], standardised and turned as ``rotated``: float64 [m, r]."""
+        ...
+
     def unrotate(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Weights [r, k] on ``rotated`` as weights [d, k] on standardised inputs."""
         ...

@@ -149,7 +149,8 @@ def _search(question: Question, training: TrainingRows, judge: _Judge, constant:
         best.improve(strength, slopes, losses, deviation)
         gain, gained = constant - losses, constant - best.losses
         behind = behind + 1 if (gained > 0).any() and (gain <= _LEAST_SHARE * gained).all() else 0
-        if behind == _PATIENCE:
+        # The slope sets how long weights are, which is all that weaker penalties would still change.
+        if behind == _PATIENCE or all(getattr(one, "certain", False) for one in fitted):
             break
     return best
 

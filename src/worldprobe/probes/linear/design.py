@@ -58,6 +58,7 @@ class Design:
             self.mean, spread = scatter.mean, np.sqrt(np.diag(scatter.matrix).clip(0) / scatter.count)
         self.scale = column_scale(spread)
         self._last: tuple[NDArray[np.float32], Floats] | None = None
+        self._turned: tuple[NDArray[np.float32], Floats] | None = None
         self._known: dict[bytes, Floats] = {}
 
     @cached_property
@@ -80,6 +81,18 @@ class Design:
     def standardize(self, inputs: NDArray[np.float32]) -> Floats:
         """Rows [m, d] less the training rows' mean, over their spread: float64 [m, d]."""
         return np.asarray((inputs - self.mean) / self.scale, dtype=np.float64)
+
+    def rotate(self, inputs: NDArray[np.float32]) -> Floats:
+        """Other rows [m, d], turned as ``rotated``: float64 [m, r]; the last that were asked for are remembered."""
+        # Every strength is asked of the same rows one after the other.
+        if self._turned is None or self._turned[0] is not inputs:
+            if self._wide:
+                products = self._times_rows(self.standardize(inputs))
+                turned = products @ (self._vectors / np.sqrt(self.squares))
+            else:
+                turned = self.apply(inputs, self._vectors)
+            self._turned = (inputs, turned)
+        return self._turned[1]
 
     def unrotate(self, weights: Floats) -> Floats:
         """Weights [r, k] on the axes as weights [d, k] on standardised inputs."""
@@ -123,7 +136,7 @@ class Design:
 
     def forget(self) -> None:
         """Let go of what grows with the rows; the decomposition stays, the rest is made again if asked for."""
-        self._last = None
+        self._last = self._turned = None
         for name in ("inputs", "rotated", "_standard"):
             self.__dict__.pop(name, None)
 
@@ -142,6 +155,14 @@ class Design:
             rows = slice(start, start + _CHUNK)
             sums += target[rows].T @ (self._source[self._rows[rows]] - self.mean)
         return (sums / self.scale).T
+
+    def _times_rows(self, others: Floats) -> Floats:
+        """Standardised rows [m, d] times the training rows': float64 [m, n]."""
+        if self._few:
+            return np.asarray(others @ self._standard.T)
+        others = others / self.scale
+        chunks = [self._rows[start : start + _CHUNK] for start in range(0, len(self._rows), _CHUNK)]
+        return np.concatenate([others @ (self._source[rows] - self.mean).T for rows in chunks], axis=1)
 
     def _centred(self, inputs: NDArray[np.float32]) -> Floats:
         if inputs is self.__dict__.get("inputs"):
