@@ -251,7 +251,7 @@ class PowerResult(_OfProbe):
 
     ``easy``: R² (of classes: balanced accuracy over chance) found along the features' own spread;
     ``hard``: along their whitened axes. None where it is over an R² of 0.5. ``least_z``: what ``z`` has to exceed
-    on these groups. ``groups_needed``: with about how many a hard R² of 0.2 would be found; None: not known.
+    on these groups. ``groups_needed``: with about how many a hard effect of 0.2 would be found; None: not known.
     """
 
     kind: Literal["power"] = "power"

@@ -1,10 +1,12 @@
 """What verdicts say, from the lines that probing wrote and, in older runs, from intervals."""
 
 import pytest
+from tests.builders.run_lines import probe_lines
 
+from worldprobe.findings.summary import summarize
 from worldprobe.findings.verdicts import by_intervals, stated
 from worldprobe.intervals import Score
-from worldprobe.results import VerdictResult
+from worldprobe.results import VerdictResult, write_results
 
 
 def test_below_is_what_the_paired_difference_says():
@@ -31,3 +33,20 @@ def test_intervals_apart_judge_older_runs_of_enough_groups(low, groups, expected
     assert by_intervals(score, other, groups=groups) == expected
     turned = {"above": "below", "below": "above"}.get(expected, expected)
     assert by_intervals(score, other, groups=groups, less_is_better=True) == turned
+
+
+def test_metrics_beside_the_main_one_do_not_deny_what_it_is_too_few_groups_for(tmp_path):
+    beside = probe_lines("class", 0.3, 0.3)
+    main = [one.model_copy(update={"metric": "balanced_accuracy"}) for one in beside]
+    names = ("task", "encoder", "tap", "features", "input", "probe", "split", "metric", "n_groups", "seed")
+    verdict = VerdictResult(
+        **{name: getattr(main[0], name) for name in names}, verdict="too few to tell", against=[]
+    )
+    write_results(tmp_path / "results.jsonl", [*main, *beside, verdict])
+    (row,) = summarize(tmp_path).rows
+    assert [line.verdict.kind for line in row.lines] == ["too-few", "too-few"]
+    write_results(
+        tmp_path / "results.jsonl", [*main, *beside, verdict.model_copy(update={"verdict": "no evidence"})]
+    )
+    (row,) = summarize(tmp_path).rows
+    assert [line.verdict.kind for line in row.lines] == ["no-evidence", "no-evidence"]

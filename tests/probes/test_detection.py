@@ -12,6 +12,7 @@ from worldprobe.probes.detection.power import (
     PLANTS,
     accuracy_over_chance,
     detectable,
+    effect_of_accuracy,
     planted,
     question_of,
 )
@@ -139,3 +140,10 @@ def test_time_since_the_shot_began_is_a_nuisance():
     answer = cross_fit(nuisance(group // 6, seconds, 0.5, group), [question], folds)[0]
     residual = ((target - answer.prediction) ** 2).sum() / ((target - answer.constant) ** 2).sum()
     assert residual < 0.1
+
+
+def test_the_effect_that_an_accuracy_needs_is_found_again():
+    shares = [0.4, 0.3, 0.2, 0.1]
+    effect = effect_of_accuracy(0.2, shares)
+    assert accuracy_over_chance(effect, shares) == pytest.approx(0.2, abs=0.01)
+    assert effect_of_accuracy(0.9, shares) == 1.0

@@ -130,8 +130,11 @@ def _line(
     positive: dict[Control, PositiveControl] = {
         c: _positive(real, r, chance, judged) for c, r in beside.items() if CONTROLS[c].positive
     }
-    verdict = next((one for one in judged if isinstance(one, VerdictResult) and _same(one, real)), None)
-    power = next((one for one in judged if isinstance(one, PowerResult) and _same(one, real, tap=False)), None)
+    reading = [one for one in judged if isinstance(one, VerdictResult) and _same(one, real, metric=False)]
+    verdict = next((one for one in reading if one.metric == real.metric), None)
+    power = next(
+        (one for one in judged if isinstance(one, PowerResult) and _same(one, real, tap=False, metric=False)), None
+    )
     score = _score(real)
     best = verdicts.best(controls, metric=real.metric)
     top = controls[best].value if best else None
@@ -142,6 +145,9 @@ def _line(
         if verdict is None
         else verdicts.stated(verdict, score, controls, power)
     )
+    if concluded.kind == "no-evidence" and any(one.verdict == "too few to tell" for one in reading):
+        # What there are too few groups for by the main metric, those beside it cannot deny.
+        concluded = verdicts.stated(reading[0], score, controls, power)
     return ControlledScore(
         metric=real.metric,
         score=score,
@@ -156,7 +162,7 @@ def _line(
     )
 
 
-def _same(judged: Judged, real: ProbeResult, *, tap: bool = True) -> bool:
+def _same(judged: Judged, real: ProbeResult, *, tap: bool = True, metric: bool = True) -> bool:
     """Whether a line is about a reading; what a sample could have shown is known at one tap, and holds at all."""
     names = [
         "task",
@@ -166,7 +172,7 @@ def _same(judged: Judged, real: ProbeResult, *, tap: bool = True) -> bool:
         "probe",
         "split",
         "protocol",
-        "metric",
+        *(["metric"] if metric else []),
         *(["tap"] if tap else []),
     ]
     return all(getattr(judged, name) == getattr(real, name) for name in names)

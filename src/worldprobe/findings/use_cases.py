@@ -111,7 +111,8 @@ def _probed(rows: Sequence[Row]) -> _Finding | None:
     if row is None or row.main.score.value is None:
         return None
     skill = cautious_skill(row)
-    what = f"{property_name(row.task)} from {row.features} {number(row.main.score.value)}{no_better(row.main)}"
+    what = f"{property_name(row.task)} from {row.features} {number(row.main.score.value)}"
+    what = ", ".join(filter(None, (what, no_better(row.main))))
     above = row.main.verdict.kind in ABOVE
     return _finding(f"{what}: {row.main.verdict.short}", above=above, skill=skill)
 

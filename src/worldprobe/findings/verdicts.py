@@ -27,15 +27,15 @@ FLATTERY = 0.05
 
 RULE = (
     "Whether a property is there at all is tested by whole groups: predictions have to go along with the target "
-    "more than 97.5 % of targets moved between groups do. Where they do not, and no control does better, it is “no "
-    "evidence” if an effect of R² 0.2, planted in the same features, would have shown, and else “too few groups to "
-    "tell”. “Above every control”: the paired difference to each control exceeds what the largest difference of "
-    "all readings of the property reaches by chance. “Below” a control: the difference is as far under 0. "
-    "“Not shown to be above” a control: the difference may be chance, which is no proof that the two are "
-    "equal; the rule claims less rather than more. A positive control, such as flow, is none to beat: where its "
-    "interval lies above what a constant scores and the probe shows nothing, the property is “learnable here, not "
-    "read from the encoder”; where it shows nothing either, it “cannot be learnt from this sample”. Metrics beside "
-    "the main one are judged by their 95 % intervals "
+    "more than 97.5 % of targets moved between groups do. Where they do not, and no control does better, it is "
+    "“no evidence” if an effect of R² 0.2 (of classes a balanced accuracy 0.2 over chance), planted in the same "
+    "features, would have shown, and else “too few groups to tell”. “Above every control”: the paired difference "
+    "to each control exceeds what the largest difference of all readings of the property reaches by chance. "
+    "“Below” a control: the difference is as far under 0. “Not shown to be above” a control: the difference may "
+    "be chance, which is no proof that the two are equal; the rule claims less rather than more. A positive "
+    "control, such as flow, is none to beat: where its interval lies above what a constant scores and the probe "
+    "shows nothing, the property is “learnable here, not read from the encoder”; where it shows nothing either, "
+    "it “cannot be learnt from this sample”. Metrics beside the main one are judged by their 95 % intervals "
     "alone. Figures are printed rounded and compared unrounded."
 )
 
@@ -149,20 +149,18 @@ def _too_few(verdict: VerdictResult, power: PowerResult | None) -> Verdict:
     if power.hard is None and power.easy is not None:
         text += f", under {_effect(power, 'easy')} not even where the features vary most"
     if power.groups_needed:
-        text += f"; about {power.groups_needed:,} groups would show an R² of 0.2"
+        text += f"; about {power.groups_needed:,} groups would show {_amount(power.metric, 0.2)}"
     return Verdict(kind="too-few", text=text, short=short)
 
 
 def _effect(power: PowerResult, end: Literal["easy", "hard"]) -> str:
     """``an R² of 0.17``, ``a balanced accuracy 0.12 over chance``."""
     value = getattr(power, end)
-    if value is None:
-        return "an R² of 0.5"
-    return (
-        f"an R² of {number(value)}"
-        if power.metric == "r2"
-        else f"a {METRICS[power.metric]} {number(value)} over chance"
-    )
+    return "an R² of 0.5" if value is None else _amount(power.metric, value)
+
+
+def _amount(metric: Metric, value: float) -> str:
+    return f"an R² of {number(value)}" if metric == "r2" else f"a {METRICS[metric]} {number(value)} over chance"
 
 
 def _turned(score: Score) -> Score:
@@ -257,7 +255,7 @@ def no_better(line: ControlledScore) -> str:
     """What stands after a score that a constant reaches too; below 0 is not worse than nothing. Else nothing."""
     least, value = chance(line), line.score.value
     said = value is not None and least is not None and line.metric not in ERRORS and value <= least
-    return ", no better than a constant" if said else ""
+    return "no better than a constant" if said else ""
 
 
 QUOTED = (

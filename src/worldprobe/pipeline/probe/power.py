@@ -8,10 +8,10 @@ import numpy as np
 
 from worldprobe.pipeline.probe.answers import Answered, numbers
 from worldprobe.pipeline.probe.evidence import about
-from worldprobe.probes.detection.power import accuracy_over_chance
+from worldprobe.probes.detection.power import accuracy_over_chance, effect_of_accuracy
 from worldprobe.results import PowerResult
 
-# The effect, an R², that a reading should have been able to show.
+# The effect that a reading should have been able to show: an R², or so much balanced accuracy over chance.
 EFFECT = 0.2
 
 
@@ -25,13 +25,11 @@ def _line(one: Answered) -> PowerResult:
     assert found is not None
     # The least effect falls about as the root of the number of groups.
     groups = len(np.unique(one.folds.unit))
-    needed = None if found.hard is None else round(groups * (found.hard / EFFECT) ** 2)
-    easy, hard = (_in_metric(one, effect) for effect in (found.easy, found.hard))
+    shares = numbers(one.question).mean(axis=0).tolist() if one.question.classes else None
+    sought = EFFECT if shares is None else effect_of_accuracy(EFFECT, shares)
+    needed = None if found.hard is None else round(groups * (found.hard / sought) ** 2)
+    easy, hard = (
+        effect if effect is None or shares is None else accuracy_over_chance(effect, shares)
+        for effect in (found.easy, found.hard)
+    )
     return PowerResult(**about(one), easy=easy, hard=hard, least_z=found.least_z, groups_needed=needed)
-
-
-def _in_metric(one: Answered, effect: float | None) -> float | None:
-    """An R² as it is; of classes as balanced accuracy over chance."""
-    if effect is None or not one.question.classes:
-        return effect
-    return accuracy_over_chance(effect, numbers(one.question).mean(axis=0).tolist())

@@ -31,7 +31,7 @@ EFFECTS = (0.05, 0.1, 0.2, 0.5)
 POWER = 0.8
 PLANTS, NULLS = 8, 20
 _KINDS = ("easy", "hard")
-_GUESSES = 20_000
+_GUESSES, _HALVINGS = 20_000, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,18 @@ def accuracy_over_chance(effect: float, shares: Sequence[float]) -> float:
     guess = share + effect * (np.eye(len(share))[codes] - share) + noise
     right, held = guess.argmax(axis=1) == codes, np.unique(codes)
     return max(0.0, float(np.mean([right[codes == code].mean() for code in held]) - 1 / len(held)))
+
+
+def effect_of_accuracy(over_chance: float, shares: Sequence[float]) -> float:
+    """The R² of class indicators at which a guess is so far over chance: the inverse of ``accuracy_over_chance``.
+
+    1 where no guess gets so far.
+    """
+    low, high = 0.0, 1.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if accuracy_over_chance(middle, shares) >= over_chance else (middle, high)
+    return high
 
 
 class _MixedRidge:

@@ -117,7 +117,7 @@ def conclusions(summary: Summary) -> Section | None:
 def _conclusion(summary: Summary, row: Row) -> str:
     return (
         f"{property_name(row.task)} from {summary.label(row)}: {METRICS[row.main.metric]} "
-        f"{with_interval(row.main.score)}{no_better(row.main)}, {row.main.verdict.text}"
+        f"{', '.join(filter(None, (with_interval(row.main.score), no_better(row.main), row.main.verdict.text)))}"
     )
 
 

@@ -107,13 +107,13 @@ def _columns(summary: Summary) -> list[Column[Scored]]:
         Column("", _narrow, forms=("terminal",), short="score", when="narrow"),
         *controls,
         Column("", _folded, forms=("terminal",), short="controls", when="narrow"),
-        Column("Verdict", lambda s: cell(s[1].verdict.short + no_better(s[1]), kind="verdict"), forms=("html",)),
+        Column("Verdict", lambda s: cell(_concluded(s[1], s[1].verdict.short), kind="verdict"), forms=("html",)),
         Column("Margin", lambda s: sorted_cell(s[1].margin, signed(s[1].margin)), right=True),
         Column("Leak", _leak, right=True, short="leak", brief=lambda s: signed(s[1].leak)),
         Column("n", lambda s: in_groups(s[0].n_test, s[0].n_groups), right=True),
         Column("Penalty", lambda s: _chosen(s[0]), right=True, forms=("html",)),
         Column(
-            "Verdict", lambda s: s[1].verdict.text + no_better(s[1]), forms=("markdown", "terminal"),
+            "Verdict", lambda s: _concluded(s[1], s[1].verdict.text), forms=("markdown", "terminal"),
             short="verdict", fold=True, brief=lambda s: cell(_brief(s[1].verdict.short), tone=s[1].verdict.kind),
         ),
     ]  # fmt: skip
@@ -121,6 +121,10 @@ def _columns(summary: Summary) -> list[Column[Scored]]:
 
 def _score(scored: Scored) -> Cell:
     return score_cell(scored[1].score, strong=True, kind="probe")
+
+
+def _concluded(line: ControlledScore, verdict: str) -> str:
+    return "; ".join(filter(None, (verdict, no_better(line))))
 
 
 def _property(summary: Summary, scored: Scored) -> Cell:
@@ -141,8 +145,8 @@ def _control(scored: Scored, control: Control) -> Cell:
     positive = line.positive.get(control)
     if positive is None or positive.difference.value is None:
         return score_cell(score, kind="best" if control == line.best_control else "")
-    less: Part = (f"probe less it {difference(positive.difference)}", "soft")
-    return sorted_cell(score.value, *score_parts(score), BREAK, less)
+    less: list[Part] = [("probe less it", "soft"), BREAK, (difference(positive.difference), "soft")]
+    return sorted_cell(score.value, *score_parts(score), BREAK, *less)
 
 
 def _control_number(scored: Scored, control: Control) -> Cell:
