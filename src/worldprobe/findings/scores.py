@@ -148,6 +148,9 @@ def _line(
     if concluded.kind == "no-evidence" and any(one.verdict == "too few to tell" for one in reading):
         # What there are too few groups for by the main metric, those beside it cannot deny.
         concluded = verdicts.stated(reading[0], score, controls, power)
+    elif concluded.kind == "no-evidence" and not reading:
+        text = f"{concluded.text}; what would have shown is not known"
+        concluded = concluded.model_copy(update={"text": text})
     return ControlledScore(
         metric=real.metric,
         score=score,

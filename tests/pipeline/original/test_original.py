@@ -235,6 +235,9 @@ def test_a_run_has_every_step_of_every_task_and_the_files_of_any_run(done):
     assert {pair[0] for pair in real if "@" in pair[0]} == {
         f"{name}@{n}" for name in ("original", "original+chosen") for n in sizes_of(96)
     }
+    # At the sound end each reading is judged, and it is known what would have shown.
+    judged = {(r.kind, r.task) for r in results if r.kind in ("power", "verdict") and r.protocol == "sound"}
+    assert judged == {(kind, task) for kind in ("power", "verdict") for task in tasks}
     first = next(r for r in results if r.kind == "probe" and (r.protocol, r.task) == ("original", "xy"))
     assert (first.split, first.input, first.features, first.seed) == ("random", "still", "z", 42)
     assert (first.n_train, first.n_test) == (76, 20)

@@ -59,7 +59,8 @@ def scores(made: Material, *tasks: str, controls: tuple[str, ...] = CONTROLS):
     return {
         (r.protocol, r.task, r.control): r
         for r in found
-        if r.metric in ("r2", "accuracy")
+        if r.kind == "probe"
+        and r.metric in ("r2", "accuracy")
         and (r.split != "random" or r.protocol not in ("original+chosen", "sound"))
     }
 

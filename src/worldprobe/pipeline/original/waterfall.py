@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -25,24 +25,28 @@ from worldprobe.pipeline.original.steps import (
 from worldprobe.pipeline.probe.answers import Answers, Probed, ProbeTask, beside_controls, lines, unmeasured
 from worldprobe.pipeline.probe.fit import answer
 from worldprobe.pipeline.probe.plan import METRICS, Plan
+from worldprobe.pipeline.probe.power import power_of, with_power
 from worldprobe.pipeline.probe.targets import unaskable
+from worldprobe.pipeline.probe.verdicts import verdicts_of
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.probes import controls as floors
 from worldprobe.probes.detection.memory import remembered
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds, SplitRows, make_folds, units
 from worldprobe.protocols import Fitted, Probe, TrainingSet
-from worldprobe.results import ProbeResult
+from worldprobe.results import PowerResult, ProbeResult, VerdictResult
+
+Line = ProbeResult | PowerResult | VerdictResult
 
 
-def waterfall(material: Material, plan: Plan, *, progress: Progress = silent) -> list[ProbeResult]:
+def waterfall(material: Material, plan: Plan, *, progress: Progress = silent) -> list[Line]:
     """Every task at every step. ``plan`` is that of the sound end: its split is the one that comes in.
 
     A step that does not concern a task gives it the score that it had. Every step scores the same frames as far as
     it can: from ``original+native`` on, those in shots shorter than a clip are left out.
     """
-    known: dict[tuple[object, ...], list[ProbeResult]] = {}
-    results = []
+    known: dict[tuple[object, ...], list[Line]] = {}
+    results: list[Line] = []
     for number, step in enumerate(STEPS):
         open_ = [task for task in plan.tasks if (task, *step.concerns(task)) not in known]
         fresh = _step(material, plan, step, open_) if open_ else []
@@ -55,12 +59,15 @@ def waterfall(material: Material, plan: Plan, *, progress: Progress = silent) ->
     return results
 
 
-def _step(material: Material, plan: Plan, step: ProtocolStep, tasks: Sequence[str]) -> list[ProbeResult]:
-    return _sound(material, plan, step, tasks) if step.controls else as_published(material, plan, step, tasks)
+def _step(material: Material, plan: Plan, step: ProtocolStep, tasks: Sequence[str]) -> list[Line]:
+    return _sound(material, plan, step, tasks) if step.controls else [*as_published(material, plan, step, tasks)]
 
 
-def _sound(material: Material, plan: Plan, step: ProtocolStep, tasks: Sequence[str]) -> list[ProbeResult]:
-    """Every frame scored once, out of fold, against the training folds' mean or majority, beside every control."""
+def _sound(material: Material, plan: Plan, step: ProtocolStep, tasks: Sequence[str]) -> list[Line]:
+    """Every frame scored once, out of fold, against the training folds' mean or majority, beside every control.
+
+    Where the penalty is chosen, effects are planted, and the readings are judged.
+    """
     split = plan.split if step.grouped else "random"
     at = replace(plan, split=split, input=step.input, tasks=tuple(tasks), features=("z",))
     result = Probed(series=list(material.series))
@@ -88,21 +95,32 @@ def _sound(material: Material, plan: Plan, step: ProtocolStep, tasks: Sequence[s
             task, probe if step.chosen else _Fixed(probe), known.values[known.usable], len(known.classes)
         )
         probe_tasks.append(ProbeTask(task, probe.name, known, question, folds, leaky, known.notes))
-    if probe_tasks:
-        found = _answers(material, step, at, probe_tasks)
-        result.results += lines(
-            beside_controls(at, probe_tasks, found, material.tap, "z", twin=material.series[0].twin)
-        )
-    return result.results
+    if not probe_tasks:
+        return [*result.results]
+    planted: dict[Hashable, Question] | None = {} if step.chosen else None
+    found = _answers(material, step, at, probe_tasks, planted)
+    answered = beside_controls(at, probe_tasks, found, material.tap, "z", twin=material.series[0].twin)
+    judged = list[Line]()
+    if planted is not None:
+        answered = [with_power(one, planted, found["none"]) for one in answered]
+        power = power_of(answered)
+        judged += [*power, *verdicts_of(answered, power)]
+    return [*result.results, *lines(answered), *judged]
 
 
 def _answers(
-    material: Material, step: ProtocolStep, plan: Plan, probe_tasks: Sequence[ProbeTask]
+    material: Material,
+    step: ProtocolStep,
+    plan: Plan,
+    probe_tasks: Sequence[ProbeTask],
+    planted: dict[Hashable, Question] | None,
 ) -> dict[Control, Answers]:
     """What the real probe and each control that was read answer."""
     boxes, real = material.boxes, material.inputs[step.input, "none"]
     shuffle = "shuffled" in plan.controls
-    found: dict[Control, Answers] = {"none": answer(real, probe_tasks, leaky=True, shuffle=shuffle, seed=plan.seed)}
+    found: dict[Control, Answers] = {
+        "none": answer(real, probe_tasks, leaky=True, shuffle=shuffle, seed=plan.seed, planted=planted)
+    }
     for input, control in material.inputs:
         if input == step.input and control != "none":
             found[control] = answer(material.inputs[input, control], probe_tasks)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,12 @@ from worldprobe.pipeline.probe.fit import Rows, answer, answer_tokens, fits, pla
 from worldprobe.pipeline.probe.inputs import gather, gather_tokens
 from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.probe.plan import Plan
+from worldprobe.pipeline.probe.power import with_power
 from worldprobe.pipeline.probe.questions import reads_tokens
 from worldprobe.pipeline.probe.workers import adding
 from worldprobe.pipeline.stored import find_series, matching_series
 from worldprobe.probes import controls, features
 from worldprobe.probes.copies import ALIKE, near_copies
-from worldprobe.probes.detection.power import detectable
 from worldprobe.probes.evaluate import Step, unwatched
 from worldprobe.probes.question import Question
 from worldprobe.probes.tokens import gaussian_like
@@ -125,7 +124,7 @@ class Place:
         answered = beside_controls(
             plan, probe_tasks, found, str(Tap(plan.encoder, block)), kind, twin=self._series[0].twin
         )
-        return [_with_power(one, planted, found["none"]) for one in answered]
+        return [with_power(one, planted, found["none"]) for one in answered]
 
     def rows(self, block: int, kind: str) -> Rows:
         """Features of the moments, float32 [n, d]; the last that were asked for are remembered."""
@@ -205,15 +204,6 @@ class Place:
             return controls.gaussian((like.shape[0], like.shape[1]), seed=self._plan.seed)
         into = np.memmap(self._folder / "gaussian", np.float16, "w+", shape=like.shape)
         return gaussian_like(like, into, seed=self._plan.seed)
-
-
-def _with_power(one: Answered, planted: Mapping[Hashable, Question], answers: Answers) -> Answered:
-    """An answer with what its sample would have shown, where effects were planted for it."""
-    question = planted.get(one.question.name)
-    if question is None or one.control != "none" or one.leaky:
-        return one
-    given = answers[one.question.name, "planted"]
-    return replace(one, detectable=detectable(question.target, given.prediction, given.constant, one.folds))
 
 
 def _key(control: Control, kind: str) -> tuple[Control, str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from worldprobe.pipeline.probe.answers import Answered, numbers
+from worldprobe.pipeline.probe.answers import Answered, Answers, numbers
 from worldprobe.pipeline.probe.evidence import about
-from worldprobe.probes.detection.power import accuracy_over_chance, effect_of_accuracy
+from worldprobe.probes.detection.power import accuracy_over_chance, detectable, effect_of_accuracy
+from worldprobe.probes.question import Question
 from worldprobe.results import PowerResult
 
 # The effect that a reading should have been able to show: an R², or so much balanced accuracy over chance.
@@ -18,6 +20,15 @@ EFFECT = 0.2
 def power_of(answered: Sequence[Answered]) -> list[PowerResult]:
     """A line for each answer beside which effects were planted."""
     return [_line(one) for one in answered if one.detectable is not None]
+
+
+def with_power(one: Answered, planted: Mapping[Hashable, Question], answers: Answers) -> Answered:
+    """An answer with what its sample would have shown, where effects were planted for it."""
+    question = planted.get(one.question.name)
+    if question is None or one.control != "none" or one.leaky:
+        return one
+    given = answers[one.question.name, "planted"]
+    return replace(one, detectable=detectable(question.target, given.prediction, given.constant, one.folds))
 
 
 def _line(one: Answered) -> PowerResult:
