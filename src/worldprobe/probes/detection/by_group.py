@@ -14,8 +14,10 @@ from worldprobe.probes.metrics import varying
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-# A one-sided test at 2.5 %.
-LEAST_Z = 1.96
+# A one-sided test at 2.5 %: so many of 4,700 simulated targets that had nothing to do with the features exceeded it
+# (20 to 200 groups, 16 and 192 columns). It is more than the 1.96 of independent sums: what two groups share is in
+# the sums of both, since each is predicted by what was learnt from the other.
+LEAST_Z = 2.33
 
 
 def group_z(target: Floats, prediction: Floats, constant: Floats, unit: Ints, *, blocks: int = 1) -> Floats:

@@ -32,6 +32,8 @@ POWER = 0.8
 PLANTS, NULLS = 8, 20
 _KINDS = ("easy", "hard")
 _GUESSES, _HALVINGS = 20_000, 12
+# Below so many standard deviations over their mean lie 97.5 % of null targets.
+_DEVIATIONS = 1.96
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def detectable(plants: Floats, prediction: Floats, constant: Floats, folds: Fold
     found, nulls = z[:-NULLS].reshape(len(_KINDS), len(EFFECTS), PLANTS), z[-NULLS:]
     # Blocks of one film are not independent, and z of labels that are moved in time is no normal: these 20 are the
     # test, at 1 in 21.
-    above = nulls.max() if folds.purge else nulls.mean() + LEAST_Z * nulls.std(ddof=1)
+    above = nulls.max() if folds.purge else nulls.mean() + _DEVIATIONS * nulls.std(ddof=1)
     least = max(LEAST_Z, float(above))
     easy, hard = (_least_effect((one > least).mean(axis=1)) for one in found)
     return Detectable(easy, hard, least)
