@@ -194,3 +194,9 @@ def test_a_few_pairs_that_all_go_one_way_show_nothing(pairs, shown):
     """Six of six have one chance in 64 to be so by a coin, four of four one in 16."""
     right, wrong = (averaged(np.full(pairs, share), scale="share") for share in (1.0, 0.0))
     assert standings([(right, {"twin": wrong})]) == [{"twin": "above" if shown else "not shown"}]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 1 / 3, 0.9])
+def test_equal_shares_are_no_certainty_whatever_their_digits(share):
+    low, high = bound(share, np.full(12, share), "share")
+    assert high - low > 0.2

@@ -23,6 +23,7 @@ LEVEL = 0.95
 TAIL = (1 - LEVEL) / 2
 # With more groups than this percentiles are as good, and leaving each out in turn takes longer.
 _MOST_LEFT_OUT = 2000
+_ROUNDING = 1e-20
 # A factor of 1e130, as a logarithm.
 _FARTHEST = 300.0
 Standing = Literal["above", "below", "not shown"]
@@ -132,7 +133,8 @@ def _share(value: float, left: Floats) -> tuple[float, float]:
     if groups < 2:
         return 0.0, 1.0
     variance = (groups - 1) / groups * float(((left - left.mean()) ** 2).sum())
-    trials = value * (1 - value) / variance if variance > 0 else 0.0
+    # Equal shares differ by rounding, which is no variance.
+    trials = value * (1 - value) / variance if variance > _ROUNDING else 0.0
     # Groups that are all right, or all wrong, are so many trials and no more.
     trials = trials if trials > 0 else float(groups)
     square = float(t.ppf(1 - TAIL, groups - 1)) ** 2

@@ -143,3 +143,15 @@ def test_the_leak_is_told_from_equally_many_rows():
             assert set(train) <= set(fold.train)
             assert not set(train) & set(held)
     assert len({train.tobytes() for fold in leaky.folds for train, _ in fold.inner}) == 10
+
+
+def test_what_is_one_number_a_film_is_moved_between_films():
+    """Rolled within its film it would be its own null, and whatever is planted in it would show."""
+    rng = np.random.default_rng(0)
+    video = np.repeat(np.arange(3), 60)
+    rows = SplitRows(video, video, np.tile(np.arange(60.0), 3), 0.5)
+    target = rng.normal(size=3)[video][:, None]
+    folds = make_folds(rows, kind="blocked", seed=0, memory_seconds=1.0)
+    plants = planted(rng.normal(size=(180, 6)).astype(np.float32), target, folds, seed=0)
+    nulls = plants[:, -20:]
+    assert all(abs(np.corrcoef(null, target[:, 0])[0, 1]) < 0.999 for null in nulls.T)

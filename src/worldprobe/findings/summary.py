@@ -66,7 +66,7 @@ def summarize(run: StrPath) -> Summary:
         costs=tuple(r for r in results if isinstance(r, CostResult)),
         provenance=provenance,
         experiment=files.read_experiment_text(run / "experiment.toml"),
-        rule=verdicts.RULE,
+        rule=verdicts.RULE if any(isinstance(r, VerdictResult) for r in judged) else verdicts.OLD_RULE,
         use_cases=(),
         use_case_rule=use_cases.RULE,
         caveats=(),

@@ -39,6 +39,13 @@ RULE = (
     "alone. Figures are printed rounded and compared unrounded."
 )
 
+OLD_RULE = (
+    "This run is older than the test by groups, paired differences and planted effects, and is judged by its 95 % "
+    "intervals alone: “no evidence” where the probe's contains or lies below what a constant scores, which is no "
+    "proof that nothing is there; “above every control” where it lies over all of theirs, “below” where it lies "
+    "under one, “not shown to be above” where they overlap. Figures are printed rounded and compared unrounded."
+)
+
 
 def best(controls: Mapping[Control, Score], *, metric: Metric = "r2") -> Control | None:
     """The control that scores best, or None where none was measured."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from worldprobe.errors import ProbeError
 from worldprobe.intervals import Draws, Score, no_draws
 from worldprobe.probes.choice import fit_chosen
 from worldprobe.probes.evaluate import Step, require_finite, unwatched
+from worldprobe.probes.metrics import varying
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds
 from worldprobe.probes.training import TrainingSets
@@ -118,7 +119,10 @@ def online_code_length(
     assert list(portions) == sorted(set(portions))
     assert portions[-1] == 1.0
     require_finite(inputs)
-    if (np.ptp(question.target, axis=0) == 0).any():
+    varies = varying(question.target)
+    if not varies.all() and varies.any() and not question.classes:
+        question = replace(question, target=question.target[:, varies])
+    if not varies.any():
         raise ProbeError(f"{question.title} is constant: there is nothing to send")
     unit, names = folds.unit, np.unique(folds.unit)
     if folds.purge is None:

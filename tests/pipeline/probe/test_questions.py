@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 from tests.builders.known_store import put
 
-from worldprobe.errors import ProbeError
+from worldprobe.errors import ConfigError, ProbeError
 from worldprobe.labels.load import load_labeller
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.probe.answers import Probed
 from worldprobe.pipeline.probe.moments import align
 from worldprobe.pipeline.probe.plan import Plan
-from worldprobe.pipeline.probe.questions import ask
+from worldprobe.pipeline.probe.questions import ask, check_probes
 from worldprobe.pipeline.probe.targets import Target, unaskable
 from worldprobe.pipeline.stored import find_series, labelled_videos
 from worldprobe.records import Labels
@@ -86,3 +86,8 @@ def test_fewer_scenes_than_folds_name_the_tasks_and_the_way_out(seen):
     three = table.filter(pl.col("video").is_in(sorted(set(table["video"]))[:3]))
     with pytest.raises(ProbeError, match=r"none of xy, size can be probed: 5 grouped.*found 3 groups.*--split"):
         ask(plan("xy", "size"), moments(Labels(three)), Probed())
+
+
+def test_a_positive_control_alone_is_refused_before_anything_is_done():
+    with pytest.raises(ConfigError, match="controls are flow alone"):
+        check_probes(Plan(encoder="vjepa2-tiny", tasks=("velocity",), controls=("flow",)))

@@ -13,7 +13,7 @@ from worldprobe.findings.wording import count, property_name
 from worldprobe.intervals import Score
 from worldprobe.results import AnyResult, EvidenceResult, Metric
 
-Place = Literal["deltas", "both", "z", "together", "controls", "nowhere", "unknown"]
+Place = Literal["deltas", "both", "z", "together", "controls", "unsure", "nowhere", "unknown"]
 
 
 class DeltaCell(Fact):
@@ -25,6 +25,7 @@ class DeltaCell(Fact):
     floor: Score
     above: bool
     evident: bool
+    unsure: bool
     skill: Score
 
 
@@ -62,15 +63,17 @@ PLACES: dict[Place, str] = {
     "z": "in z, not shown in the deltas",
     "together": "only in z and delta together",
     "controls": "decodable, but not beyond the controls",
+    "unsure": "too few groups to tell",
     "nowhere": "nowhere: no evidence",
     "unknown": "not measured",
 }
 RULE = (
-    "Where a property is follows from the 95 % intervals. “In the deltas”: delta is above every control, and z "
-    "is not, or delta less z, paired by group, is above 0. “In z and in the deltas”: both are above every "
+    "Where a property is follows from the verdicts on its scores. “In the deltas”: delta is above every control, "
+    "and z is not, or delta less z, paired by group, is above 0. “In z and in the deltas”: both are above every "
     "control, and delta adds nothing to z that is shown. “In z”, “together”: of the three only z, or only "
-    "z+delta, is above every control. “Not beyond the controls”: some score is above a constant, none above "
-    "every control. “Nowhere”: none is above a constant. All features are scored on the same moments."
+    "z+delta, is above every control. “Not beyond the controls”: there is evidence of it, and no score is "
+    "above every control. “Too few groups to tell”: there is no evidence, and of some features it might not have "
+    "shown; “nowhere”: it would have. All features are scored on the same moments."
 )
 _ABOVE = ("above", "above-run")
 _EVIDENT = (*_ABOVE, "not-shown", "below")
@@ -130,7 +133,8 @@ def _cell(row: Row, lines: Sequence[EvidenceResult]) -> DeltaCell:
     return DeltaCell(
         features=row.features, score=row.main.score, best_control=best,
         floor=row.main.controls[best] if best else Score(value=None),
-        above=row.main.verdict.kind in _ABOVE, evident=row.main.verdict.kind in _EVIDENT, skill=skill,
+        above=row.main.verdict.kind in _ABOVE, evident=row.main.verdict.kind in _EVIDENT,
+        unsure=row.main.verdict.kind == "too-few", skill=skill,
     )  # fmt: skip
 
 
@@ -149,7 +153,9 @@ def _place(cells: Mapping[str, DeltaCell], gain: Score) -> Place:
         return "z"
     if above:
         return "together"
-    return "controls" if any(cell.evident for cell in cells.values()) else "nowhere"
+    if any(cell.evident for cell in cells.values()):
+        return "controls"
+    return "unsure" if any(cell.unsure for cell in cells.values()) else "nowhere"
 
 
 def _conclusion(rows: Sequence[DeltaRow]) -> str:

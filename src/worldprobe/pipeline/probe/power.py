@@ -11,6 +11,7 @@ from worldprobe.pipeline.probe.answers import Answered, Answers, numbers
 from worldprobe.pipeline.probe.evidence import about
 from worldprobe.probes.detection.power import accuracy_over_chance, detectable, effect_of_accuracy
 from worldprobe.probes.question import Question
+from worldprobe.probes.splits import OUTER_FOLDS
 from worldprobe.results import PowerResult
 
 # The effect that a reading should have been able to show: an R², or so much balanced accuracy over chance.
@@ -38,7 +39,7 @@ def _line(one: Answered) -> PowerResult:
     groups = len(np.unique(one.folds.unit))
     shares = numbers(one.question).mean(axis=0).tolist() if one.question.classes else None
     sought = EFFECT if shares is None else effect_of_accuracy(EFFECT, shares)
-    needed = None if found.hard is None else round(groups * (found.hard / sought) ** 2)
+    needed = None if found.hard is None else max(OUTER_FOLDS, round(groups * (found.hard / sought) ** 2))
     easy, hard = (
         effect if effect is None or shares is None else accuracy_over_chance(effect, shares)
         for effect in (found.easy, found.hard)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from worldprobe.controls import NEGATIVE, POSITIVE
 from worldprobe.errors import ConfigError, ProbeError
 from worldprobe.labels import targets
 from worldprobe.pipeline.probe.answers import Probed, ProbeTask, unmeasured
@@ -54,8 +55,13 @@ def check_probes(plan: Plan) -> None:
     Raises:
         RegistryError: no such probe.
         ConfigError: a probe that none of the tasks or none of the features are for, one that stands there under two
-            names, or features without a probe.
+            names, features without a probe, or positive controls alone.
     """
+    if plan.controls and all(control in POSITIVE for control in plan.controls):
+        raise ConfigError(
+            f"controls are {', '.join(plan.controls)} alone, and those are none to be above. Add majority or "
+            f"others of {', '.join(NEGATIVE)}"
+        )
     kinds = {targets.kind(task) for task in plan.tasks}
     served = set()
     named: dict[tuple[str, str], str] = {}

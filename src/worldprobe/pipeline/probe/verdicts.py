@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 
 from worldprobe.controls import CONTROLS
 from worldprobe.intervals import Draws, Standing, standings
 from worldprobe.pipeline.probe.answers import Answered
 from worldprobe.pipeline.probe.evidence import about, with_controls
+from worldprobe.pipeline.probe.plan import CHOSEN
 from worldprobe.pipeline.probe.power import EFFECT
 from worldprobe.probes.detection.by_group import LEAST_Z
 from worldprobe.results import PowerResult, Verdict, VerdictResult
@@ -39,15 +41,25 @@ def _of_task(
     ]
     found = standings([(real.main, others) for (real, _), others in zip(readings, beside, strict=True)])
     lines = []
-    for (real, _), stands in zip(readings, found, strict=True):
+    for (real, controls), stands in zip(readings, found, strict=True):
         against, below = ([c for c in CONTROLS if stands.get(c, "above") in kinds] for kinds in _SHORT_OF)
         task, input = real.probe_task.task, real.plan.input
         known = power.get((task, real.features, input))
         # A probe of tokens, or of taps that validation chose, has no planted effects of its own.
-        least = max([LEAST_Z, *(one.least_z for key, one in power.items() if (key[0], key[2]) == (task, input))])
-        verdict = _verdict(real, against, known, known.least_z if known else least, below=bool(below))
+        others = [one for key, one in power.items() if (key[0], key[2]) == (task, input)]
+        if known is None and real.features == CHOSEN:
+            known = max(others, key=lambda one: inf if one.hard is None else one.hard, default=None)
+        least = max([LEAST_Z, *(one.least_z for one in others)])
+        better = any(one.control in below and _shows(one) for one in controls)
+        verdict = _verdict(real, against, known, known.least_z if known else least, below=better)
         lines.append(VerdictResult(**about(real), verdict=verdict, against=against, below=below))
     return lines
+
+
+def _shows(control: Answered) -> bool:
+    """Whether a control reads the target; noise that a reading is worse than by chance does not."""
+    reads = CONTROLS[control.control].reads in ("encoder", "columns") if control.control != "none" else False
+    return reads and control.z is not None and control.z > LEAST_Z
 
 
 def _verdict(

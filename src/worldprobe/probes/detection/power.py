@@ -76,9 +76,17 @@ def planted(inputs: NDArray[np.float32], target: Floats, folds: Folds, *, seed: 
 
 def _moved(target: Floats, folds: Folds, *, seed: int) -> Floats:
     """A target that no longer belongs to its rows."""
+    if folds.purge and not _changes(target, folds.purge.rows.video):
+        # In time there is nothing to roll: what is one number a video is moved to another video.
+        return shuffled(target, folds.purge.rows.video, seed=seed)
     if folds.purge:
         return rolled(target, folds.purge.rows, apart_seconds=folds.purge.seconds, seed=seed)
     return shuffled(target, folds.unit, seed=seed)
+
+
+def _changes(target: Floats, video: Ints) -> bool:
+    """Whether a target [n, k] varies within any video [n]."""
+    return any(varying(target[video == one]).any() for one in np.unique(video))
 
 
 def question_of(name: object, plants: Floats) -> Question:
@@ -196,6 +204,8 @@ def _least_effect(shares: Floats) -> float | None:
     before = (0.0, 0.0)
     for effect, share in zip(EFFECTS, shares, strict=True):
         if share >= POWER:
+            if effect == EFFECTS[0]:  # nothing less was tried
+                return effect
             rise = (POWER - before[1]) / max(share - before[1], 1e-9)
             return float(before[0] + (effect - before[0]) * rise)
         before = (effect, float(share))
