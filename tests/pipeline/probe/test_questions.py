@@ -90,4 +90,4 @@ def test_fewer_scenes_than_folds_name_the_tasks_and_the_way_out(seen):
 
 def test_a_positive_control_alone_is_refused_before_anything_is_done():
     with pytest.raises(ConfigError, match="controls are flow alone"):
-        check_probes(Plan(encoder="vjepa2-tiny", tasks=("velocity",), controls=("flow",)))
+        check_probes(Plan("vjepa2-tiny", ("velocity",), ("z",), ("flow",), "grouped"))
