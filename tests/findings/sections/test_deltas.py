@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from worldprobe.findings.sections.deltas import PLACES, family
+from worldprobe.findings.sections.deltas import PLACES, DeltaCell, _place, family
 from worldprobe.findings.summary import summarize
+from worldprobe.intervals import Score
 from worldprobe.report.forms.terminal import section_tables
 from worldprobe.report.tables.deltas import deltas as deltas_section
 from worldprobe.report.write import write_report
@@ -197,3 +198,24 @@ def test_the_chosen_tap_is_quoted_with_what_was_tried(tmp_path):
 )
 def test_probes_of_both_kinds_of_task_have_one_name(probe, name):
     assert family(probe) == name
+
+
+@pytest.mark.parametrize(
+    ("states", "place"),
+    [
+        (["evident", "unsure"], "controls"),
+        (["unsure", "missed"], "unsure"),
+        (["missed", ""], "missed"),
+        (["", ""], "nowhere"),
+    ],
+)
+def test_what_is_not_shown_is_nowhere_only_if_it_would_have_shown(states, place):
+    nothing = Score(value=0.0)
+    cells = {
+        str(index): DeltaCell(
+            features="z", score=nothing, best_control=None, floor=nothing, above=False, skill=nothing,
+            **{name: name == state for name in ("evident", "unsure", "missed")},
+        )
+        for index, state in enumerate(states)
+    }  # fmt: skip
+    assert _place(cells, Score(value=None)) == place

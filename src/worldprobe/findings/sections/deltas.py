@@ -11,9 +11,10 @@ from worldprobe.findings.rows import Row
 from worldprobe.findings.score import Fact
 from worldprobe.findings.wording import count, property_name
 from worldprobe.intervals import Score
+from worldprobe.probes.detection.by_group import LEAST_Z
 from worldprobe.results import AnyResult, EvidenceResult, Metric
 
-Place = Literal["deltas", "both", "z", "together", "controls", "unsure", "nowhere", "unknown"]
+Place = Literal["deltas", "both", "z", "together", "controls", "unsure", "missed", "nowhere", "unknown"]
 
 
 class DeltaCell(Fact):
@@ -26,6 +27,7 @@ class DeltaCell(Fact):
     above: bool
     evident: bool
     unsure: bool
+    missed: bool
     skill: Score
 
 
@@ -64,6 +66,7 @@ PLACES: dict[Place, str] = {
     "together": "only in z and delta together",
     "controls": "decodable, but not beyond the controls",
     "unsure": "too few groups to tell",
+    "missed": "not read, though a control reads it",
     "nowhere": "nowhere: no evidence",
     "unknown": "not measured",
 }
@@ -73,7 +76,8 @@ RULE = (
     "control, and delta adds nothing to z that is shown. “In z”, “together”: of the three only z, or only "
     "z+delta, is above every control. “Not beyond the controls”: there is evidence of it, and no score is "
     "above every control. “Too few groups to tell”: there is no evidence, and of some features it might not have "
-    "shown; “nowhere”: it would have. All features are scored on the same moments."
+    "shown; “not read, though a control reads it”: there is none, and below that control; “nowhere”: it would have "
+    "shown. All features are scored on the same moments."
 )
 _ABOVE = ("above", "above-run")
 _EVIDENT = (*_ABOVE, "not-shown", "below")
@@ -129,12 +133,13 @@ def _cell(row: Row, lines: Sequence[EvidenceResult]) -> DeltaCell:
     for line in lines:
         if line.measure == "skill" and line.features == row.features and _same(line, row):
             skill = Score(value=line.score, low=line.low, high=line.high)
-    best = row.main.best_control
+    best, kind, z = row.main.best_control, row.main.verdict.kind, row.main.z
+    missed = kind == "below" and z is not None and z <= LEAST_Z
     return DeltaCell(
         features=row.features, score=row.main.score, best_control=best,
         floor=row.main.controls[best] if best else Score(value=None),
-        above=row.main.verdict.kind in _ABOVE, evident=row.main.verdict.kind in _EVIDENT,
-        unsure=row.main.verdict.kind == "too-few", skill=skill,
+        above=kind in _ABOVE, evident=kind in _EVIDENT and not missed, unsure=kind == "too-few", missed=missed,
+        skill=skill,
     )  # fmt: skip
 
 
@@ -155,7 +160,9 @@ def _place(cells: Mapping[str, DeltaCell], gain: Score) -> Place:
         return "together"
     if any(cell.evident for cell in cells.values()):
         return "controls"
-    return "unsure" if any(cell.unsure for cell in cells.values()) else "nowhere"
+    if any(cell.unsure for cell in cells.values()):
+        return "unsure"
+    return "missed" if any(cell.missed for cell in cells.values()) else "nowhere"
 
 
 def _conclusion(rows: Sequence[DeltaRow]) -> str:
