@@ -43,7 +43,7 @@ class _Floor:
 
     def grid(self, frames: int) -> TokenGrid:
         """So many frames a token, 8 x 8 cells. Raises ConfigError for an odd number of frames, taken in pairs."""
-        if frames % self.tubelet:
+        if frames < self.tubelet or frames % self.tubelet:
             raise ConfigError(f"{self.name} takes an even number of frames a clip, got {frames}")
         return TokenGrid(frames // self.tubelet, _CELLS, _CELLS, self.tubelet, _CROP // _CELLS)
 

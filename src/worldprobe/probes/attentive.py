@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator
 
 from worldprobe.errors import ProbeError, RegistryError
 from worldprobe.probes.attention import Parameters, forward, heads_for, initial
+from worldprobe.probes.linear.logistic import NEVER
 from worldprobe.probes.slope import Numbers, Shares, class_slope, number_slopes
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ WEIGHT_DECAYS = (0.01, 0.4)
 _HELD_OUT = 0.2
 _WARM_UP = 0.1
 _BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
-# Log-probability of a class that the training rows do not hold: as good as never, but finite.
-_NEVER = -30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +94,7 @@ class AttentiveProbe(BaseEstimator):  # type: ignore[misc]
         held = _held_out(unit[rows], self.seed)
         fitting, stopping = rows[~held], rows[held]
         if classes:
-            counts = np.bincount(target[fitting, 0].astype(np.int64), minlength=classes)
-            start = np.log(np.maximum(counts / counts.sum(), np.exp(_NEVER)))
+            start = Shares.of(target[fitting], classes).log
             goal = torch.from_numpy(target[:, 0].astype(np.int64))
             self._middle, self._spread = np.zeros(classes), np.ones(classes)
         else:
@@ -131,7 +129,7 @@ class AttentiveProbe(BaseEstimator):  # type: ignore[misc]
                 batch = self._batch(tokens, rows[start : start + self.batch])
                 output = forward(self._parameters, batch, self._heads)[0]
                 parts.append(
-                    (output.log_softmax(dim=1).clamp(min=_NEVER) if self._classes else output).double().cpu()
+                    (output.log_softmax(dim=1).clamp(min=NEVER) if self._classes else output).double().cpu()
                 )
         return np.asarray(torch.cat(parts).numpy() * self._spread + self._middle)
 

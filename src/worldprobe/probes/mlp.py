@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import RegistryError
+from worldprobe.probes.linear.logistic import NEVER
+from worldprobe.probes.slope import Shares
 from worldprobe.protocols import Fitted, TrainingSet
 
 if TYPE_CHECKING:
@@ -25,8 +27,6 @@ _MOST_EPOCHS = 300
 _PATIENCE = 15
 _PATIENT_STEPS = 60
 _HELD_OUT = 0.2
-# Log-probability of a class that the training rows do not hold: as good as never, but finite.
-_NEVER = -30.0
 
 
 class _Mlp:
@@ -55,7 +55,7 @@ class _Mlp:
         begins as the constant and stays it if nothing better is found on these units. Infinity, or a single
         unit, which leaves nothing to stop at, gives the constant.
         """
-        middle, spread = (_log_shares(target, classes), 1.0) if classes else _standard(target)
+        middle, spread = (Shares.of(target, classes).log, 1.0) if classes else _standard(target)
         model = None
         names = np.unique(training.unit)
         if np.isfinite(strength) and len(names) > 1:
@@ -103,18 +103,13 @@ class FittedMlp:
         with torch.inference_mode():
             output = self.model(torch.from_numpy(self.training.standardize(inputs)).float())
             if self.classes:
-                return np.asarray(output.log_softmax(dim=1).double().numpy().clip(_NEVER))
+                return np.asarray(output.log_softmax(dim=1).double().numpy().clip(NEVER))
         return np.asarray(output.double().numpy() * self.spread + self.middle)
 
 
 def _standard(target: Floats) -> tuple[Floats, Floats]:
     spread = target.std(axis=0)
     return target.mean(axis=0), np.where(spread > 0, spread, 1.0)
-
-
-def _log_shares(target: Floats, classes: int) -> Floats:
-    counts = np.bincount(target[:, 0].astype(np.int64), minlength=classes)
-    return np.log(np.maximum(counts / len(target), np.exp(_NEVER)))
 
 
 def _train(

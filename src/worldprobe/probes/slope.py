@@ -14,13 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.probes.linear.logistic import log_softmax
+from worldprobe.probes.linear.logistic import NEVER, log_softmax
 from worldprobe.probes.metrics import varying
 from worldprobe.protocols import Fitted
 
 Floats = NDArray[np.float64]
-# Log-share of a class that the training rows do not hold: as good as never, but finite.
-NEVER = -30.0
 _HALVINGS = 40
 
 

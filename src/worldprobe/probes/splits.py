@@ -84,10 +84,12 @@ class Folds:
         return [(rows, held) for rows, held in _purged(parts, self.purge) if len(rows)]
 
     def as_large_as(self, other: Folds, seed: int) -> Folds:
-        """These folds, their training sets cut at random to the mean size of those of another split.
+        """These folds, their training sets cut at random to the mean size of those of a split that purges rows.
 
         The same rows are left out everywhere, so that inner folds still share their training sets.
         """
+        if other.purge is None:
+            return self
         rank = np.random.default_rng(seed).permutation(len(self.unit)) / len(self.unit)
 
         def share(rows: Callable[[Folds], list[Ints]]) -> float:

@@ -236,7 +236,7 @@ def _calibrated(
 
     def once() -> None:
         nonlocal width
-        width = next(iter(encoder.encode([read() if apart else known], blocks=blocks).values())).shape[-1]
+        width = next(iter(encoder.encode([read() if known is None else known], blocks=blocks).values())).shape[-1]
 
-    known = read()
+    known = None if apart else read()
     return timed(once, seconds), width

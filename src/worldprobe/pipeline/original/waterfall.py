@@ -85,7 +85,7 @@ def _sound(material: Material, plan: Plan, step: ProtocolStep, tasks: Sequence[s
             folds = _folds(frames, at, plan, memory, chosen=step.chosen)
             # The sound end tells its own leak, as any sound score does.
             leaky = _folds(frames, replace(at, split="random"), plan, memory, chosen=True) if step.chosen else None
-            if leaky and folds.purge:
+            if leaky:
                 leaky = leaky.as_large_as(folds, plan.seed)
         except ProbeError as error:
             metrics = METRICS[targets.kind(task)]

@@ -21,8 +21,6 @@ from worldprobe.probes.evidence import PORTIONS, difference, online_code_length,
 from worldprobe.probes.features import CHANGES
 from worldprobe.results import CodeResult, EvidenceLine, EvidenceResult, LearningPoint, LearningResult, Measure
 
-# Others are fitted too slowly for the dozens of fits that a code or a curve takes.
-
 
 def evidence_of(answered: Sequence[Answered]) -> list[EvidenceLine]:
     """Of each real answer: skill against the best control, selectivity against shuffled labels, and the difference

@@ -20,6 +20,7 @@ METRICS: dict[str, tuple[Metric, ...]] = {
 Evidence = Literal["code", "learning"]
 
 CHOSEN = "chosen"
+# Others are fitted too slowly for the dozens of fits that planted effects, a code or a curve take.
 LINEAR_PROBES = ("ridge", "logistic")
 
 

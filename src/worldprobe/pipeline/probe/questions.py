@@ -152,9 +152,8 @@ def _questions(
     folds = make_folds(rows, kind=plan.split, seed=plan.seed, memory_seconds=memory)
     leaky = None
     if plan.split != "random":
-        leaky = make_folds(rows, kind="random", seed=plan.seed, memory_seconds=memory)
-    if leaky and folds.purge:
-        leaky = leaky.as_large_as(folds, plan.seed)
+        every = make_folds(rows, kind="random", seed=plan.seed, memory_seconds=memory)
+        leaky = every.as_large_as(folds, plan.seed)
     groups = len(np.unique(folds.unit))
     notes = [*known.notes, *_purged(task, folds, memory)]
     if still := int((~varying(values)).sum()):

@@ -58,7 +58,7 @@ def _of_task(
 
 def _shows(control: Answered) -> bool:
     """Whether a control reads the target; noise that a reading is worse than by chance does not."""
-    reads = CONTROLS[control.control].reads in ("encoder", "columns") if control.control != "none" else False
+    reads = CONTROLS[control.control].reads in ("encoder", "columns")
     return reads and control.z is not None and control.z > LEAST_Z
 
 

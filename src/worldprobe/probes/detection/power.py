@@ -76,12 +76,13 @@ def planted(inputs: NDArray[np.float32], target: Floats, folds: Folds, *, seed: 
 
 def _moved(target: Floats, folds: Folds, *, seed: int) -> Floats:
     """A target that no longer belongs to its rows."""
-    if folds.purge and not _changes(target, folds.purge.rows.video):
-        # In time there is nothing to roll: what is one number a video is moved to another video.
-        return shuffled(target, folds.purge.rows.video, seed=seed)
-    if folds.purge:
-        return rolled(target, folds.purge.rows, apart_seconds=folds.purge.seconds, seed=seed)
-    return shuffled(target, folds.unit, seed=seed)
+    if folds.purge is None:
+        return shuffled(target, folds.unit, seed=seed)
+    rows = folds.purge.rows
+    if _changes(target, rows.video):
+        return rolled(target, rows, apart_seconds=folds.purge.seconds, seed=seed)
+    # In time there is nothing to roll: what is one number a video is moved to another video.
+    return shuffled(target, rows.video, seed=seed)
 
 
 def _changes(target: Floats, video: Ints) -> bool:
@@ -201,12 +202,9 @@ def _standard(values: Floats) -> Floats:
 
 def _least_effect(shares: Floats) -> float | None:
     """The effect at which 80 % of plants are found, between those that were tried; None if the largest is not."""
-    before = (0.0, 0.0)
-    for effect, share in zip(EFFECTS, shares, strict=True):
-        if share >= POWER:
-            if effect == EFFECTS[0]:  # nothing less was tried
-                return effect
-            rise = (POWER - before[1]) / max(share - before[1], 1e-9)
-            return float(before[0] + (effect - before[0]) * rise)
-        before = (effect, float(share))
-    return None
+    enough = np.flatnonzero(shares >= POWER)
+    if not len(enough):
+        return None
+    # Up to the first that is found by enough, shares rise through 80 % once; nothing less than the least was tried.
+    tried = slice(max(enough[0] - 1, 0), enough[0] + 1)
+    return float(np.interp(POWER, shares[tried], EFFECTS[tried]))

@@ -14,7 +14,7 @@ from worldprobe.protocols import Fitted, TrainingSet
 
 Floats = NDArray[np.float64]
 # Log-probability of a class that the training rows do not hold: as good as never, but finite.
-_NEVER = -30.0
+NEVER = -30.0
 # Training rows are told apart as good as for certain at a mean log loss of less than this, in nats.
 _CERTAIN = 0.05
 
@@ -117,7 +117,7 @@ class FittedLogistic:
 
     def predict(self, inputs: NDArray[np.float32]) -> Floats:
         """Log-probabilities float64 [n, classes]."""
-        result = np.full((len(inputs), self.classes), _NEVER)
+        result = np.full((len(inputs), self.classes), NEVER)
         scores = self.training.rotate(inputs) @ self.weights + self.offsets
-        result[:, self.present] = np.maximum(log_softmax(scores), _NEVER)
+        result[:, self.present] = np.maximum(log_softmax(scores), NEVER)
         return result
