@@ -22,12 +22,13 @@ def main() -> None:
     parser.add_argument("settings", choices=sorted(SETTINGS))
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint, log, curve and model")
     parser.add_argument("--steps", type=int, help="stop at this step; the schedule stays that of the settings")
+    parser.add_argument("--pool", type=Path, help="folder of rendered clips; by default --out")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     asked = parser.parse_args()
     settings = SETTINGS[asked.settings]
-    trainer = Trainer(settings, asked.out, device=asked.device)
+    trainer = Trainer(settings, asked.out, device=asked.device, pool=asked.pool)
     trainer.run(until=asked.steps)
-    draw(trainer.log, settings.hidden, asked.out / "curve.png")
+    draw(trainer.log, settings.hidden_size, asked.out / "curve.png")
     facts = {"settings": asdict(settings), "name": asked.settings, "device": _device(asked.device)}
     write_whole(asked.out / "training.json", json.dumps(facts, indent=1).encode())
     export(settings, asked.out, asked.out / "model")
@@ -36,7 +37,8 @@ def main() -> None:
 def _device(device: str) -> str:
     if device.startswith("cuda"):
         return f"one {torch.cuda.get_device_name()}"
-    return f"{torch.get_num_threads()} CPU cores ({platform.machine()}, bf16 autocast)"
+    threads = torch.get_num_threads()
+    return f"{'one CPU core' if threads == 1 else f'{threads} CPU cores'} ({platform.machine()})"
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def draw(log: list[dict[str, Any]], width: int, path: Path) -> None:
-    """Losses above, effective rank below with the quarter of the width that it should hold."""
+    """Losses above, effective rank of pooled features below."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -15,13 +15,12 @@ def draw(log: list[dict[str, Any]], width: int, path: Path) -> None:
 
     steps = [line["step"] for line in log]
     figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(7, 5), layout="constrained")
-    for key, name in (("blocks", "blocks masked"), ("causal", "future masked"), ("spread", "regulariser")):
-        above.plot(steps, [line[key] for line in log], label=name)
-    above.set_ylabel("loss (L1)")
-    above.legend(frameon=False)
+    for key in dict.fromkeys(key for line in log for key in line if key not in ("step", "seconds", "rank")):
+        above.plot(steps, [line.get(key) for line in log], label=key)
+    above.set_ylabel("loss")
+    above.set_yscale("log")
+    above.legend(frameon=False, fontsize="small", ncols=2)
     below.plot(steps, [line["rank"] for line in log], color="C3")
-    below.axhline(width / 4, color="0.6", linestyle="--", label="a quarter of the width")
     below.set(ylabel=f"effective rank, of {width}", xlabel="step", ylim=(0, None))
-    below.legend(frameon=False)
     figure.savefig(path, dpi=120)
     plt.close(figure)

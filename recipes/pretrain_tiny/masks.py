@@ -1,4 +1,4 @@
-"""What is hidden from the context encoder: blocks over all time, or the whole future.
+"""What is hidden from the context encoder: blocks over all time, the whole future, or all around a window.
 
 Multi-block masks are V-JEPA's (Bardes et al. 2024): the union of 8 short-range blocks (15 % of a frame
 each) or of 2 long-range ones (70 %), the same at every time. Causal masks hide every token from some
@@ -42,16 +42,71 @@ def multiblock(generator: torch.Generator, *, clips: int, tubelets: int, side: i
     return _over_time(order[:, :seen], tubelets, side), _over_time(order[:, -targets:], tubelets, side)
 
 
-def causal(generator: torch.Generator, *, clips: int, tubelets: int, side: int) -> tuple[Tensor, Tensor]:
-    """Token indices int64 of context [clips, k], the first tubelets, and targets [clips, m], later ones.
+def causal(
+    generator: torch.Generator, *, clips: int, tubelets: int, side: int, window: int, context: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Token indices int64 of context [clips, k], the first tubelets of a window of cells, and of the later ones.
 
-    Half of the time the targets reach to the clip's end, else to some tubelet before.
+    Args:
+        window: cells along the window's side; it lies elsewhere in each clip.
+        context: tubelets that are seen; drawn, from 2 to all but two, unless given.
     """
-    context = _randint(generator, 2, max(3, tubelets - 1))
-    end = tubelets if _randint(generator, 0, 2) else _randint(generator, context + 1, tubelets + 1)
-    each = side * side
-    tokens = torch.arange(tubelets * each).expand(clips, -1)
-    return tokens[:, : context * each], tokens[:, context * each : end * each]
+    known = context or _randint(generator, 2, max(3, tubelets - 1))
+    tokens = _over_time(_window(generator, clips, side, window), tubelets, side)
+    return tokens[:, : known * window**2], tokens[:, known * window**2 :]
+
+
+def through(
+    generator: torch.Generator, *, clips: int, tubelets: int, side: int, window: int
+) -> tuple[Tensor, Tensor]:
+    """Token indices int64 [clips, k] of a window of cells at every time, and no targets [clips, 0]."""
+    tokens = _over_time(_window(generator, clips, side, window), tubelets, side)
+    return tokens, tokens[:, :0]
+
+
+def of_step(
+    generator: torch.Generator, *, clips: int, tubelets: int, side: int, most: int
+) -> tuple[Tensor, Tensor]:
+    """The masks of a step of stage 1: most are small, so that a step is quick, a few show all there is.
+
+    Args:
+        most: targets; where there are more, as many are drawn for each clip.
+    """
+    each = {"clips": clips, "tubelets": tubelets, "side": side}
+    share = _uniform(generator, 0.0, 1.0)
+    if share < 0.3:
+        context, target = multiblock(generator, **each)
+    elif share < 0.6:
+        context, target = causal(generator, **each, window=max(2, side * 5 // 8))
+    elif share < 0.67:
+        context, target = causal(generator, **each, window=side)
+    elif share < 0.92:
+        context, target = through(generator, **each, window=max(2, side // 2))
+    else:
+        context, target = through(generator, **each, window=side)
+    return context, some(generator, target, most)
+
+
+def ahead(generator: torch.Generator, *, clips: int, tubelets: int, side: int, most: int) -> tuple[Tensor, Tensor]:
+    """The masks of a step of stage 2: whole frames, most often of the first half, and tokens of all that follow."""
+    half = tubelets // 2 if _uniform(generator, 0.0, 1.0) < 0.6 else None
+    context, target = causal(generator, clips=clips, tubelets=tubelets, side=side, window=side, context=half)
+    return context, some(generator, target, most)
+
+
+def some(generator: torch.Generator, tokens: Tensor, most: int) -> Tensor:
+    """As many of each clip's tokens [b, n], in order."""
+    if tokens.shape[1] <= most:
+        return tokens
+    order = torch.rand(tokens.shape, generator=generator).argsort(1)[:, :most]
+    return tokens.gather(1, order.sort(1).values)
+
+
+def _window(generator: torch.Generator, clips: int, side: int, window: int) -> Tensor:
+    """Cells [clips, window²] of a window of a frame."""
+    top, left = (torch.randint(side - window + 1, (clips, 1, 1), generator=generator) for _ in range(2))
+    line = torch.arange(window)
+    return ((top + line[:, None]) * side + left + line).flatten(1)
 
 
 def _over_time(cells: Tensor, tubelets: int, side: int) -> Tensor:

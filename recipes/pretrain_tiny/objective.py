@@ -1,15 +1,16 @@
-"""The loss: predict the hidden tokens' latents; and what keeps the latents from collapsing.
+"""The losses: tell seen and hidden tokens' motion and picture, predict hidden tokens' latents, keep features apart.
 
-The forward passes run transformers' own modules with the tables of RoPE computed once a pass instead of
-in every block; the outputs are equal (``tests/whole/test_recipe.py``).
+The forward passes run transformers' own modules with the tables of RoPE computed once a pass instead of in every
+block, and the patches as one matrix product instead of a convolution; the outputs are equal
+(``tests/whole/test_recipe.py``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
+from recipes.pretrain_tiny.settings import Settings
+from recipes.pretrain_tiny.targets import TARGETS, standard
 from torch import Tensor, nn
 from transformers import VJEPA2Model
 
@@ -50,10 +51,22 @@ def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return x * cos + torch.stack((-second, first), -1).flatten(-2) * sin
 
 
-def encode(encoder: nn.Module, embedded: Tensor, ids: Tensor, *, side: int) -> Tensor:
-    """Encode only the tokens at ``ids`` [b, n] of embedded clips [b, N, d]: the others are never seen."""
-    seen = embedded.gather(1, ids[..., None].expand(-1, -1, embedded.shape[-1]))
-    return blocks(encoder.layer, encoder.layernorm, seen, ids, side=side)
+def patches(pixels: Tensor, *, side: int) -> Tensor:
+    """Normalised clips [b, 2 t, 3, h, w] cut into tokens' patches [b, t * side * side, 3 * 2 * p * p]."""
+    cut = pixels.unflatten(1, (-1, 2)).unflatten(-1, (side, -1)).unflatten(-3, (side, -1))
+    return cut.permute(0, 1, 4, 6, 3, 2, 5, 7).flatten(4).flatten(1, 3)
+
+
+def gathered(tokens: Tensor, ids: Tensor) -> Tensor:
+    """Tokens at ``ids`` [b, n] of [b, N, d]."""
+    return tokens.gather(1, ids[..., None].expand(-1, -1, tokens.shape[-1]))
+
+
+def encode(encoder: nn.Module, cut: Tensor, ids: Tensor, *, side: int) -> Tensor:
+    """Encode only the tokens at ``ids`` [b, n] of clips cut into patches [b, N, k]: the others are never seen."""
+    project = encoder.embeddings.patch_embeddings.proj
+    embedded = F.linear(gathered(cut, ids), project.weight.flatten(1), project.bias)
+    return blocks(encoder.layer, encoder.layernorm, embedded, ids, side=side)
 
 
 def predict(predictor: nn.Module, context: Tensor, context_ids: Tensor, target_ids: Tensor, *, side: int) -> Tensor:
@@ -68,46 +81,93 @@ def predict(predictor: nn.Module, context: Tensor, context_ids: Tensor, target_i
     return predictor.proj(hidden[:, context_ids.shape[1] :])
 
 
-@dataclass(frozen=True, slots=True)
-class Losses:
-    """The parts of one step's loss."""
+class Heads(nn.ModuleDict):
+    """One linear map for each target that has a weight, from layer-normed tokens; dropped at export."""
 
-    blocks: Tensor
-    causal: Tensor
-    spread: Tensor
+    def __init__(self, settings: Settings) -> None:
+        sizes = {"motion": 6, "outlines": 8, "picture": 6 * min(4, settings.patch) ** 2}
+        weights = {"motion": settings.motion, "outlines": settings.outlines, "picture": settings.picture}
+        super().__init__(
+            {name: nn.Linear(settings.hidden_size, sizes[name]) for name, weight in weights.items() if weight > 0}
+        )
+        self.weights = {name: weights[name] for name in self}
 
 
-def losses(
+def teach(
     model: VJEPA2Model,
     target: nn.Module,
+    heads: Heads,
     pixels: Tensor,
-    blocks_mask: tuple[Tensor, Tensor],
-    causal_mask: tuple[Tensor, Tensor],
-) -> Losses:
-    """L1 on layer-normed targets for both kinds of masks, and the regulariser.
+    mask: tuple[Tensor, Tensor],
+    settings: Settings,
+    regulariser_weight: float,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Stage 1: what a step's loss is, and its parts by name.
 
     Args:
-        target: the moving average of the encoder; it alone sees the whole clips.
+        target: the moving average of the encoder, which alone sees the whole clips, for latents.
         pixels: normalised, float32 [b, t, 3, h, w].
+        mask: token indices of context and targets; there may be no targets.
     """
-    config = model.config
-    side = config.crop_size // config.patch_size
+    side = settings.side
+    seen_ids, hidden_ids = mask
+    cut = patches(pixels, side=side)
+    context = encode(model.encoder, cut, seen_ids, side=side)
+    seen = F.layer_norm(context.float(), context.shape[-1:])
+    guess = None
+    if hidden_ids.shape[1] and settings.hidden + settings.latent > 0:
+        guess = predict(model.predictor, context, seen_ids, hidden_ids, side=side).float()
+    parts: dict[str, Tensor] = {}
+    loss = seen.sum() * 0  # a step without targets has nothing to learn, and goes through all the same
+    for name, weight in heads.weights.items():
+        wanted = standard(TARGETS[name](pixels, side=side))
+        parts[name] = F.mse_loss(heads[name](seen), gathered(wanted, seen_ids))
+        loss = loss + weight * parts[name]
+        if guess is not None and settings.hidden > 0:
+            parts[f"hidden {name}"] = F.mse_loss(heads[name](guess), gathered(wanted, hidden_ids))
+            loss = loss + weight * settings.hidden * parts[f"hidden {name}"]
+    if guess is not None and settings.latent > 0:
+        parts["latent"] = (guess - gathered(latents(target, cut, side=side), hidden_ids)).abs().mean()
+        loss = loss + settings.latent * parts["latent"]
+    whole = seen_ids.shape[1] % settings.tubelets == 0 and bool(
+        (seen_ids[0, -1] // side**2) == settings.tubelets - 1
+    )
+    if regulariser_weight > 0 and whole:
+        # Only clips that are seen to their end: of two or three tubelets nothing would have to change.
+        parts["spread"] = regulariser(context.float().unflatten(1, (settings.tubelets, -1)))
+        loss = loss + regulariser_weight * parts["spread"]
+    return loss, parts
+
+
+def foretell(
+    model: VJEPA2Model, encoder: nn.Module, pixels: Tensor, mask: tuple[Tensor, Tensor], settings: Settings
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Stage 2: L1 from the predictor's answer to the frozen encoder's layer-normed tokens of the whole clip.
+
+    The context's frames are encoded alone, as ``worldprobe predict`` does it.
+    """
+    side = settings.side
+    seen_ids, hidden_ids = mask
+    cut = patches(pixels, side=side)
+    goal = latents(encoder, cut, side=side)
     with torch.no_grad():
-        embedded = target.embeddings(pixels)
-        everything = torch.arange(embedded.shape[1], device=pixels.device).expand(len(pixels), -1)
-        tokens = encode(target, embedded, everything, side=side).float()
-        goal = F.layer_norm(tokens, tokens.shape[-1:])
-    embedded = model.encoder.embeddings(pixels)
-    parts = []
-    context = None
-    for context_ids, target_ids in (blocks_mask, causal_mask):
-        context = encode(model.encoder, embedded, context_ids, side=side)
-        guess = predict(model.predictor, context, context_ids, target_ids, side=side).float()
-        wanted = goal.gather(1, target_ids[..., None].expand(-1, -1, goal.shape[-1]))
-        parts.append((guess - wanted).abs().mean())
-    # The causal context shows whole frames: pooled over space it is what probes will read.
-    assert context is not None
-    return Losses(*parts, regulariser(context.float().unflatten(1, (-1, side * side))))
+        context = encode(encoder, cut, seen_ids, side=side)
+    asked = torch.cat((hidden_ids, seen_ids), 1) if settings.dense > 0 else hidden_ids
+    error = (predict(model.predictor, context, seen_ids, asked, side=side).float() - gathered(goal, asked)).abs()
+    ahead = error[:, : hidden_ids.shape[1]].mean()
+    parts = {"ahead": ahead}
+    if settings.dense > 0:
+        parts["seen"] = error[:, hidden_ids.shape[1] :].mean()
+        ahead = ahead + settings.dense * parts["seen"]
+    return ahead, parts
+
+
+@torch.no_grad()
+def latents(encoder: nn.Module, cut: Tensor, *, side: int) -> Tensor:
+    """Layer-normed tokens [b, N, d] of whole clips cut into patches."""
+    everything = torch.arange(cut.shape[1], device=cut.device).expand(len(cut), -1)
+    tokens = encode(encoder, cut, everything, side=side).float()
+    return F.layer_norm(tokens, tokens.shape[-1:])
 
 
 def regulariser(tokens: Tensor) -> Tensor:
@@ -141,9 +201,9 @@ def _spread(x: Tensor, wanted: float) -> Tensor:
 @torch.no_grad()
 def pooled_features(encoder: nn.Module, pixels: Tensor, *, side: int) -> Tensor:
     """What a probe's ``z`` would be: whole clips [b, t, 3, h, w] to float32 [b, t', d]."""
-    embedded = encoder.embeddings(pixels)
-    ids = torch.arange(embedded.shape[1], device=pixels.device).expand(len(pixels), -1)
-    tokens = encode(encoder, embedded, ids, side=side).float()
+    cut = patches(pixels, side=side)
+    ids = torch.arange(cut.shape[1], device=pixels.device).expand(len(pixels), -1)
+    tokens = encode(encoder, cut, ids, side=side).float()
     return tokens.unflatten(1, (-1, side * side)).mean(2)
 
 

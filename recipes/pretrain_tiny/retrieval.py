@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.intervals import Draws
+from worldprobe.probes.metrics import ratio_draws
 from worldprobe.protocols import Encoder
 from worldprobe.records import Clip
 from worldprobe.video.read import open_video
@@ -40,7 +42,7 @@ def real_clips(films: Sequence[Path], encoder: Encoder, *, frames: int) -> tuple
     return [clip for clip, keep in zip(kept, chosen, strict=True) if keep], number[chosen]
 
 
-def retrieval(encoder: Encoder, found: Sequence[Clip], shots: NDArray[np.int64], *, seed: int) -> dict[str, float]:
+def retrieval(encoder: Encoder, found: Sequence[Clip], shots: NDArray[np.int64], *, seed: int) -> Draws:
     """Share of clips whose nearest neighbour by cosine of centred ``z`` is of the same shot; resampled by shot."""
     last = encoder.blocks - 1
     parts = [
@@ -53,14 +55,4 @@ def retrieval(encoder: Encoder, found: Sequence[Clip], shots: NDArray[np.int64],
     likeness = z @ z.T
     np.fill_diagonal(likeness, -np.inf)
     right = (shots[likeness.argmax(1)] == shots).astype(np.float64)
-    names, code = np.unique(shots, return_inverse=True)
-    hits, n = np.bincount(code, weights=right), np.bincount(code)
-    draws = np.random.default_rng(seed).multinomial(len(names), np.full(len(names), 1 / len(names)), 1000)
-    low, high = np.quantile((draws @ hits) / (draws @ n), [0.025, 0.975])
-    return {
-        "score": float(right.mean()),
-        "low": float(low),
-        "high": float(high),
-        "clips": len(z),
-        "shots": len(names),
-    }
+    return ratio_draws(right, np.ones_like(right), shots, seed=seed, scale="share", empty="no clips")

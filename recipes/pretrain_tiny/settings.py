@@ -11,37 +11,50 @@ from transformers import VJEPA2Config
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A model's shape and how it is trained.
+    """A model's shape and how it is trained, in two stages: the encoder (Stage 1), then its predictor (Stage 2).
 
     Attributes:
         crop, patch, frames: the input; tubelets are 2 frames.
-        clips, steps: clips a step, and steps in all (the schedules depend on it).
-        rate, decay, warmup: AdamW's peak learning rate and weight decay, and steps until the peak.
-        momentum: of the target encoder's moving average, at the start and at the end.
-        regulariser: weight of the variance and covariance terms, at the start and at the end.
-        pool, fresh: clips kept in memory to draw from, and how many of them are rendered anew each step.
+        clips, steps: clips a step, and steps in all.
+        first: steps of stage 1; then the encoder is its moving average, frozen, and the predictor learns its latents.
+        rate, decay, warmup: AdamW's peak learning rate and weight decay, and steps until the peak, in each stage.
+        momentum: of the encoder's moving average, at the start and at the end of stage 1.
+        motion, picture, outlines: weights of what a linear head tells of each token (``targets.py``).
+        hidden: weight of what it tells of hidden tokens, from the predictor's answer, beside that of seen ones.
+        latent: weight of the moving average's latents at hidden tokens in stage 1, V-JEPA 2's own objective.
+        regulariser: weight of the variance and covariance terms on whole clips, at the start and the end of stage 1.
+        most: targets that are asked for in a step of either stage, of all that are hidden.
+        dense: weight of latents at seen tokens in stage 2.
+        pool: clips that are rendered, and drawn from.
         collapse: training stops where the effective rank falls below this share of the width.
     """
 
-    crop: int = 128
-    patch: int = 16
+    crop: int = 64
+    patch: int = 8
     frames: int = 16
-    hidden: int = 192
-    blocks: int = 6
-    heads: int = 3
-    predictor_hidden: int = 96
-    predictor_blocks: int = 4
-    predictor_heads: int = 3
-    clips: int = 48
+    hidden_size: int = 128
+    blocks: int = 4
+    heads: int = 2
+    predictor_hidden: int = 128
+    predictor_blocks: int = 3
+    predictor_heads: int = 2
+    clips: int = 32
     steps: int = 1000
-    rate: float = 1e-3
+    first: int = 600
+    rate: float = 1.5e-3
     decay: float = 0.04
     warmup: int = 80
-    momentum: tuple[float, float] = (0.99, 0.999)
-    regulariser: tuple[float, float] = (4.0, 1.5)
-    pool: int = 1536
-    fresh: int = 12
-    collapse: float = 0.1
+    momentum: tuple[float, float] = (0.99, 0.998)
+    motion: float = 1.0
+    picture: float = 0.5
+    outlines: float = 0.0
+    hidden: float = 0.5
+    latent: float = 0.0
+    regulariser: tuple[float, float] = (0.0, 0.0)
+    most: tuple[int, int] = (64, 128)
+    dense: float = 0.0
+    pool: int = 3000
+    collapse: float = 0.02
     seed: int = 20_001
 
     def config(self) -> VJEPA2Config:
@@ -50,7 +63,7 @@ class Settings:
             crop_size=self.crop,
             patch_size=self.patch,
             frames_per_clip=self.frames,
-            hidden_size=self.hidden,
+            hidden_size=self.hidden_size,
             num_hidden_layers=self.blocks,
             num_attention_heads=self.heads,
             pred_hidden_size=self.predictor_hidden,
@@ -74,16 +87,16 @@ class Settings:
 
 
 SETTINGS = {
-    # About an hour on 2 CPU cores with AMX, 2.5 without.
+    # About 75 minutes on one CPU core without AMX.
     "cpu": Settings(),
     # Within an hour on one large GPU.
     "gpu": Settings(
-        hidden=256, blocks=10, heads=4, predictor_hidden=128, predictor_heads=4, clips=256, steps=12_000,
-        rate=1.5e-3, warmup=600, momentum=(0.996, 0.9998), regulariser=(4.0, 1.0), pool=8192, fresh=96,
+        hidden_size=192, blocks=6, heads=3, predictor_hidden=192, predictor_heads=3, predictor_blocks=4, clips=256,
+        steps=20_000, first=12_000, warmup=600, momentum=(0.996, 0.9998), pool=16_384,
     ),
     # Seconds: what the tests run.
     "toy": Settings(
-        crop=32, patch=8, frames=8, hidden=48, blocks=2, heads=2, predictor_hidden=24, predictor_blocks=1,
-        predictor_heads=2, clips=16, steps=60, warmup=5, rate=2e-3, pool=64, fresh=4, momentum=(0.9, 0.99),
+        crop=32, patch=8, frames=8, hidden_size=48, blocks=2, predictor_hidden=24, predictor_blocks=1, clips=16,
+        steps=60, first=40, warmup=5, rate=2e-3, pool=64, momentum=(0.9, 0.99), regulariser=(0.1, 0.1),
     ),
 }  # fmt: skip

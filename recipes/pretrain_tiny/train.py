@@ -8,11 +8,12 @@ import math
 import sys
 import time
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
 from recipes.pretrain_tiny import masks
-from recipes.pretrain_tiny.objective import effective_rank, losses, pooled_features
+from recipes.pretrain_tiny.objective import Heads, effective_rank, foretell, pooled_features, teach
 from recipes.pretrain_tiny.pool import Pool
 from recipes.pretrain_tiny.scenes import Renderer
 from recipes.pretrain_tiny.settings import Settings
@@ -36,24 +37,29 @@ class Trainer:
 
     Args:
         out: folder of checkpoint and log; a checkpoint of the same settings is gone on from.
+        pool: folder of the rendered clips, ``out`` unless given.
         every: steps between two looks at the spread, and lines of the log.
 
     Raises:
         ValueError: a checkpoint made with other settings lies in ``out``.
     """
 
-    def __init__(self, settings: Settings, out: Path, *, device: str, every: int = 20) -> None:
+    def __init__(
+        self, settings: Settings, out: Path, *, device: str, every: int = 20, pool: Path | None = None
+    ) -> None:
         self.settings, self.out, self.device, self.every = settings, out, device, every
         out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(settings.seed)
         self.model = VJEPA2Model(settings.config()).to(device).train()
         self.target = copy.deepcopy(self.model.encoder).requires_grad_(False).eval()
-        self.optimizer = torch.optim.AdamW(_groups(self.model, settings.decay), lr=0.0, betas=(0.9, 0.95))
-        self.pool = Pool(settings, device)
+        self.heads = Heads(settings).to(device)
+        self.optimizer = self._optimizer(self.model, self.heads)
+        self.pool = Pool(settings, pool or out, device)
         watched = Renderer(settings.crop, settings.frames, settings.seed + 1, device)
-        self.watched = watched.batch(0, min(_WATCHED_CLIPS, 4 * settings.hidden))
+        self.watched = watched.batch(0, min(_WATCHED_CLIPS, 4 * settings.hidden_size))
         self.step, self.seconds = 0, 0.0
         self.log: list[dict[str, Any]] = []
+        self.since: list[dict[str, float]] = []  # losses of the steps since the log's last line
         if (out / CHECKPOINT).exists():
             self._load()
 
@@ -67,38 +73,53 @@ class Trainer:
         started = saved = time.monotonic()
         before = self.seconds
         while self.step < last:
-            loss = self._train_step(self.step)
+            if self.step == self.settings.first:
+                self._freeze()
+            self.since.append(self._train_step(self.step))
             self.step += 1
             self.seconds = before + time.monotonic() - started
             if self.step % self.every == 0 or self.step == last:
-                self._watch(loss)
+                self._watch()
             if time.monotonic() - saved > _SAVE_SECONDS or self.step == last:
                 self.save()
                 saved = time.monotonic()
 
     def _train_step(self, step: int) -> dict[str, float]:
         settings = self.settings
+        first = step < settings.first
+        done, steps = (step, settings.first) if first else (step - settings.first, settings.steps - settings.first)
         for group in self.optimizer.param_groups:
-            group["lr"] = settings.rate * _warm_cosine(step, settings.warmup, settings.steps)
+            group["lr"] = settings.rate * _warm_cosine(done, settings.warmup, steps)
         generator = torch.Generator().manual_seed(settings.seed + 2 * step + 1)
         asked = {"clips": settings.clips, "tubelets": settings.tubelets, "side": settings.side}
-        blocks = _moved(masks.multiblock(generator, **asked), self.device)
-        causal = _moved(masks.causal(generator, **asked), self.device)
         pixels = normalize(self.pool.clips(step))
-        with torch.autocast(torch.device(self.device).type, torch.bfloat16):
-            parts = losses(self.model, self.target, pixels, blocks, causal)
-        weight = _between(settings.regulariser, step / settings.steps)
-        loss = parts.blocks + parts.causal + weight * parts.spread
+        with _narrow(self.device):
+            if first:
+                mask = _moved(masks.of_step(generator, **asked, most=settings.most[0]), self.device)
+                weight = _between(settings.regulariser, done / steps)
+                loss, parts = teach(self.model, self.target, self.heads, pixels, mask, settings, weight)
+            else:
+                mask = _moved(masks.ahead(generator, **asked, most=settings.most[1]), self.device)
+                loss, parts = foretell(self.model, self.target, pixels, mask, settings)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(self._trained(), 1.0)
         self.optimizer.step()
-        self._follow(_between(settings.momentum, step / settings.steps))
-        return {
-            "blocks": float(parts.blocks.detach()),
-            "causal": float(parts.causal.detach()),
-            "spread": float(parts.spread.detach()),
-        }
+        if first:
+            self._follow(_between(settings.momentum, done / steps))
+        return {name: float(part.detach()) for name, part in parts.items()}
+
+    def _trained(self) -> list[nn.Parameter]:
+        return [p for group in self.optimizer.param_groups for p in group["params"]]
+
+    def _optimizer(self, *parts: nn.Module) -> torch.optim.Optimizer:
+        groups = [group for part in parts for group in _groups(part, self.settings.decay)]
+        return torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95))
+
+    def _freeze(self) -> None:
+        """From here on the encoder is its moving average, and only the predictor learns."""
+        self.model.encoder.load_state_dict(self.target.state_dict())
+        self.optimizer = self._optimizer(self.model.predictor)
 
     @torch.no_grad()
     def _follow(self, momentum: float) -> None:
@@ -106,7 +127,8 @@ class Trainer:
         for kept, new in zip(self.target.parameters(), self.model.encoder.parameters(), strict=True):
             kept.lerp_(new, 1 - momentum)
 
-    def _watch(self, loss: dict[str, float]) -> None:
+    def _watch(self) -> None:
+        loss, self.since = _mean(self.since), []
         rank = self.rank()
         line = {"step": self.step, "seconds": round(self.seconds, 1), "rank": round(rank, 2), **loss}
         self.log.append(line)
@@ -114,12 +136,12 @@ class Trainer:
             file.write(json.dumps(line) + "\n")
         left = self.seconds / self.step * (self.settings.steps - self.step)
         rate = self.step * self.settings.clips / max(self.seconds, 1e-9)
+        told = "  ".join(f"{name} {value:.3f}" for name, value in loss.items())
         sys.stderr.write(
-            f"step {self.step}/{self.settings.steps}  blocks {loss['blocks']:.3f}  causal {loss['causal']:.3f}  "
-            f"spread {loss['spread']:.3f}  rank {rank:.1f} of {self.settings.hidden}  {rate:.1f} clips/s  "
-            f"{left / 60:.0f} min left\n"
+            f"step {self.step}/{self.settings.steps}  {told}  rank {rank:.1f} of {self.settings.hidden_size}  "
+            f"{rate:.1f} clips/s  {left / 60:.0f} min left\n"
         )
-        floor = self.settings.collapse * self.settings.hidden
+        floor = self.settings.collapse * self.settings.hidden_size
         if rank < floor and self.step > self.settings.warmup:
             self.save()
             raise CollapseError(
@@ -130,7 +152,7 @@ class Trainer:
 
     def rank(self) -> float:
         """Effective rank of the target encoder's pooled features on clips that are never trained on."""
-        with torch.autocast(torch.device(self.device).type, torch.bfloat16):
+        with _narrow(self.device):
             parts = [
                 pooled_features(self.target, normalize(part), side=self.settings.side)
                 for part in self.watched.split(64)
@@ -141,7 +163,7 @@ class Trainer:
         """Write the checkpoint, whole or not at all."""
         state = {
             "key": self.settings.key(), "step": self.step, "seconds": self.seconds, "log": self.log,
-            "model": self.model.state_dict(), "target": self.target.state_dict(),
+            "since": self.since, "heads": self.heads.state_dict(), "model": self.model.state_dict(), "target": self.target.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }  # fmt: skip
         with replacing(self.out / CHECKPOINT) as temporary:
@@ -155,8 +177,12 @@ class Trainer:
             )
         self.model.load_state_dict(state["model"])
         self.target.load_state_dict(state["target"])
+        self.heads.load_state_dict(state["heads"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.log, self.since = state["log"], state["since"]
+        if self.step > self.settings.first:
+            self.optimizer = self._optimizer(self.model.predictor)
         self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds, self.log = state["step"], state["seconds"], state["log"]
         # Lines after the checkpoint belong to steps that will be done again.
         (self.out / LOG).write_text("".join(json.dumps(line) + "\n" for line in self.log))
 
@@ -172,6 +198,18 @@ def _warm_cosine(step: int, warmup: int, steps: int) -> float:
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+def _mean(losses: list[dict[str, float]]) -> dict[str, float]:
+    """Each part's mean over the steps that had it."""
+    names = sorted({name for parts in losses for name in parts})
+    return {name: fmean(parts[name] for parts in losses if name in parts) for name in names}
+
+
+def _narrow(device: str) -> torch.autocast:
+    """bfloat16 where the device has it; a CPU without works it out by hand, thirty times slower than float32."""
+    kind = torch.device(device).type
+    return torch.autocast(kind, torch.bfloat16, enabled=kind != "cpu" or torch.cpu._is_avx512_bf16_supported())
 
 
 def _between(ends: tuple[float, float], share: float) -> float:
