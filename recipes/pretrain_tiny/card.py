@@ -68,9 +68,9 @@ rendered shapes only: do not use it in place of a public V-JEPA 2.
 - **Stage 2, the predictor.** V-JEPA 2's objective on a frozen encoder, as in SALT (arXiv 2509.24317): L1 between
   the predictor's output and the layer-normed tokens of the whole clip; the context, whole frames of the first 2 to
   6 tubelets, is encoded alone.
-- **Departures from V-JEPA 2.** The encoder learns from hand-made targets, not from its own latents. **Motion was put
-  there by such a target**: that velocity can be read from this model shows that worldprobe finds what is there,
-  not that predicting latents brings it about.
+- **Departures from V-JEPA 2.** The encoder learns from hand-made targets, not from its own latents. **Motion was
+  put there by such a target**: that velocity can be read from this model shows that worldprobe finds what is
+  there, not that predicting latents brings it about.
 - **Extent.** {extent}
 
 ## Measured
@@ -141,7 +141,7 @@ def _prediction(lines: list[Line]) -> str:
         "Predicting the latents 1 to 4 tubelets ahead from 4 that were encoded alone, jointly; L1 on layer-normed "
         "targets, by `worldprobe predict` (`fitted`: whichever of the fitted baselines validation scenes chose):",
         "",
-        "| tokens | horizon | predictor | copy-last | corrected copy-last | ridge | below copy-last | below fitted |",
+        "| tokens | horizon | predictor | copy-last | corrected | ridge | below copy-last | below fitted |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for tokens in ("changed", "all"):
@@ -161,7 +161,7 @@ def _decoding(lines: list[Line]) -> str:
     names = {"random-init": "twin", "pixels": "pixels", "bicubic-8": "8 x 8 frames", "mean-image": "mean picture"}
     found = {name: _one(lines, **asked, baseline=name) for name in names}
     rows = [
-        f"A small CNN that draws {ours['width']} x {ours['height']} px frames from one tubelet's tokens, PSNR in dB:",
+        f"A small CNN that draws {ours['width']} x {ours['height']} px frames from a tubelet's tokens, PSNR in dB:",
         "",
         f"| trained | {' | '.join(names.values())} | above 8 x 8 frames | above twin |",
         "|---|---|---|---|---|---|---|",
@@ -174,8 +174,8 @@ def _decoding(lines: list[Line]) -> str:
 
 def _surprise(rows: list[Line]) -> str:
     lines = [
-        f"Surprise at impossible scenes, {rows[0]['n']} pairs of each kind (windows of 4 + 4 tubelets; a video's surprise is "
-        "the mean or the maximum over its windows):",
+        f"Surprise at impossible scenes, {rows[0]['n']} pairs of each kind (windows of 4 + 4 tubelets; a "
+        "video's surprise is the mean or the maximum over its windows):",
         "",
         "| violation | AUROC, mean | AUROC, maximum | relative accuracy, mean | relative accuracy, maximum |",
         "|---|---|---|---|---|",
@@ -192,8 +192,8 @@ def _surprise(rows: list[Line]) -> str:
 
 def _retrieval(found: dict[str, Any]) -> str:
     lines = [
-        f"On {found['clips']} clips of {found['shots']} shots of real films, share of clips whose nearest neighbour "
-        "comes from the same shot:",
+        f"On {found['clips']} clips of {found['shots']} shots of real films, share of clips whose nearest "
+        "neighbour comes from the same shot:",
         "",
         "| trained | twin | pixels | above twin | above pixels |",
         "|---|---|---|---|---|",

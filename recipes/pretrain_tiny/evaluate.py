@@ -22,13 +22,12 @@ from worldprobe.encoders.load import load_encoder
 from worldprobe.encoders.vjepa2 import VJEPA2Encoder
 from worldprobe.intervals import standings
 from worldprobe.io.files import write_whole
-from worldprobe.pipeline.decode.stage import decode_into
+from worldprobe.pipeline.decode.stage import decode_into, truth_of
 from worldprobe.pipeline.decode.stage import plan_of as decode_plan_of
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.predict.stage import predict
 from worldprobe.pipeline.run import run
 from worldprobe.pipeline.sources import ids_of
-from worldprobe.pipeline.decode.stage import truth_of
 from worldprobe.predictors import VJEPA2Predictor
 from worldprobe.predictors.surprise import scored, surprise
 from worldprobe.results import read_results

@@ -87,11 +87,18 @@ def of_step(
     return context, some(generator, target, most)
 
 
-def ahead(generator: torch.Generator, *, clips: int, tubelets: int, side: int, most: int) -> tuple[Tensor, Tensor]:
-    """The masks of a step of stage 2: whole frames, most often of the first half, and tokens of all that follow."""
-    half = tubelets // 2 if _uniform(generator, 0.0, 1.0) < 0.6 else None
-    context, target = causal(generator, clips=clips, tubelets=tubelets, side=side, window=side, context=half)
-    return context, some(generator, target, most)
+def most_moved(generator: torch.Generator, moved: Tensor, most: int) -> Tensor:
+    """Which of each clip's hidden tokens a step of stage 2 asks for: half are those that move most, the rest any.
+
+    Args:
+        moved: [b, n], how far each is from what was last seen there.
+
+    Returns:
+        Indices int64 [b, most], or of all n, sorted.
+    """
+    chance = torch.rand(moved.shape, generator=generator)
+    first = moved.argsort(1, descending=True)[:, : most // 2]
+    return chance.scatter(1, first, 2.0).argsort(1, descending=True)[:, :most].sort(1).values
 
 
 def some(generator: torch.Generator, tokens: Tensor, most: int) -> Tensor:

@@ -139,29 +139,6 @@ def teach(
     return loss, parts
 
 
-def foretell(
-    model: VJEPA2Model, encoder: nn.Module, pixels: Tensor, mask: tuple[Tensor, Tensor], settings: Settings
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Stage 2: L1 from the predictor's answer to the frozen encoder's layer-normed tokens of the whole clip.
-
-    The context's frames are encoded alone, as ``worldprobe predict`` does it.
-    """
-    side = settings.side
-    seen_ids, hidden_ids = mask
-    cut = patches(pixels, side=side)
-    goal = latents(encoder, cut, side=side)
-    with torch.no_grad():
-        context = encode(encoder, cut, seen_ids, side=side)
-    asked = torch.cat((hidden_ids, seen_ids), 1) if settings.dense > 0 else hidden_ids
-    error = (predict(model.predictor, context, seen_ids, asked, side=side).float() - gathered(goal, asked)).abs()
-    ahead = error[:, : hidden_ids.shape[1]].mean()
-    parts = {"ahead": ahead}
-    if settings.dense > 0:
-        parts["seen"] = error[:, hidden_ids.shape[1] :].mean()
-        ahead = ahead + settings.dense * parts["seen"]
-    return ahead, parts
-
-
 @torch.no_grad()
 def latents(encoder: nn.Module, cut: Tensor, *, side: int) -> Tensor:
     """Layer-normed tokens [b, N, d] of whole clips cut into patches."""

@@ -53,15 +53,14 @@ class Pool:
         settings = self._settings
         renderer = Renderer(settings.crop, settings.frames, settings.seed, self._device)
         shape = (settings.pool, settings.frames, 3, settings.crop, settings.crop)
-        with replacing(self.path) as temporary:
-            # A name that ends otherwise would be given another end.
-            with temporary.open("wb") as file:
-                np.lib.format.write_array_header_2_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-                for number, start in enumerate(range(0, settings.pool, _BATCH)):
-                    some = renderer.batch(number, min(_BATCH, settings.pool - start))
-                    file.write(some.cpu().numpy().tobytes())
-                    if number % 20 == 0:
-                        sys.stderr.write(f"rendered {start:,} of {settings.pool:,} clips\n")
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        with replacing(self.path) as temporary, temporary.open("wb") as file:
+            np.lib.format.write_array_header_2_0(file, header)
+            for number, start in enumerate(range(0, settings.pool, _BATCH)):
+                some = renderer.batch(number, min(_BATCH, settings.pool - start))
+                file.write(some.cpu().numpy().tobytes())
+                if number % 20 == 0:
+                    sys.stderr.write(f"rendered {start:,} of {settings.pool:,} clips\n")
 
 
 def _turned(clip: Tensor, how: Tensor, colours: Tensor) -> Tensor:

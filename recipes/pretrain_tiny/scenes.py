@@ -2,8 +2,8 @@
 
 Nothing here is shared with the scenes that worldprobe evaluates on (``worldprobe.video.rendered.scenes``): outlines
 are polygons at any angle, stars, petals and superellipses; surfaces are patched together from noise, rings and
-plaids; cameras pan, zoom and shake; bars stand in front; sprites throw shadows, turn, grow, start late and speed up,
-and may be darker than what lies behind them.
+plaids; cameras pan, zoom and shake; bars stand in front; sprites throw shadows, turn, grow, start late and speed
+up, and may be darker than what lies behind them.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Heights of the frame that a sprite, or the camera, moves from one source frame to the next; the same chance for each
-# ratio of speeds.
+# Heights of the frame that a sprite, or the camera, moves from one source frame to the next; the same chance for
+# each ratio of speeds.
 _SLOWEST, _FASTEST, _FASTEST_PAN = 0.003, 0.035, 0.012
 _STILL = 0.25  # share of sprites that do not move
 VERSION = 2  # of what is rendered: a pool of another is rendered anew

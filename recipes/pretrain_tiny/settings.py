@@ -16,15 +16,15 @@ class Settings:
     Attributes:
         crop, patch, frames: the input; tubelets are 2 frames.
         clips, steps: clips a step, and steps in all.
-        first: steps of stage 1; then the encoder is its moving average, frozen, and the predictor learns its latents.
+        first: steps of stage 1; then the encoder is its moving average, frozen, and the predictor learns latents.
         rate, decay, warmup: AdamW's peak learning rate and weight decay, and steps until the peak, in each stage.
         momentum: of the encoder's moving average, at the start and at the end of stage 1.
         motion, picture, outlines: weights of what a linear head tells of each token (``targets.py``).
         hidden: weight of what it tells of hidden tokens, from the predictor's answer, beside that of seen ones.
         latent: weight of the moving average's latents at hidden tokens in stage 1, V-JEPA 2's own objective.
-        regulariser: weight of the variance and covariance terms on whole clips, at the start and the end of stage 1.
+        regulariser: weight of the variance and covariance terms on whole clips, from start to end of stage 1.
         most: targets that are asked for in a step of either stage, of all that are hidden.
-        dense: weight of latents at seen tokens in stage 2.
+        encoded: clips that the frozen encoder encodes for stage 2.
         pool: clips that are rendered, and drawn from.
         collapse: training stops where the effective rank falls below this share of the width.
     """
@@ -52,7 +52,7 @@ class Settings:
     latent: float = 0.0
     regulariser: tuple[float, float] = (0.0, 0.0)
     most: tuple[int, int] = (64, 128)
-    dense: float = 0.0
+    encoded: int = 4096
     pool: int = 3000
     collapse: float = 0.02
     seed: int = 20_001
@@ -92,11 +92,11 @@ SETTINGS = {
     # Within an hour on one large GPU.
     "gpu": Settings(
         hidden_size=192, blocks=6, heads=3, predictor_hidden=192, predictor_heads=3, predictor_blocks=4, clips=256,
-        steps=20_000, first=12_000, warmup=600, momentum=(0.996, 0.9998), pool=16_384,
+        steps=20_000, first=12_000, warmup=600, momentum=(0.996, 0.9998), pool=16_384, encoded=16_384,
     ),
     # Seconds: what the tests run.
     "toy": Settings(
         crop=32, patch=8, frames=8, hidden_size=48, blocks=2, predictor_hidden=24, predictor_blocks=1, clips=16,
-        steps=60, first=40, warmup=5, rate=2e-3, pool=64, momentum=(0.9, 0.99), regulariser=(0.1, 0.1),
+        steps=60, first=40, warmup=5, rate=2e-3, pool=64, encoded=128, momentum=(0.9, 0.99), regulariser=(0.1, 0.1),
     ),
 }  # fmt: skip

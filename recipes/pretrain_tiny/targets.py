@@ -1,4 +1,4 @@
-"""What a token's own pixels say, worked out without labels: the targets of linear heads (masked feature prediction).
+"""What a token's own pixels say, worked out without labels: targets of linear heads (masked feature prediction).
 
 Each is a number of means over a token's cell. Pixels are normalised clips float32 [b, 2 t, 3, h, w]; targets are
 [b, t * side * side, k], in the encoder's order: time, row, column.
@@ -32,7 +32,7 @@ def motion(pixels: Tensor, *, side: int) -> Tensor:
 
 
 def outlines(pixels: Tensor, *, side: int) -> Tensor:
-    """How much of a token's edges runs along each of 8 directions, whatever their contrast, as in HOG and MaskFeat."""
+    """How much of a token's edges runs along each of 8 directions, at any contrast, as in HOG and MaskFeat."""
     grey = pixels.mean(2)
     ix, iy = _gradient((grey[:, 0::2] + grey[:, 1::2]) / 2)
     length, angle = torch.hypot(ix, iy), torch.atan2(iy, ix).remainder(math.pi) * (_ANGLES / math.pi)

@@ -13,7 +13,8 @@ from typing import Any
 
 import torch
 from recipes.pretrain_tiny import masks
-from recipes.pretrain_tiny.objective import Heads, effective_rank, foretell, pooled_features, teach
+from recipes.pretrain_tiny.frozen import Frozen
+from recipes.pretrain_tiny.objective import Heads, effective_rank, pooled_features, predict, teach
 from recipes.pretrain_tiny.pool import Pool
 from recipes.pretrain_tiny.scenes import Renderer
 from recipes.pretrain_tiny.settings import Settings
@@ -55,6 +56,7 @@ class Trainer:
         self.heads = Heads(settings).to(device)
         self.optimizer = self._optimizer(self.model, self.heads)
         self.pool = Pool(settings, pool or out, device)
+        self.frozen: Frozen | None = None
         watched = Renderer(settings.crop, settings.frames, settings.seed + 1, device)
         self.watched = watched.batch(0, min(_WATCHED_CLIPS, 4 * settings.hidden_size))
         self.step, self.seconds = 0, 0.0
@@ -85,29 +87,42 @@ class Trainer:
                 saved = time.monotonic()
 
     def _train_step(self, step: int) -> dict[str, float]:
-        settings = self.settings
-        first = step < settings.first
-        done, steps = (step, settings.first) if first else (step - settings.first, settings.steps - settings.first)
+        first = self.settings.first
+        done, steps = (step, first) if step < first else (step - first, self.settings.steps - first)
         for group in self.optimizer.param_groups:
-            group["lr"] = settings.rate * _warm_cosine(done, settings.warmup, steps)
-        generator = torch.Generator().manual_seed(settings.seed + 2 * step + 1)
-        asked = {"clips": settings.clips, "tubelets": settings.tubelets, "side": settings.side}
-        pixels = normalize(self.pool.clips(step))
+            group["lr"] = self.settings.rate * _warm_cosine(done, self.settings.warmup, steps)
         with _narrow(self.device):
-            if first:
-                mask = _moved(masks.of_step(generator, **asked, most=settings.most[0]), self.device)
-                weight = _between(settings.regulariser, done / steps)
-                loss, parts = teach(self.model, self.target, self.heads, pixels, mask, settings, weight)
-            else:
-                mask = _moved(masks.ahead(generator, **asked, most=settings.most[1]), self.device)
-                loss, parts = foretell(self.model, self.target, pixels, mask, settings)
+            loss, parts = self._taught(step, done / steps) if step < first else self._told(step)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self._trained(), 1.0)
         self.optimizer.step()
-        if first:
-            self._follow(_between(settings.momentum, done / steps))
+        if step < first:
+            self._follow(_between(self.settings.momentum, done / steps))
         return {name: float(part.detach()) for name, part in parts.items()}
+
+    def _taught(self, step: int, share: float) -> tuple[Tensor, dict[str, Tensor]]:
+        """Stage 1's loss and its parts."""
+        settings = self.settings
+        generator = torch.Generator().manual_seed(settings.seed + 2 * step + 1)
+        context, target = masks.of_step(
+            generator, clips=settings.clips, tubelets=settings.tubelets, side=settings.side, most=settings.most[0]
+        )
+        mask = context.to(self.device), target.to(self.device)
+        pixels = normalize(self.pool.clips(step))
+        weight = _between(settings.regulariser, share)
+        return teach(self.model, self.target, self.heads, pixels, mask, settings, weight)
+
+    def _told(self, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Stage 2's loss: L1 from the predictor's answer to the frozen encoder's layer-normed tokens."""
+        if self.frozen is None:
+            self.frozen = Frozen(self.settings, self.target, self.pool, self.device)
+        batch = self.frozen.batch(step)
+        told = predict(
+            self.model.predictor, batch.context, batch.context_ids, batch.asked_ids, side=self.settings.side
+        )
+        loss = (told.float() - batch.goal).abs().mean()
+        return loss, {"ahead": loss}
 
     def _trained(self) -> list[nn.Parameter]:
         return [p for group in self.optimizer.param_groups for p in group["params"]]
@@ -163,8 +178,8 @@ class Trainer:
         """Write the checkpoint, whole or not at all."""
         state = {
             "key": self.settings.key(), "step": self.step, "seconds": self.seconds, "log": self.log,
-            "since": self.since, "heads": self.heads.state_dict(), "model": self.model.state_dict(), "target": self.target.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "since": self.since, "model": self.model.state_dict(), "target": self.target.state_dict(),
+            "heads": self.heads.state_dict(), "optimizer": self.optimizer.state_dict(),
         }  # fmt: skip
         with replacing(self.out / CHECKPOINT) as temporary:
             torch.save(state, temporary)
@@ -214,7 +229,3 @@ def _narrow(device: str) -> torch.autocast:
 
 def _between(ends: tuple[float, float], share: float) -> float:
     return ends[0] + (ends[1] - ends[0]) * share
-
-
-def _moved(mask: tuple[Tensor, Tensor], device: str) -> tuple[Tensor, Tensor]:
-    return mask[0].to(device), mask[1].to(device)

@@ -131,7 +131,6 @@ def test_masks_share_no_token_and_cover_what_they_say(seed: int) -> None:
         "frames": masks.causal(generator, **each, window=8, context=4),
         "through": masks.through(generator, **each, window=4),
         "step": masks.of_step(generator, **each, most=64),
-        "ahead": masks.ahead(generator, **each, most=64),
     }
     for name, (context, target) in made.items():
         for seen, hidden in some(zip(context.tolist(), target.tolist(), strict=True)):
@@ -142,11 +141,11 @@ def test_masks_share_no_token_and_cover_what_they_say(seed: int) -> None:
             assert hidden == sorted(set(hidden))
             assert min(seen + hidden) >= 0
             assert max(seen + hidden) < 512
-            assert name not in ("step", "ahead") or len(hidden) <= 64
+            assert name != "step" or len(hidden) <= 64
             cells = {tuple(i % 64 for i in seen if i // 64 == t) for t in range(8)} - {()}
             if name != "step":  # the same cells at every time
                 assert len(cells) == 1
-            if name in ("causal", "frames", "ahead"):
+            if name in ("causal", "frames"):
                 assert max(seen) // 64 < min(hidden) // 64
             if name == "frames":
                 assert (len(seen), len(hidden)) == (256, 256)
@@ -155,6 +154,17 @@ def test_masks_share_no_token_and_cover_what_they_say(seed: int) -> None:
                 side = 5 if name == "causal" else 4
                 assert (len(rows), len(columns)) == (side, side)
                 assert max(rows) - min(rows) == max(columns) - min(columns) == side - 1
+
+
+def test_half_of_what_is_asked_for_is_what_moves_most() -> None:
+    moved = torch.rand(6, 40, generator=torch.Generator().manual_seed(1))
+    asked = masks.most_moved(torch.Generator().manual_seed(0), moved, 12)
+    for one, values in some(list(zip(asked.tolist(), moved, strict=True))):
+        assert len(set(one)) == 12
+        assert one == sorted(one)
+        assert set(values.topk(6).indices.tolist()) <= set(one)
+        assert set(values.topk(12).indices.tolist()) != set(one)
+    assert masks.most_moved(torch.Generator().manual_seed(0), moved, 99).tolist() == [list(range(40))] * 6
 
 
 def _clip(grey: torch.Tensor) -> torch.Tensor:
