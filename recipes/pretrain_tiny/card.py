@@ -118,7 +118,13 @@ def _probes(lines: list[Line]) -> str:
     ]
     for task, features, moves in _PROBES:
         verdict = _one(lines, kind="verdict", task=task, features=features, input="native")
-        asked = {"kind": "probe", "task": task, "features": features, "metric": verdict["metric"]}
+        asked = {
+            "kind": "probe",
+            "split": "grouped",
+            "task": task,
+            "features": features,
+            "metric": verdict["metric"],
+        }
         scores = [
             _interval(_one(lines, **asked, input="native", control=control))
             for control in ("none", "random-init", "pixels")

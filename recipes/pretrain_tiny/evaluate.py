@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from recipes.pretrain_tiny import card
 from recipes.pretrain_tiny.retrieval import real_clips, retrieval
 from recipes.pretrain_tiny.train import LOG
 
-from worldprobe.config import Experiment, make_experiment
-from worldprobe.encoders.load import load_encoder
+from worldprobe.config import make_experiment
+from worldprobe.encoders.load import load_encoder, stored_name
 from worldprobe.encoders.vjepa2 import VJEPA2Encoder
 from worldprobe.intervals import standings
 from worldprobe.io.files import write_whole
@@ -52,46 +52,30 @@ def measure(
     store = Store(str(work / "embeddings.zarr"))
     common = {"videos": [str(videos[0].parent)], "encoder": str(folder), "device": "cpu", "precision": "fp32"}
     controls = ["random-init", "pixels", "majority"]
-    probing = make_experiment(
-        {**common, "labeller": "truth", "tasks": _TASKS, "features": _FEATURES, "input": ["native", "still"],
-         "controls": controls, "evidence": []}
-    )  # fmt: skip
-    probed = work / "probes"
-    run(probing, videos, probed, store=store)
+    probing = {**common, "labeller": "truth", "tasks": _TASKS, "features": _FEATURES, "evidence": []}
+    probed, stills = work / "probes", work / "stills"
+    run(make_experiment({**probing, "controls": controls}), videos, probed, store=store)
+    # Beside stills the encoder alone: to encode them is most of the work.
+    beside = make_experiment({**probing, "input": ["native", "still"], "controls": ["majority"]})
+    run(beside, videos, stills, store=store)
+    predicted, decoded = work / "prediction", work / "decoded"
     table = {"context": CONTEXT, "horizon": HORIZON, "twin": False}
-    predicting = make_experiment({**common, "predict": table})
-    predicted = work / "prediction"
-    predict(predicting, videos, predicted)
-    decoded = _decoded(
-        make_experiment({**common, "controls": controls, "decode": {"steps": DECODER_STEPS}}),
-        videos,
-        work / "decoded",
-        store,
-    )
+    predict(make_experiment({**common, "predict": table}), videos, predicted)
+    decoding = make_experiment({**common, "controls": controls, "decode": {"steps": DECODER_STEPS}})
+    decoded.mkdir(parents=True, exist_ok=True)
+    plan = decode_plan_of(decoding, encoder=stored_name(str(folder)))
+    decode_into(decoded, store, ids_of(videos), plan, Ledger(), labels=truth_of(videos))
     encoder = load_encoder(str(folder), device="cpu", precision="fp32")
     assert isinstance(encoder, VJEPA2Encoder)
-    twin = load_encoder(f"random:{folder}", device="cpu", precision="fp32")
+    revision = encoder.revision[:12]
     figures: dict[str, Any] = {
-        "scenes": scenes, "seed": SEED, "probes": _lines(probed), "prediction": _lines(predicted),
-        "decoding": _lines(decoded), "surprise": _surprise(encoder, pairs),
+        "scenes": scenes, "seed": SEED, "probes": _lines(probed) + _lines(stills), "prediction": _lines(predicted),
+        "decoding": _lines(decoded),
+        "surprise": _kept(work / f"surprise-{revision}-{pairs}.json", lambda: _surprise(encoder, pairs)),
     }  # fmt: skip
     if films:
-        found, shots = real_clips(films, encoder, frames=16)
-        named = {"trained": encoder, "random-init": twin, "pixels": load_encoder("pixels")}
-        draws = {key: retrieval(one, found, shots, seed=0) for key, one in named.items()}
-        stands = standings([(draws["trained"], {key: one for key, one in draws.items() if key != "trained"})])[0]
-        figures["retrieval"] = {
-            "clips": len(found), "shots": len(set(shots.tolist())), "against": dict(stands),
-            **{key: one.score().model_dump() for key, one in draws.items()},
-        }  # fmt: skip
+        figures["retrieval"] = _kept(work / f"retrieval-{revision}.json", lambda: _real(encoder, films))
     return figures
-
-
-def _decoded(experiment: Experiment, videos: Sequence[Path], out: Path, store: Store) -> Path:
-    out.mkdir(parents=True, exist_ok=True)
-    plan = decode_plan_of(experiment, encoder=experiment.encoder)
-    decode_into(out, store, ids_of(videos), plan, Ledger(), labels=truth_of(videos))
-    return out
 
 
 def _surprise(encoder: VJEPA2Encoder, pairs: int) -> list[dict[str, Any]]:
@@ -111,6 +95,25 @@ def _surprise(encoder: VJEPA2Encoder, pairs: int) -> list[dict[str, Any]]:
                 score = draws.score().model_dump()
                 rows.append({"kind": kind, "measure": measure, "metric": metric, "n": pairs, **score})
     return rows
+
+
+def _real(encoder: VJEPA2Encoder, films: Sequence[Path]) -> dict[str, Any]:
+    """Retrieval on real films, beside the twin and pixels in pairs."""
+    found, shots = real_clips(films, encoder, frames=16)
+    others = {"random-init": load_encoder(f"random:{encoder.name}", device="cpu", precision="fp32")}
+    others["pixels"] = load_encoder("pixels")
+    own = retrieval(encoder, found, shots, seed=0)
+    beside = {key: retrieval(one, found, shots, seed=0) for key, one in others.items()}
+    scores = {key: draws.score().model_dump() for key, draws in {"trained": own, **beside}.items()}
+    against = dict(standings([(own, beside)])[0])
+    return {"clips": len(found), "shots": len(set(shots.tolist())), "against": against, **scores}
+
+
+def _kept(path: Path, work_out: Callable[[], Any]) -> Any:
+    """What was worked out before, or is now and is kept there."""
+    if not path.exists():
+        write_whole(path, json.dumps(work_out()).encode())
+    return json.loads(path.read_text())
 
 
 def _lines(out: Path) -> list[dict[str, Any]]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from recipes.pretrain_tiny import targets
 from recipes.pretrain_tiny.settings import Settings
-from recipes.pretrain_tiny.targets import TARGETS, standard
+from recipes.pretrain_tiny.targets import standard
 from torch import Tensor, nn
 from transformers import VJEPA2Model
 
@@ -85,7 +86,7 @@ class Heads(nn.ModuleDict):
     """One linear map for each target that has a weight, from layer-normed tokens; dropped at export."""
 
     def __init__(self, settings: Settings) -> None:
-        sizes = {"motion": 6, "outlines": 8, "picture": 6 * min(4, settings.patch) ** 2}
+        sizes = {"motion": 6, "outlines": 8, "picture": 6 * settings.blocks_told**2}
         weights = {"motion": settings.motion, "outlines": settings.outlines, "picture": settings.picture}
         super().__init__(
             {name: nn.Linear(settings.hidden_size, sizes[name]) for name, weight in weights.items() if weight > 0}
@@ -120,7 +121,7 @@ def teach(
     parts: dict[str, Tensor] = {}
     loss = seen.sum() * 0  # a step without targets has nothing to learn, and goes through all the same
     for name, weight in heads.weights.items():
-        wanted = standard(TARGETS[name](pixels, side=side))
+        wanted = _target(name, pixels, settings)
         parts[name] = F.mse_loss(heads[name](seen), gathered(wanted, seen_ids))
         loss = loss + weight * parts[name]
         if guess is not None and settings.hidden > 0:
@@ -137,6 +138,12 @@ def teach(
         parts["spread"] = regulariser(context.float().unflatten(1, (settings.tubelets, -1)))
         loss = loss + regulariser_weight * parts["spread"]
     return loss, parts
+
+
+def _target(name: str, pixels: Tensor, settings: Settings) -> Tensor:
+    if name == "picture":
+        return standard(targets.picture(pixels, side=settings.side, blocks=settings.blocks_told))
+    return standard({"motion": targets.motion, "outlines": targets.outlines}[name](pixels, side=settings.side))
 
 
 @torch.no_grad()

@@ -15,12 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Heights of the frame that a sprite, or the camera, moves from one source frame to the next; the same chance for
-# each ratio of speeds.
-_SLOWEST, _FASTEST, _FASTEST_PAN = 0.003, 0.035, 0.012
-_STILL = 0.25  # share of sprites that do not move
+# Heights of the frame that a sprite, or the camera, moves from one source frame to the next.
+_SLOWEST, _FASTEST, _FASTEST_PAN = 0.002, 0.03, 0.01
+_STILL = 0.15  # share of sprites that do not move
 VERSION = 2  # of what is rendered: a pool of another is rendered anew
-STRIDES = (1, 1, 1, 2, 3)  # source frames from one sampled frame to the next
+STRIDES = (1, 1, 1, 1, 2)  # source frames from one sampled frame to the next
 _SPRITES = 3
 _SHEET = 48  # px of a sprite's own picture, which is drawn once and then moved
 _TILE = 192  # px of the background, of which a frame sees a part
@@ -46,8 +45,10 @@ class Renderer:
         for _ in range(_SPRITES):
             picture = _paint(picture, draw, time, level, zoom, shake)
         picture = _bar(picture, draw, level, shake)
-        noise = draw.uniform(clips, 0.0, 5.0)[:, None, None, None, None]
-        picture = picture + noise * draw.normal(clips, 1, self.frames, self.size, self.size)
+        noise = draw.uniform(clips, 0.0, 5.0) * draw.chance(clips, 0.5)
+        picture = picture + noise[:, None, None, None, None] * draw.normal(
+            clips, 1, self.frames, self.size, self.size
+        )
         return picture.round_().clamp_(0, 255).to(torch.uint8).transpose(1, 2).contiguous()
 
 
@@ -65,9 +66,6 @@ class _Draw:
     def normal(self, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=self.generator, device=self.device)
 
-    def speed(self, n: int, fastest: float) -> Tensor:
-        return torch.exp(self.uniform(n, math.log(_SLOWEST), math.log(fastest)))
-
     def choice(self, n: int, values: tuple[float, ...]) -> Tensor:
         index = torch.randint(len(values), (n,), generator=self.generator, device=self.device)
         return torch.tensor(values, device=self.device)[index]
@@ -78,9 +76,9 @@ class _Draw:
 
 def _camera(draw: _Draw, n: int, time: Tensor) -> tuple[Tensor, Tensor]:
     """Zoom [n, t] and shake [n, t, 2] in frame sizes, which all that is seen follows; most cameras have neither."""
-    rate = torch.where(draw.chance(n, 0.2), draw.uniform(n, -0.012, 0.012), torch.zeros(n, device=draw.device))
+    rate = torch.where(draw.chance(n, 0.15), draw.uniform(n, -0.012, 0.012), torch.zeros(n, device=draw.device))
     middle = time.float().mean(1, keepdim=True)
-    strength = torch.where(draw.chance(n, 0.15), draw.uniform(n, 0.002, 0.01), torch.zeros(n, device=draw.device))
+    strength = torch.where(draw.chance(n, 0.1), draw.uniform(n, 0.002, 0.01), torch.zeros(n, device=draw.device))
     shake = strength[:, None, None] * draw.normal(n, time.shape[1], 2)
     return torch.exp(rate[:, None] * (time - middle)), shake
 
@@ -89,10 +87,12 @@ def _background(draw: _Draw, n: int, time: Tensor, size: int, zoom: Tensor, shak
     """Smooth noise that pans, float32 [n, 3, t, h, w] in 0 to 255."""
     tile = _noise(draw, n, _TILE, octaves=6, fall=draw.uniform(n, 0.3, 1.1))
     tint = _noise(draw, n, _TILE, octaves=3, fall=draw.uniform(n, 0.6, 1.2), channels=3)
-    strength = draw.uniform(n, 2.0, 30.0)[:, None, None, None]
+    strength = torch.exp(draw.uniform(n, math.log(2.0), math.log(30.0)))[:, None, None, None]
     level = draw.uniform(n, 30.0, 190.0)[:, None] + draw.uniform(n, -30.0, 30.0, 3)
     picture = level[..., None, None] + strength * (tile + 0.5 * tint)
-    pace = torch.where(draw.chance(n, 0.4), torch.zeros(n, device=draw.device), draw.speed(n, _FASTEST_PAN))
+    pace = torch.where(
+        draw.chance(n, 0.4), torch.zeros(n, device=draw.device), draw.uniform(n, _SLOWEST, _FASTEST_PAN)
+    )
     angle = draw.uniform(n, 0.0, 2 * math.pi)
     shift = torch.stack((angle.cos(), angle.sin()), -1) * (pace * 2 * size / _TILE)[:, None]  # of the tile's half
     centre = shift[:, None] * (time - time.float().mean(1, keepdim=True))[..., None]  # [n, t, 2]
@@ -166,7 +166,7 @@ def _path(draw: _Draw, n: int, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     quicker = torch.where(draw.chance(n, 0.2), draw.uniform(n, -0.5, 1.0), zero)
     way = moving * (1 + quicker[:, None] * moving / last[:, None])
     angle = draw.uniform(n, 0.0, 2 * math.pi)
-    pace = torch.where(draw.chance(n, _STILL), zero, draw.speed(n, _FASTEST))
+    pace = torch.where(draw.chance(n, _STILL), zero, draw.uniform(n, _SLOWEST, _FASTEST))
     velocity = torch.stack((angle.cos(), angle.sin()), -1) * pace[:, None]
     position = draw.uniform(n, 0.05, 0.95, 2)[:, None] + velocity[:, None] * way[..., None]
     low, room = 0.03, 0.94

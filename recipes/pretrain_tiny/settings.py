@@ -17,9 +17,10 @@ class Settings:
         crop, patch, frames: the input; tubelets are 2 frames.
         clips, steps: clips a step, and steps in all.
         first: steps of stage 1; then the encoder is its moving average, frozen, and the predictor learns latents.
-        rate, decay, warmup: AdamW's peak learning rate and weight decay, and steps until the peak, in each stage.
+        rate: AdamW's peak learning rate in each stage; decay: its weight decay; warmup: steps until the peak.
         momentum: of the encoder's moving average, at the start and at the end of stage 1.
         motion, picture, outlines: weights of what a linear head tells of each token (``targets.py``).
+        blocks_told: blocks along the side of a cell whose colours a picture is.
         hidden: weight of what it tells of hidden tokens, from the predictor's answer, beside that of seen ones.
         latent: weight of the moving average's latents at hidden tokens in stage 1, V-JEPA 2's own objective.
         regulariser: weight of the variance and covariance terms on whole clips, from start to end of stage 1.
@@ -39,20 +40,21 @@ class Settings:
     predictor_blocks: int = 3
     predictor_heads: int = 2
     clips: int = 32
-    steps: int = 1000
-    first: int = 600
-    rate: float = 1.5e-3
+    steps: int = 1600
+    first: int = 640
+    rate: tuple[float, float] = (1.5e-3, 2.5e-3)
     decay: float = 0.04
     warmup: int = 80
     momentum: tuple[float, float] = (0.99, 0.998)
-    motion: float = 1.0
+    motion: float = 1.5
     picture: float = 0.5
-    outlines: float = 0.0
+    blocks_told: int = 2
+    outlines: float = 0.3
     hidden: float = 0.5
     latent: float = 0.0
     regulariser: tuple[float, float] = (0.0, 0.0)
     most: tuple[int, int] = (64, 128)
-    encoded: int = 4096
+    encoded: int = 3072
     pool: int = 3000
     collapse: float = 0.02
     seed: int = 20_001
@@ -97,6 +99,7 @@ SETTINGS = {
     # Seconds: what the tests run.
     "toy": Settings(
         crop=32, patch=8, frames=8, hidden_size=48, blocks=2, predictor_hidden=24, predictor_blocks=1, clips=16,
-        steps=60, first=40, warmup=5, rate=2e-3, pool=64, encoded=128, momentum=(0.9, 0.99), regulariser=(0.1, 0.1),
+        steps=60, first=40, warmup=5, rate=(2e-3, 2e-3), pool=64, encoded=128, momentum=(0.9, 0.99),
+        regulariser=(0.1, 0.1),
     ),
 }  # fmt: skip

@@ -14,7 +14,6 @@ from torch import Tensor
 _MOST = 4.0  # standard deviations, at which a target is cut off
 _ANGLES = 8
 _FAINT = 0.05  # edges of a cell that count as none, in deviations of the pixels
-_PARTS = 4  # blocks of a picture target along the side of a cell
 
 
 def motion(pixels: Tensor, *, side: int) -> Tensor:
@@ -45,10 +44,9 @@ def outlines(pixels: Tensor, *, side: int) -> Tensor:
     return found / (found.square().sum(-1, keepdim=True) + _FAINT**2).sqrt()
 
 
-def picture(pixels: Tensor, *, side: int) -> Tensor:
-    """The picture itself: mean colours of 4 x 4 blocks of a cell, in both frames of its tubelet."""
+def picture(pixels: Tensor, *, side: int, blocks: int = 4) -> Tensor:
+    """The picture itself: mean colours of some blocks a side of a cell, in both frames of its tubelet."""
     b, frames, _, height, _ = pixels.shape
-    blocks = min(_PARTS, height // side)
     step = height // side // blocks
     cut = pixels.reshape(b, frames // 2, 2, 3, side, blocks, step, side, blocks, step).mean((6, 9))
     return cut.permute(0, 1, 4, 6, 2, 3, 5, 7).flatten(4).flatten(1, 3)
@@ -72,6 +70,3 @@ def standard(found: Tensor) -> Tensor:
     """Targets by the batch's standard deviation, cut off at 4 of them."""
     spread = found.flatten(0, 1).std(0).clamp(min=1e-6)
     return (found / spread).clamp(-_MOST, _MOST)
-
-
-TARGETS = {"motion": motion, "picture": picture, "outlines": outlines}

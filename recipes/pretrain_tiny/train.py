@@ -90,7 +90,7 @@ class Trainer:
         first = self.settings.first
         done, steps = (step, first) if step < first else (step - first, self.settings.steps - first)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.rate * _warm_cosine(done, self.settings.warmup, steps)
+            group["lr"] = self.settings.rate[step >= first] * _warm_cosine(done, self.settings.warmup, steps)
         with _narrow(self.device):
             loss, parts = self._taught(step, done / steps) if step < first else self._told(step)
         self.optimizer.zero_grad(set_to_none=True)

@@ -67,7 +67,7 @@ def test_a_run_that_was_stopped_goes_on_bit_equal(trained: Trainer, tmp_path: Pa
 
 def test_a_checkpoint_of_other_settings_is_refused(trained: Trainer) -> None:
     with pytest.raises(ValueError, match="other settings"):
-        Trainer(replace(TOY, rate=1.0), trained.out, device="cpu")
+        Trainer(replace(TOY, decay=1.0), trained.out, device="cpu")
 
 
 def test_a_collapse_stops_the_training(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_collapse_stops_the_training(tmp_path: Path) -> None:
         latent=1.0,
         regulariser=(0.0, 0.0),
         momentum=(0.0, 0.0),
-        rate=5e-3,
+        rate=(5e-3, 5e-3),
         collapse=0.2,
     )
     trainer = Trainer(settings, tmp_path, device="cpu", every=5)

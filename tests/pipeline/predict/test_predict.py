@@ -301,17 +301,16 @@ def test_the_shipped_card_says_its_figures(scenes):
     figures = json.loads((TINY_FOLDER / "figures.json").read_text())
     text = (TINY_FOLDER / "README.md").read_text()
     assert text == card(figures)
-    rows = figures["prediction"]
-    assert {(row["tokens"], row["horizon"]) for row in rows} == set(product(("changed", "all"), range(1, 5)))
+    rows = [row for row in figures["prediction"] if row.get("metric") == "l1" and row["method"] == "predictor"]
+    assert {(row["tokens"], row["horizon"]) for row in rows} >= set(product(("changed", "all"), range(1, 5)))
     for row in some(rows):
-        low, high = row["predictor_low"], row["predictor_high"]
-        said = f"| {row['tokens']} | {row['horizon']} | {row['predictor']:.3f} [{low:.3f}, {high:.3f}] |"
-        assert said in text
+        said = f"| {row['tokens']} | {row['horizon']} | {row['score']:.3f} [{row['low']:.3f}, {row['high']:.3f}] |"
+        assert (said in text) == (row["horizon"] > 0)
 
 
 @pytest.mark.slow
 def test_the_shipped_card_is_measured_again(tmp_path):
-    """What the card says of prediction, on its 300 scenes, by the weights that lie beside it."""
+    """What the card says of prediction, on its own scenes, by the weights that lie beside it."""
     figures = json.loads((TINY_FOLDER / "figures.json").read_text())
     paths = render_scenes(figures["scenes"], figures["seed"], tmp_path / "scenes")
     encoder = tiny(device="cpu", precision="fp32")
@@ -322,30 +321,11 @@ def test_the_shipped_card_is_measured_again(tmp_path):
         for r in lines(done, PredictionSetup(encoder.name, "fp32", 4, 4, "joint", 0))
         if r.metric == "l1"
     }
-    assert len(figures["prediction"]) == 8
-    for row in some(figures["prediction"]):
-        for name, method in (("predictor", "predictor"), ("copy_last", "copy-last")):
-            assert found[row["tokens"], row["horizon"], method] == pytest.approx((row[name], row["n"]), rel=2e-3)
-
-
-def test_the_recipe_measures_prediction_as_the_package_does(scenes):
-    from recipes.pretrain_tiny.prediction import table
-
-    encoder = tiny(device="cpu", precision="fp32")
-    batches = list(read_windows(scenes, encoder, Cut(4, 4), failures=[], progress=silent, stage=""))
-    done = forecast(batches, VJEPA2Predictor.from_encoder(encoder), context=4, horizon=4, mode="joint", seed=0)
-    found = {
-        (r.tokens, r.horizon, r.method): (r.score, r.low, r.high, r.n)
-        for r in lines(done, PredictionSetup(encoder.name, "fp32", 4, 4, "joint", 0))
-        if r.metric == "l1"
-    }
-    model = VJEPA2Model.from_pretrained(TINY_FOLDER, dtype=torch.float32).eval()
-    rows = table(model, [torch.from_numpy(batch.pixels) for batch in batches], seed=0)
-    assert {(row["tokens"], row["horizon"]) for row in rows} == set(product(("changed", "all"), range(1, 5)))
-    for row in some(rows):
-        for name, method in (("predictor", "predictor"), ("copy_last", "copy-last")):
-            theirs = [row[name], row[f"{name}_low"], row[f"{name}_high"], row["n"]]
-            assert found[row["tokens"], row["horizon"], method] == pytest.approx(theirs, abs=1e-5)
+    shipped = [row for row in figures["prediction"] if row.get("metric") == "l1"]
+    assert {row["method"] for row in shipped} >= {"predictor", "copy-last", "ridge", "fitted"}
+    for row in some(shipped):
+        again = found[row["tokens"], row["horizon"], row["method"]]
+        assert again == pytest.approx((row["score"], row["n"]), rel=2e-3)
 
 
 def test_provenance_names_the_encoder(run: Path):
