@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -67,17 +68,17 @@ rendered shapes only: do not use it in place of a public V-JEPA 2.
 {_targets(settings)}
 - **Stage 2, the predictor.** V-JEPA 2's objective on a frozen encoder, as in SALT (arXiv 2509.24317): L1 between
   the predictor's output and the layer-normed tokens of the whole clip; the context, whole frames of the first 2 to
-  6 tubelets, is encoded alone.
+  6 tubelets, is encoded alone; in three of four, the first half.
 - **Departures from V-JEPA 2.** The encoder learns from hand-made targets, not from its own latents. **Motion was
   put there by such a target**: that velocity can be read from this model shows that worldprobe finds what is
   there, not that predicting latents brings it about.
 - **Extent.** {extent}
 
 ## Measured
-{scenes} with worldprobe's sound protocol: grouped folds, regularisation chosen within training folds, 95 %
-intervals by resampling scenes, "above" and "below" by paired differences. Training never used their seeds, their
-generator or their textures, and trials were judged on scenes of another seed. Made by
-`python -m recipes.pretrain_tiny.evaluate`.
+{scenes} with worldprobe's sound protocol: grouped folds,
+regularisation chosen within training folds, 95 % intervals by resampling scenes, "above" and "below" by paired
+differences. Training never used their seeds, their generator or their textures, and trials were judged on scenes of
+another seed. Made by `python -m recipes.pretrain_tiny.evaluate`.
 
 {tables(figures)}
 
@@ -88,9 +89,10 @@ kind: figures on them say nothing about natural video, for which the retrieval t
 
 
 def _targets(settings: Mapping[str, Any]) -> str:
+    blocks = settings["blocks_told"]
     said = {
         "motion": "products of gradients (It Ix, It Iy, Ix², Iy²), of which optical flow is solved",
-        "picture": "its picture, 4 x 4 blocks in each frame",
+        "picture": f"its picture, {blocks} x {blocks} blocks in each frame",
         "outlines": "how much of its edges runs in each of 8 directions",
     }
     told = "; ".join(f"{text}, weight {settings[name]:g}" for name, text in said.items() if settings[name] > 0)
@@ -108,7 +110,7 @@ def _targets(settings: Mapping[str, Any]) -> str:
             f"  Variance and covariance terms (VICReg's) on tokens, on frames pooled over space and on the change "
             f"from first to last, of clips seen to their end, at a weight from {low:g} to {high:g}."
         )
-    return "\n".join(lines)
+    return textwrap.fill(" ".join(line.strip() for line in lines), 114, initial_indent="  ", subsequent_indent="  ")
 
 
 def _probes(lines: list[Line]) -> str:
@@ -144,7 +146,7 @@ def _probes(lines: list[Line]) -> str:
 
 def _prediction(lines: list[Line]) -> str:
     rows = [
-        "Predicting the latents 1 to 4 tubelets ahead from 4 that were encoded alone, jointly; L1 on layer-normed "
+        "Predicting the latents 1 to 4 tubelets ahead from 4 that were encoded alone, jointly; L1 on layer-normed",
         "targets, by `worldprobe predict` (`fitted`: whichever of the fitted baselines validation scenes chose):",
         "",
         "| tokens | horizon | predictor | copy-last | corrected | ridge | below copy-last | below fitted |",
