@@ -55,9 +55,6 @@ def measure(
     probing = {**common, "labeller": "truth", "tasks": _TASKS, "features": _FEATURES, "evidence": []}
     probed, stills = work / "probes", work / "stills"
     run(make_experiment({**probing, "controls": controls}), videos, probed, store=store)
-    # Beside stills the encoder alone: to encode them is most of the work.
-    beside = make_experiment({**probing, "input": ["native", "still"], "controls": ["majority"]})
-    run(beside, videos, stills, store=store)
     predicted, decoded = work / "prediction", work / "decoded"
     table = {"context": CONTEXT, "horizon": HORIZON, "twin": False}
     predict(make_experiment({**common, "predict": table}), videos, predicted)
@@ -68,14 +65,16 @@ def measure(
     encoder = load_encoder(str(folder), device="cpu", precision="fp32")
     assert isinstance(encoder, VJEPA2Encoder)
     revision = encoder.revision[:12]
+    surprised = _kept(work / f"surprise-{revision}-{pairs}.json", lambda: _surprise(encoder, pairs))
+    real = _kept(work / f"retrieval-{revision}.json", lambda: _real(encoder, films)) if films else None
+    # Beside stills the encoder alone: to encode them is most of the work, and so is done last.
+    beside = make_experiment({**probing, "input": ["native", "still"], "controls": ["majority"]})
+    run(beside, videos, stills, store=store)
     figures: dict[str, Any] = {
         "scenes": scenes, "seed": SEED, "probes": _lines(probed) + _lines(stills), "prediction": _lines(predicted),
-        "decoding": _lines(decoded),
-        "surprise": _kept(work / f"surprise-{revision}-{pairs}.json", lambda: _surprise(encoder, pairs)),
+        "decoding": _lines(decoded), "surprise": surprised,
     }  # fmt: skip
-    if films:
-        figures["retrieval"] = _kept(work / f"retrieval-{revision}.json", lambda: _real(encoder, films))
-    return figures
+    return figures | ({"retrieval": real} if real else {})
 
 
 def _surprise(encoder: VJEPA2Encoder, pairs: int) -> list[dict[str, Any]]:
