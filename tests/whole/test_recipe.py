@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 import torch
@@ -37,7 +38,7 @@ def test_forty_steps_teach_the_encoder_and_twenty_the_predictor(trained: Trainer
     second = [line for line in trained.log if line["step"] > TOY.first]
     for lines, keys in ((first, ("motion", "picture", "spread")), (second, ("ahead",))):
         for key in keys:
-            assert lines[-1][key] < 0.9 * lines[0][key], key
+            assert fmean(line[key] for line in lines[1:]) < 0.9 * lines[0][key], key
 
 
 def test_the_encoder_stands_still_in_stage_2(trained: Trainer) -> None:
