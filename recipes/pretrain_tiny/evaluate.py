@@ -42,6 +42,7 @@ CONTEXT, HORIZON = 4, 4  # tubelets
 DECODER_STEPS = 400  # of 32 frames: about 45 s on two cores
 _TASKS = ["xy", "size", "class", "velocity", "motion"]
 _FEATURES = ["z", "delta", "grid"]
+_UNSAID = ("chosen", "taps", "notes", "protocol", "encoder", "tap", "seed")
 
 
 def measure(
@@ -116,7 +117,10 @@ def _kept(path: Path, work_out: Callable[[], Any]) -> Any:
 
 
 def _lines(out: Path) -> list[dict[str, Any]]:
-    return [line.model_dump() for line in read_results(out / "results.jsonl")]
+    """What the card may say of a folder's results: scores, verdicts and contrasts, without how they were chosen."""
+    kept = ("probe", "verdict", "evidence", "prediction", "decoding")
+    lines = (line.model_dump() for line in read_results(out / "results.jsonl"))
+    return [{key: line[key] for key in line if key not in _UNSAID} for line in lines if line["kind"] in kept]
 
 
 def main() -> None:
@@ -135,7 +139,7 @@ def main() -> None:
         figures["training"] = {**json.loads((asked.run / "training.json").read_text()), "log": log}
     print(card.tables(figures))
     if not asked.no_card:
-        write_whole(asked.folder / "figures.json", json.dumps(figures, indent=1).encode())
+        write_whole(asked.folder / "figures.json", json.dumps(figures, separators=(",", ":")).encode())
         write_whole(asked.folder / "README.md", card.card(figures).encode())
 
 
