@@ -131,7 +131,7 @@ def _probes(lines: list[Line]) -> str:
             _interval(_one(lines, **asked, input="native", control=control))
             for control in ("none", "random-init", "pixels")
         ]
-        still = _interval(_one(lines, **asked, input="still", control="none"))
+        still = _interval(_one(lines, **asked, input="still", control="none")) if moves else ""
         short = [name for name in verdict["against"] if name != "majority"]
         told = "yes" if not short else "**no**: not above " + ", ".join(short)
         more = "" if not moves else _yes(_contrast(lines, task, features, "still")["low"] > 0)

@@ -89,7 +89,7 @@ class Settings:
 
 
 SETTINGS = {
-    # About 75 minutes on one CPU core without AMX.
+    # About 50 minutes on one CPU core, without AMX or AVX-512.
     "cpu": Settings(),
     # Within an hour on one large GPU.
     "gpu": Settings(
