@@ -77,8 +77,8 @@ rendered shapes only: do not use it in place of a public V-JEPA 2.
 ## Measured
 {scenes} with worldprobe's sound protocol: grouped folds,
 regularisation chosen within training folds, 95 % intervals by resampling scenes, "above" and "below" by paired
-differences. Training never used their seeds, their generator or their textures, and trials were judged on scenes of
-another seed. Made by `python -m recipes.pretrain_tiny.evaluate`.
+differences. Training never used their seeds, their generator or their textures, but speeds and backgrounds like
+theirs; trials were judged on scenes of another seed. Made by `python -m recipes.pretrain_tiny.evaluate`.
 
 {tables(figures)}
 
