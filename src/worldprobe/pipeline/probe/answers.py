@@ -80,7 +80,7 @@ class Answered:
             return self.main
         constant = OutOfFold(self.answer.constant, self.answer.constant, ())
         found = draws(self.question, constant, self.folds.unit, seed=self.plan.seed)
-        return self.main.combine(next(iter(found.values())), np.subtract)
+        return self.main.less(next(iter(found.values())))
 
     @cached_property
     def z(self) -> float | None:
