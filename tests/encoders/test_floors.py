@@ -5,7 +5,7 @@ import pytest
 
 from worldprobe.encoders.floors import Flow
 from worldprobe.encoders.load import control_encoders, load_encoder
-from worldprobe.errors import StoreError
+from worldprobe.errors import ConfigError, StoreError
 from worldprobe.geometry import TokenGrid, resize_and_crop
 from worldprobe.records import Clip, ClipSpec, VideoRef
 from worldprobe.series import Series, by_clock
@@ -79,3 +79,11 @@ def test_flow_stands_beside_every_encoder_but_floors():
     assert control_encoders("squashed:own:E", None)["flow"] == "squashed:flow"
     assert load_encoder("squashed:flow").tubelet == 1
     assert all(control_encoders(name, None) == {} for name in ("flow", "pixels", "gaussian", "squashed:pixels"))
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "needed"), [("flow", 1, "two frames or more"), ("pixels", 7, "an even number")]
+)
+def test_frames_that_cannot_be_taken_are_refused_and_what_can_is_said(name, frames, needed):
+    with pytest.raises(ConfigError, match=f"{name} takes {needed}.*got {frames}"):
+        load_encoder(name).grid(frames)

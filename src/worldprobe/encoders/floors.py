@@ -42,9 +42,14 @@ class _Floor:
         return crop_frames(frames, crop=_CROP)
 
     def grid(self, frames: int) -> TokenGrid:
-        """So many frames a token, 8 x 8 cells. Raises ConfigError for an odd number of frames, taken in pairs."""
-        if frames < self.tubelet or frames % self.tubelet:
-            raise ConfigError(f"{self.name} takes an even number of frames a clip, got {frames}")
+        """So many frames a token, 8 x 8 cells.
+
+        Raises:
+            ConfigError: an odd number of frames, which are taken in pairs; a single one, which shows no change.
+        """
+        if frames < 2 or frames % self.tubelet:
+            needed = "an even number of frames" if self.tubelet == 2 else "two frames or more"
+            raise ConfigError(f"{self.name} takes {needed} a clip, got {frames}")
         return TokenGrid(frames // self.tubelet, _CELLS, _CELLS, self.tubelet, _CROP // _CELLS)
 
 
