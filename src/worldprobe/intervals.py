@@ -130,7 +130,9 @@ def bound(value: float, left: Floats, scale: Scale) -> tuple[float, float]:
     on_log = scale in ("error", "explained") and value > 0 and bool((left > 0).all())
     middle, parts = (np.log(value), np.log(left)) if on_log else (value, left)
     spread = float(np.sqrt((groups - 1) / groups * ((parts - parts.mean()) ** 2).sum()))
-    reach = float(t.ppf(1 - TAIL, groups - 1)) * spread
+    # What is explained is told from two sums, what is left and what there was: each costs a degree of freedom.
+    freedom = max(1, groups - 2) if turned else groups - 1
+    reach = float(t.ppf(1 - TAIL, freedom)) * spread
     if on_log:  # of two groups an end may else be beyond all numbers
         reach = min(reach, _FARTHEST)
     low, high = (float(np.exp(end)) if on_log else float(end) for end in (middle - reach, middle + reach))
