@@ -119,7 +119,7 @@ def bound(value: float, left: Floats, scale: Scale) -> tuple[float, float]:
     groups = len(left)
     if scale == "share":
         return _share(value, left)
-    if scale == "difference":
+    if scale == "difference" and float(np.ptp(left)) ** 2 <= _ROUNDING:
         middle, spread = _apart(value, left)
         reach = float(t.ppf(1 - TAIL, groups - 1)) * spread
         most = max(1.0, abs(value))
