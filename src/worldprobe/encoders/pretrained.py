@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from worldprobe.encoders import checkpoint, known, vjepa2
+from worldprobe.encoders.onnx import encoder as onnx
 from worldprobe.encoders.vision import load as vision
 from worldprobe.encoders.vision.public import PUBLIC
 from worldprobe.encoders.vision.spec import Spec, spec_of
@@ -26,6 +27,9 @@ def random_twin(argument: str | None = None, *, device: str = "auto", precision:
     """``random:E``: E's architecture with fresh weights. Known names and local folders need no network."""
     if not argument:
         raise RegistryError(f"random: which encoder's twin? For instance random:{known.TINY}.")
+    kind, _, file = argument.partition(":")
+    if kind == "onnx":
+        return onnx.untrained(file, device=device, precision=precision)
     spec = spec_of(argument)
     if _is_vjepa2(spec, argument):
         return vjepa2.random_twin(argument, device=device, precision=precision)
