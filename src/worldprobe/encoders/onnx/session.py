@@ -91,6 +91,8 @@ def _loaded(graph: Graph, wanted: Sequence[str]) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised; its log would only say it twice
+    # Its threads would wait for each other busily, and take the processor from those that read the next clips.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Weights may lie in files beside it, which bytes do not know.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(graph.path.parent))
     try:
