@@ -11,7 +11,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 from tests.builders.checks import some
-from tests.builders.vision_checkpoints import FRAMES, PATCH, SIDE, config_of, settings_of, written
+from tests.builders.vision_checkpoints import FRAMES, PATCH, SIDE, config_of, settings_of, stir, written
 
 from worldprobe.encoders.load import load_encoder
 from worldprobe.encoders.vision.families import FAMILIES
@@ -343,3 +343,52 @@ def test_weights_that_come_out_as_zeros_without_a_word_are_noticed(tmp_path, mon
     monkeypatch.setattr(checkpoint, "read", silently)
     with pytest.raises(RegistryError, match="3 weights came out as zeros, which they are not in its files"):
         load_encoder(str(tmp_path))
+
+
+def as_version_two(weights):
+    """VideoMAE's weights in the layout of VideoMAE v2: one product for queries, keys and values."""
+    ends = {"layernorm_before": "norm1", "layernorm_after": "norm2", "attention.output.dense": "attn.proj",
+            "intermediate.dense": "mlp.fc1", "output.dense": "mlp.fc2"}  # fmt: skip
+    found = {"model.fc_norm.weight": torch.ones(48), "model.fc_norm.bias": torch.zeros(48)}
+    for kind in ("weight", "bias"):
+        found[f"model.patch_embed.proj.{kind}"] = weights[f"embeddings.patch_embeddings.projection.{kind}"]
+    for number in range(3):
+        ours, theirs = f"encoder.layer.{number}", f"model.blocks.{number}"
+        for end, name in ends.items():
+            for kind in ("weight", "bias"):
+                found[f"{theirs}.{name}.{kind}"] = weights[f"{ours}.{end}.{kind}"]
+        parts = [weights[f"{ours}.attention.attention.{part}.weight"] for part in ("query", "key", "value")]
+        found[f"{theirs}.attn.qkv.weight"] = torch.cat(parts)
+        found[f"{theirs}.attn.q_bias"] = weights[f"{ours}.attention.attention.query.bias"]
+        found[f"{theirs}.attn.v_bias"] = weights[f"{ours}.attention.attention.value.bias"]
+    return {key: value.contiguous() for key, value in found.items()}
+
+
+def test_the_layout_of_videomae_v2_is_read_without_its_code(tmp_path):
+    shape = {"embed_dim": 48, "depth": 3, "num_heads": 2, "mlp_ratio": 4 / 3, "img_size": SIDE, "patch_size": PATCH,
+             "tubelet_size": 2, "all_frames": FRAMES, "qkv_bias": True}  # fmt: skip
+    config = config_of("videomae", use_mean_pooling=True, layer_norm_eps=1e-6)
+    model = transformers.VideoMAEModel(config).eval()
+    stir(model)
+    weights = as_version_two(model.state_dict())
+    save_file(weights, tmp_path / "model.safetensors")
+    written = {"model_type": "VideoMAEv2_Base", "auto_map": {"AutoModel": "x.Y"}, "model_config": shape}
+    (tmp_path / "config.json").write_text(json.dumps(written))
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings_of("videomae")))
+    encoder, values = load_encoder(str(tmp_path), device="cpu", precision="fp32"), pixels()
+    with torch.no_grad():
+        wanted = model(normal(values, "videomae")).last_hidden_state
+    ours = encoder.forward(torch.from_numpy(values), {2})[2]
+    assert float((ours - wanted).norm() / wanted.norm()) < 1e-5
+    assert load_encoder(encoder.twin).status == "untrained"
+    for key, why in (
+        ("model.blocks.1.attn.v_bias", "1 weights missing"),
+        ("model.blocks.9.norm1.bias", "unexpected"),
+    ):
+        changed = dict(weights)
+        changed[key] = changed.pop(key, torch.ones(48))
+        if why.endswith("missing"):
+            del changed[key]
+        save_file(changed, tmp_path / "model.safetensors")
+        with pytest.raises(RegistryError, match=why):
+            load_encoder(str(tmp_path))

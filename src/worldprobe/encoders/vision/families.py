@@ -163,7 +163,7 @@ FAMILIES: Mapping[str, Family] = {
     "videomae": Family(
         title="VideoMAE", config="VideoMAEConfig", model="VideoMAEModel", blocks="encoder.layer", norm="layernorm",
         first=_no_tokens, call=_plain, clips=True, sizes=False, square=False,
-        apart=(*_HEADS, "encoder_to_decoder.", "mask_token", "position_embeddings", "fc_norm."),
+        apart=(*_HEADS, "encoder_to_decoder.", "mask_token", "position_embeddings", "fc_norm.", "head."),
     ),
     "vivit": Family(
         title="ViViT", config="VivitConfig", model="VivitModel", blocks="layers", norm="layernorm",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from worldprobe.encoders import checkpoint
+from worldprobe.encoders.vision import videomae2
 from worldprobe.encoders.vision.families import FAMILIES, Family, titles
 from worldprobe.errors import RegistryError
-from worldprobe.io.hub import fetched
+from worldprobe.io.hub import answers, fetched
 
 # As safetensors names them; whole numbers are indices that transformers writes beside the weights.
 _READ = ("F64", "F32", "F16", "BF16", "I64", "I32", "BOOL")
@@ -29,6 +30,7 @@ class Network:
 
     family: Family
     config: Any
+    renamed: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None  # weights by the names of the model's
 
     @property
     def architecture(self) -> str:
@@ -53,6 +55,13 @@ def network_of(written: Mapping[str, Any], *, name: str) -> Network:
             family does not take.
     """
     kind = written.get("model_type")
+    theirs = str(kind).startswith(videomae2.KIND)
+    if theirs:
+        try:
+            written = videomae2.config_of(written)
+        except (KeyError, TypeError) as error:
+            raise RegistryError(f"{name}: its config does not say its shape: {error}") from error
+        kind = written["model_type"]
     family = FAMILIES.get(str(kind))
     if family is None:
         own = (
@@ -76,7 +85,7 @@ def network_of(written: Mapping[str, Any], *, name: str) -> Network:
     except Exception as error:
         why = checkpoint.first_line(error)
         raise RegistryError(f"{name}: its config is not one of {family.title}: {why}") from error
-    return Network(family, config)
+    return Network(family, config, videomae2.renamed if theirs else None)
 
 
 def load(source: str, network: Network, *, name: str) -> Any:
@@ -85,9 +94,11 @@ def load(source: str, network: Network, *, name: str) -> Any:
     Raises:
         RegistryError: weights that are missing, too many, of another shape or type, or that came out as zeros.
     """
-    model, report = checkpoint.read(
-        _class(network.family.model), source, network.config, name=name, **network.family.made
-    )
+    kind = _class(network.family.model)
+    if network.renamed:
+        model, report = _renamed(network, _weights(source), name=name)
+    else:
+        model, report = checkpoint.read(kind, source, network.config, name=name, **network.family.made)
     checkpoint.check(report, name=name, part="encoder", apart=network.family.apart)
     folder = Path(source) if Path(source).is_dir() else fetched(source, "config.json")[1]
     zeros = {key: tuple(value.shape) for key, value in model.named_parameters() if not value.any()}
@@ -99,6 +110,39 @@ def load(source: str, network: Network, *, name: str) -> Any:
             "they are written in a layout that this version of transformers does not read"
         )
     return model
+
+
+def _weights(source: str) -> Path:
+    """The folder of a checkpoint's weights, which are fetched where they are not there yet."""
+    if Path(source).is_dir():
+        return Path(source)
+    commit, folder = fetched(source, "config.json")
+    if answers(source):
+        from huggingface_hub import snapshot_download
+
+        snapshot_download(source, revision=commit, allow_patterns=["*.safetensors"])
+    return folder
+
+
+def _renamed(network: Network, folder: Path, *, name: str) -> tuple[Any, dict[str, Any]]:
+    """The model with weights that go by other names in the files; and what of them does not fit."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    assert network.renamed is not None
+    model, found = network.fresh(seed=0), {}
+    try:
+        for path in sorted(folder.glob("*.safetensors")):
+            found.update(network.renamed(load_file(path)))
+    except (OSError, SafetensorError) as error:
+        raise RegistryError(f"cannot load the weights of {name}: {checkpoint.first_line(error)}") from error
+    known = model.state_dict()
+    other = [key for key, value in found.items() if key in known and value.shape != known[key].shape]
+    report = model.load_state_dict({k: v for k, v in found.items() if k not in other}, strict=False)
+    missing = [key for key in report.missing_keys if key not in other]
+    return model, {
+        "missing_keys": missing, "unexpected_keys": report.unexpected_keys, "mismatched_keys": other
+    }  # fmt: skip
 
 
 def _zeros(folder: Path, shapes: Container[tuple[int, ...]], *, name: str) -> Counter[tuple[int, ...]]:
