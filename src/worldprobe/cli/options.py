@@ -39,7 +39,8 @@ Videos = Annotated[
 EncoderOption = Annotated[
     str,
     typer.Option(
-        "--encoder", help="vjepa2-tiny, a hub id or folder, random:E, pixels, flow, gaussian, module:Class."
+        "--encoder",
+        help="vjepa2-tiny, a hub id or folder, onnx:FILE#tensor, random:E, pixels, flow, gaussian, module:Class.",
     ),
 ]
 StoreOption = Annotated[str, typer.Option("--store", help="Folder or fsspec URL of the embeddings.")]

@@ -32,8 +32,8 @@ def load_model(source: str, config: VJEPA2Config, *, name: str) -> VJEPA2Model:
     Raises:
         RegistryError: weights of the encoder that are missing, too many or of another shape.
     """
-    model, report = _read(source, config, name=name)
-    _check(report, name=name, part="encoder", apart=("predictor.", *_HEADS))
+    model, report = read(_model(), source, config, name=name)
+    check(report, name=name, part="encoder", apart=("predictor.", *_HEADS))
     return model
 
 
@@ -43,14 +43,14 @@ def load_predictor(source: str, config: VJEPA2Config, *, name: str) -> VJEPA2Pre
     Raises:
         RegistryError: the checkpoint holds none, or one that does not fit.
     """
-    model, report = _read(source, _without_encoder(config), name=name)
+    model, report = read(_model(), source, _without_encoder(config), name=name)
     lost = [key for key in report["missing_keys"] if key.startswith("predictor.")]
     if len(lost) == len(list(model.predictor.parameters())):
         raise RegistryError(
             f"{name} holds no predictor: its checkpoint is an encoder alone, which cannot tell the future. "
             "Use a checkpoint with both, such as vjepa2-tiny or facebook/vjepa2-vitl-fpc64-256."
         )
-    _check(report, name=name, part="predictor", apart=("encoder.", *_HEADS))
+    check(report, name=name, part="predictor", apart=("encoder.", *_HEADS))
     return model.predictor.float()
 
 
@@ -86,20 +86,45 @@ def load_config(name: str) -> VJEPA2Config:
     """
     from transformers import VJEPA2Config
 
-    known.require_place(name)
-    try:
-        written, _ = VJEPA2Config.get_config_dict(name, local_files_only=_here_only(name))
-    except (OSError, ValueError, RegistryError) as error:
-        raise RegistryError(
-            f"no encoder {name!r}: no known name, and no checkpoint is found under it as a folder or hub id "
-            f"({_pointer_in(name) or first_line(error)}){known.instead(name)}"
-        ) from error
+    written = written_config(name)
     if written.get("model_type") != "vjepa2":
         raise RegistryError(
             f"{name} holds a model of type {written.get('model_type')!r}; this version reads V-JEPA 2 checkpoints"
         )
     config: VJEPA2Config = VJEPA2Config.from_dict(written)
     return config
+
+
+def written_config(name: str) -> dict[str, Any]:
+    """What the config in a folder, or of a repository on the hub, says; of whatever model.
+
+    Raises:
+        RegistryError: there is no checkpoint.
+    """
+    from transformers import PretrainedConfig
+
+    known.require_place(name)
+    try:
+        written, _ = PretrainedConfig.get_config_dict(name, local_files_only=_here_only(name))
+    except (OSError, ValueError, RegistryError) as error:
+        raise RegistryError(
+            f"no encoder {name!r}: no known name, and no checkpoint is found under it as a folder or hub id "
+            f"({_pointer_in(name) or first_line(error)}){_without_network(name)}{known.instead(name)}"
+        ) from error
+    return dict(written)
+
+
+def _without_network(name: str) -> str:
+    """Words on how a checkpoint of the hub gets here, where the hub does not answer; none where it does."""
+    try:
+        if Path(name).is_dir() or hub.answers(name):
+            return ""
+    except RegistryError:  # it does, that there is none
+        return ""
+    return (
+        f"; the hub does not answer here: `hf download {name}` where it does, with --local-dir for a folder to "
+        "bring and name instead"
+    )
 
 
 def _here_only(source: str) -> bool:
@@ -167,14 +192,28 @@ def _without_encoder(config: VJEPA2Config) -> VJEPA2Config:
     return small
 
 
-def _read(source: str, config: VJEPA2Config, *, name: str) -> tuple[VJEPA2Model, dict[str, Any]]:
-    from safetensors import SafetensorError
+def _model() -> Any:
     from transformers import VJEPA2Model
+
+    return VJEPA2Model
+
+
+def read(kind: Any, source: str, config: Any, *, name: str, **made: Any) -> tuple[Any, dict[str, Any]]:
+    """A model of one of transformers' classes, and its report on weights that do not fit, which ``check`` takes.
+
+    Args:
+        source: hub id or folder.
+        made: further arguments of the class.
+
+    Raises:
+        RegistryError: there are no weights that can be read.
+    """
+    from safetensors import SafetensorError
 
     try:
         with no_loading_bars(), no_loading_report():
             # Other shapes are refused by the part that they concern, with the others that do not fit.
-            model, report = VJEPA2Model.from_pretrained(
+            model, report = kind.from_pretrained(
                 source,
                 config=config,
                 output_loading_info=True,
@@ -183,6 +222,7 @@ def _read(source: str, config: VJEPA2Config, *, name: str) -> tuple[VJEPA2Model,
                 revision="main" if Path(source).is_dir() else fetched(source, _CONFIG)[0],
                 use_safetensors=True,  # the other format is a pickle
                 local_files_only=_here_only(source),
+                **made,
             )
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         why = _pointer_in(source) or first_line(error)
@@ -190,7 +230,7 @@ def _read(source: str, config: VJEPA2Config, *, name: str) -> tuple[VJEPA2Model,
     return model, report
 
 
-def _check(report: dict[str, Any], *, name: str, part: str, apart: tuple[str, ...]) -> None:
+def check(report: dict[str, Any], *, name: str, part: str, apart: tuple[str, ...]) -> None:
     """Refuse a part that is not whole; keys that begin with one of ``apart`` are of other parts."""
     missing, unexpected, mismatched = (
         sorted(key for key in map(_key, report.get(kind, ())) if not key.startswith(apart))

@@ -42,7 +42,8 @@ def names() -> tuple[str, ...]:
 
 def require_place(name: str) -> None:
     """Raises RegistryError for a name that is no folder's and cannot be the hub's: nobody is asked for it."""
-    if not Path(name).is_dir() and not hub.is_id(name):
+    place = name if Path(name).is_dir() else name.partition("?")[0]  # options may follow
+    if not Path(place).is_dir() and not hub.is_id(place):
         raise RegistryError(f"no encoder {name!r}: no known name, no folder, no hub id (OWNER/NAME){instead(name)}")
 
 

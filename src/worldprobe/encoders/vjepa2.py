@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.encoders import checkpoint, known
+from worldprobe.encoders.device import device_of, dtype_of, precision_of
 from worldprobe.encoders.forward import VERSION, Forward
 from worldprobe.encoders.lanes import side_by_side
 from worldprobe.encoders.preprocess import crop_frames
@@ -54,8 +55,8 @@ class VJEPA2Encoder:
         self.name = name
         self.status: Status = status
         self.twin = None if name.startswith("random:") else f"random:{name}"
-        self.device = _device("cpu" if device == known.ELSEWHERE else device)
-        self.precision = _precision(precision, "cuda" if device == known.ELSEWHERE else self.device)
+        self.device = device_of("cpu" if device == known.ELSEWHERE else device)
+        self.precision = precision_of(precision, "cuda" if device == known.ELSEWHERE else self.device)
         self.revision = hashlib.sha256(f"{revision} {self.precision} {VERSION}".encode()).hexdigest()
         self.origin = {**origin, "precision": self.precision, "forward": VERSION}
         config = model.config
@@ -64,11 +65,8 @@ class VJEPA2Encoder:
         self.width = int(config.hidden_size)
         self.crop = int(config.crop_size)
         self.patch = int(config.patch_size)
-        import torch
-
-        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
         self.parameters = sum(p.numel() for p in model.encoder.parameters())
-        self.forward = Forward(model.encoder, device=self.device, dtype=dtype)
+        self.forward = Forward(model.encoder, device=self.device, dtype=dtype_of(self.precision))
 
     def view(self, width: int, height: int) -> View:
         """What the model sees of a frame of this size in px."""
@@ -191,26 +189,3 @@ def _untrained(config: VJEPA2Config, *, name: str, device: str, precision: str) 
         predictor=partial(checkpoint.fresh_predictor, config, seed=TWIN_SEED),
         origin={"checkpoint": f"none: untrained, seed {TWIN_SEED}"},
     )
-
-
-def _device(wanted: str) -> str:
-    import torch
-
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"--device {wanted} was asked for, but torch finds no CUDA GPU here. Use --device cpu.")
-    try:
-        return str(torch.device(wanted))
-    except RuntimeError as error:
-        raise ConfigError(f"no device {wanted!r}: use auto, cpu, cuda or cuda:N") from error
-
-
-def _precision(wanted: str, device: str) -> str:
-    if wanted == "auto":
-        return "bf16" if device.startswith("cuda") else "fp32"
-    if wanted not in ("fp32", "bf16", "fp16"):
-        raise ConfigError(f"no precision {wanted!r}: use auto, fp32, bf16 or fp16")
-    if wanted == "fp16" and device == "cpu":
-        raise ConfigError("--precision fp16 is for GPUs: on a CPU it is several times slower than fp32. Use bf16.")
-    return wanted
