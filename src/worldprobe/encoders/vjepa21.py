@@ -130,13 +130,19 @@ class Model(nn.Module):
 
 def fresh(config: Any) -> Model:
     """An untrained model, drawn as the authors' training begins; by torch's global generator."""
-    model = Model(config)
-    for part in model.modules():
-        if isinstance(part, nn.Linear | nn.Conv3d):
-            nn.init.trunc_normal_(part.weight, std=0.02)
-            if part.bias is not None:
-                nn.init.zeros_(part.bias)
+    with torch.device("meta"):  # so that nothing is drawn twice
+        model = Model(config)
+    model = model.to_empty(device="cpu")
     with torch.no_grad():
+        for part in model.modules():
+            if isinstance(part, nn.LayerNorm):
+                part.reset_parameters()
+            elif isinstance(part, nn.Linear | nn.Conv3d):
+                nn.init.trunc_normal_(part.weight, std=0.02)
+                if part.bias is not None:
+                    nn.init.zeros_(part.bias)
+        for token in model.predictor.embeddings.mask_tokens:  # type: ignore[union-attr]
+            nn.init.zeros_(token)
         for half in (model.encoder, model.predictor):
             for name in ("img_mod_embed", "video_mod_embed"):
                 nn.init.normal_(getattr(half.embeddings, name), std=1e-6)
