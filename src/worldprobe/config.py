@@ -105,7 +105,7 @@ class Experiment(BaseModel):
     blocks: str = "last"
     pool: Literal["none", "space"] = "none"
     input: str | list[str] = "native"
-    frames: int = Field(default=16, ge=2, le=256)
+    frames: int = Field(default=16, ge=1, le=256)
     stride: int = Field(default=1, ge=1, le=1000)
     seed: int = Field(default=0, ge=0)
     device: str = Field(default="auto", pattern=r"^(auto|[a-z]+(:\d{1,3})?)$")

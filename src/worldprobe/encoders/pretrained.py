@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worldprobe.encoders import checkpoint, known, vjepa2
+from worldprobe.encoders import checkpoint, known, layouts, vjepa2
 from worldprobe.encoders.onnx import encoder as onnx
 from worldprobe.encoders.vision import load as vision
 from worldprobe.encoders.vision.public import PUBLIC
@@ -12,7 +12,7 @@ from worldprobe.protocols import Encoder
 
 
 def pretrained(name: str, *, device: str = "auto", precision: str = "auto") -> Encoder:
-    """Load a checkpoint, strictly: V-JEPA 2, or one of a family in ``vision.families``.
+    """Load a checkpoint, strictly: V-JEPA 2 or 2.1, or one of a family in ``vision.families``.
 
     Raises:
         RegistryError: no such checkpoint, of a model that is not read, or with weights that do not fit.
@@ -37,10 +37,13 @@ def random_twin(argument: str | None = None, *, device: str = "auto", precision:
 
 
 def _is_vjepa2(spec: Spec, name: str) -> bool:
-    """Whether a checkpoint is a V-JEPA 2. Raises RegistryError for options beside one: it has none."""
+    """Whether a checkpoint is a V-JEPA 2 or 2.1. Raises RegistryError for options beside one: it has none."""
     if spec.source in PUBLIC:
         return False
-    of_vjepa2 = spec.source in known.names() or checkpoint.written_config(spec.source).get("model_type") == "vjepa2"
+    of_vjepa2 = (
+        spec.source in known.names()
+        or checkpoint.written_config(spec.source).get("model_type") in layouts.MODEL_TYPES
+    )
     if of_vjepa2 and not spec.plain:
         raise RegistryError(f"{name}: a V-JEPA 2 takes no options after '?': its grid is its config's")
     return of_vjepa2
