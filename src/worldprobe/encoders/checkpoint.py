@@ -21,7 +21,7 @@ from worldprobe.quiet import no_loading_bars, no_loading_report
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import VJEPA2Config, VJEPA2Model
+    from transformers import VJEPA2Config
 
 # A checkpoint fine-tuned for classification carries a head that nothing here uses.
 _CONFIG = "config.json"
