@@ -112,7 +112,7 @@ class Runs:
 
 def test_nothing_but_weights_is_unpickled(tmp_path):
     source = official_vjepa.official(tmp_path / "a.pt", "2.1", more=Runs())
-    (tmp_path / "plain.pt").write_bytes(pickle.dumps({"encoder": Runs()}))
+    (tmp_path / "plain.pt").write_bytes(pickle.dumps({"encoder": Runs()}, protocol=2))
     for file in (source, tmp_path / "plain.pt"):
         with pytest.raises(RegistryError, match="a pickle of more than weights"):
             convert(file, tmp_path / "out", **SMALL)
