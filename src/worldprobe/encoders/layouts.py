@@ -49,10 +49,7 @@ def read_config(written: Mapping[str, Any], *, name: str) -> VJEPA2Config:
 
     kind = written.get("model_type")
     if kind not in MODEL_TYPES:
-        code = "; it comes with code of its own (auto_map), which is never run" if "auto_map" in written else ""
-        raise RegistryError(
-            f"{name} holds a model of type {kind!r}; this version reads V-JEPA 2 and 2.1 checkpoints{code}"
-        )
+        raise RegistryError(f"{name} holds a model of type {kind!r}, which is no V-JEPA 2 or 2.1")
     config: VJEPA2Config = VJEPA2Config.from_dict(dict(written) if kind == "vjepa2" else _renamed(written))
     if problem := _problem(config):
         raise RegistryError(f"{name}: {problem}")

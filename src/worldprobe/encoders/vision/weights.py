@@ -64,11 +64,7 @@ def network_of(written: Mapping[str, Any], *, name: str) -> Network:
         kind = written["model_type"]
     family = FAMILIES.get(str(kind))
     if family is None:
-        own = (
-            "is code of its own (trust_remote_code), which is never run"
-            if written.get("auto_map")
-            else "is not read"
-        )
+        own = "is code of its own (auto_map), which is never run" if "auto_map" in written else "is not read"
         raise RegistryError(
             f"{name} holds a model of type {kind!r}, which {own}. Read are V-JEPA 2, {titles()}; any network as an "
             "ONNX file: onnx:FILE"
