@@ -4,8 +4,8 @@
   **RankMe** (Garrido et al. 2023, eq. 1-2) is the same of rows as they are: their common mean is a direction more.
 - **LiDAR** (Thilak et al. 2024, section 3): the same of the eigenvalues of linear discriminant analysis, videos
   being the classes and their moments the samples. A direction counts where videos differ more than a video varies.
-- **Norm entropy**: how evenly a tubelet's tokens share its length, 1 where all are equally long. A few that are much
-  longer (Darcet et al. 2024, "Vision transformers need registers") lower it.
+- **Norm entropy**: how evenly a tubelet's tokens share its length, 1 where all are equally long. A few much longer
+  ones (Darcet et al. 2024, "Vision transformers need registers") lower it.
 - **Similarity**: the mean cosine of a tubelet's tokens so many cells apart, and of a cell's with its later self.
 - **Drift**: 1 less the unbiased linear CKA (Kornblith et al. 2019; Song et al. 2012, eq. 5) of two encoders on the
   same moments: 0 where one is the other, turned or scaled.
