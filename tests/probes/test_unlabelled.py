@@ -1,10 +1,23 @@
 """What features are like without labels, where the answer is known."""
 
+from functools import reduce
+from operator import add
+
 import numpy as np
 import pytest
 
-from worldprobe.probes.linear.scatter import Scatter
-from worldprobe.probes.unlabelled import SETS, Tokens, bounded, drift, effective_rank, lidar, rank_of, rankme
+from worldprobe.probes.unlabelled import (
+    SETS,
+    Spread,
+    Tokens,
+    drift,
+    effective_rank,
+    lidar,
+    likeness,
+    rank_of,
+    rankme,
+    ranks,
+)
 
 
 def turned(rows, seed=0):
@@ -17,19 +30,19 @@ def turned(rows, seed=0):
 def test_the_effective_rank_counts_equal_directions(directions):
     rows = np.zeros((4096, 12))
     rows[:, :directions] = np.random.default_rng(1).standard_normal((4096, directions))
-    assert effective_rank(Scatter.of(turned(rows))) == pytest.approx(directions, rel=0.02)
+    assert effective_rank(Spread.of(turned(rows))) == pytest.approx(directions, rel=0.02)
 
 
 def test_a_common_mean_is_one_direction_to_rankme_and_none_to_the_effective_rank():
     rows = np.random.default_rng(0).standard_normal((4096, 8))
-    far = Scatter.of(rows + 1000)
+    far = Spread.of(rows + 1000)
     assert effective_rank(far) == pytest.approx(8, rel=0.02)
     assert rankme(far) < 1.1
-    assert rankme(Scatter.of(rows)) == pytest.approx(8, rel=0.02)
+    assert rankme(Spread.of(rows)) == pytest.approx(8, rel=0.02)
 
 
 def test_the_rank_of_nothing_is_nothing():
-    assert effective_rank(Scatter.of(np.ones((20, 3)))) == 0
+    assert effective_rank(Spread.of(np.ones((20, 3)))) == 0
     assert rank_of(np.zeros(4)) == 0
 
 
@@ -40,14 +53,14 @@ def test_lidar_counts_the_directions_in_which_videos_differ(directions):
     means = np.zeros((400, 1, 10))
     means[..., :directions] = 3 * rng.standard_normal((400, 1, directions))
     rows = means + 0.1 * rng.standard_normal((400, 6, 10))
-    videos = [Scatter.of(one) for one in turned(rows.reshape(-1, 10)).reshape(400, 6, 10)]
-    assert lidar(videos) == pytest.approx(directions, rel=0.05)
+    videos = [Spread.of(one) for one in turned(rows.reshape(-1, 10)).reshape(400, 6, 10)]
+    assert lidar(reduce(add, videos)) == pytest.approx(directions, rel=0.05)
 
 
 @pytest.mark.parametrize(("videos", "moments"), [(1, 5), (3, 1)])
 def test_lidar_without_anything_to_compare_says_so(videos, moments):
     rows = np.random.default_rng(0).standard_normal((videos, moments, 4))
-    score = bounded([Scatter.of(one) for one in rows], "lidar")
+    score = ranks([Spread.of(one) for one in rows])["lidar"]
     assert score.value is None
     assert "two videos" in score.note
 
@@ -57,11 +70,12 @@ def test_intervals_are_of_videos_and_cover():
     rng, scores = np.random.default_rng(0), []
     wide = np.array([3.0, 1.0, 0.3])
     for _ in range(60):
-        videos = [Scatter.of(np.repeat(wide * rng.standard_normal((1, 3)), 50, axis=0)) for _ in range(3 * SETS)]
-        scores.append(bounded(videos, "effective rank"))
+        videos = [Spread.of(np.repeat(wide * rng.standard_normal((1, 3)), 50, axis=0)) for _ in range(6 * SETS)]
+        sets = [reduce(add, videos[first::SETS]) for first in range(SETS)]
+        scores.append(ranks(sets)["effective rank"])
     middle = np.mean([one.value for one in scores])
     assert sum(one.low <= middle <= one.high for one in scores) >= 52
-    assert bounded(videos[:2], "effective rank").interval is None
+    assert ranks(videos[:2])["effective rank"].interval is None
 
 
 def test_tokens_of_equal_length_have_an_entropy_of_one_and_a_long_one_lowers_it():
@@ -83,7 +97,7 @@ def test_similarity_by_distance_of_a_checkerboard_that_turns_with_time():
     tokens = (sign[..., None] * np.array([1.0, 2.0])).astype(np.float16)
     found = Tokens()
     found.add(tokens)
-    means = {name: found.sums[name] / found.counts[name] for name in found.sums}
+    means = {name: score.value for name, score in likeness([found]).items()}
     assert means.pop("norm entropy") == pytest.approx(1.0)
     assert means == pytest.approx(
         {

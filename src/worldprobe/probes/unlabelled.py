@@ -25,11 +25,13 @@ from worldprobe.intervals import Score, bound
 from worldprobe.probes.linear.scatter import Scatter
 
 Floats = NDArray[np.float64]
-# Leaving out each of so many sets of groups costs as many decompositions.
-SETS = 20
+# Leaving out each of so many sets of videos costs as many decompositions.
+SETS = 10
 DISTANCES = (1, 2, 4)
 # What no video varies in would else count without end: this share of the mean variance within is added to all.
 _RIDGE = 1e-4
+_NOTHING = 1e-30
+_FEW = "fewer than three videos: there is nothing to tell an interval from"
 
 
 def rank_of(values: Floats) -> float:
@@ -42,42 +44,75 @@ def rank_of(values: Floats) -> float:
     return float(np.exp(-(share * np.log(np.where(share > 0, share, 1.0))).sum()))
 
 
-def effective_rank(rows: Scatter) -> float:
-    """Of centred rows, 1 to d; 0 where nothing varies."""
-    return rank_of(np.sqrt(np.linalg.eigvalsh(rows.matrix).clip(0)))
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread:
+    """All that the ranks have to know of some videos' moments, as large for ten videos as for ten thousand.
+
+    Attributes:
+        moments: scatter of all moments.
+        within: sums of squares and products of the moments around their videos' means [d, d]; ``spare`` moments
+            more than videos.
+        means: scatter of the videos' means.
+    """
+
+    moments: Scatter
+    within: Floats
+    spare: int
+    means: Scatter
+
+    @classmethod
+    def of(cls, rows: NDArray[np.floating]) -> Spread:
+        """Of a video's moments [n, d]."""
+        one = Scatter.of(rows)
+        return cls(one, one.matrix, one.count - 1, Scatter.of(one.mean[None]))
+
+    def __add__(self, other: Spread) -> Spread:
+        """Of the videos of both."""
+        return Spread(
+            self.moments + other.moments, self.within + other.within, self.spare + other.spare,
+            self.means + other.means,
+        )  # fmt: skip
 
 
-def rankme(rows: Scatter) -> float:
-    """Of rows as they are, 1 to d."""
+def effective_rank(videos: Spread) -> float:
+    """Of centred moments, 1 to d; 0 where nothing varies."""
+    return rank_of(np.sqrt(np.linalg.eigvalsh(videos.moments.matrix).clip(0)))
+
+
+def rankme(videos: Spread) -> float:
+    """Of moments as they are, 1 to d."""
+    rows = videos.moments
     whole = rows.matrix + rows.count * np.multiply.outer(rows.mean, rows.mean)
     return rank_of(np.sqrt(np.linalg.eigvalsh(whole).clip(0)))
 
 
-def lidar(videos: Sequence[Scatter]) -> float:
+def lidar(videos: Spread) -> float:
     """Of the moments of each video, 1 to the lesser of d and the number of videos less one.
 
     Raises:
         ValueError: fewer than two videos, or none with two moments: nothing to tell differences from.
     """
-    within = sum((one.matrix for one in videos), np.zeros_like(videos[0].matrix))
-    spare = sum(one.count - 1 for one in videos)
-    if len(videos) < 2 or spare < 1:
+    if videos.means.count < 2 or videos.spare < 1:
         raise ValueError("LiDAR needs two videos, and two moments of one of them")
-    within = within / spare
-    means = np.stack([one.mean for one in videos])
-    between = np.cov(means, rowvar=False).reshape(within.shape)
-    within[np.diag_indices_from(within)] += max(_RIDGE * float(np.trace(within)) / len(within), 1e-30)
+    within = videos.within / videos.spare
+    within[np.diag_indices_from(within)] += max(_RIDGE * float(np.trace(within)) / len(within), _NOTHING)
     lengths, axes = np.linalg.eigh(within)
-    whitened = (axes / np.sqrt(lengths)).T @ between @ (axes / np.sqrt(lengths))
-    return rank_of(np.linalg.eigvalsh((whitened + whitened.T) / 2))
+    axes = axes / np.sqrt(lengths)
+    return rank_of(np.linalg.eigvalsh(axes.T @ videos.means.matrix @ axes))
+
+
+RANKS: dict[str, Callable[[Spread], float]] = {
+    "effective rank": effective_rank, "rankme": rankme, "lidar": lidar,
+}  # fmt: skip
+"""By name."""
 
 
 @dataclass(slots=True, eq=False)
 class Tokens:
-    """Add up what tokens of a video's tubelets are like, a clip at a time.
+    """Add up what the tokens of tubelets are like, a clip at a time.
 
     Attributes:
-        sums, counts: of each measure by name; a video's value is the quotient.
+        sums, counts: of each measure by name; its mean is the quotient.
     """
 
     sums: dict[str, float] = field(default_factory=dict)
@@ -88,11 +123,11 @@ class Tokens:
         values = tokens.astype(np.float32)
         length = np.linalg.norm(values, axis=-1)
         share = length.reshape(len(values), -1)
-        share = share / np.maximum(share.sum(axis=1, keepdims=True), 1e-30)
+        share = share / np.maximum(share.sum(axis=1, keepdims=True), _NOTHING)
         if share.shape[1] > 1:
-            entropy = -(share * np.log(np.maximum(share, 1e-30))).sum(axis=1) / np.log(share.shape[1])
+            entropy = -(share * np.log(np.maximum(share, _NOTHING))).sum(axis=1) / np.log(share.shape[1])
             self._book("norm entropy", entropy)
-        unit = values / np.maximum(length, 1e-30)[..., None]
+        unit = values / np.maximum(length, _NOTHING)[..., None]
         for cells in DISTANCES:
             if min(unit.shape[1:3]) > cells:
                 across = (unit[:, :, cells:] * unit[:, :, :-cells]).sum(axis=-1)
@@ -104,6 +139,42 @@ class Tokens:
     def _book(self, name: str, values: NDArray[np.float32]) -> None:
         self.sums[name] = self.sums.get(name, 0.0) + float(values.sum(dtype=np.float64))
         self.counts[name] = self.counts.get(name, 0) + values.size
+
+
+def ranks(sets: Sequence[Spread]) -> dict[str, Score]:
+    """Each of ``RANKS`` of all sets of videos, with its 95 % interval, from leaving out each set in turn."""
+    found = {}
+    for name, of in RANKS.items():
+        try:
+            value = of(reduce(add, sets))
+            if len(sets) < 3:
+                found[name] = Score(value=value, note=_FEW)
+                continue
+            left = [of(reduce(add, [*sets[:index], *sets[index + 1 :]])) for index in range(len(sets))]
+            low, high = bound(value, np.array(left), "plain")
+            found[name] = Score(value=value, low=low, high=high)
+        except ValueError as error:
+            found[name] = Score(value=None, note=str(error))
+    return found
+
+
+def likeness(sets: Sequence[Tokens]) -> dict[str, Score]:
+    """Each measure of tokens of all sets of videos together, bounded as ``ranks``."""
+    found = {}
+    for name in dict.fromkeys(name for one in sets for name in one.sums):
+        sums, counts = (np.array([of.get(name, 0) for of in part], dtype=np.float64) for part in _parts(sets))
+        value = float(sums.sum() / counts.sum())
+        left = (sums.sum() - sums) / np.maximum(counts.sum() - counts, 1)
+        if (counts > 0).sum() < 3:
+            found[name] = Score(value=value, note=_FEW)
+            continue
+        low, high = bound(value, left, "plain")
+        found[name] = Score(value=value, low=low, high=high)
+    return found
+
+
+def _parts(sets: Sequence[Tokens]) -> tuple[list[dict[str, float]], list[dict[str, int]]]:
+    return [one.sums for one in sets], [one.counts for one in sets]
 
 
 def drift(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
@@ -135,29 +206,3 @@ def _hsic(one: Floats, other: Floats) -> float:
     mean = float(one.sum()) * float(other.sum()) / ((n - 1) * (n - 2))
     cross = 2.0 / (n - 2) * float(one.sum(axis=0) @ other.sum(axis=0))
     return (float((one * other).sum()) + mean - cross) / (n * (n - 3))
-
-
-def bounded(videos: Sequence[Scatter], measure: str) -> Score:
-    """A measure of ``RANKS`` with its 95 % interval, from leaving out sets of videos in turn."""
-    of = RANKS[measure]
-    try:
-        value = of(videos)
-        sets = min(SETS, len(videos))
-        if sets < 3:
-            return Score(value=value, note="fewer than three videos: there is nothing to tell an interval from")
-        parts = [[one for index, one in enumerate(videos) if index % sets != left] for left in range(sets)]
-        low, high = bound(value, np.array([of(part) for part in parts]), "plain")
-    except ValueError as error:
-        return Score(value=None, note=str(error))
-    return Score(value=value, low=low, high=high)
-
-
-def _together(videos: Sequence[Scatter]) -> Scatter:
-    return reduce(add, videos)
-
-
-RANKS: dict[str, Callable[[Sequence[Scatter]], float]] = {
-    "effective rank": lambda videos: effective_rank(_together(videos)),
-    "rankme": lambda videos: rankme(_together(videos)),
-    "lidar": lidar,
-}
