@@ -126,7 +126,7 @@ class Tokens:
         share = share / np.maximum(share.sum(axis=1, keepdims=True), _NOTHING)
         if share.shape[1] > 1:
             entropy = -(share * np.log(np.maximum(share, _NOTHING))).sum(axis=1) / np.log(share.shape[1])
-            self._book("norm entropy", entropy)
+            self._book("norm entropy", np.minimum(entropy, 1.0))
         unit = values / np.maximum(length, _NOTHING)[..., None]
         for cells in DISTANCES:
             if min(unit.shape[1:3]) > cells:

@@ -37,6 +37,7 @@ from worldprobe.results.probe import (
     Metric,
     PowerResult,
     ProbeResult,
+    UnlabelledResult,
     Verdict,
     VerdictResult,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "ProbeResult",
     "Result",
     "SurpriseResult",
+    "UnlabelledResult",
     "Verdict",
     "VerdictResult",
     "first_problem",

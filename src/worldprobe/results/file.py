@@ -14,10 +14,17 @@ from worldprobe.io.files import StrPath, write_whole
 from worldprobe.results.decoding import DecodingResult
 from worldprobe.results.line import CostResult, OtherResult
 from worldprobe.results.prediction import LeakResult, PredictionResult, SurpriseResult
-from worldprobe.results.probe import EvidenceLine, ProbeResult
+from worldprobe.results.probe import EvidenceLine, ProbeResult, UnlabelledResult
 
 KnownResult = (
-    ProbeResult | EvidenceLine | PredictionResult | LeakResult | SurpriseResult | DecodingResult | CostResult
+    ProbeResult
+    | EvidenceLine
+    | UnlabelledResult
+    | PredictionResult
+    | LeakResult
+    | SurpriseResult
+    | DecodingResult
+    | CostResult
 )
 AnyResult = KnownResult | OtherResult
 KINDS = tuple(one.model_fields["kind"].default for one in get_args(KnownResult))

@@ -160,3 +160,28 @@ class LearningResult(_OfProbe):
 
 
 EvidenceLine = EvidenceResult | CodeResult | LearningResult | PowerResult | VerdictResult
+
+
+class UnlabelledResult(Result):
+    """State what features are like without labels.
+
+    ``measure``: "effective rank", "rankme", "lidar", of pooled moments, at most ``width``; "norm entropy" and
+    "similarity N apart" or "N later" (in cells and tubelets) of a tubelet's tokens. ``control`` is "none", or
+    "random-init": the untrained twin's. ``n`` counts tubelets; ``low`` and ``high`` bound the 95 % interval by
+    leaving out videos.
+    """
+
+    written_by = "probe"
+    kind: Literal["unlabelled"] = "unlabelled"
+    encoder: str
+    tap: str
+    input: str
+    control: Control
+    measure: str
+    score: float | None
+    low: float | None
+    high: float | None
+    n: int
+    n_videos: int
+    width: int
+    notes: list[str] = Field(default_factory=list)
