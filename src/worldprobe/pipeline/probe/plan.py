@@ -17,7 +17,7 @@ METRICS: dict[str, tuple[Metric, ...]] = {
     "classification": ("balanced_accuracy", "accuracy", "macro_f1"),
 }
 
-Evidence = Literal["code", "learning"]
+Evidence = Literal["code", "learning", "unlabelled"]
 
 CHOSEN = "chosen"
 # Others are fitted too slowly for the dozens of fits that planted effects, a code or a curve take.
