@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from worldprobe.encoders import known, layouts
 from worldprobe.encoders.forward import is_21
+from worldprobe.encoders.quantized import refuse_quantized
 from worldprobe.errors import RegistryError
 from worldprobe.io import hub
 from worldprobe.io.files import sha256
@@ -44,7 +45,7 @@ def load_model(source: str, config: VJEPA2Config, *, name: str) -> Any:
     if is_21(config):
         return _read_21(source, config, "encoder", name=name)
     model, report = read(_model(), source, config, name=name)
-    layouts.refuse_quantized(_weights_folder(source), name=name)
+    refuse_quantized(weights_folder(source), name=name, apart=layouts.of_a_head)
     check(report, name=name, part="encoder", apart=("predictor.", *_HEADS), of_21=False)
     return model
 
@@ -59,7 +60,7 @@ def load_predictor(source: str, config: VJEPA2Config, *, name: str) -> Any:
     if is_21(config):
         return _read_21(source, config, "predictor", name=name).predictor.float()
     model, report = read(_model(), source, _without_encoder(config), name=name)
-    layouts.refuse_quantized(_weights_folder(source), name=name)
+    refuse_quantized(weights_folder(source), name=name, apart=layouts.of_a_head)
     lost = [key for key in report["missing_keys"] if key.startswith("predictor.")]
     if len(lost) == len(list(model.predictor.parameters())):
         raise RegistryError(_NO_PREDICTOR.format(name))
@@ -235,7 +236,7 @@ def _read_21(source: str, config: VJEPA2Config, part: str, *, name: str) -> Any:
 
     from worldprobe.encoders import vjepa21
 
-    folder = _weights_folder(source)
+    folder = weights_folder(source)
     if pointer := _pointer_in(str(folder)):
         raise RegistryError(f"cannot load the weights of {name}: {pointer}")
     weights = layouts.read_part(folder, part, name=name)
@@ -263,8 +264,12 @@ def require_whole(
     check(report, name=name, part=part, apart=(), of_21=is_21(config))
 
 
-def _weights_folder(source: str) -> Path:
-    """Where the safetensors lie: those of the hub are fetched, of the commit that the config is of."""
+def weights_folder(source: str) -> Path:
+    """Where the safetensors lie: those of the hub are fetched, of the commit that the config is of.
+
+    Raises:
+        RegistryError: they cannot be fetched.
+    """
     if Path(source).is_dir():
         return Path(source)
     from huggingface_hub import snapshot_download
@@ -272,7 +277,7 @@ def _weights_folder(source: str) -> Path:
     commit, folder = fetched(source, _CONFIG)
     try:
         snapshot_download(
-            source, revision=commit, allow_patterns=["model*.safetensors"], local_files_only=_here_only(source)
+            source, revision=commit, allow_patterns=["*.safetensors"], local_files_only=_here_only(source)
         )
     # No network in any of its forms: each version of the client has its own errors for them.
     except Exception as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from worldprobe.encoders.forward import is_21
+from worldprobe.encoders.quantized import refuse_quantized
 from worldprobe.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ _NAMES = (
 _OF_21 = re.compile(r"norms_block|distillation_norms|patch_embeddings_img|_mod_embed|proj_context")
 _OF_2 = re.compile(r"^encoder\.layernorm\.")
 _HEADS = ("pooler.", "classifier.")
-_FLOATS = ("F64", "F32", "F16", "BF16")
 
 
 def read_config(written: Mapping[str, Any], *, name: str) -> VJEPA2Config:
@@ -115,7 +115,7 @@ def read_part(folder: Path, part: str, *, name: str) -> dict[str, Tensor]:
 
     found: dict[str, Tensor] = {}
     other = "predictor." if part == "encoder" else "encoder."
-    refuse_quantized(folder, name=name)
+    refuse_quantized(folder, name=name, apart=of_a_head)
     try:
         for path in _files(folder, name):
             with safe_open(path, framework="pt") as file:
@@ -141,22 +141,9 @@ def norms_in(keys: Iterable[str]) -> tuple[int, ...]:
     return tuple(sorted({int(one[1]) for one in found if one}))
 
 
-def refuse_quantized(folder: Path, *, name: str) -> None:
-    """Raises RegistryError for weights in fp8, int8 and the like: without their scales they are other numbers."""
-    from safetensors import SafetensorError, safe_open
-
-    for path in _files(folder, name):
-        try:
-            with safe_open(path, framework="pt") as file:
-                kinds = {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError):
-            continue  # whoever loads it says why
-        for key, kind in kinds.items():
-            if kind not in _FLOATS and not named(key).startswith(_HEADS):
-                raise RegistryError(
-                    f"{name}: {key} is {kind}, and quantised weights are not read. "
-                    "Use the checkpoint in fp32, fp16 or bf16."
-                )
+def of_a_head(key: str) -> bool:
+    """Whether a weight, by its published name, is of a head, which nothing here uses."""
+    return named(key).startswith(_HEADS)
 
 
 def mixed_up(unexpected: Iterable[str], missing: Iterable[str], *, of_21: bool) -> str:

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from worldprobe.encoders import checkpoint
+from worldprobe.encoders.quantized import refuse_quantized
 from worldprobe.encoders.vision import videomae2
 from worldprobe.encoders.vision.families import FAMILIES, Family, titles
 from worldprobe.errors import RegistryError
-from worldprobe.io.hub import answers, fetched
 
-# As safetensors names them; whole numbers are indices that transformers writes beside the weights.
-_READ = ("F64", "F32", "F16", "BF16", "I64", "I32", "BOOL")
 # Of a config, what says nothing of the network.
 _BESIDE = (
     "transformers_version", "_name_or_path", "dtype", "torch_dtype", "architectures", "id2label", "label2id",
@@ -90,15 +88,15 @@ def load(source: str, network: Network, *, name: str) -> Any:
     Raises:
         RegistryError: weights that are missing, too many, of another shape or type, or that came out as zeros.
     """
-    kind = _class(network.family.model)
+    kind, folder = _class(network.family.model), checkpoint.weights_folder(source)
+    refuse_quantized(folder, name=name)
     if network.renamed:
-        model, report = _renamed(network, _weights(source), name=name)
+        model, report = _renamed(network, folder, name=name)
     else:
         model, report = checkpoint.read(kind, source, network.config, name=name, **network.family.made)
     checkpoint.check(report, name=name, part="encoder", apart=network.family.apart)
-    folder = Path(source) if Path(source).is_dir() else fetched(source, "config.json")[1]
     zeros = {key: tuple(value.shape) for key, value in model.named_parameters() if not value.any()}
-    lost = Counter(zeros.values()) - _zeros(folder, set(zeros.values()), name=name)
+    lost = Counter(zeros.values()) - _zeros(folder, set(zeros.values()))
     if lost:
         first = next(key for key, shape in zeros.items() if shape in lost)
         raise RegistryError(
@@ -106,18 +104,6 @@ def load(source: str, network: Network, *, name: str) -> Any:
             "they are written in a layout that this version of transformers does not read"
         )
     return model
-
-
-def _weights(source: str) -> Path:
-    """The folder of a checkpoint's weights, which are fetched where they are not there yet."""
-    if Path(source).is_dir():
-        return Path(source)
-    commit, folder = fetched(source, "config.json")
-    if answers(source):
-        from huggingface_hub import snapshot_download
-
-        snapshot_download(source, revision=commit, allow_patterns=["*.safetensors"])
-    return folder
 
 
 def _renamed(network: Network, folder: Path, *, name: str) -> tuple[Any, dict[str, Any]]:
@@ -141,12 +127,8 @@ def _renamed(network: Network, folder: Path, *, name: str) -> tuple[Any, dict[st
     }  # fmt: skip
 
 
-def _zeros(folder: Path, shapes: Container[tuple[int, ...]], *, name: str) -> Counter[tuple[int, ...]]:
-    """How many weights of each of these shapes are zeros in a checkpoint's files.
-
-    Raises:
-        RegistryError: weights in numbers of few bits.
-    """
+def _zeros(folder: Path, shapes: Container[tuple[int, ...]]) -> Counter[tuple[int, ...]]:
+    """How many weights of each of these shapes are zeros in a checkpoint's files."""
     from safetensors import safe_open
 
     found: Counter[tuple[int, ...]] = Counter()
@@ -154,12 +136,7 @@ def _zeros(folder: Path, shapes: Container[tuple[int, ...]], *, name: str) -> Co
         with safe_open(path, framework="pt") as file:
             names = file.keys()
             for key in names:
-                part = file.get_slice(key)
-                if (kind := part.get_dtype()) not in _READ:
-                    raise RegistryError(
-                        f"{name}: {key} is of type {kind}: use the checkpoint in float32, float16 or bfloat16"
-                    )
-                shape = tuple(part.get_shape())
+                shape = tuple(file.get_slice(key).get_shape())
                 if shape in shapes and not file.get_tensor(key).any():
                     found[shape] += 1
     return found
