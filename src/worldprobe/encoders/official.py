@@ -120,7 +120,6 @@ def convert(
 
 def _read(source: Path) -> dict[str, Any]:
     """What a file holds, by its keys; never more than tensors and plain containers."""
-    import pickle
 
     import torch
 
@@ -133,12 +132,13 @@ def _read(source: Path) -> dict[str, Any]:
             held = torch.load(source, map_location="cpu", weights_only=True, mmap=True)
         except RuntimeError:  # a format that cannot be mapped
             held = torch.load(source, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        raise RegistryError(f"cannot read {source}: {checkpoint.first_line(error)}") from error
+    # What is left is torch's refusal, an UnpicklingError: to name it the module would have to be imported.
+    except Exception as error:
         raise RegistryError(
             f"{source} is no checkpoint of torch, or a pickle of more than weights, which could run code: refused"
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise RegistryError(f"cannot read {source}: {checkpoint.first_line(error)}") from error
     if not isinstance(held, dict) or not held:
         raise RegistryError(f"{source} holds a {type(held).__name__}, no checkpoint by its keys")
     return held
