@@ -120,7 +120,6 @@ def convert(
 
 def _read(source: Path) -> dict[str, Any]:
     """What a file holds, by its keys; never more than tensors and plain containers."""
-
     import torch
 
     if not source.is_file():
