@@ -84,7 +84,7 @@ def probe(
                     tap, rows = str(Tap(plan.encoder, block)), place.rows(block, kind)
                     result.evidence += worked_out(plan, rows, result.answered, tap, kind, tally=curves)
     if "unlabelled" in plan.evidence:
-        result.unlabelled += unlabelled(store, plan, series, blocks)
+        result.unlabelled += unlabelled(store, plan, series, blocks[-1])
     result.answered += chosen_taps(result.answered) if len(blocks) > 1 else []
     result.answers.append(answer_rows(result.answered, moments, series, block=blocks[-1]))
     result.results += lines(result.answered)

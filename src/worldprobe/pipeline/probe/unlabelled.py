@@ -15,20 +15,18 @@ from worldprobe.results import UnlabelledResult
 from worldprobe.store import Series, Store
 
 
-def unlabelled(store: Store, plan: Plan, series: Sequence[Series], blocks: Sequence[int]) -> list[UnlabelledResult]:
-    """Describe each block, the encoder's and its untrained twin's; all clips of the videos count, labelled or not.
+def unlabelled(store: Store, plan: Plan, series: Sequence[Series], block: int) -> list[UnlabelledResult]:
+    """Describe a block, the encoder's and its untrained twin's; all clips of the videos count, labelled or not.
 
     Raises:
         StoreError: embeddings of the twin are not there, and the plan asks for them.
     """
     ids = [one.video.id for one in series]
-    found = []
-    for block in blocks:
-        own = find_series(store, ids, encoder=plan.encoder, input=plan.input, block=block)
-        found += _described(store, own, block, plan, "none")
-        if "random-init" in plan.controls and (twin := series[0].twin):
-            others = matching_series(store, own, encoder=twin, control="random-init")
-            found += _described(store, others, block, plan, "random-init")
+    own = find_series(store, ids, encoder=plan.encoder, input=plan.input, block=block)
+    found = _described(store, own, block, plan, "none")
+    if "random-init" in plan.controls and (twin := series[0].twin):
+        others = matching_series(store, own, encoder=twin, control="random-init")
+        found += _described(store, others, block, plan, "random-init")
     return found
 
 

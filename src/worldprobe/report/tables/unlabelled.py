@@ -1,4 +1,4 @@
-"""What features are like without labels: a line a measure, a column a tap."""
+"""What features are like without labels: a line a measure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from worldprobe.report.table import Block, Cell, Column, Paragraph, Section, Tab
 
 
 def unlabelled(summary: Summary) -> Section | None:
-    """A line a tap, input and measure: the encoder's, and the untrained twin's."""
+    """A line an input and measure: the encoder's, and the untrained twin's."""
     found = summary.unlabelled
     if found is None:
         return None
-    taps, inputs = ({getattr(row, name) for row in found.rows} for name in ("tap", "input"))
+    inputs = {row.input for row in found.rows}
     columns: list[Column[UnlabelledRow]] = [
         Column("Measure", lambda row: row.measure, short="measure"),
-        *([Column[UnlabelledRow]("Tap", lambda row: row.tap, short="tap")] if len(taps) > 1 else []),
         *([Column[UnlabelledRow]("Input", lambda row: row.input, short="input")] if len(inputs) > 1 else []),
         Column(
             summary.encoder.name, lambda row: score_cell(row.score, strong=True), right=True, short="score",
@@ -27,7 +26,7 @@ def unlabelled(summary: Summary) -> Section | None:
         Column("random-init", _twin, right=True, short="r-init", brief=partial(_twin, brief=True)),
         Column("n", lambda row: f"{row.n:,} tubelets of {row.n_videos:,} videos", right=True),
     ]  # fmt: skip
-    width = f"The features are {found.rows[0].width:,} wide. "
+    width = f"Features of {found.rows[0].tap}, {found.rows[0].width:,} wide. "
     title = "What the features are like, without labels"
     blocks: list[Block] = [Table(title, columns, found.rows, look="num"), Paragraph(width + found.note, "soft")]
     return Section("unlabelled", title, blocks, short="Features", chapter="probes", heading=title)
