@@ -1,4 +1,4 @@
-"""What is told of the future, and what surprises."""
+"""What is predicted of the future, and what surprises."""
 
 from __future__ import annotations
 

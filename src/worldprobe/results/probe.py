@@ -1,4 +1,4 @@
-"""What probes read, and what that allows to be said."""
+"""What probes read, and what follows from it."""
 
 from __future__ import annotations
 
