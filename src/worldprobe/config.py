@@ -23,8 +23,8 @@ _Input = Literal["native", "still", "shuffled", "reversed"]
 INPUTS: tuple[_Input, ...] = get_args(_Input)
 # The order in which runs compute and record them.
 DEFAULT_CONTROLS = tuple(reversed(CONTROLS))
-_Evidence = Literal["code", "learning", "unlabelled"]
-EVIDENCE: tuple[_Evidence, ...] = get_args(_Evidence)
+Evidence = Literal["code", "learning", "unlabelled"]
+EVIDENCE: tuple[Evidence, ...] = get_args(Evidence)
 # What ``protocol = "original"`` says where a file does not; the second ones are the protocol and cannot be changed.
 ORIGINAL_TASKS = ("xy", "size", "class", "motion")
 _ORIGINAL = {"tasks": list(ORIGINAL_TASKS), "frames": 8, "classes": "original", "seed": 42, "samples": 10_000}
@@ -101,7 +101,7 @@ class Experiment(BaseModel):
     features: list[str] = list(DEFAULT_FEATURES)
     probes: list[str] = Field(default=["linear"], min_length=1)
     controls: list[str] = list(DEFAULT_CONTROLS)
-    evidence: list[_Evidence] = list(EVIDENCE)
+    evidence: list[Evidence] = list(EVIDENCE)
     split: Literal["grouped", "blocked", "random", "video"] = "grouped"
     blocks: str = "last"
     pool: Literal["none", "space"] = "none"
