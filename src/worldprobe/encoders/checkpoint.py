@@ -265,7 +265,12 @@ def require_whole(
 
 
 def weights_folder(source: str) -> Path:
-    """Where the safetensors lie: those of the hub are fetched, of the commit that the config is of.
+    """Where the safetensors lie; raises as ``folder_with``."""
+    return folder_with(source, "*.safetensors")
+
+
+def folder_with(source: str, pattern: str) -> Path:
+    """A checkpoint's folder; files of the hub that match are fetched, of the commit that the config is of.
 
     Raises:
         RegistryError: they cannot be fetched.
@@ -276,12 +281,10 @@ def weights_folder(source: str) -> Path:
 
     commit, folder = fetched(source, _CONFIG)
     try:
-        snapshot_download(
-            source, revision=commit, allow_patterns=["*.safetensors"], local_files_only=_here_only(source)
-        )
+        snapshot_download(source, revision=commit, allow_patterns=[pattern], local_files_only=_here_only(source))
     # No network in any of its forms: each version of the client has its own errors for them.
     except Exception as error:
-        raise RegistryError(f"cannot fetch the weights of {source}: {first_line(error)}") from error
+        raise RegistryError(f"cannot fetch {pattern} of {source}: {first_line(error)}") from error
     return folder
 
 

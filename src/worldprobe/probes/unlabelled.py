@@ -27,6 +27,7 @@ from worldprobe.probes.linear.scatter import Scatter
 Floats = NDArray[np.float64]
 # Leaving out each of so many sets of videos costs as many decompositions.
 SETS = 10
+_LEAST_SETS = 3
 DISTANCES = (1, 2, 4)
 # What no video varies in would else count without end: this share of the mean variance within is added to all.
 _RIDGE = 1e-4
@@ -143,38 +144,41 @@ class Tokens:
 
 def ranks(sets: Sequence[Spread]) -> dict[str, Score]:
     """Each of ``RANKS`` of all sets of videos, with its 95 % interval, from leaving out each set in turn."""
-    found = {}
-    for name, of in RANKS.items():
-        try:
-            value = of(reduce(add, sets))
-            if len(sets) < 3:
-                found[name] = Score(value=value, note=_FEW)
-                continue
-            left = [of(reduce(add, [*sets[:index], *sets[index + 1 :]])) for index in range(len(sets))]
-            low, high = bound(value, np.array(left), "plain")
-            found[name] = Score(value=value, low=low, high=high)
-        except ValueError as error:
-            found[name] = Score(value=None, note=str(error))
-    return found
+    parts = [list(sets)]
+    if len(sets) >= _LEAST_SETS:
+        parts += [[*sets[:index], *sets[index + 1 :]] for index in range(len(sets))]
+    values: dict[str, list[float]] = {name: [] for name in RANKS}
+    notes: dict[str, str] = {}
+    for part in parts:
+        together = reduce(add, part)
+        for name, of in RANKS.items():
+            try:
+                values[name].append(of(together))
+            except ValueError as error:
+                notes[name] = str(error)
+    return {
+        name: Score(value=None, note=notes[name]) if name in notes else _bounded(*found)
+        for name, found in values.items()
+    }
 
 
 def likeness(sets: Sequence[Tokens]) -> dict[str, Score]:
     """Each measure of tokens of all sets of videos together, bounded as ``ranks``."""
     found = {}
     for name in dict.fromkeys(name for one in sets for name in one.sums):
-        sums, counts = (np.array([of.get(name, 0) for of in part], dtype=np.float64) for part in _parts(sets))
+        sums, counts = np.array([(one.sums[name], one.counts[name]) for one in sets if name in one.sums]).T
         value = float(sums.sum() / counts.sum())
-        left = (sums.sum() - sums) / np.maximum(counts.sum() - counts, 1)
-        if (counts > 0).sum() < 3:
-            found[name] = Score(value=value, note=_FEW)
-            continue
-        low, high = bound(value, left, "plain")
-        found[name] = Score(value=value, low=low, high=high)
+        left = (sums.sum() - sums) / (counts.sum() - counts) if len(sums) >= _LEAST_SETS else ()
+        found[name] = _bounded(value, *left)
     return found
 
 
-def _parts(sets: Sequence[Tokens]) -> tuple[list[dict[str, float]], list[dict[str, int]]]:
-    return [one.sums for one in sets], [one.counts for one in sets]
+def _bounded(value: float, *left: float) -> Score:
+    """A value with its interval, from what it is without each set; without one where there are too few sets."""
+    if not left:
+        return Score(value=value, note=_FEW)
+    low, high = bound(value, np.array(left), "plain")
+    return Score(value=value, low=low, high=high)
 
 
 def drift(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from worldprobe.encoders import checkpoint
@@ -13,9 +12,9 @@ from worldprobe.encoders.vision.spec import Spec
 from worldprobe.encoders.vision.tower import Tower, sides
 from worldprobe.encoders.vision.weights import Network, load, network_of
 from worldprobe.errors import RegistryError
-from worldprobe.io import hub
 
 TWIN_SEED = 1
+_SETTINGS = "*processor*config.json"
 
 
 def pretrained(spec: Spec, *, name: str, device: str, precision: str) -> Tower:
@@ -27,7 +26,7 @@ def pretrained(spec: Spec, *, name: str, device: str, precision: str) -> Tower:
     """
     source = spec.source
     network = network_of(checkpoint.written_config(source), name=source)
-    pixels = _pixels(network, settings_in(_folder(source), name=source), spec, name=name)
+    pixels = _pixels(network, settings_in(checkpoint.folder_with(source, _SETTINGS), name=source), spec, name=name)
     return Tower(
         load(source, network, name=source),
         network.family,
@@ -53,7 +52,7 @@ def untrained(spec: Spec, *, name: str, device: str, precision: str) -> Tower:
         written, settings = PUBLIC[source]
     else:
         written = checkpoint.written_config(source)
-        settings = settings_in(_folder(source), name=source)
+        settings = settings_in(checkpoint.folder_with(source, _SETTINGS), name=source)
     network = network_of(written, name=source)
     pixels = _pixels(network, settings, spec, name=name)
     return Tower(
@@ -93,15 +92,3 @@ def _pixels(network: Network, settings: dict[str, Any], spec: Spec, *, name: str
 
 def _px(size: tuple[int, int]) -> str:
     return f"{size[0]} x {size[1]} px"
-
-
-def _folder(source: str) -> Path:
-    """Where a checkpoint's files are; of one on the hub, its settings are fetched where they are not there yet."""
-    if Path(source).is_dir():
-        return Path(source)
-    commit, folder = hub.fetched(source, "config.json")
-    if hub.answers(source):
-        from huggingface_hub import snapshot_download
-
-        snapshot_download(source, revision=commit, allow_patterns=["*processor*config.json"])
-    return folder
