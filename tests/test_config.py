@@ -17,8 +17,11 @@ from worldprobe.errors import ConfigError
         ('videos = ["a.mp4"]\ninput = ["native", "stil"]', "unknown 'stil'; did you mean 'still'"),
         ('videos = ["a.mp4"]\ninput = ["still", "still"]', "each once, of native, still"),
         ('videos = ["a.mp4"]\npool = "space"\nfeatures = ["tokens"]', "features 'tokens' need tokens"),
-        ('videos = ["a.mp4"]\nevidence = ["skill"]', "evidence.0: Input should be 'code' or 'learning'"),
-        ('videos = ["a.mp4"]\nframes = 1', "frames: Input should be greater than or equal to 2"),
+        (
+            'videos = ["a.mp4"]\nevidence = ["skill"]',
+            "evidence.0: Input should be 'code', 'learning' or 'unlabelled'",
+        ),
+        ('videos = ["a.mp4"]\nframes = 0', "frames: Input should be greater than or equal to 1"),
         ('videos = ["a.mp4"]\ncontrols = []', "controls: empty; choose from flow, gaussian"),
         ('videos = ["a.mp4"]\npool = "space"', "features 'grid' need tokens"),
         ("videos = []", "videos: List should have at least 1 item"),

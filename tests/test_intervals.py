@@ -200,3 +200,24 @@ def test_a_few_pairs_that_all_go_one_way_show_nothing(pairs, shown):
 def test_equal_shares_are_no_certainty_whatever_their_digits(share):
     low, high = bound(share, np.full(12, share), "share")
     assert high - low > 0.2
+
+
+@pytest.mark.parametrize("groups", [5, 12, 60])
+def test_what_is_right_in_all_groups_is_above_a_constant_by_no_certain_amount(groups):
+    """Perfect less a half is not 0.5 [0.5, 0.5], nor is all that a constant leaves explained for certain."""
+    perfect, half = (averaged(np.full(groups, share), scale="share") for share in (1.0, 0.5))
+    found, explained = evidence.difference(perfect, half), evidence.skill(perfect, half)
+    assert found.low < found.value == 0.5 < found.high
+    assert found.high - found.low < 5 / groups
+    assert explained.low < explained.value == explained.high == 1
+
+
+@pytest.mark.parametrize("groups", [5, 10, 40])
+def test_the_interval_of_a_difference_of_shares_covers(groups):
+    rng = np.random.default_rng(groups)
+    covered = 0
+    for _ in range(400):
+        hard = rng.random((groups, 6))
+        one, other = (averaged((hard < share).mean(axis=1), scale="share") for share in (0.8, 0.6))
+        covered += evidence.difference(one, other).low <= 0.2 <= evidence.difference(one, other).high
+    assert covered >= 372

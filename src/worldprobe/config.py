@@ -23,7 +23,8 @@ _Input = Literal["native", "still", "shuffled", "reversed"]
 INPUTS: tuple[_Input, ...] = get_args(_Input)
 # The order in which runs compute and record them.
 DEFAULT_CONTROLS = tuple(reversed(CONTROLS))
-EVIDENCE: tuple[Literal["code", "learning"], ...] = ("code", "learning")
+Evidence = Literal["code", "learning", "unlabelled"]
+EVIDENCE: tuple[Evidence, ...] = get_args(Evidence)
 # What ``protocol = "original"`` says where a file does not; the second ones are the protocol and cannot be changed.
 ORIGINAL_TASKS = ("xy", "size", "class", "motion")
 _ORIGINAL = {"tasks": list(ORIGINAL_TASKS), "frames": 8, "classes": "original", "seed": 42, "samples": 10_000}
@@ -100,12 +101,12 @@ class Experiment(BaseModel):
     features: list[str] = list(DEFAULT_FEATURES)
     probes: list[str] = Field(default=["linear"], min_length=1)
     controls: list[str] = list(DEFAULT_CONTROLS)
-    evidence: list[Literal["code", "learning"]] = list(EVIDENCE)
+    evidence: list[Evidence] = list(EVIDENCE)
     split: Literal["grouped", "blocked", "random", "video"] = "grouped"
     blocks: str = "last"
     pool: Literal["none", "space"] = "none"
     input: str | list[str] = "native"
-    frames: int = Field(default=16, ge=2, le=256)
+    frames: int = Field(default=16, ge=1, le=256)
     stride: int = Field(default=1, ge=1, le=1000)
     seed: int = Field(default=0, ge=0)
     device: str = Field(default="auto", pattern=r"^(auto|[a-z]+(:\d{1,3})?)$")

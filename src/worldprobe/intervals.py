@@ -30,8 +30,9 @@ Standing = Literal["above", "below", "not shown"]
 """How a score stands to one beside it: better, worse, or neither beyond chance."""
 ONE_GROUP = "one group: there is nothing to tell an interval from"
 
-Scale = Literal["plain", "share", "error", "explained"]
-"""How a score is bounded: as it is; as a share from 0 to 1; as an error above 0; as 1 less such an error."""
+Scale = Literal["plain", "share", "difference", "error", "explained"]
+"""How a score is bounded: as it is; as a share from 0 to 1; as the difference of two such; as an error above 0; as
+1 less such an error."""
 
 
 class Score(BaseModel):
@@ -95,6 +96,12 @@ class Draws:
                 left = by(self.left, other.left)
             return Draws(value, by(self.draws, other.draws), left=left, scale=scale)
 
+    def less(self, other: Draws) -> Draws:
+        """The difference from another score on the same groups."""
+        shares = {self.scale, other.scale} <= {"share", "difference"}
+        scale: Scale = "difference" if shares else "plain"
+        return self.combine(other, np.subtract, scale=scale)
+
 
 def no_draws(note: str) -> Draws:
     """Stand for a score that does not exist, and say why."""
@@ -112,13 +119,20 @@ def bound(value: float, left: Floats, scale: Scale) -> tuple[float, float]:
     groups = len(left)
     if scale == "share":
         return _share(value, left)
+    if scale == "difference" and float(np.ptp(left)) ** 2 <= _ROUNDING:
+        middle, spread = _apart(value, left)
+        reach = float(t.ppf(1 - TAIL, groups - 1)) * spread
+        most = max(1.0, abs(value))
+        return max(-most, min(middle - reach, value)), min(most, max(middle + reach, value))
     turned = scale == "explained"
     if turned:
         value, left = 1 - value, 1 - left
     on_log = scale in ("error", "explained") and value > 0 and bool((left > 0).all())
     middle, parts = (np.log(value), np.log(left)) if on_log else (value, left)
     spread = float(np.sqrt((groups - 1) / groups * ((parts - parts.mean()) ** 2).sum()))
-    reach = float(t.ppf(1 - TAIL, groups - 1)) * spread
+    # What is explained is told from two sums, what is left and what there was: each costs a degree of freedom.
+    freedom = max(1, groups - 2) if turned else groups - 1
+    reach = float(t.ppf(1 - TAIL, freedom)) * spread
     if on_log:  # of two groups an end may else be beyond all numbers
         reach = min(reach, _FARTHEST)
     low, high = (float(np.exp(end)) if on_log else float(end) for end in (middle - reach, middle + reach))
@@ -142,6 +156,18 @@ def _share(value: float, left: Floats) -> tuple[float, float]:
     reach = np.sqrt(square * (value * (1 - value) / trials + square / (4 * trials**2))) / (1 + square / trials)
     # The value itself lies within; rounding must not say otherwise.
     return float(max(0.0, min(middle - reach, value))), float(min(1.0, max(middle + reach, value)))
+
+
+def _apart(value: float, left: Floats) -> tuple[float, float]:
+    """The difference of two shares of the same groups, and its standard error.
+
+    Pairs that all go one way are no certainty: half a pair is added to each of the four outcomes (Agresti and Min
+    2005).
+    """
+    groups = len(left)
+    each = groups * value - (groups - 1) * left
+    middle = float(each.sum()) / (groups + 2)
+    return middle, float(np.sqrt((each**2).sum() + 1 - (groups + 2) * middle**2)) / (groups + 2)
 
 
 def bootstrap(
@@ -209,7 +235,7 @@ def above_by_chance(pairs: Sequence[tuple[Draws, Draws]]) -> list[bool]:
 
     if not pairs:
         return []
-    differences = [one.combine(other, np.subtract) for one, other in pairs]
+    differences = [one.less(other) for one, other in pairs]
     seen = np.array([one.value for one in differences], dtype=np.float64)
     drawn = np.stack([one.draws for one in differences])
     spread = np.nanstd(drawn, axis=1)
@@ -217,14 +243,10 @@ def above_by_chance(pairs: Sequence[tuple[Draws, Draws]]) -> list[bool]:
     centred = (drawn - seen[:, None]) / np.where(known, spread, 1.0)[:, None]
     largest = np.nanmax(np.where(known[:, None], centred, -np.inf), axis=0) if known.any() else np.zeros(1)
     reach = max(float(np.nanquantile(largest, 1 - TAIL)), float(norm.ppf(1 - TAIL)))
-    shares = [one.scale == other.scale == "share" for one, other in pairs]
-    return [
-        _beyond(one, reach, float(size), share=share)
-        for one, size, share in zip(differences, spread, shares, strict=True)
-    ]
+    return [_beyond(one, reach, float(size)) for one, size in zip(differences, spread, strict=True)]
 
 
-def _beyond(difference: Draws, reach: float, spread: float, *, share: bool) -> bool:
+def _beyond(difference: Draws, reach: float, spread: float) -> bool:
     """Whether a difference is above 0 by so many standard errors, of few groups by as many more as t asks for."""
     from scipy.stats import norm, t
 
@@ -239,9 +261,6 @@ def _beyond(difference: Draws, reach: float, spread: float, *, share: bool) -> b
         reach *= float(t.ppf(1 - TAIL, groups - 1) / norm.ppf(1 - TAIL))
         each = groups * value - (groups - 1) * left
         spread = max(spread, float(np.sqrt(((each - each.mean()) ** 2).sum() / (groups * (groups - 1)))))
-        if share:
-            # Pairs that all go one way are no certainty: half a pair is added to each of the four outcomes (Agresti
-            # and Min 2005).
-            value = float(each.sum()) / (groups + 2)
-            spread = float(np.sqrt((each**2).sum() + 1 - (groups + 2) * value**2)) / (groups + 2)
+        if difference.scale == "difference":
+            value, spread = _apart(value, left)
     return bool(value > reach * spread if spread > 0 else value > 0)

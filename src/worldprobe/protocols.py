@@ -146,6 +146,15 @@ class TrainingSet(Protocol):
         """Ridge weights [d, k] on standardised inputs at each strength, for a centred target [n, k]."""
         ...
 
+    def ridge(
+        self, target: NDArray[np.float64], strengths: Sequence[float]
+    ) -> Callable[[NDArray[np.float32]], list[NDArray[np.float64]]]:
+        """Ridge at each strength for a centred target [n, k]: predicts other rows [m, d], float64 [m, k] each.
+
+        What ``apply`` makes of the weights of ``solve``, for less: of fewer rows than columns no weights are made.
+        """
+        ...
+
     def apply(self, inputs: NDArray[np.float32], weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Other rows [m, d], standardised, times weights [d, k]: float64 [m, k]."""
         ...

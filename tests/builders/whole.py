@@ -26,6 +26,7 @@ from worldprobe.results import (
     PredictionResult,
     ProbeResult,
     SurpriseResult,
+    UnlabelledResult,
     write_results,
 )
 
@@ -114,6 +115,11 @@ def _evidence(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
         **at, points=points, ceiling=0.67, scale=4.0, exponent=1.0, plateau_rows=417.0, gain_by_doubling=0.19,
         gain_low=0.13, gain_high=0.27, more_data_would_help="yes",
     )  # fmt: skip
+    of = {name: at[name] for name in ("encoder", "tap", "input")}
+    for measure, control in itertools.product(("effective rank", "norm entropy"), ("none", "random-init")):
+        yield UnlabelledResult(
+            **of, **next(score), measure=measure, control=control, n=1920, n_videos=240, width=192
+        )  # fmt: skip
 
 
 def _future(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:

@@ -390,7 +390,7 @@ def test_evidence_is_an_option_of_demo(option, evidence, film, monkeypatch):
     more = [] if option is None else ["--evidence", option]
     done = CliRunner().invoke(app, ["demo", str(film), *more], catch_exceptions=False)
     assert done.exit_code == 0
-    assert asked[0].evidence == (["code", "learning"] if evidence is None else evidence)
+    assert asked[0].evidence == (["code", "learning", "unlabelled"] if evidence is None else evidence)
     assert isinstance(CliRunner().invoke(app, ["demo", str(film), "--evidence", "cod"]).exception, ConfigError)
 
 

@@ -44,7 +44,7 @@ DECODE = ("decode", "film.mp4", "--encoder", "pixels", "--out", "r")
 PREDICT = ("predict", "film.mp4", "--out", "r")
 COMMANDS = [
     *((*ENCODE, "--blocks", blocks) for blocks in ("", "99", "a", ",", "-5", "9" * 40, "0,,1", "[/x]")),
-    *((*ENCODE, "--frames", frames) for frames in ("0", "-1", "1", HUGE, "", "257")),
+    *((*ENCODE, "--frames", frames) for frames in ("0", "-1", "3", HUGE, "", "257")),
     *((*ENCODE, "--stride", stride) for stride in ("0", "-3", HUGE)),
     *((*ENCODE, option, "") for option in ("--input", "--pool", "--device", "--precision")),
     *((*ENCODE, option, "x[/]") for option in ("--input", "--pool", "--device", "--precision")),

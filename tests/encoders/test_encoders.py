@@ -108,8 +108,8 @@ def test_what_is_not_a_v_jepa_2_checkpoint_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(RegistryError, match="no encoder 'nobody/nothing'"):
         load_encoder("nobody/nothing")
-    (tmp_path / "config.json").write_text('{"model_type": "vit"}')
-    with pytest.raises(RegistryError, match="of type 'vit'"):
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(RegistryError, match="of type 'bert'"):
         load_encoder(str(tmp_path))
 
 

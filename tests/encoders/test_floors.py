@@ -5,7 +5,7 @@ import pytest
 
 from worldprobe.encoders.floors import Flow
 from worldprobe.encoders.load import control_encoders, load_encoder
-from worldprobe.errors import StoreError
+from worldprobe.errors import ConfigError, StoreError
 from worldprobe.geometry import TokenGrid, resize_and_crop
 from worldprobe.records import Clip, ClipSpec, VideoRef
 from worldprobe.series import Series, by_clock
@@ -79,3 +79,20 @@ def test_flow_stands_beside_every_encoder_but_floors():
     assert control_encoders("squashed:own:E", None)["flow"] == "squashed:flow"
     assert load_encoder("squashed:flow").tubelet == 1
     assert all(control_encoders(name, None) == {} for name in ("flow", "pixels", "gaussian", "squashed:pixels"))
+
+
+@pytest.mark.parametrize(("name", "frames"), [("flow", 0), ("pixels", 7)])
+def test_frames_that_cannot_be_taken_are_refused_and_what_can_is_said(name, frames):
+    with pytest.raises(ConfigError, match=f"{name} takes an even number of frames a clip, or one, got {frames}"):
+        load_encoder(name).grid(frames)
+
+
+@pytest.mark.parametrize(("name", "width"), [("flow", 2), ("pixels", 3), ("gaussian", 192)])
+def test_a_single_frame_is_a_tokens_by_itself_and_holds_no_motion(name, width):
+    floor, one = load_encoder(name), shifting(across=1.5, frames=1)
+    assert floor.grid(1) == TokenGrid(1, 8, 8, 1, 16)
+    found = floor.encode([one], blocks=[0])[0]
+    assert found.shape == (1, 1, 8, 8, width)
+    if name == "pixels":
+        assert found[0, 0, 2, 5, 1] == pytest.approx(one.pixels[0, 1, 32:48, 80:96].mean() / 255, abs=1e-3)
+    assert found.any() == (name != "flow")

@@ -22,7 +22,7 @@ features = ["z"]
 controls = ["shuffled", "majority"]
 evidence = {evidence}
 """
-ALL_EVIDENCE = '["code", "learning"]'
+ALL_EVIDENCE = '["code", "learning", "unlabelled"]'
 
 
 @pytest.fixture(scope="module")

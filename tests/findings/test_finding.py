@@ -1,5 +1,6 @@
 """Findings: each is a field of the summary, and its own class reads it from the run."""
 
+import math
 from typing import get_args
 
 from tests.builders.run_lines import probe_lines
@@ -44,3 +45,12 @@ def test_a_line_that_names_no_encoder_leaves_the_encoder_to_the_others(tmp_path)
     write_results(tmp_path / "results.jsonl", [line])
     (tmp_path / "provenance.json").write_text('{"encoder": {"status": "trained"}}')
     assert summarize(tmp_path).encoder.name == ""
+
+
+def test_a_fold_left_at_the_constant_is_told_from_one_that_is_not_known(tmp_path):
+    lines = [one.model_copy(update={"chosen": [math.inf, 10.0]}) for one in probe_lines("velocity", 0.5)]
+    write_results(tmp_path / "results.jsonl", lines)
+    summary = summarize(tmp_path)
+    written = summary.model_dump_json()
+    assert '"chosen":["Infinity",10.0]' in written
+    assert type(summary).model_validate_json(written) == summary

@@ -9,7 +9,7 @@ from tests.builders.run_lines import probe_lines
 from worldprobe.findings.summary import summarize
 from worldprobe.report.forms.terminal import tables
 from worldprobe.report.write import write_report
-from worldprobe.results import EvidenceResult, VerdictResult, write_results
+from worldprobe.results import EvidenceResult, PowerResult, VerdictResult, write_results
 
 
 def lines(task, score, flow, *, z, verdict="too few to tell", difference=None, control=0.0):
@@ -65,6 +65,17 @@ def test_where_neither_shows_it_the_sample_is_too_small(tmp_path):
     assert main.positive["flow"].shown is False
     main = concluded(tmp_path, score=0.0, flow=-0.01, z=0.3, verdict="no evidence")
     assert main.verdict.text.endswith("show it: it is not shown to be learnable here")
+
+
+def test_what_labels_moved_in_time_reach_too_flow_does_not_show(tmp_path):
+    """In a film neighbours are alike: a z that is large elsewhere is what any label has there."""
+    found = lines("velocity", score=0.0, flow=0.3, z=5.0)
+    names = ("task", "encoder", "tap", "features", "input", "probe", "split", "metric", "n_groups", "seed")
+    at = {name: getattr(found[0], name) for name in names}
+    for least, shown in ((2.33, True), (6.0, False)):
+        power = PowerResult(**at, easy=0.1, hard=None, least_z=least, groups_needed=None)
+        (row,) = of(tmp_path, [*found, power]).rows
+        assert row.main.positive["flow"].shown is shown
 
 
 def test_where_flow_cannot_be_told_nothing_follows(tmp_path):

@@ -129,7 +129,7 @@ def test_systems_shifted_along_the_diagonal_are_solved_at_every_shift(size):
 
 
 @pytest.mark.parametrize("shape", [(60, 12), (20, 40)], ids=["n>d", "n<d"])
-def test_weights_by_axes_and_by_reduction_are_the_same(shape):
+def test_weights_and_predictions_by_axes_and_by_reduction_are_the_same(shape):
     rng = np.random.default_rng(1)
     inputs, target = rng.normal(size=shape).astype(np.float32), rng.normal(size=(shape[0], 2))
     target -= target.mean(axis=0)
@@ -139,6 +139,11 @@ def test_weights_by_axes_and_by_reduction_are_the_same(shape):
         by_axes.solve(target, [0.01, 1.0, 1e4]), by_reduction.solve(target, [0.01, 1.0, 1e4]), strict=True
     ):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-12)
+    others = rng.normal(size=(7, shape[1])).astype(np.float32)
+    for one in (by_axes, by_reduction):
+        predicted = one.ridge(target, [0.01, 1.0, 1e4])(others)
+        for values, weights in zip(predicted, by_axes.solve(target, [0.01, 1.0, 1e4]), strict=True):
+            np.testing.assert_allclose(values, by_axes.apply(others, weights), rtol=1e-6, atol=1e-9)
 
 
 def test_a_shared_set_answers_every_kind_of_probe_at_once():

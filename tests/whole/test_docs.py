@@ -132,8 +132,10 @@ WORDS = ("told", "asked", "shown", "said", "lacking", "pens")
 @pytest.mark.parametrize("name", ["protocols", "records", "results", "testing"])
 def test_public_docstrings_use_the_words_of_the_field(name):
     """docs/concepts.md has the vocabulary: "told" was a prediction, "asked" a request, "shown" a picture."""
-    tree = ast.parse((ROOT / "src" / "worldprobe" / f"{name}.py").read_text())
-    documented = [node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)]
+    place = ROOT / "src" / "worldprobe"
+    trees = [ast.parse(path.read_text()) for path in (*place.glob(f"{name}.py"), *place.glob(f"{name}/*.py"))]
+    kinds = ast.Module | ast.ClassDef | ast.FunctionDef
+    documented = [node for tree in trees for node in ast.walk(tree) if isinstance(node, kinds)]
     texts = [text for node in documented if (text := ast.get_docstring(node))]
     assert len(texts) > 5
     assert [

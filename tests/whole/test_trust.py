@@ -161,6 +161,9 @@ def test_nothing_here_unpickles_what_comes_from_a_file():
         if path.name not in ("modal.py", "modal_app.py"):
             assert not imported & {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}, path
         for name, options in called(tree):
+            if name == "torch.load" and path.name == "official.py":  # tensors and plain containers only
+                assert ast.unparse(options["weights_only"]) == "True", path
+                continue
             assert name not in ("torch.load", "np.load", "numpy.load", "joblib.load", "pd.read_pickle"), path
             assert "allow_pickle" not in options, path
 

@@ -51,18 +51,28 @@ def list_plugins(
     if kind is None:
         found_all = {one: registry.listed(one) for one in get_args(registry.Kind)}
         facts = {one: [asdict(plugin) for plugin in found] for one, found in found_all.items()}
-        say(facts, as_json, [line for one, found in found_all.items() for line in (f"{one}:", *_lines(found))])
+        lines = [line for one, found in found_all.items() for line in (f"{one}:", *_lines(found), *_unnamed(one))]
+        say(facts, as_json, lines)
         return
     if kind not in get_args(registry.Kind):
         raise ConfigError(f"nothing to list under {kind!r}: use {', '.join(get_args(registry.Kind))}")
     found = registry.listed(kind)  # type: ignore[arg-type]
-    say([asdict(one) for one in found], as_json, _lines(found))
+    say([asdict(one) for one in found], as_json, [*_lines(found), *_unnamed(kind)])
 
 
 def _lines(found: Sequence[Listed]) -> list[str]:
     """A line for each plug-in: what it is, or why it is broken."""
-    summaries = [f"BROKEN: {one.problem}" if one.problem else one.summary for one in found]
+    summaries = [f"BROKEN: {one.problem}" if one.problem else one.summary.replace("``", "") for one in found]
     return [f"  {one.name:26} {one.distribution:14} {words}" for one, words in zip(found, summaries, strict=True)]
+
+
+def _unnamed(kind: str) -> list[str]:
+    """What there is of a kind without a name of its own here."""
+    if kind != "encoders":
+        return []
+    from worldprobe.encoders.vision.families import titles
+
+    return [f"  HUB_ID or FOLDER: checkpoints of V-JEPA 2 and 2.1, {titles()}"]
 
 
 @app.command(cls=OnceCommand)

@@ -39,12 +39,13 @@ Videos = Annotated[
 EncoderOption = Annotated[
     str,
     typer.Option(
-        "--encoder", help="vjepa2-tiny, a hub id or folder, random:E, pixels, flow, gaussian, module:Class."
+        "--encoder",
+        help="vjepa2-tiny, a hub id or folder, onnx:FILE#tensor, random:E, pixels, flow, gaussian, module:Class.",
     ),
 ]
 StoreOption = Annotated[str, typer.Option("--store", help="Folder or fsspec URL of the embeddings.")]
 OutOption = Annotated[Path, typer.Option("--out", help="The run's folder.")]
-EVIDENCE = "Beside the scores: code, learning, both by comma, or none."
+EVIDENCE = "Beside the scores: code, learning, unlabelled, by comma, or none."
 VerifyOption = Annotated[bool, typer.Option("--verify", help="Read what is stored, and make anew what is damaged.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print results for machines.")]
 LABELLERS = (

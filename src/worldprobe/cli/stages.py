@@ -164,7 +164,7 @@ def probe(
         str, typer.Option("--input", help="native, still, shuffled, reversed; several by comma.")
     ] = "native",
     probes: Annotated[str, typer.Option(help="linear, mlp, knn, attentive, or others by name.")] = "linear",
-    evidence: Annotated[str, typer.Option(help=EVIDENCE)] = "code,learning",
+    evidence: Annotated[str, typer.Option(help=EVIDENCE)] = "code,learning,unlabelled",
     as_json: JsonOption = False,
 ) -> None:
     """Probe embeddings in a store for labelled properties, each score beside its controls.

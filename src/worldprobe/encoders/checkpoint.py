@@ -1,15 +1,18 @@
-"""V-JEPA 2 checkpoints: configuration, encoder and predictor, each loaded strictly or not at all."""
+"""V-JEPA 2 and 2.1 checkpoints: configuration, encoder and predictor, each loaded strictly or not at all."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from worldprobe.encoders import known
+from worldprobe.encoders import known, layouts
+from worldprobe.encoders.forward import is_21
+from worldprobe.encoders.quantized import refuse_quantized
 from worldprobe.errors import RegistryError
 from worldprobe.io import hub
 from worldprobe.io.files import sha256
@@ -18,55 +21,88 @@ from worldprobe.io.lfs import lfs_pointer
 from worldprobe.quiet import no_loading_bars, no_loading_report
 
 if TYPE_CHECKING:
-    from transformers import VJEPA2Config, VJEPA2Model
-    from transformers.models.vjepa2.modeling_vjepa2 import VJEPA2Predictor
+    from torch import Tensor
+    from transformers import VJEPA2Config
 
 # A checkpoint fine-tuned for classification carries a head that nothing here uses.
 _CONFIG = "config.json"
 _HEADS = ("pooler.", "classifier.")
+_NO_PREDICTOR = (
+    "{} holds no predictor: its checkpoint is an encoder alone, which cannot tell the future. "
+    "Use a checkpoint with both, such as vjepa2-tiny or facebook/vjepa2-vitl-fpc64-256."
+)
 
 
-def load_model(source: str, config: VJEPA2Config, *, name: str) -> VJEPA2Model:
+def load_model(source: str, config: VJEPA2Config, *, name: str) -> Any:
     """The model at a hub id or folder, of which only the encoder is promised to be whole.
+
+    Returns:
+        transformers' ``VJEPA2Model``, or ``vjepa21.Model``.
 
     Raises:
         RegistryError: weights of the encoder that are missing, too many or of another shape.
     """
-    model, report = _read(source, config, name=name)
-    _check(report, name=name, part="encoder", apart=("predictor.", *_HEADS))
+    if is_21(config):
+        return _read_21(source, config, "encoder", name=name)
+    model, report = read(_model(), source, config, name=name)
+    refuse_quantized(weights_folder(source), name=name, apart=layouts.of_a_head)
+    check(report, name=name, part="encoder", apart=("predictor.", *_HEADS), of_21=False)
     return model
 
 
-def load_predictor(source: str, config: VJEPA2Config, *, name: str) -> VJEPA2Predictor:
-    """The predictor at a hub id or folder, in fp32 on the CPU.
+def load_predictor(source: str, config: VJEPA2Config, *, name: str) -> Any:
+    """The predictor at a hub id or folder, in fp32 on the CPU: transformers' ``VJEPA2Predictor``, or 2.1's.
 
     Raises:
-        RegistryError: the checkpoint holds none, or one that does not fit.
+        RegistryError: the checkpoint holds none, or one that does not fit, or that speaks in its teacher's space.
     """
-    model, report = _read(source, _without_encoder(config), name=name)
+    _refuse_distilled(config, name)
+    if is_21(config):
+        return _read_21(source, config, "predictor", name=name).predictor.float()
+    model, report = read(_model(), source, _without_encoder(config), name=name)
+    refuse_quantized(weights_folder(source), name=name, apart=layouts.of_a_head)
     lost = [key for key in report["missing_keys"] if key.startswith("predictor.")]
     if len(lost) == len(list(model.predictor.parameters())):
-        raise RegistryError(
-            f"{name} holds no predictor: its checkpoint is an encoder alone, which cannot tell the future. "
-            "Use a checkpoint with both, such as vjepa2-tiny or facebook/vjepa2-vitl-fpc64-256."
-        )
-    _check(report, name=name, part="predictor", apart=("encoder.", *_HEADS))
+        raise RegistryError(_NO_PREDICTOR.format(name))
+    check(report, name=name, part="predictor", apart=("encoder.", *_HEADS), of_21=False)
     return model.predictor.float()
 
 
-def fresh(config: VJEPA2Config, *, seed: int) -> VJEPA2Model:
+def fresh(config: VJEPA2Config, *, seed: int) -> Any:
     """A model with random weights; the global generator is left as it was."""
     import torch
     from transformers import VJEPA2Model
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return VJEPA2Model(config)
+        if not is_21(config):
+            return VJEPA2Model(config)
+        from worldprobe.encoders import vjepa21
+
+        return vjepa21.fresh(config)
 
 
-def fresh_predictor(config: VJEPA2Config, *, seed: int) -> VJEPA2Predictor:
-    """A predictor with random weights, the same for the same seed."""
+def fresh_predictor(config: VJEPA2Config, *, seed: int, name: str) -> Any:
+    """A predictor with random weights, the same for the same seed.
+
+    Raises:
+        RegistryError: the trained one would speak in its teacher's space.
+    """
+    _refuse_distilled(config, name)
     return fresh(_without_encoder(config), seed=seed).predictor
+
+
+def bare(config: VJEPA2Config) -> Any:
+    """A model of the shapes alone, on torch's ``meta`` device."""
+    import torch
+    from transformers import VJEPA2Model
+
+    with torch.device("meta"):
+        if not is_21(config):
+            return VJEPA2Model(config)
+        from worldprobe.encoders import vjepa21
+
+        return vjepa21.Model(config)
 
 
 def architecture(config: VJEPA2Config) -> str:
@@ -74,6 +110,7 @@ def architecture(config: VJEPA2Config) -> str:
     kept = (
         "crop_size", "patch_size", "tubelet_size", "hidden_size", "num_hidden_layers",
         "num_attention_heads", "mlp_ratio", "layer_norm_eps", "qkv_bias", "hidden_act",
+        *(("hierarchical_layers",) if is_21(config) else ()),
     )  # fmt: skip
     return json.dumps({key: getattr(config, key) for key in kept}, sort_keys=True)
 
@@ -84,22 +121,39 @@ def load_config(name: str) -> VJEPA2Config:
     Raises:
         RegistryError: there is no checkpoint, or one of another model.
     """
-    from transformers import VJEPA2Config
+    return layouts.read_config(written_config(name), name=name)
+
+
+def written_config(name: str) -> dict[str, Any]:
+    """What the config in a folder, or of a repository on the hub, says; of whatever model.
+
+    Raises:
+        RegistryError: there is no checkpoint.
+    """
+    from transformers import PretrainedConfig
 
     known.require_place(name)
     try:
-        written, _ = VJEPA2Config.get_config_dict(name, local_files_only=_here_only(name))
+        written, _ = PretrainedConfig.get_config_dict(name, local_files_only=_here_only(name))
     except (OSError, ValueError, RegistryError) as error:
         raise RegistryError(
             f"no encoder {name!r}: no known name, and no checkpoint is found under it as a folder or hub id "
-            f"({_pointer_in(name) or first_line(error)}){known.instead(name)}"
+            f"({_pointer_in(name) or first_line(error)}){_without_network(name)}{known.instead(name)}"
         ) from error
-    if written.get("model_type") != "vjepa2":
-        raise RegistryError(
-            f"{name} holds a model of type {written.get('model_type')!r}; this version reads V-JEPA 2 checkpoints"
-        )
-    config: VJEPA2Config = VJEPA2Config.from_dict(written)
-    return config
+    return dict(written)
+
+
+def _without_network(name: str) -> str:
+    """Words on how a checkpoint of the hub gets here, where the hub does not answer; none where it does."""
+    try:
+        if Path(name).is_dir() or hub.answers(name):
+            return ""
+    except RegistryError:  # it does, that there is none
+        return ""
+    return (
+        f"; the hub does not answer here: `hf download {name}` where it does, with --local-dir for a folder to "
+        "bring and name instead"
+    )
 
 
 def _here_only(source: str) -> bool:
@@ -167,14 +221,95 @@ def _without_encoder(config: VJEPA2Config) -> VJEPA2Config:
     return small
 
 
-def _read(source: str, config: VJEPA2Config, *, name: str) -> tuple[VJEPA2Model, dict[str, Any]]:
-    from safetensors import SafetensorError
+def _refuse_distilled(config: VJEPA2Config, name: str) -> None:
+    if teacher := getattr(config, "teacher_embed_dim", None):
+        raise RegistryError(
+            f"{name} was distilled: its predictor speaks in the {teacher} dimensions of its teacher, its encoder "
+            f"in {config.hidden_size}, so what it tells cannot be held against the encoder's own tokens. "
+            "Of V-JEPA 2.1 only g and G have a predictor of their own tokens."
+        )
+
+
+def _read_21(source: str, config: VJEPA2Config, part: str, *, name: str) -> Any:
+    """V-JEPA 2.1 with the weights of its encoder or predictor; the other half stays on the ``meta`` device."""
+    import torch
+
+    from worldprobe.encoders import vjepa21
+
+    folder = weights_folder(source)
+    if pointer := _pointer_in(str(folder)):
+        raise RegistryError(f"cannot load the weights of {name}: {pointer}")
+    weights = layouts.read_part(folder, part, name=name)
+    if part == "predictor" and not weights:
+        raise RegistryError(_NO_PREDICTOR.format(name))
+    last = len(config.hierarchical_layers) - 1
+    with torch.device("meta"):
+        model = vjepa21.Model(config, tuple({*layouts.norms_in(weights), last}))
+    require_whole(weights, model.state_dict(), config, name=name, part=part)
+    model.load_state_dict(weights, strict=False, assign=True)
+    return model
+
+
+def require_whole(
+    weights: Mapping[str, Tensor], shapes: Mapping[str, Tensor], config: VJEPA2Config, *, name: str, part: str
+) -> None:
+    """Raises RegistryError unless weights have all of a part that ``shapes`` has, nothing else, and its shapes."""
+    other = "predictor." if part == "encoder" else "encoder."
+    wanted, given = ({key: one for key, one in of.items() if not key.startswith(other)} for of in (shapes, weights))
+    report = {
+        "missing_keys": wanted.keys() - given.keys(),
+        "unexpected_keys": given.keys() - wanted.keys(),
+        "mismatched_keys": {key for key in wanted.keys() & given if wanted[key].shape != given[key].shape},
+    }
+    check(report, name=name, part=part, apart=(), of_21=is_21(config))
+
+
+def weights_folder(source: str) -> Path:
+    """Where the safetensors lie; raises as ``folder_with``."""
+    return folder_with(source, "*.safetensors")
+
+
+def folder_with(source: str, pattern: str) -> Path:
+    """A checkpoint's folder; files of the hub that match are fetched, of the commit that the config is of.
+
+    Raises:
+        RegistryError: they cannot be fetched.
+    """
+    if Path(source).is_dir():
+        return Path(source)
+    from huggingface_hub import snapshot_download
+
+    commit, folder = fetched(source, _CONFIG)
+    try:
+        snapshot_download(source, revision=commit, allow_patterns=[pattern], local_files_only=_here_only(source))
+    # No network in any of its forms: each version of the client has its own errors for them.
+    except Exception as error:
+        raise RegistryError(f"cannot fetch {pattern} of {source}: {first_line(error)}") from error
+    return folder
+
+
+def _model() -> Any:
     from transformers import VJEPA2Model
+
+    return VJEPA2Model
+
+
+def read(kind: Any, source: str, config: Any, *, name: str, **made: Any) -> tuple[Any, dict[str, Any]]:
+    """A model of one of transformers' classes, and its report on weights that do not fit, which ``check`` takes.
+
+    Args:
+        source: hub id or folder.
+        made: further arguments of the class.
+
+    Raises:
+        RegistryError: there are no weights that can be read.
+    """
+    from safetensors import SafetensorError
 
     try:
         with no_loading_bars(), no_loading_report():
             # Other shapes are refused by the part that they concern, with the others that do not fit.
-            model, report = VJEPA2Model.from_pretrained(
+            model, report = kind.from_pretrained(
                 source,
                 config=config,
                 output_loading_info=True,
@@ -183,6 +318,7 @@ def _read(source: str, config: VJEPA2Config, *, name: str) -> tuple[VJEPA2Model,
                 revision="main" if Path(source).is_dir() else fetched(source, _CONFIG)[0],
                 use_safetensors=True,  # the other format is a pickle
                 local_files_only=_here_only(source),
+                **made,
             )
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         why = _pointer_in(source) or first_line(error)
@@ -190,12 +326,20 @@ def _read(source: str, config: VJEPA2Config, *, name: str) -> tuple[VJEPA2Model,
     return model, report
 
 
-def _check(report: dict[str, Any], *, name: str, part: str, apart: tuple[str, ...]) -> None:
-    """Refuse a part that is not whole; keys that begin with one of ``apart`` are of other parts."""
+def check(
+    report: dict[str, Any], *, name: str, part: str, apart: tuple[str, ...], of_21: bool | None = None
+) -> None:
+    """Refuse a part that is not whole; keys that begin with one of ``apart`` are of other parts.
+
+    Args:
+        of_21: whether the config says V-JEPA 2.1, where it says V-JEPA 2 or 2.1.
+    """
     missing, unexpected, mismatched = (
         sorted(key for key in map(_key, report.get(kind, ())) if not key.startswith(apart))
         for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")
     )
+    if of_21 is not None and (mixed := layouts.mixed_up(unexpected, missing, of_21=of_21)):
+        raise RegistryError(f"{name}: {mixed}")
     if missing or unexpected or mismatched:
         raise RegistryError(
             f"{name}: its {part} does not fit its own config: {len(missing)} weights missing {missing[:3]}, "

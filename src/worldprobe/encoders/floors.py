@@ -42,10 +42,15 @@ class _Floor:
         return crop_frames(frames, crop=_CROP)
 
     def grid(self, frames: int) -> TokenGrid:
-        """So many frames a token, 8 x 8 cells. Raises ConfigError for an odd number of frames, taken in pairs."""
-        if frames < self.tubelet or frames % self.tubelet:
-            raise ConfigError(f"{self.name} takes an even number of frames a clip, got {frames}")
-        return TokenGrid(frames // self.tubelet, _CELLS, _CELLS, self.tubelet, _CROP // _CELLS)
+        """So many frames a token, 8 x 8 cells; a single frame, which image encoders read, is a token's by itself.
+
+        Raises:
+            ConfigError: another odd number of frames, which are taken in pairs.
+        """
+        tubelet = min(self.tubelet, frames)
+        if frames < 1 or frames % tubelet:
+            raise ConfigError(f"{self.name} takes an even number of frames a clip, or one, got {frames}")
+        return TokenGrid(frames // tubelet, _CELLS, _CELLS, tubelet, _CROP // _CELLS)
 
 
 class Pixels(_Floor):
@@ -54,13 +59,14 @@ class Pixels(_Floor):
     name = "pixels"
 
     def encode(self, clips: Sequence[Clip], *, blocks: Sequence[int]) -> dict[int, NDArray[np.float16]]:
-        """float16 [b, t', 8, 8, 6], in 0 to 1."""
+        """float16 [b, t', 8, 8, 6], in 0 to 1; of a single frame three colours, [b, 1, 8, 8, 3]."""
         pixels = np.stack([clip.pixels for clip in clips])
         b, t = pixels.shape[:2]
+        pair = min(2, t)
         side = _CROP // _CELLS
         cells = pixels.reshape(b, t, 3, _CELLS, side, _CELLS, side).mean(axis=(4, 6), dtype=np.float32) / 255.0
-        tokens = cells.reshape(b, t // 2, 2, 3, _CELLS, _CELLS).transpose(0, 1, 4, 5, 2, 3)
-        values = tokens.reshape(b, t // 2, _CELLS, _CELLS, 6).astype(np.float16)
+        tokens = cells.reshape(b, t // pair, pair, 3, _CELLS, _CELLS).transpose(0, 1, 4, 5, 2, 3)
+        values = tokens.reshape(b, t // pair, _CELLS, _CELLS, 3 * pair).astype(np.float16)
         return dict.fromkeys(blocks, values)
 
 
@@ -77,9 +83,11 @@ class Flow(_Floor):
     tubelet = 1
 
     def encode(self, clips: Sequence[Clip], *, blocks: Sequence[int]) -> dict[int, NDArray[np.float16]]:
-        """float16 [b, t, 8, 8, 2]: across and down, intensities in 0 to 1, over 64 x 64 px."""
+        """float16 [b, t, 8, 8, 2]: across and down, intensities in 0 to 1, over 64 x 64 px; 0 of a single frame."""
         pixels = np.stack([clip.pixels for clip in clips])
         b, t = pixels.shape[:2]
+        if t == 1:
+            return dict.fromkeys(blocks, np.zeros((b, 1, _CELLS, _CELLS, 2), dtype=np.float16))
         # At 64 px and so smooth, what moves by a px or two between frames changes as its slope says.
         grey = _smooth(_smooth(_halved(pixels)))
         in_time = np.diff(grey, axis=1)
@@ -128,5 +136,5 @@ class Gaussian(_Floor):
         spec = clip.spec
         key = hashlib.sha256(f"{spec.video.id} {spec.start} {spec.frames} {spec.stride}".encode()).digest()
         generator = np.random.default_rng(int.from_bytes(key[:8], "little"))
-        shape = (spec.frames // 2, _CELLS, _CELLS, self.width)
+        shape = (max(1, spec.frames // 2), _CELLS, _CELLS, self.width)
         return np.asarray(generator.standard_normal(shape, dtype=np.float32), dtype=np.float16)

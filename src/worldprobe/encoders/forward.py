@@ -1,4 +1,4 @@
-"""V-JEPA 2's encoder as one pass over transformers' weights: the same figures, in less time.
+"""V-JEPA 2's encoder, and 2.1's, as one pass over transformers' weights: the same figures, in less time.
 
 What differs from transformers' modules: RoPE's angles are computed once, exactly, instead of six times a block in
 the activations' dtype; queries, keys and values are one product; patches go through a matrix product instead of a
@@ -22,14 +22,16 @@ if TYPE_CHECKING:
 VERSION = 3  # of the order of operations: another one rounds otherwise
 _CACHED = 2**18  # float32 values that stay in a core's cache
 _CENTRE = 128.0  # a byte less this is exact in bfloat16, as the byte itself is; and its products are smaller
+_PRETRAINED = {14: 252, 16: 256}  # px of V-JEPA 2.1's pretraining, by its patch
 Product = Callable[..., "Tensor"]
 
 
 class Forward:
-    """The encoder's blocks, each tap through the final layer norm.
+    """The encoder's blocks, each tap through the final layer norm, or through its own where V-JEPA 2.1 has one.
 
     Args:
-        encoder: transformers' ``VJEPA2Encoder``. Its weights are taken over: the module is of no use afterwards.
+        encoder: transformers' ``VJEPA2Encoder``, or ``vjepa21.Encoder``. Its weights are taken over: the module is
+            of no use afterwards.
         device, dtype: where and in what to compute.
     """
 
@@ -41,39 +43,51 @@ class Forward:
         self.width = int(config.hidden_size)
         self.tubelet, self.patch = int(config.tubelet_size), int(config.patch_size)
         self.side = int(config.crop_size) // self.patch
-        weight, bias = _on_bytes(encoder.embeddings.patch_embeddings.proj)
-        self._patches = (weight.to(device, dtype), bias.to(device, dtype))
+        self._scale = scale_of(self.side, self.patch) if is_21(config) else None
+        # By the frames that a token covers, and with what is added to every token of such an input.
+        self._patches = {}
+        for frames, (convolution, added) in _embeddings(encoder, self.tubelet).items():
+            weight, bias = _on_bytes(convolution)
+            self._patches[frames] = (weight.to(device, dtype), (bias + added).to(device, dtype))
         encoder.to(device, dtype).eval()
         self.dtype, self.device = dtype, torch.device(device)
         ways = _products(dtype, self.device.type, str(config.hidden_act))
         self._blocks = [_Block(layer, self.heads, *ways) for layer in encoder.layer]
-        self._norm = encoder.layernorm
+        self._norms, self._norm = _norms(encoder)
 
     def __call__(self, pixels: Tensor, blocks: set[int]) -> dict[int, Tensor]:
         """uint8 [B, t, 3, h, w] to tokens [B, N, D] at each block asked for, stopping after the last one."""
         import torch
 
         outputs = {}
+        tubelet = 1 if pixels.shape[1] == 1 else self.tubelet
         with torch.inference_mode():
-            hidden = self._blocks[0].plain(self._unfolded(pixels), *self._patches)
-            tables = rotations(hidden.shape[1], self.side, self.width // self.heads, self.device)
+            hidden = self._blocks[0].plain(self._unfolded(pixels, tubelet), *self._patches[tubelet])
+            tables = rotations(hidden.shape[1], self.side, self.width // self.heads, self.device, self._scale)
             for index in range(max(blocks) + 1):
                 hidden = self._blocks[index](hidden, tables)
                 if index in blocks:
-                    outputs[index] = self._norm(hidden)
+                    outputs[index] = self._norms.get(index, self._norm)(hidden)
         return outputs
+
+    @property
+    def norms(self) -> dict[str, str]:
+        """What each tap goes through, in words: blocks that have a norm of their own, and all others."""
+        last = max(self._norms, default=len(self._blocks) - 1)
+        own = {str(block): "its own norm" for block in sorted(self._norms)}
+        return {**own, "others": f"the norm of block {last}"}
 
     def flop(self, tokens: int) -> float:
         """Operations of the matrix products that a clip of N tokens takes, multiplications and additions apart."""
-        weights = int(self._patches[0].numel())
+        weights = int(self._patches[self.tubelet][0].numel())
         for block in self._blocks:
             weights += block.qkv.numel() + sum(int(p.weight.numel()) for p in (block.out, block.up, block.down))
         return 2.0 * tokens * weights + 4.0 * tokens**2 * self.width * len(self._blocks)
 
-    def _unfolded(self, pixels: Tensor) -> Tensor:
+    def _unfolded(self, pixels: Tensor, tubelet: int) -> Tensor:
         """Tubelets as rows, centred: [B, N, 3 x tubelet x patch x patch], tokens in order of time, row, column."""
         clips, frames = pixels.shape[:2]
-        cells = pixels.reshape(clips, frames // self.tubelet, self.tubelet, 3, self.side, self.patch, self.side, -1)
+        cells = pixels.reshape(clips, frames // tubelet, tubelet, 3, self.side, self.patch, self.side, -1)
         # [B, t', tubelet, 3, rows, patch, columns, patch]
         rows = cells.permute(0, 1, 4, 6, 3, 2, 5, 7).flatten(4).flatten(1, 3)
         return rows.to(self.dtype).sub_(_CENTRE)
@@ -141,26 +155,74 @@ def turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def rotations(tokens: int, side: int, head: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def rotations(
+    tokens: int, side: int, head: int, device: torch.device, scale: float | None = None
+) -> tuple[Tensor, Tensor]:
     """Cosines and signed sines, float32 [N, 1, K], of the angles by which a head's dimensions turn, evens first.
 
-    A third of the head turns with time, one with the row, one with the column (each rounded down to even; what is
-    left does not turn). Frequencies are tiled along each third, not interleaved: dimensions 2i and 2i + 1 are
-    turned as a pair, though not by the same frequency. Trained weights expect it so.
+    Without a ``scale`` they are V-JEPA 2's, with one V-JEPA 2.1's, whose rows and columns are multiplied by it.
     """
     import torch
 
-    part = 2 * ((head // 3) // 2)
-    index = torch.arange(tokens, device=device)
-    places = (index // side**2, index // side % side, index % side)
-    rates = 10000.0 ** -(torch.arange(part // 2, device=device, dtype=torch.float64) / (part / 2))
-    angles = torch.zeros(tokens, head, device=device, dtype=torch.float64)
-    for number, place in enumerate(places):
-        angles[:, number * part : (number + 1) * part] = (place[:, None] * rates).repeat(1, 2)
+    places = places_of(torch.arange(tokens, device=device), side, scale=1.0 if scale is None else scale)
+    found = angles(places, head, interleaved=scale is not None)
     order = _evens_first(head, 1, device)
-    cosine, sine = angles.cos()[:, order], angles.sin()[:, order]
+    cosine, sine = found.cos()[:, order], found.sin()[:, order]
     sine[:, : head // 2] *= -1
     return cosine[:, None].float(), sine[:, None].float()
+
+
+def angles(places: tuple[Tensor, Tensor, Tensor], head: int, *, interleaved: bool) -> Tensor:
+    """Angles by which a head's dimensions turn at places (time, row, column) of shape [...]: float64 [..., K].
+
+    A third of the head turns with time, one with the row, one with the column (each rounded down to even; what is
+    left does not turn). Dimensions 2i and 2i + 1 are turned as a pair: by the same frequency where these are
+    interleaved; V-JEPA 2 tiles them along each third, so that the two of a pair differ, and its weights expect it.
+    """
+    import torch
+
+    part, device = 2 * ((head // 3) // 2), places[0].device
+    rates = 10000.0 ** -(torch.arange(part // 2, device=device, dtype=torch.float64) / (part / 2))
+    found = torch.zeros((*places[0].shape, head), device=device, dtype=torch.float64)
+    for number, place in enumerate(places):
+        turns = place[..., None] * rates
+        both = turns.repeat_interleave(2, -1) if interleaved else torch.cat((turns, turns), -1)
+        found[..., number * part : (number + 1) * part] = both
+    return found
+
+
+def places_of(index: Tensor, side: int, *, scale: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Time, row and column of tokens by their index, int64 [...]; rows and columns times ``scale``, float64."""
+    return index // side**2, (index // side % side).double() * scale, (index % side).double() * scale
+
+
+def scale_of(side: int, patch: int) -> float:
+    """What V-JEPA 2.1 multiplies rows and columns by: its ``side`` spans the grid that it was pretrained on."""
+    return ((_PRETRAINED[patch] // patch) - 1) / (side - 1)
+
+
+def is_21(config: Any) -> bool:
+    """Whether a configuration, as ``layouts.read_config`` gives it, is V-JEPA 2.1's."""
+    return bool(getattr(config, "hierarchical_layers", None))
+
+
+def _embeddings(encoder: Any, tubelet: int) -> dict[int, tuple[Any, Tensor | float]]:
+    """By frames that a token covers: the convolution, and what is added to every token."""
+    parts = encoder.embeddings
+    if not is_21(encoder.config):
+        return {tubelet: (parts.patch_embeddings.proj, 0.0)}
+    added = (parts.video_mod_embed, parts.img_mod_embed)
+    of_video, of_image = (one.detach().double().flatten() for one in added)
+    return {tubelet: (parts.patch_embeddings.proj, of_video), 1: (parts.patch_embeddings_img.proj, of_image)}
+
+
+def _norms(encoder: Any) -> tuple[dict[int, Any], Any]:
+    """The norms that blocks have of their own, by block, and that of all others: the last one."""
+    if not is_21(encoder.config):
+        return {}, encoder.layernorm
+    levels = encoder.config.hierarchical_layers
+    own = {int(levels[int(level)]): norm for level, norm in encoder.norms_block.items()}
+    return own, own[levels[-1]]
 
 
 def _evens_first(head: int, heads: int, device: torch.device) -> Tensor:

@@ -1,9 +1,9 @@
-"""Configurations of the V-JEPA 2 models that are known by name, so that no network is needed for a twin."""
+"""Configurations of the V-JEPA 2 and 2.1 models that are known by name, so that no network is needed for a twin."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from worldprobe.errors import RegistryError
 from worldprobe.io import hub
@@ -34,15 +34,47 @@ _KNOWN: dict[str, dict[str, int | float]] = {
     },
 }
 
+# V-JEPA 2.1, by the names of the authors' torch.hub: the file that each is published as, and its configuration.
+_OF_L: dict[str, Any] = {"n_output_distillation": 1, "pred_return_all_tokens": True, "pred_teacher_embed_dim": 1664}
+_OF_G: dict[str, Any] = {"pred_num_hidden_layers": 24, "pred_return_all_tokens": True}
+_KNOWN_21: dict[str, tuple[str, dict[str, Any]]] = {
+    "vjepa2_1_vit_base_384": (
+        "vjepa2_1_vitb_dist_vitG_384.pt",
+        {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, **_OF_L},
+    ),
+    "vjepa2_1_vit_large_384": ("vjepa2_1_vitl_dist_vitG_384.pt", _OF_L),
+    "vjepa2_1_vit_giant_384": (
+        "vjepa2_1_vitg_384.pt",
+        {"hidden_size": 1408, "num_hidden_layers": 40, "num_attention_heads": 22, "mlp_ratio": 48 / 11, **_OF_G},
+    ),
+    "vjepa2_1_vit_gigantic_384": (
+        "vjepa2_1_vitG_384.pt",
+        {"hidden_size": 1664, "num_hidden_layers": 48, "num_attention_heads": 26, "mlp_ratio": 64 / 13, **_OF_G},
+    ),
+}
+_OFFICIAL = "https://dl.fbaipublicfiles.com/vjepa2/"
+
 
 def names() -> tuple[str, ...]:
     """The models whose configuration is known, the tiny one first."""
-    return (TINY, *_KNOWN)
+    return (TINY, *_KNOWN, *_KNOWN_21)
 
 
 def require_place(name: str) -> None:
     """Raises RegistryError for a name that is no folder's and cannot be the hub's: nobody is asked for it."""
-    if not Path(name).is_dir() and not hub.is_id(name):
+    place = name if Path(name).exists() else name.partition("?")[0]  # options may follow
+    if name in _KNOWN_21 and not Path(name).is_dir():
+        file = _KNOWN_21[name][0]
+        raise RegistryError(
+            f"{name} is published as a .pt, which is converted once: fetch {_OFFICIAL}{file}, run `worldprobe "
+            f"convert {file} {name}`, and that folder is found by this name. random:{name} needs neither."
+        )
+    if Path(name).is_file():
+        raise RegistryError(
+            f"{name} is a file, and an encoder is a folder or a hub id. Of the authors' .pt `worldprobe convert "
+            f"{name} OUT` makes a folder."
+        )
+    if not Path(place).is_dir() and not hub.is_id(place):
         raise RegistryError(f"no encoder {name!r}: no known name, no folder, no hub id (OWNER/NAME){instead(name)}")
 
 
@@ -59,6 +91,10 @@ def config_of(name: str) -> VJEPA2Config | None:
     if name == TINY:
         config: VJEPA2Config = VJEPA2Config.from_pretrained(TINY_FOLDER)
         return config
+    if name in _KNOWN_21:
+        from worldprobe.encoders.layouts import read_config
+
+        return read_config({"model_type": "vjepa21", **_KNOWN_21[name][1]}, name=name)
     return VJEPA2Config(**_KNOWN[name]) if name in _KNOWN else None
 
 

@@ -13,7 +13,7 @@ _FLOORS = ("pixels", "flow", "gaussian")
 
 
 def load_encoder(name: str, *, device: str = "auto", precision: str = "auto") -> Encoder:
-    """The encoder of a name: a plug-in, ``module:Class``, or a V-JEPA 2 checkpoint's hub id or local folder.
+    """The encoder of a name: a plug-in, ``module:Class``, or a checkpoint's hub id or local folder.
 
     Raises:
         RegistryError: no such encoder, or a checkpoint that does not fit.
@@ -24,7 +24,7 @@ def load_encoder(name: str, *, device: str = "auto", precision: str = "auto") ->
         encoder: Encoder = registry.create("encoders", name, device=device, precision=precision)
         return encoder
     require_place(name)
-    from worldprobe.encoders.vjepa2 import pretrained  # with transformers, which takes its time
+    from worldprobe.encoders.pretrained import pretrained  # with transformers, which takes its time
 
     return pretrained(name, device=device, precision=precision)
 

@@ -72,7 +72,7 @@ def squashed(argument: str | None = None, *, device: str = "auto", precision: st
     if registry.knows("encoders", argument):
         encoder: Encoder = registry.create("encoders", argument, device=device, precision=precision)
     else:
-        from worldprobe.encoders.vjepa2 import pretrained
+        from worldprobe.encoders.pretrained import pretrained
 
         encoder = pretrained(argument, device=device, precision=precision)
     return Squashed(encoder)

@@ -1,4 +1,4 @@
-"""V-JEPA 2 as an encoder: hub id, local folder, the tiny one, and untrained twins of all of them."""
+"""V-JEPA 2 and 2.1 as encoders: hub id, local folder, the tiny one, and untrained twins of all of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.encoders import checkpoint, known
-from worldprobe.encoders.forward import VERSION, Forward
+from worldprobe.encoders.device import device_of, dtype_of, precision_of
+from worldprobe.encoders.forward import VERSION, Forward, is_21
 from worldprobe.encoders.lanes import side_by_side
 from worldprobe.encoders.preprocess import crop_frames
 from worldprobe.encoders.transfer import to_device, to_host
@@ -22,40 +23,40 @@ from worldprobe.records import Clip
 
 if TYPE_CHECKING:
     import torch
-    from transformers import VJEPA2Config, VJEPA2Model
-    from transformers.models.vjepa2.modeling_vjepa2 import VJEPA2Predictor
+    from transformers import VJEPA2Config
 
 Status = Literal["trained", "untrained", "floor"]
 TWIN_SEED = 1
 
 
 class VJEPA2Encoder:
-    """The encoder half of a V-JEPA 2 model (Assran et al. 2025).
+    """The encoder half of a V-JEPA 2 model (Assran et al. 2025), or of a V-JEPA 2.1.
 
     The predictor is neither kept nor run; ``load_predictor`` gets it for those who want it. Every tap goes
     through the encoder's final layer norm, as the model's authors read intermediate blocks; so the last
     block's tap is transformers' ``last_hidden_state``, and residual streams that exceed float16 cannot
-    overflow the store.
+    overflow the store. V-JEPA 2.1 has four norms: the blocks that they belong to go through their own, all others
+    through the last one; ``origin["norms"]`` says which. It takes a single frame as a picture.
     """
 
     def __init__(
         self,
-        model: VJEPA2Model,
+        model: Any,
         *,
         name: str,
         revision: str,
         status: Status,
         device: str = "auto",
         precision: str = "auto",
-        predictor: Callable[[], VJEPA2Predictor] | None = None,
+        predictor: Callable[[], Any] | None = None,
         origin: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._predictor = predictor
         self.name = name
         self.status: Status = status
         self.twin = None if name.startswith("random:") else f"random:{name}"
-        self.device = _device("cpu" if device == known.ELSEWHERE else device)
-        self.precision = _precision(precision, "cuda" if device == known.ELSEWHERE else self.device)
+        self.device = device_of("cpu" if device == known.ELSEWHERE else device)
+        self.precision = precision_of(precision, "cuda" if device == known.ELSEWHERE else self.device)
         self.revision = hashlib.sha256(f"{revision} {self.precision} {VERSION}".encode()).hexdigest()
         self.origin = {**origin, "precision": self.precision, "forward": VERSION}
         config = model.config
@@ -64,11 +65,15 @@ class VJEPA2Encoder:
         self.width = int(config.hidden_size)
         self.crop = int(config.crop_size)
         self.patch = int(config.patch_size)
-        import torch
-
-        dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
         self.parameters = sum(p.numel() for p in model.encoder.parameters())
-        self.forward = Forward(model.encoder, device=self.device, dtype=dtype)
+        self.forward = Forward(model.encoder, device=self.device, dtype=dtype_of(self.precision))
+        self._pictures = is_21(config)
+        # The blocks whose tokens, joined on d, the predictor reads.
+        self._levels = (self.blocks - 1,)
+        if is_21(config):
+            self._levels = tuple(config.hierarchical_layers[-config.num_distillation_outputs :])
+            self.origin["norms"] = self.forward.norms
+        self.levels = len(self._levels)
 
     def view(self, width: int, height: int) -> View:
         """What the model sees of a frame of this size in px."""
@@ -84,12 +89,14 @@ class VJEPA2Encoder:
         Raises:
             ConfigError: an odd number, whose last frame the model would drop without a word.
         """
+        side = self.crop // self.patch
+        if frames == 1 and self._pictures:
+            return TokenGrid(1, side, side, 1, self.patch)
         if frames < self.tubelet or frames % self.tubelet:
             raise ConfigError(
                 f"{self.name} joins {self.tubelet} frames to a token, {frames} frames a clip do not divide. "
                 f"Use --frames {max(self.tubelet, frames // self.tubelet * self.tubelet)}."
             )
-        side = self.crop // self.patch
         return TokenGrid(frames // self.tubelet, side, side, self.tubelet, self.patch)
 
     def flop(self, frames: int) -> float:
@@ -112,16 +119,22 @@ class VJEPA2Encoder:
         return to_host({block: tokens.reshape(shape) for block, tokens in outputs.items()})
 
     def tokens(self, pixels: torch.Tensor) -> torch.Tensor:
-        """The last block's tokens of clips uint8 [b, t, 3, crop, crop], as computed: [b, t', s, d], s = h' x w'.
+        """The tokens that the predictor reads, as computed, of clips uint8 [b, t, 3, crop, crop].
+
+        Returns:
+            [b, t', s, levels d], s = h' x w': the last block's, after those of V-JEPA 2.1's other levels.
 
         Raises:
             ConfigError: as ``encode``.
         """
-        grid = self._fitting(pixels.shape)
-        last = side_by_side(self.forward, pixels.to(self.device), {self.blocks - 1})[self.blocks - 1]
-        return last.reshape(len(pixels), grid.time, -1, self.width)
+        import torch
 
-    def load_predictor(self) -> VJEPA2Predictor:
+        grid = self._fitting(pixels.shape)
+        found = side_by_side(self.forward, pixels.to(self.device), set(self._levels))
+        joined = torch.cat([found[block] for block in self._levels], -1)
+        return joined.reshape(len(pixels), grid.time, grid.height * grid.width, -1)
+
+    def load_predictor(self) -> Any:
         """The predictor of the same checkpoint, in fp32 on the CPU; loaded anew, strictly.
 
         Raises:
@@ -132,7 +145,7 @@ class VJEPA2Encoder:
         return self._predictor()
 
     def _fitting(self, shape: Sequence[int]) -> TokenGrid:
-        """The grid of clips [b, t, 3, h, w]."""
+        """The grid of clips [b, t, 3, h, w], or of pictures."""
         if tuple(shape[-2:]) != (self.crop, self.crop):
             raise ConfigError(
                 f"{self.name} takes {self.crop} x {self.crop} px, got {shape[-1]} x {shape[-2]}: "
@@ -188,29 +201,6 @@ def _untrained(config: VJEPA2Config, *, name: str, device: str, precision: str) 
         status="untrained",
         device=device,
         precision=precision,
-        predictor=partial(checkpoint.fresh_predictor, config, seed=TWIN_SEED),
+        predictor=partial(checkpoint.fresh_predictor, config, seed=TWIN_SEED, name=name),
         origin={"checkpoint": f"none: untrained, seed {TWIN_SEED}"},
     )
-
-
-def _device(wanted: str) -> str:
-    import torch
-
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"--device {wanted} was asked for, but torch finds no CUDA GPU here. Use --device cpu.")
-    try:
-        return str(torch.device(wanted))
-    except RuntimeError as error:
-        raise ConfigError(f"no device {wanted!r}: use auto, cpu, cuda or cuda:N") from error
-
-
-def _precision(wanted: str, device: str) -> str:
-    if wanted == "auto":
-        return "bf16" if device.startswith("cuda") else "fp32"
-    if wanted not in ("fp32", "bf16", "fp16"):
-        raise ConfigError(f"no precision {wanted!r}: use auto, fp32, bf16 or fp16")
-    if wanted == "fp16" and device == "cpu":
-        raise ConfigError("--precision fp16 is for GPUs: on a CPU it is several times slower than fp32. Use bf16.")
-    return wanted

@@ -15,9 +15,9 @@ ABOVE: tuple[VerdictKind, ...] = ("above", "above-run")
 
 
 class Fact(BaseModel):
-    """Typed and frozen."""
+    """Typed and frozen; infinite numbers are written as results have them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
 def of_folder(name: str) -> None:

@@ -11,6 +11,7 @@ from worldprobe.findings import verdicts
 from worldprobe.findings.rows import ControlledScore, PositiveControl, Row
 from worldprobe.findings.wording import ERRORS
 from worldprobe.intervals import Score
+from worldprobe.probes.detection.by_group import LEAST_Z
 from worldprobe.results import EvidenceResult, Metric, PowerResult, ProbeResult, VerdictResult
 
 METRIC_ORDER: tuple[Metric, ...] = ("r2", "balanced_accuracy", "accuracy", "macro_f1", "angular_error")
@@ -98,7 +99,7 @@ def _controls(real: ProbeResult, probes: Sequence[ProbeResult], run: Path) -> di
 
 
 def _positive(
-    real: ProbeResult, control: ProbeResult, chance: float | None, judged: Sequence[Judged]
+    real: ProbeResult, control: ProbeResult, chance: float | None, judged: Sequence[Judged], least: float
 ) -> PositiveControl:
     score, difference = _score(control), Score(value=None)
     contrasts = [one for one in judged if isinstance(one, EvidenceResult) and one.measure == "contrast"]
@@ -107,7 +108,9 @@ def _positive(
             difference = Score(value=line.score, low=line.low, high=line.high)
     return PositiveControl(
         score=score, z=control.z, difference=difference,
-        shown=verdicts.is_shown(score, control.z, chance=None if real.metric in ERRORS else chance),
+        shown=verdicts.is_shown(
+            score, control.z, chance=None if real.metric in ERRORS else chance, least=least
+        ),
     )  # fmt: skip
 
 
@@ -127,14 +130,16 @@ def _line(
 ) -> ControlledScore:
     controls: dict[Control, Score] = {c: _score(r) for c, r in beside.items() if not CONTROLS[c].positive}
     chance = verdicts.chance_of(real.metric, controls)
-    positive: dict[Control, PositiveControl] = {
-        c: _positive(real, r, chance, judged) for c, r in beside.items() if CONTROLS[c].positive
-    }
     reading = [one for one in judged if isinstance(one, VerdictResult) and _same(one, real, metric=False)]
     verdict = next((one for one in reading if one.metric == real.metric), None)
     power = next(
         (one for one in judged if isinstance(one, PowerResult) and _same(one, real, tap=False, metric=False)), None
     )
+    # What labels that were moved in time reach in a film, a control in the same film has to exceed as well.
+    least = power.least_z if power else LEAST_Z
+    positive: dict[Control, PositiveControl] = {
+        c: _positive(real, r, chance, judged, least) for c, r in beside.items() if CONTROLS[c].positive
+    }
     score = _score(real)
     best = verdicts.best(controls, metric=real.metric)
     top = controls[best].value if best else None

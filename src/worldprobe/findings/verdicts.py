@@ -20,7 +20,6 @@ from worldprobe.findings.wording import (
     with_interval,
 )
 from worldprobe.intervals import Score, Standing
-from worldprobe.probes.detection.by_group import LEAST_Z
 from worldprobe.results import FEW_GROUPS, Metric, PowerResult, VerdictResult
 
 FLATTERY = 0.05
@@ -108,12 +107,16 @@ def by_intervals(score: Score, other: Score, *, groups: int, less_is_better: boo
     return "above" if ends[0] > others[1] else "below" if ends[1] < others[0] else "not shown"
 
 
-def is_shown(score: Score, z: float | None, *, chance: float | None) -> bool | None:
-    """Whether a positive control shows that its target is there to be read; None where neither can be said."""
+def is_shown(score: Score, z: float | None, *, chance: float | None, least: float) -> bool | None:
+    """Whether a positive control shows that its target is there to be read; None where neither can be said.
+
+    Args:
+        least: what ``z`` of a target that is not there stays below.
+    """
+    if z is not None and z <= least:
+        return False
     ends = score.interval
-    if ends and chance is not None and ends[0] > chance:
-        return True
-    return False if z is not None and z <= LEAST_Z else None
+    return True if ends and chance is not None and ends[0] > chance else None
 
 
 def beside_positive(verdict: Verdict, positive: Mapping[Control, PositiveControl]) -> Verdict:

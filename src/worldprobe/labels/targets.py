@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.labels.speeds import rates
 from worldprobe.records import Labels
+
+if TYPE_CHECKING:
+    from polars import DataFrame
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -60,6 +63,11 @@ class Tracks:
     hidden: NDArray[np.bool_]
     measured: dict[str, Floats]
 
+    def at(self, rows: Ints) -> Tracks:
+        """These rows, by index [m]."""
+        arrays = {one.name: getattr(self, one.name)[rows] for one in fields(self) if one.name != "measured"}
+        return Tracks(**arrays, measured={name: values[rows] for name, values in self.measured.items()})
+
 
 def tracks(labels: Labels, video: str, *, shots: Sequence[int] = (0,)) -> Tracks:
     """The rows of one video (its id), with each row's speed: against the world where the labels have the
@@ -70,7 +78,12 @@ def tracks(labels: Labels, video: str, *, shots: Sequence[int] = (0,)) -> Tracks
     """
     import polars as pl
 
-    table = labels.table.filter(pl.col("video") == video).sort("object", "frame")
+    return tracks_of(labels.table.filter(pl.col("video") == video), shots=shots)
+
+
+def tracks_of(table: DataFrame, *, shots: Sequence[int] = (0,)) -> Tracks:
+    """As ``tracks``, of a table of one video's labels."""
+    table = table.sort("object", "frame")
     box = table.select("x", "y", "w", "h").to_numpy().astype(np.float64).reshape(-1, 4)
     frame, identity = table["frame"].to_numpy(), table["object"].to_numpy()
     pts_seconds = table["pts_seconds"].to_numpy()

@@ -52,7 +52,8 @@ def placed(
     numbers = Groups()
     groups = [numbers.of(one.video, one.shots) for one in series]
     at = list(zip(video.tolist(), clip.tolist(), strict=True))
-    shot = [int(series[number].shot[spec]) for number, spec in at]
+    shots = [one.shot for one in series]
+    shot = [int(shots[number][spec]) for number, spec in at]
     group = np.array([groups[number][one] for (number, _), one in zip(at, shot, strict=True)], dtype=np.int64)
     began = np.array(
         [series[number].shots[one] / series[number].video.rate for (number, _), one in zip(at, shot, strict=True)]

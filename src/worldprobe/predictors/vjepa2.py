@@ -43,7 +43,10 @@ class TokenEncoder(Protocol):
         ...
 
     def load_predictor(self) -> Any:
-        """transformers' ``VJEPA2Predictor`` of the same checkpoint."""
+        """transformers' ``VJEPA2Predictor`` of the same checkpoint, or V-JEPA 2.1's.
+
+        ``levels`` may say how many blocks' tokens are joined on d in what it reads and tells; 1 where it does not.
+        """
         ...
 
 
@@ -51,13 +54,15 @@ class VJEPA2Predictor:
     """An encoder and its predictor (Assran et al. 2025, sec. 2).
 
     What is predicted are the tokens of the whole clip after a layer norm without parameters, as in training;
-    the training's loss is the L1 distance to them.
+    the training's loss is the L1 distance to them. V-JEPA 2.1's larger models read and tell the tokens of four
+    blocks joined on d, each layer-normed by itself: ``levels``.
     """
 
     def __init__(self, encoder: TokenEncoder, module: Any, *, precision: Precision | None = None) -> None:
         import torch
 
         self.encoder = encoder
+        self.levels = int(getattr(encoder, "levels", 1))
         self.precision: Precision = precision or cast(Precision, encoder.precision)
         self.dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[self.precision]
         self.module = module.to(encoder.device, self.dtype).eval()
@@ -105,7 +110,10 @@ class VJEPA2Predictor:
             int(config.pred_hidden_size * config.pred_mlp_ratio),
         )
         block = 2 * n * (4 * width * width + 2 * width * inner) + 4 * n * n * width
-        return float(config.pred_num_hidden_layers * block + 2 * width * config.hidden_size * (known + wanted))
+        ends = 2 * width * config.hidden_size * (known + self.levels * wanted)
+        if self.levels > 1:
+            ends += 2 * self.levels * config.hidden_size**2 * known
+        return float(config.pred_num_hidden_layers * block + ends)
 
     def predict(self, pixels: Pixels, *, context: int, horizon: int, mode: Mode = "joint") -> NDArray[np.float32]:
         """The tokens of the ``horizon`` tubelets after the first ``context``, which alone are looked at.
@@ -134,7 +142,15 @@ class VJEPA2Predictor:
 
     def targets(self, pixels: Pixels) -> torch.Tensor:
         """What there is to predict: tokens of whole clips, layer-normed over d, float32 [b, t', s, d]."""
-        return layer_normed(self.encoder.tokens(as_clips(pixels)))
+        return self.normed(self.encoder.tokens(as_clips(pixels)))
+
+    def normed(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Layer norm of tokens [..., d] as training has it: each level by itself, in float32."""
+        return layer_normed(self._by_level(tokens)).flatten(-2)
+
+    def _by_level(self, tokens: torch.Tensor) -> torch.Tensor:
+        """[..., levels d] to [..., levels, d]."""
+        return tokens.reshape(*tokens.shape[:-1], self.levels, -1)
 
     def forecast(self, known: torch.Tensor, *, horizon: int, mode: Mode = "joint") -> torch.Tensor:
         """Predict from tokens that are known: [b, c, s, d] to float32 [b, horizon, s, d].
@@ -152,12 +168,13 @@ class VJEPA2Predictor:
         if mode == "joint":
             return self._ahead(known, horizon)
         known = known.float()
-        last = known[:, -1:]
+        last = self._by_level(known[:, -1:])
         mean, spread = last.mean(-1, keepdim=True), last.std(-1, keepdim=True, unbiased=False)
         found = []
         for _ in range(horizon):
             found.append(self._ahead(known, 1))
-            known = torch.cat((known, layer_normed(found[-1]) * spread + mean), 1)
+            told = layer_normed(self._by_level(found[-1]))
+            known = torch.cat((known, (told * spread + mean).flatten(-2)), 1)
         return torch.cat(found, 1)
 
     def predict_at(self, known: torch.Tensor, at: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

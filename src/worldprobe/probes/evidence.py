@@ -40,7 +40,13 @@ def skill(score: Draws, best_control: Draws) -> Score:
         left = 1 - best
         return np.asarray(np.where(left > 0, (score - best) / np.where(left > 0, left, 1.0), np.nan))
 
-    return score.combine(best_control, share).score()
+    found = score.combine(best_control, share).score()
+    own = score.score().interval
+    if found.value != 1 or own is None:
+        return found
+    # All groups are right: as uncertain as that is, by the score's own interval, is what is explained by it.
+    low, high = share(np.array(own), np.full(2, best_control.value)).tolist()
+    return found.model_copy(update={"low": low, "high": high})
 
 
 def selectivity(score: Draws, shuffled: Draws) -> Score:
@@ -53,7 +59,7 @@ def selectivity(score: Draws, shuffled: Draws) -> Score:
 
 def difference(one: Draws, other: Draws) -> Score:
     """One score less another, its interval on the same resampled groups."""
-    return one.combine(other, np.subtract).score()
+    return one.less(other).score()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from worldprobe.report.tables import (
     prediction,
     scores,
     setup,
+    unlabelled,
     worth,
 )
 
@@ -31,6 +32,7 @@ SECTIONS: tuple[Callable[[Summary], Section | None], ...] = (
     inputs.inputs,
     original.scaling,
     worth.worth,
+    unlabelled.unlabelled,
     prediction.prediction,
     decoding.decoding,
     answer.conclusions,

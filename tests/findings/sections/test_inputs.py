@@ -61,6 +61,29 @@ def test_every_form_prints_the_difference(tmp_path):
         assert "+0.48 [0.43, 0.53]" in " ".join(text.split())
 
 
+def test_two_probes_of_a_property_are_told_apart(tmp_path):
+    lines = [
+        one.model_copy(update={"input": input, "probe": probe})
+        for input in ("native", "shuffled") for probe in ("ridge", "knn") for one in probe_lines("velocity", 0.5)
+    ]  # fmt: skip
+    gains = {"ridge": 0.4, "knn": 0.3}
+    lines += [
+        EvidenceResult(
+            **{**AT, "probe": probe}, measure="contrast", against="shuffled", score=gain, low=0.1, high=0.6
+        )
+        for probe, gain in gains.items()
+    ]
+    write_results(tmp_path / "results.jsonl", lines)
+    summary = summarize(tmp_path)
+    assert summary.inputs.conclusion == "Order adds to Velocity (z, ridge), Velocity (z, knn)."
+    console = Console(width=100, record=True, file=io.StringIO())
+    for table in tables(summary, width=100):
+        console.print(table)
+    order = console.export_text().partition("What do motion and order add?")[2]
+    assert "ridge" in order
+    assert "knn" in order
+
+
 def test_what_is_quoted_of_a_property_is_no_clip_in_another_order(tmp_path):
     (answer,) = read(tmp_path, {"native": 0.3, "shuffled": 0.6, "reversed": 0.5}, {}).answers
     assert (answer.input, answer.score.value, answer.ways) == ("native", 0.3, 1)

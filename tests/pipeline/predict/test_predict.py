@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.builders import official_vjepa
 from tests.builders.checks import some
 from transformers import VJEPA2Config, VJEPA2Model
 
@@ -396,6 +397,24 @@ def test_the_future_is_drawn_beside_its_ceiling_the_last_frame_and_the_mean_imag
     assert len(facts["windows"]) == 3  # a poor, a middling and a good one
     assert {name: array.shape for name, array in arrays.items()} == dict.fromkeys(
         ("seen", "predicted", "decoded", "real"), (3, 2, 16, 16, 3)
+    )
+
+
+def test_of_four_levels_the_last_is_drawn_and_all_are_scored(scenes, tmp_path):
+    of_21 = str(official_vjepa.converted(tmp_path / "2.1", "2.1"))
+    seen = []
+
+    class Kept(Stand):
+        def decode(self, tokens, *, seed=0):
+            seen.append(tokens)
+            return super().decode(tokens, seed=seed)
+
+    decoder = Kept(grid=(4, 4), width=official_vjepa.WIDTH)
+    draw(scenes[:1], of_21, LoadedDecoder(decoder, TrainingClips()), tmp_path / "shown.safetensors")
+    assert {tokens.shape[1:] for tokens in some(seen)} == {(4, 4, official_vjepa.WIDTH)}
+    # Targets are layer-normed each level by itself: what is drawn of them is one whole level.
+    assert any(
+        np.allclose(tokens.mean(-1), 0, atol=1e-4) and np.allclose(tokens.std(-1), 1, atol=1e-3) for tokens in seen
     )
 
 

@@ -8,15 +8,18 @@ from tests.builders.known_rows import known
 from worldprobe.controls import Control
 from worldprobe.findings.scores import rows_of
 from worldprobe.pipeline.probe.answers import Answered, ProbeTask, beside_controls, lines
+from worldprobe.pipeline.probe.evidence import about
 from worldprobe.pipeline.probe.fit import answer
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.targets import Target
 from worldprobe.pipeline.probe.verdicts import verdicts_of
 from worldprobe.probes import controls
+from worldprobe.probes.detection.by_group import LEAST_Z
 from worldprobe.probes.evidence import selectivity
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import make_folds
+from worldprobe.results import PowerResult
 
 RUN: tuple[Control, ...] = ("majority", "shuffled", "gaussian")
 PLAN = Plan(encoder="e", tasks=("class",), features=("z",), controls=RUN, split="grouped")
@@ -60,6 +63,19 @@ def test_a_rare_class_that_is_not_known_is_no_evidence():
     codes = (rng.random(len(group)) < 0.1).astype(float)
     (verdict,) = verdicts_of(readings(rng.standard_normal((len(group), 8)), codes, group, ("many", "few")), [])
     assert verdict.verdict == "too few to tell"
+
+
+def test_what_another_probe_would_have_shown_denies_nothing():
+    """A ridge or a logistic regression that sees an effect says nothing of what a nearest neighbour would see."""
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(200), 5)
+    codes = (rng.random(len(group)) < 0.5).astype(float)
+    answered = readings(rng.standard_normal((len(group), 8)), codes, group, ("some", "others"))
+    real = next(one for one in answered if one.control == "none")
+    seen = PowerResult(**about(real), easy=0.05, hard=0.1, least_z=LEAST_Z, groups_needed=60)
+    (alike,) = verdicts_of(answered, [seen])
+    (other,) = verdicts_of(answered, [seen.model_copy(update={"probe": "knn"})])
+    assert (alike.verdict, other.verdict) == ("no evidence", "too few to tell")
 
 
 def test_shuffled_labels_of_groups_of_different_lengths_are_held_against_what_a_constant_scores_on_them(tmp_path):

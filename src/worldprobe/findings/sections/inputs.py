@@ -94,13 +94,23 @@ def _gain(native: Row, input: str, lines: Sequence[EvidenceResult]) -> Score:
     return Score(value=None)
 
 
+def several_probes(rows: Sequence[InputRow]) -> bool:
+    """Whether a property is read from the same features by more probes than one."""
+    return len({(row.task, row.features) for row in rows}) < len(rows)
+
+
 def _conclusion(rows: Sequence[InputRow], others: Sequence[str]) -> str:
     """A sentence for each kind of input."""
+    several = several_probes(rows)
+
+    def name(row: InputRow) -> str:
+        return f"{property_name(row.task)} ({row.features}{f', {row.probe}' if several else ''})"
+
     sentences = []
     for input in others:
         gains = [(row, one.gain) for row in rows for one in row.others if one.input == input]
-        more = [f"{property_name(row.task)} ({row.features})" for row, gain in gains if gain.low and gain.low > 0]
-        less = [f"{property_name(row.task)} ({row.features})" for row, gain in gains if gain.high and gain.high < 0]
+        more = [name(row) for row, gain in gains if gain.low and gain.low > 0]
+        less = [name(row) for row, gain in gains if gain.high and gain.high < 0]
         text = f"{ADDS[input]} adds to {', '.join(more)}." if more else f"{ADDS[input]} adds nothing that is shown."
         sentences.append(text + (f" Higher without it: {', '.join(less)}." if less else ""))
     return " ".join(sentences)

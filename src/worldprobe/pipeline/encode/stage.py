@@ -51,14 +51,15 @@ def encode_all(
     for control, other in others.items():
         at = [0] if CONTROLS[control].once else blocks
         spread = spread_of(experiment, names[control], executor)
-        # Reading is most of a floor's work: here the two that see frames alike are encoded in one pass.
-        in_one_pass = spread is None and "pixels" in others
+        if spread is None and CONTROLS[control].along in others:
+            continue
+        along = [one for one in others if CONTROLS[one].along == control] if spread is None else []
         for input in experiment.inputs:
-            if not stands_beside(control, experiment.tasks, input) or (control == "flow" and in_one_pass):
+            if not stands_beside(control, experiment.tasks, input):
                 continue
-            with_flow = in_one_pass and control == "pixels" and stands_beside("flow", experiment.tasks, input)
+            beside = next((others[one] for one in along if stands_beside(one, experiment.tasks, input)), None)
             # What fails for one encoder fails for all: it is the reading that fails, and it is counted once.
-            work.encode(other, at, input, spread, beside=others.get("flow") if with_flow else None)
+            work.encode(other, at, input, spread, beside=beside)
     return encoder, failures
 
 

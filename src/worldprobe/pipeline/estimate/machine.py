@@ -105,11 +105,10 @@ def _rates(encoder: VJEPA2Encoder, seconds: float) -> Rates:
 def _gflop(config: VJEPA2Config, tokens: int) -> float:
     """Of one clip through the whole model: shapes are enough to tell."""
     import torch
-    from transformers import VJEPA2Model
 
     with torch.device("meta"):
-        model = VJEPA2Model(config)
-        return Forward(model.encoder, device="meta", dtype=torch.bfloat16).flop(tokens) / 1e9
+        encoder = checkpoint.bare(config).encoder
+        return Forward(encoder, device="meta", dtype=torch.bfloat16).flop(tokens) / 1e9
 
 
 def _clip(encoder: VJEPA2Encoder, seconds: float) -> tuple[float, float]:

@@ -115,8 +115,7 @@ def estimate(
         pool = "none" if floor or not original else "space"
         inputs = [input for input in experiment.inputs if stands_beside(control, experiment.tasks, input)]
         of = experiment.model_copy(update={"input": inputs})
-        # Flow is encoded of the frames that are read for pixels.
-        apart = control != "flow" or "pixels" not in controls
+        apart = control == "none" or CONTROLS[control].along not in controls
         found.append(_one(one, at, pool, of, videos, store, price=price, seconds=each, failures=lost, apart=apart))
         lost = [] if failures is not None else None  # what fails for one fails for all: it is counted once
     return found

@@ -18,7 +18,7 @@ from worldprobe.pipeline.groups import recordings
 from worldprobe.pipeline.predict.windows import MOST, Batch, Window
 from worldprobe.predictors import baselines, scores
 from worldprobe.predictors.leak import Leak, PlainForward, Predicts, leak
-from worldprobe.predictors.vjepa2 import INSTEAD, Mode, VJEPA2Predictor, layer_normed
+from worldprobe.predictors.vjepa2 import INSTEAD, Mode, VJEPA2Predictor
 from worldprobe.probes.splits import Fold, Folds, SplitKind, SplitRows, make_folds, units
 
 Errors = NDArray[np.float32]
@@ -147,7 +147,7 @@ def _tokens(
     known = predictor.context_tokens(pixels, context)
     forecasts = predictor.forecast(known, horizon=horizon, mode=mode)
     true = predictor.targets(pixels)
-    return layer_normed(known).cpu().numpy(), forecasts.cpu().numpy(), true.cpu().numpy()
+    return predictor.normed(known).cpu().numpy(), forecasts.cpu().numpy(), true.cpu().numpy()
 
 
 def split_rows(windows: Sequence[Window]) -> SplitRows:

@@ -155,7 +155,9 @@ class DecodedFuture:
         shape = (len(pixels), k, f, 3, height, width)
 
         def picture(one: Frames) -> NDArray[np.uint8]:
-            rows = one.reshape(-1, grid.height, grid.width, one.shape[-1])
+            # Of several levels the decoder knows the last, the encoder's output.
+            last = one[..., -self._decoder.shape.width :]
+            rows = last.reshape(-1, grid.height, grid.width, last.shape[-1])
             return _bytes(self._decoder.decode(rows, seed=self._setup.seed)).reshape(shape)
 
         real = _resized(pixels, (height, width))

@@ -22,7 +22,7 @@ from worldprobe.probes.detection.power import Detectable
 from worldprobe.probes.evaluate import OutOfFold, draws, evidence
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds
-from worldprobe.results import EvidenceLine, Metric, ProbeResult
+from worldprobe.results import EvidenceLine, Metric, ProbeResult, UnlabelledResult
 from worldprobe.store import Series
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Answered:
             return self.main
         constant = OutOfFold(self.answer.constant, self.answer.constant, ())
         found = draws(self.question, constant, self.folds.unit, seed=self.plan.seed)
-        return self.main.combine(next(iter(found.values())), np.subtract)
+        return self.main.less(next(iter(found.values())))
 
     @cached_property
     def z(self) -> float | None:
@@ -95,11 +95,12 @@ class Answered:
 
 @dataclass(slots=True)
 class Probed:
-    """Scores, evidence, tables of all answers; what became of the labels; series, moments, last block probed; how
-    many fits that took, by what they were for."""
+    """Scores, evidence, features without labels, tables of all answers; what became of the labels; series, moments,
+    last block probed; how many fits that took, by what they were for."""
 
     results: list[ProbeResult] = field(default_factory=list)
     evidence: list[EvidenceLine] = field(default_factory=list)
+    unlabelled: list[UnlabelledResult] = field(default_factory=list)
     answered: list[Answered] = field(default_factory=list)
     kept: int = 0
     dropped: dict[str, int] = field(default_factory=dict)

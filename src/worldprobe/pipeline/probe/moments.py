@@ -114,14 +114,21 @@ def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main"
     _require_episodes(series, labels)
     dropped: Counter[str] = Counter()
     rows: list[tuple[int, int, _Moment]] = []
+    tables = {name: table for (name,), table in labels.table.partition_by("video", as_dict=True).items()}
     for video, one in enumerate(series):
-        tracks = targets.tracks(labels, one.video.id, shots=one.shots)
+        tracks = targets.tracks_of(tables.get(one.video.id, labels.table.clear()), shots=one.shots)
         used = np.zeros(len(tracks.frame), dtype=bool)
+        order = np.argsort(tracks.frame, kind="stable")
+        in_time = tracks.frame[order]
         for clip, spec in enumerate(one.specs):
-            moments, reasons = _clip_moments(tracks, one, spec, subject)
+            first, last = np.searchsorted(in_time, (spec.start, spec.last + 1))
+            within = np.sort(order[first:last])
+            used[within] = True
+            if not len(within):
+                continue
+            moments, reasons = _clip_moments(tracks.at(within), one, spec, subject)
             dropped.update(reasons)
             rows += [(video, clip, moment) for moment in moments]
-            used |= (tracks.frame >= spec.start) & (tracks.frame <= spec.last)
         dropped["outside the clips"] += int((~used).sum())
     found = [moment for _, _, moment in rows]
     sizes = np.array([(one.video.width, one.video.height) for one in series], dtype=np.float64).reshape(-1, 2)

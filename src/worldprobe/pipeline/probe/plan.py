@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from worldprobe.config import Experiment
+from worldprobe.config import Evidence, Experiment
 from worldprobe.labels import targets
 from worldprobe.labels.targets import Subject
 from worldprobe.probes.splits import SplitKind
@@ -16,8 +15,6 @@ METRICS: dict[str, tuple[Metric, ...]] = {
     "regression": ("r2",),
     "classification": ("balanced_accuracy", "accuracy", "macro_f1"),
 }
-
-Evidence = Literal["code", "learning"]
 
 CHOSEN = "chosen"
 # Others are fitted too slowly for the dozens of fits that planted effects, a code or a curve take.

@@ -20,6 +20,7 @@ from worldprobe.pipeline.probe.plan import CHOSEN, Plan
 from worldprobe.pipeline.probe.power import power_of
 from worldprobe.pipeline.probe.questions import ask, check_probes, dimensions
 from worldprobe.pipeline.probe.table import answer_rows
+from worldprobe.pipeline.probe.unlabelled import unlabelled
 from worldprobe.pipeline.probe.verdicts import verdicts_of
 from worldprobe.pipeline.progress import Progress, Tally, silent
 from worldprobe.pipeline.stored import (
@@ -82,6 +83,8 @@ def probe(
                 if last and plan.evidence and kind != "tokens":
                     tap, rows = str(Tap(plan.encoder, block)), place.rows(block, kind)
                     result.evidence += worked_out(plan, rows, result.answered, tap, kind, tally=curves)
+    if "unlabelled" in plan.evidence:
+        result.unlabelled += unlabelled(store, plan, series, blocks[-1])
     result.answered += chosen_taps(result.answered) if len(blocks) > 1 else []
     result.answers.append(answer_rows(result.answered, moments, series, block=blocks[-1]))
     result.results += lines(result.answered)
@@ -153,6 +156,7 @@ def probe_inputs(
             whole.notes.append(f"With {which} input {part.kept:,} labels were kept; dropped: {dropped or 'none'}")
         whole.results += part.results
         whole.evidence += part.evidence
+        whole.unlabelled += part.unlabelled
         whole.answered += part.answered
         whole.answers += part.answers
         whole.fits = {name: count + part.fits[name] for name, count in whole.fits.items()}

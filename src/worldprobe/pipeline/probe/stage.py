@@ -49,7 +49,7 @@ def probe_into(
     each = foretold / len(probed.results) if foretold and probed.results else None
     ledger.book("probe", started=started, items=len(probed.results), device="cpu", each=each)
     series, videos = probed.series[0], [one.video for one in probed.series]
-    found = [*probed.results, *probed.evidence]
+    found = [*probed.results, *probed.evidence, *probed.unlabelled]
     probed.notes += merge(out, PROBE, found, ledger.costs, revision=series.revision, videos=videos)
     write_answers(out, probed.answers)
     spec = series.specs[0]

@@ -28,12 +28,12 @@ def verdicts_of(answered: Sequence[Answered], power: Sequence[PowerResult]) -> l
         if real.main.value is not None and real.folds.kind != "random":
             key = (real.probe_task.task, real.plan.input, real.folds.kind)
             by_task.setdefault(key, []).append((real, controls))
-    shown = {(one.task, one.features, one.input): one for one in power}
+    shown = {(one.task, one.input, one.features, one.probe): one for one in power}
     return [line for readings in by_task.values() for line in _of_task(readings, shown)]
 
 
 def _of_task(
-    readings: Sequence[tuple[Answered, list[Answered]]], power: Mapping[tuple[str, str, str], PowerResult]
+    readings: Sequence[tuple[Answered, list[Answered]]], power: Mapping[tuple[str, str, str, str], PowerResult]
 ) -> list[VerdictResult]:
     beside: list[dict[str, Draws]] = [
         {one.control: one.main for one in controls if not CONTROLS[one.control].positive}
@@ -43,12 +43,13 @@ def _of_task(
     lines = []
     for (real, controls), stands in zip(readings, found, strict=True):
         against, below = ([c for c in CONTROLS if stands.get(c, "above") in kinds] for kinds in _SHORT_OF)
-        task, input = real.probe_task.task, real.plan.input
-        known = power.get((task, real.features, input))
-        # A probe of tokens, or of taps that validation chose, has no planted effects of its own.
-        others = [one for key, one in power.items() if (key[0], key[2]) == (task, input)]
+        task, input, probe = real.probe_task.task, real.plan.input, real.probe_task.probe
+        # A probe that is not linear, or of tokens, has no planted effects: what it would have shown is not known.
+        known = power.get((task, input, real.features, probe))
+        others = [one for key, one in power.items() if key[:2] == (task, input)]
         if known is None and real.features == CHOSEN:
-            known = max(others, key=lambda one: inf if one.hard is None else one.hard, default=None)
+            same = [one for one in others if one.probe == probe]
+            known = max(same, key=lambda one: inf if one.hard is None else one.hard, default=None)
         least = max([LEAST_Z, *(one.least_z for one in others)])
         better = any(one.control in below and _shows(one) for one in controls)
         verdict = _verdict(real, against, known, known.least_z if known else least, below=better)

@@ -4,11 +4,12 @@ L2-penalised linear models see their inputs only through the inner products of t
 standardised inputs X = U S V' to Z = U S loses nothing: weights found on Z are the weights on X, turned.
 S and U, or V, come from the smaller of the two Gram matrices (n x n or d x d), in float64; they and Z itself are
 made only for those that ask for them. Ridge does not: it solves with the Gram matrix reduced to three diagonals.
+Of fewer rows than columns it predicts by products of rows, and never has weights as long as a row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +20,7 @@ from worldprobe.probes.linear.shifted import Shifted
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Inputs = NDArray[np.float32]
 # Directions whose squared length is below this share of the longest are rounding, not signal.
 _RANK_TOLERANCE = 1e-12
 # A column whose spread is below this share of the widest one's says nothing.
@@ -57,8 +59,10 @@ class Design:
         else:
             self.mean, spread = scatter.mean, np.sqrt(np.diag(scatter.matrix).clip(0) / scatter.count)
         self.scale = column_scale(spread)
-        self._last: tuple[NDArray[np.float32], Floats] | None = None
-        self._turned: tuple[NDArray[np.float32], Floats] | None = None
+        # All targets and strengths of a fold ask for the same rows one after the other.
+        self._centred = _Last(lambda rows: np.asarray(rows - self.mean))
+        self._crossed = _Last(lambda rows: self._times_rows(self.standardize(rows)))
+        self._turned = _Last(self._rotate)
         self._known: dict[bytes, Floats] = {}
 
     @cached_property
@@ -84,15 +88,7 @@ class Design:
 
     def rotate(self, inputs: NDArray[np.float32]) -> Floats:
         """Other rows [m, d], turned as ``rotated``: float64 [m, r]; the last that were asked for are remembered."""
-        # Every strength is asked of the same rows one after the other.
-        if self._turned is None or self._turned[0] is not inputs:
-            if self._wide:
-                products = self._times_rows(self.standardize(inputs))
-                turned = products @ (self._vectors / np.sqrt(self.squares))
-            else:
-                turned = self.apply(inputs, self._vectors)
-            self._turned = (inputs, turned)
-        return self._turned[1]
+        return self._turned(inputs)
 
     def unrotate(self, weights: Floats) -> Floats:
         """Weights [r, k] on the axes as weights [d, k] on standardised inputs."""
@@ -102,28 +98,55 @@ class Design:
 
     def apply(self, inputs: NDArray[np.float32], weights: Floats) -> Floats:
         """Standardised rows [m, d] times weights [d, k]: float64 [m, k]."""
-        return self._centred(inputs) @ (weights / self.scale[:, None])
+        centred = inputs - self.mean if inputs is self.__dict__.get("inputs") else self._centred(inputs)
+        return np.asarray(centred @ (weights / self.scale[:, None]))
+
+    def ridge(self, target: Floats, strengths: Sequence[float]) -> Callable[[Inputs], list[Floats]]:
+        """Ridge at each strength for a centred target [n, k]: predicts rows [m, d], float64 [m, k] each."""
+        found = self._reduced_solutions(target, strengths)
+        seen = self._crossed if self._wide else None
+        if found is None:
+            found, seen = self._turned_solutions(target, strengths), self._turned
+        weights = np.concatenate(found, axis=1)
+
+        def predict(inputs: Inputs) -> list[Floats]:
+            values = self.apply(inputs, weights) if seen is None else seen(inputs) @ weights
+            return np.split(values, len(strengths), axis=1)
+
+        return predict
 
     def solve(self, target: Floats, strengths: Sequence[float]) -> list[Floats]:
         """Ridge weights [d, k] on standardised inputs at each strength, for a centred target [n, k]."""
-        if not self._decomposed and min(strengths) > 0:
-            try:
-                return self._solve_reduced(target, strengths)
-            except np.linalg.LinAlgError:
-                pass  # rounding made it indefinite; the axes below leave out what is rounding
+        found = self._reduced_solutions(target, strengths)
+        if found is None:
+            weights = self.unrotate(np.concatenate(self._turned_solutions(target, strengths), axis=1))
+        elif self._wide:
+            weights = self._sum_products(np.concatenate(found, axis=1))
+        else:
+            return found
+        return np.split(weights, len(strengths), axis=1)
+
+    def _turned_solutions(self, target: Floats, strengths: Sequence[float]) -> list[Floats]:
+        """Weights [r, k] on the axes, at each strength."""
         squares = self.squares[:, None]
         if self._wide:
             turned = np.sqrt(squares) * (self._vectors.T @ target)
         else:
             turned = self._vectors.T @ self._products(target)
-        weights = np.concatenate([turned / (squares + strength) for strength in strengths], axis=1)
-        return np.split(self.unrotate(weights), len(strengths), axis=1)
+        return [turned / (squares + strength) for strength in strengths]
+
+    def _reduced_solutions(self, target: Floats, strengths: Sequence[float]) -> list[Floats] | None:
+        """Weights on rows [n, k] or columns [d, k], whichever are fewer; None where the axes do better."""
+        if self._decomposed or min(strengths) <= 0:
+            return None
+        try:
+            return self._solve_reduced(target, strengths)
+        except np.linalg.LinAlgError:
+            return None  # rounding made it indefinite; the axes leave out what is rounding
 
     def _solve_reduced(self, target: Floats, strengths: Sequence[float]) -> list[Floats]:
-        """As ``solve``, without axes, by the smaller of the two Gram matrices."""
         if self._wide:
-            duals = np.concatenate(self._reduced.solve(target, strengths), axis=1)
-            return np.split(self._sum_products(duals), len(strengths), axis=1)
+            return self._reduced.solve(target, strengths)
         products = self._products(target)
         # A single strength is had for less than the reduction, if nobody has asked for that yet.
         if len(strengths) == 1 and "_reduced" not in self.__dict__:
@@ -136,7 +159,8 @@ class Design:
 
     def forget(self) -> None:
         """Let go of what grows with the rows; the decomposition stays, the rest is made again if asked for."""
-        self._last = self._turned = None
+        for kept in (self._centred, self._crossed, self._turned):
+            kept.forget()
         for name in ("inputs", "rotated", "_standard"):
             self.__dict__.pop(name, None)
 
@@ -164,13 +188,10 @@ class Design:
         chunks = [self._rows[start : start + _CHUNK] for start in range(0, len(self._rows), _CHUNK)]
         return np.concatenate([others @ (self._source[rows] - self.mean).T for rows in chunks], axis=1)
 
-    def _centred(self, inputs: NDArray[np.float32]) -> Floats:
-        if inputs is self.__dict__.get("inputs"):
-            return np.asarray(inputs - self.mean)
-        # All targets of a fold ask for the same rows one after the other.
-        if self._last is None or self._last[0] is not inputs:
-            self._last = (inputs, np.asarray(inputs - self.mean))
-        return self._last[1]
+    def _rotate(self, inputs: Inputs) -> Floats:
+        if self._wide:
+            return np.asarray(self._crossed(inputs) @ (self._vectors / np.sqrt(self.squares)))
+        return self.apply(inputs, self._vectors)
 
     @cached_property
     def _decomposition(self) -> tuple[Floats, Floats]:
@@ -207,6 +228,22 @@ class Design:
     @cached_property
     def _standard(self) -> Floats:
         return self.standardize(self.inputs)
+
+
+class _Last:
+    """Remember what was last made of rows."""
+
+    def __init__(self, make: Callable[[Inputs], Floats]) -> None:
+        self._make = make
+        self._kept: tuple[Inputs, Floats] | None = None
+
+    def __call__(self, inputs: Inputs) -> Floats:
+        if self._kept is None or self._kept[0] is not inputs:
+            self._kept = (inputs, self._make(inputs))
+        return self._kept[1]
+
+    def forget(self) -> None:
+        self._kept = None
 
 
 def column_scale(spread: Floats) -> Floats:

@@ -17,6 +17,9 @@ Floats = NDArray[np.float64]
 NEVER = -30.0
 # Training rows are told apart as good as for certain at a mean log loss of less than this, in nats.
 _CERTAIN = 0.05
+# Of the gradient, for each row: of a fit alone, and of one on the way through all penalties, of which held-out rows
+# only have to tell which does best.
+_ALONE, _ON_THE_WAY = 1e-4, 1e-3
 
 
 class Logistic:
@@ -44,23 +47,24 @@ class Logistic:
         classes: int,
         start: Fitted | None = None,
     ) -> FittedLogistic:
-        """Fit to class indices [n, 1], out of ``classes``."""
+        """Fit to class indices [n, 1], out of ``classes``; after a ``start`` less exactly, as a search needs it."""
         present, codes = np.unique(target[:, 0].astype(np.int64), return_inverse=True)
         truth = np.zeros((len(codes), len(present)))
         truth[np.arange(len(codes)), codes] = 1.0
         if isinstance(start, FittedLogistic):
-            weights, offsets = start.weights, start.offsets
+            weights, offsets, tolerance = start.weights, start.offsets, _ON_THE_WAY
         else:
+            tolerance = _ALONE
             weights, offsets = np.zeros((training.rotated.shape[1], len(present))), np.log(truth.mean(axis=0))
         certain = False
         if np.isfinite(strength):
-            weights, offsets, loss = _solve(training, truth, strength, weights, offsets)
+            weights, offsets, loss = _solve(training, truth, strength, weights, offsets, tolerance)
             certain = loss < _CERTAIN * len(truth)
         return FittedLogistic(training, weights, offsets, present, classes, certain)
 
 
 def _solve(
-    training: TrainingSet, truth: Floats, strength: float, weight: Floats, offset: Floats
+    training: TrainingSet, truth: Floats, strength: float, weight: Floats, offset: Floats, tolerance: float
 ) -> tuple[Floats, Floats, float]:
     """Weights [r, classes] and offsets [classes] at one strength, from a start, and the log loss of all rows."""
     (n, classes), split = truth.shape, weight.size
@@ -86,10 +90,10 @@ def _solve(
         return value, np.concatenate([gradient.ravel(), error.sum(axis=1) * offset_scale])
 
     start = np.concatenate([(weight / weight_scale).ravel(), offset / offset_scale])
-    # In these coordinates the curvature is about 1, so a gradient this small is a loss this close.
+    # In these coordinates the curvature is about 1, so a gradient this small is a loss as close as its square.
     # Where a weak penalty lets rows be told apart for certain the optimum lies far out, and is not gone to: what is
     # gained there is shrunk again by the slope.
-    flat = minimize(loss, start, tolerance=1e-4 * np.sqrt(n))
+    flat = minimize(loss, start, tolerance=tolerance * np.sqrt(n))
     weights, offsets = flat[:split].reshape(-1, classes) * weight_scale, flat[split:] * offset_scale
     return weights, offsets, loss(flat)[0] - 0.5 * strength * float(np.vdot(weights, weights))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -13,6 +14,8 @@ from worldprobe.errors import RegistryError
 from worldprobe.protocols import Fitted, TrainingSet
 
 Floats = NDArray[np.float64]
+# Of rows [m, d], less the mean, at each strength: [m, k].
+Predict = Callable[[NDArray[np.float32]], list[Floats]]
 
 
 class Ridge:
@@ -48,21 +51,20 @@ class Path:
         self._target = target - self.mean
         self._last: tuple[NDArray[np.float32], list[Floats]] | None = None
 
-    def at(self, strength: float) -> Floats:
-        """Weights [d, k] on standardised inputs."""
-        return self.training.solve(self._target, [strength])[0]
+    def at(self, strength: float) -> Predict:
+        """The regression at one strength alone."""
+        return self.training.ridge(self._target, [strength])
 
     def values(self, inputs: NDArray[np.float32], strength: float) -> Floats:
         """Of rows [m, d], less the mean, at one of the strengths: [m, k]."""
         # Every strength is asked of the same rows one after the other; together they are one product.
         if self._last is None or self._last[0] is not inputs:
-            values = self.training.apply(inputs, np.concatenate(self._weights, axis=1))
-            self._last = (inputs, np.split(values, len(self._weights), axis=1))
+            self._last = (inputs, self._all(inputs))
         return self._last[1][_FINITE.index(strength)]
 
     @cached_property
-    def _weights(self) -> list[Floats]:
-        return self.training.solve(self._target, _FINITE)
+    def _all(self) -> Predict:
+        return self.training.ridge(self._target, _FINITE)
 
 
 _FINITE = [strength for strength in Ridge.strengths if np.isfinite(strength)]
@@ -82,8 +84,8 @@ class FittedRidge:
             return np.tile(self.path.mean, (len(inputs), 1))
         if self.together:
             return self.path.values(inputs, self.strength) + self.path.mean
-        return self.path.training.apply(inputs, self._weights) + self.path.mean
+        return self._alone(inputs)[0] + self.path.mean
 
     @cached_property
-    def _weights(self) -> Floats:
+    def _alone(self) -> Predict:
         return self.path.at(self.strength)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.sections.inputs import InputCell, InputRow
+from worldprobe.findings.sections.inputs import InputCell, InputRow, several_probes
 from worldprobe.findings.wording import METRICS, NONE, difference, number, property_name, with_interval
 from worldprobe.report.table import (
     BREAK,
@@ -33,7 +33,7 @@ def inputs(summary: Summary) -> Section | None:
     columns: list[Column[InputRow]] = [
         Column("Property", _property, short="task", brief=lambda row: row.task),
         Column("Features", lambda row: row.features, short="feat."),
-        Column("Probe", lambda row: row.probe),
+        Column("Probe", lambda row: row.probe, short="probe" if several_probes(found.rows) else None),
         Column(
             "native", lambda row: score_cell(row.native, strong=True), right=True, short="native",
             brief=lambda row: with_interval(row.native),

@@ -15,7 +15,6 @@ from worldprobe.findings.wording import (
     NONE,
     SPEAKS,
     count,
-    difference,
     interval,
     number,
     property_name,
@@ -145,7 +144,11 @@ def _control(scored: Scored, control: Control) -> Cell:
     positive = line.positive.get(control)
     if positive is None or positive.difference.value is None:
         return score_cell(score, kind="best" if control == line.best_control else "")
-    less: list[Part] = [("probe less it", "soft"), BREAK, (difference(positive.difference), "soft")]
+    # As narrow as an interval: the page has a column for each control.
+    more = positive.difference
+    less: list[Part] = [
+        ("probe less it", "soft"), BREAK, (signed(more.value), "soft"), (" ", "joint"), (interval(more), "soft")
+    ]  # fmt: skip
     return sorted_cell(score.value, *score_parts(score), BREAK, *less)
 
 

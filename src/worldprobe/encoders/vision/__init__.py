@@ -1,0 +1,1 @@
+"""Encoders of images and clips that transformers knows: families, their checkpoints' settings, strict loading."""

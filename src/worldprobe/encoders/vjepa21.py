@@ -1,0 +1,164 @@
+"""V-JEPA 2.1 (Meta 2026) as modules that hold its weights; ``forward.Forward`` runs the encoder.
+
+It differs from V-JEPA 2 in what no shape shows, so one under the other's code gives other features and no error:
+RoPE's frequencies are interleaved, rows and columns are scaled to the grid of pretraining, clips and images have an
+embedding each, and four blocks (the levels) have a layer norm of their own where V-JEPA 2 has one at the end.
+
+Shapes: B clips, N tokens, D width, K head width, L levels that the predictor reads.
+"""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+from transformers.activations import ACT2FN
+
+from worldprobe.encoders.forward import angles, places_of, scale_of
+
+
+class Block(nn.Module):
+    """One transformer block, its parts named as transformers' ``VJEPA2Layer`` names them."""
+
+    def __init__(self, config: Any, width: int, heads: int, ratio: float) -> None:
+        super().__init__()
+        self.heads, self.activation = heads, ACT2FN[config.hidden_act]
+        self.norm1, self.norm2 = (nn.LayerNorm(width, eps=config.layer_norm_eps) for _ in range(2))
+        self.attention, self.mlp = nn.Module(), nn.Module()
+        for part in ("query", "key", "value"):
+            self.attention.add_module(part, nn.Linear(width, width, bias=bool(config.qkv_bias)))
+        self.attention.add_module("proj", nn.Linear(width, width))
+        self.mlp.add_module("fc1", nn.Linear(width, int(width * ratio)))
+        self.mlp.add_module("fc2", nn.Linear(int(width * ratio), width))
+
+    def forward(self, hidden: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        """[B, N, D] to the same shape, by angles' tables float32 [B, 1, N, K]."""
+        normed = self.norm1(hidden)
+        parts = (getattr(self.attention, part)(normed) for part in ("query", "key", "value"))
+        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
+        query, key = (_turned(one, cosine, sine) for one in (query, key))
+        found = scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        hidden = hidden + self.attention.proj(found)  # type: ignore[operator]
+        inner = self.activation(self.mlp.fc1(self.norm2(hidden)))  # type: ignore[operator]
+        moved: Tensor = hidden + self.mlp.fc2(inner)  # type: ignore[operator]
+        return moved
+
+
+class Encoder(nn.Module):
+    """The encoder's weights. ``norms`` are the levels (0 to 3) that have a norm of their own; the last one has."""
+
+    def __init__(self, config: Any, norms: tuple[int, ...]) -> None:
+        super().__init__()
+        self.config = config
+        width, patch = config.hidden_size, config.patch_size
+        self.embeddings = nn.Module()
+        for name, frames in (("patch_embeddings", config.tubelet_size), ("patch_embeddings_img", 1)):
+            kernel, part = (frames, patch, patch), nn.Module()
+            part.add_module("proj", nn.Conv3d(config.in_chans, width, kernel_size=kernel, stride=kernel))
+            self.embeddings.add_module(name, part)
+        _add_modalities(self.embeddings, width)
+        heads, blocks = config.num_attention_heads, range(config.num_hidden_layers)
+        self.layer = nn.ModuleList(Block(config, width, heads, config.mlp_ratio) for _ in blocks)
+        self.norms_block = nn.ModuleDict({str(i): nn.LayerNorm(width, eps=config.layer_norm_eps) for i in norms})
+
+
+class Predictor(nn.Module):
+    """The predictor: L levels of the context's tokens, joined on D, to L levels of any tokens.
+
+    Positions are scaled as the encoder's are: the training code does so, while the builder for ``torch.hub`` leaves
+    it out, which is the same at 256 px and another network at 384 (docs/decisions/vjepa21.md).
+    """
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.config = config
+        width, levels = config.pred_hidden_size, config.num_distillation_outputs
+        known, told = config.hidden_size, config.teacher_embed_dim or levels * config.hidden_size
+        self.embeddings = nn.Module()
+        embed: nn.Module = nn.Linear(known, width)
+        if levels > 1:
+            embed = nn.Sequential(nn.Linear(levels * known, known), nn.GELU(), nn.Linear(known, width))
+        self.embeddings.add_module("predictor_embed", embed)
+        tokens = nn.ParameterList(torch.zeros(1, 1, width) for _ in range(config.pred_num_mask_tokens))
+        self.embeddings.add_module("mask_tokens", tokens)
+        _add_modalities(self.embeddings, width)
+        heads, blocks = config.pred_num_attention_heads, range(config.pred_num_hidden_layers)
+        self.layer = nn.ModuleList(Block(config, width, heads, config.pred_mlp_ratio) for _ in blocks)
+        self.layernorm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.proj = nn.Linear(width, told)
+        self.proj_context = nn.Linear(width, told) if config.use_context_projection else None
+
+    def forward(self, tokens: Tensor, at: list[Tensor], wanted: list[Tensor], *, image: bool = False) -> Any:
+        """Predict tokens [B, k, L D] at places [B, k] from those of ``tokens`` [B, N, L D] at places [B, n].
+
+        Called as transformers' ``VJEPA2Predictor`` is. ``context_predictions`` [B, n, L D] are what it says of the
+        context itself, where it has been taught to; ``image``: of one picture, not of a clip.
+        """
+        (known,), (ahead,) = at, wanted
+        seen = tokens.gather(1, known[..., None].expand(-1, -1, tokens.shape[-1]))
+        context = self.embeddings.predictor_embed(seen)  # type: ignore[operator]
+        masks: Any = self.embeddings.mask_tokens
+        mask = masks[1 % len(masks)]  # as transformers and the code of the authors have it by default
+        hidden = torch.cat((context, mask.expand(len(ahead), ahead.shape[1], -1)), 1)
+        added: Any = self.embeddings.img_mod_embed if image else self.embeddings.video_mod_embed
+        hidden = hidden + added
+        side = self.config.crop_size // self.config.patch_size
+        where = places_of(torch.cat((known, ahead), 1), side, scale=scale_of(side, self.config.patch_size))
+        turns = angles(where, hidden.shape[-1] // self.config.pred_num_attention_heads, interleaved=True)
+        cosine, sine = turns.cos().float()[:, None], turns.sin().float()[:, None]
+        for layer in self.layer:
+            hidden = layer(hidden, cosine, sine)
+        hidden = self.layernorm(hidden)
+        n = known.shape[1]
+        of_context = None if self.proj_context is None else self.proj_context(hidden[:, :n])
+        return SimpleNamespace(last_hidden_state=self.proj(hidden[:, n:]), context_predictions=of_context)
+
+
+class Model(nn.Module):
+    """Both, by the names of transformers' ``VJEPA2Model``."""
+
+    def __init__(self, config: Any, norms: tuple[int, ...] | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config, tuple(range(len(config.hierarchical_layers))) if norms is None else norms)
+        self.predictor = Predictor(config)
+
+
+def fresh(config: Any) -> Model:
+    """An untrained model, drawn as the authors' training begins; by torch's global generator."""
+    with torch.device("meta"):  # so that nothing is drawn twice
+        model = Model(config)
+    model = model.to_empty(device="cpu")
+    with torch.no_grad():
+        for part in model.modules():
+            if isinstance(part, nn.LayerNorm):
+                part.reset_parameters()
+            elif isinstance(part, nn.Linear | nn.Conv3d):
+                nn.init.trunc_normal_(part.weight, std=0.02)
+                if part.bias is not None:
+                    nn.init.zeros_(part.bias)
+        for token in model.predictor.embeddings.mask_tokens:  # type: ignore[union-attr]
+            nn.init.zeros_(token)
+        for half in (model.encoder, model.predictor):
+            for name in ("img_mod_embed", "video_mod_embed"):
+                nn.init.normal_(getattr(half.embeddings, name), std=1e-6)
+            for number, layer in enumerate(half.layer, 1):
+                for added in (layer.attention.proj, layer.mlp.fc2):  # type: ignore[union-attr]
+                    added.weight.div_(math.sqrt(2 * number))  # type: ignore[union-attr, operator]
+    return model
+
+
+def _add_modalities(embeddings: nn.Module, width: int) -> None:
+    for name in ("img_mod_embed", "video_mod_embed"):
+        embeddings.register_parameter(name, nn.Parameter(torch.zeros(1, 1, width)))
+
+
+def _turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Heads [B, H, N, K] with neighbouring dimensions turned as a pair, in float32 whatever they come in."""
+    pairs = x.float().view(*x.shape[:-1], -1, 2)
+    across = torch.stack((-pairs[..., 1], pairs[..., 0]), -1).flatten(-2)
+    return (x.float() * cosine + across * sine).to(x.dtype)

@@ -1,0 +1,94 @@
+"""What is predicted of the future, and what surprises."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from worldprobe.intervals import Standing
+from worldprobe.results.line import Result
+
+PredictionMethod = Literal[
+    "predictor", "copy-last", "corrected", "linear", "mean", "ridge", "fitted", "chance", "decode-actual",
+    "copy-last-frame", "mean-image",
+]  # fmt: skip
+PredictionMetric = Literal["l1", "cosine", "skill", "skill_fitted", "top1", "top5", "mean_rank", "psnr", "ssim"]
+
+
+class PredictionResult(Result):
+    """Score the predictor or a baseline at one horizon.
+
+    ``tokens`` is "all", or "changed": those whose pixels moved since the context's end, beyond the film's noise.
+    ``context`` and ``horizon`` count tubelets; horizon 0 is the context's last, encoded alone, against the same
+    frames within the window. ``protocol`` says how the prediction was made and what it is held against.
+    ``corrected`` is copy-last through one linear map fitted to horizon 0, ``fitted`` the fitted baseline that did
+    best on validation groups; ``skill`` is over copy-last, ``skill_fitted`` over ``fitted``. ``against``: how the
+    predictor's L1 stands to each baseline's, windows paired.
+    ``n`` counts tokens (moments for retrieval, tubelets for pixels); ``low`` and ``high`` bound the 95 %
+    interval by resampling groups. ``chance`` is a blind choice among moments; ``decode-actual`` decodes the
+    true embeddings: the decoder's ceiling.
+    """
+
+    written_by = "predict"
+    kind: Literal["prediction"] = "prediction"
+    encoder: str
+    method: PredictionMethod
+    tokens: Literal["all", "changed"]
+    context: int
+    horizon: int
+    mode: Literal["joint", "rolling"]
+    protocol: str
+    metric: PredictionMetric
+    score: float | None
+    low: float | None
+    high: float | None
+    n: int
+    n_groups: int
+    split: str
+    seed: int
+    against: dict[str, Standing] = Field(default_factory=dict)
+    notes: list[str] = Field(default_factory=list)
+
+
+class LeakResult(Result):
+    """How far the context and the prediction move when only the future frames change, at most.
+
+    ``call`` "prefix" is worldprobe's: the context is encoded from its own frames. "plain forward" is what
+    transformers' model does when called with masks: it encodes the whole clip first.
+    """
+
+    written_by = "predict"
+    kind: Literal["leak"] = "leak"
+    encoder: str
+    call: Literal["prefix", "plain forward"]
+    context: int
+    horizon: int
+    context_change: float
+    prediction_change: float
+    clips: int
+
+
+class SurpriseResult(Result):
+    """How well prediction error separates impossible videos from possible ones, alike but for the violation.
+
+    ``violation`` is one kind of them, or "all". ``measure`` is how a video's windows make one surprise.
+    ``n`` counts pairs, which are what intervals resample. ``against_twin``: how it stands to the
+    untrained twin's on the same pairs; None where there is none.
+    """
+
+    written_by = "predict"
+    kind: Literal["surprise"] = "surprise"
+    encoder: str
+    violation: str
+    measure: Literal["mean", "max"]
+    metric: Literal["relative_accuracy", "auroc"]
+    score: float
+    low: float
+    high: float
+    n: int
+    context: int
+    horizon: int
+    protocol: str
+    seed: int
+    against_twin: Standing | None = None
