@@ -73,7 +73,7 @@ def _probes(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
     for task, metrics in TASKS.items():
         moving = task == "velocity"
         kinds = ("z", "delta", "z+delta") if moving else ("z",)
-        ways = [*itertools.product(kinds, (0, 5), metrics, ["native"]), *([("z", 5, "r2", "shuffled")] * moving)]
+        ways = [*itertools.product(kinds, (0, 3), metrics, ["native"]), *([("z", 3, "r2", "shuffled")] * moving)]
         for kind, block, metric, input in ways:
             at: dict[str, Any] = {
                 "task": task, "encoder": ENCODER, "tap": f"{ENCODER}/block{block}.out", "features": kind,
@@ -90,7 +90,7 @@ def _original(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
     for place, protocol in enumerate((*WATERFALL[:-1], "original@381", "original+chosen@381")):
         for control in ("none", "gaussian", *(("pixels",) if place > 1 else ())):
             yield ProbeResult(
-                task="xy", encoder=ENCODER, tap=f"{ENCODER}/block5.out", features="z", input="still", probe="ridge",
+                task="xy", encoder=ENCODER, tap=f"{ENCODER}/block3.out", features="z", input="still", probe="ridge",
                 metric="r2", n_train=1000, n_test=2096, n_groups=12, seed=0, protocol=protocol, control=control,
                 split="grouped" if protocol in WATERFALL[4:] else "random", **next(score),
             )  # fmt: skip
@@ -98,7 +98,7 @@ def _original(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
 
 def _evidence(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
     at: dict[str, Any] = {
-        "task": "velocity", "encoder": ENCODER, "tap": f"{ENCODER}/block5.out", "features": "delta",
+        "task": "velocity", "encoder": ENCODER, "tap": f"{ENCODER}/block3.out", "features": "delta",
         "input": "native", "probe": "ridge", "split": "grouped", "metric": "r2", "n_groups": 12, "seed": 0,
     }  # fmt: skip
     for measure, against in (("skill", "pixels"), ("selectivity", "shuffled"), ("contrast", "z")):
@@ -155,7 +155,7 @@ def _future(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
 
 def _decoders(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
     common: dict[str, Any] = {
-        "encoder": ENCODER, "tap": f"{ENCODER}/block5.out", "decoder": "cnn", "n": 643, "n_groups": 43,
+        "encoder": ENCODER, "tap": f"{ENCODER}/block3.out", "decoder": "cnn", "n": 643, "n_groups": 43,
         "n_train": 99, "width": 64, "height": 64, "split": "grouped", "seed": 0,
     }  # fmt: skip
     kinds = [("none", "sound", ""), ("mean-image", "sound", ""), ("bicubic-8", "sound", "")]

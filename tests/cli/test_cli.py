@@ -132,7 +132,7 @@ def test_an_error_is_one_line_and_exit_1(worldprobe, place):
         ("predict", "scenes:2", "--out", "f", "--horizon", "0"): "predict.horizon",
         # What only the model can say.
         ("encode", "scenes:2", "--store", "t", "--frames", "7"): "--frames 6",
-        ("encode", "scenes:2", "--store", "t", "--blocks", "8"): "blocks 0 to 5",
+        ("encode", "scenes:2", "--store", "t", "--blocks", "8"): "blocks 0 to 3",
         ("predict", "scenes:2", "--out", "f", "--context", "7"): "room for 8 tubelets in all",
         ("predict", "scenes:2", "--out", "f", "--decoder", "nowhere"): "no trained decoder in nowhere",
     }

@@ -43,13 +43,13 @@ def test_what_is_saved_decodes_the_same_and_says_what_it_is(tmp_path):
     of = shape(width=20, parts=2)
     module = make(of, channels=16)
     before = trained.TrainedDecoder(module, {}).decode(tokens(3, of))
-    trained.save(module, tmp_path, {"encoder": "vjepa2-tiny", "tap": "vjepa2-tiny/block5.out"})
+    trained.save(module, tmp_path, {"encoder": "vjepa2-tiny", "tap": "vjepa2-tiny/block3.out"})
     after = decoders.load(tmp_path, device="cpu")
     np.testing.assert_array_equal(after.decode(tokens(3, of)), before)
     assert after.shape == of
     assert after.facts["encoder"] == "vjepa2-tiny"
     assert {path.name for path in tmp_path.iterdir()} == {"model.safetensors", "config.json", "README.md"}
-    assert "vjepa2-tiny/block5.out" in (tmp_path / "README.md").read_text()
+    assert "vjepa2-tiny/block3.out" in (tmp_path / "README.md").read_text()
 
 
 def test_tokens_and_their_layer_norm_decode_alike():
@@ -79,7 +79,7 @@ def test_the_gradient_loss_is_that_of_the_differences():
 
 def test_misfits_are_named(tmp_path):
     of = shape()
-    trained.save(make(of, channels=16), tmp_path, {"tap": "vjepa2-tiny/block5.out"})
+    trained.save(make(of, channels=16), tmp_path, {"tap": "vjepa2-tiny/block3.out"})
     with pytest.raises(DecoderError, match=r"8 x 8 x 24.*got tokens of 16 x 16 x 24"):
         decoders.load(tmp_path).decode(np.zeros((1, 16, 16, 24), np.float32))
     with pytest.raises(DecoderError, match=r"no trained decoder in .*worldprobe decode"):

@@ -37,7 +37,7 @@ def run(tmp_path_factory):
     """A small run with two blocks, whose store lies in its folder."""
     folder = tmp_path_factory.mktemp("export") / "small"
     asked = {
-        "videos": [f"scenes:{VIDEOS}"], "labeller": "truth", "tasks": ["xy", "class"], "blocks": "0,5",
+        "videos": [f"scenes:{VIDEOS}"], "labeller": "truth", "tasks": ["xy", "class"], "blocks": "0,3",
         "controls": ["majority", "shuffled"], "evidence": [], "frames": 12,
     }  # fmt: skip
     films = render_scenes(VIDEOS, 0, cache() / "scenes-of-export")
@@ -164,9 +164,9 @@ def test_a_parquet_file_holds_what_the_store_holds(run, tmp_path):
     done = export_embeddings(run, tmp_path / "e.parquet", form="parquet", features=["z", "grid"])
     table = pl.read_parquet(tmp_path / "e.parquet")
     assert done.rows == len(table) == VIDEOS
-    assert done.vectors == {"block0.z": 192, "block0.grid": 3072, "block5.z": 192, "block5.grid": 3072}
+    assert done.vectors == {"block0.z": 128, "block0.grid": 2048, "block3.z": 128, "block3.grid": 2048}
     assert done.missing == 0
-    for block in (0, 5):
+    for block in (0, 3):
         tokens = clips_of(run, block)
         for row in some(table.iter_rows(named=True)):
             own = tokens[row["video"], row["first_frame"]]
@@ -188,15 +188,15 @@ def test_safetensors_hold_the_same_a_row_a_tubelet(run, tmp_path):
     with safe_open(tmp_path / "e.safetensors", framework="numpy") as file:
         videos = [one["id"] for one in json.loads(file.metadata()["videos"])]
         assert json.loads(file.metadata()["inputs"]) == ["native"]
-        for name in ("shot", "first_frame", "last_frame", "seconds", "tubelet", "block0.z", "block5.z"):
+        for name in ("shot", "first_frame", "last_frame", "seconds", "tubelet", "block0.z", "block3.z"):
             assert np.array_equal(file.get_tensor(name), table[name].to_numpy()), name
         assert [videos[code] for code in file.get_tensor("video")] == table["video"].to_list()
         groups = json.loads(file.metadata()["groups"])
         assert [groups[code] for code in file.get_tensor("group")] == table["group"].to_list()
-    tokens = clips_of(run, 5)
+    tokens = clips_of(run, 3)
     for row in some(table.iter_rows(named=True)):
         own = tokens[row["video"], row["first_frame"] - 2 * row["tubelet"]]
-        assert np.array_equal(np.array(row["block5.z"], np.float32), pooled(own, "z")[row["tubelet"]])
+        assert np.array_equal(np.array(row["block3.z"], np.float32), pooled(own, "z")[row["tubelet"]])
 
 
 def test_an_episode_is_one_group_whichever_camera_saw_it(run):
@@ -210,10 +210,10 @@ def test_an_episode_is_one_group_whichever_camera_saw_it(run):
 
 def test_clips_that_the_store_lacks_are_counted_and_left_out(run, tmp_path, monkeypatch):
     held = Store.held
-    lost = sorted({video for video, _ in clips_of(run, 5)})[3]
+    lost = sorted({video for video, _ in clips_of(run, 3)})[3]
 
     def some(self, series, block):
-        return [] if (series.video.id, block) == (lost, 5) else held(self, series, block)
+        return [] if (series.video.id, block) == (lost, 3) else held(self, series, block)
 
     monkeypatch.setattr(Store, "held", some)
     done = export_embeddings(run, tmp_path / "e.parquet", form="parquet")

@@ -119,4 +119,4 @@ def test_what_cannot_be_taken_apart_is_one_clear_error(own, tmp_path):
     moments = align(series, label(paths, labeller=load_labeller("truth")))
     others = matching_series(store, series, encoder="vjepa2-tiny", control="random-init")
     with pytest.raises(StoreError, match=r"a token of vjepa2-tiny covers 2 frames, .* leave the control out"):
-        gather(store, others, moments, block=5, kind="z")
+        gather(store, others, moments, block=3, kind="z")

@@ -33,7 +33,7 @@ def tap_name(tap: str) -> str:
 
 
 def block_of(tap: str) -> int | None:
-    """The block of a tap such as ``vjepa2-tiny/block5.out``; None where it names none."""
+    """The block of a tap such as ``vjepa2-tiny/block3.out``; None where it names none."""
     _, found, rest = tap.rpartition("/block")
     digits = rest.partition(".")[0]
     return int(digits) if found and digits.isdigit() else None

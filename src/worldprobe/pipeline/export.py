@@ -72,7 +72,7 @@ def export_embeddings(
     Columns (tensors of the same names in safetensors): ``video`` (sha256 of the file), ``file``, ``shot``,
     ``group`` (the shot, or the episode whichever camera saw it), ``input``, ``first_frame`` and ``last_frame``
     (source frames), ``seconds`` (of the first frame, at the film's mean rate), ``tubelet`` where a row is one, and
-    for each block and kind of features ``block5.z``, float32 [d] (``grid``: [16 d]). A clip's vector is the mean of
+    for each block and kind of features ``block3.z``, float32 [d] (``grid``: [16 d]). A clip's vector is the mean of
     its tubelets'. Rows are in order of video, input and frame.
 
     Args:

@@ -83,7 +83,7 @@ def test_no_group_stands_on_two_sides_and_pairs_match(store, scenes, tmp_path):
     parts = [set(rows.group[list(part)]) for part in (rows.training, rows.validation, rows.test)]
     assert sum(map(len, parts)) == len(set.union(*parts)) == 12
     tokens, frames = rows.pairs.read(rows.test[0])
-    assert (tokens.shape, frames.shape) == ((8, 8, 8, 192), (8, 2, 3, 32, 32))
+    assert (tokens.shape, frames.shape) == ((8, 8, 8, 128), (8, 2, 3, 32, 32))
     number, clip = rows.pairs.clips[rows.test[0]]
     series = rows.pairs.series[number]
     with open_video(series.video.path) as video:
@@ -156,7 +156,7 @@ def test_the_ladder_changes_one_thing_at_a_time(run):
 
 def test_a_run_leaves_weights_pictures_figures_and_a_film(run):
     decoder = decoders.load(run / "decoders" / "cnn")
-    assert decoder.facts["tap"] == "vjepa2-tiny/block5.out"
+    assert decoder.facts["tap"] == "vjepa2-tiny/block3.out"
     assert (run / "decoders" / "cnn" / "losses.jsonl").exists()
     assert not list(run.rglob("checkpoint*"))
     assert not list(run.rglob("frames.u8"))
@@ -202,8 +202,8 @@ def test_weights_are_tested_only_on_what_they_have_not_seen(run, store, scenes, 
         (folder / "trained_on.json").write_text(json.dumps(seen))
     with pytest.raises(DecoderError, match="use --size 32"):
         decode_into(tmp_path, store, ids_of(scenes), plan(weights=folder, decode={"size": 48}), Ledger())
-    with pytest.raises(DecoderError, match="8 x 8 x 192, got tokens of 8 x 8 x 384"):
-        decode_into(tmp_path, store, ids_of(scenes), plan(weights=folder, decode={"blocks": "2,5"}), Ledger())
+    with pytest.raises(DecoderError, match="8 x 8 x 128, got tokens of 8 x 8 x 256"):
+        decode_into(tmp_path, store, ids_of(scenes), plan(weights=folder, decode={"blocks": "1,3"}), Ledger())
 
 
 def test_pooled_embeddings_are_refused_with_the_command_that_makes_tokens(scenes, tmp_path):

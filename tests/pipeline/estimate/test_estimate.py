@@ -34,9 +34,9 @@ def test_clips_operations_bytes_and_price_are_told_and_nothing_is_stored(tmp_pat
     tiny, twin, pixels = estimate(experiment, films, store, price=3.6, seconds=0.1)
     assert (tiny.clips, tiny.stored, tiny.tokens) == (3, 1, 512)
     assert (twin.pending, pixels.pending) == (3, 3)
-    assert tiny.store_bytes == 2 * 512 * 192 * 2
-    # 6 blocks of width 192: 12 D^2 weights a block and 2 x 3 x 16 x 16 x D for the patches, then attention.
-    assert tiny.gflop == pytest.approx((2 * 512 * (6 * 12 * 192**2 + 1536 * 192) + 4 * 512**2 * 192 * 6) / 1e9)
+    assert tiny.store_bytes == 2 * 512 * 128 * 2
+    # 4 blocks of width 128: 12 D^2 weights a block and 2 x 3 x 8 x 8 x D for the patches, then attention.
+    assert tiny.gflop == pytest.approx((2 * 512 * (4 * 12 * 128**2 + 384 * 128) + 4 * 512**2 * 128 * 4) / 1e9)
     assert pixels.gflop is None
     assert tiny.seconds > 0
     assert tiny.price == pytest.approx(tiny.seconds / 1000)

@@ -70,7 +70,7 @@ def test_every_stage_of_the_file_is_counted_and_held_against_what_it_took(tmp_pa
     windows = found["predict", "vjepa2-tiny"]
     assert windows["clips"] == 6 * 2  # of 16 frames: 2 + 3 tubelets of 2 frames, three tubelets apart
     assert windows["tokens"] == 5 * 64
-    assert windows["scratch_bytes"] == 12 * (2 + 5 + 3) * 64 * 192 * 2
+    assert windows["scratch_bytes"] == 12 * (2 + 5 + 3) * 64 * 128 * 2
     assert all(some(one["seconds"] > 0 for (stage, _), one in found.items() if stage != "label"))
     assert all(one["price"] == pytest.approx(one["seconds"] / 1000) for one in some(found.values()))
     assert {one.name for one in (tmp_path / "run").iterdir()} == {"expected.json"}
@@ -145,7 +145,7 @@ def test_a_predictors_operations_are_those_that_torch_counts(mode):
     encoder = load_encoder("vjepa2-tiny", device="cpu", precision="fp32")
     predictor = VJEPA2Predictor.from_encoder(encoder)
     with FlopCounterMode(display=False) as counted:
-        predictor.forecast(torch.randn(1, 4, 64, 192), horizon=2, mode=mode)
+        predictor.forecast(torch.randn(1, 4, 64, 128), horizon=2, mode=mode)
     config = predictor.module.config
     sizes = [384] if mode == "joint" else [320, 384]
     # Torch does not see into fused attention: two products of n x n x width in each block.

@@ -241,7 +241,7 @@ def test_a_run_has_every_step_of_every_task_and_the_files_of_any_run(done):
     first = next(r for r in results if r.kind == "probe" and (r.protocol, r.task) == ("original", "xy"))
     assert (first.split, first.input, first.features, first.seed) == ("random", "still", "z", 42)
     assert (first.n_train, first.n_test) == (76, 20)
-    assert first.tap == "squashed:vjepa2-tiny/block5.out"
+    assert first.tap == "squashed:vjepa2-tiny/block3.out"
     names = {"experiment.toml", "provenance.json", "labels.parquet", "embeddings.zarr", "results.jsonl"}
     assert {path.name for path in done.iterdir()} >= names | {"alignment.json"}
     assert json.loads((done / "alignment.json").read_bytes())["frames"] == {"looked_at": 96, "labelled": 96}

@@ -484,9 +484,9 @@ def test_a_decoder_of_other_tokens_is_refused_before_anything_is_predicted(small
         with pytest.raises(PredictionError, match=said):
             find_decoder(str(tmp_path), tmp_path, encoder)
     other = Stand()
-    other.facts = {"tap": "vjepa2-tiny/block5.out"}
+    other.facts = {"tap": "vjepa2-tiny/block3.out"}
     monkeypatch.setattr("worldprobe.pipeline.predict.pixels.load", lambda folder: other)
-    with pytest.raises(PredictionError, match="trained on vjepa2-tiny/block5"):
+    with pytest.raises(PredictionError, match="trained on vjepa2-tiny/block3"):
         find_decoder(str(tmp_path), tmp_path, encoder)
 
 
@@ -524,7 +524,7 @@ def test_a_run_draws_its_predictions_with_the_decoder_of_its_own_that_is_named(s
     [
         ({"decode": None}, r"'cnn', which is neither one that this run trains \(there is no \[decode\]\) nor"),
         ({"predict": {"decoder": "flow"}}, r"'flow', which is neither one that this run trains \(cnn\) nor"),
-        ({"blocks": "0,5", "decode": {"blocks": "0"}}, r"of block 5 of vjepa2-tiny, and \[decode\] trains it on 0"),
+        ({"blocks": "0,3", "decode": {"blocks": "0"}}, r"of block 3 of vjepa2-tiny, and \[decode\] trains it on 0"),
         ({"encoder": "pixels"}, r"pixels has no predictor"),
     ],
 )
