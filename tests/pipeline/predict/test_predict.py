@@ -22,7 +22,7 @@ from worldprobe.io.arrays import read_arrays
 from worldprobe.pipeline.decode.training_clips import TrainingClips
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.predict import stage as pipeline
-from worldprobe.pipeline.predict.forecast import forecast
+from worldprobe.pipeline.predict.forecast import _best, forecast
 from worldprobe.pipeline.predict.pixels import DecodedFuture, LoadedDecoder, find_decoder
 from worldprobe.pipeline.predict.scores import PredictionSetup, lines
 from worldprobe.pipeline.predict.windows import Cut, cut_windows, read_windows
@@ -156,6 +156,22 @@ def test_the_predictor_is_held_against_each_baseline_in_pairs_and_against_the_be
         # Chosen without the test, it is about as good as the best in hindsight, and no better than all are.
         errors = [told(run, method=m, metric="l1", **at)[0].score for m in ("corrected", "mean", "ridge")]
         assert min(errors) - 0.01 < fitted.score < min(errors) + 0.02
+
+
+def test_the_best_fitted_is_chosen_on_the_tokens_it_is_quoted_for():
+    errors = {"ridge": np.array([[0.1, 0.9]]), "corrected": np.array([[0.2, 0.2]])}
+    assert _best(errors, np.array([[True, True]])) == "corrected"
+    assert _best(errors, np.array([[True, False]])) == "ridge"
+    assert _best(errors, np.array([[False, False]])) == "corrected"
+
+
+def test_a_baseline_that_every_fold_chose_is_the_best_fitted(run):
+    certain = [
+        line for line in told(run, method="fitted", metric="l1") if line.notes[0].startswith("ridge in 5 of 5")
+    ]
+    for line in some(certain):
+        at = {"encoder": line.encoder, "tokens": line.tokens, "horizon": line.horizon}
+        assert line.score == told(run, method="ridge", metric="l1", **at)[0].score
 
 
 def test_horizon_0_says_what_the_change_of_window_does(run):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, Literal, Protocol, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from worldprobe.probes.splits import Fold, Folds, SplitKind, SplitRows, make_fol
 
 Errors = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Which = Literal["all", "changed"]
 _Found = dict[tuple[str, str], list[Errors]]
 _FITTED = ("corrected", "mean", "ridge")
 _METRICS = ("l1", "cosine")
@@ -39,7 +41,9 @@ class Forecast:
         errors: method, then "l1" or "cosine", float32 [n, k, s].
         at_once: the same of horizon 0, float32 [n, 1, s]: the context's last tubelet, encoded alone, against the
             same frames within the window.
-        best_fitted: at each horizon the fitted baselines that validation groups chose, and in how many folds.
+        fitted: errors of the fitted baseline that validation groups chose, for all tokens and for changed ones
+            apart; metric to float32 [n, k, s].
+        best_fitted: for the same, at each horizon, which were chosen, and in how many folds.
         changed: bool [n, k, s].
         ranks: method to the rank of the true moment, int64 [n, k]; ``moments`` [n] says among how many.
         unit: int64 [n], what is resampled; ``split`` is how it was made.
@@ -56,9 +60,14 @@ class Forecast:
     unit: Ints
     split: SplitKind
     at_once: dict[str, dict[str, Errors]] = field(default_factory=dict)
-    best_fitted: list[Counter[str]] = field(default_factory=list)
+    fitted: dict[Which, dict[str, Errors]] = field(default_factory=dict)
+    best_fitted: dict[Which, list[Counter[str]]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     leaks: dict[str, tuple[Leak, int]] = field(default_factory=dict)
+
+    def counted(self, which: Which) -> NDArray[np.bool_]:
+        """The tokens that count, bool [n, k, s]."""
+        return self.changed if which == "changed" else np.ones_like(self.changed)
 
 
 class Draw(Protocol):
@@ -195,28 +204,37 @@ def _fitted(
     if folds is None:
         return
     ways = [way for way in _FITTED if way not in done.missing]
-    ahead = {way: _unscored(future) for way in (*ways, "fitted")}
+    ahead = {way: _unscored(future) for way in ways}
     at_once = _unscored(same)
-    done.best_fitted = [Counter() for _ in range(future.shape[1])]
+    horizons = range(future.shape[1])
+    which: tuple[Which, ...] = get_args(Which)
+    done.fitted = {tokens: _unscored(future) for tokens in which}
+    done.best_fitted = {tokens: [Counter() for _ in horizons] for tokens in which}
     for fold in folds.folds:
+        validation = fold.inner[0][1]
         fits = {way: _fit(way, known, same, future, fold) for way in ways}
-        trial = {way: _scored(first, known, future, fold.inner[0][1])["l1"] for way, (first, _) in fits.items()}
+        trial = {way: _scored(first, known, future, validation)["l1"] for way, (first, _) in fits.items()}
         tested = {way: _scored(last, known, future, fold.test) for way, (_, last) in fits.items()}
-        best = [min(ways, key=lambda way: float(trial[way][:, k].mean())) for k in range(future.shape[1])]
-        for metric in _METRICS:
-            for way in ways:
-                ahead[way][metric][fold.test] = tested[way][metric]
-            for k, way in enumerate(best):
-                ahead["fitted"][metric][fold.test, k] = tested[way][metric][:, k]
-        for k, way in enumerate(best):
-            done.best_fitted[k][way] += 1
+        for way, metric in itertools.product(ways, _METRICS):
+            ahead[way][metric][fold.test] = tested[way][metric]
+        for tokens, k in itertools.product(which, horizons):
+            best = _best({way: errors[:, k] for way, errors in trial.items()}, done.counted(tokens)[validation, k])
+            for metric in _METRICS:
+                done.fitted[tokens][metric][fold.test, k] = tested[best][metric][:, k]
+            done.best_fitted[tokens][k][best] += 1
         for metric, values in _scored(fits["corrected"][1], known, same, fold.test).items():
             at_once[metric][fold.test] = values
     if np.isnan(at_once["l1"]).any():
-        done.missing |= dict.fromkeys(ahead, "nothing was left to fit on for some windows")
+        done.missing |= dict.fromkeys((*ahead, "fitted"), "nothing was left to fit on for some windows")
     else:
         done.errors |= ahead
         done.at_once["corrected"] = at_once
+
+
+def _best(errors: dict[str, Errors], counted: NDArray[np.bool_]) -> str:
+    """The way whose errors [n, s] are least on the tokens that count [n, s]; on all where none does."""
+    which = counted if counted.any() else np.ones_like(counted)
+    return min(errors, key=lambda way: float(errors[way][which].mean()))
 
 
 def _fit(

@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.intervals import Draws, Scale, no_draws, standings
-from worldprobe.pipeline.predict.forecast import Forecast
+from worldprobe.pipeline.predict.forecast import Forecast, Which
 from worldprobe.predictors.vjepa2 import Mode
 from worldprobe.probes.metrics import ratio_draws
 from worldprobe.results import LeakResult, PredictionMethod, PredictionMetric, PredictionResult
 
-Which = Literal["all", "changed"]
 BASELINES: tuple[PredictionMethod, ...] = ("copy-last", "corrected", "linear", "mean", "ridge")
 METHODS: tuple[PredictionMethod, ...] = ("predictor", *BASELINES, "fitted")
 
@@ -74,8 +73,8 @@ def _at_once(done: Forecast, setup: PredictionSetup) -> Iterator[PredictionResul
 def _errors(done: Forecast, setup: PredictionSetup) -> Iterator[PredictionResult]:
     which: tuple[Which, ...] = get_args(Which)
     for tokens in which:
-        mask = done.changed if tokens == "changed" else np.ones_like(done.changed)
-        scored = [_horizon(done, setup, k, mask[:, k]) for k in range(setup.horizon)]
+        mask = done.counted(tokens)
+        scored = [_horizon(done, setup, k, tokens) for k in range(setup.horizon)]
         stands = standings(
             [(one["predictor"]["l1"], {name: one[name]["l1"] for name in BASELINES}) for one in scored],
             less_is_better=True,
@@ -87,22 +86,23 @@ def _errors(done: Forecast, setup: PredictionSetup) -> Iterator[PredictionResult
                     if (method, metric) == ("predictor", "l1"):
                         line = line.model_copy(update={"against": stands[k]})
                     if (method, metric) == ("fitted", "l1") and draws.value is not None:
-                        line = line.model_copy(update={"notes": [_chosen(done.best_fitted[k])]})
+                        line = line.model_copy(update={"notes": [_chosen(done.best_fitted[tokens][k])]})
                     yield line
 
 
 def _horizon(
-    done: Forecast, setup: PredictionSetup, k: int, mask: NDArray[np.bool_]
+    done: Forecast, setup: PredictionSetup, k: int, tokens: Which
 ) -> dict[PredictionMethod, dict[str, Draws]]:
-    """L1, cosine and skill of each method on the tokens that count, bool [n, s]; the predictor's skill over what is
-    fitted too."""
+    """L1, cosine and skill of each method on the tokens that count, and the predictor's skill over the best."""
+    mask = done.counted(tokens)[:, k]
     count = mask.sum(axis=1).astype(np.float64)
 
     def over(values: NDArray[np.float64], divisor: NDArray[np.float64], scale: Scale) -> Draws:
         return ratio_draws(values, divisor, done.unit, seed=setup.seed, scale=scale, empty="no token changed")
 
     def summed(method: str, metric: str) -> NDArray[np.float64]:
-        values = done.errors[method][metric][:, k]
+        errors = done.fitted[tokens] if method == "fitted" else done.errors[method]
+        values = errors[metric][:, k]
         return np.asarray((values * mask).sum(axis=1, dtype=np.float64))
 
     found: dict[PredictionMethod, dict[str, Draws]] = {}
