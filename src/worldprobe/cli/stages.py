@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from worldprobe.cli.options import (
+    BLOCKS,
     EVIDENCE,
     LABELLERS,
     EncoderOption,
@@ -32,7 +33,7 @@ def encode(
     videos: Videos,
     store: StoreOption,
     encoder: EncoderOption = "vjepa2-tiny",
-    blocks: Annotated[str, typer.Option(help="last, all, or indices such as 0,6,11.")] = "last",
+    blocks: Annotated[str, typer.Option(help=BLOCKS)] = "last",
     pool: Annotated[str, typer.Option(help="none keeps tokens, space averages them.")] = "none",
     frames: Annotated[int, typer.Option(help="Frames a clip.")] = 16,
     stride: Annotated[int, typer.Option(help="Source frames from one to the next.")] = 1,
@@ -159,7 +160,7 @@ def probe(
     features: Annotated[str, typer.Option(help="Of z,grid,delta,z+delta,tokens.")] = "z,grid",
     split: Annotated[str, typer.Option(help="grouped, blocked, video, or random (leaks).")] = "grouped",
     controls: Annotated[str, typer.Option(help="all, or some, by comma.")] = "all",
-    blocks: Annotated[str, typer.Option(help="last, all, or indices; of those in the store.")] = "last",
+    blocks: Annotated[str, typer.Option(help=BLOCKS)] = "last",
     input: Annotated[
         str, typer.Option("--input", help="native, still, shuffled, reversed; several by comma.")
     ] = "native",
