@@ -165,6 +165,7 @@ def probe(
         str, typer.Option("--input", help="native, still, shuffled, reversed; several by comma.")
     ] = "native",
     probes: Annotated[str, typer.Option(help="linear, mlp, knn, attentive, or others by name.")] = "linear",
+    pca: Annotated[int | None, typer.Option(help="Probes see so many principal components.")] = None,
     evidence: Annotated[str, typer.Option(help=EVIDENCE)] = "code,learning,unlabelled",
     as_json: JsonOption = False,
 ) -> None:
@@ -189,6 +190,7 @@ def probe(
     from worldprobe.store import Store
 
     values: dict[str, Any] = {"videos": [store], "encoder": encoder, "split": split, "blocks": blocks}
+    values |= {"pca": pca}
     values |= {"input": input.split(","), "probes": probes.split(",")}
     values |= {"tasks": tasks.split(","), "features": features.split(","), "evidence": evidence_of(evidence)}
     if controls != "all":

@@ -118,7 +118,7 @@ def test_a_run_reads_a_sum_beside_its_twins(scenes, tmp_path):
     decoded = {(line.baseline, line.tap) for line in results if isinstance(line, DecodingResult)}
     assert {("none", TAP), ("random-init", f"random:{TAP}")} <= decoded
     assert "sum4+5" in (out / "report.md").read_text()
-    vectors = export_embeddings(out, tmp_path / "all.parquet", form="parquet", store=Store(place)).widths
+    vectors = export_embeddings(out, tmp_path / "all.parquet", form="parquet", store=Store(place)).vectors
     assert vectors == {"block5.z": 192, "sum4+5.z": 192}
     # What is not there is named, with the command that makes it.
     store = Store(place)

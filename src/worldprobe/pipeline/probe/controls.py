@@ -104,20 +104,24 @@ class Place:
 
         planted: dict[Hashable, Question] = {}
 
-        def work(rows: Rows, sums: Sums | None, of: Sequence[ProbeTask], *, real: bool = False) -> Answers:
+        def work(rows: Rows, sums: Sums | None, of: Sequence[ProbeTask], control: Control) -> Answers:
+            real = control == "none"
             asked: dict[str, Any] = {"leaky": real, "shuffle": real and shuffle, "seed": plan.seed, "step": step}
             if tokens:
                 return answer_tokens(rows, of, **asked)
-            return answer(rows, of, planted=planted if real and last else None, sums=sums, **asked)
+            # Side columns are no features: a control that is cut would be too easy to be above.
+            components = None if not real and CONTROLS[control].reads == "columns" else plan.pca
+            asked |= {"planted": planted if real and last else None, "sums": sums, "components": components}
+            return answer(rows, of, **asked)
 
         sums = self._sums(self._at(block), block, kind)
-        found: dict[Control, Answers] = {"none": work(source, sums, probe_tasks, real=True)}
+        found: dict[Control, Answers] = {"none": work(source, sums, probe_tasks, "none")}
         for control, read in self._others(source, block, kind).items():
             beside = self._beside(control, probe_tasks)
             if control not in plan.controls or not beside:
                 continue
             key = _key(control, kind)
-            given = self._once.get(key) or work(*read(), beside)
+            given = self._once.get(key) or work(*read(), beside, control)
             if CONTROLS[control].once:
                 self._once[key] = given
             found[control] = given

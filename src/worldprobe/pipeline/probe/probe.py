@@ -65,7 +65,7 @@ def probe(
     check_probes(plan)
     series, blocks, moments = _aligned(store, labels, plan, partial=partial)
     result = Probed(kept=moments.kept, dropped=dict(moments.dropped), series=list(series), moments=moments)
-    result.notes += _left_out(store, moments)
+    result.notes += [*_left_out(store, moments), *_reduced(plan)]
     probe_tasks = ask(plan, moments, result)
     result.block = blocks[-1]
     with TemporaryDirectory(prefix="worldprobe-") as folder:
@@ -163,6 +163,16 @@ def probe_inputs(
     whole.evidence += contrasts(whole.answered)
     whole.notes += _of_stills(plan, inputs)
     return whole
+
+
+def _reduced(plan: Plan) -> list[str]:
+    """What probes did not see."""
+    if plan.pca is None:
+        return []
+    return [
+        f"Probes saw the first {plan.pca} principal components of the standardised features, found in each "
+        "training fold by itself, inner folds too; so did those of controls that read features, or noise like these"
+    ]
 
 
 def _of_stills(plan: Plan, inputs: Sequence[Input]) -> list[str]:
