@@ -95,6 +95,23 @@ def stored_blocks(store: Store, series: Series) -> list[Block]:
     return next(blocks for other, blocks in found if other.path == series.path)
 
 
+def to_encode(store: Store, series: Series, blocks: Sequence[Block]) -> list[int]:
+    """Find the positions of the clips that an encoder has to see: what is reduced of stored tokens needs none.
+
+    Raises:
+        StoreError: as ``Store.pending``.
+    """
+
+    def known(block: Block) -> set[int]:
+        held = set(store.held(series, block))
+        if isinstance(block, int) or series.pool != "none":
+            return held
+        return held.union(whole_clips(store, series, block.blocks))
+
+    pending = store.pending(series, blocks)
+    return [] if not pending else sorted(set(pending) - set.intersection(*map(known, blocks)))
+
+
 def whole_clips(store: Store, series: Series, blocks: Sequence[Block]) -> list[int]:
     """Find the positions of the clips of a series that are in the store at all of its ``blocks``, in order."""
     return sorted(set.intersection(*(set(store.held(series, block)) for block in blocks)))

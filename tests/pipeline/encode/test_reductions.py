@@ -15,6 +15,7 @@ from worldprobe.encoders.reductions import reduced
 from worldprobe.errors import ConfigError, PredictionError, StoreError
 from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.encode.stage import check_blocks
+from worldprobe.pipeline.estimate.run import estimate
 from worldprobe.pipeline.export import export_embeddings
 from worldprobe.pipeline.predict.decoder import will_draw
 from worldprobe.pipeline.stored import chosen_blocks, decoded_blocks, unpooled
@@ -104,7 +105,7 @@ def test_a_run_reads_a_sum_beside_its_twins(scenes, tmp_path):
     films, out, place = [str(path) for path in scenes], tmp_path / "run", str(tmp_path / "s.zarr")
     (tmp_path / "e.toml").write_text(
         f"videos = {films}\nlabeller = 'truth'\ntasks = ['xy']\nfeatures = ['z']\nevidence = ['unlabelled']\n"
-        "controls = ['random-init', 'majority']\nblocks = 'last,sum:last2'\nprecision = 'fp32'\n"
+        "controls = ['random-init', 'majority']\nblocks = 'last,sum:last2'\nprecision = 'fp32'\npca = 8\n"
         "[decode]\nblocks = 'sum:last2'\nsteps = 5\nsize = 32\ncontrols = ['random-init']\n"
         "options = { cnn = { channels = 32 } }\n"
     )
@@ -113,11 +114,14 @@ def test_a_run_reads_a_sum_beside_its_twins(scenes, tmp_path):
     results = read_results(out / "results.jsonl")
     probed = {(line.control, line.tap) for line in results if isinstance(line, ProbeResult)}
     assert {("none", "vjepa2-tiny/block5.out"), ("none", TAP), ("random-init", TAP)} <= probed
+    assert {line.protocol for line in results if isinstance(line, ProbeResult)} == {"sound+pca8"}
     described = [line for line in results if isinstance(line, UnlabelledResult)]
     assert {(line.control, line.tap) for line in described} == {("none", TAP), ("random-init", TAP)}
     decoded = {(line.baseline, line.tap) for line in results if isinstance(line, DecodingResult)}
     assert {("none", TAP), ("random-init", f"random:{TAP}")} <= decoded
-    assert "sum4+5" in (out / "report.md").read_text()
+    for said in ((out / "report.md").read_text(), (out / "report.html").read_text()):
+        assert "sum4+5" in said
+        assert "Probes saw the first 8 principal components of the standardised features" in said
     vectors = export_embeddings(out, tmp_path / "all.parquet", form="parquet", store=Store(place)).vectors
     assert vectors == {"block5.z": 192, "sum4+5.z": 192}
     # What is not there is named, with the command that makes it.
@@ -178,3 +182,21 @@ def test_the_predictor_tells_the_last_block_and_no_sum(tiny, tmp_path):
     with pytest.raises(PredictionError, match=r"of block 5 of vjepa2-tiny, and \[decode\] trains it on sum:4\+5"):
         will_draw(both, tmp_path, tiny)
     assert not will_draw(asked(tiny, blocks="last,sum:last2", predict={"decoder": "cnn"}), tmp_path, tiny)
+
+
+def test_a_dry_run_counts_bytes_of_sums_and_joins_and_what_needs_no_encoder(tiny, scenes, tmp_path):
+    store = Store(str(tmp_path / "s"))
+    encode(scenes[:1], encoder=tiny, store=store, blocks=[4, 5])
+
+    def told(blocks, **more):
+        of = asked(tiny, blocks=blocks, controls=["majority"], precision="fp32", **more)
+        (one,) = estimate(of, scenes[:3], store, seconds=0.0)
+        return one
+
+    added, joined = told("sum:last2"), told("last,join:last2")
+    assert (added.clips, added.stored, joined.stored) == (3, 1, 1)
+    assert (added.width, joined.width) == (tiny.width, tiny.width)
+    tokens = tiny.grid(16).tokens * tiny.width * 2
+    assert (added.store_bytes, joined.store_bytes) == (2 * tokens, 2 * 3 * tokens)
+    assert told("sum:last3").stored == 0
+    assert "sum4+5.out" not in {path.name for path in (tmp_path / "s").rglob("*")}

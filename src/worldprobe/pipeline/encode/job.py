@@ -9,6 +9,7 @@ from worldprobe.encoders.reductions import reduced
 from worldprobe.errors import StoreError
 from worldprobe.pipeline.encode.clips import Sampler, plan_sampled
 from worldprobe.pipeline.progress import Progress, silent
+from worldprobe.pipeline.stored import whole_clips
 from worldprobe.protocols import Encoder
 from worldprobe.records import Block
 from worldprobe.store import Input, Pool, Series, Store
@@ -60,8 +61,8 @@ class EncodeJob:
         for one in self.blocks if self.pool == "none" else ():
             if isinstance(one, int):
                 continue
-            held = set(wanted).intersection(*(self.store.held(series, block) for block in one.blocks))
-            for index in sorted(held.difference(self.store.held(series, one))):
+            known = set(wanted).intersection(whole_clips(self.store, series, one.blocks))
+            for index in sorted(known.difference(self.store.held(series, one))):
                 try:
                     parts = {block: self.store.clip(series, block, index).values for block in one.blocks}
                 except StoreError:  # a damaged clip is encoded anew

@@ -26,6 +26,7 @@ from worldprobe.pipeline.ledger import device_of
 from worldprobe.pipeline.original.films import native_starts, open_films
 from worldprobe.pipeline.probe.plan import plan_of
 from worldprobe.pipeline.sources import open_source
+from worldprobe.pipeline.stored import to_encode
 from worldprobe.protocols import Encoder
 from worldprobe.records import Block, Clip, ClipSpec, breadth
 from worldprobe.store import Series, Store
@@ -186,7 +187,7 @@ def _one(
     seen: set[str] = set()
     for video, series in _planned(experiment, videos, encoder, pool, store, failures):
         seen.add(series.video.id)
-        pending = store.pending(series, blocks)
+        pending = to_encode(store, series, blocks)
         clips, stored = clips + len(series.specs), stored + len(series.specs) - len(pending)
         if pending and per_clip is None:
             per_clip, width = _calibrated(encoder, blocks, video, series, pending[0], seconds, apart=apart)
