@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from worldprobe.encoders.load import parse_blocks
-from worldprobe.encoders.reductions import encode_at, reduced
+from worldprobe.encoders.reductions import blocks_within, reduced, tokens_at
 from worldprobe.errors import ConfigError
 from worldprobe.records import Reduction, Tap, blocks_name, breadth, in_order
 
@@ -104,15 +104,9 @@ def test_blocks_of_other_widths_are_joined_and_never_added():
         reduced(Reduction("join", (0, 1)), found)
 
 
-def test_an_encoder_is_asked_once_for_the_blocks_that_are_needed():
-    asked = []
-
-    class Recorded:
-        def encode(self, clips, *, blocks):
-            asked.append(blocks)
-            return tokens(blocks)
-
-    found = encode_at(Recorded(), ["a clip"], [2, Reduction("sum", (1, 2)), Reduction("join", (0, 1))])
-    assert asked == [[0, 1, 2]]
-    assert list(found) == [2, Reduction("sum", (1, 2)), Reduction("join", (0, 1))]
-    np.testing.assert_array_equal(found[2], tokens([0, 1, 2])[2])
+def test_an_encoder_is_asked_for_the_blocks_that_are_needed():
+    blocks = [2, Reduction("sum", (1, 2)), Reduction("join", (0, 1))]
+    assert blocks_within(blocks) == [0, 1, 2]
+    found = tokens([0, 1, 2])
+    np.testing.assert_array_equal(tokens_at(2, found), found[2])
+    np.testing.assert_array_equal(tokens_at(blocks[1], found), reduced(blocks[1], found))

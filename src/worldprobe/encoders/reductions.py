@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import ConfigError
-from worldprobe.protocols import Encoder
-from worldprobe.records import Block, Clip, Reduction
+from worldprobe.records import Block, Reduction
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,15 +22,14 @@ if TYPE_CHECKING:
 Tokens = NDArray[np.float16]
 
 
-def encode_at(encoder: Encoder, clips: Sequence[Clip], blocks: Sequence[Block]) -> dict[Block, Tokens]:
-    """Tokens of clips at each of these blocks, float16 [b, t', h', w', d], in one pass.
+def blocks_within(blocks: Sequence[Block]) -> list[int]:
+    """The blocks that an encoder is asked for: these, and those that are read as one; increasing."""
+    return sorted({one for block in blocks for one in ([block] if isinstance(block, int) else block.blocks)})
 
-    Raises:
-        WorldprobeError: as ``Encoder.encode`` and ``reduced``.
-    """
-    within = {one for block in blocks for one in ([block] if isinstance(block, int) else block.blocks)}
-    tokens = encoder.encode(clips, blocks=sorted(within))
-    return {one: tokens[one] if isinstance(one, int) else reduced(one, tokens) for one in blocks}
+
+def tokens_at(block: Block, tokens: Mapping[int, Tokens]) -> Tokens:
+    """Tokens at a block, out of those of ``blocks_within``; raises as ``reduced``."""
+    return tokens[block] if isinstance(block, int) else reduced(block, tokens)
 
 
 def reduced(reduction: Reduction, tokens: Mapping[int, Tokens]) -> Tokens:

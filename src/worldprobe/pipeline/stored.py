@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from worldprobe.encoders.load import parse_blocks
+from worldprobe.encoders.reductions import blocks_within
 from worldprobe.errors import ConfigError, StoreError
 from worldprobe.records import Block, Labels, blocks_name, in_order
 from worldprobe.store import Input, Series, Store
@@ -55,8 +56,7 @@ def chosen_blocks(choice: str, stored: Sequence[Block]) -> list[Block]:
     single = [block for block in stored if isinstance(block, int)]
     if choice == "last":
         return [max(single)] if single else in_order(stored)[-1:]
-    within = (one for block in stored for one in ([block] if isinstance(block, int) else block.blocks))
-    return parse_blocks(choice, 1 + max(within))
+    return parse_blocks(choice, 1 + max(blocks_within(stored)))
 
 
 def decoded_blocks(choice: str, stored: Sequence[Block]) -> list[Block]:
@@ -109,7 +109,7 @@ def to_encode(store: Store, series: Series, blocks: Sequence[Block]) -> list[int
         return held.union(whole_clips(store, series, block.blocks))
 
     pending = store.pending(series, blocks)
-    return [] if not pending else sorted(set(pending) - set.intersection(*map(known, blocks)))
+    return sorted(set(pending).difference(set.intersection(*[known(block) for block in blocks])))
 
 
 def whole_clips(store: Store, series: Series, blocks: Sequence[Block]) -> list[int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.encoders.reductions import encode_at
+from worldprobe.encoders.reductions import blocks_within, tokens_at
 from worldprobe.execute.fitting import Fitting
 from worldprobe.pipeline.encode.claims import Claims
 from worldprobe.pipeline.encode.job import EncodeJob
@@ -19,7 +19,7 @@ from worldprobe.pipeline.encode.read_ahead import EncodedVideos, PendingClip, re
 from worldprobe.pipeline.failures import Encoded
 from worldprobe.pipeline.progress import Tally, silent
 from worldprobe.protocols import Encoder
-from worldprobe.records import Block, Clip
+from worldprobe.records import Clip
 from worldprobe.store import Pool, shared
 
 # About the most tokens that a batch may hold: enough to fill two cores, 1 GB of activations at ViT-L.
@@ -47,7 +47,7 @@ def encode_here(videos: Sequence[Path], job: EncodeJob, *, alone: bool = False) 
     tally = Tally(job.stage, len(videos), job.progress if len(videos) > 1 else silent)
     parts: list[tuple[Path, Encoded]] = []
     batches = {
-        one: Batches(one.encoder, blocks=one.blocks, most=clips_a_batch(one.encoder, one.frames))
+        one: Batches(one.encoder, blocks=blocks_within(one.blocks), most=clips_a_batch(one.encoder, one.frames))
         for one in job.together
     }
     remaining = videos
@@ -95,19 +95,19 @@ class Batches:
         most: clips a batch to begin with.
     """
 
-    def __init__(self, encoder: Encoder, *, blocks: Sequence[Block], most: int) -> None:
+    def __init__(self, encoder: Encoder, *, blocks: Sequence[int], most: int) -> None:
         self.encoder, self.blocks, self.most = encoder, blocks, most
         self.made, self.seconds = 0, 0.0
         self._fitting = Fitting(encoder.name, most=most, instead=_INSTEAD)
 
-    def encode(self, clips: Sequence[Clip]) -> dict[Block, NDArray[np.float16]]:
-        """Tokens at each block, as ``encode_at`` gives them.
+    def encode(self, clips: Sequence[Clip]) -> dict[int, NDArray[np.float16]]:
+        """Tokens at each block, as ``Encoder.encode`` gives them.
 
         Raises:
             ConfigError: not even one clip fits.
         """
         started = time.perf_counter()
-        parts = self._fitting.map(lambda batch: encode_at(self.encoder, batch, self.blocks), clips)
+        parts = self._fitting.map(lambda batch: self.encoder.encode(batch, blocks=self.blocks), clips)
         self.made, self.seconds = self.made + len(clips), self.seconds + time.perf_counter() - started
         return {block: np.concatenate([part[block] for part in parts]) for block in self.blocks}
 
@@ -147,12 +147,13 @@ class _Writer:
             self._writing.result()
             self._writing = None
 
-    def _write(self, batch: list[PendingClip], outputs: dict[Block, NDArray[np.float16]]) -> None:
+    def _write(self, batch: list[PendingClip], outputs: dict[int, NDArray[np.float16]]) -> None:
         for position, item in enumerate(batch):
             series, store = item.series, item.job.store
+            tokens = {block: values[position] for block, values in outputs.items()}
             for block in item.job.blocks:
                 values = in_video_order(
-                    outputs[block][position], series.specs[item.index], series.input, tubelet=series.grid.tubelet
+                    tokens_at(block, tokens), series.specs[item.index], series.input, tubelet=series.grid.tubelet
                 )
                 values = _pool(values, series.pool)
                 store.create(series, [block], width=values.shape[-1])

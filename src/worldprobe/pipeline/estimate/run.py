@@ -11,7 +11,7 @@ import numpy as np
 from worldprobe.config import Experiment
 from worldprobe.controls import CONTROLS, Control, stands_beside
 from worldprobe.encoders.load import load_encoder, parse_blocks
-from worldprobe.encoders.reductions import encode_at
+from worldprobe.encoders.reductions import blocks_within
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import VideoError
 from worldprobe.io.files import StrPath, paths_of
@@ -237,8 +237,8 @@ def _calibrated(
 
     def once() -> None:
         nonlocal width
-        block, values = next(iter(encode_at(encoder, [read() if known is None else known], blocks).items()))
-        width = values.shape[-1] // breadth(block)
+        clip = read() if known is None else known
+        width = next(iter(encoder.encode([clip], blocks=blocks_within(blocks)).values())).shape[-1]
 
     known = None if apart else read()
     return timed(once, seconds), width
