@@ -20,7 +20,7 @@ LAST4 = Reduction("sum", (8, 9, 10, 11))
         ("join:last2,last,sum:last4,0", [0, 11, LAST4, Reduction("join", (10, 11))]),
         ("sum:last4,sum:8+9+10+11", [LAST4]),
         ("sum:all", [Reduction("sum", tuple(range(12)))]),
-        ("all,sum:last12", [*range(12), Reduction("sum", tuple(range(12)))]),
+        (" all, sum:last12", [*range(12), Reduction("sum", tuple(range(12)))]),
     ],
 )
 def test_several_blocks_as_one_have_a_name(text, expected):

@@ -66,9 +66,9 @@ def parse_blocks(text: str, count: int) -> list[Block]:
     """
     found: list[Block] = []
     for part in text.split(","):
-        kind, colon, members = part.partition(":")
+        kind, colon, members = part.strip().partition(":")
         if not colon:
-            found += _single(part, text, count)
+            found += _single(kind, text, count)
         elif kind == "sum":
             found.append(Reduction("sum", _members(members, text, count)))
         elif kind == "join":

@@ -69,5 +69,5 @@ def _normed(tokens: Tokens) -> Tensor:
     import torch
     from torch.nn.functional import layer_norm
 
-    values = torch.from_numpy(np.ascontiguousarray(tokens)).float()
+    values = torch.from_numpy(tokens.astype(np.float32))
     return layer_norm(values, values.shape[-1:])

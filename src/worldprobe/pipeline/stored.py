@@ -101,15 +101,14 @@ def to_encode(store: Store, series: Series, blocks: Sequence[Block]) -> list[int
     Raises:
         StoreError: as ``Store.pending``.
     """
-
-    def known(block: Block) -> set[int]:
-        held = set(store.held(series, block))
-        if isinstance(block, int) or series.pool != "none":
-            return held
-        return held.union(whole_clips(store, series, block.blocks))
-
     pending = store.pending(series, blocks)
-    return sorted(set(pending).difference(set.intersection(*[known(block) for block in blocks])))
+    known = set(pending)
+    for block in blocks:
+        held = set(store.held(series, block))
+        if not isinstance(block, int) and series.pool == "none":
+            held |= set(whole_clips(store, series, block.blocks))
+        known &= held
+    return sorted(set(pending) - known)
 
 
 def whole_clips(store: Store, series: Series, blocks: Sequence[Block]) -> list[int]:

@@ -151,6 +151,13 @@ class Workshop:
         source = self.rows.pairs
         tokens, frames = source.read(0)
         done.check(tokens.shape[1:])
+        tap = f"{self.plan.encoder}/{blocks_name(source.blocks)}.out"
+        # Tokens of another block, or of several summed, may be as wide, and are others.
+        if (learnt := str(done.facts.get("tap", tap))).rpartition("/")[2] != tap.rpartition("/")[2]:
+            raise DecoderError(
+                f"the decoder in {folder} was trained on {learnt}, and these are tokens of {tap}: "
+                "ask for the blocks that it was trained on by --blocks"
+            )
         if (done.shape.frames, done.shape.size) != (frames.shape[1], frames.shape[-2:]):
             raise DecoderError(
                 f"the weights in {folder} draw {done.shape.frames} frames of {done.shape.size} px a tubelet, "
@@ -168,7 +175,6 @@ class Workshop:
                 f"the decoder in {folder} was trained on every clip that this split would test it on. "
                 "Give videos that it has not seen, or the split's seed that it was trained with."
             )
-        tap = f"{self.plan.encoder}/{blocks_name(source.blocks)}.out"
         return ScoredDecoder(
             done.name, done, source, rows, int(done.facts["pairs"]), encoder=self.plan.encoder, tap=tap
         )
