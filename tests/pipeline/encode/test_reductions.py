@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from worldprobe.cli import app
-from worldprobe.config import make_experiment
+from worldprobe.config import make_experiment, read_experiment
 from worldprobe.encoders.load import load_encoder
 from worldprobe.encoders.reductions import reduced
 from worldprobe.errors import ConfigError, PredictionError, StoreError
@@ -130,6 +130,13 @@ def test_a_run_reads_a_sum_beside_its_twins(scenes, tmp_path):
     with pytest.raises(ConfigError, match=re.escape("blocks [join:4+5] of vjepa2-tiny are not in")):
         unpooled(store, store.videos(), encoder="vjepa2-tiny", blocks="join:4+5")
     options = ["--store", place, "--labels", str(out / "labels.parquet"), "--out", str(tmp_path / "again")]
+    less = ["--tasks", "xy", "--features", "z", "--controls", "majority", "--evidence", "none"]
+    done = CliRunner().invoke(app, ["probe", *options, *less, "--blocks", "sum:last2", "--pca", "2"])
+    assert done.exit_code == 0, done.output
+    asked_for = read_experiment(tmp_path / "again" / "experiment.toml")
+    assert (asked_for.blocks, asked_for.pca) == ("sum:last2", 2)
+    found = [one for one in read_results(tmp_path / "again" / "results.jsonl") if isinstance(one, ProbeResult)]
+    assert {(one.tap, one.protocol) for one in found if one.control == "none"} == {(TAP, "sound+pca2")}
     done = CliRunner().invoke(app, ["probe", *options, "--blocks", "join:last2"])
     assert isinstance(done.exception, StoreError)
     assert re.search(r"no native embeddings of vjepa2-tiny at join4\+5 .* --blocks join:4\+5`", str(done.exception))
