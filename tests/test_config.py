@@ -111,3 +111,12 @@ def test_the_example_of_deltas_crosses_features_inputs_and_probes():
     assert example.inputs == ("native", "still")
     assert example.probes == ["linear", "mlp"]
     assert {"motion", "velocity", "approach"} <= set(example.tasks)
+
+
+def test_principal_components_are_one_or_more_and_of_sound_runs():
+    assert make_experiment({"videos": ["a.mp4"], "pca": 64}).pca == 64
+    assert "pca" not in to_toml(make_experiment({"videos": ["a.mp4"]}))
+    with pytest.raises(ConfigError, match="pca: Input should be greater than or equal to 1"):
+        make_experiment({"videos": ["a.mp4"], "pca": 0})
+    with pytest.raises(ConfigError, match="pca is of sound runs"):
+        make_experiment({"videos": ["a.mp4"], "protocol": "original", "pca": 64})

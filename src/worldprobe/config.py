@@ -104,6 +104,7 @@ class Experiment(BaseModel):
     evidence: list[Evidence] = list(EVIDENCE)
     split: Literal["grouped", "blocked", "random", "video"] = "grouped"
     blocks: str = "last"
+    pca: int | None = Field(default=None, ge=1)
     pool: Literal["none", "space"] = "none"
     input: str | list[str] = "native"
     frames: int = Field(default=16, ge=1, le=256)
@@ -166,6 +167,8 @@ class Experiment(BaseModel):
         for task in self.tasks:
             if task not in ORIGINAL_TASKS:
                 raise ValueError(f'protocol = "original" has the tasks {", ".join(ORIGINAL_TASKS)}, not {task!r}')
+        if self.pca is not None:
+            raise ValueError('pca is of sound runs: leave it out of a file with protocol = "original"')
         if self.predict or self.decode:
             raise ValueError(
                 '[predict] and [decode] are parts of sound runs: give them a file without protocol = "original"'

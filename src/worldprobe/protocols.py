@@ -122,7 +122,10 @@ class TrainingSet(Protocol):
 
     @property
     def rotated(self) -> NDArray[np.float64]:
-        """Standardised, centred, and turned to their principal axes without loss: float64 [n, r]."""
+        """Standardised, centred, and turned to their principal axes: float64 [n, r].
+
+        Nothing is lost, unless the run reduces features to so many principal components (``pca``).
+        """
         ...
 
     @property
@@ -131,7 +134,10 @@ class TrainingSet(Protocol):
         ...
 
     def standardize(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Rows [m, d] less the training rows' mean, over their spread: float64 [m, d]."""
+        """Rows [m, d] less the training rows' mean, over their spread: float64 [m, d].
+
+        Where the run reduces features, their principal components [m, r] over the spread of all of these together.
+        """
         ...
 
     def rotate(self, inputs: NDArray[np.float32]) -> NDArray[np.float64]:

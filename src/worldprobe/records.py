@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     import polars as pl
 
 __all__ = [
+    "Block",
     "Clip",
     "ClipSpec",
     "DecoderShape",
     "Embeddings",
     "Labels",
+    "Reduction",
     "Tap",
     "TokenGrid",
     "VideoRef",
@@ -130,18 +132,57 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True)
-class Tap:
-    """Where a representation is read; prints as ``vjepa2-tiny/block11.out``.
+class Reduction:
+    """Several blocks read as one, each token of each layer-normed first; prints as ``sum:8+9+10+11``.
 
-    ``block`` counts from 0. Floors, which have no blocks, tap block 0.
+    Attributes:
+        kind: ``sum`` adds the blocks' tokens up, ``join`` sets them side by side along d.
+        blocks: two or more indices, increasing.
+    """
+
+    kind: Literal["sum", "join"]
+    blocks: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{'+'.join(map(str, self.blocks))}"
+
+
+# Where tokens are read: at a block, counted from 0, or at several of them as one.
+Block: TypeAlias = int | Reduction
+
+
+def in_order(blocks: Iterable[Block]) -> list[Block]:
+    """Each block once, single ones first, increasing; reductions after them, sums before joins."""
+    parts = {block: block.blocks if isinstance(block, Reduction) else (block,) for block in blocks}
+    kinds = {block: "" if isinstance(block, int) else block.kind for block in parts}
+    return sorted(parts, key=lambda one: (("", "sum", "join").index(kinds[one]), parts[one]))
+
+
+def breadth(block: Block) -> int:
+    """How many blocks' tokens stand side by side in one."""
+    return len(block.blocks) if isinstance(block, Reduction) and block.kind == "join" else 1
+
+
+def blocks_name(blocks: Sequence[Block]) -> str:
+    """What tokens of these blocks side by side are called: ``block11``, ``block3+7``, ``sum8+9+10+11``."""
+    single = [str(block) for block in blocks if isinstance(block, int)]
+    several = [str(block).replace(":", "") for block in blocks if isinstance(block, Reduction)]
+    return ",".join([*(["block" + "+".join(single)] if single else []), *several])
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """Where a representation is read; prints as ``vjepa2-tiny/block11.out``, or ``vjepa2-tiny/sum8+9+10+11.out``.
+
+    Floors, which have no blocks, tap block 0.
     """
 
     encoder: str
-    block: int
+    block: Block
     side: Literal["in", "out"] = "out"
 
     def __str__(self) -> str:
-        return f"{self.encoder}/block{self.block}.{self.side}"
+        return f"{self.encoder}/{blocks_name([self.block])}.{self.side}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

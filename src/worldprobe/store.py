@@ -1,8 +1,9 @@
 """Embeddings on disk: Zarr v3, a chunk per clip, written whole or not at all.
 
 Layout: ``<video id>/<encoder>@<revision>/<input>-<frames>x<stride>-<pool>-<starts>/block<k>.out``, each an
-array float16 [clip, t', (h', w',) d] whose attributes say what it holds. A chunk that is there is done;
-crc32c in the codec chain finds damage when it is read.
+array float16 [clip, t', (h', w',) d] whose attributes say what it holds; of several blocks as one
+``sum<k>+<l>.out`` or ``join<k>+<l>.out``. A chunk that is there is done; crc32c in the codec chain finds damage
+when it is read.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import StoreError
 from worldprobe.io.location import Location
-from worldprobe.records import Embeddings, Tap, VideoRef
+from worldprobe.records import Block, Embeddings, Reduction, Tap, VideoRef, blocks_name, in_order
 from worldprobe.series import Input as Input
 from worldprobe.series import Pool as Pool
 from worldprobe.series import Series as Series
@@ -39,7 +40,7 @@ class Store:
         self._opened: dict[str, Any] = {}
         self._opening = threading.Lock()
 
-    def pending(self, series: Series, blocks: Sequence[int]) -> list[int]:
+    def pending(self, series: Series, blocks: Sequence[Block]) -> list[int]:
         """Positions of the clips that lack a chunk for some of the blocks.
 
         Raises:
@@ -62,7 +63,7 @@ class Store:
                     f"folder {self.location.rstrip('/')}/{video.id[:24]} and encode again."
                 )
 
-    def create(self, series: Series, blocks: Sequence[int], *, width: int) -> None:
+    def create(self, series: Series, blocks: Sequence[Block], *, width: int) -> None:
         """Make the arrays of a series, ``width`` wide, where they are not there yet.
 
         Raises:
@@ -100,7 +101,7 @@ class Store:
                         overwrite=False,
                     )
 
-    def write(self, series: Series, block: int, index: int, values: NDArray[np.float16]) -> None:
+    def write(self, series: Series, block: Block, index: int, values: NDArray[np.float16]) -> None:
         """Write one clip's values [t', (h', w',) d] at one block.
 
         Raises:
@@ -108,7 +109,7 @@ class Store:
         """
         if not np.isfinite(values).all():
             raise StoreError(
-                f"clip {index} of {series.video.path} has NaN or infinite values at block {block} of "
+                f"clip {index} of {series.video.path} has NaN or infinite values at {blocks_name([block])} of "
                 f"{series.encoder}; it was not stored. Encode with --precision fp32."
             )
         path = f"{series.path}/{_array_name(block)}"
@@ -123,7 +124,7 @@ class Store:
 
     def find(
         self, video: str, *, encoder: str, input: Input = "native", frames: int | None = None
-    ) -> list[tuple[Series, list[int]]]:
+    ) -> list[tuple[Series, list[Block]]]:
         """Everything stored of a video (its id) by an encoder (its name): series, and blocks that have an array."""
         found = []
         for series, blocks in self._all(video, folder_of(encoder)):
@@ -136,7 +137,7 @@ class Store:
         """The shots of a video (its id), as some series recorded them; None where nothing is stored of it."""
         return next((series.shots for series, _ in self._all(video, "")), None)
 
-    def _all(self, video: str, start: str) -> Iterator[tuple[Series, list[int]]]:
+    def _all(self, video: str, start: str) -> Iterator[tuple[Series, list[Block]]]:
         """Series of a video whose encoder's folder begins like this, and the blocks that have an array."""
         prefix = video[:24]
         for folder in self._place.children(prefix):
@@ -145,13 +146,13 @@ class Store:
             for sampling in self._place.children(f"{prefix}/{folder}"):
                 arrays = self._place.children(f"{prefix}/{folder}/{sampling}")
                 at = f"{prefix}/{folder}/{sampling}"
-                named = sorted(int(m[1]) for name in arrays if (m := re.fullmatch(r"block(\d+)\.out", name)))
+                named = in_order(block for name in arrays if (block := _block_of(name)) is not None)
                 blocks = [block for block in named if self._place.holds(f"{at}/{_array_name(block)}/zarr.json")]
                 if blocks:
                     path = f"{at}/{_array_name(blocks[0])}"
                     yield Series.from_attributes(dict(self._open(path).attrs)), blocks
 
-    def read(self, series: Series, block: int) -> Iterator[tuple[int, Embeddings]]:
+    def read(self, series: Series, block: Block) -> Iterator[tuple[int, Embeddings]]:
         """The clips of a series that are there, with their positions.
 
         Raises:
@@ -160,11 +161,11 @@ class Store:
         for index in self.held(series, block):
             yield index, self.clip(series, block, index)
 
-    def held(self, series: Series, block: int) -> list[int]:
+    def held(self, series: Series, block: Block) -> list[int]:
         """Positions of the clips of a series that are there at a block, increasing."""
         return sorted(self._done(f"{series.path}/{_array_name(block)}"))
 
-    def clip(self, series: Series, block: int, index: int) -> Embeddings:
+    def clip(self, series: Series, block: Block, index: int) -> Embeddings:
         """One clip that is there. Raises StoreError as ``read``."""
         path = f"{series.path}/{_array_name(block)}"
         array = self._open(path)
@@ -178,7 +179,7 @@ class Store:
             ) from error
         return Embeddings(series.specs[index], tap, series.grid, series.view, values)
 
-    def drop_damaged(self, series: Series, blocks: Sequence[int]) -> list[int]:
+    def drop_damaged(self, series: Series, blocks: Sequence[Block]) -> list[int]:
         """Read every clip of a series that is there, and delete those that are damaged; returns their positions."""
         found: set[int] = set()
         for block in blocks:
@@ -222,8 +223,18 @@ class Store:
         return {int(m[1]) for name in names if (m := re.fullmatch(r"c\.(\d+)(\.0)+", name))}
 
 
-def _array_name(block: int) -> str:
-    return f"block{block}.out"
+def _array_name(block: Block) -> str:
+    return f"{blocks_name([block])}.out"
+
+
+def _block_of(array: str) -> Block | None:
+    """What ``_array_name`` made an array's name of; None where it is another file."""
+    if not (m := re.fullmatch(r"(?P<kind>block|sum|join)(?P<blocks>\d+(\+\d+)*)\.out", array)):
+        return None
+    blocks = tuple(map(int, m["blocks"].split("+")))
+    if m["kind"] == "block":
+        return blocks[0] if len(blocks) == 1 else None
+    return Reduction("sum" if m["kind"] == "sum" else "join", blocks)
 
 
 def chunk(array: str, index: int, *, pool: Pool) -> str:
@@ -231,12 +242,12 @@ def chunk(array: str, index: int, *, pool: Pool) -> str:
     return f"{array}/c.{index}" + ".0" * (2 if pool == "space" else 4)
 
 
-def keys_of(series: str, blocks: Sequence[int], positions: Sequence[int], *, pool: Pool) -> list[str]:
+def keys_of(series: str, blocks: Sequence[Block], positions: Sequence[int], *, pool: Pool) -> list[str]:
     """Keys of some clips of a series (its path): the arrays' descriptions, those of folders above, and chunks."""
     folders = series.split("/")
     found = ["zarr.json", *("/".join(folders[: count + 1]) + "/zarr.json" for count in range(len(folders)))]
     for block in blocks:
-        array = f"{series}/block{block}.out"
+        array = f"{series}/{_array_name(block)}"
         found += [f"{array}/zarr.json", *(chunk(array, one, pool=pool) for one in positions)]
     return found
 

@@ -6,7 +6,7 @@ from tests.builders.checks import some
 from tests.builders.known_store import put
 
 from worldprobe.encoders.load import load_encoder
-from worldprobe.errors import ProbeError, StoreError
+from worldprobe.errors import ConfigError, ProbeError, StoreError
 from worldprobe.labels.load import load_labeller
 from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.label.label import label
@@ -124,3 +124,37 @@ def test_labels_that_meet_no_embedding_say_why(scenes, truth, tmp_path):
         probe(store, Labels(held.with_columns(x=pl.lit(-50.0))), plan("pixels"))
     with pytest.raises(ProbeError, match="--split blocked"):
         probe(store, Labels(held), plan("pixels"))
+
+
+def test_principal_components_are_of_features_and_of_their_controls_alone(scenes, truth, tmp_path):
+    """Position in the direction that varies most is read from one component of two; side columns are not cut."""
+    rng = np.random.default_rng(0)
+    mix = rng.normal(size=(2, 32))
+    rows = {(r["video"], r["frame"] // 2, r["frame"] % 2): (r["x"], r["y"])
+            for r in truth.table.iter_rows(named=True) if r["object"] == 0}  # fmt: skip
+    store = Store(str(tmp_path / "s"))
+    put(store, scenes, lambda video, t: np.mean([rows[video, t, i] for i in (0, 1)], axis=0) / 100 @ mix)
+    controls = ("nuisance", "majority", "gaussian")
+    whole, two, one = (
+        probe(store, truth, plan(tasks=("xy",), controls=controls, evidence=("code",), pca=pca))
+        for pca in (None, 2, 1)
+    )
+    assert real(two)["xy"].score > 0.99
+    assert real(one)["xy"].score < 0.9
+    for control in ("nuisance", "majority"):
+        assert real(one, control=control)["xy"].score == real(whole, control=control)["xy"].score
+    assert real(one, control="gaussian")["xy"].score != real(whole, control="gaussian")["xy"].score
+    every = [*one.results, *one.evidence]
+    assert {line.protocol for line in every} == {"sound+pca1"}
+    assert {line.protocol for line in whole.results} == {"sound"}
+    assert any(
+        note.startswith("Probes saw the first 1 principal components of the standardised") for note in one.notes
+    )
+    assert not any("principal" in note for note in whole.notes)
+    bits = [line.online_bits for found in (two, one) for line in found.evidence if line.kind == "code"]
+    assert bits[0] < bits[1]
+
+
+def test_principal_components_of_tokens_are_refused(scenes, truth, tmp_path):
+    with pytest.raises(ConfigError, match="pca = 4 is of features that are a row a moment, and tokens are many"):
+        probe(Store(str(tmp_path)), truth, plan(features=("z", "tokens"), probes=("linear", "attentive"), pca=4))

@@ -22,7 +22,7 @@ def decode(
     decoder: Annotated[str, typer.Option(help="cnn, flow (extra \\[flow]), or both: cnn,flow.")] = "cnn",
     store: Annotated[str | None, typer.Option(help="Embeddings to use; by default they are made.")] = None,
     weights: Annotated[Path | None, typer.Option(help="A decoder trained before: its folder.")] = None,
-    blocks: Annotated[str, typer.Option(help="last, or indices such as 0,6,11: joined.")] = "last",
+    blocks: Annotated[str, typer.Option(help="last, indices (0,6,11), sum:last4 or join:3+7.")] = "last",
     size: Annotated[int | None, typer.Option(help="px of the frames; by default half of the encoder's.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps; by default the decoder's own.")] = None,
     split: Annotated[str, typer.Option(help="grouped, blocked or video.")] = "grouped",

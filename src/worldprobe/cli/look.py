@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from worldprobe.cli.options import JsonOption, OnceCommand, app
+from worldprobe.cli.options import BLOCKS, JsonOption, OnceCommand, app
 from worldprobe.console import say, show
 from worldprobe.errors import ConfigError
 
@@ -72,7 +72,8 @@ def _unnamed(kind: str) -> list[str]:
         return []
     from worldprobe.encoders.vision.families import titles
 
-    return [f"  HUB_ID or FOLDER: checkpoints of V-JEPA 2 and 2.1, {titles()}"]
+    checkpoints = f"  HUB_ID or FOLDER: checkpoints of V-JEPA 2 and 2.1, {titles()}"
+    return [checkpoints, f"  Of any of them, --blocks {BLOCKS}"]
 
 
 @app.command(cls=OnceCommand)

@@ -45,6 +45,7 @@ EncoderOption = Annotated[
 ]
 StoreOption = Annotated[str, typer.Option("--store", help="Folder or fsspec URL of the embeddings.")]
 OutOption = Annotated[Path, typer.Option("--out", help="The run's folder.")]
+BLOCKS = "last, all, indices, or several as one: 0,6,11,sum:last4,join:3+7."
 EVIDENCE = "Beside the scores: code, learning, unlabelled, by comma, or none."
 VerifyOption = Annotated[bool, typer.Option("--verify", help="Read what is stored, and make anew what is damaged.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print results for machines.")]

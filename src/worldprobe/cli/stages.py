@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from worldprobe.cli.options import (
+    BLOCKS,
     EVIDENCE,
     LABELLERS,
     EncoderOption,
@@ -32,7 +33,7 @@ def encode(
     videos: Videos,
     store: StoreOption,
     encoder: EncoderOption = "vjepa2-tiny",
-    blocks: Annotated[str, typer.Option(help="last, all, or indices such as 0,6,11.")] = "last",
+    blocks: Annotated[str, typer.Option(help=BLOCKS)] = "last",
     pool: Annotated[str, typer.Option(help="none keeps tokens, space averages them.")] = "none",
     frames: Annotated[int, typer.Option(help="Frames a clip.")] = 16,
     stride: Annotated[int, typer.Option(help="Source frames from one to the next.")] = 1,
@@ -159,11 +160,12 @@ def probe(
     features: Annotated[str, typer.Option(help="Of z,grid,delta,z+delta,tokens.")] = "z,grid",
     split: Annotated[str, typer.Option(help="grouped, blocked, video, or random (leaks).")] = "grouped",
     controls: Annotated[str, typer.Option(help="all, or some, by comma.")] = "all",
-    blocks: Annotated[str, typer.Option(help="last, all, or indices; of those in the store.")] = "last",
+    blocks: Annotated[str, typer.Option(help=BLOCKS)] = "last",
     input: Annotated[
         str, typer.Option("--input", help="native, still, shuffled, reversed; several by comma.")
     ] = "native",
     probes: Annotated[str, typer.Option(help="linear, mlp, knn, attentive, or others by name.")] = "linear",
+    pca: Annotated[int | None, typer.Option(help="Probes see so many principal components.")] = None,
     evidence: Annotated[str, typer.Option(help=EVIDENCE)] = "code,learning,unlabelled",
     as_json: JsonOption = False,
 ) -> None:
@@ -188,6 +190,7 @@ def probe(
     from worldprobe.store import Store
 
     values: dict[str, Any] = {"videos": [store], "encoder": encoder, "split": split, "blocks": blocks}
+    values |= {"pca": pca}
     values |= {"input": input.split(","), "probes": probes.split(",")}
     values |= {"tasks": tasks.split(","), "features": features.split(","), "evidence": evidence_of(evidence)}
     if controls != "all":

@@ -16,6 +16,7 @@ from typing import IO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.records import Block
 from worldprobe.series import by_clock
 from worldprobe.store import Series, Store
 
@@ -75,7 +76,7 @@ class StoredPairs:
     store: Store
     series: Sequence[Series]
     clips: Sequence[tuple[int, int]]
-    blocks: tuple[int, ...]
+    blocks: tuple[Block, ...]
     frames: FrameFile
     every: int = 1
     partner: tuple[int, ...] | None = None

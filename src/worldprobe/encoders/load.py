@@ -8,6 +8,7 @@ from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import ConfigError, RegistryError
 from worldprobe.plugins import registry
 from worldprobe.protocols import Encoder
+from worldprobe.records import Block, Reduction, in_order
 
 _FLOORS = ("pixels", "flow", "gaussian")
 
@@ -55,20 +56,52 @@ def control_encoders(name: str, twin: str | None) -> dict[Control, str]:
     return {"random-init": twin, **needed} if twin else needed
 
 
-def parse_blocks(text: str, count: int) -> list[int]:
-    """``last``, ``all`` or ``0,6,11`` (negative counts from the end) to block indices, increasing.
+def parse_blocks(text: str, count: int) -> list[Block]:
+    """``last``, ``all``, or a list such as ``0,6,11`` or ``last,sum:last4,join:3+7`` to blocks, as ``in_order``.
+
+    Negative indices count from the end. ``sum:`` and ``join:`` take ``all``, ``lastN``, or indices between ``+``.
 
     Raises:
         ConfigError: not blocks, or not of an encoder with ``count`` of them.
     """
-    if text == "last":
-        return [count - 1]
-    if text == "all":
-        return list(range(count))
+    found: list[Block] = []
+    for part in text.split(","):
+        kind, colon, members = part.strip().partition(":")
+        if not colon:
+            found += _single(kind, text, count)
+        elif kind == "sum":
+            found.append(Reduction("sum", _members(members, text, count)))
+        elif kind == "join":
+            found.append(Reduction("join", _members(members, text, count)))
+        else:
+            raise ConfigError(f"--blocks {text!r}: several blocks are read as one by sum or join, not {kind!r}")
+    return in_order(found)
+
+
+def _single(part: str, text: str, count: int) -> list[int]:
+    """One part of a list: an index, ``last`` or ``all``."""
+    if part in ("last", "all"):
+        return list(range(count)) if part == "all" else [count - 1]
     try:
-        indices = [int(part) for part in text.split(",")]
+        block = int(part)
     except ValueError:
-        raise ConfigError(f"--blocks {text!r}: use last, all, or indices such as 0,6,11") from None
-    if outside := [block for block in indices if not -count <= block < count]:
-        raise ConfigError(f"--blocks {text!r}: this encoder has blocks 0 to {count - 1}, not {outside}")
-    return sorted({block % count for block in indices})
+        raise ConfigError(
+            f"--blocks {text!r}: use last, all, indices such as 0,6,11, sum:last4 or join:3+7"
+        ) from None
+    if not -count <= block < count:
+        raise ConfigError(f"--blocks {text!r}: this encoder has blocks 0 to {count - 1}, not {block}")
+    return [block % count]
+
+
+def _members(members: str, text: str, count: int) -> tuple[int, ...]:
+    """The blocks that a sum or a join is of."""
+    if (last := members.removeprefix("last")) != members and last.isdecimal():
+        if not 1 < int(last) <= count:
+            raise ConfigError(f"--blocks {text!r}: last{last} is not 2 or more of this encoder's {count} blocks")
+        return tuple(range(count - int(last), count))
+    found = {block for part in members.split("+") for block in _single(part, text, count)}
+    if len(found) < 2:
+        raise ConfigError(
+            f"--blocks {text!r}: {members!r} is one block alone; several stand between +, such as sum:3+7"
+        )
+    return tuple(sorted(found))

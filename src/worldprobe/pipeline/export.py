@@ -18,6 +18,7 @@ from worldprobe.io.names import short_names
 from worldprobe.pipeline.folder import STORE
 from worldprobe.pipeline.stored import whole_clips
 from worldprobe.probes.features import pooled
+from worldprobe.records import Block, blocks_name, in_order
 from worldprobe.store import Series, Store
 
 Form = Literal["parquet", "safetensors"]
@@ -45,7 +46,7 @@ class _Wanted:
 
     store: Store
     parts: tuple[tuple[Series, tuple[int, ...]], ...]
-    blocks: tuple[int, ...]
+    blocks: tuple[Block, ...]
     features: tuple[str, ...]
     each: Each
     names: dict[str, str] = field(init=False, default_factory=dict)
@@ -72,7 +73,8 @@ def export_embeddings(
     Columns (tensors of the same names in safetensors): ``video`` (sha256 of the file), ``file``, ``shot``,
     ``group`` (the shot, or the episode whichever camera saw it), ``input``, ``first_frame`` and ``last_frame``
     (source frames), ``seconds`` (of the first frame, at the film's mean rate), ``tubelet`` where a row is one, and
-    for each block and kind of features ``block3.z``, float32 [d] (``grid``: [16 d]). A clip's vector is the mean of
+    for each block and kind of features ``block3.z``, float32 [d] (``grid``: [16 d]; of several blocks as one
+    ``sum2+3.z``). A clip's vector is the mean of
     its tubelets'. Rows are in order of video, input and frame.
 
     Args:
@@ -91,7 +93,7 @@ def export_embeddings(
             raise ConfigError(f"{', '.join(map(repr, unknown))} cannot be exported: choose from {', '.join(known)}")
     store = store or Store(str(run / STORE))
     series, missing = _series(run, store)
-    blocks = tuple(sorted(set.intersection(*(set(found) for _, found, _ in series))))
+    blocks = tuple(in_order(set.intersection(*(set(found) for _, found, _ in series))))
     wanted = _Wanted(store, tuple((one, held) for one, _, held in series), blocks, tuple(features), each)
     if not blocks or not wanted.rows:
         raise StoreError(
@@ -104,7 +106,7 @@ def export_embeddings(
     return Exported(str(path), wanted.rows, widths, missing)
 
 
-def _series(run: Path, store: Store) -> tuple[list[tuple[Series, list[int], tuple[int, ...]]], int]:
+def _series(run: Path, store: Store) -> tuple[list[tuple[Series, list[Block], tuple[int, ...]]], int]:
     """Series of the run's encoder and sampling, their blocks, the clips there at all of these; how many lack."""
     experiment: Experiment = read_experiment(run / "experiment.toml")
     encoder = provenance.read(run / provenance.FILE).get("encoder", {})
@@ -173,7 +175,7 @@ def _columns(wanted: _Wanted, series: Series, clips: Sequence[int], shots: Seque
             rows = [pooled(one, kind) for one in values]
             if wanted.each == "clip":
                 rows = [one.mean(axis=0, keepdims=True) for one in rows]
-            columns[f"block{block}.{kind}"] = np.concatenate(rows).astype(np.float32)
+            columns[f"{blocks_name([block])}.{kind}"] = np.concatenate(rows).astype(np.float32)
     return columns
 
 
@@ -218,7 +220,7 @@ def _types(wanted: _Wanted, pl: Any) -> list[tuple[str, Any]]:
     named = {"video": pl.String, "file": pl.String, "shot": pl.Int64, "group": pl.String, "input": pl.String}
     named |= {"first_frame": pl.Int64, "last_frame": pl.Int64, "seconds": pl.Float64}
     named |= {"tubelet": pl.Int64} if wanted.each == "tubelet" else {}
-    vectors = [(f"block{block}.{kind}", None) for block in wanted.blocks for kind in wanted.features]
+    vectors = [(f"{blocks_name([block])}.{kind}", None) for block in wanted.blocks for kind in wanted.features]
     return [*named.items(), *vectors]
 
 

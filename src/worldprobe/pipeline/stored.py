@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from worldprobe.encoders.load import parse_blocks
+from worldprobe.encoders.reductions import blocks_within
 from worldprobe.errors import ConfigError, StoreError
-from worldprobe.records import Labels
+from worldprobe.records import Block, Labels, blocks_name, in_order
 from worldprobe.store import Input, Series, Store
 
 # Why a label is dropped where a run goes on without what could not be encoded.
@@ -14,7 +15,7 @@ NOT_ENCODED, MISSING = "in clips that are not encoded", "of videos that are not 
 
 
 def find_series(
-    store: Store, videos: Sequence[str], *, encoder: str, input: Input, block: int | None
+    store: Store, videos: Sequence[str], *, encoder: str, input: Input, block: Block | None
 ) -> list[Series]:
     """One series per video (ids), and the block asked for in each.
 
@@ -29,7 +30,7 @@ def find_series(
             if block is None or block in blocks
         ]
         if not choices:
-            at = "" if block is None else f" at block {block}"
+            at = "" if block is None else f" at {blocks_name([block])}"
             raise StoreError(
                 f"no {input} embeddings of {encoder}{at} for video {video[:12]} in {store.location}. "
                 f"Run `worldprobe encode VIDEO --encoder {encoder} --store {store.location} --input {input}"
@@ -46,6 +47,35 @@ def find_series(
     return found
 
 
+def chosen_blocks(choice: str, stored: Sequence[Block]) -> list[Block]:
+    """Those of a store's blocks that a choice names; ``last`` is what there is, where no block is stored by itself.
+
+    Raises:
+        ConfigError: as ``parse_blocks``.
+    """
+    single = [block for block in stored if isinstance(block, int)]
+    if choice == "last":
+        return [max(single)] if single else in_order(stored)[-1:]
+    return parse_blocks(choice, 1 + max(blocks_within(stored)))
+
+
+def decoded_blocks(choice: str, stored: Sequence[Block]) -> list[Block]:
+    """Those of a store's blocks that decoders read side by side: ``last``, ``all``, or others by their names.
+
+    Raises:
+        ConfigError: as ``parse_blocks``; or a sum or a join beside others, which have another scale or width.
+    """
+    single = [block for block in stored if isinstance(block, int)]
+    found = (in_order(single or stored)) if choice == "all" else chosen_blocks(choice, stored)
+    several = [block for block in found if not isinstance(block, int)]
+    if several and len(found) > 1:
+        raise ConfigError(
+            f"a decoder reads one sum or join and nothing beside it, got {', '.join(map(str, found))}: "
+            f"set --blocks {several[0]}, or blocks = {str(several[0])!r} in [decode]"
+        )
+    return found
+
+
 def labelled_videos(labels: Labels) -> list[str]:
     """Ids of the videos that have labels, in order of the table."""
     return [str(video) for video in labels.table["video"].unique(maintain_order=True)]
@@ -59,19 +89,35 @@ def encoded_videos(store: Store, labels: Labels, *, encoder: str, input: Input) 
     return found, int((~labels.table["video"].is_in(found)).sum())
 
 
-def stored_blocks(store: Store, series: Series) -> list[int]:
+def stored_blocks(store: Store, series: Series) -> list[Block]:
     """Find the blocks that a series has embeddings of."""
     found = store.find(series.video.id, encoder=series.encoder, input=series.input)
     return next(blocks for other, blocks in found if other.path == series.path)
 
 
-def whole_clips(store: Store, series: Series, blocks: Sequence[int]) -> list[int]:
+def to_encode(store: Store, series: Series, blocks: Sequence[Block]) -> list[int]:
+    """Find the positions of the clips that an encoder has to see: what is reduced of stored tokens needs none.
+
+    Raises:
+        StoreError: as ``Store.pending``.
+    """
+    pending = store.pending(series, blocks)
+    known = set(pending)
+    for block in blocks:
+        held = set(store.held(series, block))
+        if not isinstance(block, int) and series.pool == "none":
+            held |= set(whole_clips(store, series, block.blocks))
+        known &= held
+    return sorted(set(pending) - known)
+
+
+def whole_clips(store: Store, series: Series, blocks: Sequence[Block]) -> list[int]:
     """Find the positions of the clips of a series that are in the store at all of its ``blocks``, in order."""
     return sorted(set.intersection(*(set(store.held(series, block)) for block in blocks)))
 
 
 def held_clips(
-    store: Store, series: Sequence[Series], *, encoder: str, input: Input, blocks: Sequence[int]
+    store: Store, series: Sequence[Series], *, encoder: str, input: Input, blocks: Sequence[Block]
 ) -> list[set[int]]:
     """Positions of the clips of each series that are in the store at all of these blocks.
 
@@ -119,19 +165,19 @@ def _sampling(series: Series) -> list[tuple[int, int, int]]:
 
 def unpooled(
     store: Store, videos: Sequence[str], *, encoder: str, blocks: str, like: Sequence[Series] = ()
-) -> tuple[list[Series], tuple[int, ...]]:
+) -> tuple[list[Series], tuple[Block, ...]]:
     """A series of tokens for each video (its id), and the blocks.
 
     Args:
-        blocks: ``last``, ``all`` or indices, of those that the store holds.
+        blocks: as ``decoded_blocks``, of those that the store holds.
         like: series of another encoder, whose clips these must be too.
 
     Raises:
         StoreError: a video without tokens by this encoder, pooled ones only, or stored in several ways.
-        ConfigError: blocks that the store does not hold.
+        ConfigError: blocks that the store does not hold, or that do not go together.
     """
     found: list[Series] = []
-    common: set[int] = set()
+    common: set[Block] = set()
     for number, video in enumerate(videos):
         every = store.find(video, encoder=encoder)
         choices = [(one, held) for one, held in every if one.pool == "none"]
@@ -145,15 +191,18 @@ def unpooled(
         common = set(choices[0][1]) if not number else common & set(choices[0][1])
     if not common:
         raise StoreError(f"no block of {encoder} is in {store.location} for all {len(videos)} videos")
-    if blocks in ("last", "all"):
-        return found, (max(common),) if blocks == "last" else tuple(sorted(common))
-    chosen = tuple(parse_blocks(blocks, max(common) + 1))
+    chosen = tuple(decoded_blocks(blocks, in_order(common)))
     if missing := [block for block in chosen if block not in common]:
         raise ConfigError(
-            f"blocks {missing} of {encoder} are not in {store.location}, which holds {sorted(common)}. "
+            f"blocks {_listed(missing)} of {encoder} are not in {store.location}, which holds "
+            f"{_listed(in_order(common))}. "
             f"Run `worldprobe encode VIDEO... --encoder {encoder} --store {store.location} --blocks {blocks}`."
         )
     return found, chosen
+
+
+def _listed(blocks: Sequence[Block]) -> str:
+    return f"[{', '.join(map(str, blocks))}]"
 
 
 def _no_tokens(store: Store, video: str, encoder: str, *, pooled: bool, ways: int, control: bool) -> str:

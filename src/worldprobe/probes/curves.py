@@ -75,6 +75,7 @@ def learning_curve(
     *,
     seed: int,
     fractions: tuple[float, ...] = FRACTIONS,
+    components: int | None = None,
     step: Step = unwatched,
 ) -> LearningCurve:
     """R2 or balanced accuracy by how many whole groups the probe saw, on the same test rows throughout.
@@ -85,6 +86,7 @@ def learning_curve(
     Args:
         inputs: [n, d].
         fractions: of each fold's training groups, increasing, ending with 1; those of under 2 groups are left out.
+        components: as of ``TrainingSets``.
         step: called after each fold of each fraction.
 
     Raises:
@@ -92,7 +94,8 @@ def learning_curve(
     """
     assert list(fractions) == sorted(set(fractions))
     require_finite(inputs)
-    sets, metric = TrainingSets(inputs, folds.unit), "balanced_accuracy" if question.classes else "r2"
+    sets = TrainingSets(inputs, folds.unit, components=components)
+    metric = "balanced_accuracy" if question.classes else "r2"
     orders = [
         np.random.default_rng([seed, index]).permutation(np.unique(folds.unit[fold.train]))
         for index, fold in enumerate(folds.folds)

@@ -55,12 +55,14 @@ def cross_fit(
     folds: Folds,
     *,
     sums: Sums | None = None,
+    components: int | None = None,
     step: Step = unwatched,
 ) -> dict[Hashable, OutOfFold]:
     """OutOfFold all questions on the same inputs [n, d]; each training set is decomposed once for all.
 
     Args:
         sums: whoever adds rows up instead, as ``TrainingSets`` asks for it.
+        components: principal components that probes see of each training set, of inner folds too; None: all.
         step: called after each question of each fold.
 
     Raises:
@@ -69,7 +71,7 @@ def cross_fit(
     require_finite(inputs)
     found = {q.name: Collected(q) for q in questions}
     tests = {q.name: Collected(_of_indicators(q)) for q in questions if isinstance(q.probe, Logistic)}
-    sets = TrainingSets(inputs, folds.unit, folds.folds, sums=sums)
+    sets = TrainingSets(inputs, folds.unit, folds.folds, sums=sums, components=components)
     for fold in folds.folds:
         training, rows = sets.prepare(fold.train, fold.inner), inputs[fold.test]
         # Logistic regression needs a decomposition, which ridge can use where it is there, and need not where not.

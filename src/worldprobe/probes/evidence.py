@@ -103,6 +103,7 @@ def online_code_length(
     *,
     seed: int,
     portions: tuple[float, ...] = PORTIONS,
+    components: int | None = None,
     step: Step = unwatched,
 ) -> CodeLength:
     """Minimum description length by online coding (Voita and Titov 2020, section 2.2; eq. 3), in bits.
@@ -117,6 +118,7 @@ def online_code_length(
         inputs: [n, d].
         folds: of the split: its units, and what it keeps apart.
         portions: increasing, ending with 1.
+        components: as of ``TrainingSets``.
         step: called after each block but the first.
 
     Raises:
@@ -141,7 +143,7 @@ def online_code_length(
     place = np.empty(len(unit), dtype=np.int64)
     for index, name in enumerate(names):
         place[unit == name] = index
-    sets, uniform = TrainingSets(inputs, unit), _uniform_bits(question)
+    sets, uniform = TrainingSets(inputs, unit, components=components), _uniform_bits(question)
     first = float(uniform[place < ends[0]].sum())
     online, constant = first, first
     for start, stop in itertools.pairwise(ends):

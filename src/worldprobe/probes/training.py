@@ -45,12 +45,19 @@ class TrainingSets:
         unit: what the split keeps together, int64 [n].
         folds: that will be asked for, each once; inner training sets that occur in two of them are kept between.
         sums: the scatters of sets of rows (their indices), where others work them out; it has to see these inputs.
+        components: of each training set by itself, inner ones too: what of it probes see. All where it is None.
     """
 
     def __init__(
-        self, inputs: NDArray[np.float32], unit: Ints, folds: Sequence[Fold] = (), *, sums: Sums | None = None
+        self,
+        inputs: NDArray[np.float32],
+        unit: Ints,
+        folds: Sequence[Fold] = (),
+        *,
+        sums: Sums | None = None,
+        components: int | None = None,
     ) -> None:
-        self.inputs, self._unit = inputs, unit
+        self.inputs, self._unit, self._components = inputs, unit, components
         self._left = Counter(train.tobytes() for fold in folds for train, _ in fold.inner)
         self._kept: dict[bytes, Design] = {}
         self._parts: dict[bytes, Scatter] = {}
@@ -71,7 +78,7 @@ class TrainingSets:
         parts = []
         for train, held in inner:
             parts.append((self._inner_design(train, rows, scatter), train, self.inputs[held], held))
-        design = Design(self.inputs, unit=self._unit[rows], scatter=scatter, rows=rows)
+        design = self._design(rows, scatter)
         return TrainingRows(rows, design, tuple(parts))
 
     def _inner_design(self, train: Ints, rows: Ints, scatter: Scatter | None) -> Design:
@@ -80,10 +87,13 @@ class TrainingSets:
         design = self._kept.pop(key, None)
         if design is None:
             part = self._scatter(train, rows, scatter) if scatter else None
-            design = Design(self.inputs, unit=self._unit[train], scatter=part, rows=train)
+            design = self._design(train, part)
         if self._left[key] > 0 and (scatter is not None or len(train) <= _MOST_ROWS):
             self._kept[key] = design
         return design
+
+    def _design(self, rows: Ints, scatter: Scatter | None) -> Design:
+        return Design(self.inputs, unit=self._unit[rows], scatter=scatter, rows=rows, components=self._components)
 
     def _scatter(self, rows: Ints, above: Ints, total: Scatter | None) -> Scatter:
         """Of some rows [m], from the total of rows that include them."""

@@ -202,6 +202,10 @@ def test_weights_are_tested_only_on_what_they_have_not_seen(run, store, scenes, 
         (folder / "trained_on.json").write_text(json.dumps(seen))
     with pytest.raises(DecoderError, match="use --size 32"):
         decode_into(tmp_path, store, ids_of(scenes), plan(weights=folder, decode={"size": 48}), Ledger())
+    with pytest.raises(
+        DecoderError, match=r"trained on vjepa2-tiny/block3.out, and these are .* vjepa2-tiny/block1.out"
+    ):
+        decode_into(tmp_path, store, ids_of(scenes), plan(weights=folder, decode={"blocks": "1"}), Ledger())
     with pytest.raises(DecoderError, match="8 x 8 x 128, got tokens of 8 x 8 x 256"):
         decode_into(tmp_path, store, ids_of(scenes), plan(weights=folder, decode={"blocks": "1,3"}), Ledger())
 

@@ -17,6 +17,7 @@ from worldprobe.pipeline.groups import placed
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.stored import whole_clips
 from worldprobe.probes.splits import SplitKind, SplitRows, make_folds
+from worldprobe.records import Block
 from worldprobe.store import Series, Store
 
 Ints = NDArray[np.int64]
@@ -53,7 +54,7 @@ class Rows:
 def lay_out(
     store: Store,
     series: Sequence[Series],
-    blocks: tuple[int, ...],
+    blocks: tuple[Block, ...],
     folder: Path,
     *,
     size: int | None,

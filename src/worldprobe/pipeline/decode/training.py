@@ -28,7 +28,7 @@ from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.stored import unpooled
 from worldprobe.plugins import registry
 from worldprobe.probes.splits import SplitKind
-from worldprobe.records import DecoderShape
+from worldprobe.records import DecoderShape, blocks_name
 from worldprobe.results import DecodingBaseline
 from worldprobe.store import Series, Store
 
@@ -111,7 +111,7 @@ class Workshop:
         folder = self.out / FOLDER / name
         key = key_of(module, source, rows, recipe)
         pairs = source.pairs if isinstance(source, Averaged) else source
-        tap = f"{encoder}/block{'+'.join(map(str, pairs.blocks))}.out"
+        tap = f"{encoder}/{blocks_name(pairs.blocks)}.out"
         if self._kept(folder) == key:
             done = trained.load(folder, device=self.device)
         else:
@@ -151,6 +151,13 @@ class Workshop:
         source = self.rows.pairs
         tokens, frames = source.read(0)
         done.check(tokens.shape[1:])
+        tap = f"{self.plan.encoder}/{blocks_name(source.blocks)}.out"
+        # Tokens of another block, or of several summed, may be as wide, and are others.
+        if (learnt := str(done.facts.get("tap", tap))).rpartition("/")[2] != tap.rpartition("/")[2]:
+            raise DecoderError(
+                f"the decoder in {folder} was trained on {learnt}, and these are tokens of {tap}: "
+                "ask for the blocks that it was trained on by --blocks"
+            )
         if (done.shape.frames, done.shape.size) != (frames.shape[1], frames.shape[-2:]):
             raise DecoderError(
                 f"the weights in {folder} draw {done.shape.frames} frames of {done.shape.size} px a tubelet, "
@@ -168,8 +175,6 @@ class Workshop:
                 f"the decoder in {folder} was trained on every clip that this split would test it on. "
                 "Give videos that it has not seen, or the split's seed that it was trained with."
             )
-        blocks = "+".join(map(str, source.blocks))
-        tap = f"{self.plan.encoder}/block{blocks}.out"
         return ScoredDecoder(
             done.name, done, source, rows, int(done.facts["pairs"]), encoder=self.plan.encoder, tap=tap
         )

@@ -13,6 +13,7 @@ from worldprobe.pipeline.encode.workers import Spread
 from worldprobe.pipeline.failures import Encoded
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.protocols import Encoder
+from worldprobe.records import Block
 from worldprobe.store import Input, Pool, Store
 
 
@@ -21,7 +22,7 @@ def encode(
     *,
     encoder: Encoder,
     store: Store,
-    blocks: Sequence[int],
+    blocks: Sequence[Block],
     frames: int = 16,
     stride: int = 1,
     input: Input = "native",

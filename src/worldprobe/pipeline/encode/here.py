@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.encoders.reductions import blocks_within, tokens_at
 from worldprobe.execute.fitting import Fitting
 from worldprobe.pipeline.encode.claims import Claims
 from worldprobe.pipeline.encode.job import EncodeJob
@@ -46,7 +47,7 @@ def encode_here(videos: Sequence[Path], job: EncodeJob, *, alone: bool = False) 
     tally = Tally(job.stage, len(videos), job.progress if len(videos) > 1 else silent)
     parts: list[tuple[Path, Encoded]] = []
     batches = {
-        one: Batches(one.encoder, blocks=one.blocks, most=clips_a_batch(one.encoder, one.frames))
+        one: Batches(one.encoder, blocks=blocks_within(one.blocks), most=clips_a_batch(one.encoder, one.frames))
         for one in job.together
     }
     remaining = videos
@@ -149,9 +150,10 @@ class _Writer:
     def _write(self, batch: list[PendingClip], outputs: dict[int, NDArray[np.float16]]) -> None:
         for position, item in enumerate(batch):
             series, store = item.series, item.job.store
+            tokens = {block: values[position] for block, values in outputs.items()}
             for block in item.job.blocks:
                 values = in_video_order(
-                    outputs[block][position], series.specs[item.index], series.input, tubelet=series.grid.tubelet
+                    tokens_at(block, tokens), series.specs[item.index], series.input, tubelet=series.grid.tubelet
                 )
                 values = _pool(values, series.pool)
                 store.create(series, [block], width=values.shape[-1])

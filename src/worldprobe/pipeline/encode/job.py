@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from worldprobe.encoders.reductions import reduced
+from worldprobe.errors import StoreError
 from worldprobe.pipeline.encode.clips import Sampler, plan_sampled
 from worldprobe.pipeline.progress import Progress, silent
+from worldprobe.pipeline.stored import whole_clips
 from worldprobe.protocols import Encoder
+from worldprobe.records import Block
 from worldprobe.store import Input, Pool, Series, Store
 from worldprobe.video.video import Video
 
@@ -18,7 +23,7 @@ class EncodeJob:
 
     encoder: Encoder
     store: Store
-    blocks: tuple[int, ...]
+    blocks: tuple[Block, ...]
     frames: int
     input: Input
     pool: Pool
@@ -44,5 +49,24 @@ class EncodeJob:
         series = plan_sampled(video, specs, self.encoder, self.store, self.frames, self.input, self.pool)
         if self.verify:
             self.store.drop_damaged(series, self.blocks)
+        self._reduce_stored(series, wanted)
         pending = [index for index in self.store.pending(series, self.blocks) if index in wanted]
         return series, pending, len(wanted) - len(pending)
+
+    def _reduce_stored(self, series: Series, wanted: Collection[int]) -> None:
+        """Store reductions of clips whose blocks are all stored, as encoding them again would.
+
+        Of tokens that were averaged over space there is nothing to do: what is normed is not averaged before.
+        """
+        for one in self.blocks if self.pool == "none" else ():
+            if isinstance(one, int):
+                continue
+            known = set(wanted).intersection(whole_clips(self.store, series, one.blocks))
+            for index in sorted(known.difference(self.store.held(series, one))):
+                try:
+                    parts = {block: self.store.clip(series, block, index).values for block in one.blocks}
+                except StoreError:  # a damaged clip is encoded anew
+                    continue
+                values = reduced(one, parts)
+                self.store.create(series, [one], width=values.shape[-1])
+                self.store.write(series, one, index, values)

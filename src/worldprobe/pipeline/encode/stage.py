@@ -17,7 +17,9 @@ from worldprobe.pipeline.encode.workers import Spread, device_here, spread_of
 from worldprobe.pipeline.failures import Failure, cut_short
 from worldprobe.pipeline.ledger import Ledger, device_of
 from worldprobe.pipeline.progress import Progress
+from worldprobe.pipeline.stored import decoded_blocks
 from worldprobe.protocols import Encoder, Executor
+from worldprobe.records import Block, in_order
 from worldprobe.store import Input, Store
 
 
@@ -87,7 +89,7 @@ class _Work:
     def encode(
         self,
         encoder: Encoder,
-        blocks: Sequence[int],
+        blocks: Sequence[Block],
         input: Input,
         spread: Spread | None,
         *,
@@ -133,13 +135,15 @@ class _Work:
 
 
 def check_blocks(experiment: Experiment, encoder: Encoder) -> None:
-    """Raises ConfigError: decoders of blocks that the experiment does not store."""
-    wanted = experiment.decode.blocks if experiment.decode else "last"
-    if wanted in ("last", "all"):
+    """Raises ConfigError: decoders of blocks that the experiment does not store, or that do not go together."""
+    if experiment.decode is None:
         return
-    stored = parse_blocks(experiment.blocks, encoder.blocks)
-    if missing := [block for block in parse_blocks(wanted, encoder.blocks) if block not in stored]:
+    choice, stored = experiment.decode.blocks, parse_blocks(experiment.blocks, encoder.blocks)
+    wanted = [] if choice in ("last", "all") else parse_blocks(choice, encoder.blocks)
+    if missing := [block for block in wanted if block not in stored]:
+        missed, those = (", ".join(map(str, blocks)) for blocks in (missing, stored))
         raise ConfigError(
-            f"[decode] asks for the blocks {missing} of {encoder.name}, and the experiment stores {stored}: "
-            f"set blocks = {','.join(map(str, sorted({*stored, *missing})))!r}, or leave them out of [decode]"
+            f"[decode] asks for the blocks [{missed}] of {encoder.name}, and the experiment stores [{those}]: "
+            f"set blocks = {','.join(map(str, in_order([*stored, *missing])))!r}, or leave them out of [decode]"
         )
+    decoded_blocks(choice, stored)

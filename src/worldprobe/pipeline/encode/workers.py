@@ -18,7 +18,7 @@ from worldprobe.pipeline.encode.job import EncodeJob
 from worldprobe.pipeline.failures import Encoded, Failure, raise_or_keep
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Encoder, Executor, Outcome, able
-from worldprobe.records import ClipSpec
+from worldprobe.records import Block, ClipSpec
 from worldprobe.store import Input, Pool, Series, Store, keys_of, shared
 from worldprobe.video.video import Video
 
@@ -60,7 +60,7 @@ class EncodeParts:
     device: str
     precision: str
     store: str
-    blocks: tuple[int, ...]
+    blocks: tuple[Block, ...]
     frames: int
     input: Input
     pool: Pool
@@ -210,7 +210,7 @@ def _take(outcome: Outcome[Part, PartOutcome], strict: bool, result: Encoded) ->
         raise_or_keep(replace(failure, video=here.path, error=message), VideoError(message), strict, result)
 
 
-def _check_seen(store: Store, blocks: Sequence[int], parts: Sequence[Part], result: Encoded) -> None:
+def _check_seen(store: Store, blocks: Sequence[Block], parts: Sequence[Part], result: Encoded) -> None:
     """What workers made has to be here."""
     requested = sum(len(part.positions) for part in parts)
     found = sum(len(series.specs) - len(store.pending(series, blocks)) for series in result.series)

@@ -38,7 +38,7 @@ class Estimate:
         stage, unit: what is done, to what: clips are encoded, frames labelled, probes fitted, windows told, steps
             trained.
         scratch_bytes: on the disk for as long as the stage lasts.
-        width: values of a token, where they were found out.
+        width: values of a token at one block, where they were found out.
         items: that the run books for each of ``unit``.
         most: whether the run may do with less.
     """

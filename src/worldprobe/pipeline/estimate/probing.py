@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from worldprobe.config import Experiment
 from worldprobe.controls import CONTROLS, MOTION_TASKS, Control
+from worldprobe.encoders.load import parse_blocks
 from worldprobe.errors import WorldprobeError
 from worldprobe.intervals import Floats
 from worldprobe.labels import targets
@@ -35,6 +37,7 @@ from worldprobe.probes.question import Question
 from worldprobe.probes.splits import INNER_FOLDS, OUTER_FOLDS, Fold, Folds, partition
 from worldprobe.probes.training import TrainingSets
 from worldprobe.protocols import Encoder, Probe
+from worldprobe.records import breadth
 
 # Of the sets that the inner folds of five outer ones train on, each serves two of these.
 _SHARED = (OUTER_FOLDS + OUTER_FOLDS * INNER_FOLDS / 2) / (OUTER_FOLDS * (1 + INNER_FOLDS))
@@ -129,7 +132,8 @@ def works_of(
     rows = encoded.clips // share * time_steps
     folds = encoded.videos if plan.split == "video" else OUTER_FOLDS
     training = rows - rows // max(folds, 1)
-    blocks = {"last": 1, "all": encoder.blocks}.get(plan.blocks) or len(plan.blocks.split(","))
+    read = parse_blocks(plan.blocks, encoder.blocks)
+    wide_as = Counter(map(breadth, read))
     others = controls_of(experiment, encoder)
     # What is read beside the features themselves: another split of them, noise like them, those of the twin.
     beside = (plan.split != "random") + ("gaussian" in plan.controls) + sum(not CONTROLS[c].once for c in others)
@@ -145,11 +149,13 @@ def works_of(
     for one, input in product(asked, experiment.inputs):
         n = one.count
         for kind in kinds:
-            wide = columns_of(kind, encoded.width)
-            questions.append(Work(one, training, wide, blocks * folds, twice * n, False, blocks * twice * n))
-            if beside:
-                sets = blocks * folds * beside
-                questions.append(Work(one, training, wide, sets, n, False, blocks * beside * n))
+            for times, blocks in wide_as.items():
+                wide = columns_of(kind, encoded.width * times)
+                questions.append(Work(one, training, wide, blocks * folds, twice * n, False, blocks * twice * n))
+                if beside:
+                    sets = blocks * folds * beside
+                    questions.append(Work(one, training, wide, sets, n, False, blocks * beside * n))
+            wide = columns_of(kind, encoded.width * breadth(read[-1]))  # the rest is worked out at the last one
             if one.name in LINEAR_PROBES:
                 ridge = QuestionCount(Ridge(), Ridge.name, "regression", n)
                 questions.append(Work(ridge, training, wide, folds, n, False, 0, planted=True))

@@ -11,6 +11,7 @@ import numpy as np
 from worldprobe.config import Experiment
 from worldprobe.controls import CONTROLS, Control, stands_beside
 from worldprobe.encoders.load import load_encoder, parse_blocks
+from worldprobe.encoders.reductions import blocks_within
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import VideoError
 from worldprobe.io.files import StrPath, paths_of
@@ -25,8 +26,9 @@ from worldprobe.pipeline.ledger import device_of
 from worldprobe.pipeline.original.films import native_starts, open_films
 from worldprobe.pipeline.probe.plan import plan_of
 from worldprobe.pipeline.sources import open_source
+from worldprobe.pipeline.stored import to_encode
 from worldprobe.protocols import Encoder
-from worldprobe.records import Clip, ClipSpec
+from worldprobe.records import Block, Clip, ClipSpec, breadth
 from worldprobe.store import Series, Store
 from worldprobe.video.sample import read_clips
 from worldprobe.video.video import Video
@@ -168,7 +170,7 @@ def _planned(
 
 def _one(
     encoder: Encoder,
-    blocks: Sequence[int],
+    blocks: Sequence[Block],
     pool: str,
     experiment: Experiment,
     videos: Sequence[Path],
@@ -185,7 +187,7 @@ def _one(
     seen: set[str] = set()
     for video, series in _planned(experiment, videos, encoder, pool, store, failures):
         seen.add(series.video.id)
-        pending = store.pending(series, blocks)
+        pending = to_encode(store, series, blocks)
         clips, stored = clips + len(series.specs), stored + len(series.specs) - len(pending)
         if pending and per_clip is None:
             per_clip, width = _calibrated(encoder, blocks, video, series, pending[0], seconds, apart=apart)
@@ -206,7 +208,7 @@ def _one(
         stored=stored,
         tokens=grid.tokens,
         gflop=None if operations is None else operations(experiment.frames) / 1e9,
-        store_bytes=(clips - stored) * kept * width * len(blocks) * _BYTES_PER_VALUE,
+        store_bytes=(clips - stored) * kept * width * sum(map(breadth, blocks)) * _BYTES_PER_VALUE,
         seconds=expected,
         price=priced(expected, price),
         width=width,
@@ -216,7 +218,7 @@ def _one(
 
 def _calibrated(
     encoder: Encoder,
-    blocks: Sequence[int],
+    blocks: Sequence[Block],
     video: Video,
     series: Series,
     index: int,
@@ -235,7 +237,8 @@ def _calibrated(
 
     def once() -> None:
         nonlocal width
-        width = next(iter(encoder.encode([read() if known is None else known], blocks=blocks).values())).shape[-1]
+        clip = read() if known is None else known
+        width = next(iter(encoder.encode([clip], blocks=blocks_within(blocks)).values())).shape[-1]
 
     known = None if apart else read()
     return timed(once, seconds), width

@@ -24,9 +24,10 @@ from worldprobe.pipeline.predict.surprise import HOP
 from worldprobe.pipeline.predict.windows import Cut, cut_windows, read_windows, spread
 from worldprobe.pipeline.progress import silent
 from worldprobe.pipeline.sources import open_source
+from worldprobe.pipeline.stored import decoded_blocks
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder
-from worldprobe.records import DecoderShape, VideoRef
+from worldprobe.records import DecoderShape, VideoRef, breadth
 from worldprobe.video.rendered import violations
 from worldprobe.video.video import Video
 
@@ -141,11 +142,10 @@ def training(
     if table is None:
         return []
     plan, grid = plan_of(experiment, encoder=encoder.name), encoder.grid(experiment.frames)
-    stored = parse_blocks(experiment.blocks, encoder.blocks)
-    count = {"last": 1, "all": len(stored)}.get(table.blocks) or len(parse_blocks(table.blocks, encoder.blocks))
+    read = decoded_blocks(table.blocks, parse_blocks(experiment.blocks, encoder.blocks))
     side = side_of(encoder.view(64, 64).size, table.size)
     device = device_for(experiment.device)
-    own = (encoded.width * count, grid.height, grid.width, count)
+    own = (encoded.width * sum(map(breadth, read)), grid.height, grid.width, len(read))
     listed = trainings(table, encoder=encoder.name, twin=twin_of(encoder))
     found: list[Estimate] = []
     for one in listed:

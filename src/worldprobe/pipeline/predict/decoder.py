@@ -8,6 +8,7 @@ from worldprobe.config import Experiment
 from worldprobe.encoders.load import parse_blocks
 from worldprobe.errors import PredictionError
 from worldprobe.pipeline.decode.training import FOLDER, folder_of
+from worldprobe.pipeline.stored import decoded_blocks
 from worldprobe.protocols import Encoder
 
 _CONFIG = "config.json"
@@ -30,7 +31,7 @@ def will_draw(experiment: Experiment, out: Path, encoder: Encoder) -> bool:
         return False
     trained = experiment.decode.decoders if experiment.decode else []
     if experiment.decode and folder_of(name) in map(folder_of, trained):
-        blocks = _blocks(experiment, experiment.decode.blocks, encoder)
+        blocks = decoded_blocks(experiment.decode.blocks, parse_blocks(experiment.blocks, encoder.blocks))
         if blocks != [encoder.blocks - 1]:
             raise PredictionError(
                 f"[predict] asks the decoder {name!r} of this run to draw what is predicted of block "
@@ -45,11 +46,3 @@ def will_draw(experiment: Experiment, out: Path, encoder: Encoder) -> bool:
         f"({', '.join(trained) or 'there is no [decode]'}) nor the folder of a trained one. Name one of `decoders` "
         "in [decode], or give the folder decoders/NAME of another run."
     )
-
-
-def _blocks(experiment: Experiment, choice: str, encoder: Encoder) -> list[int]:
-    """The blocks that decoders are trained on: of those that the experiment stores."""
-    stored = parse_blocks(experiment.blocks, encoder.blocks)
-    if choice == "last":
-        return [max(stored)]
-    return stored if choice == "all" else parse_blocks(choice, max(stored) + 1)

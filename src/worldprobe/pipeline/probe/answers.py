@@ -22,6 +22,7 @@ from worldprobe.probes.detection.power import Detectable
 from worldprobe.probes.evaluate import OutOfFold, draws, evidence
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds
+from worldprobe.records import Block
 from worldprobe.results import EvidenceLine, Metric, ProbeResult, UnlabelledResult
 from worldprobe.store import Series
 
@@ -107,7 +108,7 @@ class Probed:
     notes: list[str] = field(default_factory=list)
     series: list[Series] = field(default_factory=list)
     moments: LabelledTubelets | None = None
-    block: int = 0
+    block: Block = 0
     answers: list[pl.DataFrame] = field(default_factory=list)
     fits: dict[str, int] = field(default_factory=dict)
 
@@ -188,6 +189,7 @@ def _lines(one: Answered) -> list[ProbeResult]:
             probe=task.probe,
             control=one.control,
             split=one.folds.kind,
+            protocol=one.plan.protocol,
             metric=metric,
             score=found[metric].value,
             low=found[metric].low,
@@ -233,6 +235,7 @@ def unmeasured(plan: Plan, task: str, kind: str, metric: Metric, probe: str, why
         probe=probe,
         control="none",
         split=plan.split,
+        protocol=plan.protocol,
         metric=metric,
         score=None,
         low=None,

@@ -27,7 +27,7 @@ from worldprobe.probes.question import Question
 from worldprobe.probes.tokens import gaussian_like
 from worldprobe.probes.training import Sums
 from worldprobe.protocols import Executor
-from worldprobe.records import Tap
+from worldprobe.records import Block, Tap
 from worldprobe.store import Series, Store
 
 # The rows that a control reads, and who adds them up, where that is not this process.
@@ -57,7 +57,7 @@ class Place:
         self._store, self._series, self._moments, self._plan = store, series, moments, plan
         self._probe_tasks, self._folder = probe_tasks, folder
         self._once: dict[tuple[Control, str], Answers] = {}
-        self._last: tuple[int, str, Rows] | None = None
+        self._last: tuple[Block, str, Rows] | None = None
 
     def fits(self, kinds: Sequence[str]) -> int:
         """How many fits reading these kinds of features, one after the other, will take from here on."""
@@ -89,7 +89,7 @@ class Place:
         own = [control for control, one in CONTROLS.items() if one.reads in ("noise", "columns")]
         return [*own, *control_encoders(self._plan.encoder, self._series[0].twin)]
 
-    def read(self, block: int, kind: str, *, last: bool = False, step: Step = unwatched) -> list[Answered]:
+    def read(self, block: Block, kind: str, *, last: bool = False, step: Step = unwatched) -> list[Answered]:
         """All tasks and controls on one kind of features of one block; ``step`` is called after each fit.
 
         Args:
@@ -104,20 +104,24 @@ class Place:
 
         planted: dict[Hashable, Question] = {}
 
-        def work(rows: Rows, sums: Sums | None, of: Sequence[ProbeTask], *, real: bool = False) -> Answers:
+        def work(rows: Rows, sums: Sums | None, of: Sequence[ProbeTask], control: Control) -> Answers:
+            real = control == "none"
             asked: dict[str, Any] = {"leaky": real, "shuffle": real and shuffle, "seed": plan.seed, "step": step}
             if tokens:
                 return answer_tokens(rows, of, **asked)
-            return answer(rows, of, planted=planted if real and last else None, sums=sums, **asked)
+            # Side columns are no features: a control that is cut would be too easy to be above.
+            components = None if not real and CONTROLS[control].reads == "columns" else plan.pca
+            asked |= {"planted": planted if real and last else None, "sums": sums, "components": components}
+            return answer(rows, of, **asked)
 
         sums = self._sums(self._at(block), block, kind)
-        found: dict[Control, Answers] = {"none": work(source, sums, probe_tasks, real=True)}
+        found: dict[Control, Answers] = {"none": work(source, sums, probe_tasks, "none")}
         for control, read in self._others(source, block, kind).items():
             beside = self._beside(control, probe_tasks)
             if control not in plan.controls or not beside:
                 continue
             key = _key(control, kind)
-            given = self._once.get(key) or work(*read(), beside)
+            given = self._once.get(key) or work(*read(), beside, control)
             if CONTROLS[control].once:
                 self._once[key] = given
             found[control] = given
@@ -126,7 +130,7 @@ class Place:
         )
         return [with_power(one, planted, found["none"]) for one in answered]
 
-    def rows(self, block: int, kind: str) -> Rows:
+    def rows(self, block: Block, kind: str) -> Rows:
         """Features of the moments, float32 [n, d]; the last that were asked for are remembered."""
         if self._last is None or self._last[:2] != (block, kind):
             self._last = None
@@ -157,17 +161,17 @@ class Place:
             f"over {ALIKE}), such as {first} and {second}: what is tested was trained on. Leave one of each out"
         ]
 
-    def _at(self, block: int) -> list[Series]:
+    def _at(self, block: Block) -> list[Series]:
         ids, plan = [one.video.id for one in self._series], self._plan
         return find_series(self._store, ids, encoder=plan.encoder, input=plan.input, block=block)
 
-    def _tokens(self, series: Sequence[Series], block: int, *, floor: bool = False) -> Rows:
+    def _tokens(self, series: Sequence[Series], block: Block, *, floor: bool = False) -> Rows:
         return gather_tokens(self._store, series, self._moments, self._folder, block=block, floor=floor)
 
-    def _sums(self, series: Sequence[Series], block: int, kind: str, *, floor: bool = False) -> Sums | None:
+    def _sums(self, series: Sequence[Series], block: Block, kind: str, *, floor: bool = False) -> Sums | None:
         return self._adding(series, block, kind, floor) if self._adding else None
 
-    def _others(self, source: Rows, block: int, kind: str) -> dict[Control, Read]:
+    def _others(self, source: Rows, block: Block, kind: str) -> dict[Control, Read]:
         """What each control reads instead of ``source``."""
         moments, tokens = self._moments, kind == "tokens"
 

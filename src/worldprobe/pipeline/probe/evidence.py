@@ -110,7 +110,8 @@ def about(one: Answered) -> dict[str, Any]:
     return {
         "task": one.probe_task.task, "encoder": one.encoder, "tap": one.tap, "features": one.features,
         "input": one.plan.input, "probe": one.probe_task.probe, "split": one.folds.kind,
-        "metric": next(iter(one.draws)), "n_groups": len(np.unique(one.folds.unit)), "seed": one.plan.seed,
+        "protocol": one.plan.protocol, "metric": next(iter(one.draws)),
+        "n_groups": len(np.unique(one.folds.unit)), "seed": one.plan.seed,
     }  # fmt: skip
 
 
@@ -129,7 +130,9 @@ def _line(one: Answered, measure: Measure, against: str, found: Score) -> Eviden
 
 def _code(one: Answered, inputs: Rows, step: Step) -> CodeResult:
     try:
-        code = online_code_length(inputs, one.question, one.folds, seed=one.plan.seed, step=step)
+        code = online_code_length(
+            inputs, one.question, one.folds, seed=one.plan.seed, components=one.plan.pca, step=step
+        )
     except ProbeError as error:
         return CodeResult(**about(one), rows=len(inputs), notes=[str(error)])
     return CodeResult(
@@ -141,7 +144,7 @@ def _code(one: Answered, inputs: Rows, step: Step) -> CodeResult:
 
 
 def _learning(one: Answered, inputs: Rows, step: Step) -> LearningResult:
-    curve = learning_curve(inputs, one.question, one.folds, seed=one.plan.seed, step=step)
+    curve = learning_curve(inputs, one.question, one.folds, seed=one.plan.seed, components=one.plan.pca, step=step)
     gain, law = curve.gain_by_doubling, curve.law
     points = [
         LearningPoint(rows=p.rows, groups=p.groups, score=p.score.value, low=p.score.low, high=p.score.high)

@@ -29,9 +29,11 @@ def answer(
     seed: int = 0,
     planted: dict[Hashable, Question] | None = None,
     sums: Sums | None = None,
+    components: int | None = None,
     step: Step = unwatched,
 ) -> Answers:
-    """Answers from features float32 [n, d] of all moments; ``sums`` of moments, where others add them up.
+    """Answers from features float32 [n, d] of all moments; ``sums`` of moments, where others add them up, and
+    ``components`` as of ``cross_fit``.
 
     ``planted`` gets for each linear probe's question one of planted effects, which is answered too. ``step`` is
     called after each fit, of which there are as many as ``fits`` says.
@@ -39,7 +41,7 @@ def answer(
 
     def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[Hashable, OutOfFold]:
         known = None if sums is None else lambda sets: sums([usable[rows] for rows in sets])
-        return cross_fit(inputs[usable], questions, folds, sums=known, step=step)
+        return cross_fit(inputs[usable], questions, folds, sums=known, components=components, step=step)
 
     def plant(usable: NDArray[np.int64], one: ProbeTask) -> list[Question]:
         if planted is None or one.probe not in LINEAR_PROBES:

@@ -13,6 +13,7 @@ from worldprobe.errors import StoreError
 from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.stored import NOT_ENCODED
 from worldprobe.probes import features
+from worldprobe.records import Block, blocks_name
 from worldprobe.series import by_clock
 from worldprobe.store import Series, Store
 
@@ -21,7 +22,13 @@ _Rows = TypeVar("_Rows")
 
 
 def chunks(
-    store: Store, series: Sequence[Series], moments: LabelledTubelets, *, block: int, kind: str, floor: bool = False
+    store: Store,
+    series: Sequence[Series],
+    moments: LabelledTubelets,
+    *,
+    block: Block,
+    kind: str,
+    floor: bool = False,
 ) -> Iterator[tuple[Ints, NDArray[Any]]]:
     """Features a clip at a time: which moments lie in it, int64 [m], and theirs, float32 [m, d].
 
@@ -79,7 +86,13 @@ def _in_time(
 
 
 def gather(
-    store: Store, series: Sequence[Series], moments: LabelledTubelets, *, block: int, kind: str, floor: bool = False
+    store: Store,
+    series: Sequence[Series],
+    moments: LabelledTubelets,
+    *,
+    block: Block,
+    kind: str,
+    floor: bool = False,
 ) -> NDArray[np.float32]:
     """Features of each moment, float32 [n, d]; the arguments are those of ``chunks``.
 
@@ -102,7 +115,7 @@ def gather_tokens(
     moments: LabelledTubelets,
     folder: Path,
     *,
-    block: int,
+    block: Block,
     floor: bool = False,
 ) -> NDArray[np.float16]:
     """Every token of each moment's tubelet, float16 [n, t, d], in a file in ``folder`` that is read where asked.
@@ -114,23 +127,26 @@ def gather_tokens(
     for here, values in chunks(store, series, moments, block=block, kind="tokens", floor=floor):
         if rows is None:
             shape = (len(moments), *values.shape[1:])
-            rows = np.memmap(folder / f"{series[0].revision[:12]}-{block}", np.float16, "w+", shape=shape)
+            rows = np.memmap(
+                folder / f"{series[0].revision[:12]}-{blocks_name([block])}", np.float16, "w+", shape=shape
+            )
         rows[here] = values
         held[here] = True
     return _whole(rows, held, store, series, block)
 
 
-def require_held(held: NDArray[np.bool_], store: Store, series: Sequence[Series], block: int) -> None:
+def require_held(held: NDArray[np.bool_], store: Store, series: Sequence[Series], block: Block) -> None:
     """Raises StoreError unless all moments [n] were found in the store, or where there is none."""
     if not len(held) or not held.all():
         raise StoreError(
-            f"{int((~held).sum())} labelled moments lie in clips that {store.location} does not hold at block "
-            f"{block} of {series[0].encoder}. Run `worldprobe encode` again; it does only what is missing."
+            f"{int((~held).sum())} labelled moments lie in clips that {store.location} does not hold at "
+            f"{blocks_name([block])} of {series[0].encoder}. Run `worldprobe encode` again; it does only what is "
+            "missing."
         )
 
 
 def _whole(
-    rows: _Rows | None, held: NDArray[np.bool_], store: Store, series: Sequence[Series], block: int
+    rows: _Rows | None, held: NDArray[np.bool_], store: Store, series: Sequence[Series], block: Block
 ) -> _Rows:
     require_held(held, store, series, block)
     assert rows is not None

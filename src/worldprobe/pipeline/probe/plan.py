@@ -26,7 +26,8 @@ class Plan:
     """What to probe, and how.
 
     ``probes`` are names as in ``questions.probe_of``; ``regression_probe`` and ``classification_probe`` are what
-    "linear" stands for. ``evidence`` is what is worked out for it beside the scores.
+    "linear" stands for. ``evidence`` is what is worked out for it beside the scores. ``pca`` is how many principal
+    components of the features probes see, found in each training set by itself; all where it is None.
     """
 
     encoder: str
@@ -42,6 +43,12 @@ class Plan:
     evidence: tuple[Evidence, ...] = ()
     regression_probe: str = "ridge"
     classification_probe: str = "logistic"
+    pca: int | None = None
+
+    @property
+    def protocol(self) -> str:
+        """As results name it."""
+        return "sound" if self.pca is None else f"sound+pca{self.pca}"
 
 
 def plan_of(experiment: Experiment, *, encoder: str) -> Plan:
@@ -58,6 +65,7 @@ def plan_of(experiment: Experiment, *, encoder: str) -> Plan:
         subject=experiment.subject,
         probes=tuple(experiment.probes),
         evidence=tuple(experiment.evidence),
+        pca=experiment.pca,
     )
 
 

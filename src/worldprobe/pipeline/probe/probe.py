@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from worldprobe.controls import CONTROLS, MOTION_TASKS
-from worldprobe.encoders.load import parse_blocks
 from worldprobe.errors import ProbeError
 from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS, Probed, ProbeTask, lines
 from worldprobe.pipeline.probe.chosen_tap import chosen_taps
@@ -26,6 +25,7 @@ from worldprobe.pipeline.progress import Progress, Tally, silent
 from worldprobe.pipeline.stored import (
     MISSING,
     NOT_ENCODED,
+    chosen_blocks,
     encoded_videos,
     find_series,
     held_clips,
@@ -34,7 +34,7 @@ from worldprobe.pipeline.stored import (
 )
 from worldprobe.probes import features
 from worldprobe.protocols import Executor
-from worldprobe.records import Labels, Tap
+from worldprobe.records import Block, Labels, Tap
 from worldprobe.store import Input, Series, Store
 
 
@@ -65,7 +65,7 @@ def probe(
     check_probes(plan)
     series, blocks, moments = _aligned(store, labels, plan, partial=partial)
     result = Probed(kept=moments.kept, dropped=dict(moments.dropped), series=list(series), moments=moments)
-    result.notes += _left_out(store, moments)
+    result.notes += [*_left_out(store, moments), *_reduced(plan)]
     probe_tasks = ask(plan, moments, result)
     result.block = blocks[-1]
     with TemporaryDirectory(prefix="worldprobe-") as folder:
@@ -98,7 +98,7 @@ def probe(
 
 def _aligned(
     store: Store, labels: Labels, plan: Plan, *, partial: bool
-) -> tuple[list[Series], list[int], LabelledTubelets]:
+) -> tuple[list[Series], list[Block], LabelledTubelets]:
     """Find the series and the blocks of a plan, and the moments at which labels meet them; raises as ``probe``."""
     videos, missing = labelled_videos(labels), 0
     if partial:
@@ -107,7 +107,7 @@ def _aligned(
     if not series:
         why = " ".join(labels.notes[-2:]) or "Try another labeller (`worldprobe list labellers`)."
         raise ProbeError(f"the labels table is empty: nothing was labelled, so there is nothing to probe. {why}")
-    blocks = parse_blocks(plan.blocks, 1 + max(stored_blocks(store, series[0])))
+    blocks = chosen_blocks(plan.blocks, stored_blocks(store, series[0]))
     moments, held = align(series, labels, subject=plan.subject), None
     if partial:
         held = held_clips(store, series, encoder=plan.encoder, input=plan.input, blocks=blocks)
@@ -163,6 +163,16 @@ def probe_inputs(
     whole.evidence += contrasts(whole.answered)
     whole.notes += _of_stills(plan, inputs)
     return whole
+
+
+def _reduced(plan: Plan) -> list[str]:
+    """What probes did not see."""
+    if plan.pca is None:
+        return []
+    return [
+        f"Probes saw the first {plan.pca} principal components of the standardised features, found in each "
+        "training fold by itself, inner folds too; so did those of controls that read features, or noise like these"
+    ]
 
 
 def _of_stills(plan: Plan, inputs: Sequence[Input]) -> list[str]:

@@ -55,8 +55,12 @@ def check_probes(plan: Plan) -> None:
     Raises:
         RegistryError: no such probe.
         ConfigError: a probe that none of the tasks or none of the features are for, one that stands there under two
-            names, features without a probe, or positive controls alone.
+            names, features without a probe, positive controls alone, or principal components of tokens.
     """
+    if plan.pca is not None and "tokens" in plan.features:
+        raise ConfigError(
+            f"pca = {plan.pca} is of features that are a row a moment, and tokens are many: leave either out"
+        )
     if plan.controls and all(control in POSITIVE for control in plan.controls):
         raise ConfigError(
             f"controls are {', '.join(plan.controls)} alone, and those are none to be above. Add majority or "

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from worldprobe.encoders.load import parse_blocks
 from worldprobe.errors import ProbeError
 from worldprobe.labels import targets
 from worldprobe.pipeline.probe.inputs import chunks, require_held
 from worldprobe.pipeline.probe.moments import align, with_before
 from worldprobe.pipeline.probe.targets import target
-from worldprobe.pipeline.stored import find_series, labelled_videos, stored_blocks
+from worldprobe.pipeline.stored import chosen_blocks, find_series, labelled_videos, stored_blocks
 from worldprobe.probes.features import CHANGES
 from worldprobe.probes.linear.estimators import RidgeProbe
 from worldprobe.records import Labels
@@ -52,7 +51,7 @@ def fit_ridge(
     known = target(moments, task, moments.group)
     if not known.usable.any():
         raise ProbeError(f"no moment has a {task} to learn from: " + ("; ".join(known.notes) or "no labels"))
-    (at,) = parse_blocks(block, 1 + max(stored_blocks(store, series[0])))
+    (at,) = chosen_blocks(block, stored_blocks(store, series[0]))
     probe, waiting, count = RidgeProbe(alpha=alpha), [], 0
     held = np.zeros(len(moments), dtype=bool)
     for here, values in chunks(store, series, moments, block=at, kind=features):

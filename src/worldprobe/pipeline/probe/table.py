@@ -13,6 +13,7 @@ from worldprobe.io.files import replacing
 from worldprobe.io.tables import read_table, write_table
 from worldprobe.pipeline.probe.answers import Answered
 from worldprobe.pipeline.probe.moments import LabelledTubelets
+from worldprobe.records import Block, blocks_name
 from worldprobe.store import Series
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _COLUMNS = (
 
 
 def answer_rows(
-    answered: Sequence[Answered], moments: LabelledTubelets, series: Sequence[Series], *, block: int
+    answered: Sequence[Answered], moments: LabelledTubelets, series: Sequence[Series], *, block: Block
 ) -> Any:
     """The real probes' out-of-fold answers at one block, and those of the chosen taps: a polars table.
 
@@ -45,7 +46,7 @@ def answer_rows(
     parts = []
     for one in answered:
         real = one.control == "none" and not one.leaky
-        if not real or not (one.tap.endswith(f"/block{block}.out") or one.taps):
+        if not real or not (one.tap.endswith(f"/{blocks_name([block])}.out") or one.taps):
             continue
         rows = np.flatnonzero(one.probe_task.target.usable)
         starts = [series[v].specs[c].start for v, c in zip(moments.video[rows], moments.clip[rows], strict=True)]

@@ -10,12 +10,12 @@ from worldprobe.controls import Control
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.stored import find_series, matching_series
 from worldprobe.probes.unlabelled import SETS, Spread, Tokens, likeness, ranks
-from worldprobe.records import Tap
+from worldprobe.records import Block, Tap
 from worldprobe.results import UnlabelledResult
 from worldprobe.store import Series, Store
 
 
-def unlabelled(store: Store, plan: Plan, series: Sequence[Series], block: int) -> list[UnlabelledResult]:
+def unlabelled(store: Store, plan: Plan, series: Sequence[Series], block: Block) -> list[UnlabelledResult]:
     """Describe a block, the encoder's and its untrained twin's; all clips of the videos count, labelled or not.
 
     Raises:
@@ -31,7 +31,7 @@ def unlabelled(store: Store, plan: Plan, series: Sequence[Series], block: int) -
 
 
 def _described(
-    store: Store, series: Sequence[Series], block: int, plan: Plan, control: Control
+    store: Store, series: Sequence[Series], block: Block, plan: Plan, control: Control
 ) -> list[UnlabelledResult]:
     spreads: list[Spread | None] = [None] * SETS
     tokens = [Tokens() for _ in range(SETS)]

@@ -12,11 +12,12 @@ from worldprobe.pipeline.probe.inputs import gather
 from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.probes.linear.scatter import PIECE, Scatter
 from worldprobe.protocols import Executor, able
+from worldprobe.records import Block
 from worldprobe.store import Series, Store, shared
 
 Ints = NDArray[np.int64]
 # By series, block, kind of features, and whether it is a floor: whoever adds up moments read so.
-Adding = Callable[[Sequence[Series], int, str, bool], Callable[[Sequence[Ints]], list[Scatter]]]
+Adding = Callable[[Sequence[Series], Block, str, bool], Callable[[Sequence[Ints]], list[Scatter]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +35,7 @@ class AddUp:
     """The function that workers run on pieces: features from the store, and how they scatter."""
 
     store: str
-    block: int
+    block: Block
     kind: str
     floor: bool
 
@@ -52,7 +53,7 @@ def adding(executor: Executor | None, store: Store, moments: LabelledTubelets) -
         return None
 
     def of(
-        series: Sequence[Series], block: int, kind: str, floor: bool
+        series: Sequence[Series], block: Block, kind: str, floor: bool
     ) -> Callable[[Sequence[Ints]], list[Scatter]]:
         work = AddUp(shared(store), block, kind, floor)
 
