@@ -16,11 +16,12 @@ from worldprobe.findings.comparison import ComparedRun, ComparedScore, Compariso
 from worldprobe.findings.wording import rough
 from worldprobe.intervals import Draws, Score, no_draws, standings
 from worldprobe.io.files import StrPath, paths_of
+from worldprobe.pipeline.costs import read_costs
 from worldprobe.pipeline.differences import differing, why_targets_differ
 from worldprobe.pipeline.probe.table import OF_MOMENT, OF_PROBE, read_answers
 from worldprobe.probes.evidence import difference
 from worldprobe.probes.metrics import classification_draws, r2_draws
-from worldprobe.results import FEW_GROUPS, Metric
+from worldprobe.results import FEW_GROUPS, Metric, Verdict, VerdictResult, read_results
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,6 +33,7 @@ _SAME = {
     "stride": "strides",
     "tubelet_frames": "frames a tubelet",
 }
+_IN_PAIRS = {"tubelet_frames": " An encoder E of single frames is read two at a time as pairs:E."}
 _STANDINGS: dict[intervals.Standing, Standing] = {
     "above": "higher",
     "below": "lower",
@@ -98,7 +100,7 @@ def compare(folders: Sequence[StrPath] | StrPath) -> Comparison:
             + "; ".join(dict.fromkeys(notes))
             + ". Probe alike."
         )
-    judged = _judged(readings)
+    judged = _with_verdicts(_judged(readings), [_verdicts(run) for run in runs])
     fewest = min(reading.n_groups for reading in judged)
     if fewest < FEW_GROUPS:
         warnings.append(rough(fewest, "that all runs share"))
@@ -122,9 +124,22 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 def _facts(run: _Run) -> ComparedRun:
     first = run.table.row(0, named=True)
+    cost, sight = read_costs(run.folder)
     return ComparedRun(
-        name=run.name, encoder=first["encoder"], revision=first["revision"][:12], status=first["status"]
-    )
+        name=run.name, encoder=first["encoder"], revision=first["revision"][:12], status=first["status"], cost=cost,
+        sight=sight,
+    )  # fmt: skip
+
+
+def _verdicts(run: _Run) -> dict[tuple[str, ...], Verdict]:
+    """A run's own verdicts, by what was probed and at which tap; none where its results are gone."""
+    path = run.folder / "results.jsonl"
+    lines = read_results(path, damaged=[]) if path.exists() else []
+    return {
+        (line.task, line.features, line.input, line.probe, line.tap): line.verdict
+        for line in lines
+        if isinstance(line, VerdictResult) and line.protocol == "sound"
+    }
 
 
 def _check_same(runs: Sequence[_Run]) -> None:
@@ -145,7 +160,7 @@ def _check_same(runs: Sequence[_Run]) -> None:
                 listed = [", ".join(sorted({str(value) for _, value in one})) for one in (left, right)]
                 raise CompareError(
                     f"{base.name} and {run.name} have different {words}: {listed[0]} and {listed[1]}. "
-                    "Their scores answer different questions; run both alike."
+                    "Their scores answer different questions; run both alike." + _IN_PAIRS.get(column, "")
                 )
 
 
@@ -243,6 +258,20 @@ def _judged(readings: Sequence[_Answered]) -> tuple[Reading, ...]:
                 for tap, draws, stand in zip(one.taps[1:], one.draws[1:], how, strict=True)
             ]
             found.append(one.reading.model_copy(update={"cells": (base, *cells)}))
+    return tuple(found)
+
+
+def _with_verdicts(
+    readings: Sequence[Reading], verdicts: Sequence[dict[tuple[str, ...], Verdict]]
+) -> tuple[Reading, ...]:
+    found = []
+    for one in readings:
+        key = (one.task, one.features, one.input, one.probe)
+        cells = tuple(
+            cell.model_copy(update={"verdict": of.get((*key, cell.tap), "")})
+            for cell, of in zip(one.cells, verdicts, strict=True)
+        )
+        found.append(one.model_copy(update={"cells": cells}))
     return tuple(found)
 
 
