@@ -124,9 +124,19 @@ def test_costs_and_what_is_seen_stand_beside_scores(compared, tmp_path):
     write_comparison(tmp_path / "out", compared)
     page, text = comparison_html(compared), comparison_markdown(compared, figures=["score_by_cost"])
     for form in (page, text):
-        for said in ("5 M", "80", "3.5", "1,000 kB", "224 × 224 px", "none", "not recorded", "above every control"):
+        for said in (
+            "5.00 M",
+            "80.0",
+            "3.50",
+            "1,000 kB",
+            "224 × 224 px",
+            "none",
+            "not recorded",
+            "above every control",
+        ):
             assert said in form, said
         assert "They do not get the same number of px: a, c: 256 × 256 px; b: 224 × 224 px." in form
+        assert "above every control" in form
         assert "50 % of its width, 90 % of its height, squashed" in form
         assert "Clips a second are of different machines (cpu a processor; cpu another)" in form
         assert "no network" in form or form is text
@@ -176,3 +186,37 @@ def test_encoders_of_single_frames_are_pointed_at_pairs(tmp_path):
     run(b, rows(answers(1, np.random.default_rng(0)), tubelet_frames=1))
     with pytest.raises(CompareError, match="read two at a time as pairs:E"):
         compare([a, b])
+
+
+def seen_apart(tmp_path, changed, *, same=True):
+    """Two runs of the same labels (or not) by encoders that see other parts of a frame; targets differ at some."""
+    folders = []
+    for name, shares in (("a", [[0.5, 0.9]]), ("b", [[1.0, 1.0]])):
+        target = np.arange(400.0) + (changed if name == "b" else 0)
+        predicted = np.where(np.arange(400) % 2, target, 0)
+        folders.append(
+            run(tmp_path / name, rows(predicted, target=target, classes="", task="xy", revision=name * 20))
+        )
+        record = {"sight": {**SIGHT, "shares": shares}, "labels": {"sha256": "same" if same else name}}
+        (folders[-1] / "provenance.json").write_text(json.dumps(record))
+    return folders
+
+
+def test_moments_at_the_edge_of_what_one_of_them_sees_are_left_out(tmp_path):
+    """The frames of a tubelet whose subject has left the crop do not count for one encoder: other targets."""
+    changed = np.zeros(400)
+    changed[[3, 17, 205]] = 0.5
+    found = compare(seen_apart(tmp_path, changed))
+    assert found.readings[0].n == 397
+    assert "at 3 of 400 moments b and a see other labels" in found.warnings[0]
+    first, second = found.readings[0].cells
+    assert second.difference.value == pytest.approx(0)
+    assert first.score.value == pytest.approx(second.score.value)
+
+
+def test_many_such_moments_or_other_labels_are_refused(tmp_path):
+    changed = np.where(np.arange(400) < 60, 0.5, 0)
+    with pytest.raises(CompareError, match=r"differ at 60 of 400 moments: their encoders do not see the same part"):
+        compare(seen_apart(tmp_path / "many", changed))
+    with pytest.raises(CompareError, match=r"differ at 3 of 400 moments: their labels are not the same"):
+        compare(seen_apart(tmp_path / "other", np.where(np.arange(400) < 3, 0.5, 0), same=False))

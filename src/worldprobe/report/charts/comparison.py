@@ -68,7 +68,7 @@ def _cost_panel(comparison: Comparison, reading: Reading, flop: dict[int, float]
             continue
         gflop = flop[at] / 1e9
         said = panels.said(
-            run.name, f"{gflop:,.3g} GFLOP", cell.score, panels.in_groups(reading.n, reading.n_groups)
+            run.name, f"{gflop:,.1f} GFLOP", cell.score, panels.in_groups(reading.n, reading.n_groups)
         )
         points = panels.measured([(gflop, cell.score, said)])
         marked = tuple(replace(point, mark=str(at + 1)) for point in points) if many else points

@@ -47,7 +47,6 @@ def comparison_blocks(comparison: Comparison) -> list[Block]:
         *_taken(comparison),
         Heading(f"What each has over {first}", forms=("html",)),
         Template("dots", {"charts": forests(comparison), "legend": "differences"}),
-        Heading("Encoders by properties"),
         *(block for one in properties(comparison) for block in (Heading(one.title), one)),
         *_against_cost(comparison),
         Heading("The scores"),
@@ -121,7 +120,7 @@ def properties(comparison: Comparison) -> list[Table[tuple[int, ComparedRun]]]:
         kinds.setdefault(comparison.label(one), []).append(one)
     return [
         Table(
-            f"Read from {kind}",
+            f"Encoders by properties, from {kind}",
             [
                 Column("Run", lambda row: row[1].name, short="run", fold=True),
                 Column("Weights", lambda row: row[1].status),
@@ -161,23 +160,28 @@ def _against_cost(comparison: Comparison) -> list[Block]:
     return [Heading("Score against cost"), Figure(FIGURE, caption, panels)]
 
 
+def _figures(value: float) -> str:
+    """Three figures, or all before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"
+
+
 def _parameters(run: ComparedRun) -> Cell:
     found = run.cost.parameters if run.cost else None
     if found is None:
         return sorted_cell(None, _NOT_RECORDED)
-    return sorted_cell(found, "none" if not found else f"{found / 1e6:,.3g} M")
+    return sorted_cell(found, "none" if not found else f"{_figures(found / 1e6)} M")
 
 
 def _gflop(run: ComparedRun) -> Cell:
     found = run.cost.flop if run.cost else None
     if run.cost and run.cost.parameters == 0 and found is None:
         return sorted_cell(0, "none")
-    return sorted_cell(found, _NOT_RECORDED if found is None else f"{found / 1e9:,.3g}")
+    return sorted_cell(found, _NOT_RECORDED if found is None else _figures(found / 1e9))
 
 
 def _speed(run: ComparedRun) -> Cell:
     found = run.cost.clips_per_second if run.cost else None
-    return sorted_cell(found, _NOT_RECORDED if found is None else f"{found:,.3g}")
+    return sorted_cell(found, _NOT_RECORDED if found is None else _figures(found))
 
 
 def _bytes(run: ComparedRun) -> Cell:
