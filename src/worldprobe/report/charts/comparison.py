@@ -73,7 +73,7 @@ def _cost_panel(comparison: Comparison, reading: Reading, flop: dict[int, float]
         points = panels.measured([(gflop, cell.score, said)])
         marked = tuple(replace(point, mark=str(at + 1)) for point in points) if many else points
         name = f"{at + 1}: {run.name}" if many else run.name
-        lines.append(panels.Line(name, at % _LOOKS, marked, strong=run.status == "trained", joined=False))
+        lines.append(panels.Line(name, at % _LOOKS, marked, joined=False))
     return panels.Panel(
         title=f"{property_name(reading.task)}, {comparison.label(reading)}",
         metric=METRICS[reading.metric],

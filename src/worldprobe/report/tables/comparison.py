@@ -156,7 +156,7 @@ def _against_cost(comparison: Comparison) -> list[Block]:
     panels = cost_panels(comparison)
     if not panels:
         return []
-    caption = "Scores against the operations of a clip; filled: trained. Higher and further left is better."
+    caption = "Scores against the operations of a clip: higher, and further left, is better."
     return [Heading("Score against cost"), Figure(FIGURE, caption, panels)]
 
 
