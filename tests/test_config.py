@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from worldprobe.config import make_experiment, read_experiment, to_toml
+from worldprobe.config import make_experiment, read_encoders, read_experiment, to_toml
 from worldprobe.errors import ConfigError
 
 
@@ -89,12 +89,25 @@ def test_a_variable_that_is_not_there_is_said(tmp_path, monkeypatch, video, mess
 def test_the_examples_are_experiments(monkeypatch):
     monkeypatch.delenv("WORLDPROBE_DATA", raising=False)
     examples = sorted((Path(__file__).resolve().parents[1] / "examples").glob("*.toml"))
-    read = {path.stem: read_experiment(path) for path in examples}
+    read = {path.stem: next(iter(read_encoders(path).values())) for path in examples}
     assert {"original", "original-small", "scenes"} <= set(read)
     full = read["original"]
     assert (full.protocol, full.samples, full.confidence) == ("original", 10_000, 0.35)
     assert full.videos == ["films:big-buck-bunny", "films:sintel"]
     assert (full.encoder, full.labeller) == ("facebook/vjepa2-vitl-fpc64-256", "yolo:yolov8n.pt")
+
+
+def test_the_example_of_encoders_has_small_ones_and_those_of_the_hub(monkeypatch):
+    monkeypatch.setenv("WORLDPROBE_DATA", "/data")
+    path = Path(__file__).resolve().parents[1] / "examples" / "encoders.toml"
+    small, hub = read_encoders(path), read_encoders(path, wanted="hub")
+    untrained = [one.encoder for one in small.values() if "random:" in one.encoder]
+    assert len(untrained) == 6
+    for name in untrained:  # configurations lie beside the file
+        place = Path(name.rpartition(":")[2])
+        assert place.parts[:1] != ("examples",) or (path.parents[1] / place / "config.json").is_file()
+    assert sum("onnx:/data/" in one.encoder for one in small.values()) == 1
+    assert all("/" in one.encoder and "random:" not in one.encoder for one in hub.values())
 
 
 def test_inputs_are_one_or_several():
@@ -120,3 +133,42 @@ def test_principal_components_are_one_or_more_and_of_sound_runs():
         make_experiment({"videos": ["a.mp4"], "pca": 0})
     with pytest.raises(ConfigError, match="pca is of sound runs"):
         make_experiment({"videos": ["a.mp4"], "protocol": "original", "pca": 64})
+
+
+def several(tmp_path, text):
+    path = tmp_path / "encoders.toml"
+    path.write_text(f'videos = ["scenes:3"]\n{text}')
+    return path
+
+
+def test_a_file_may_name_several_encoders(tmp_path, monkeypatch):
+    monkeypatch.setenv("PLACE", "/models")
+    path = several(tmp_path, 'seed = 3\n[encoders]\none = "pixels"\ntwo = "random:${PLACE}/x"\n')
+    found = read_encoders(path)
+    assert [(name, one.encoder, one.seed) for name, one in found.items()] == [
+        ("one", "pixels", 3), ("two", "random:/models/x", 3),
+    ]  # fmt: skip
+    assert read_encoders(several(tmp_path, 'encoder = "flow"'))[""].encoder == "flow"
+
+
+def test_the_first_of_several_tables_of_encoders_is_taken_or_the_one_that_is_named(tmp_path):
+    path = several(tmp_path, '[encoders.small]\na = "pixels"\n[encoders.hub]\nb = "flow"\n')
+    assert list(read_encoders(path)) == ["a"]
+    assert list(read_encoders(path, wanted="hub")) == ["b"]
+
+
+@pytest.mark.parametrize(("text", "wanted", "why"), [
+    ('encoder = "flow"\n[encoders]\na = "pixels"', None, "both encoder and"),
+    ('[encoders]\na = "pixels"\n[encoders.hub]\nb = "flow"', None, r"NAME = .encoder., or tables"),
+    ("encoders = [1]", None, "or tables"),
+    ("[encoders]", None, "or tables"),
+    ("[encoders.small]", None, r"\[encoders.small\] is empty"),
+    ('[encoders.small]\na = "pixels"', "hub", r"no table \[encoders.hub\]; there are small"),
+    ('[encoders]\na = "pixels"', "hub", "there are none"),
+    ('encoder = "flow"', "hub", "it is about one encoder"),
+    ('[encoders]\n"../a" = "pixels"', None, "names a folder"),
+    ("[encoders]\na = 3", None, "encoder: Input should be a valid string"),
+])  # fmt: skip
+def test_tables_of_encoders_that_say_nothing_are_one_line(tmp_path, text, wanted, why):
+    with pytest.raises(ConfigError, match=why):
+        read_encoders(several(tmp_path, text), wanted=wanted)

@@ -196,13 +196,58 @@ def read_experiment(path: StrPath) -> Experiment:
     In videos, labeller and encoder, ``${NAME}`` stands for an environment variable and ``${NAME:-text}`` for the
     text where there is none; ``$${`` stands for ``${`` itself.
     """
+    return _made(_written(path), path)
+
+
+def read_encoders(path: StrPath, *, wanted: str | None = None) -> dict[str, Experiment]:
+    """Read an experiment file that may name several encoders: an experiment for each, by the name of its run.
+
+    Its table ``[encoders]`` has an encoder for each name, or such tables of its own, of which the ``wanted`` one is
+    taken, else the first. A file without it is one experiment, whose name is empty.
+
+    Raises:
+        ConfigError: as ``read_experiment``; no such table, or a name that no folder may have.
+    """
+    written = _written(path)
+    table = written.pop("encoders", None)
+    if table is None:
+        if wanted is not None:
+            raise ConfigError(f"{path} has no table [encoders.{wanted}]: it is about one encoder")
+        return {"": _made(written, path)}
+    if "encoder" in written:
+        raise ConfigError(f"{path} has both encoder and [encoders]: leave one of them out")
+    chosen = _chosen(table, wanted, path)
+    if wrong := [name for name in chosen if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)]:
+        raise ConfigError(f"{path}: {wrong[0]!r} in [encoders] names a folder: letters, digits, '.', '_' and '-'")
+    return {name: _made({**written, "encoder": encoder}, path) for name, encoder in chosen.items()}
+
+
+def _chosen(table: Any, wanted: str | None, path: StrPath) -> dict[str, Any]:
+    """The names and encoders of a table, or of one of those in it."""
+    sets = {key: one for key, one in table.items() if isinstance(one, dict)} if isinstance(table, dict) else {}
+    if not isinstance(table, dict) or not table or (sets and len(sets) < len(table)):
+        raise ConfigError(f'{path}: [encoders] has NAME = "encoder", or tables of these such as [encoders.small]')
+    if wanted is not None and wanted not in sets:
+        there = ", ".join(sets) or "none"
+        raise ConfigError(f"{path} has no table [encoders.{wanted}]; there are {there}")
+    found: dict[str, Any] = sets[wanted or next(iter(sets))] if sets else table
+    if not found:
+        raise ConfigError(f"{path}: [encoders.{wanted or next(iter(sets))}] is empty")
+    return found
+
+
+def _written(path: StrPath) -> dict[str, Any]:
     path = Path(path)
     try:
-        written = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"no experiment file at {path}") from None
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not a TOML file: {error}") from error
+
+
+def _made(written: dict[str, Any], path: StrPath) -> Experiment:
+    path = Path(path)
     expanded = {key: _expanded(value, key, path) if key in _EXPANDED else value for key, value in written.items()}
     return make_experiment(expanded, source=str(path))
 

@@ -58,6 +58,28 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
     console.print(one_line(f"Report: {out / 'report.html'}"), soft_wrap=True, highlight=False)
 
 
+def show_comparison(runs: Sequence[Path], out: Path, as_json: bool) -> None:
+    """Compare runs, write the comparison into a folder and print it; on stderr what has to be said first."""
+    from worldprobe.pipeline.compare import compare
+    from worldprobe.report.forms.comparison import comparison_tables, write_comparison
+
+    found = compare(runs)
+    write_comparison(out, found)
+    for warning in found.warnings:
+        warn(warning)
+    if as_json:
+        echo_json(found.model_dump_json())
+        return
+    console = terminal()
+    for table in comparison_tables(found):
+        console.print(table)
+    for sentence in found.unlike:
+        console.print(one_line(sentence), soft_wrap=True, highlight=False)
+    for one in found.differing:
+        console.print(one_line(f"Differs: {one.name}: {' | '.join(one.values)}"), soft_wrap=True, highlight=False)
+    console.print(one_line(f"Comparison: {out / 'compare.html'}"), soft_wrap=True, highlight=False)
+
+
 def terminal(*, stderr: bool = False) -> Console:
     """Where tables and bars are printed: as wide as the terminal, or COLUMNS (120) in a pipe.
 

@@ -63,7 +63,9 @@ class Encoder(Protocol):
         status: "trained", "untrained" or "floor"; printed beside every score.
 
     It may also have ``twin``, the name of the same architecture untrained, and ``origin``, which JSON can hold
-    (checkpoint, hashes of its files, options), which goes into what is stored and into ``provenance.json``.
+    (checkpoint, hashes of its files, options), which goes into what is stored and into ``provenance.json``. So do
+    ``parameters``, how many its network has, and ``flop(frames)``, the operations of a clip's matrix products,
+    multiplications and additions apart: ``worldprobe compare`` sets scores against them.
     """
 
     name: str

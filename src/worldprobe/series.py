@@ -34,6 +34,8 @@ class Series:
         shots: the first frame of each of the video's shots; no clip crosses a cut.
         origin: the checkpoint, its files' hashes and the options that the embeddings were made with, as the encoder
             says; empty where it says nothing. It is no part of the key.
+        network: its parameters, operations a clip and the numbers that it takes, as far as it tells
+            (``encoders.network``). No part of the key either; nothing in what older versions stored.
     """
 
     video: VideoRef
@@ -48,6 +50,7 @@ class Series:
     view: View
     shots: tuple[int, ...] = (0,)
     origin: dict[str, Any] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)
 
     @property
     def shot(self) -> NDArray[np.int64]:
@@ -83,6 +86,7 @@ class Series:
             "grid": asdict(self.grid),
             "view": asdict(self.view),
             "origin": self.origin,
+            "network": self.network,
         }
 
     @classmethod
@@ -111,6 +115,7 @@ class Series:
             view=View(**view),
             shots=tuple(attributes["shots"]),
             origin=dict(attributes.get("origin", {})),
+            network=dict(attributes.get("network", {})),
         )
 
 

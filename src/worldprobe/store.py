@@ -165,6 +165,11 @@ class Store:
         """Positions of the clips of a series that are there at a block, increasing."""
         return sorted(self._done(f"{series.path}/{_array_name(block)}"))
 
+    def clip_bytes(self, series: Series, block: Block) -> int:
+        """Bytes that each clip of a series takes at a block: values in float16, which are not compressed."""
+        shape = self._open(f"{series.path}/{_array_name(block)}").shape
+        return int(np.prod(shape[1:])) * np.dtype(np.float16).itemsize
+
     def clip(self, series: Series, block: Block, index: int) -> Embeddings:
         """One clip that is there. Raises StoreError as ``read``."""
         path = f"{series.path}/{_array_name(block)}"

@@ -13,7 +13,7 @@ from tests.builders.forked import finished, python
 from tests.builders.markdown import blocks
 
 from worldprobe.cli import app
-from worldprobe.config import read_experiment
+from worldprobe.config import read_encoders, read_experiment
 from worldprobe.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,7 +81,7 @@ def test_experiments_that_are_shown_are_read(page, tmp_path):
     for block in blocks(page):
         if block.language == "toml" and re.search(r"^videos\s*=", block.text, flags=re.MULTILINE):
             (tmp_path / "shown.toml").write_text(block.text)
-            read_experiment(tmp_path / "shown.toml")
+            read_encoders(tmp_path / "shown.toml")
 
 
 def test_an_experiment_with_an_unknown_key_would_be_found(tmp_path):

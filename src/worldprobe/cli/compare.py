@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from worldprobe.cli.options import JsonOption, OnceCommand, app
-from worldprobe.console import echo_json, terminal, warn
-from worldprobe.printable import one_line
+from worldprobe.console import show_comparison
 
 
 @app.command(cls=OnceCommand)
@@ -24,18 +23,4 @@ def compare(
 
     Example: worldprobe compare runs/tiny runs/pixels --out runs/tiny-pixels
     """
-    from worldprobe.pipeline.compare import compare as compare_runs
-    from worldprobe.report.forms.comparison import comparison_table, write_comparison
-
-    found = compare_runs(runs)
-    write_comparison(out, found)
-    for warning in found.warnings:
-        warn(warning)
-    if as_json:
-        echo_json(found.model_dump_json())
-        return
-    console = terminal()
-    console.print(comparison_table(found))
-    for one in found.differing:
-        console.print(one_line(f"Differs: {one.name}: {' | '.join(one.values)}"), soft_wrap=True, highlight=False)
-    console.print(one_line(f"Comparison: {out / 'compare.html'}"), soft_wrap=True, highlight=False)
+    show_comparison(runs, out, as_json)

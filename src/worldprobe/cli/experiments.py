@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,10 +19,12 @@ from worldprobe.cli.options import (
     app,
     evidence_of,
 )
-from worldprobe.console import bars, end, resolve_videos, say, show, warn
+from worldprobe.console import bars, end, resolve_videos, say, show, show_comparison, warn
+from worldprobe.errors import ConfigError, WorldprobeError
 
 if TYPE_CHECKING:
     from worldprobe.config import Experiment
+    from worldprobe.pipeline.failures import Failure
     from worldprobe.protocols import Executor
 
 DEMO_SCENES = "scenes:200"
@@ -88,20 +90,23 @@ def run_experiment(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first video or clip that fails.")] = False,
     verify: VerifyOption = False,
+    encoders: Annotated[
+        str | None, typer.Option(help="Which table [encoders.NAME] of the file; by default the first.")
+    ] = None,
     executor: Annotated[str, typer.Option(help="Who does the work: local, ray\\[:WORKERS], modal.")] = "local",
     ray_address: Annotated[str | None, typer.Option(help="A Ray cluster; none: one is started here.")] = None,
     gpu: Annotated[str, typer.Option(help="What --executor modal rents.")] = "A10G",
     as_json: JsonOption = False,
 ) -> None:
-    """Run an experiment file: encode, label, probe, report.
+    """Run an experiment file: encode, label, probe, report. With several encoders: each, and compare them.
 
     Example: worldprobe run examples/scenes.toml
     """
-    from worldprobe.config import read_experiment
+    from worldprobe.config import read_encoders
 
-    read = read_experiment(experiment)
+    read = read_encoders(experiment, wanted=encoders)
     if strict:
-        read = read.model_copy(update={"strict": True})
+        read = {name: one.model_copy(update={"strict": True}) for name, one in read.items()}
     folder = out or Path("runs") / experiment.stem
     if dry_run:
         _estimate(read, folder, store or str(folder / "embeddings.zarr"), price, as_json)
@@ -110,20 +115,72 @@ def run_experiment(
 
     workers = registry.create("executors", executor, offered={"address": ray_address, "gpu": gpu, "price": price})
     try:
-        _run(read, resolve_videos(read.videos), folder, store, as_json, verify=verify, executor=workers)
+        if "" in read:
+            _run(read[""], resolve_videos(read[""].videos), folder, store, as_json, verify=verify, executor=workers)
+        else:
+            _run_each(read, folder, store, as_json, verify=verify, executor=workers)
     finally:
         workers.close()
 
 
-def _estimate(experiment: Experiment, out: Path, store: str, price: float | None, as_json: bool) -> None:
+def _estimate(
+    experiments: Mapping[str, Experiment], out: Path, store: str, price: float | None, as_json: bool
+) -> None:
     from worldprobe.pipeline.estimate.facts import as_facts, as_lines, foretell
     from worldprobe.pipeline.estimate.run import estimate_run
     from worldprobe.store import Store
 
-    found, failures = estimate_run(experiment, resolve_videos(experiment.videos), Store(store), out, price=price)
-    foretell(out, found)
-    say(as_facts(found), as_json, as_lines(found))
+    failures: list[Failure] = []
+    facts: list[dict[str, Any]] = []
+    lines: list[str] = []
+    for name, one in experiments.items():
+        found, failed = estimate_run(one, resolve_videos(one.videos), Store(store), out / name, price=price)
+        foretell(out / name, found)
+        failures += failed
+        facts += as_facts(found) if not name else [{"run": name, **fact} for fact in as_facts(found)]
+        lines += as_lines(found) if not name else [f"{name}: {line}" for line in as_lines(found)]
+    say(facts, as_json, lines)
     end(failures)
+
+
+def _run_each(
+    experiments: Mapping[str, Experiment],
+    out: Path,
+    store: str | None,
+    as_json: bool,
+    *,
+    verify: bool,
+    executor: Executor,
+) -> None:
+    """Run each encoder's experiment in a folder of its own, on one store, and compare all that could be run."""
+    from worldprobe.pipeline.folder import STORE
+    from worldprobe.pipeline.run import run
+    from worldprobe.report.write import write_report
+    from worldprobe.store import Store
+
+    paths = resolve_videos(next(iter(experiments.values())).videos)
+    failures: list[Failure] = []
+    left_out: dict[str, WorldprobeError] = {}
+    for name, one in experiments.items():
+        place = Store(store or str(out / STORE))
+        try:
+            with bars() as progress:
+                failures += run(
+                    one, paths, out / name, store=place, verify=verify, executor=executor, progress=progress
+                )
+        except WorldprobeError as error:  # weights that are not here, say: others are compared without them
+            left_out[name] = error
+            warn(f"{name} is left out: {error}")
+            continue
+        write_report(out / name)
+        warn(f"{name}: {out / name / 'report.html'}")
+    ran = [out / name for name in experiments if name not in left_out]
+    if len(ran) < 2:
+        raise next(iter(left_out.values()), ConfigError("comparing needs at least two encoders: name more"))
+    show_comparison(ran, out, as_json)
+    end(failures)
+    if left_out:
+        raise typer.Exit(3)
 
 
 def _run(

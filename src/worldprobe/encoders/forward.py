@@ -77,9 +77,13 @@ class Forward:
         own = {str(block): "its own norm" for block in sorted(self._norms)}
         return {**own, "others": f"the norm of block {last}"}
 
-    def flop(self, tokens: int) -> float:
-        """Operations of the matrix products that a clip of N tokens takes, multiplications and additions apart."""
-        weights = int(self._patches[self.tubelet][0].numel())
+    def flop(self, tokens: int, *, tubelet: int | None = None) -> float:
+        """Operations of the matrix products that a clip of N tokens takes, multiplications and additions apart.
+
+        Args:
+            tubelet: frames that a token covers, where these are not the model's own: 1 of a picture.
+        """
+        weights = int(self._patches[tubelet or self.tubelet][0].numel())
         for block in self._blocks:
             weights += block.qkv.numel() + sum(int(p.weight.numel()) for p in (block.out, block.up, block.down))
         return 2.0 * tokens * weights + 4.0 * tokens**2 * self.width * len(self._blocks)

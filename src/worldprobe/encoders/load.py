@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from worldprobe.controls import Control
-from worldprobe.encoders.known import require_place
+from worldprobe.encoders.named import named
+from worldprobe.encoders.pairs import PREFIX as PAIRS
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import ConfigError, RegistryError
 from worldprobe.plugins import registry
@@ -21,13 +22,7 @@ def load_encoder(name: str, *, device: str = "auto", precision: str = "auto") ->
     """
     if not name.strip():
         raise RegistryError("no encoder is named: give one of `worldprobe list encoders`, or a checkpoint's hub id")
-    if registry.knows("encoders", name):
-        encoder: Encoder = registry.create("encoders", name, device=device, precision=precision)
-        return encoder
-    require_place(name)
-    from worldprobe.encoders.pretrained import pretrained  # with transformers, which takes its time
-
-    return pretrained(name, device=device, precision=precision)
+    return named(name, device=device, precision=precision)
 
 
 def stored_name(name: str) -> str:
@@ -36,7 +31,8 @@ def stored_name(name: str) -> str:
     Raises:
         RegistryError: a third party's encoder, which alone is loaded to be asked, cannot be.
     """
-    return load_encoder(name).name if registry.foreign("encoders", name.removeprefix(PREFIX)) else name
+    inner = name.removeprefix(PAIRS).removeprefix(PREFIX)
+    return load_encoder(name).name if registry.foreign("encoders", inner) else name
 
 
 def twin_of(encoder: Encoder) -> str | None:
@@ -50,7 +46,7 @@ def twin_of(encoder: Encoder) -> str | None:
 def control_encoders(name: str, twin: str | None) -> dict[Control, str]:
     """Which encoder each control of an encoder reads, for those that need embeddings of their own."""
     # What is compared with a squashed view has to see as much.
-    view = PREFIX if name.startswith(PREFIX) else ""
+    view = PREFIX if name.removeprefix(PAIRS).startswith(PREFIX) else ""
     floors: tuple[Control, ...] = () if name.removeprefix(PREFIX) in _FLOORS else ("pixels", "flow")
     needed = {floor: view + floor for floor in floors}
     return {"random-init": twin, **needed} if twin else needed

@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.encoders.named import named
 from worldprobe.errors import RegistryError
 from worldprobe.geometry import TokenGrid, View
-from worldprobe.plugins import registry
 from worldprobe.protocols import Encoder
 from worldprobe.records import Clip
 
@@ -37,8 +37,9 @@ class Squashed:
         self.device = getattr(encoder, "device", "cpu")
         self.precision = getattr(encoder, "precision", "auto")
         self.origin = {**getattr(encoder, "origin", {}), "squashed": _VERSION}
-        if hasattr(encoder, "flop"):
-            self.flop = encoder.flop
+        for told in ("flop", "parameters", "pixels"):
+            if hasattr(encoder, told):
+                setattr(self, told, getattr(encoder, told))
         self._size = encoder.view(64, 64).size
 
     def view(self, width: int, height: int) -> View:
@@ -69,10 +70,4 @@ def squashed(argument: str | None = None, *, device: str = "auto", precision: st
     """``squashed:E``: encoder E, whose every frame is squashed to its input's size instead of cropped."""
     if not argument or argument.startswith(PREFIX):
         raise RegistryError("squashed: which encoder's? For instance squashed:vjepa2-tiny.")
-    if registry.knows("encoders", argument):
-        encoder: Encoder = registry.create("encoders", argument, device=device, precision=precision)
-    else:
-        from worldprobe.encoders.pretrained import pretrained
-
-        encoder = pretrained(argument, device=device, precision=precision)
-    return Squashed(encoder)
+    return Squashed(named(argument, device=device, precision=precision))

@@ -15,6 +15,7 @@ from worldprobe.encoders import checkpoint, known
 from worldprobe.encoders.device import device_of, dtype_of, precision_of
 from worldprobe.encoders.forward import VERSION, Forward, is_21
 from worldprobe.encoders.lanes import side_by_side
+from worldprobe.encoders.pixels import Pixels
 from worldprobe.encoders.preprocess import crop_frames
 from worldprobe.encoders.transfer import to_device, to_host
 from worldprobe.errors import ConfigError, RegistryError
@@ -75,6 +76,11 @@ class VJEPA2Encoder:
             self.origin["norms"] = self.forward.norms
         self.levels = len(self._levels)
 
+    @property
+    def pixels(self) -> Pixels:
+        """How frames become its input."""
+        return Pixels((self.crop, self.crop), "crop", short=int(self.crop * 256 / 224))
+
     def view(self, width: int, height: int) -> View:
         """What the model sees of a frame of this size in px."""
         return resize_and_crop(width, height, crop=self.crop)[1]
@@ -101,7 +107,8 @@ class VJEPA2Encoder:
 
     def flop(self, frames: int) -> float:
         """Operations of a clip's matrix products, multiplications and additions counted apart."""
-        return self.forward.flop(self.grid(frames).tokens)
+        grid = self.grid(frames)
+        return self.forward.flop(grid.tokens, tubelet=grid.tubelet)
 
     def encode(self, clips: Sequence[Clip], *, blocks: Sequence[int]) -> dict[int, NDArray[np.float16]]:
         """Tokens at each block's output, float16 [b, t', h', w', d], all blocks in one pass.

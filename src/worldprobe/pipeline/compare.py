@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from worldprobe import intervals
 from worldprobe.errors import CompareError
 from worldprobe.findings.comparison import ComparedRun, ComparedScore, Comparison, Reading, Standing
+from worldprobe.findings.run_files import read_provenance
 from worldprobe.findings.wording import rough
 from worldprobe.intervals import Draws, Score, no_draws, standings
 from worldprobe.io.files import StrPath, paths_of
+from worldprobe.pipeline.costs import read_costs
 from worldprobe.pipeline.differences import differing, why_targets_differ
 from worldprobe.pipeline.probe.table import OF_MOMENT, OF_PROBE, read_answers
 from worldprobe.probes.evidence import difference
 from worldprobe.probes.metrics import classification_draws, r2_draws
-from worldprobe.results import FEW_GROUPS, Metric
+from worldprobe.results import FEW_GROUPS, Metric, Verdict, VerdictResult, read_results
 
 if TYPE_CHECKING:
     import polars as pl
@@ -32,6 +34,7 @@ _SAME = {
     "stride": "strides",
     "tubelet_frames": "frames a tubelet",
 }
+_IN_PAIRS = {"tubelet_frames": " An encoder E of single frames is read two at a time as pairs:E."}
 _STANDINGS: dict[intervals.Standing, Standing] = {
     "above": "higher",
     "below": "lower",
@@ -39,6 +42,8 @@ _STANDINGS: dict[intervals.Standing, Standing] = {
 }
 # Targets are kept in single precision.
 _TOLERANCE = 1e-5
+# Of moments, that may be left out since two encoders see other labels of them.
+_MOST_AT_EDGES = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,7 @@ def compare(folders: Sequence[StrPath] | StrPath) -> Comparison:
         raise CompareError("a run is named twice: " + ", ".join(map(str, folders)))
     runs = [_Run(name, folder, read_answers(folder)) for name, folder in zip(_names(folders), folders, strict=True)]
     _check_same(runs)
-    warnings = _seeds(runs)
+    warnings, lost = _seeds(runs), dict[str, list[str]]()
     notes: list[str] = []
     readings: list[_Answered] = []
     for key in runs[0].table.select(OF_PROBE).unique(maintain_order=True).rows():
@@ -88,9 +93,11 @@ def compare(folders: Sequence[StrPath] | StrPath) -> Comparison:
         if len(having) < 2:
             notes.append(f"{_name(key)}: only in {runs[0].name}")
             continue
-        reading, lost = _reading(runs, key)
+        reading, sentences = _reading(runs, key)
         readings.append(reading)
-        warnings += lost
+        for sentence in sentences:
+            lost.setdefault(sentence, []).append(_name(key))
+    warnings += [f"{', '.join(names)}: {sentence}" for sentence, names in lost.items()]
     notes += _unmatched(runs)
     if not readings:
         raise CompareError(
@@ -98,7 +105,7 @@ def compare(folders: Sequence[StrPath] | StrPath) -> Comparison:
             + "; ".join(dict.fromkeys(notes))
             + ". Probe alike."
         )
-    judged = _judged(readings)
+    judged = _with_verdicts(_judged(readings), [_verdicts(run) for run in runs])
     fewest = min(reading.n_groups for reading in judged)
     if fewest < FEW_GROUPS:
         warnings.append(rough(fewest, "that all runs share"))
@@ -122,9 +129,22 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 def _facts(run: _Run) -> ComparedRun:
     first = run.table.row(0, named=True)
+    cost, sight = read_costs(run.folder)
     return ComparedRun(
-        name=run.name, encoder=first["encoder"], revision=first["revision"][:12], status=first["status"]
-    )
+        name=run.name, encoder=first["encoder"], revision=first["revision"][:12], status=first["status"], cost=cost,
+        sight=sight,
+    )  # fmt: skip
+
+
+def _verdicts(run: _Run) -> dict[tuple[str, ...], Verdict]:
+    """A run's own verdicts, by what was probed and at which tap; none where its results are gone."""
+    path = run.folder / "results.jsonl"
+    lines = read_results(path, damaged=[]) if path.exists() else []
+    return {
+        (line.task, line.features, line.input, line.probe, line.tap): line.verdict
+        for line in lines
+        if isinstance(line, VerdictResult) and line.protocol == "sound"
+    }
 
 
 def _check_same(runs: Sequence[_Run]) -> None:
@@ -145,7 +165,7 @@ def _check_same(runs: Sequence[_Run]) -> None:
                 listed = [", ".join(sorted({str(value) for _, value in one})) for one in (left, right)]
                 raise CompareError(
                     f"{base.name} and {run.name} have different {words}: {listed[0]} and {listed[1]}. "
-                    "Their scores answer different questions; run both alike."
+                    "Their scores answer different questions; run both alike." + _IN_PAIRS.get(column, "")
                 )
 
 
@@ -174,12 +194,14 @@ def _reading(runs: Sequence[_Run], key: tuple[Any, ...]) -> tuple[_Answered, lis
     if not len(shared):
         raise CompareError(f"{_name(key)}: the runs share no moment, so their labels or clips cannot be the same")
     lost = [
-        f"{_name(key)}: {run.name} answered {len(found[run.name]):,} moments, of which {len(shared):,} are in all "
+        f"{run.name} answered {len(found[run.name]):,} moments, of which {len(shared):,} are in all "
         "runs; only these are compared, and the probes were trained on different ones."
         for run in runs
         if len(found[run.name]) not in (0, len(shared))
     ]
-    here = {name: table.join(shared, on=OF_MOMENT, how="semi").sort(OF_MOMENT) for name, table in found.items()}
+    shared, unseen = _without_edges(runs, found, shared)
+    lost += unseen
+    here = {name: _at(table, shared) for name, table in found.items()}
     base = here[runs[0].name]
     for run in runs[1:]:
         if len(here[run.name]):
@@ -198,17 +220,75 @@ def _reading(runs: Sequence[_Run], key: tuple[Any, ...]) -> tuple[_Answered, lis
     return _Answered(reading, taps, draws), lost
 
 
+def _at(table: pl.DataFrame, shared: pl.DataFrame) -> pl.DataFrame:
+    """A run's rows at these moments, in their order."""
+    return table.join(shared, on=OF_MOMENT, how="semi").sort(OF_MOMENT)
+
+
+def _without_edges(
+    runs: Sequence[_Run], found: dict[str, pl.DataFrame], shared: pl.DataFrame
+) -> tuple[pl.DataFrame, list[str]]:
+    """The moments without those few whose target is of other frames in one run, and a sentence on them.
+
+    Where a subject leaves the part of a frame that an encoder sees, only the frames before count for it. Of other
+    labels, or where these moments are many, nothing is left out: the runs are then refused.
+    """
+    base, others, apart = _at(found[runs[0].name], shared), [], np.zeros(len(shared), dtype=bool)
+    for run in runs[1:]:
+        if not len(found[run.name]) or not _only_seen_otherwise(runs[0], run):
+            continue
+        rows = _at(found[run.name], shared)
+        mine = _apart(base, rows)
+        if base["classes"][0] == rows["classes"][0] and 0 < mine.sum() <= _MOST_AT_EDGES * len(mine):
+            apart |= mine
+            others.append(run.name)
+    if not others:
+        return shared, []
+    sentence = (
+        f"at {int(apart.sum()):,} of {len(apart):,} moments {', '.join(others)} and {runs[0].name} see other "
+        "labels, since a subject leaves what one of them sees of a frame; these are left out."
+    )
+    return base.filter(~apart).select(OF_MOMENT), [sentence]
+
+
+def _only_seen_otherwise(one: _Run, other: _Run) -> bool:
+    """Whether two runs have the same labels, taken alike, and encoders that see other parts of a frame."""
+    hashes, views = [], []
+    for run in (one, other):
+        labels = read_provenance(run.folder / "provenance.json").get("labels") or {}
+        sight = read_costs(run.folder)[1]
+        hashes.append(labels.get("sha256"))
+        views.append(sight and sight.shares)
+    same = hashes[0] is not None and hashes[0] == hashes[1] and not why_targets_differ([one.folder, other.folder])
+    return same and None not in views and views[0] != views[1]
+
+
+def _why_apart(one: _Run, other: _Run) -> str:
+    if _only_seen_otherwise(one, other):
+        return (
+            "their encoders do not see the same part of a frame, and too much of what is labelled lies between. "
+            "squashed:E shows an encoder E the whole frame."
+        )
+    return f"their labels are not the same.{why_targets_differ([one.folder, other.folder])}"
+
+
+def _apart(ours: pl.DataFrame, theirs: pl.DataFrame) -> NDArray[np.bool_]:
+    """At which of the same moments the targets are not the same; at all where these are of other kinds."""
+    left, right = _array(ours, "target"), _array(theirs, "target")
+    if left.shape != right.shape:
+        return np.ones(len(left), dtype=bool)
+    return np.asarray(~np.isclose(left, right, atol=_TOLERANCE).all(axis=1))
+
+
 def _check_rows(one: _Run, other: _Run, ours: pl.DataFrame, theirs: pl.DataFrame, key: tuple[Any, ...]) -> None:
     """Raises CompareError unless the same moments have the same targets and lie in the same groups."""
     if ours["classes"][0] != theirs["classes"][0]:
         classes = " and ".join(", ".join(table["classes"][0].split("\n")) for table in (ours, theirs))
         raise CompareError(f"{_name(key)}: {one.name} and {other.name} have different classes: {classes}")
-    left, right = _array(ours, "target"), _array(theirs, "target")
-    if left.shape != right.shape or (apart := ~np.isclose(left, right, atol=_TOLERANCE).all(axis=1)).any():
-        many = len(left) if left.shape != right.shape else int(apart.sum())
+    if (apart := _apart(ours, theirs)).any():
         raise CompareError(
-            f"{_name(key)}: the targets of {one.name} and {other.name} differ at {many:,} of {len(left):,} "
-            f"moments: their labels are not the same.{why_targets_differ([one.folder, other.folder])}"
+            f"{_name(key)}: the targets of {one.name} and {other.name} differ at {int(apart.sum()):,} of "
+            f"{len(apart):,} moments: {_why_apart(one, other)}"
         )
     pairs = {*zip(ours["unit"].to_list(), theirs["unit"].to_list(), strict=True)}
     if not len(pairs) == len({mine for mine, _ in pairs}) == len({their for _, their in pairs}):
@@ -243,6 +323,20 @@ def _judged(readings: Sequence[_Answered]) -> tuple[Reading, ...]:
                 for tap, draws, stand in zip(one.taps[1:], one.draws[1:], how, strict=True)
             ]
             found.append(one.reading.model_copy(update={"cells": (base, *cells)}))
+    return tuple(found)
+
+
+def _with_verdicts(
+    readings: Sequence[Reading], verdicts: Sequence[dict[tuple[str, ...], Verdict]]
+) -> tuple[Reading, ...]:
+    found = []
+    for one in readings:
+        key = (one.task, one.features, one.input, one.probe)
+        cells = tuple(
+            cell.model_copy(update={"verdict": of.get((*key, cell.tap), "")})
+            for cell, of in zip(one.cells, verdicts, strict=True)
+        )
+        found.append(one.model_copy(update={"cells": cells}))
     return tuple(found)
 
 

@@ -20,7 +20,7 @@ class Ledger:
     """What each stage cost, in wall seconds; how many clips there were, and which machines worked for this one.
 
     ``videos`` are those that were encoded, by id; ``expected`` is the seconds that a dry run foretold for one clip
-    of each encoder, by name.
+    of each encoder, by name. ``network`` is what the encoder tells of itself (``encoders.network``).
     """
 
     costs: list[CostResult] = field(default_factory=list)
@@ -29,6 +29,7 @@ class Ledger:
     terms: dict[str, Any] = field(default_factory=dict)
     expected: dict[str, float] = field(default_factory=dict)
     videos: dict[str, VideoRef] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)
 
     def by(self, executor: Executor | None) -> Ledger:
         """Write down who works, and at what price."""

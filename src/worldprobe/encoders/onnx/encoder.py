@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.encoders.onnx import operations
 from worldprobe.encoders.onnx.cells import Cells, cells_of
 from worldprobe.encoders.onnx.graph import Graph
 from worldprobe.encoders.onnx.options import Named, layout_in, named, pixels_of, size_in
@@ -55,6 +57,7 @@ class OnnxEncoder:
         self.twin = None if untrained else f"random:{self.name}"
         self.status: Literal["trained", "untrained", "floor"] = "untrained" if untrained else "trained"
         self.device, self.parameters = "cpu", graph.parameters
+        self._graph, self._tensor, self._flop = graph, wanted.tensor, cache(self._counted)
         size = size_in(wanted.options, path=wanted.path)
         if wanted.tensor not in graph.names:
             raise RegistryError(_which(wanted, graph, size))
@@ -84,6 +87,18 @@ class OnnxEncoder:
         if frames < 1:
             raise ConfigError(f"{self.name} takes one frame a clip or more, got {frames}")
         return TokenGrid(frames, self._cells.rows, self._cells.columns, 1, self._cells.px)
+
+    def flop(self, frames: int) -> float | None:
+        """Operations of a clip's products, counted from shapes; None where a layer's are not known."""
+        each = self._flop()
+        return None if each is None else frames * each
+
+    def _counted(self) -> float | None:
+        """Of one picture: of the layers that the tensor comes of."""
+        nodes = operations.needed(self._graph, self._tensor)
+        names = [name for node in nodes for name in node.outputs if name]
+        session = Session(self._graph, names, size=self._session.size)
+        return operations.flop(nodes, {**session.inputs, **session.shapes, **self._graph.shapes})
 
     def encode(self, clips: Sequence[Clip], *, blocks: Sequence[int]) -> dict[int, NDArray[np.float16]]:
         """The tensor of each frame, float16 [b, t, h', w', d].

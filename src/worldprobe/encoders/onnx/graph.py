@@ -17,7 +17,8 @@ from worldprobe.io.lfs import lfs_pointer
 # Numbers of fields and types in onnx.proto.
 _GRAPH = 7
 _NODE, _INITIALIZER, _OUTPUT = 1, 5, 12
-_NODE_OUTPUT, _VALUE_NAME = 2, 1
+_NODE_INPUT, _NODE_OUTPUT, _NODE_KIND, _NODE_ATTRIBUTE, _NODE_DOMAIN, _VALUE_NAME = 1, 2, 4, 5, 7, 1
+_ATTRIBUTE_NAME, _ATTRIBUTE_TEXT = 1, 4
 _DIMS, _TYPE, _FLOATS, _NAME, _RAW, _ELSEWHERE = 1, 2, 4, 8, 9, 13
 _BFLOAT16 = 16
 _FLOATS_OF = {1: "<f4", 10: "<f2", 11: "<f8"}
@@ -33,6 +34,17 @@ class _Weight:
     start: int
     end: int
     file: str  # where its numbers are, if not here
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One layer: its kind, tensors that go in ("" for one left out) and come out, and an Einsum's equation."""
+
+    kind: str
+    domain: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    equation: str = ""
 
 
 class Graph:
@@ -70,6 +82,17 @@ class Graph:
         if lost := next((one for one in self.files if not one.is_file()), None):
             raise RegistryError(f"{path} needs {lost}, which holds weights of it and is not there")
         self.parameters = sum(int(np.prod(one.shape)) for one in self._weights if one.kind in _ITEM)
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Its layers, in their order."""
+        buffer = memoryview(self._bytes)
+        return tuple(_node(buffer, found) for found in self._graph(_NODE))
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of its weights, by their names."""
+        return {one.name: one.shape for one in self._weights}
 
     def with_outputs(self, names: Sequence[str]) -> bytes:
         """The file with these inner tensors as outputs, after its own.
@@ -143,6 +166,21 @@ class Graph:
             one.number: str(buffer[one.start : one.end], "utf-8") for one in fields(buffer, entry.start, entry.end)
         }
         return found.get(1, ""), found.get(2, "")
+
+
+def _node(buffer: memoryview, found: Field) -> Node:
+    texts: dict[int, list[str]] = {}
+    equation = ""
+    for one in fields(buffer, found.start, found.end):
+        if one.number in (_NODE_INPUT, _NODE_OUTPUT, _NODE_KIND, _NODE_DOMAIN):
+            texts.setdefault(one.number, []).append(str(buffer[one.start : one.end], "utf-8"))
+        elif one.number == _NODE_ATTRIBUTE:
+            parts = {part.number: part for part in fields(buffer, one.start, one.end)}
+            name, text = parts.get(_ATTRIBUTE_NAME), parts.get(_ATTRIBUTE_TEXT)
+            if name and text and str(buffer[name.start : name.end], "utf-8") == "equation":
+                equation = str(buffer[text.start : text.end], "utf-8")
+    (kind,), (domain,) = texts.get(_NODE_KIND, [""]), texts.get(_NODE_DOMAIN, [""])
+    return Node(kind, domain, tuple(texts.get(_NODE_INPUT, ())), tuple(texts.get(_NODE_OUTPUT, ())), equation)
 
 
 def _renew(raw: NDArray[np.uint8], one: _Weight, dice: np.random.Generator) -> None:

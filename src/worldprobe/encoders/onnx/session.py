@@ -23,7 +23,7 @@ class Session:
     Attributes:
         size: width and height of its input in px.
         precision: of its input, fp32 or fp16.
-        shapes: of the wanted tensors that hold real numbers, for one picture.
+        inputs, shapes: of its input, and of the wanted tensors that hold real numbers, for one picture.
     """
 
     def __init__(self, graph: Graph, wanted: Sequence[str], *, size: tuple[int, int] | None) -> None:
@@ -47,7 +47,8 @@ class Session:
         self._input = inputs[0]
         self.precision, self._type = _TYPES[self._input.type]
         self.size = self._sized(size)
-        found = self.run(np.zeros((1, 3, self.size[1], self.size[0]), dtype=np.float32))
+        self.inputs = {self._input.name: (1, 3, self.size[1], self.size[0])}
+        found = self.run(np.zeros(self.inputs[self._input.name], dtype=np.float32))
         self.shapes = {
             name: value.shape
             for name, value in zip(self._wanted, found, strict=True)

@@ -40,10 +40,10 @@ def _in_patches(pixels: Tensor, config: Any) -> dict[str, Any]:
     patch = config.patch_size
     rows, columns = pixels.shape[-2] // patch, pixels.shape[-1] // patch
     cells = pixels.reshape(len(pixels), 3, rows, patch, columns, patch).permute(0, 2, 4, 3, 5, 1)
-    shapes = torch.tensor([[rows, columns]], device=pixels.device).expand(len(pixels), -1)
-    mask = torch.ones((len(pixels), rows * columns), dtype=torch.long, device=pixels.device)
+    shapes = torch.tensor([[rows, columns]]).expand(len(pixels), -1)  # read as numbers, on the CPU
+    # Without a mask: there is nothing beside the patches.
     return {
-        "pixel_values": cells.flatten(1, 2).flatten(2), "pixel_attention_mask": mask, "spatial_shapes": shapes
+        "pixel_values": cells.flatten(1, 2).flatten(2), "pixel_attention_mask": None, "spatial_shapes": shapes
     }  # fmt: skip
 
 

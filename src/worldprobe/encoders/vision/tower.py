@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
@@ -93,10 +94,10 @@ class Tower:
 
     def flop(self, frames: int) -> float:
         """Operations of a clip's matrix products, multiplications and additions counted apart."""
+        self.grid(frames)
         width, height = self.pixels.size
-        cells = (width // self.patch) * (height // self.patch)
-        times = 1 if self.frames else frames
-        return times * self.forward.flop(cells * (frames // self.tubelet if self.frames else 1))
+        clip = (frames, 3, height, width)
+        return self.forward.flop(clip) if self.frames else frames * self.forward.flop(clip[1:])
 
     def encode(self, clips: Sequence[Clip], *, blocks: Sequence[int]) -> dict[int, NDArray[np.float16]]:
         """Tokens at each block's output, float16 [b, t', h', w', d], all blocks in one pass.
@@ -147,6 +148,8 @@ class _Forward:
         self._first = family.first(model.config)
         self.count = len(self._blocks)
         self._pass = _Pass()
+        self._flop: dict[tuple[int, ...], float] = {}
+        self._counting = threading.Lock()
         for index, block in enumerate(self._blocks):
             block.register_forward_hook(self._hook(index))
 
@@ -154,29 +157,43 @@ class _Forward:
         """uint8 [n, (t,) 3, h, w] to tokens [n, N, D] at each block asked for."""
         import torch
 
-        now = self._pass
-        now.last, now.blocks, now.taken = max(blocks), blocks, {}
         with torch.inference_mode():
-            try:
-                values = self._pixels.numbers(pixels).to(self.dtype)
-                self._model(**self._family.call(values, self._model.config))
-            except _Enough:
-                pass
-            found, now.taken = now.taken, {}
+            found = self._run(self._model, pixels, blocks)
             time = pixels.shape[1] if self._family.clips else 1
             return {block: self._tokens(found[block], time) for block in blocks}
 
-    def flop(self, cells: int) -> float:
-        """Operations of the matrix products of one picture or clip of so many patches."""
-        from torch import nn
+    def flop(self, shape: tuple[int, ...]) -> float:
+        """Operations of the matrix products of one picture or clip [(t,) 3, h, w], as torch counts them."""
+        import torch
+        from torch.utils.flop_counter import FlopCounterMode
 
-        tokens = cells + self._first
-        weights = sum(int(one.weight.numel()) for one in self._blocks.modules() if isinstance(one, nn.Linear))
-        embedding = sum(
-            int(one.weight.numel()) for one in self._model.modules() if isinstance(one, nn.Conv2d | nn.Conv3d)
-        )
-        attention = 4.0 * tokens**2 * int(self._model.config.hidden_size) * self.count
-        return 2.0 * (tokens * weights + cells * embedding) + attention
+        with self._counting:  # several videos are looked at side by side
+            if shape not in self._flop:
+                # Of shapes alone: nothing is computed, whatever the network's size.
+                pixels = torch.empty((1, *shape), dtype=torch.uint8, device="meta")
+                with FlopCounterMode(display=False) as counted, torch.inference_mode():
+                    self._run(self._bare(), pixels, {self.count - 1})
+                self._flop[shape] = float(counted.get_total_flops())
+        return self._flop[shape]
+
+    def _bare(self) -> Any:
+        """The model with its hooks, and weights of the same shapes that hold nothing."""
+        import torch
+
+        weights = (*self._model.parameters(), *self._model.buffers())
+        return copy.deepcopy(self._model, {id(one): torch.empty_like(one, device="meta") for one in weights})
+
+    def _run(self, model: Any, pixels: Tensor, blocks: set[int]) -> dict[int, Tensor]:
+        """What the blocks give, before the norm."""
+        now = self._pass
+        now.last, now.blocks, now.taken = max(blocks), blocks, {}
+        try:
+            values = self._pixels.numbers(pixels).to(self.dtype)
+            model(**self._family.call(values, model.config))
+        except _Enough:
+            pass
+        found, now.taken = now.taken, {}
+        return found
 
     def _tokens(self, hidden: Tensor, time: int) -> Tensor:
         normed = hidden if self._norm is None else self._norm(hidden)

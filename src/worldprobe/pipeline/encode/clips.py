@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from worldprobe.encoders.load import twin_of
+from worldprobe.encoders.network import network_of
 from worldprobe.protocols import Encoder
 from worldprobe.records import ClipSpec
 from worldprobe.store import Input, Pool, Series, Store
@@ -66,4 +67,5 @@ def plan_sampled(
         view=encoder.view(ref.width, ref.height),
         shots=shots_of(video, store),
         origin=dict(getattr(encoder, "origin", {})),
+        network=network_of(encoder, frames),
     )

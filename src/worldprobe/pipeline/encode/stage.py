@@ -10,6 +10,7 @@ from pathlib import Path
 from worldprobe.config import Experiment
 from worldprobe.controls import CONTROLS, Control, stands_beside
 from worldprobe.encoders.load import control_encoders, load_encoder, parse_blocks, twin_of
+from worldprobe.encoders.network import network_of
 from worldprobe.errors import ConfigError, VideoError
 from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.encode.encode import encode
@@ -39,6 +40,7 @@ def encode_all(
     encoder = load_encoder(experiment.encoder, device=device, precision=experiment.precision)
     blocks = parse_blocks(experiment.blocks, encoder.blocks)
     check_blocks(experiment, encoder)
+    ledger.network = network_of(encoder, experiment.frames)
     failures: list[Failure] = []
     work = _Work(videos, experiment, store, verify, progress, ledger)
     spread = spread_of(experiment, experiment.encoder, executor)

@@ -11,6 +11,7 @@ import numpy as np
 from worldprobe.config import Experiment
 from worldprobe.controls import CONTROLS, Control, stands_beside
 from worldprobe.encoders.load import load_encoder, parse_blocks
+from worldprobe.encoders.network import flop_of
 from worldprobe.encoders.reductions import blocks_within
 from worldprobe.encoders.squashed import PREFIX
 from worldprobe.errors import VideoError
@@ -199,7 +200,7 @@ def _one(
     grid = encoder.grid(experiment.frames)
     kept = grid.time if (experiment.pool if pool != "space" else pool) == "space" else grid.tokens
     expected = (clips - stored) * (per_clip or 0.0)
-    operations = getattr(encoder, "flop", None)
+    operations = flop_of(encoder, experiment.frames)
     return Estimate(
         encoder=encoder.name,
         device=device_of(encoder),
@@ -207,7 +208,7 @@ def _one(
         clips=clips,
         stored=stored,
         tokens=grid.tokens,
-        gflop=None if operations is None else operations(experiment.frames) / 1e9,
+        gflop=None if operations is None else operations / 1e9,
         store_bytes=(clips - stored) * kept * width * sum(map(breadth, blocks)) * _BYTES_PER_VALUE,
         seconds=expected,
         price=priced(expected, price),

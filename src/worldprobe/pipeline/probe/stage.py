@@ -9,6 +9,7 @@ from pathlib import Path
 
 from worldprobe.io.files import StrPath, write_whole
 from worldprobe.labels.speeds import speed_notes
+from worldprobe.pipeline.costs import cost_and_sight
 from worldprobe.pipeline.folder import PROBE, merge
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.pace import pace_notes
@@ -58,7 +59,8 @@ def probe_into(
     alignment = {"kept": probed.kept, "dropped": probed.dropped, "notes": list(notes)}
     write_whole(out / "alignment.json", json.dumps(alignment).encode())
     others = of_controls(store, series, plan.controls)
+    costs = cost_and_sight(out, store, probed.series, ledger, block=probed.block)
     write_provenance(
-        out, "probe", series, videos=videos, seed=plan.seed, ledger=ledger, labels=labels, controls=others
+        out, "probe", series, videos=videos, seed=plan.seed, ledger=ledger, labels=labels, controls=others, **costs
     )
     return probed

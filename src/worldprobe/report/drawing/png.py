@@ -145,6 +145,10 @@ def _draw_line(place: Axes, line: Line, up: axes.Axis) -> None:
                            fontsize=7, ha="center", color=colour)  # fmt: skip
         elif ends:
             place.vlines(x, up.clip(ends[0]), up.clip(ends[1]), color=colour, linewidth=1.6)
+    for point in line.points:
+        if point.mark and point.score.value is not None and not up.beyond(point.score.value):
+            place.annotate(plain(point.mark), (point.x, point.score.value), (4, 3), textcoords="offset points",
+                           fontsize=7, color=INK)  # fmt: skip
     for law, style in ((line.law, "-"), (line.further, ":")):
         place.plot([x for x, _ in law], [up.clip(value) for _, value in law], style, color=colour, linewidth=1.2)
 

@@ -1,0 +1,86 @@
+"""An encoder of single frames, read in pairs: its tokens of two neighbouring frames lie side by side."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.encoders.named import named
+from worldprobe.errors import ConfigError, RegistryError
+from worldprobe.geometry import TokenGrid, View
+from worldprobe.protocols import Encoder
+from worldprobe.records import Clip
+
+PREFIX = "pairs:"
+_VERSION = 1  # of how tokens are joined
+
+
+class Pairs:
+    """pairs:E: encoder E of single frames; a token is a cell's in two neighbouring frames, one after the other.
+
+    So its moments are those of a video encoder whose tokens cover two frames, and neither is averaged: what differs
+    between the two frames can be read from it, as it can from the video encoder and from ``pixels``.
+    """
+
+    tubelet = 2
+
+    def __init__(self, encoder: Encoder) -> None:
+        if encoder.tubelet != 1:
+            raise RegistryError(
+                f"{PREFIX}{encoder.name}: a token of {encoder.name} covers {encoder.tubelet} frames already; "
+                f"{PREFIX} is for encoders of single frames"
+            )
+        self._encoder = encoder
+        self.name = PREFIX + encoder.name
+        self.revision = hashlib.sha256(f"{encoder.revision} pairs v{_VERSION}".encode()).hexdigest()
+        self.blocks = encoder.blocks
+        self.status: Literal["trained", "untrained", "floor"] = encoder.status
+        twin = getattr(encoder, "twin", None)
+        self.twin = PREFIX + twin if twin else None
+        self.device = getattr(encoder, "device", "cpu")
+        self.precision = getattr(encoder, "precision", "auto")
+        self.origin = {**getattr(encoder, "origin", {}), "pairs": _VERSION}
+        for told in ("flop", "parameters", "pixels"):
+            if hasattr(encoder, told):
+                setattr(self, told, getattr(encoder, told))
+
+    def view(self, width: int, height: int) -> View:
+        """As E's."""
+        return self._encoder.view(width, height)
+
+    def preprocess(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """As E's."""
+        return self._encoder.preprocess(frames)
+
+    def grid(self, frames: int) -> TokenGrid:
+        """E's, half as long.
+
+        Raises:
+            ConfigError: an odd number of frames, or one that E does not take.
+        """
+        if frames < 2 or frames % 2:
+            raise ConfigError(f"{self.name} joins 2 frames to a token, {frames} frames a clip do not divide")
+        grid = self._encoder.grid(frames)
+        return replace(grid, time=grid.time // 2, tubelet=2)
+
+    def encode(self, clips: Sequence[Clip], *, blocks: Sequence[int]) -> dict[int, NDArray[np.float16]]:
+        """E's tokens of two frames side by side: float16 [b, t / 2, h', w', 2 d]."""
+        return {block: _joined(values) for block, values in self._encoder.encode(clips, blocks=blocks).items()}
+
+
+def _joined(values: NDArray[np.float16]) -> NDArray[np.float16]:
+    b, t, h, w, d = values.shape
+    both = values.reshape(b, t // 2, 2, h, w, d)
+    return np.concatenate([both[:, :, 0], both[:, :, 1]], axis=-1)
+
+
+def pairs(argument: str | None = None, *, device: str = "auto", precision: str = "auto") -> Pairs:
+    """``pairs:E``: encoder E of single frames, two of whose tokens lie side by side."""
+    if not argument or argument.startswith(PREFIX):
+        raise RegistryError("pairs: which encoder's? For instance pairs:facebook/dinov2-base.")
+    return Pairs(named(argument, device=device, precision=precision))
