@@ -395,3 +395,14 @@ def test_the_layout_of_videomae_v2_is_read_without_its_code(tmp_path):
         save_file(changed, tmp_path / "model.safetensors")
         with pytest.raises(RegistryError, match=why):
             load_encoder(str(tmp_path))
+
+
+@pytest.mark.parametrize(("width", "height"), [(64, 24), (24, 64), (640, 384), (48, 48)])
+@pytest.mark.parametrize("frame", [(80, 60), (60, 80), (33, 97)])
+def test_a_crop_of_any_shape_is_within_the_frame(width, height, frame):
+    settings = {**settings_of("clip"), "size": {"shortest_edge": 40}, "crop_size": 32, "do_center_crop": True}
+    found = pixels_of(settings, name="it", square=False, patch=8, places=4).sized(width, height)
+    assert found.frames(np.zeros((1, *frame[::-1], 3), dtype=np.uint8)).shape == (1, 3, height, width)
+    view = found.view(*frame)
+    assert view.scale[0] == pytest.approx(view.scale[1], rel=0.05)
+    assert min(view.offset) >= 0

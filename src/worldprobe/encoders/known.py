@@ -74,7 +74,8 @@ def require_place(name: str) -> None:
         file = _FILES[name].rpartition("/")[2]
         raise RegistryError(
             f"{name} is published as one file, which is converted once: fetch {_OFFICIAL}{_FILES[name]}, run "
-            f"`worldprobe convert {file} {name}`, and that folder is found by this name. random:{name} needs neither."
+            f"`worldprobe convert {file} {name}`, and that folder is found by this name. random:{name} needs "
+            "neither."
         )
     if Path(name).is_file():
         raise RegistryError(

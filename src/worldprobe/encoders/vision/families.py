@@ -208,8 +208,8 @@ FAMILIES: Mapping[str, Family] = {
         apart=(*_HEADS, "hiera.pooler.", "encoder_norm.", "multiscale_fusion."),
     ),
     "vjepa1": Family(
-        title="V-JEPA 1", config="VideoMAEConfig", model="worldprobe.encoders.vision.vjepa1:VJEPA1", blocks="blocks",
-        norm="norm", first=_no_tokens, call=_plain, clips=True, sizes=False, square=False,
+        title="V-JEPA 1", config="VideoMAEConfig", model="worldprobe.encoders.vision.vjepa1:VJEPA1",
+        blocks="blocks", norm="norm", first=_no_tokens, call=_plain, clips=True, sizes=False, square=False,
     ),
     "videomae": Family(
         title="VideoMAE", config="VideoMAEConfig", model="VideoMAEModel", blocks="encoder.layer", norm="layernorm",

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from worldprobe.encoders.device import dtype_of
 from worldprobe.encoders.pixels import Pixels
 from worldprobe.encoders.vision.families import Family
+from worldprobe.encoders.vision.hooks import Blocks
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-
-class _Enough(Exception):
-    """The last block that was wanted is through."""
-
-
-@dataclass  # without slots, which all threads would share
-class _Pass(threading.local):
-    """What one thread's pass wants, and what it has got."""
-
-    last: int = -1
-    blocks: set[int] = field(default_factory=set)
-    taken: dict[int, Any] = field(default_factory=dict)
 
 
 class LibraryForward:
@@ -42,27 +27,20 @@ class LibraryForward:
         self.tubelet, self.patch = family.sides(model.config)
         self.frames = int(model.config.num_frames) if family.clips else None
         self.parameters = sum(p.numel() for p in model.parameters())
-        self._blocks = model.get_submodule(family.blocks)
+        self._layers = model.get_submodule(family.blocks)
         self._norm = getattr(model, family.norm, None) if family.norm else None
         self._first = family.first(model.config)
-        self.count = len(self._blocks)
-        self._pass = _Pass()
-        for index, block in enumerate(self._blocks):
-            block.register_forward_hook(self._hook(index))
+        self._blocks = Blocks(self._layers)
+        self.count = self._blocks.count
 
     def __call__(self, pixels: Tensor, blocks: set[int]) -> dict[int, Tensor]:
         """uint8 [n, (t,) 3, h, w] to tokens [n, N, D] at each block asked for."""
         import torch
 
-        now = self._pass
-        now.last, now.blocks, now.taken = max(blocks), blocks, {}
         with torch.inference_mode():
-            try:
-                values = self._pixels.numbers(pixels).to(self.dtype)
-                self._model(**self._family.call(values, self._model.config))
-            except _Enough:
-                pass
-            found, now.taken = now.taken, {}
+            values = self._pixels.numbers(pixels).to(self.dtype)
+            given = self._family.call(values, self._model.config)
+            _, found = self._blocks.outputs(lambda: self._model(**given), blocks)
             time = pixels.shape[1] if self._family.clips else 1
             return {block: self._tokens(found[block], time) for block in blocks}
 
@@ -73,7 +51,7 @@ class LibraryForward:
         if self._family.staged:
             return self._counted()
         tokens = cells + self._first
-        weights = sum(int(one.weight.numel()) for one in self._blocks.modules() if isinstance(one, nn.Linear))
+        weights = sum(int(one.weight.numel()) for one in self._layers.modules() if isinstance(one, nn.Linear))
         embedding = sum(
             int(one.weight.numel()) for one in self._model.modules() if isinstance(one, nn.Conv2d | nn.Conv3d)
         )
@@ -85,29 +63,15 @@ class LibraryForward:
         import torch
         from torch.utils.flop_counter import FlopCounterMode
 
-        def stop(*_: Any) -> None:
-            raise _Enough
-
         width, height = self._pixels.size
         with torch.device("meta"), torch.random.fork_rng(devices=[]):
             model = type(self._model)(self._model.config, **self._family.made).eval()
             picture = torch.empty(1, 3, height, width)
-        model.get_submodule(self._family.blocks)[-1].register_forward_hook(stop)
-        with FlopCounterMode(display=False) as counter, suppress(_Enough):
-            model(**self._family.call(picture, model.config))
+        blocks = Blocks(model.get_submodule(self._family.blocks))
+        with FlopCounterMode(display=False) as counter:
+            blocks.outputs(lambda: model(**self._family.call(picture, model.config)), {blocks.count - 1})
         return float(counter.get_total_flops())
 
     def _tokens(self, hidden: Tensor, time: int) -> Tensor:
         normed = hidden if self._norm is None else self._norm(hidden)
         return normed[:, :1] if self._cls else self._family.order(normed[:, self._first :], time, self._model)
-
-    def _hook(self, index: int) -> Any:
-        now = self._pass
-
-        def taken(module: Any, inputs: Any, output: Any) -> None:
-            if index in now.blocks:
-                now.taken[index] = output[0] if isinstance(output, tuple) else output
-            if index == now.last:
-                raise _Enough
-
-        return taken

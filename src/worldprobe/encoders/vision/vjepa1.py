@@ -52,11 +52,13 @@ class VJEPA1(nn.Module):
         )
         self.norm = nn.LayerNorm(width, eps=eps)
         for number, block in enumerate(self.blocks, 1):  # as the authors' training begins
+            assert isinstance(block, _Block)
             for part in block.modules():
                 if isinstance(part, nn.Linear):
                     nn.init.trunc_normal_(part.weight, std=0.02)
                     nn.init.zeros_(part.bias)
-            for added in (block.attn["proj"], block.mlp["fc2"]):  # type: ignore[index]
+            for added in (block.attn["proj"], block.mlp["fc2"]):
+                assert isinstance(added, nn.Linear)
                 added.weight.data.div_(math.sqrt(2 * number))
 
     def forward(self, pixel_values: Tensor) -> Tensor:

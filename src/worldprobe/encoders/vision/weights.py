@@ -62,6 +62,8 @@ def network_of(written: Mapping[str, Any], *, name: str, stage: int | None = Non
             raise RegistryError(f"{name}: its config does not say its shape: {error}") from error
         kind = written["model_type"]
     family = FAMILIES.get(str(kind))
+    if family is None and "architecture" in written and kind in (None, "timm_wrapper"):
+        raise RegistryError(f"{name} holds a model of timm ({written['architecture']}): name it timm:{name}")
     if family is None:
         own = "is code of its own (auto_map), which is never run" if "auto_map" in written else "is not read"
         raise RegistryError(
@@ -87,9 +89,9 @@ def network_of(written: Mapping[str, Any], *, name: str, stage: int | None = Non
             raise RegistryError(f"{name}: {error}") from error
     elif stage is not None:
         raise RegistryError(f"{name}: a {family.title} has no stages: its blocks, all of one grid, are --blocks")
-    # What is not written as transformers has it goes through a reading of our own.
-    own: Callable[[Mapping[str, Any]], dict[str, Any]] | None = dict if ":" in family.model else None
-    return Network(family, config, videomae2.renamed if theirs else own)
+    # What is not written as transformers has it is read in a way of our own.
+    renamed: Callable[[Mapping[str, Any]], dict[str, Any]] | None = dict if ":" in family.model else None
+    return Network(family, config, videomae2.renamed if theirs else renamed)
 
 
 def load(source: str, network: Network, *, name: str) -> Any:
