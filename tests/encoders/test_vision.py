@@ -232,6 +232,10 @@ def changed_settings(folder, **changed):
             {"model_type": "mine", "auto_map": {"AutoModel": "x.Y"}},
             "which is code of its own .*, which is never run",
         ),
+        (
+            {"model_type": None, "architectures": ["InternVideo2"], "auto_map": {"AutoModel": "modeling.I"}},
+            "of type 'InternVideo2', which is code of its own .*, which is never run.*onnx:FILE",
+        ),
         ({"quantization_config": {"quant_method": "fp8"}}, r"is quantised \(fp8\)"),
         ({"hidden_size": "wide"}, "its config is not one of ViT"),
         ({"num_hidden_layers": 4}, "weights missing"),
@@ -297,8 +301,21 @@ def test_weights_of_few_bits_are_refused(tmp_path):
     path = tmp_path / "model.safetensors"
     weights = load_file(path)
     key = next(key for key in weights if "dense.weight" in key)
-    save_file({**weights, key: weights[key].to(torch.float8_e4m3fn)}, path, metadata={"format": "pt"})
-    with pytest.raises(RegistryError, match="is F8_E4M3, and quantised weights are not read"):
+    for few, named in ((torch.float8_e4m3fn, "F8_E4M3"), (torch.int8, "I8")):
+        save_file({**weights, key: weights[key].to(few)}, path, metadata={"format": "pt"})
+        with pytest.raises(RegistryError, match=f"is {named}, and quantised weights are not read") as found:
+            load_encoder(str(tmp_path))
+        assert "\n" not in str(found.value)
+
+
+def test_a_weight_that_files_share_with_another_is_not_made_up(tmp_path):
+    """Tied weights are written once: what is tied is the library's to say, and what is left out is missing."""
+    written("vit", tmp_path)
+    path = tmp_path / "model.safetensors"
+    weights = load_file(path)
+    key = next(key for key in weights if ".1." in key and key.endswith("layernorm_before.bias"))
+    save_file({k: v for k, v in weights.items() if k != key}, path, metadata={"format": "pt"})
+    with pytest.raises(RegistryError, match=r"1 weights missing .*layernorm_before\.bias"):
         load_encoder(str(tmp_path))
 
 

@@ -66,9 +66,10 @@ def network_of(written: Mapping[str, Any], *, name: str, stage: int | None = Non
         raise RegistryError(f"{name} holds a model of timm ({written['architecture']}): name it timm:{name}")
     if family is None:
         own = "is code of its own (auto_map), which is never run" if "auto_map" in written else "is not read"
+        shown = kind or " ".join(map(str, written.get("architectures") or ())) or None
         raise RegistryError(
-            f"{name} holds a model of type {kind!r}, which {own}. Read are V-JEPA 2, {titles()}; any network as an "
-            "ONNX file: onnx:FILE"
+            f"{name} holds a model of type {shown!r}, which {own}. Read are V-JEPA 2, {titles()}; any network as "
+            "an ONNX file: onnx:FILE"
         )
     if how := written.get("quantization_config"):
         method = how.get("quant_method", "?") if isinstance(how, dict) else how
