@@ -1,9 +1,9 @@
 """Encoders of transformers' families against transformers' own path: seconds of a pass, as ratios.
 
 A small public size of each family with random weights, a picture of its own size (a clip, of networks of clips),
-the last block's tokens. Both begin with the same bytes, normalise them and run with scaled-dot-product attention, in
-turn, in one process; the library's way is its model as its documentation calls it. On a CPU a second is one of the
-processor's. A ratio above 1 is worldprobe's gain.
+the last block's tokens. Both begin with the same bytes, normalise them and run with scaled-dot-product attention,
+in turn, in one process; the library's way is its model as its documentation calls it. On a CPU a second is one of
+the processor's. A ratio above 1 is worldprobe's gain.
 
     python -m benchmarks.families [--device cpu] [--precision fp32] [--repeats 5] [--pictures 1] [FAMILY ...]
 
@@ -69,13 +69,12 @@ def seconds(runs: dict[str, Callable[[], Any]], repeats: int, device: str) -> di
 
 
 def compared(name: str, asked: argparse.Namespace) -> dict[str, float]:
-    """Seconds of both ways, and how far their tokens lie from each other."""
+    """Seconds of both ways, and theirs in units of ours."""
     written, _ = PUBLIC[name]
     network = network_of(written, name=name)
     encoder = untrained(Spec(name), name=f"random:{name}", device=asked.device, precision=asked.precision)
-    torch.manual_seed(1)  # the twin's
     config, made = network.config, network.family.made
-    theirs = getattr(transformers, network.family.model)(config, attn_implementation="sdpa", **made)
+    theirs = getattr(transformers, network.family.model)._from_config(config, attn_implementation="sdpa", **made)
     theirs.load_state_dict(encoder.forward._model.state_dict())
     dtype = dtype_of(asked.precision)
     theirs.to(asked.device, dtype).eval()
@@ -85,7 +84,7 @@ def compared(name: str, asked: argparse.Namespace) -> dict[str, float]:
     mean, std = (
         torch.tensor(x, device=asked.device)[:, None, None] for x in (encoder.pixels.mean, encoder.pixels.std)
     )
-    other = library(name, network.family, theirs, mean, std, dtype)
+    other = library(network.family, theirs, mean, std, dtype)
     last = encoder.blocks - 1
     found = seconds(
         {"worldprobe": lambda: encoder.forward(pixels, {last}), "transformers": lambda: other(pixels)},
