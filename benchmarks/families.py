@@ -74,7 +74,9 @@ def compared(name: str, asked: argparse.Namespace) -> dict[str, float]:
     network = network_of(written, name=name)
     encoder = untrained(Spec(name), name=f"random:{name}", device=asked.device, precision=asked.precision)
     config, made = network.config, network.family.made
-    theirs = getattr(transformers, network.family.model)._from_config(config, attn_implementation="sdpa", **made)
+    kind = getattr(transformers, network.family.model)
+    attention = "sdpa" if kind._supports_sdpa else "eager"  # Hiera has no other
+    theirs = kind._from_config(config, attn_implementation=attention, **made)
     theirs.load_state_dict(encoder.forward._model.state_dict())
     dtype = dtype_of(asked.precision)
     theirs.to(asked.device, dtype).eval()
