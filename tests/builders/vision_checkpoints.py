@@ -1,11 +1,13 @@
 """Small checkpoints of every family of image and video encoders that is read, with weights in which errors show."""
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+from safetensors.torch import save_file
 
 from worldprobe.encoders.vision.families import FAMILIES
 
@@ -30,6 +32,8 @@ _WHOLE = {
     "vit_mae": ("ViTMAEForPreTraining", "ViTMAEConfig"),
     "dinov2": ("Dinov2ForImageClassification", "Dinov2Config"),
     "vit": ("ViTForImageClassification", "ViTConfig"),
+    "metaclip_2": ("MetaClip2Model", "MetaClip2Config"),
+    "hiera": ("HieraForImageClassification", "HieraConfig"),
 }
 _OF_FAMILY: dict[str, dict[str, Any]] = {
     "dinov2": {},
@@ -41,6 +45,14 @@ _OF_FAMILY: dict[str, dict[str, Any]] = {
         **_MLP, **_CLIPS, "use_mean_pooling": False, "decoder_num_attention_heads": 2, "decoder_hidden_size": 48,
         "decoder_num_hidden_layers": 1, "decoder_intermediate_size": 32,
     },
+    "hiera": {
+        "hidden_size": None, "num_hidden_layers": None, "num_attention_heads": None, "embed_dim": 12,
+        "depths": [1, 2, 3], "num_heads": [1, 2, 4], "masked_unit_size": [4, 4], "num_query_pool": 2,
+        "masked_unit_attention": [True, True, False], "image_size": [SIDE, SIDE], "patch_size": [3, 3],
+        "patch_stride": [2, 2], "patch_padding": [1, 1], "decoder_hidden_size": 16, "decoder_depth": 1,
+        "decoder_num_heads": 1,
+    },
+    "vjepa1": {**_MLP, **_CLIPS},
     "vivit": {**_MLP, **_CLIPS, "patch_size": None, "tubelet_size": (2, PATCH, PATCH)},
     "timesformer": {**_MLP, **_CLIPS},
 }  # fmt: skip
@@ -67,9 +79,14 @@ def written(kind: str, folder: Path, **changed: Any) -> Any:
     if family.part:
         config = getattr(transformers, whole)(text_config=_TEXT, vision_config=config.to_dict())
     torch.manual_seed(3)
-    made = getattr(transformers, model)(config).eval()
+    module, _, own = model.rpartition(":")
+    made = getattr(import_module(module or "transformers"), own)(config).eval()
     stir(made)
-    made.save_pretrained(folder)
+    if module:
+        save_file(made.state_dict(), folder / "model.safetensors")
+        (folder / "config.json").write_text(json.dumps({**config.to_dict(), "model_type": kind}))
+    else:
+        made.save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(settings_of(kind)))
     return made
 

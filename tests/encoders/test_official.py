@@ -95,14 +95,6 @@ def test_a_predictor_that_takes_actions_is_left_out(tmp_path):
         load_encoder(str(tmp_path / "out")).load_predictor()
 
 
-def test_v_jepa_1_is_refused(tmp_path):
-    masks = {f"mask_tokens.{number}": torch.zeros(1, 1, 144) for number in range(2)}
-    source = official_vjepa.official(tmp_path / "a.pt", "2", predictor=masks)
-    with pytest.raises(RegistryError, match=r"is V-JEPA 1's, whose positions are added"):
-        convert(source, tmp_path / "out", **SMALL)
-    assert not (tmp_path / "out").exists()
-
-
 class Runs:
     """What runs code when it is unpickled."""
 

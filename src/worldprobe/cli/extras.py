@@ -12,6 +12,7 @@ EXTRAS = {
     "ray": ("ray", "the executor ray: a cluster of machines"),
     "rerun": ("rerun", "recordings of a run's clips for the Rerun viewer: export --rerun"),
     "s3": ("s3fs", "stores on S3 and what speaks like it"),
+    "timm": ("timm", "the encoders timm:NAME: hundreds of image models"),
     "track": ("trackers", "the trackers bytetrack, ocsort and sort"),
     "yolo": ("ultralytics", "the labeller yolo (AGPL-3.0)"),
 }

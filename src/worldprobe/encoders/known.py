@@ -52,7 +52,14 @@ _KNOWN_21: dict[str, tuple[str, dict[str, Any]]] = {
         {"hidden_size": 1664, "num_hidden_layers": 48, "num_attention_heads": 26, "mlp_ratio": 64 / 13, **_OF_G},
     ),
 }
-_OFFICIAL = "https://dl.fbaipublicfiles.com/vjepa2/"
+_OFFICIAL = "https://dl.fbaipublicfiles.com/"
+# By the names of ``vision.public``: the first V-JEPA's files.
+_FIRST = {
+    "vjepa1_vit_large_224": "jepa/vitl16/vitl16.pth.tar",
+    "vjepa1_vit_huge_224": "jepa/vith16/vith16.pth.tar",
+    "vjepa1_vit_huge_384": "jepa/vith16-384/vith16-384.pth.tar",
+}
+_FILES = {**{name: f"vjepa2/{file}" for name, (file, _) in _KNOWN_21.items()}, **_FIRST}
 
 
 def names() -> tuple[str, ...]:
@@ -63,11 +70,12 @@ def names() -> tuple[str, ...]:
 def require_place(name: str) -> None:
     """Raises RegistryError for a name that is no folder's and cannot be the hub's: nobody is asked for it."""
     place = name if Path(name).exists() else name.partition("?")[0]  # options may follow
-    if name in _KNOWN_21 and not Path(name).is_dir():
-        file = _KNOWN_21[name][0]
+    if name in _FILES and not Path(name).is_dir():
+        file = _FILES[name].rpartition("/")[2]
         raise RegistryError(
-            f"{name} is published as a .pt, which is converted once: fetch {_OFFICIAL}{file}, run `worldprobe "
-            f"convert {file} {name}`, and that folder is found by this name. random:{name} needs neither."
+            f"{name} is published as one file, which is converted once: fetch {_OFFICIAL}{_FILES[name]}, run "
+            f"`worldprobe convert {file} {name}`, and that folder is found by this name. random:{name} needs "
+            "neither."
         )
     if Path(name).is_file():
         raise RegistryError(

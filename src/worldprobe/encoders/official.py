@@ -1,4 +1,4 @@
-"""The authors' own checkpoints of V-JEPA 2 and 2.1, ``.pt``, made into a folder that is loaded strictly.
+"""The authors' own checkpoints of V-JEPA, V-JEPA 2 and 2.1, ``.pt``, made into a folder that is loaded strictly.
 
 They are pickles: torch reads them as tensors and plain containers only (``weights_only``), or not at all.
 """
@@ -71,6 +71,8 @@ def convert(
 ) -> Converted:
     """Write a ``.pt``'s encoder and predictor into a folder of config.json and model.safetensors.
 
+    Of the first V-JEPA the encoder alone, and its processor's settings: nothing here reads its predictor.
+
     Args:
         out: a folder that does not exist or is empty.
         encoder: the key of the encoder; by default the first there is of ``ENCODERS``.
@@ -81,18 +83,17 @@ def convert(
         RegistryError: not such a file, one of another model, or weights that are not whole.
         ConfigError: something lies in ``out``, or an option is needed that is not there.
     """
-    from safetensors.torch import save_file
-
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} is there already: name a new folder")
     held = _read(source)
     taken, raw = _encoder(held, encoder, source)
     notes: list[str] = []
     predictor = _predictor(held, notes)
+    if _is_first(raw, predictor):
+        return _first(raw, source, out, taken, [key for key in held if key != taken] if taken else [], heads, crop)
     left_out = [key for key in held if key not in (taken, "predictor")] if taken else []
     if {"pos_embed", "predictor_pos_embed"} & {*raw, *predictor}:
         notes.append("learned positions (pos_embed) are left out: positions are turned, not added")
-    _refuse_first(raw, predictor, source)
     weights = {f"encoder.{key}": one for key, one in _named(raw, _ENCODER_NAMES).items()}
     weights |= {f"predictor.{key}": one for key, one in _named(predictor, _PREDICTOR_NAMES).items()}
     written = _config(weights, raw, heads, crop, notes, source)
@@ -107,15 +108,58 @@ def convert(
             f"its predictor speaks in the {config.teacher_embed_dim} dimensions of its teacher, so `worldprobe "
             "predict` refuses it"
         )
-    meta = {"format": "pt", "source": source.name, "encoder": taken}
-    with replacing(out / "model.safetensors") as path:
-        save_file({key: one.contiguous() for key, one in weights.items()}, path, metadata=meta)
-    write_whole(out / "config.json", (json.dumps(written, indent=2) + "\n").encode())
+    _write(out, weights, {"config.json": written}, source, taken)
     count = sum(one.numel() for key, one in weights.items() if key.startswith("encoder."))
     return Converted(
         out, "2.1" if is_21(config) else "2", taken, config.num_hidden_layers, config.hidden_size,
         config.crop_size, count, left_out, notes,
     )  # fmt: skip
+
+
+def _first(
+    raw: State, source: Path, out: Path, taken: str, left_out: list[str], heads: int | None, crop: int | None
+) -> Converted:
+    """Write the first V-JEPA's encoder, by the names it has, and its processor's settings."""
+    import torch
+
+    from worldprobe.encoders.vision import vjepa1
+    from worldprobe.encoders.vision.weights import network_of
+
+    width = raw["norm.weight"].shape[0]
+    written, settings = vjepa1.written_of(raw, heads=_heads(heads, width, source), name=str(source))
+    if crop not in (None, written["image_size"]):
+        raise ConfigError(f"{source} has positions for {written['image_size']} px, not for --crop {crop}")
+    with torch.device("meta"):
+        shapes = vjepa1.VJEPA1(network_of(written, name=str(source)).config).state_dict()
+    report = {
+        "missing_keys": shapes.keys() - raw.keys(), "unexpected_keys": raw.keys() - shapes.keys(),
+        "mismatched_keys": [key for key in shapes.keys() & raw if shapes[key].shape != raw[key].shape],
+    }  # fmt: skip
+    checkpoint.check(report, name=str(source), part="encoder", apart=())
+    _write(out, raw, {"preprocessor_config.json": settings, "config.json": written}, source, taken)
+    notes = [f"its clips have {written['num_frames']} frames: --frames {written['num_frames']}"]
+    return Converted(
+        out, "1", taken, written["num_hidden_layers"], width, written["image_size"],
+        sum(one.numel() for one in raw.values()), left_out, notes,
+    )  # fmt: skip
+
+
+def _write(out: Path, weights: State, written: Mapping[str, Any], source: Path, taken: str) -> None:
+    from safetensors.torch import save_file
+
+    meta = {"format": "pt", "source": source.name, "encoder": taken}
+    with replacing(out / "model.safetensors") as path:
+        save_file({key: one.contiguous() for key, one in weights.items()}, path, metadata=meta)
+    for name, one in written.items():
+        write_whole(out / name, (json.dumps(one, indent=2) + "\n").encode())
+
+
+def _heads(wanted: int | None, width: int, source: Path) -> int:
+    """Of attention, by the width. Raises ConfigError where no published model is so wide."""
+    heads = wanted or _HEADS.get(width)
+    if heads is None or width % heads:
+        raise ConfigError(f"{source} is {width} wide, as no published model is: say how many --heads it has")
+    return heads
 
 
 def _read(source: Path) -> dict[str, Any]:
@@ -177,14 +221,11 @@ def _predictor(held: Mapping[str, Any], notes: list[str]) -> State:
     return found
 
 
-def _refuse_first(raw: State, predictor: State, source: Path) -> None:
-    """V-JEPA 1 has the same names; it was trained with two mask tokens, and most of it at 224 px."""
+def _is_first(raw: State, predictor: State) -> bool:
+    """Whether weights are the first V-JEPA's: the same names, two mask tokens, and most of it at 224 px."""
     positions = raw["pos_embed"].shape[1] if "pos_embed" in raw else 0
     masks = sum(key.startswith("mask_tokens.") for key in predictor)
-    if "norm.weight" in raw and (masks == 2 or (positions and positions % 196 == 0)):
-        raise RegistryError(
-            f"{source} is V-JEPA 1's, whose positions are added to the tokens, not turned: it is not read"
-        )
+    return "norm.weight" in raw and (masks == 2 or (positions > 0 and positions % 196 == 0))
 
 
 def _named(state: State, names: tuple[tuple[str, str], ...]) -> State:
@@ -228,9 +269,7 @@ def _config(
     except (KeyError, ValueError) as error:
         raise RegistryError(f"{source}: its encoder is no V-JEPA 2's: {checkpoint.first_line(error)}") from error
     newer = any(re.match(r"encoder\.norms_block\.", key) for key in weights)
-    heads = heads or _HEADS.get(width)
-    if heads is None or width % heads:
-        raise ConfigError(f"{source} is {width} wide, as no published model is: say how many --heads it has")
+    heads = _heads(heads, width, source)
     positions = raw["pos_embed"].shape[1] if "pos_embed" in raw else 0
     told = int(math.sqrt(positions / (_FRAMES // tubelet))) * patch
     if crop is None:

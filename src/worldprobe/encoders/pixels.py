@@ -24,9 +24,10 @@ class Pixels:
 
     Attributes:
         size: width and height of the input in px.
-        fit: ``squash``: the whole frame at that size, distorted; ``crop``: the short side to ``short`` px, then the
-            centre; ``letterbox``: the whole frame undistorted from the top left, the rest filled with ``pad``.
-        short: px of the short side before the crop.
+        fit: ``squash``: the whole frame at that size, distorted; ``crop``: as small as covers a box of the size's
+            shape, whose short side has ``short`` px, then the centre; ``letterbox``: the whole frame undistorted
+            from the top left, the rest filled with ``pad``.
+        short: px of that box's short side.
         bicubic: how a frame is resized; else bilinear. Either with antialias, on the bytes.
         mean, std: of red, green and blue: the network gets (byte / 255 - mean) / std.
         bgr: whether it gets blue first.
@@ -54,9 +55,11 @@ class Pixels:
         if self.fit == "letterbox":
             ratio = min(self.size[0] / width, self.size[1] / height)
             return max(1, int(width * ratio)), max(1, int(height * ratio))
-        short, long = sorted((width, height))
-        beside = int(self.short * long / short)
-        return (self.short, beside) if width <= height else (beside, self.short)
+        # As small as covers what the crop is cut out of, whose short side has ``short`` px.
+        across, down = (round(side * self.short / min(self.size)) for side in self.size)
+        if width * down >= height * across:
+            return max(across, int(down * width / height)), down
+        return across, max(down, int(across * height / width))
 
     def view(self, width: int, height: int) -> View:
         """What the network sees of a frame of this size in px."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 # ImageNet's, in 0-255 units, as transformers folds the rescaling into the normalisation.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
+
+
+def first_settings(side: int) -> dict[str, Any]:
+    """How the first V-JEPA's evaluations bring frames to a side in px, as a processor's settings."""
+    crop = {"height": side, "width": side}
+    return {
+        "size": {"shortest_edge": side * 256 // 224}, "do_center_crop": True, "crop_size": crop, "resample": 2,
+        "image_mean": list(MEAN), "image_std": list(STD),
+    }  # fmt: skip
 
 
 def crop_frames(frames: NDArray[np.uint8], *, crop: int) -> NDArray[np.uint8]:

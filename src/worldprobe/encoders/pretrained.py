@@ -5,6 +5,7 @@ from __future__ import annotations
 from worldprobe.encoders import checkpoint, known, layouts, vjepa2
 from worldprobe.encoders.onnx import encoder as onnx
 from worldprobe.encoders.vision import load as vision
+from worldprobe.encoders.vision import timm_models
 from worldprobe.encoders.vision.public import PUBLIC
 from worldprobe.encoders.vision.spec import Spec, spec_of
 from worldprobe.errors import RegistryError
@@ -30,6 +31,8 @@ def random_twin(argument: str | None = None, *, device: str = "auto", precision:
     kind, _, file = argument.partition(":")
     if kind == "onnx":
         return onnx.untrained(file, device=device, precision=precision)
+    if kind == "timm":
+        return timm_models.untrained(file, device=device, precision=precision)
     spec = spec_of(argument)
     if _is_vjepa2(spec, argument):
         return vjepa2.random_twin(argument, device=device, precision=precision)

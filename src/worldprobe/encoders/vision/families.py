@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from worldprobe.errors import ConfigError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -47,13 +49,34 @@ def _in_patches(pixels: Tensor, config: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _time_last(tokens: Tensor, time: int) -> Tensor:
+def _time_last(tokens: Tensor, time: int, model: Any) -> Tensor:
     """TimeSformer's tokens [n, places x t, d] in the order of everyone else's, [n, t x places, d]."""
     return tokens.reshape(len(tokens), -1, time, tokens.shape[-1]).transpose(1, 2).flatten(1, 2)
 
 
-def _as_they_are(tokens: Tensor, time: int) -> Tensor:
+def _as_they_are(tokens: Tensor, time: int, model: Any) -> Tensor:
     return tokens
+
+
+def _hidden_size(config: Any) -> int:
+    return int(config.hidden_size)
+
+
+def _sides(config: Any) -> tuple[int, int]:
+    """Frames and px of a side that one patch token covers.
+
+    Raises:
+        ConfigError: patches that are no squares.
+    """
+    tubelet = getattr(config, "tubelet_size", 1)
+    patch: Any = getattr(config, "patch_size", None)
+    if isinstance(tubelet, list | tuple):  # ViViT's has all three
+        tubelet, *patch = tubelet
+    if isinstance(patch, list | tuple):
+        if len(set(patch)) != 1:
+            raise ConfigError(f"patches of {patch} px are no squares, which is not read")
+        patch = patch[0]
+    return int(tubelet), int(patch)
 
 
 def _no_tokens(config: Any) -> int:
@@ -68,18 +91,26 @@ def _class_and_registers(config: Any) -> int:
     return 1 + int(config.num_register_tokens)
 
 
+def _hiera(family: Family, config: Any, stage: int | None) -> Family:
+    from worldprobe.encoders.vision import hiera
+
+    return hiera.at_stage(family, config, stage)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
     """A kind of encoder.
 
     Attributes:
         title: as people call it.
-        config, model: transformers' classes.
+        config, model: transformers' classes; a model of our own as "module:class".
         blocks, norm: where the model has its blocks and its final norm; "" where it has none.
         part: where the config of a model of pictures and text has that of pictures.
         first: how many tokens come before the patches': class and register tokens.
         call: the model's arguments for a batch of pictures [n, 3, h, w], or of clips [n, t, 3, h, w].
-        order: patch tokens in the order time, row, column.
+        order: patch tokens in the order time, row, column; of the tokens, the frames and the model.
+        width, sides: of a token: its dimensions; the frames and px of a side that it covers.
+        staged: the family at one of its stages (None: the last), whose grids differ; raises ConfigError.
         clips: whether it takes clips, not single pictures; then of ``num_frames`` frames alone.
         sizes: whether its position code goes with pictures of other sizes than the checkpoint's.
         square: what a size of one number means in its processor's settings: both sides, or the short one.
@@ -96,7 +127,10 @@ class Family:
     part: str = ""
     first: Callable[[Any], int] = _class_token
     call: Call = _interpolated
-    order: Callable[[Tensor, int], Tensor] = _as_they_are
+    order: Callable[[Tensor, int, Any], Tensor] = _as_they_are
+    width: Callable[[Any], int] = _hidden_size
+    sides: Callable[[Any], tuple[int, int]] = _sides
+    staged: Callable[[Family, Any, int | None], Family] | None = None
     clips: bool = False
     sizes: bool = True
     square: bool = True
@@ -117,6 +151,7 @@ _SIGLIP = Family(
     title="SigLIP", config="SiglipVisionConfig", model="SiglipVisionModel", blocks="encoder.layers",
     norm="post_layernorm", first=_no_tokens, set=_HEADLESS, apart=(*_TEXT, *_HEADS, "head.", "vision_model.head."),
 )  # fmt: skip
+_METACLIP2 = replace(_CLIP, title="MetaCLIP 2", config="MetaClip2VisionConfig", model="MetaClip2VisionModel")
 _SIGLIP2 = Family(
     title="SigLIP 2", config="Siglip2VisionConfig", model="Siglip2VisionModel", blocks="encoder.layers",
     norm="post_layernorm", first=_no_tokens, call=_in_patches, set=_HEADLESS, apart=_SIGLIP.apart,
@@ -140,10 +175,17 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "clip_vision_model": _CLIP,
     "clip": replace(_CLIP, part="vision_config"),
+    "metaclip_2_vision_model": _METACLIP2,
+    "metaclip_2": replace(_METACLIP2, part="vision_config"),
     "siglip_vision_model": _SIGLIP,
     "siglip": replace(_SIGLIP, part="vision_config"),
     "siglip2_vision_model": _SIGLIP2,
     "siglip2": replace(_SIGLIP2, part="vision_config"),
+    "aimv2_vision_model": Family(
+        title="AIMv2", config="Aimv2VisionConfig", model="Aimv2VisionModel", blocks="encoder.layers",
+        norm="rms_norm", first=_no_tokens, call=_plain, sizes=False, square=False, set={"use_head": False},
+        apart=(*_HEADS, "head."),
+    ),
     "ijepa": Family(
         title="I-JEPA", config="IJepaConfig", model="IJepaModel", blocks="layers", norm="layernorm",
         first=_no_tokens, made=_UNPOOLED, apart=_HEADS,
@@ -159,6 +201,15 @@ FAMILIES: Mapping[str, Family] = {
     "deit": Family(
         title="DeiT", config="DeiTConfig", model="DeiTModel", blocks="layers", norm="layernorm",
         first=lambda config: 2, square=False, made=_UNPOOLED, apart=(*_HEADS, "cls_classifier.", "distillation_c"),
+    ),
+    "hiera": Family(
+        title="Hiera", config="HieraConfig", model="HieraModel", blocks="", norm="", first=_no_tokens, call=_plain,
+        sizes=False, staged=_hiera, made=_UNPOOLED,
+        apart=(*_HEADS, "hiera.pooler.", "encoder_norm.", "multiscale_fusion."),
+    ),
+    "vjepa1": Family(
+        title="V-JEPA 1", config="VideoMAEConfig", model="worldprobe.encoders.vision.vjepa1:VJEPA1",
+        blocks="blocks", norm="norm", first=_no_tokens, call=_plain, clips=True, sizes=False, square=False,
     ),
     "videomae": Family(
         title="VideoMAE", config="VideoMAEConfig", model="VideoMAEModel", blocks="encoder.layer", norm="layernorm",

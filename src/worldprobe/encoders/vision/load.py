@@ -6,10 +6,11 @@ from typing import Any
 
 from worldprobe.encoders import checkpoint
 from worldprobe.encoders.pixels import Pixels
+from worldprobe.encoders.vision.library import LibraryForward
 from worldprobe.encoders.vision.public import PUBLIC
 from worldprobe.encoders.vision.settings import pixels_of, settings_in
 from worldprobe.encoders.vision.spec import Spec
-from worldprobe.encoders.vision.tower import Tower, sides
+from worldprobe.encoders.vision.tower import Tower, computed
 from worldprobe.encoders.vision.weights import Network, load, network_of
 from worldprobe.errors import RegistryError
 
@@ -25,18 +26,16 @@ def pretrained(spec: Spec, *, name: str, device: str, precision: str) -> Tower:
             or asked for a size or a token that it does not have.
     """
     source = spec.source
-    network = network_of(checkpoint.written_config(source), name=source)
+    network = network_of(checkpoint.written_config(source), name=source, stage=spec.stage)
     pixels = _pixels(network, settings_in(checkpoint.folder_with(source, _SETTINGS), name=source), spec, name=name)
+    model = load(source, network, name=source)
     return Tower(
-        load(source, network, name=source),
-        network.family,
+        _forward(model, network, pixels, spec, device, precision),
         pixels,
         name=name,
-        revision=checkpoint.revision(source),
+        revision=f"{checkpoint.revision(source)}{_stage(spec)}",
         status="trained",
         cls=spec.cls,
-        device=device,
-        precision=precision,
         origin=checkpoint.origin(source),
     )
 
@@ -53,26 +52,35 @@ def untrained(spec: Spec, *, name: str, device: str, precision: str) -> Tower:
     else:
         written = checkpoint.written_config(source)
         settings = settings_in(checkpoint.folder_with(source, _SETTINGS), name=source)
-    network = network_of(written, name=source)
+    network = network_of(written, name=source, stage=spec.stage)
     pixels = _pixels(network, settings, spec, name=name)
+    model = network.fresh(seed=TWIN_SEED)
     return Tower(
-        network.fresh(seed=TWIN_SEED),
-        network.family,
+        _forward(model, network, pixels, spec, device, precision),
         pixels,
         name=name,
-        revision=f"untrained seed {TWIN_SEED} {network.architecture}",
+        revision=f"untrained seed {TWIN_SEED} {network.architecture}{_stage(spec)}",
         status="untrained",
         cls=spec.cls,
-        device=device,
-        precision=precision,
         origin={"checkpoint": f"none: untrained, seed {TWIN_SEED}"},
     )
+
+
+def _forward(
+    model: Any, network: Network, pixels: Pixels, spec: Spec, device: str, precision: str
+) -> LibraryForward:
+    where, numbers = computed(device, precision)
+    return LibraryForward(model, network.family, pixels, device=where, precision=numbers, cls=spec.cls)
+
+
+def _stage(spec: Spec) -> str:
+    return "" if spec.stage is None else f" stage {spec.stage}"
 
 
 def _pixels(network: Network, settings: dict[str, Any], spec: Spec, *, name: str) -> Pixels:
     """How frames are brought to the network: as its processor does, at the size that is wanted."""
     family, config = network.family, network.config
-    _, patch = sides(config)
+    _, patch = family.sides(config)
     places = int(getattr(config, "num_patches", 0) ** 0.5)
     pixels = pixels_of(settings, name=spec.source, square=family.square, patch=patch, places=places)
     if spec.size is not None and spec.size != pixels.size:

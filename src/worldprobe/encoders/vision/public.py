@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from worldprobe.encoders.preprocess import MEAN, STD
+from worldprobe.encoders.preprocess import MEAN, STD, first_settings
 
 Written = tuple[dict[str, Any], dict[str, Any]]  # of the network, of its processor
 _IMAGENET = {"image_mean": list(MEAN), "image_std": list(STD)}
@@ -161,4 +161,69 @@ def _of_vit_kind() -> dict[str, Written]:
     return found
 
 
-PUBLIC: Mapping[str, Written] = {**_dinov2(), **_dinov3(), **_siglip(), **_clip(), **_of_vit_kind()}
+def _aimv2() -> dict[str, Written]:
+    found: dict[str, Written] = {}
+    for size, width, inner in (("large", 1024, 2816), ("huge", 1536, 4096), ("1B", 2048, 5632), ("3B", 3072, 8192)):
+        for side in (224, 336, 448):
+            config = {"hidden_size": width, "intermediate_size": inner, "num_attention_heads": width // 128}
+            found[f"apple/aimv2-{size}-patch14-{side}"] = (
+                {"model_type": "aimv2_vision_model", **config, "image_size": side},
+                {**_cropped(side, side), **_BICUBIC, **_CLIPS},
+            )
+    return found
+
+
+def _hiera() -> dict[str, Written]:
+    found: dict[str, Written] = {}
+    for size, width, heads, depths in (
+        ("tiny", 96, 1, [1, 2, 7, 2]), ("small", 96, 1, [1, 2, 11, 2]), ("base", 96, 1, [2, 3, 16, 3]),
+        ("base-plus", 112, 2, [2, 3, 16, 3]), ("large", 144, 2, [2, 6, 36, 4]), ("huge", 256, 4, [2, 6, 36, 4]),
+    ):  # fmt: skip
+        config = {"embed_dim": width, "depths": depths, "num_heads": [heads * 2**stage for stage in range(4)]}
+        for kind in ("", "-mae", "-in1k"):
+            found[f"facebook/hiera-{size}-224{kind}-hf"] = (
+                {"model_type": "hiera", **config}, {**_cropped(256, 224), **_BICUBIC, **_IMAGENET},
+            )  # fmt: skip
+    return found
+
+
+def _of_clips() -> dict[str, Written]:
+    """The first V-JEPA, by names like those of V-JEPA 2.1's; ViViT and TimeSformer."""
+    found: dict[str, Written] = {}
+    for name, side, config in (
+        ("large_224", 224, _wide(_LARGE)), ("huge_224", 224, _wide(_HUGE)), ("huge_384", 384, _wide(_HUGE)),
+    ):  # fmt: skip
+        written = {"model_type": "vjepa1", **config, "image_size": side, "layer_norm_eps": 1e-6}
+        found[f"vjepa1_vit_{name}"] = written, first_settings(side)
+    halves = {**_cropped(256, 224), **_BILINEAR, **_HALVES, "rescale_factor": 1 / 127.5, "offset": True}
+    found["google/vivit-b-16x2-kinetics400"] = {"model_type": "vivit"}, halves
+    for name in ("k400", "k600", "ssv2"):
+        settings = {**_cropped(224, 224), **_BILINEAR, "image_mean": [0.45] * 3, "image_std": [0.225] * 3}
+        found[f"facebook/timesformer-base-finetuned-{name}"] = {"model_type": "timesformer"}, settings
+    return found
+
+
+def _deit() -> dict[str, Written]:
+    sizes: dict[str, dict[str, Any]] = {
+        "tiny": {"hidden_size": 192, "num_attention_heads": 3}, "small": _SMALL, "base": {},
+    }  # fmt: skip
+    settings = {**_cropped(256, 224), **_BICUBIC, **_IMAGENET}
+    return {
+        f"facebook/deit-{size}-distilled-patch16-224": ({"model_type": "deit", **_wide(config)}, settings)
+        for size, config in sizes.items()
+    }
+
+
+def _metaclip2() -> dict[str, Written]:
+    vision = {**_wide(_HUGE), "patch_size": 14, "hidden_act": "quick_gelu"}
+    return {
+        "facebook/metaclip-2-worldwide-huge-quickgelu": (
+            {"model_type": "metaclip_2", "vision_config": vision}, {**_cropped(224, 224), **_BICUBIC, **_CLIPS},
+        )
+    }  # fmt: skip
+
+
+PUBLIC: Mapping[str, Written] = {
+    **_dinov2(), **_dinov3(), **_siglip(), **_clip(), **_metaclip2(), **_aimv2(), **_of_vit_kind(), **_deit(),
+    **_hiera(), **_of_clips(),
+}  # fmt: skip

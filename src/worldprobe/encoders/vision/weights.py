@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from worldprobe.encoders import checkpoint
 from worldprobe.encoders.quantized import refuse_quantized
 from worldprobe.encoders.vision import videomae2
 from worldprobe.encoders.vision.families import FAMILIES, Family, titles
-from worldprobe.errors import RegistryError
+from worldprobe.errors import ConfigError, RegistryError
 
 # Of a config, what says nothing of the network.
 _BESIDE = (
@@ -45,8 +46,8 @@ class Network:
             return _class(self.family.model)(self.config, **self.family.made)
 
 
-def network_of(written: Mapping[str, Any], *, name: str) -> Network:
-    """The network that a checkpoint's config is of.
+def network_of(written: Mapping[str, Any], *, name: str, stage: int | None = None) -> Network:
+    """The network that a checkpoint's config is of, at one of its stages where it has any.
 
     Raises:
         RegistryError: no family that is read, code of its own, weights in numbers of few bits, or a config that its
@@ -61,11 +62,14 @@ def network_of(written: Mapping[str, Any], *, name: str) -> Network:
             raise RegistryError(f"{name}: its config does not say its shape: {error}") from error
         kind = written["model_type"]
     family = FAMILIES.get(str(kind))
+    if family is None and "architecture" in written and kind in (None, "timm_wrapper"):
+        raise RegistryError(f"{name} holds a model of timm ({written['architecture']}): name it timm:{name}")
     if family is None:
         own = "is code of its own (auto_map), which is never run" if "auto_map" in written else "is not read"
+        shown = kind or " ".join(map(str, written.get("architectures") or ())) or None
         raise RegistryError(
-            f"{name} holds a model of type {kind!r}, which {own}. Read are V-JEPA 2, {titles()}; any network as an "
-            "ONNX file: onnx:FILE"
+            f"{name} holds a model of type {shown!r}, which {own}. Read are V-JEPA 2, {titles()}; any network as "
+            "an ONNX file: onnx:FILE"
         )
     if how := written.get("quantization_config"):
         method = how.get("quant_method", "?") if isinstance(how, dict) else how
@@ -79,7 +83,16 @@ def network_of(written: Mapping[str, Any], *, name: str) -> Network:
     except Exception as error:
         why = checkpoint.first_line(error)
         raise RegistryError(f"{name}: its config is not one of {family.title}: {why}") from error
-    return Network(family, config, videomae2.renamed if theirs else None)
+    if family.staged:
+        try:
+            family = family.staged(family, config, stage)
+        except ConfigError as error:
+            raise RegistryError(f"{name}: {error}") from error
+    elif stage is not None:
+        raise RegistryError(f"{name}: a {family.title} has no stages: its blocks, all of one grid, are --blocks")
+    # What is not written as transformers has it is read in a way of our own.
+    renamed: Callable[[Mapping[str, Any]], dict[str, Any]] | None = dict if ":" in family.model else None
+    return Network(family, config, videomae2.renamed if theirs else renamed)
 
 
 def load(source: str, network: Network, *, name: str) -> Any:
@@ -143,6 +156,6 @@ def _zeros(folder: Path, shapes: Container[tuple[int, ...]]) -> Counter[tuple[in
 
 
 def _class(name: str) -> Any:
-    import transformers
-
-    return getattr(transformers, name)
+    """A class of transformers, or, as "module:class", one of our own."""
+    module, _, own = name.rpartition(":")
+    return getattr(import_module(module or "transformers"), own)
