@@ -1,6 +1,7 @@
 """A training whose collapse is known: measured once, whatever comes in between, and concluded from."""
 
 import json
+import os
 import shutil
 import time
 
@@ -174,6 +175,22 @@ def test_a_half_written_checkpoint_is_tried_again_then_left_and_taken_when_it_is
         weights.write_bytes(whole)
         assert watch.round() == 1
         assert watch.facts().left == ()
+
+
+def test_files_that_change_while_they_are_loaded_are_not_trusted(scenes, tmp_path, monkeypatch):
+    weights = save(tmp_path / "c" / "step-1") / "model.safetensors"
+
+    def overtaken(name, **more):
+        found = load(name, **more)
+        os.utime(weights, (1, 1))
+        return found
+
+    with Watch(of(tmp_path / "c", scenes[:4], tmp_path / "w")) as watch:
+        with monkeypatch.context() as patch:
+            patch.setattr(watching, "load_encoder", overtaken)
+            assert watch.round() == 0
+        assert watch.facts().left[0].why == "its files were written while it was loaded"
+        assert watch.round() == 1
 
 
 def test_files_that_still_grow_are_waited_for(scenes, tmp_path, monkeypatch):

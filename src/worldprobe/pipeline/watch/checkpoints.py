@@ -118,6 +118,12 @@ def _found(name: str, path: Path, *, lacks: str = "") -> Found | None:
     return Found(name, path, step_of(name), hashlib.sha256(known.encode()).hexdigest()[:16], modified, lacks)
 
 
+def changed(one: Found) -> bool:
+    """Whether any of a checkpoint's files was written, or removed, since it was found."""
+    again = _found(one.name, one.path)
+    return again is None or again.files != one.files
+
+
 def step_of(name: str) -> int | None:
     """The number after "step" or "iter" in a name, else its last one: 500 of ``checkpoint-500``."""
     stem = re.sub(r"\.(onnx|pt|pth|ckpt|safetensors|bin)$", "", name)

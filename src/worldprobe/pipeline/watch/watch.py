@@ -34,7 +34,7 @@ from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.probe.plan import plan_of
 from worldprobe.pipeline.probe.questions import check_probes
 from worldprobe.pipeline.progress import Progress, silent
-from worldprobe.pipeline.watch.checkpoints import HERE, Found, find
+from worldprobe.pipeline.watch.checkpoints import HERE, Found, changed, find
 from worldprobe.pipeline.watch.measure import Work, measure, with_drift
 from worldprobe.pipeline.watch.record import Record
 from worldprobe.protocols import Encoder
@@ -224,7 +224,7 @@ class Watch:
                 raise error.cause from error.cause.__cause__
             except WriteError:  # a full disk is full for all
                 raise
-            except (WorldprobeError, FileNotFoundError) as error:
+            except (WorldprobeError, OSError) as error:
                 final = isinstance(error, _OtherError) or attempts.count + 1 >= self.of.tries
                 attempts.count, attempts.why = self.of.tries if final else attempts.count + 1, str(error)
                 tell(f"{one.name}: {error} ({'left as it is' if final else 'tried again at the next look'})")
@@ -269,6 +269,8 @@ class Watch:
         """Measure a checkpoint, and write its line; what was measured under another name is known by that one."""
         experiment, record = self.of.experiment, self._record
         encoder = load_encoder(self.of.named(one).encoder, device=experiment.device, precision=experiment.precision)
+        if changed(one):  # its hash may be of other weights than those that were loaded
+            raise RegistryError("its files were written while it was loaded")
         if (known := record.of(encoder.revision)) is not None:
             record.put(known := _also(known, one))
             return known
@@ -339,13 +341,13 @@ class Watch:
     def _drift(self) -> None:
         """How far each checkpoint is from the first and from the one before it, where that is not known yet."""
         every = self._record.checkpoints
-        changed = [
+        more = [
             now
             for before, one in pairwise(every)
             if (now := with_drift(one, [every[0], before], self.of.out)) is not one
         ]
-        if changed:
-            self._record.put(*changed)
+        if more:
+            self._record.put(*more)
 
     def _drop(self, line: Checkpoint) -> None:
         """Drop a checkpoint's embeddings, unless they are to stay: what is read of them again is kept apart."""
