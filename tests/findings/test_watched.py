@@ -56,10 +56,10 @@ def test_half_a_rank_whose_interval_reaches_above_half_is_no_collapse():
 def test_above_the_twin_is_said_from_the_first_step_after_which_all_are():
     standings = ["not shown to differ", "higher", "not shown to differ", "higher", "higher"]
     (said,) = conclude(TWIN, [at(step, scores=[score(one)]) for step, one in enumerate(standings)])
-    assert said.startswith(
-        "XY position: above the untrained twin since step 3, from z; R² 0.50 [0.45, 0.55] at step 4"
+    assert said == (
+        "XY position: above the untrained twin since step 3; R² 0.50 [0.45, 0.55] at step 4, from z, "
+        "+0.10 [0.05, 0.15] over the twin."
     )
-    assert "+0.10 [0.05, 0.15] over it" in said
 
 
 def test_of_several_features_that_which_was_above_first_speaks():
@@ -69,9 +69,9 @@ def test_of_several_features_that_which_was_above_first_speaks():
         at(2, scores=[score("higher"), score("higher", features="grid")]),
     ]
     (said,) = conclude(TWIN, steps)
-    assert "since step 1, from grid" in said
+    assert "since step 1; R² 0.50 [0.45, 0.55] at step 2, from grid" in said
     (said,) = conclude(TWIN, steps[:2])
-    assert "since step 1 (the last, so far), from grid" in said
+    assert "since step 1 (the last, so far); R² 0.50 [0.45, 0.55] at step 1, from grid" in said
 
 
 def test_what_is_not_above_any_more_and_what_fell_is_said():
@@ -79,8 +79,10 @@ def test_what_is_not_above_any_more_and_what_fell_is_said():
     (said,) = conclude(TWIN, steps)
     assert "not shown to be above the untrained twin any more (it was at step 0)" in said
     assert said.endswith("it fell from 0.80 [0.75, 0.85] at step 0.")
+    (said,) = conclude(TWIN, [at(0, scores=[score("lower")])])
+    assert said.startswith("XY position: below the untrained twin; R² 0.50 [0.45, 0.55] at step 0, from z")
     (said,) = conclude(None, [at(0, scores=[score("not measured")])])
-    assert "twin" not in said
+    assert "untrained" not in said
 
 
 def test_tokens_that_grew_alike_are_said_and_others_not():

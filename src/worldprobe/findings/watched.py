@@ -131,6 +131,10 @@ class Watched(Fact):
         return _label(reading, self.readings)
 
 
+Run = list[tuple[Checkpoint, WatchedScore]]
+"""The scores of one reading, checkpoint by checkpoint."""
+
+
 def ordered(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
     """By step; those without one last, by time."""
     return sorted(checkpoints, key=lambda one: (one.step is None, one.step or 0, one.modified, one.name))
@@ -205,47 +209,48 @@ def _of_likeness(checkpoints: Sequence[Checkpoint]) -> str:
 
 def _of_task(task: str, has_twin: bool, checkpoints: Sequence[Checkpoint]) -> str:
     """Since when a property is above the twin, by the reading that is so first; and whether its score fell."""
-    readings: dict[tuple[str, str, str, str], list[tuple[Checkpoint, WatchedScore]]] = {}
+    runs: dict[tuple[str, str, str, str], Run] = {}
     for one in checkpoints:
         for score in one.scores:
             if score.task == task and score.score.value is not None:
-                readings.setdefault(score.reading, []).append((one, score))
-    every = [run[0][1] for run in readings.values()]
-    if not every:
+                runs.setdefault(score.reading, []).append((one, score))
+    if not runs:
         return ""
-    name = property_name(task)
-    since: list[tuple[int, list[tuple[Checkpoint, WatchedScore]]]] = []
-    for run in readings.values():
-        first = len(run)
-        while first and run[first - 1][1].standing == "higher":
-            first -= 1
-        if first < len(run):
-            since.append((first, run))
-    if since:
-        first, run = min(since, key=lambda one: (one[0], -(one[1][-1][1].score.value or 0.0)))
-        at, (last, score) = run[first][0], run[-1]
-        label, over = _label(score, every), score.over_twin
-        reached = f"{METRICS[score.metric]} {with_interval(score.score)} at {last.where}"
-        more = f", {difference(over)} over it" if over else ""
+    above = {reading: since for reading, run in runs.items() if (since := _since(run)) is not None}
+    # That which is above the twin for longest speaks, else that which is highest at last.
+    run = min(runs.values(), key=lambda run: (above.get(run[0][1].reading, len(checkpoints)), -_value(run[-1][1])))
+    last, score = run[-1]
+    label = _label(score, [one[0][1] for one in runs.values()])
+    reached = f"{METRICS[score.metric]} {with_interval(score.score)} at {last.where}, from {label}"
+    over = f", {difference(score.over_twin)} over the twin" if score.over_twin else ""
+    if score.reading in above:
+        at = run[above[score.reading]][0]
         alone = " (the last, so far)" if at is last else ""
-        said = f"{name}: above the untrained twin since {at.where}{alone}, from {label}; {reached}{more}"
+        stands = f"above the untrained twin since {at.where}{alone}; "
+    elif not has_twin:
+        stands = ""
+    elif score.standing == "lower":
+        stands = "below the untrained twin; "
     else:
-        run = max(readings.values(), key=lambda one: one[-1][1].score.value or 0.0)
-        last, score = run[-1]
-        reached = (
-            f"{METRICS[score.metric]} {with_interval(score.score)} at {last.where}, from {_label(score, every)}"
+        before = [one.where for run in runs.values() for one, score in run if score.standing == "higher"]
+        stands = "not shown to be above the untrained twin" + (
+            f" any more (it was at {before[-1]}); " if before else "; "
         )
-        before = next((one.where for run in readings.values() for one, s in run if s.standing == "higher"), "")
-        was = f" any more (it was at {before})" if before else ""
-        said = (
-            f"{name}: not shown to be above the untrained twin{was}; {reached}"
-            if has_twin
-            else f"{name}: {reached}"
-        )
-    points = [(one.where, score.score) for one, score in run if score.score.interval]
-    if fell := _fell(points):
-        said += f"; it fell from {with_interval(fell[1])} at {fell[0]}"
-    return f"{said}."
+    fell = _fell([(one.where, score.score) for one, score in run if score.score.interval])
+    fallen = f"; it fell from {with_interval(fell[1])} at {fell[0]}" if fell else ""
+    return f"{property_name(task)}: {stands}{reached}{over}{fallen}."
+
+
+def _since(run: Run) -> int | None:
+    """From which of a reading's checkpoints on it is above the twin at all; None where not at the last."""
+    first = len(run)
+    while first and run[first - 1][1].standing == "higher":
+        first -= 1
+    return first if first < len(run) else None
+
+
+def _value(score: WatchedScore) -> float:
+    return score.score.value or 0.0
 
 
 def _fell(points: Sequence[tuple[str, Score]]) -> tuple[str, Score] | None:
