@@ -6,11 +6,13 @@ from operator import add
 import numpy as np
 import pytest
 
+from worldprobe.intervals import bound
 from worldprobe.probes.unlabelled import (
     SETS,
     Spread,
     Tokens,
     drift,
+    drifted,
     effective_rank,
     lidar,
     likeness,
@@ -115,6 +117,26 @@ def test_drift_is_nothing_where_one_is_the_other_turned_and_all_where_they_have_
     # The common estimate would be 0.2 here: with more columns than rows all look alike.
     wide, other = rng.standard_normal((2, 100, 400)).astype(np.float32)
     assert drift(wide, other) == pytest.approx(1, abs=0.1)
+
+
+def test_the_interval_of_drift_is_that_of_leaving_out_sets_of_videos():
+    rng = np.random.default_rng(4)
+    one = (rng.standard_normal((200, 6)) * [5, 3, 2, 1, 1, 1] + 7).astype(np.float32)
+    other = (one + rng.standard_normal((200, 6))).astype(np.float16)
+    videos = np.repeat(np.arange(40), 5)
+    found = drifted(one, other, videos)
+    assert found.value == pytest.approx(drift(one, other))
+    # The estimate is the same of rows that are centred together and of rows that are centred apart.
+    left = np.array([drift(one[videos % 10 != k], other[videos % 10 != k]) for k in range(10)])
+    low, high = bound(found.value, left, "plain")
+    assert (found.low, found.high) == pytest.approx((low, high), abs=1e-9)
+    assert found.low < found.value < found.high
+    assert drifted(one, other, np.zeros(200, int)).interval is None
+
+
+def test_drift_of_nothing_has_a_note_in_place_of_a_value():
+    found = drifted(np.ones((20, 3)), np.ones((20, 3)), np.arange(20))
+    assert (found.value, found.note) == (None, "drift needs features that vary")
 
 
 @pytest.mark.parametrize("rows", [np.ones((9, 2)), np.eye(3)])

@@ -181,7 +181,7 @@ def _bounded(value: float, *left: float) -> Score:
     return Score(value=value, low=low, high=high)
 
 
-def drift(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+def drift(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
     """1 less the unbiased linear CKA of two encoders' features [n, d1] and [n, d2] of the same n moments.
 
     The common estimate grows with d / n and calls any two wide encoders alike. Unbiased, it may be a little over 1.
@@ -189,15 +189,44 @@ def drift(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     Raises:
         ValueError: fewer than four rows, or features that do not vary.
     """
-    if len(one) < 4:
-        raise ValueError(f"drift needs four moments, got {len(one)}")
-    grams = []
-    for rows in (one, other):
-        centred = rows - rows.mean(axis=0, dtype=np.float64)
-        gram = centred @ centred.T
-        np.fill_diagonal(gram, 0.0)
-        grams.append(gram)
-    first, second = grams
+    return _apart(_gram(one), _gram(other))
+
+
+def drifted(one: NDArray[np.floating], other: NDArray[np.floating], videos: NDArray[np.integer]) -> Score:
+    """``drift`` with its 95 % interval, from leaving out each of ``SETS`` sets of videos in turn.
+
+    Args:
+        videos: which video each moment is of, [n], counted from 0.
+    """
+    grams = _gram(one), _gram(other)
+    sets = videos % SETS
+    try:
+        value = _apart(*grams)
+        left = []
+        for which in np.unique(sets):
+            kept = np.flatnonzero(sets != which)
+            left.append(_apart(*(gram[np.ix_(kept, kept)] for gram in grams)))
+    except ValueError as error:
+        return Score(value=None, note=str(error))
+    return _bounded(value, *(left if len(left) >= _LEAST_SETS else ()))
+
+
+def _gram(rows: NDArray[np.floating]) -> Floats:
+    """Products of centred rows, those of a row with itself left out.
+
+    The unbiased estimate is the same of rows that are not centred, and so of a part of these.
+    """
+    rows = rows.astype(np.float64)
+    centred = rows - rows.mean(axis=0)
+    gram = np.asarray(centred @ centred.T, dtype=np.float64)
+    np.fill_diagonal(gram, 0.0)
+    return gram
+
+
+def _apart(first: Floats, second: Floats) -> float:
+    """``drift`` of two Gram matrices of zero diagonal."""
+    if len(first) < 4:
+        raise ValueError(f"drift needs four moments, got {len(first)}")
     own = _hsic(first, first) * _hsic(second, second)
     if not own > 0:
         raise ValueError("drift needs features that vary")

@@ -1,5 +1,7 @@
 """Features without labels: from the store to the report."""
 
+import shutil
+
 import numpy as np
 import pytest
 from tests.builders.checks import some
@@ -8,7 +10,7 @@ from worldprobe.config import make_experiment
 from worldprobe.pipeline.run import run
 from worldprobe.probes.unlabelled import Spread, effective_rank
 from worldprobe.report.write import write_report
-from worldprobe.results import UnlabelledResult, read_results
+from worldprobe.results import UnlabelledResult, read_results, write_results
 from worldprobe.store import Store
 from worldprobe.video.rendered.scenes import render_scenes
 
@@ -58,3 +60,12 @@ def test_every_form_says_it(made):
         text = (folder / f"report.{kind}").read_text()
         assert "What the features are like, without labels" in text
         assert "effective rank" in text
+
+
+def test_several_inputs_are_told_apart(made, tmp_path):
+    folder, lines = made
+    shutil.copytree(folder, place := tmp_path / "run", ignore=shutil.ignore_patterns("*.zarr"))
+    still = [one.model_copy(update={"input": "still"}) for one in lines]
+    write_results(place / "results.jsonl", [*read_results(place / "results.jsonl"), *still])
+    write_report(place)
+    assert "| Measure | Input |" in (place / "report.md").read_text()

@@ -16,9 +16,10 @@ def unlabelled(summary: Summary) -> Section | None:
     if found is None:
         return None
     inputs = {row.input for row in found.rows}
-    columns: list[Column[UnlabelledRow]] = [
-        Column("Measure", lambda row: row.measure, short="measure"),
-        *([Column[UnlabelledRow]("Input", lambda row: row.input, short="input")] if len(inputs) > 1 else []),
+    columns: list[Column[UnlabelledRow]] = [Column("Measure", lambda row: row.measure, short="measure")]
+    if len(inputs) > 1:
+        columns.append(Column("Input", lambda row: row.input, short="input"))
+    columns += [
         Column(
             summary.encoder.name, lambda row: score_cell(row.score, strong=True), right=True, short="score",
             brief=lambda row: with_interval(row.score),

@@ -1,0 +1,1 @@
+"""Measure the checkpoints of a training as they appear in a folder."""
