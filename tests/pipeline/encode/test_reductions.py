@@ -24,8 +24,8 @@ from worldprobe.results import DecodingResult, ProbeResult, UnlabelledResult, re
 from worldprobe.store import Store
 from worldprobe.video.rendered.scenes import render_scenes
 
-TAP = "vjepa2-tiny/sum4+5.out"
-SUM, JOIN = Reduction("sum", (4, 5)), Reduction("join", (4, 5))
+TAP = "vjepa2-tiny/sum2+3.out"
+SUM, JOIN = Reduction("sum", (2, 3)), Reduction("join", (2, 3))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_what_the_store_holds_is_reduced_and_not_encoded_again(tiny, scenes, tmp
     assert (stored(later, SUM)[0].shape[-1], stored(later, JOIN)[0].shape[-1]) == (width, 2 * width)
     # A clip whose block is damaged is encoded: nothing is worked out of what cannot be read.
     (series, _), *_ = later.find(later.videos()[0], encoder="vjepa2-tiny")
-    for name in ("sum4+5.out", "block4.out"):
+    for name in ("sum2+3.out", "block2.out"):
         chunk = tmp_path / "later" / series.path / name / "c.0.0.0.0.0"
         chunk.unlink() if name.startswith("sum") else chunk.write_bytes(chunk.read_bytes()[:-9] + bytes(9))
     once = Forbidden(tiny, allowed=1)
@@ -96,7 +96,7 @@ def test_pooled_tokens_are_normed_before_they_are_averaged(tiny, scenes, tmp_pat
     encode(scenes[:1], encoder=tiny, store=pooled, blocks=[SUM], pool="space")
     expected = stored(whole, SUM)[0].astype(np.float32).mean(axis=(1, 2)).astype(np.float16)
     np.testing.assert_array_equal(stored(pooled, SUM)[0], expected)
-    averaged = {block: stored(pooled, block)[0] for block in (4, 5)}
+    averaged = {block: stored(pooled, block)[0] for block in (2, 3)}
     assert not np.allclose(reduced(SUM, averaged), expected, atol=0.1)
 
 
@@ -113,22 +113,22 @@ def test_a_run_reads_a_sum_beside_its_twins(scenes, tmp_path):
     assert done.exit_code == 0, done.output
     results = read_results(out / "results.jsonl")
     probed = {(line.control, line.tap) for line in results if isinstance(line, ProbeResult)}
-    assert {("none", "vjepa2-tiny/block5.out"), ("none", TAP), ("random-init", TAP)} <= probed
+    assert {("none", "vjepa2-tiny/block3.out"), ("none", TAP), ("random-init", TAP)} <= probed
     assert {line.protocol for line in results if isinstance(line, ProbeResult)} == {"sound+pca8"}
     described = [line for line in results if isinstance(line, UnlabelledResult)]
     assert {(line.control, line.tap) for line in described} == {("none", TAP), ("random-init", TAP)}
     decoded = {(line.baseline, line.tap) for line in results if isinstance(line, DecodingResult)}
     assert {("none", TAP), ("random-init", f"random:{TAP}")} <= decoded
     for said in ((out / "report.md").read_text(), (out / "report.html").read_text()):
-        assert "sum4+5" in said
+        assert "sum2+3" in said
         assert "Probes saw the first 8 principal components of the standardised features" in said
     vectors = export_embeddings(out, tmp_path / "all.parquet", form="parquet", store=Store(place)).vectors
-    assert vectors == {"block5.z": 192, "sum4+5.z": 192}
+    assert vectors == {"block3.z": 128, "sum2+3.z": 128}
     # What is not there is named, with the command that makes it.
     store = Store(place)
-    assert unpooled(store, store.videos(), encoder="vjepa2-tiny", blocks="sum:4+5")[1] == (SUM,)
-    with pytest.raises(ConfigError, match=re.escape("blocks [join:4+5] of vjepa2-tiny are not in")):
-        unpooled(store, store.videos(), encoder="vjepa2-tiny", blocks="join:4+5")
+    assert unpooled(store, store.videos(), encoder="vjepa2-tiny", blocks="sum:2+3")[1] == (SUM,)
+    with pytest.raises(ConfigError, match=re.escape("blocks [join:2+3] of vjepa2-tiny are not in")):
+        unpooled(store, store.videos(), encoder="vjepa2-tiny", blocks="join:2+3")
     options = ["--store", place, "--labels", str(out / "labels.parquet"), "--out", str(tmp_path / "again")]
     less = ["--tasks", "xy", "--features", "z", "--controls", "majority", "--evidence", "none"]
     done = CliRunner().invoke(app, ["probe", *options, *less, "--blocks", "sum:last2", "--pca", "2"])
@@ -149,8 +149,8 @@ def test_a_run_reads_a_sum_beside_its_twins(scenes, tmp_path):
         ("last", [SUM], [SUM]),
         ("last", [SUM, JOIN], [JOIN]),
         ("sum:last2", [SUM], [SUM]),
-        ("0,5", [0, 5, SUM], [0, 5]),
-        ("all", [0, 5], list(range(6))),
+        ("0,3", [0, 3, SUM], [0, 3]),
+        ("all", [0, 3], list(range(6))),
     ],
 )
 def test_a_choice_is_of_what_the_store_holds(choice, stored, expected):
@@ -175,10 +175,10 @@ def asked(tiny, **values):
 def test_what_decoders_cannot_read_is_said_before_anything_is_encoded(tiny, tmp_path):
     check_blocks(asked(tiny, blocks="last,sum:last2", decode={"blocks": "sum:last2"}), tiny)
     with pytest.raises(
-        ConfigError, match=re.escape("the blocks [sum:4+5] of vjepa2-tiny, and the experiment")
+        ConfigError, match=re.escape("the blocks [sum:2+3] of vjepa2-tiny, and the experiment")
     ) as one:
         check_blocks(asked(tiny, decode={"blocks": "sum:last2"}), tiny)
-    assert "set blocks = '5,sum:4+5'" in str(one.value)
+    assert "set blocks = '3,sum:2+3'" in str(one.value)
     with pytest.raises(ConfigError, match="nothing beside it"):
         check_blocks(asked(tiny, blocks="sum:last2,join:last2", decode={"blocks": "all"}), tiny)
 
@@ -206,4 +206,4 @@ def test_a_dry_run_counts_bytes_of_sums_and_joins_and_what_needs_no_encoder(tiny
     tokens = tiny.grid(16).tokens * tiny.width * 2
     assert (added.store_bytes, joined.store_bytes) == (2 * tokens, 2 * 3 * tokens)
     assert told("sum:last3").stored == 0
-    assert "sum4+5.out" not in {path.name for path in (tmp_path / "s").rglob("*")}
+    assert "sum2+3.out" not in {path.name for path in (tmp_path / "s").rglob("*")}
