@@ -14,7 +14,7 @@ from worldprobe.findings.comparison import Cost, Sight
 from worldprobe.findings.run_files import read_provenance
 from worldprobe.findings.score import Fact
 from worldprobe.pipeline.ledger import Ledger
-from worldprobe.records import VideoRef, View
+from worldprobe.records import Block, VideoRef, View
 from worldprobe.store import Series, Store
 
 _COST, _SIGHT = "cost", "sight"
@@ -23,7 +23,7 @@ Known = TypeVar("Known", bound=Fact)
 
 
 def cost_and_sight(
-    out: Path, store: Store, series: Sequence[Series], ledger: Ledger, *, block: int
+    out: Path, store: Store, series: Sequence[Series], ledger: Ledger, *, block: Block
 ) -> dict[str, Any]:
     """What a run's record says of its encoder: ``cost`` and ``sight``.
 
