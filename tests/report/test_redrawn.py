@@ -30,7 +30,7 @@ def run(tmp_path_factory):
     experiment = make_experiment(
         {
             "videos": ["scenes:6@5151"], "labeller": "truth", "tasks": ["xy"], "features": ["z"],
-            "evidence": ["learning"], "blocks": "3,5", "controls": ["majority"], "precision": "fp32",
+            "evidence": ["learning"], "blocks": "2,3", "controls": ["majority"], "precision": "fp32",
             "device": "cpu",
             "decode": {"steps": 2, "size": 32, "controls": []},
             "predict": {"twin": False, "decoder": "cnn", "context": 1, "horizon": 1, "pairs": 1},

@@ -5,7 +5,6 @@ import os
 import shutil
 import time
 
-import numpy as np
 import pytest
 from tests.builders.checkpoints import WIDTH, save
 from tests.builders.checks import some
@@ -13,8 +12,10 @@ from tests.builders.checks import some
 from worldprobe.config import make_experiment
 from worldprobe.errors import ConfigError, LabelError, WorldprobeError
 from worldprobe.findings.watched import Watched
+from worldprobe.io.arrays import read_arrays
 from worldprobe.pipeline.compare import compare
 from worldprobe.pipeline.watch import watch as watching
+from worldprobe.pipeline.watch.measure import POOLED
 from worldprobe.pipeline.watch.watch import Watch, Watching
 from worldprobe.report.forms.watched import watched_html, watched_markdown, watched_tables, write_watched
 from worldprobe.report.write import write_report
@@ -268,9 +269,9 @@ def test_pooled_moments_are_few_and_the_same_of_every_checkpoint(training):
     folder, found = training
     keys = set()
     for one in found.checkpoints:
-        with np.load(folder / "watch" / one.folder / "pooled.npz") as kept:
-            keys.add(str(kept["key"]))
-            assert kept["rows"].shape == (12 * 2 * 4, WIDTH) or len(kept["rows"]) <= 1000
-            assert len(kept["rows"]) == len(kept["videos"])
+        kept, facts = read_arrays(folder / "watch" / one.folder / POOLED, stage="watch")
+        keys.add(facts["key"])
+        assert kept["rows"].shape == (12 * 2 * 4, WIDTH) or len(kept["rows"]) <= 1000
+        assert len(kept["rows"]) == len(kept["videos"])
     assert len(keys) == 1
     assert time.time() > found.checkpoints[0].modified > 0

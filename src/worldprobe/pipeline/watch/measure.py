@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.config import Experiment, to_toml
-from worldprobe.errors import CompareError
+from worldprobe.errors import CompareError, WorldprobeError
 from worldprobe.findings.watched import Checkpoint, WatchedScore
 from worldprobe.intervals import Score
-from worldprobe.io.files import replacing, write_whole
+from worldprobe.io.arrays import read_arrays, write_arrays
+from worldprobe.io.files import write_whole
 from worldprobe.pipeline.compare import compare
 from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.failures import Failure, cut_short, require_readable, write_failures
@@ -32,7 +33,7 @@ from worldprobe.records import Labels
 from worldprobe.results import ProbeResult, UnlabelledResult
 from worldprobe.store import Series, Store
 
-POOLED = "pooled.npz"
+POOLED = "pooled.safetensors"
 # Drift between checkpoints is told from so many moments, which stay when the embeddings are dropped.
 MOST_MOMENTS = 1000
 _JUDGED = tuple(metrics[0] for metrics in METRICS.values())
@@ -155,8 +156,7 @@ def _keep_pooled(path: Path, store: Store, series: Sequence[Series], block: int)
             rows.append(values.mean(axis=(1, 2)) if values.ndim == 4 else values)
             videos += [video] * len(chosen)
             known.update(f"{one.video.id} {one.specs[clip].start} {chosen}\n".encode())
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, rows=np.concatenate(rows), videos=np.array(videos), key=np.array(known.hexdigest()))
+    write_arrays(path, {"rows": np.concatenate(rows), "videos": np.array(videos)}, {"key": known.hexdigest()})
 
 
 def with_drift(line: Checkpoint, others: Sequence[Checkpoint], out: Path) -> Checkpoint:
@@ -170,9 +170,9 @@ def with_drift(line: Checkpoint, others: Sequence[Checkpoint], out: Path) -> Che
 
 def _drift(one: Path, other: Path) -> Score:
     try:
-        with np.load(one / POOLED) as ours, np.load(other / POOLED) as theirs:
-            if str(ours["key"]) != str(theirs["key"]):
-                return Score(value=None, note="of other moments")
-            return drifted(ours["rows"], theirs["rows"], ours["videos"])
-    except (OSError, ValueError, KeyError) as error:
+        (ours, of), (theirs, others) = (read_arrays(folder / POOLED, stage="watch") for folder in (one, other))
+    except WorldprobeError as error:
         return Score(value=None, note=f"{other.name} has no pooled moments ({error})")
+    if of["key"] != others["key"]:
+        return Score(value=None, note="of other moments")
+    return drifted(ours["rows"], theirs["rows"], ours["videos"])
