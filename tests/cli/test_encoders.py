@@ -48,7 +48,7 @@ def test_the_comparison_has_costs_as_they_were_recorded(done, place):
     found = json.loads((place / "runs" / "several" / "compare.json").read_text())
     tiny, pixels = found["runs"]
     assert (tiny["name"], tiny["cost"]["clips"], pixels["cost"]["parameters"]) == ("tiny", 8, 0)
-    assert tiny["cost"]["flop"] == pytest.approx(4.23e9, rel=0.01)  # of a clip of 16 frames
+    assert tiny["cost"]["flop"] == pytest.approx(1.393e9, rel=0.01)  # of a clip of 16 frames
     assert tiny["cost"]["bytes"] == 8 * 8 * 8 * 128 * 2
     assert tiny["sight"]["mean"] == pytest.approx([0.485, 0.456, 0.406])
     for one in some(found["readings"]):
