@@ -238,9 +238,9 @@ def predictor():
 
 
 def test_the_own_predictor_passes_and_the_plain_call_does_not(predictor):
-    check_predictor(predictor, size=(128, 128))
+    check_predictor(predictor, size=(64, 64))
     with pytest.raises(AssertionError, match="the context's tokens move"):
-        check_predictor(PlainForward(predictor), size=(128, 128))
+        check_predictor(PlainForward(predictor), size=(64, 64))
 
 
 class Repeats:

@@ -70,9 +70,8 @@ def test_a_single_clip_has_all_cores(threads: int) -> None:
 
 def test_tokens_are_those_of_each_clip_alone(threads: int) -> None:
     encoder = tiny(device="cpu", precision="fp32")
-    pixels = torch.randint(
-        0, 256, (5, 4, 3, 128, 128), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
-    )
-    alone = torch.cat([encoder.forward(clip[None], {5})[5] for clip in pixels])
+    shape, last = (5, 4, 3, encoder.crop, encoder.crop), encoder.blocks - 1
+    pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    alone = torch.cat([encoder.forward(clip[None], {last})[last] for clip in pixels])
     found = encoder.tokens(pixels).flatten(1, 2)
     assert float((found - alone).norm() / alone.norm()) < 1e-5
