@@ -149,7 +149,7 @@ def test_a_squashed_view_shows_the_whole_frame_under_a_name_of_its_own():
     seen = squashed.preprocess(frame)
     assert seen.shape == plain.preprocess(frame).shape
     assert (seen[0, 0, :, 120:] == 255).all()
-    assert squashed.view(160, 60).to_model(np.array([160.0, 60.0])).tolist() == [64, 64]
+    assert squashed.view(160, 60).to_model(np.array([160.0, 60.0])).tolist() == [128, 128]
     assert (squashed.name, squashed.status) == ("squashed:pixels", "floor")
     assert squashed.revision != plain.revision
     tiny = load_encoder("squashed:vjepa2-tiny", device="cpu")
