@@ -96,7 +96,7 @@ def test_the_trained_one_in_bf16_is_within_two_percent():
     exact, half = (
         VJEPA2Predictor.from_encoder(tiny(device="cpu", precision=precision)) for precision in ("fp32", "bf16")
     )
-    pixels = noise(1, size=128)
+    pixels = noise(1, size=64)
     a, b = (one.predict(pixels, context=4, horizon=4) for one in (exact, half))
     assert 0 < np.linalg.norm(a - b) / np.linalg.norm(a) < 2e-2
 
@@ -157,7 +157,7 @@ def test_our_context_has_not_seen_the_future_and_the_plain_forwards_has(model, p
 
 def test_the_trained_one_leaks_nothing_either():
     predictor = VJEPA2Predictor.from_encoder(tiny(device="cpu", precision="fp32"))
-    pixels = noise(2, size=128)
+    pixels = noise(2, size=64)
     for one, exact in ((predictor, True), (PlainForward(predictor), False)):
         found = leak(one, pixels, 4)
         assert (found.context == found.prediction == 0.0) is exact
