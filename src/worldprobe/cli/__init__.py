@@ -10,7 +10,7 @@ import traceback
 from typing import NoReturn
 
 # Importing a module adds its commands, in the order in which the help lists them.
-from worldprobe.cli import experiments, stages, predict, decode, look, compare, export, convert  # isort: skip
+from worldprobe.cli import experiments, stages, predict, decode, look, compare, export, convert, render  # isort: skip
 from worldprobe.cli.options import app
 from worldprobe.errors import WorldprobeError
 from worldprobe.printable import one_line
@@ -24,7 +24,19 @@ _NO_PLACE = (
 _INTERRUPTED = 130
 _STOPPED = "stopped. What was done is kept; the same command goes on from there"
 
-__all__ = ["app", "compare", "convert", "decode", "experiments", "export", "look", "main", "predict", "stages"]
+__all__ = [
+    "app",
+    "compare",
+    "convert",
+    "decode",
+    "experiments",
+    "export",
+    "look",
+    "main",
+    "predict",
+    "render",
+    "stages",
+]
 
 
 def main() -> None:
