@@ -254,12 +254,19 @@ def test_another_arm_is_taken_as_it_is_found(tmp_path: Path) -> None:
     require_robots()
     model = tmp_path / "foreign.xml"
     model.write_text(FOREIGN)
-    truth = pl.read_parquet(truth_path(render_robots(RobotSource(2, 0, model=model), tmp_path / "out")[0]))
+    films = render_robots(RobotSource(2, 0, model=model), tmp_path / "out")
+    truth = pl.concat([pl.read_parquet(truth_path(film)) for film in films])
     assert [name for name in truth.columns if name.startswith("state.")] == [
         "state.turn", "state.a", "state.b", "state.c", "state.gripper",
     ]  # fmt: skip
     assert np.ptp(numbers(truth, "ee_x", "ee_y", "ee_z"), axis=0).max() > 0.03
-    assert truth["ee_z"].min() > -0.03  # type: ignore[operator]
+    assert truth["ee_z"].min() > 0  # type: ignore[operator]
+    # Which end of its jaws' range is open is found out: it lifts what it is to lift, and drops what it is to drop.
+    assert set(truth["behaviour"]) == {"lift", "drop"}
+    assert truth["grasped"].mean() > 0.3  # type: ignore[operator]
+    assert truth["gripper"].min() > -0.05  # type: ignore[operator]
+    commanded, opening = truth["action.gripper"].to_numpy(), truth["gripper"].to_numpy()
+    assert np.corrcoef(commanded, opening)[0, 1] > 0.5
 
 
 @pytest.mark.parametrize(
@@ -267,7 +274,8 @@ def test_another_arm_is_taken_as_it_is_found(tmp_path: Path) -> None:
     [
         ("no xml", "does not load as MJCF"),
         ("<mujoco><worldbody><body><geom/></body></worldbody></mujoco>", "does not load as MJCF"),
-        (FOREIGN.replace("jaw", "claw").replace("claw", "part"), "has no gripper that is known as one"),
+        (FOREIGN.replace('ctrlrange="-.6 0"', 'ctrlrange="-.001 0"'), "does not open"),
+        (FOREIGN.replace("jaw", "part"), "has no gripper that is known as one"),
         (
             FOREIGN.replace('<position joint="turn"/><position joint="a"/>', ""),
             "moves 2 joints besides its gripper",

@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 PREFIX = "arm/"
 _GRIPPING = ("finger", "grip", "jaw", "claw", "pinch")
 _PINCH = ("pinch", "grasp", "tcp", "tool_center", "ee")
+_LEAST_OPENING = 0.01  # m
+_TRIED_STEPS = 240  # of physics: half a second
 # Fingers' pads stick and turn with what they hold; torque-free arms keep where they are by gravity compensation.
 ARM = """
 <mujoco model="arm">
@@ -87,8 +89,9 @@ class Arm:
         names: of the arm's joints.
         finger_qpos, finger_actuators: of the gripper.
         open_ctrl, closed_ctrl: what opens and closes it, for each of its actuators.
+        open_qpos, closed_qpos: where its joints then are.
         bodies: of the whole robot.
-        fingers: the bodies of each finger, with what hangs on them.
+        fingers: the bodies of each finger, with what hangs on them; a jaw that moves alone closes on the hand.
         hand: the body that the fingers hang on; ``pinch`` where they meet and ``turn`` [3, 3] how they lie in its
             frame: the second column is how they open, the third where they point.
         rest: qpos of the arm's joints as the file has it, [n].
@@ -103,6 +106,8 @@ class Arm:
     finger_actuators: NDArray[np.int64]
     open_ctrl: Floats
     closed_ctrl: Floats
+    open_qpos: Floats
+    closed_qpos: Floats
     bodies: frozenset[int]
     fingers: tuple[frozenset[int], ...]
     hand: int
@@ -156,8 +161,14 @@ def find_arm(mujoco: Any, model: Any, data: Any, called: str) -> Arm:
     roots = sorted({int(model.jnt_bodyid[j]) for j in gripping})
     roots = [body for body in roots if not any(_within(model, body, other) for other in roots if other != body)]
     hand = int(model.body_parentid[roots[0]])
-    pinch, turn = _grip_frame(mujoco, model, data, roots, hand, gripping)
-    low, high = model.actuator_ctrlrange[grips].T.astype(np.float64)
+    fingers = [frozenset(b for b in range(model.nbody) if _within(model, b, root)) for root in roots]
+    if len(fingers) == 1:
+        fingers.append(frozenset({hand}))
+    pinch, turn = _grip_frame(mujoco, model, data, fingers, hand, gripping)
+    finger_qpos = model.jnt_qposadr[gripping].astype(np.int64)
+    ends = _ends(mujoco, model, data, fingers, finger_qpos, np.array(grips))
+    if ends[1][0] - ends[0][0] < _LEAST_OPENING:
+        raise VideoError(f"the gripper of {called} does not open: its actuators move its fingers no cm apart")
     return Arm(
         qpos=model.jnt_qposadr[joints].astype(np.int64),
         dof=model.jnt_dofadr[joints].astype(np.int64),
@@ -166,12 +177,14 @@ def find_arm(mujoco: Any, model: Any, data: Any, called: str) -> Arm:
             model.jnt_limited[joints][:, None].astype(bool), model.jnt_range[joints], [[-np.pi, np.pi]]
         ).astype(np.float64),
         names=tuple(names[j] for j in joints),
-        finger_qpos=model.jnt_qposadr[gripping].astype(np.int64),
+        finger_qpos=finger_qpos,
         finger_actuators=np.array(grips),
-        open_ctrl=high,
-        closed_ctrl=low,
+        open_ctrl=ends[1][1],
+        closed_ctrl=ends[0][1],
+        open_qpos=ends[1][2],
+        closed_qpos=ends[0][2],
         bodies=frozenset(b for b in range(model.nbody) if model.body(b).name.startswith(PREFIX)),
-        fingers=tuple(frozenset(b for b in range(model.nbody) if _within(model, b, root)) for root in roots),
+        fingers=tuple(fingers),
         hand=hand,
         pinch=pinch,
         turn=turn,
@@ -185,14 +198,49 @@ def _within(model: Any, body: int, ancestor: int) -> bool:
     return body == ancestor
 
 
+def _centres(model: Any, data: Any, fingers: list[frozenset[int]]) -> list[Floats]:
+    """The middle of each finger, as far as it has a shape."""
+    found = []
+    for finger in fingers:
+        geoms = [g for g in range(model.ngeom) if int(model.geom_bodyid[g]) in finger]
+        found.append(np.mean([data.geom_xpos[g] for g in geoms] or [data.xpos[min(finger)]], axis=0))
+    return found
+
+
+def _ends(
+    mujoco: Any,
+    model: Any,
+    data: Any,
+    fingers: list[frozenset[int]],
+    qpos: NDArray[np.int64],
+    grips: NDArray[np.int64],
+) -> list[tuple[float, Floats, Floats]]:
+    """The gripper closed, and open: how far apart its fingers are, in m, what commands it, where its joints are.
+
+    Both ends are tried, with nothing in the way: which of them opens it no file says.
+    """
+    flags, found = int(model.opt.disableflags), []
+    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_CONTACT | mujoco.mjtDisableBit.mjDSBL_GRAVITY
+    for ctrl in model.actuator_ctrlrange[grips].T.astype(np.float64):
+        tried = mujoco.MjData(model)
+        tried.qpos[:] = data.qpos
+        tried.ctrl[grips] = ctrl
+        mujoco.mj_step(model, tried, _TRIED_STEPS)
+        mujoco.mj_kinematics(model, tried)
+        first, *rest = _centres(model, tried, fingers)
+        apart = float(np.mean([np.linalg.norm(first - other) for other in rest]))
+        found.append((apart, ctrl, tried.qpos[qpos].copy()))
+    model.opt.disableflags = flags
+    return sorted(found, key=lambda end: end[0])
+
+
 def _grip_frame(
-    mujoco: Any, model: Any, data: Any, roots: list[int], hand: int, gripping: list[int]
+    mujoco: Any, model: Any, data: Any, fingers: list[frozenset[int]], hand: int, gripping: list[int]
 ) -> tuple[Floats, Floats]:
     """Where fingers meet, and how they lie, in the hand's frame."""
     mujoco.mj_kinematics(model, data)
     origin, turned = data.xpos[hand].copy(), data.xmat[hand].reshape(3, 3).copy()
-    geoms = [g for g in range(model.ngeom) if any(_within(model, int(model.geom_bodyid[g]), r) for r in roots)]
-    centre = np.mean([data.geom_xpos[g] for g in geoms] or [data.xpos[r] for r in roots], axis=0)
+    centre = np.mean(_centres(model, data, fingers), axis=0)
     sites = [s for s in range(model.nsite) if model.site(s).name.removeprefix(PREFIX).lower().startswith(_PINCH)]
     at = data.site_xpos[sites[0]].copy() if sites else centre
     along = turned.T @ (at - origin)

@@ -18,6 +18,7 @@ STEPS_A_FRAME = 5  # control steps
 CONTROL = STEPS_A_FRAME * RATE
 _DAMPING = 0.03  # of the least squares: how far from a singular pose is still calm
 _TURN_METRES = 0.3  # what a radian of the gripper's turn is worth
+_TURNS_WRIST = 5  # joints: with fewer an arm cannot also choose how its gripper is turned about where it points
 _MOST_TURN = 0.25  # rad a joint turns in one iteration
 _TOUCH_NEWTONS = 0.05  # less is a finger that hovers at an object's skin
 _ACROSS = 0.5  # share of a finger's force that acts the way the gripper closes
@@ -55,7 +56,7 @@ def simulate(mujoco: Any, world: World, plan: ClipPlan) -> Recording:
     wanted = course(plan, rate=CONTROL)
     targets = _joint_targets(mujoco, world, wanted.xyz, wanted.yaw)
     _set_arm(data, arm, targets[0])
-    data.qpos[arm.finger_qpos] = np.clip(_finger_at(model, arm, wanted.opening[0]), 0, None)
+    data.qpos[arm.finger_qpos] = arm.closed_qpos + wanted.opening[0] * (arm.open_qpos - arm.closed_qpos)
     mujoco.mj_forward(model, data)
     substeps = round(1 / (CONTROL * STEP_SECONDS))
     steps = len(targets)
@@ -89,22 +90,14 @@ def _set_arm(data: Any, arm: Arm, angles: Floats) -> None:
     data.ctrl[arm.actuators] = angles
 
 
-def _finger_at(model: Any, arm: Arm, opening: float) -> Floats:
-    """Where a gripper's joints are when it is so far open: between their ends."""
-    joints = [int(np.flatnonzero(model.jnt_qposadr == adr)[0]) for adr in arm.finger_qpos]
-    low, high = model.jnt_range[joints].T
-    return np.asarray(low + opening * (high - low))
-
-
 def _joint_targets(mujoco: Any, world: World, xyz: Floats, yaw: Floats) -> Floats:
     """Joint angles [t, n] that bring the gripper, pointing down, where it is to be: damped least squares."""
     model, arm = world.model, world.arm
     data = mujoco.MjData(model)
     data.qpos[:] = world.data.qpos
-    middle = arm.range.mean(axis=1)
     data.qpos[arm.qpos] = np.where(np.abs(arm.rest) > 1e-6, arm.rest, np.clip(_bent(arm), *arm.range.T))
     jacobian, turning = np.zeros((3, model.nv)), np.zeros((3, model.nv))
-    found = np.zeros((len(yaw), len(middle)))
+    found = np.zeros((len(yaw), len(arm.qpos)))
     for step in range(len(yaw)):
         cos, sin = np.cos(yaw[step]), np.sin(yaw[step])
         # Pointing down, opening to the left of where the yaw points.
@@ -116,11 +109,14 @@ def _joint_targets(mujoco: Any, world: World, xyz: Floats, yaw: Floats) -> Float
             # What is skew in the turn still to make is its axis times the sine of its angle.
             left = wanted @ turned.T
             turn = [left[2, 1] - left[1, 2], left[0, 2] - left[2, 0], left[1, 0] - left[0, 1]]
-            error = np.concatenate([xyz[step] - at, np.multiply(turn, 0.5 * _TURN_METRES)])
+            weights = _TURN_METRES * np.eye(3)
+            if len(arm.qpos) < _TURNS_WRIST:
+                weights -= _TURN_METRES * np.outer(turned[:, 2], turned[:, 2])
+            error = np.concatenate([xyz[step] - at, weights @ turn / 2])
             if np.abs(error).max() < 1e-4:
                 break
             mujoco.mj_jac(model, data, jacobian, turning, at, arm.hand)
-            rows = np.concatenate([jacobian[:, arm.dof], _TURN_METRES * turning[:, arm.dof]])
+            rows = np.concatenate([jacobian[:, arm.dof], weights @ turning[:, arm.dof]])
             change = rows.T @ np.linalg.solve(rows @ rows.T + _DAMPING**2 * np.eye(6), error)
             change *= min(1.0, _MOST_TURN / max(float(np.abs(change).max()), 1e-9))
             data.qpos[arm.qpos] = np.clip(data.qpos[arm.qpos] + change, *arm.range.T)

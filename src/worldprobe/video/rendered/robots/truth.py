@@ -66,7 +66,8 @@ def _of_arm(world: World, recording: Recording, at: Floats) -> Columns:
     arm, frames = world.arm, recording.frames
     angles = recording.qpos[frames][:, arm.qpos]
     # Of two fingers that slide, how far apart they are.
-    opening = recording.qpos[frames][:, arm.finger_qpos].sum(axis=1)
+    opens = np.sign(arm.open_qpos - arm.closed_qpos)
+    opening = (recording.qpos[frames][:, arm.finger_qpos] - arm.closed_qpos) @ opens
     speed = _hand_speed(world, recording)
     columns: Columns = {f"ee_{axis}": at[1:, number] for number, axis in enumerate("xyz")}
     columns |= {f"ee_v{axis}": speed[:, number] for number, axis in enumerate("xyz")}
