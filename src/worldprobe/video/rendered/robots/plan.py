@@ -17,7 +17,7 @@ CAMERAS: tuple[Camera, ...] = get_args(Camera)
 SHAPES: tuple[Shape, ...] = get_args(Shape)
 
 VERSION = 1  # part of every seed and path: another generator must not pass for this one
-FRAMES, SIDE, RATE = 16, 128, 12
+FRAMES, SIDE, RATE = 16, 128, 24
 # Touching and not touching, held and not held are all to be well present.
 _BEHAVIOUR_SHARES = (0.13, 0.17, 0.18, 0.17, 0.12, 0.15, 0.08)
 _CAMERA_SHARES = (0.7, 0.2, 0.1)
@@ -141,7 +141,7 @@ def _view(how: np.random.Generator, camera: Camera | None) -> View:
     kind = camera or drawn
     return View(
         kind=kind,
-        azimuth=float(how.uniform(-0.5, 0.5)),
+        azimuth=float(how.uniform(-0.3, 0.3)),
         elevation=float(how.uniform(0.45, 0.85)),
         distance=float(how.uniform(0.68, 0.88)),
         target=np.append(_NEUTRAL + how.uniform(-0.04, 0.04, 2), how.uniform(0.09, 0.13)),
@@ -158,14 +158,14 @@ def _looks(how: np.random.Generator) -> Looks:
         place = np.array([how.uniform(-0.15, 0.45), side * how.uniform(0.36, 0.55), 0.0])
         clutter.append((place, how.uniform(0.02, 0.06, 3), _vivid(how)))
     return Looks(
-        table=how.uniform(0.2, 0.42) + how.uniform(-0.07, 0.07, 3),
+        table=how.uniform(0.2, 0.35) + how.uniform(-0.06, 0.06, 3),
         table_roughness=float(how.uniform(0.02, 0.08)),
-        backdrop=how.uniform(0.05, 0.5) + how.uniform(-0.05, 0.05, 3),
-        arm=how.uniform(0.6, 0.9) + how.uniform(-0.1, 0.1, 3),
+        backdrop=how.uniform(0.05, 0.25) + how.uniform(-0.05, 0.05, 3),
+        arm=how.uniform(0.75, 0.9) + how.uniform(-0.1, 0.1, 3),
         joints=_vivid(how),
-        fingers=how.uniform(0.5, 0.9) + how.uniform(-0.1, 0.1, 3),
+        fingers=how.uniform(0.7, 0.9) + how.uniform(-0.1, 0.1, 3),
         light=np.append(how.uniform(-0.8, 0.8, 2), -1.0),
-        diffuse=float(how.uniform(0.5, 0.75)),
+        diffuse=float(how.uniform(0.5, 0.65)),
         ambient=float(how.uniform(0.4, 0.5)),
         clutter=tuple(clutter),
         seed=int(how.integers(2**31)),

@@ -14,7 +14,7 @@ from worldprobe.video.rendered.robots.plan import FRAMES, RATE, ClipPlan
 from worldprobe.video.rendered.robots.world import STEP_SECONDS, World
 
 Floats = NDArray[np.float64]
-STEPS_A_FRAME = 5  # control steps
+STEPS_A_FRAME = 2  # control steps
 CONTROL = STEPS_A_FRAME * RATE
 _DAMPING = 0.03  # of the least squares: how far from a singular pose is still calm
 _TURN_METRES = 0.3  # what a radian of the gripper's turn is worth
