@@ -21,9 +21,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 yolo: install
 	$(BIN)/python -m pip install --quiet --no-deps ultralytics==8.4.190
 
-# Clusters, clouds, object storage and recordings, for the tests of them: 1 GB, which nothing else needs.
+# Clusters, clouds, object storage, recordings and robots, for the tests of them: 1.1 GB, which nothing else needs.
 extras: install
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation $(TORCH) --editable '.[dev,ray,modal,rerun,s3]' 'moto[server]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation $(TORCH) --editable '.[dev,ray,modal,rerun,robots,s3]' 'moto[server]'
 
 demo: install
 	$(BIN)/worldprobe demo --out runs/demo

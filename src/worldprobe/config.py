@@ -16,7 +16,13 @@ from worldprobe.errors import ConfigError
 from worldprobe.io.files import StrPath
 
 DEFAULT_TASKS = ("xy", "size", "class", "motion", "velocity")
-TASKS = (*DEFAULT_TASKS, "motion8", "direction", "approach", "count", "visible", "state", "action")
+# Of simulated robots (``robots:N``), whose truth has all of them.
+SIMULATED_TASKS = (
+    "depth", "xyz", "xyz-velocity", "joints", "gripper", "contact", "grasped", "time-to-contact", "camera-motion",
+)  # fmt: skip
+TASKS = (
+    *DEFAULT_TASKS, "motion8", "direction", "approach", "count", "visible", "state", "action", *SIMULATED_TASKS,
+)  # fmt: skip
 FEATURES = ("z", "grid", "delta", "z+delta", "tokens")
 DEFAULT_FEATURES = ("z", "grid")
 _Input = Literal["native", "still", "shuffled", "reversed"]

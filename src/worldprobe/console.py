@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 
 def resolve_videos(sources: Sequence[str]) -> list[Path]:
-    """Arguments to files: globs and folders spread out, scenes rendered, films and URLs fetched; each film once."""
+    """Arguments to files, each once: globs and folders spread out, scenes and robots rendered, films fetched."""
     from worldprobe.labels.robots.lerobot import videos
     from worldprobe.video.films import fetch_film
+    from worldprobe.video.rendered.robots.render import RobotSource, render_robots
     from worldprobe.video.rendered.scenes import render_scenes
     from worldprobe.video.source import distinct, resolve
 
@@ -33,7 +34,13 @@ def resolve_videos(sources: Sequence[str]) -> list[Path]:
         with bars() as progress:
             return fetch_film(name, folder, progress=progress)
 
-    found = resolve(sources, cache=cache(), scenes=render_scenes, lerobot=videos, films=films, tell=warn)
+    def robots(source: RobotSource, folder: Path) -> list[Path]:
+        with bars() as progress:
+            return render_robots(source, folder, progress=progress)
+
+    found = resolve(
+        sources, cache=cache(), scenes=render_scenes, robots=robots, lerobot=videos, films=films, tell=warn
+    )
     kept, again = distinct(found)
     for path, same in again:
         warn(f"{path} holds the same as {same}, and is left out")

@@ -99,11 +99,18 @@ NEGATIVE: tuple[Control, ...] = tuple(name for name, one in CONTROLS.items() if 
 """Those that a score has to be above."""
 POSITIVE: tuple[Control, ...] = tuple(name for name, one in CONTROLS.items() if one.positive)
 
-MOTION_TASKS = ("motion", "motion8", "direction", "velocity", "approach")
+MOTION_TASKS = (
+    "motion", "motion8", "direction", "velocity", "approach", "xyz-velocity", "time-to-contact", "camera-motion",
+)  # fmt: skip
 """Tasks of how fast and in which direction something moves or grows."""
+
+
+def of_motion(task: str) -> bool:
+    """Whether a task, or the task that it is a dimension of, is one of motion."""
+    return task.partition(".")[0] in MOTION_TASKS
 
 
 def stands_beside(control: Control, tasks: Iterable[str], input: str) -> bool:
     """Whether a control ("none": the probe itself) says something of any of these tasks, read from such input."""
-    of_motion = control != "none" and CONTROLS[control].motion
-    return not of_motion or (input != "still" and any(task in MOTION_TASKS for task in tasks))
+    needs_motion = control != "none" and CONTROLS[control].motion
+    return not needs_motion or (input != "still" and any(map(of_motion, tasks)))

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from tests.builders.checks import some
 from tests.builders.lerobot_format import NAMES, write_dataset
+from tests.builders.robots import some_robots
 
 from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import LabelError
@@ -16,8 +17,11 @@ from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.probe import probe
 from worldprobe.pipeline.sources import open_source
+from worldprobe.plugins.promises import labels_problem, typed
 from worldprobe.store import Store
 from worldprobe.video.read import open_video
+from worldprobe.video.rendered.robots.lerobot import write_lerobot
+from worldprobe.video.rendered.scenes import truth_path
 
 EPISODES, STEPS, FPS = 6, 8, 5
 
@@ -128,3 +132,23 @@ def test_every_stage_takes_episodes_for_shots(recorded, tmp_path):
 
 def test_a_file_outside_any_dataset_has_no_episodes(tmp_path):
     assert episode_starts(tmp_path / "film.mp4", np.arange(10.0)) is None
+
+
+def test_rendered_robots_as_a_dataset_hold_state_and_action_to_the_bit(tmp_path_factory):
+    films = some_robots(tmp_path_factory)
+    root = write_lerobot(films, tmp_path_factory.mktemp("robots") / "dataset")
+    found = list(videos(root))
+    assert len(found) == len(films)
+    for film, path in zip(films, found, strict=True):
+        assert path.read_bytes() == film.read_bytes()
+        truth = pl.read_parquet(truth_path(film))
+        with open_video(path) as video:
+            labels = LeRobot().label(video)
+            assert labels_problem(typed(labels), video) == ""
+        assert labels.notes == ()
+        measured = [name for name in labels.table.columns if name.startswith(("state.", "action."))]
+        assert measured == [name for name in truth.columns if name.startswith(("state.", "action."))]
+        np.testing.assert_array_equal(
+            labels.table.select(measured).to_numpy(), truth.select(measured).to_numpy().astype(np.float32)
+        )
+        assert labels.table["pts_seconds"].to_list() == pytest.approx(truth["pts_seconds"].to_list())

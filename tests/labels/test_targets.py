@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worldprobe.config import TASKS
 from worldprobe.labels import targets
 from worldprobe.records import Labels
 
@@ -122,3 +123,27 @@ def test_what_grows_by_a_constant_share_approaches_at_a_constant_rate() -> None:
     known = targets.tracks(table(frames, [50.0] * 20, w=side, h=side), "v")
     assert known.growth == pytest.approx(np.full(20, 2 * np.log(1.02) * 25))
     assert known.speed == pytest.approx(np.zeros((20, 2)))
+
+
+def test_columns_of_robots_are_tasks_by_dimension_and_text_is_none() -> None:
+    found = targets.tracks(
+        table(
+            [0, 1], [5.0, 5.0], ee_x=[0.1, 0.2], ee_vz=[0.0, 1.0], camera_rx=[0.0, 0.1], contact=[0, 1],
+            depth=[0.8, None], time_to_contact=[0.5, None], gripper=["open", "closed"],
+            **{"joint.0": [1.0, 2.0], "state.a": [1.0, 2.0]},
+        ),
+        "v",
+    ).measured  # fmt: skip
+    assert set(found) == {
+        "xyz.x", "xyz-velocity.z", "camera-motion.rx", "contact", "depth", "time-to-contact", "joints.0", "state.a",
+    }  # fmt: skip
+    assert np.isnan(found["depth"]).tolist() == [False, True]
+    assert found["joints.0"].tolist() == [1.0, 2.0]
+    assert {name.partition(".")[0] for name in found} <= set(targets.MEASURED_TASKS) <= set(TASKS)
+
+
+def test_contact_and_grasped_are_classes() -> None:
+    assert {targets.kind(task) for task in targets.FLAGS} == {"classification"}
+    touching = targets.flagged("contact", np.array([0.0, 0.5, 1.0, np.nan]))
+    assert touching.tolist() == ["no contact", "contact", "contact", ""]
+    assert set(targets.flagged("grasped", np.array([0.0, 1.0]))) == {"not grasped", "grasped"}

@@ -10,7 +10,7 @@ import traceback
 from typing import NoReturn
 
 # Importing a module adds its commands, in the order in which the help lists them.
-from worldprobe.cli import experiments, stages, predict, decode, look, compare, watch, export, convert  # isort: skip
+from worldprobe.cli import experiments, stages, predict, decode, look, compare, watch, export, convert, render  # isort: skip
 from worldprobe.cli.options import app
 from worldprobe.errors import WorldprobeError
 from worldprobe.printable import one_line
@@ -34,6 +34,7 @@ __all__ = [
     "look",
     "main",
     "predict",
+    "render",
     "stages",
     "watch",
 ]

@@ -50,7 +50,7 @@ def demo(
 
     Example: worldprobe demo film.mp4 --out runs/film
     """
-    from worldprobe.config import make_experiment
+    from worldprobe.config import SIMULATED_TASKS, make_experiment
 
     sources = videos or [DEMO_SCENES]
     paths = resolve_videos(sources)
@@ -60,12 +60,14 @@ def demo(
         "videos": sources,
         "encoder": encoder,
         "frames": frames,
-        "labeller": labeller or ("truth" if kinds == {"scenes"} else "lerobot" if robots else "moving"),
+        "labeller": labeller or ("truth" if kinds <= {"scenes", "robots"} else "lerobot" if robots else "moving"),
         # Few videos have too few groups for whole ones to be held out; a robot's episodes are many.
         "split": "grouped" if robots or len(paths) >= 10 else "blocked",
     }
     if robots and not labeller:
         values["tasks"] = ["state", "action"]
+    elif kinds == {"robots"} and not labeller:
+        values["tasks"] = ["xy", "class", *SIMULATED_TASKS]
     if evidence is not None:
         values["evidence"] = evidence_of(evidence)
     elif not videos:

@@ -11,6 +11,7 @@ EXTRAS = {
     "modal": ("modal", "the executor modal: GPUs of a cloud account"),
     "ray": ("ray", "the executor ray: a cluster of machines"),
     "rerun": ("rerun", "recordings of a run's clips for the Rerun viewer: export --rerun"),
+    "robots": ("mujoco", "simulated robots with their truth: robots:N"),
     "s3": ("s3fs", "stores on S3 and what speaks like it"),
     "timm": ("timm", "the encoders timm:NAME: hundreds of image models"),
     "track": ("trackers", "the trackers bytetrack, ocsort and sort"),

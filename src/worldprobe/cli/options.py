@@ -34,7 +34,9 @@ app = typer.Typer(
 
 Videos = Annotated[
     list[str],
-    typer.Argument(help="Files, globs, folders, scenes:N\\[@SEED], films:NAME, lerobot:FOLDER or http(s) URLs."),
+    typer.Argument(
+        help="Files, globs, folders, scenes:N\\[@SEED], robots:N\\[@SEED], films:NAME, lerobot:FOLDER or URLs."
+    ),
 ]
 EncoderOption = Annotated[
     str,

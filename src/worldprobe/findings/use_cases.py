@@ -43,9 +43,9 @@ class _Need:
 
 # The rows of the original write-up's table, with what its notes appeal to, and what its predictor is for.
 _NEEDS = (
-    _Need("Robot perception backbone", ("xy", "size")),
+    _Need("Robot perception backbone", ("xy", "size"), if_probed=("depth",)),
     _Need("Object classification", ("class",)),
-    _Need("Grasping and manipulation", ("xy", "size", "approach")),
+    _Need("Grasping and manipulation", ("xy", "size", "approach"), if_probed=("depth", "contact", "grasped")),
     _Need("Video generation conditioning", ("xy", "size", "class"), decoder="any"),
     _Need("Motion prediction, optical flow", ("motion", "velocity"), if_probed=("direction", "motion8")),
     _Need("Planning with predicted futures", prediction=True),

@@ -33,6 +33,15 @@ PROPERTIES = {
     "approach": "Approach",
     "count": "Number of objects",
     "visible": "Visible share",
+    "depth": "Depth",
+    "xyz": "Hand position",
+    "xyz-velocity": "Hand velocity",
+    "joints": "Joint angle",
+    "gripper": "Gripper opening",
+    "contact": "Contact",
+    "grasped": "Grasped",
+    "time-to-contact": "Time to contact",
+    "camera-motion": "Camera motion",
 }
 FEATURES = {
     "z": "one vector a tubelet: tokens averaged over space",
@@ -143,7 +152,8 @@ def duration(seconds: float) -> str:
 
 def property_name(task: str) -> str:
     """A task's name for a reader; the task itself where it is none of the known ones."""
-    return PROPERTIES.get(task, task)
+    name, _, dimension = task.partition(".")
+    return " ".join(filter(None, (PROPERTIES[name], dimension))) if name in PROPERTIES else task
 
 
 def rough(groups: int, what: str, *, noun: str = "group") -> str:

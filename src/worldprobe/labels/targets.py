@@ -14,7 +14,7 @@ from worldprobe.labels.speeds import rates
 from worldprobe.records import Labels
 
 if TYPE_CHECKING:
-    from polars import DataFrame
+    from polars import DataFrame, Series
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -23,10 +23,22 @@ Ints = NDArray[np.int64]
 STILL_BELOW_SIZES_PER_SECOND = 0.2
 # Labels of objects that are all but covered say where something is that nobody can see.
 LEAST_VISIBLE = 0.1
-# Tasks that the labels hold as columns, one for each dimension: state.x, state.gripper, action.0, ...
-_COLUMN_TASKS = ("state", "action")
+# Columns of the labels that are tasks as they are, by the task's name and that of its dimension, if it has several.
+_COLUMNS = {
+    **{name: name for name in ("visible", "depth", "gripper", "contact", "grasped")},
+    "time_to_contact": "time-to-contact",
+    **{f"ee_{axis}": f"xyz.{axis}" for axis in "xyz"},
+    **{f"ee_v{axis}": f"xyz-velocity.{axis}" for axis in "xyz"},
+    **{f"camera_{axis}": f"camera-motion.{axis}" for axis in ("dx", "dy", "dz", "rx", "ry", "rz")},
+}
+# Columns of a dimension each, by what they begin with: state.x, action.0, joint.0, ...
+_PREFIXES = {"state": "state", "action": "action", "joint": "joints"}
 # Tasks that are read off the labels as they are.
-MEASURED_TASKS = (*_COLUMN_TASKS, "visible", "count")
+MEASURED_TASKS = (
+    "count", *dict.fromkeys(task.partition(".")[0] for task in (*_COLUMNS.values(), *_PREFIXES.values()))
+)  # fmt: skip
+# Of these, the ones of two classes: what the column says as 0 and as 1.
+FLAGS = {"contact": ("no contact", "contact"), "grasped": ("not grasped", "grasped")}
 # Tasks whose two columns are the cosine and sine of an angle.
 CIRCULAR_TASKS = ("direction",)
 # Which of a clip's objects are probed: the one with the most area times confidence, or each of them.
@@ -48,7 +60,7 @@ class Tracks:
         growth: float64 [m], logarithm of the area a second; NaN where no track says.
         name: class names [m].
         hidden: bool [m], all but covered by others.
-        measured: float64 [m] by name, columns that are tasks as they are ("state.gripper", "visible").
+        measured: float64 [m] by task, columns that are tasks as they are ("state.gripper", "visible", "xyz.x").
     """
 
     frame: Ints
@@ -109,11 +121,21 @@ def tracks_of(table: DataFrame, *, shots: Sequence[int] = (0,)) -> Tracks:
         name=table["class"].fill_null("").to_numpy().astype(np.str_),
         hidden=np.asarray(visible < LEAST_VISIBLE),
         measured={
-            name: table[name].to_numpy().astype(np.float64)
+            task: table[name].to_numpy().astype(np.float64)
             for name in table.columns
-            if (name.partition(".")[0] in _COLUMN_TASKS and "." in name) or name == "visible"
+            if (task := _task_of(name)) and _holds_numbers(table[name])
         },
     )
+
+
+def _holds_numbers(column: Series) -> bool:
+    return column.dtype.is_numeric() or str(column.dtype) == "Boolean"
+
+
+def _task_of(column: str) -> str:
+    """The task, and its dimension, that a column of the labels is; empty where it is none."""
+    prefix, dot, dimension = column.partition(".")
+    return f"{_PREFIXES[prefix]}.{dimension}" if dot and prefix in _PREFIXES else _COLUMNS.get(column, "")
 
 
 def subjects(tracks: Tracks, frames: Sequence[int], *, which: Subject = "main") -> tuple[list[Ints], Counter[str]]:
@@ -152,7 +174,13 @@ def subjects(tracks: Tracks, frames: Sequence[int], *, which: Subject = "main") 
 
 def kind(task: str) -> Literal["regression", "classification"]:
     """How a task is scored."""
-    return "classification" if task in ("class", "motion", "motion8") else "regression"
+    return "classification" if task in ("class", "motion", "motion8", *FLAGS) else "regression"
+
+
+def flagged(task: str, values: Floats) -> NDArray[np.str_]:
+    """``contact``, ``grasped``: the class of each value between 0 and 1, [n]; "" where it is NaN."""
+    no, yes = FLAGS[task]
+    return np.where(np.isnan(values), "", np.where(values >= 0.5, yes, no)).astype(np.str_)
 
 
 def regression(task: str, *, box: Floats, speed: Floats, growth: Floats, frame_size: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""truth: the exact truth of rendered scenes."""
+"""truth: the exact truth of rendered scenes and simulated robots."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from worldprobe.records import Labels
 
 
 class SceneTruth:
-    """truth: the exact truth beside a rendered scene (NAME.truth.parquet)."""
+    """truth: the exact truth beside a rendered scene or a simulated robot (NAME.truth.parquet)."""
 
     name = "truth"
     reads_files = needs_truth = True
@@ -21,13 +21,17 @@ class SceneTruth:
             raise LabelError(f"truth takes no argument, got {argument!r}: it lies beside each rendered scene")
 
     def label(self, video: FrameSource) -> Labels:
-        """The truth of every frame and object, with vx, vy, depth, visible. Raises LabelError without it."""
+        """The truth of every frame and object: vx, vy, depth, visible, and of robots all that physics knows.
+
+        Raises:
+            LabelError: it is not there, is damaged, or speaks of other frames.
+        """
         import polars as pl
 
         path = Path(video.ref.path).with_suffix(".truth.parquet")
         if not path.exists():
             raise LabelError(
-                f"no truth beside {video.ref.path}: only rendered scenes (scenes:N) have it. "
+                f"no truth beside {video.ref.path}: only rendered films (scenes:N, robots:N) have it. "
                 "Use --labeller moving, mot:FILE, coco:FILE or onnx:FILE."
             )
         try:

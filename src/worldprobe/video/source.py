@@ -22,6 +22,7 @@ from worldprobe.video.films import fetch_film
 from worldprobe.video.folder import content_of, is_sequence, requested_rate, size_of
 from worldprobe.video.image import PICTURE_SUFFIXES
 from worldprobe.video.numbered import is_pattern
+from worldprobe.video.rendered.robots.render import RobotSource, render_robots
 from worldprobe.video.web import CHUNK, TIMEOUT_SECONDS, check_kind, opener
 
 # fmt: off
@@ -31,12 +32,15 @@ SUFFIXES = frozenset({
     ".265", ".ivf", ".obu", ".mxf", ".nut", ".rm", ".rmvb", ".dv", ".y4m",
 })
 # fmt: on
-ACCEPTED = "a file, a glob, a folder, scenes:N[@SEED], films:NAME, lerobot:FOLDER, or an http(s) address"
+ACCEPTED = (
+    "a file, a glob, a folder, scenes:N[@SEED], robots:N[@SEED], films:NAME, lerobot:FOLDER, or an http(s) address"
+)
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+):")
 _SCENES = re.compile(r"^scenes:(\d+)(?:@(\d+))?$")
 
 Scenes = Callable[[int, int, Path], list[Path]]
+Robots = Callable[[RobotSource, Path], list[Path]]
 Dataset = Callable[[Path], Iterable[Path]]
 Films = Callable[[str, Path], Path]
 Tell = Callable[[str], None]
@@ -48,6 +52,7 @@ def resolve(
     cache: Path,
     scenes: Scenes,
     lerobot: Dataset,
+    robots: Robots = render_robots,
     films: Films = fetch_film,
     tell: Tell = lambda _: None,
 ) -> list[Path]:
@@ -63,6 +68,7 @@ def resolve(
         cache: folder for rendered scenes and downloads; made when needed.
         scenes: renders N scenes from a seed into a folder (``cache/scenes``) and returns their files.
         lerobot: the video files of a LeRobot dataset's folder.
+        robots: renders clips of simulated robots into a folder (``cache/robots``) and returns their files.
         films: fetches an open film by name into a folder (``cache/films``) and returns its file.
         tell: is told what else was found and not taken, a sentence each.
 
@@ -71,7 +77,11 @@ def resolve(
     """
     found: dict[Path, Path] = {}
     for source in sources:
-        for path in _resolve(source, cache, scenes, lerobot, films, tell):
+        if source.startswith("robots:"):
+            paths = robots(RobotSource.of(source), cache / "robots")
+        else:
+            paths = _resolve(source, cache, scenes, lerobot, films, tell)
+        for path in paths:
             found.setdefault(path.resolve(), path)
     return list(found.values())
 

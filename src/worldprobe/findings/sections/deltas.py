@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from worldprobe.controls import MOTION_TASKS, Control
+from worldprobe.controls import Control, of_motion
 from worldprobe.findings.finding import Finding, Run
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import Fact
@@ -96,7 +96,7 @@ def family(probe: str) -> str:
 
 def compare_deltas(rows: Sequence[Row], results: Sequence[AnyResult]) -> Deltas | None:
     """The table of properties that have to do with motion; None where changes were not read."""
-    wanted = [row for row in rows if row.task in MOTION_TASKS and row.features in FEATURES]
+    wanted = [row for row in rows if of_motion(row.task) and row.features in FEATURES]
     if not any(row.features == "delta" for row in wanted):
         return None
     lines = [r for r in results if isinstance(r, EvidenceResult)]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.config import Experiment
-from worldprobe.controls import CONTROLS, MOTION_TASKS, Control
+from worldprobe.controls import CONTROLS, Control, of_motion
 from worldprobe.encoders.load import parse_blocks
 from worldprobe.errors import WorldprobeError
 from worldprobe.intervals import Floats
@@ -199,7 +199,7 @@ def _question_counts(experiment: Experiment, plan: Plan, videos: Sequence[Path])
                         probe[0],
                         "regression" if kind == "regression" else "classification",
                         columns,
-                        motion=sum(task in MOTION_TASKS for task in tasks),
+                        motion=sum(map(of_motion, tasks)),
                     )
                 )
     return found

@@ -33,7 +33,7 @@ def check_labeller(labeller: Labeller, videos: Sequence[Path], *, tracker: str =
         absent = [path for path in videos if not truth_path(path).exists() and _holds(path, frames)]
         if absent:
             raise LabelError(
-                f"no truth beside {_listed(absent)}: only rendered scenes (scenes:N) have it. "
+                f"no truth beside {_listed(absent)}: only rendered films (scenes:N, robots:N) have it. "
                 "Use another labeller: moving, mot:FILE, coco:FILE, onnx:FILE, ..."
             )
     elif reads_files(labeller):

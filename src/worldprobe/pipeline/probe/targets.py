@@ -45,6 +45,8 @@ def target(moments: LabelledTubelets, task: str, group: Ints) -> Target:
         return Target(values, usable, (), _without(moments, task, usable))
     if task == "class":
         names = moments.name
+    elif task in targets.FLAGS:
+        names = targets.flagged(task, moments.measured[task])
     else:
         names = targets.direction(box=moments.box, speed=moments.speed, directions=8 if task == "motion8" else 4)
     present = [str(name) for name in np.unique(names) if name]

@@ -175,6 +175,6 @@ def _dataset(summary: Summary, stage: str) -> _Facts:
 def _place(written: str) -> tuple[str, str]:
     """A source's scheme and its place; one on this machine is shown without the folders above it."""
     scheme, colon, rest = written.partition(":")
-    if scheme in ("scenes", "films", "http", "https"):
+    if scheme in ("scenes", "robots", "films", "http", "https"):
         return scheme + colon, rest
     return (scheme + colon, rest) if colon and scheme == "lerobot" else ("", written)
