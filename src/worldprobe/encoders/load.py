@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from worldprobe.controls import Control
 from worldprobe.encoders.named import named
-from worldprobe.encoders.pairs import PREFIX as PAIRS
-from worldprobe.encoders.squashed import PREFIX
+from worldprobe.encoders.wrappers.pairs import PREFIX as PAIRS
+from worldprobe.encoders.wrappers.squashed import PREFIX
 from worldprobe.errors import ConfigError, RegistryError
 from worldprobe.plugins import registry
 from worldprobe.protocols import Encoder

@@ -13,7 +13,7 @@ from worldprobe.controls import CONTROLS, Control, stands_beside
 from worldprobe.encoders.load import load_encoder, parse_blocks
 from worldprobe.encoders.network import flop_of
 from worldprobe.encoders.reductions import blocks_within
-from worldprobe.encoders.squashed import PREFIX
+from worldprobe.encoders.wrappers.squashed import PREFIX
 from worldprobe.errors import VideoError
 from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.checks import check

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from worldprobe.config import Experiment
 from worldprobe.controls import CONTROLS, Control
 from worldprobe.encoders.load import load_encoder
-from worldprobe.encoders.squashed import PREFIX
+from worldprobe.encoders.wrappers.squashed import PREFIX
 from worldprobe.errors import ConfigError, VideoError
 from worldprobe.labels.original import Boxes, evenly
 from worldprobe.pipeline.encode.clips import Sampler, shots_of

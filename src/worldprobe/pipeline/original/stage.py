@@ -17,7 +17,7 @@ import numpy as np
 
 from worldprobe.config import Experiment, to_toml
 from worldprobe.encoders.load import load_encoder
-from worldprobe.encoders.squashed import PREFIX
+from worldprobe.encoders.wrappers.squashed import PREFIX
 from worldprobe.errors import ProbeError
 from worldprobe.io.files import StrPath, paths_of, write_whole
 from worldprobe.labels.class_maps import class_map, merge_classes

@@ -1,0 +1,1 @@
+"""Encoders made of another: the whole frame shown, frames in pairs."""
