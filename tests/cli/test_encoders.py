@@ -53,7 +53,7 @@ def test_the_comparison_has_costs_as_they_were_recorded(done, place):
     assert tiny["sight"]["mean"] == pytest.approx([0.485, 0.456, 0.406])
     for one in some(found["readings"]):
         assert [cell["verdict"] != "" for cell in one["cells"]] == [True, True]
-    for said in ("4.23", "128 × 128 px", "Comparison: runs/several/compare.html"):
+    for said in ("1.39", "128 × 128 px", "Comparison: runs/several/compare.html"):
         assert said in done.stdout
 
 

@@ -77,7 +77,7 @@ def test_a_dry_run_says_what_there_is_and_leaves_nothing(place, tmp_path, capsys
         (("empty", "--tasks", "none"), "empty holds no checkpoint: no folder with a config.json and safetensors"),
         (("all/step-1",), "all/step-1 is a checkpoint itself: name the folder that it lies in"),
         (("all", "--encoder", "vjepa2-tiny"), "names one encoder: write {}"),
-        (("all", "--tasks", "xyz"), "unknown 'xyz'"),
+        (("all", "--tasks", "nought"), "unknown 'nought'"),
         (("all", "--tasks", "xy", "--labels", "none.parquet"), "no labels at none.parquet"),
     ],
 )
