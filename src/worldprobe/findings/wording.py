@@ -7,7 +7,7 @@ from worldprobe.results import FEW_GROUPS, Metric
 
 MINUS = "\N{MINUS SIGN}"
 GRADES = {
-    "strong": "✅ strong", "partial": "◐ partial", "no-evidence": "○ no evidence", "not-measured": "– not measured",
+    "strong": "● strong", "partial": "◐ partial", "no-evidence": "○ no evidence", "not-measured": "– not measured",
 }  # fmt: skip
 NONE = "\N{EN DASH}"
 
