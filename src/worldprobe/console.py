@@ -62,7 +62,7 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
         console.print()
     for line in caveat_lines(summary):
         console.print(one_line(line), highlight=False)
-    console.print(one_line(f"Report: {out / 'report.html'}"), soft_wrap=True, highlight=False)
+    print_lines(console, f"Report: {out / 'report.html'}")
 
 
 def show_comparison(runs: Sequence[Path], out: Path, as_json: bool) -> None:
@@ -80,11 +80,14 @@ def show_comparison(runs: Sequence[Path], out: Path, as_json: bool) -> None:
     console = terminal()
     for table in comparison_tables(found):
         console.print(table)
-    for sentence in found.unlike:
-        console.print(one_line(sentence), soft_wrap=True, highlight=False)
-    for one in found.differing:
-        console.print(one_line(f"Differs: {one.name}: {' | '.join(one.values)}"), soft_wrap=True, highlight=False)
-    console.print(one_line(f"Comparison: {out / 'compare.html'}"), soft_wrap=True, highlight=False)
+    differing = (f"Differs: {one.name}: {' | '.join(one.values)}" for one in found.differing)
+    print_lines(console, *found.unlike, *differing, f"Comparison: {out / 'compare.html'}")
+
+
+def print_lines(console: Console, *lines: str) -> None:
+    """Print sentences, each on a line that the terminal breaks."""
+    for line in lines:
+        console.print(one_line(line), soft_wrap=True, highlight=False)
 
 
 def terminal(*, stderr: bool = False) -> Console:

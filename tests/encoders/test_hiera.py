@@ -59,22 +59,6 @@ def test_stages_differ_in_what_is_stored_and_in_what_they_cost(tmp_path):
     assert (last.width, last.blocks) == (found[2].width, found[2].blocks)
 
 
-@pytest.mark.parametrize(
-    ("kind", "option", "why"),
-    [
-        ("hiera", "stage=3", "it has stages 0 to 2, asked for 3"),
-        ("hiera", "size=64", "a Hiera knows its own size alone, 32 x 32 px"),
-        ("hiera", "tokens=cls", "a Hiera has no class token"),
-        ("hiera", "stage=last", "no option 'stage=last'"),
-        ("vit", "stage=1", "a ViT has no stages: its blocks, all of one grid, are --blocks"),
-    ],
-)
-def test_a_stage_that_cannot_be_had_is_one_line(kind, option, why, tmp_path):
-    written(kind, tmp_path)
-    with pytest.raises(RegistryError, match=why):
-        load_encoder(f"{tmp_path}?{option}")
-
-
 def test_cells_that_are_no_squares_are_refused(tmp_path):
     written("hiera", tmp_path)
     path = tmp_path / "config.json"

@@ -277,6 +277,11 @@ def test_settings_that_are_not_read_are_one_line(changed, why, tmp_path):
         ("videomae", "size=48", "a VideoMAE knows its own size alone, 32 x 32 px"),
         ("vit", "size=0", "'0' is no size"),
         ("vit", "side=3", "no option 'side=3'; after '\\?' there may be size"),
+        ("hiera", "stage=3", "it has stages 0 to 2, asked for 3"),
+        ("hiera", "size=64", "a Hiera knows its own size alone, 32 x 32 px"),
+        ("hiera", "tokens=cls", "a Hiera has no class token"),
+        ("hiera", "stage=last", "no option 'stage=last'"),
+        ("vit", "stage=1", "a ViT has no stages: its blocks, all of one grid, are --blocks"),
     ],
 )
 def test_what_is_wanted_beside_the_name_and_cannot_be_had_is_one_line(kind, options, why, tmp_path):

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from worldprobe.cli.options import LABELLERS, JsonOption, OnceCommand, app
-from worldprobe.console import bars, echo_json, end, resolve_videos, say, terminal, warn
-from worldprobe.printable import one_line
+from worldprobe.console import bars, echo_json, end, print_lines, resolve_videos, say, terminal, warn
 
 if TYPE_CHECKING:
     from worldprobe.pipeline.watch.watch import Watch, Watching
@@ -129,9 +128,7 @@ def _show(watch: Watch, as_json: bool) -> None:
     console = terminal()
     for table in watched_tables(found, width=console.width):
         console.print(table)
-    for line in found.conclusions:
-        console.print(one_line(line), soft_wrap=True, highlight=False)
-    console.print(one_line(f"Report: {watch.of.out / 'watch.html'}"), soft_wrap=True, highlight=False)
+    print_lines(console, *found.conclusions, f"Report: {watch.of.out / 'watch.html'}")
 
 
 def _foretell(of: Watching, as_json: bool) -> None:

@@ -9,10 +9,9 @@ from worldprobe.config import Decode, Experiment
 from worldprobe.encoders.known import require_place
 from worldprobe.errors import WorldprobeError
 from worldprobe.labels.class_maps import class_map
-from worldprobe.labels.load import load_labeller
 from worldprobe.pipeline.decode.training import options_of
 from worldprobe.pipeline.folder import require_own
-from worldprobe.pipeline.label.checks import check_labeller
+from worldprobe.pipeline.label.checks import labeller_of
 from worldprobe.pipeline.predict.stage import check as check_future
 from worldprobe.pipeline.probe.plan import plan_of
 from worldprobe.pipeline.probe.questions import check_probes
@@ -42,12 +41,7 @@ def check(experiment: Experiment, videos: Sequence[Path], out: Path) -> Labeller
         require_place(experiment.encoder)
     if experiment.decode is not None:
         check_decoders(experiment.decode)
-    labeller = load_labeller(
-        experiment.labeller, confidence=experiment.confidence, every=experiment.every, folder=out
-    )
-    if experiment.protocol == "sound":  # the original labels before it encodes
-        span = (experiment.frames - 1) * experiment.stride + 1
-        check_labeller(labeller, videos, tracker=experiment.tracker, frames=span)
+    labeller = labeller_of(experiment, videos, folder=out)
     check_future(experiment, out)
     return labeller
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.encoders.named import named
+from worldprobe.encoders.wrappers.wrapper import Wrapper, wrapped
 from worldprobe.errors import ConfigError, RegistryError
-from worldprobe.geometry import TokenGrid, View
+from worldprobe.geometry import TokenGrid
 from worldprobe.protocols import Encoder
 from worldprobe.records import Clip
 
@@ -20,14 +18,12 @@ PREFIX = "pairs:"
 _VERSION = 1  # of how tokens are joined
 
 
-class Pairs:
+class Pairs(Wrapper):
     """pairs:E: encoder E of single frames; a token is a cell's in two neighbouring frames, one after the other.
 
     So its moments are those of a video encoder whose tokens cover two frames, and neither is averaged: what differs
     between the two frames can be read from it, as it can from the video encoder and from ``pixels``.
     """
-
-    tubelet = 2
 
     def __init__(self, encoder: Encoder) -> None:
         if encoder.tubelet != 1:
@@ -35,27 +31,8 @@ class Pairs:
                 f"{PREFIX}{encoder.name}: a token of {encoder.name} covers {encoder.tubelet} frames already; "
                 f"{PREFIX} is for encoders of single frames"
             )
-        self._encoder = encoder
-        self.name = PREFIX + encoder.name
-        self.revision = hashlib.sha256(f"{encoder.revision} pairs v{_VERSION}".encode()).hexdigest()
-        self.blocks = encoder.blocks
-        self.status: Literal["trained", "untrained", "floor"] = encoder.status
-        twin = getattr(encoder, "twin", None)
-        self.twin = PREFIX + twin if twin else None
-        self.device = getattr(encoder, "device", "cpu")
-        self.precision = getattr(encoder, "precision", "auto")
-        self.origin = {**getattr(encoder, "origin", {}), "pairs": _VERSION}
-        for told in ("flop", "parameters", "pixels"):
-            if hasattr(encoder, told):
-                setattr(self, told, getattr(encoder, told))
-
-    def view(self, width: int, height: int) -> View:
-        """As E's."""
-        return self._encoder.view(width, height)
-
-    def preprocess(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """As E's."""
-        return self._encoder.preprocess(frames)
+        super().__init__(encoder, kind="pairs", version=_VERSION)
+        self.tubelet = 2
 
     def grid(self, frames: int) -> TokenGrid:
         """E's, half as long.
@@ -81,6 +58,6 @@ def _joined(values: NDArray[np.float16]) -> NDArray[np.float16]:
 
 def pairs(argument: str | None = None, *, device: str = "auto", precision: str = "auto") -> Pairs:
     """``pairs:E``: encoder E of single frames, two of whose tokens lie side by side."""
-    if not argument or argument.startswith(PREFIX):
-        raise RegistryError("pairs: which encoder's? For instance pairs:facebook/dinov2-base.")
-    return Pairs(named(argument, device=device, precision=precision))
+    return Pairs(
+        wrapped(argument, prefix=PREFIX, example="facebook/dinov2-base", device=device, precision=precision)
+    )

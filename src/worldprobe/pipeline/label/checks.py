@@ -5,13 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from worldprobe.config import Experiment
 from worldprobe.errors import LabelError, VideoError
 from worldprobe.labels.library_trackers import check_tracker
-from worldprobe.labels.load import PerFilm, of_one_video, reads_files
+from worldprobe.labels.load import PerFilm, load_labeller, of_one_video, reads_files
 from worldprobe.pipeline.sources import open_source
 from worldprobe.plugins import registry
 from worldprobe.protocols import Labeller
 from worldprobe.video.rendered.scenes import truth_path
+
+
+def labeller_of(experiment: Experiment, videos: Sequence[Path], *, folder: Path) -> Labeller:
+    """The labeller of an experiment, held against the videos before any work.
+
+    Args:
+        folder: of the run, in which files of labels may lie.
+
+    Raises:
+        RegistryError: no such labeller. LabelError, VideoError: as ``check_labeller``.
+    """
+    labeller = load_labeller(
+        experiment.labeller, confidence=experiment.confidence, every=experiment.every, folder=folder
+    )
+    if experiment.protocol == "sound":  # the original labels before it encodes
+        span = (experiment.frames - 1) * experiment.stride + 1
+        check_labeller(labeller, videos, tracker=experiment.tracker, frames=span)
+    return labeller
 
 
 def check_labeller(labeller: Labeller, videos: Sequence[Path], *, tracker: str = "own", frames: int = 1) -> None:

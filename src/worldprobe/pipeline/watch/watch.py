@@ -22,12 +22,11 @@ from worldprobe.encoders.load import load_encoder, twin_of
 from worldprobe.errors import ConfigError, RegistryError, WorldprobeError, WriteError
 from worldprobe.findings.watched import Checkpoint, LeftOut, Watched, watched
 from worldprobe.io.files import sha256
-from worldprobe.labels.load import load_labeller
 from worldprobe.labels.table import read_labels, read_tables
 from worldprobe.pipeline.checks import ids_among
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.folder import STORE
-from worldprobe.pipeline.label.checks import check_labeller
+from worldprobe.pipeline.label.checks import labeller_of
 from worldprobe.pipeline.label.parts import Parts
 from worldprobe.pipeline.label.stage import label_all
 from worldprobe.pipeline.ledger import Ledger
@@ -37,7 +36,7 @@ from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.watch.checkpoints import HERE, Found, changed, find
 from worldprobe.pipeline.watch.measure import Work, measure, with_drift
 from worldprobe.pipeline.watch.record import Record
-from worldprobe.protocols import Encoder
+from worldprobe.protocols import Encoder, Labeller
 
 # Files that are as they were so many seconds ago are written to the end.
 SETTLED_SECONDS = 3.0
@@ -113,6 +112,7 @@ class Watch:
     failures: list[Failure] = field(default_factory=list)
     _record: Record = field(init=False)
     _lock: FileLock = field(init=False)
+    _labeller: Labeller | None = field(init=False, default=None)
     _labelled: Work | None = field(init=False, default=None)
     _attempts: dict[str, _Attempts] = field(init=False, default_factory=dict)
     _refused: list[LeftOut] = field(init=False, default_factory=list)
@@ -169,12 +169,7 @@ class Watch:
             if of.tables:
                 read_tables(of.tables)
             else:
-                experiment = of.experiment
-                labeller = load_labeller(
-                    experiment.labeller, confidence=experiment.confidence, every=experiment.every, folder=of.out
-                )
-                span = (experiment.frames - 1) * experiment.stride + 1
-                check_labeller(labeller, of.videos, tracker=experiment.tracker, frames=span)
+                self._labeller = labeller_of(of.experiment, of.videos, folder=of.out)
 
     def find(self) -> list[Found]:
         """The checkpoints that are there, whole or not; raises as ``checkpoints.find``."""
@@ -296,15 +291,12 @@ class Watch:
                 labels = read_tables(of.tables)
             elif of.tasks and table.exists():
                 labels = read_labels(table)
-            elif of.tasks:
+            elif self._labeller is not None:
                 experiment = of.experiment
-                labeller = load_labeller(
-                    experiment.labeller, confidence=experiment.confidence, every=experiment.every, folder=of.out
-                )
                 parts = Parts(table, labeller=experiment.labeller, settings=to_toml(experiment))
                 lost: list[Failure] = []
                 labels = label_all(
-                    of.videos, experiment, labeller, parts, lost, out=of.out, ledger=Ledger(), executor=None,
+                    of.videos, experiment, self._labeller, parts, lost, out=of.out, ledger=Ledger(), executor=None,
                     progress=progress,
                 )  # fmt: skip
                 parts.clear()
