@@ -69,7 +69,7 @@ def moving(scenes, truth):
     """Features that hold the subject's place and something of the scene's own: only their change tells motion."""
     rng = np.random.default_rng(0)
     mix = 0.05 * rng.normal(size=(2, WIDTH))
-    own = {str(video): 3 * rng.normal(size=WIDTH) for video in truth.table["video"].unique()}
+    own = {str(video): 3 * rng.normal(size=WIDTH) for video in truth.table["video"].unique(maintain_order=True)}
     rows = {(r["video"], r["frame"] // 2): (r["x"], r["y"])
             for r in truth.table.iter_rows(named=True) if r["object"] == 0 and r["frame"] % 2 == 0}  # fmt: skip
     return lambda video, t: own[video] + np.array(rows.get((video, t), (0, 0))) @ mix
