@@ -190,7 +190,7 @@ def sending(monkeypatch, cloud):
 
 def decoding(paths, **more):
     values = {"videos": ["x"], "encoder": "pixels", "labeller": "truth", "frames": 8, "tasks": ["xy"]}
-    # What these containers are, this process, trains in bf16 twenty times slower where its CPU has no such products.
+    # This process is the container: its CPU may have no products in bf16, and is then twenty times slower.
     values["precision"] = "fp32"
     table = {"steps": 6, "size": 32, "controls": ["mean-image", "bicubic", "shuffled"], **more}
     return make_experiment({**values, "features": ["z"], "controls": ["majority"], "evidence": [], "decode": table})
