@@ -21,7 +21,7 @@ RULE = (
     "(scores). A figure fell or rose only where the interval of the last checkpoint lies clear of that of its "
     "highest or lowest one before; a rank is called collapsing where even then less than half of it is left. Which "
     "checkpoint is highest is chosen among all: of very many, one is by chance. Above the untrained twin is by "
-    "differences paired by group, as `worldprobe compare` judges them, at a checkpoint and at every later one."
+    "differences paired by group, as worldprobe compare judges them, at a checkpoint and at every later one."
 )
 
 Beside = Literal["higher", "lower", "not shown to differ", "not measured"]
