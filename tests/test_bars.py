@@ -182,7 +182,17 @@ def test_a_log_counts_the_time_of_a_stage_from_the_end_of_the_one_before() -> No
 
 
 def test_of_what_was_done_before_a_resumed_stage_no_rate_is_taken() -> None:
-    assert logged((10.0, "encode", 51, 100)) == ["worldprobe: encode: 51 of 100, about 8 min left"]
+    assert logged((10.0, "encode", 51, 100), (50.0, "encode", 55, 100)) == [
+        "worldprobe: encode: 51 of 100",
+        "worldprobe: encode: 55 of 100, about 8 min left",
+    ]
+
+
+def test_what_is_counted_by_the_dozen_has_the_pace_of_its_second_dozen() -> None:
+    assert logged((12.0, "render", 16, 160), (14.0, "render", 32, 160), (45.0, "render", 96, 160)) == [
+        "worldprobe: render: 16 of 160",
+        "worldprobe: render: 96 of 160, about 26 s left",
+    ]
 
 
 def test_the_variable_silences_and_a_wrong_one_is_said(

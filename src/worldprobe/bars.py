@@ -78,7 +78,8 @@ class Lines:
     def __init__(self, write: Callable[[str], object], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._write, self._clock = write, clock
         self._before = clock()  # when the call before came: the first of a course comes after its first piece
-        self._began: dict[int, tuple[float, int]] = {}
+        self._began: dict[int, float] = {}
+        self._first: dict[int, tuple[float, int]] = {}  # when a course was first heard of, and how much was done
         self._due: dict[int, float] = {}
         self._spoken: set[int] = set()
 
@@ -86,7 +87,8 @@ class Lines:
         """Tell of it, where it is time to."""
         now = self._clock()
         number = course.number
-        began, start = self._began.setdefault(number, (self._before, max(0, course.done - 1)))
+        began = self._began.setdefault(number, self._before)
+        since, start = self._first.setdefault(number, (now, course.done))
         self._before = now
         if now < self._due.setdefault(number, began + _FIRST_SECONDS) and not (
             course.finished and number in self._spoken
@@ -94,10 +96,10 @@ class Lines:
             return
         self._due[number] = now + _NEXT_SECONDS
         self._spoken.add(number)
-        elapsed, advanced = now - began, course.done - start
-        rest = f" in {lasting(elapsed)}" if course.finished else ""
-        if not course.finished and advanced > 0:
-            rest = f", about {lasting(elapsed / advanced * (course.total - course.done))} left"
+        rest = f" in {lasting(now - began)}" if course.finished else ""
+        # What came first may have come many at once, of an earlier run, or after what is done once: it has no pace.
+        if not course.finished and (advanced := course.done - start) > 0:
+            rest = f", about {lasting((now - since) / advanced * (course.total - course.done))} left"
         note = f" {course.note}" if course.note else ""
         self._write(f"worldprobe: {course.stage}{note}: {course.done:,} of {course.total:,}{rest}")
 

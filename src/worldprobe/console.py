@@ -34,13 +34,15 @@ def resolve_videos(sources: Sequence[str]) -> list[Path]:
         with bars() as progress:
             return fetch_film(name, folder, progress=progress)
 
+    def scenes(count: int, seed: int, folder: Path) -> list[Path]:
+        with bars() as progress:
+            return render_scenes(count, seed, folder, workers=None, progress=progress)
+
     def robots(source: RobotSource, folder: Path) -> list[Path]:
         with bars() as progress:
             return render_robots(source, folder, progress=progress)
 
-    found = resolve(
-        sources, cache=cache(), scenes=render_scenes, robots=robots, lerobot=videos, films=films, tell=warn
-    )
+    found = resolve(sources, cache=cache(), scenes=scenes, robots=robots, lerobot=videos, films=films, tell=warn)
     kept, again = distinct(found)
     for path, same in again:
         warn(f"{path} holds the same as {same}, and is left out")

@@ -38,6 +38,34 @@ def blob(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (low + high) / 2, high - low
 
 
+def test_scenes_of_several_processes_are_those_of_one(
+    rendered: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_WORTH_PROCESSES", 2)
+    calls: list[tuple[str, int, int]] = []
+    films = render_scenes(5, 3, tmp_path, workers=2, progress=lambda *call: calls.append(call))
+    assert calls == [("Rendering scenes", done, 5) for done in range(1, 6)]
+    for film, same in zip(some(films), rendered, strict=False):
+        assert film.read_bytes() == same.read_bytes()
+        assert truth_path(film).read_bytes() == truth_path(same).read_bytes()
+
+
+@given(
+    shape=st.sampled_from(sprites.SHAPES),
+    centre=st.tuples(st.floats(-40, 200), st.floats(-40, 180)),
+    half=st.tuples(st.floats(2, 60), st.floats(2, 60)),
+)
+def test_an_outline_covers_nothing_outside_of_its_extent(
+    shape: sprites.Shape, centre: tuple[float, float], half: tuple[float, float]
+) -> None:
+    size = (module.WIDTH, module.HEIGHT)
+    whole = sprites.coverage(shape, centre=centre, half=half, box=np.s_[0 : size[1], 0 : size[0]])
+    box = sprites.extent(centre, half, size)
+    np.testing.assert_array_equal(whole[box], sprites.coverage(shape, centre=centre, half=half, box=box))
+    whole[box] = 0
+    assert not whole.any()
+
+
 def test_the_subject_is_in_the_decoded_video_where_the_truth_says(rendered: list[Path]) -> None:
     checked = 0
     for path in some(rendered):
@@ -118,7 +146,7 @@ def test_an_outline_fills_its_box_with_its_area(
     shape: sprites.Shape, a: float, aspect: float, x: float, y: float
 ) -> None:
     b = min(a * aspect, 40.0)
-    mask = sprites.coverage(shape, centre=(x, y), half=(a, b), size=(101, 101))
+    mask = sprites.coverage(shape, centre=(x, y), half=(a, b), box=np.s_[0:101, 0:101])
     assert mask.sum() == pytest.approx(sprites.area(shape, a, b), rel=0.02)
     rows, columns = np.nonzero(mask > 0)
     for found, exact in [
@@ -128,7 +156,7 @@ def test_an_outline_fills_its_box_with_its_area(
 
 
 def test_the_four_outlines_differ_clearly() -> None:
-    masks = [sprites.coverage(s, centre=(32, 32), half=(20, 20), size=(64, 64)) for s in sprites.SHAPES]
+    masks = [sprites.coverage(s, centre=(32, 32), half=(20, 20), box=np.s_[0:64, 0:64]) for s in sprites.SHAPES]
     for i, one in some(enumerate(masks)):
         for other in masks[:i]:
             assert np.minimum(one, other).sum() / np.maximum(one, other).sum() < 0.8
@@ -202,7 +230,9 @@ def test_the_subject_is_the_largest_and_stands_out_in_the_picture(planned: list[
             assert np.mean(other.colour - scene.colour) < 0.5 * np.mean(subject.colour - scene.colour)
         picture, _ = next(scene.frames())
         masks = [
-            sprites.coverage(s.shape, centre=tuple(s.centre[0]), half=s.half, size=scene.size)
+            sprites.coverage(
+                s.shape, centre=tuple(s.centre[0]), half=s.half, box=np.s_[0 : scene.size[1], 0 : scene.size[0]]
+            )
             for s in scene.sprites
         ]
         background = np.max(masks, axis=0) == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from worldprobe.errors import VideoError
 from worldprobe.io.files import StrPath, replacing
 from worldprobe.video.rendered import sprites
+from worldprobe.video.rendered.processes import Progress, render_films
 from worldprobe.video.rendered.sprites import SHAPES, TEXTURES, Shape
 from worldprobe.video.write import write_video
 
@@ -27,6 +29,7 @@ _HEADINGS = {"right": 0.0, "down": np.pi / 2, "left": np.pi, "up": -np.pi / 2}
 _HEADING_JITTER = np.deg2rad(25)
 _STILL_SHARE = 0.2
 _STOP_SHARE = 0.15
+_WORTH_PROCESSES = 100  # fewer scenes are drawn before a process has begun
 _MARGIN = 0.1  # centres stay this share of the frame away from its edges
 
 
@@ -65,25 +68,30 @@ class Scene:
     def _frame(self, time: int) -> tuple[NDArray[np.uint8], list[float]]:
         corner = (float(self.pan[time, 0]), float(self.pan[time, 1]))
         noise = sprites.window(self.tile, corner=corner, size=self.size)
-        picture = self.colour + noise[..., None] * self.tint
+        # Channel by channel: a colour's three numbers are a short row to broadcast along.
+        picture = noise * self.tint[:, None, None] + self.colour[:, None, None]
         visible = [0.0] * len(self.sprites)
         uncovered = np.ones(noise.shape, dtype=np.float32)
-        masks = []
+        drawn = []
         for index in sorted(range(len(self.sprites)), key=lambda i: self.sprites[i].depth):
             sprite = self.sprites[index]
             centre = (float(sprite.centre[time, 0]), float(sprite.centre[time, 1]))
-            mask = sprites.coverage(sprite.shape, centre=centre, half=sprite.half, size=self.size)
-            visible[index] = min(1.0, float((mask * uncovered).sum()) / sprites.area(sprite.shape, *sprite.half))
-            uncovered *= 1 - mask
-            masks.append((index, mask, centre))
-        for index, mask, centre in reversed(masks):
-            sprite = self.sprites[index]
+            box = sprites.extent(centre, sprite.half, self.size)
+            mask = sprites.coverage(sprite.shape, centre=centre, half=sprite.half, box=box)
+            seen = np.zeros(noise.shape, dtype=np.float32)
+            seen[box] = mask * uncovered[box]
+            visible[index] = min(1.0, float(seen.sum()) / sprites.area(sprite.shape, *sprite.half))
+            uncovered[box] *= 1 - mask
+            drawn.append((sprite, centre, box, mask))
+        for sprite, centre, box, mask in reversed(drawn):
             pattern = sprites.texture(
-                sprite.texture, centre=centre, period=sprite.period, angle=sprite.angle, size=self.size
+                sprite.texture, centre=centre, period=sprite.period, angle=sprite.angle, box=box
             )
-            surface = sprite.colour * (1 + 0.25 * pattern[..., None])
-            picture = picture + mask[..., None] * (surface - picture)
-        return np.clip(picture + 0.5, 0, 255).astype(np.uint8), visible
+            surface = sprite.colour[:, None, None] * (1 + 0.25 * pattern)
+            below = picture[:, *box]
+            below += mask * (surface - below)
+        rounded = np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+        return np.ascontiguousarray(rounded.transpose(1, 2, 0)), visible
 
 
 def plan_scene(
@@ -161,23 +169,38 @@ def _path(generator: np.random.Generator, frames: int, width: int, height: int, 
     return centre, speed
 
 
-def render_scenes(count: int, seed: int, folder: StrPath) -> list[Path]:
+def render_scenes(
+    count: int, seed: int, folder: StrPath, *, workers: int | None = 1, progress: Progress = lambda *_: None
+) -> list[Path]:
     """Render scenes 0 to ``count`` - 1 of a seed as H.264 files, each beside its truth; finished ones are kept.
 
     ``NAME.truth.parquet`` has a row per frame and object: frame, pts_seconds, object, class, x, y, w, h in
     px, vx, vy in px a second, depth, visible (fraction of the outline that is in the frame and uncovered).
 
+    Args:
+        count: scenes.
+        seed: of all that is drawn by chance; a scene is the same whatever else is rendered.
+        folder: its films are in a folder of it.
+        workers: processes; None for as many as there are cores, of which each imports the script that calls this.
+        progress: called with what is done, how much of it, and of how much.
+
     Raises:
-        VideoError: fewer than one scene.
+        VideoError: fewer than one scene, or a process that was ended from outside.
     """
     folder = Path(folder)
     if count < 1:
         raise VideoError(f"scenes:{count} asks for {count} scenes: ask for one or more, such as scenes:200")
     target = folder / f"v{VERSION}-seed{seed}"
     paths = [target / f"scene-{index:06d}.mp4" for index in range(count)]
-    for index, path in enumerate(paths):
-        if not path.exists():
-            _render(plan_scene(seed, index), path)
+    absent = [(index, path) for index, path in enumerate(paths) if not path.exists()]
+    render_films(
+        partial(_render_scene, seed),
+        absent,
+        what="Rendering scenes",
+        worth=_WORTH_PROCESSES,
+        workers=workers,
+        progress=progress,
+    )
     return paths
 
 
@@ -186,10 +209,11 @@ def truth_path(video: Path) -> Path:
     return video.with_suffix(".truth.parquet")
 
 
-def _render(scene: Scene, path: Path) -> None:
+def _render_scene(seed: int, index: int, path: Path) -> None:
     """Write the truth, then the video: a video that is there has its truth."""
     import polars as pl
 
+    scene = plan_scene(seed, index)
     pictures, visible = [], []
     for picture, seen in scene.frames():
         pictures.append(picture)

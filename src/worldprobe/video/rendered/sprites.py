@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Box = tuple[slice, slice]  # rows and columns of a frame
 Shape = Literal["disc", "square", "triangle", "cross"]
 SHAPES: tuple[Shape, ...] = ("disc", "square", "triangle", "cross")
 TEXTURES = ("stripes", "checks", "dots", "gradient")
@@ -21,18 +22,32 @@ def area(shape: Shape, half_width: float, half_height: float) -> float:
     return float(4 * half_width * half_height * share)
 
 
-def coverage(
-    shape: Shape, *, centre: tuple[float, float], half: tuple[float, float], size: tuple[int, int]
-) -> Floats:
-    """How much of each pixel an outline covers, 0 to 1, float32 [h, w].
+def extent(centre: tuple[float, float], half: tuple[float, float], size: tuple[int, int]) -> Box:
+    """Find the rows and columns of a frame outside of which an outline covers nothing.
+
+    Args:
+        centre: of the outline's box, in px.
+        half: half the box's width and height in px.
+        size: width and height of the frame in px.
+    """
+    # A soft edge reaches half a pixel along its normal: further where a corner is sharp, or one side the shorter.
+    margin = 1 + np.hypot(2 * half[0], 2 * half[1]) / min(half)
+    columns, rows = (
+        slice(*(min(max(0, int(end)), most) for end in (at - reach - margin, at + reach + margin + 1)))
+        for at, reach, most in zip(centre, half, size, strict=True)
+    )
+    return rows, columns
+
+
+def coverage(shape: Shape, *, centre: tuple[float, float], half: tuple[float, float], box: Box) -> Floats:
+    """How much of each pixel an outline covers, 0 to 1, float32 [h, w] of a box.
 
     Args:
         centre: of the outline's box, in px; pixel i covers [i, i + 1).
         half: half the box's width and height in px.
-        size: width and height of the frame in px.
+        box: rows and columns of the frame.
     """
-    x = np.arange(size[0], dtype=np.float32)[None, :] + 0.5 - centre[0]
-    y = np.arange(size[1], dtype=np.float32)[:, None] + 0.5 - centre[1]
+    x, y = _offsets(centre, box)
     a, b = half
     if shape == "disc":
         distance = (np.sqrt((x / a) ** 2 + (y / b) ** 2) - 1.0) * min(a, b)
@@ -48,12 +63,9 @@ def coverage(
     return np.asarray(np.clip(0.5 - distance, 0.0, 1.0), dtype=np.float32)
 
 
-def texture(
-    name: str, *, centre: tuple[float, float], period: float, angle: float, size: tuple[int, int]
-) -> Floats:
-    """A pattern that moves with its object, in -1 to 1 with mean about 0, float32 [h, w]; ``period`` in px."""
-    x = np.arange(size[0], dtype=np.float32)[None, :] + 0.5 - centre[0]
-    y = np.arange(size[1], dtype=np.float32)[:, None] + 0.5 - centre[1]
+def texture(name: str, *, centre: tuple[float, float], period: float, angle: float, box: Box) -> Floats:
+    """A pattern that moves with its object, in -1 to 1, mean about 0, float32 [h, w] of a box; ``period`` in px."""
+    x, y = _offsets(centre, box)
     along = (x * np.cos(angle) + y * np.sin(angle)) * (2 * np.pi / period)
     across = (y * np.cos(angle) - x * np.sin(angle)) * (2 * np.pi / period)
     pattern = {
@@ -62,7 +74,14 @@ def texture(
         "dots": lambda: np.cos(along) * np.cos(across),
         "gradient": lambda: np.clip(along / (2 * np.pi), -1, 1),
     }[name]()
-    return np.asarray(np.broadcast_to(pattern, (size[1], size[0])), dtype=np.float32)
+    return np.asarray(pattern, dtype=np.float32)
+
+
+def _offsets(centre: tuple[float, float], box: Box) -> tuple[Floats, Floats]:
+    """Where the middles of a box's pixels lie from a centre, in px: float32 [1, w] and [h, 1]."""
+    x = np.arange(box[1].start, box[1].stop, dtype=np.float32)[None, :] + 0.5 - centre[0]
+    y = np.arange(box[0].start, box[0].stop, dtype=np.float32)[:, None] + 0.5 - centre[1]
+    return x, y
 
 
 def noise_tile(generator: np.random.Generator, *, roughness: float) -> Floats:

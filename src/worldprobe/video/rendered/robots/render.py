@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 from worldprobe.errors import VideoError
 from worldprobe.io.files import replacing
+from worldprobe.video.rendered.processes import Progress, render_films
 from worldprobe.video.rendered.robots.plan import CAMERAS, FRAMES, RATE, VERSION, Camera, plan_clip
 from worldprobe.video.rendered.scenes import truth_path
 from worldprobe.video.write import write_video
@@ -20,7 +17,6 @@ from worldprobe.video.write import write_video
 # A process takes seconds to begin: fewer films than these are drawn here.
 _WORTH_PROCESSES = 8
 _FORM = "robots:N or robots:N@SEED, such as robots:8@1, with ?camera=KIND or ?model=FILE.xml after it"
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,38 +86,21 @@ def render_robots(
     """
     target = folder / source.name
     paths = [target / f"robot-{index:06d}.mp4" for index in range(source.count)]
-    absent = [index for index, path in enumerate(paths) if not path.exists()]
+    absent = [(index, path) for index, path in enumerate(paths) if not path.exists()]
     if not absent:
         return paths
     target.mkdir(parents=True, exist_ok=True)
     # The first is drawn here: what is wrong with the model or this machine is said once, and at once.
-    _render(source, absent[0], paths[absent[0]])
-    rest = absent[1:]
-    workers = min(workers or _cores(), len(rest))
-    if workers < 2 or len(rest) < _WORTH_PROCESSES:
-        for number, index in enumerate(rest):
-            _render(source, index, paths[index])
-            progress("Rendering robots", number + 2, len(absent))
-        return paths
-    # Not forked: threads and GL contexts of this process would come along, half alive.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
-    try:
-        futures = [pool.submit(_render, source, index, paths[index]) for index in rest]
-        for number, future in enumerate(as_completed(futures)):
-            future.result()
-            progress("Rendering robots", number + 2, len(absent))
-    except BrokenProcessPool as error:
-        raise VideoError(
-            "a process that rendered robots was ended by the system, or could not begin (a script of yours needs "
-            "`if __name__ == '__main__':`). What is rendered is kept; the same command goes on from there."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+    _render(source, *absent[0])
+    render_films(
+        partial(_render, source),
+        absent[1:],
+        what="Rendering robots",
+        worth=_WORTH_PROCESSES,
+        workers=workers,
+        progress=lambda what, done, of: progress(what, done + 1, of + 1),
+    )
     return paths
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _render(source: RobotSource, index: int, path: Path) -> None:

@@ -1,0 +1,74 @@
+"""Films rendered by several processes at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+
+from worldprobe.errors import VideoError
+
+Progress = Callable[[str, int, int], None]
+Film = tuple[int, Path]
+
+
+def render_films(
+    render: Callable[[int, Path], None],
+    films: Sequence[Film],
+    *,
+    what: str,
+    worth: int,
+    workers: int | None = None,
+    progress: Progress = lambda *_: None,
+) -> None:
+    """Render films that are absent, in this process where they are few, else in as many as there are cores.
+
+    Args:
+        render: writes one film of a number to a path, whole or not at all; it can be pickled.
+        films: number and path of each.
+        what: is said in progress and in the error.
+        worth: fewer films than these are drawn here: a process takes seconds to begin.
+        workers: processes, as many as there are cores unless given.
+        progress: called with ``what``, how much of it is done, and of how much.
+
+    Raises:
+        VideoError: a process was ended from outside, or could not begin; or as ``render`` raises it.
+    """
+    workers = min(workers or _cores(), len(films))
+    if workers < 2 or len(films) < worth:
+        for number, film in enumerate(films):
+            render(*film)
+            progress(what, number + 1, len(films))
+        return
+    # Not forked: threads and GL contexts of this process would come along, half alive.
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    try:
+        # A few at a time: each costs its way to the process and back.
+        some = max(1, min(16, len(films) // (4 * workers)))
+        futures = [pool.submit(_render_some, render, films[at : at + some]) for at in range(0, len(films), some)]
+        done = 0
+        for future in as_completed(futures):
+            done += future.result()
+            progress(what, done, len(films))
+    except BrokenProcessPool as error:
+        raise VideoError(
+            f"a process of {what.lower()} was ended by the system, or could not begin (a script of yours needs "
+            "`if __name__ == '__main__':`). What is rendered is kept; the same command goes on from there."
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _render_some(render: Callable[[int, Path], None], films: Iterable[Film]) -> int:
+    count = 0
+    for film in films:
+        render(*film)
+        count += 1
+    return count
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
