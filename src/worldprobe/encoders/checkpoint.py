@@ -226,7 +226,7 @@ def _refuse_others(config: VJEPA2Config, name: str) -> None:
     if takes_actions(config):
         raise RegistryError(
             f"{name} is V-JEPA 2-AC's: its predictor tells the next frame from actions and states, which plain "
-            "prediction has not"
+            "prediction has not. `worldprobe predict --actions TABLE` has: it measures the energy of actions"
         )
     if teacher := getattr(config, "teacher_embed_dim", None):
         raise RegistryError(

@@ -148,9 +148,7 @@ class VJEPA2Encoder:
         Raises:
             RegistryError: there is none, or its weights do not fit.
         """
-        if self._predictor is None:
-            raise RegistryError(f"{self.name} was made without a predictor. Load it by its name.")
-        return self._predictor()
+        return self._made_with(self._predictor)
 
     def load_action_predictor(self) -> Any:
         """V-JEPA 2-AC's predictor of the same checkpoint, in fp32 on the CPU; loaded anew, strictly.
@@ -158,9 +156,12 @@ class VJEPA2Encoder:
         Raises:
             RegistryError: there is none, or its weights do not fit.
         """
-        if self._action_predictor is None:
+        return self._made_with(self._action_predictor)
+
+    def _made_with(self, load: Callable[[], Any] | None) -> Any:
+        if load is None:
             raise RegistryError(f"{self.name} was made without a predictor. Load it by its name.")
-        return self._action_predictor()
+        return load()
 
     def _fitting(self, shape: Sequence[int]) -> TokenGrid:
         """The grid of clips [b, t, 3, h, w], or of pictures."""
