@@ -23,7 +23,7 @@ SIMULATED_TASKS = (
 TASKS = (
     *DEFAULT_TASKS, "motion8", "direction", "approach", "count", "visible", "state", "action", *SIMULATED_TASKS,
 )  # fmt: skip
-FEATURES = ("z", "grid", "delta", "z+delta", "tokens")
+FEATURES = ("z", "grid", "cls", "delta", "z+delta", "tokens")
 DEFAULT_FEATURES = ("z", "grid")
 _Input = Literal["native", "still", "shuffled", "reversed"]
 INPUTS: tuple[_Input, ...] = get_args(_Input)

@@ -56,5 +56,9 @@ class ConfigError(WorldprobeError):
     """An experiment file or an option says something that cannot be."""
 
 
+class NoClassToken(ConfigError):
+    """Class tokens were asked of an encoder that has none."""
+
+
 class WriteError(WorldprobeError, OSError):
     """A file cannot be written: no space, no permission, no such place."""

@@ -92,6 +92,23 @@ class Encoder(Protocol):
 
 
 @runtime_checkable
+class WithClassTokens(Encoder, Protocol):
+    """An encoder of this package that gives class tokens in the pass that gives tokens.
+
+    Attributes:
+        classes: the encoder of the class tokens alone, whose grid is one cell; None where there are none.
+    """
+
+    classes: Encoder | None
+
+    def encode_with_classes(
+        self, clips: Sequence[Clip], *, blocks: Sequence[int]
+    ) -> tuple[dict[int, NDArray[np.float16]], dict[int, NDArray[np.float16]]]:
+        """What ``encode`` gives, and what that of ``classes`` does."""
+        ...
+
+
+@runtime_checkable
 class Labeller(Protocol):
     """Finds things in a video. ``name`` stands in the labels' ``source`` column.
 

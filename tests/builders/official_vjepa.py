@@ -16,6 +16,7 @@ from worldprobe.encoders.official import convert
 
 WIDTH, HEADS, DEPTH, PATCH, CROP = 96, 2, 12, 16, 64
 INSIDE, PREDICTOR_DEPTH, MASKS, TEACHER = 144, 4, 3, 160
+ACTING, ACTION = 192, 7  # width of V-JEPA 2-AC's predictor, and numbers of an action
 
 State = dict[str, torch.Tensor]
 
@@ -84,6 +85,18 @@ def predictor(version: str, levels: int = 4, teacher: int | None = None) -> Stat
     return {name: weight("predictor " + name, *shape) for name, shape in shapes.items()}
 
 
+def action_predictor() -> State:
+    """The weights of V-JEPA 2-AC's predictor as the authors name them."""
+    shapes: dict[str, tuple[int, ...]] = {"predictor_norm.weight": (ACTING,), "predictor_norm.bias": (ACTING,)}
+    shapes |= blocks("predictor_blocks", ACTING, 3)
+    ends = {"predictor_embed": (ACTING, WIDTH), "predictor_proj": (WIDTH, ACTING)}
+    ends |= {f"{one}_encoder": (ACTING, ACTION) for one in ("action", "state")}
+    ends["extrinsics_encoder"] = (ACTING, ACTION - 1)
+    for name, shape in ends.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    return {name: weight("acting " + name, *shape) for name, shape in shapes.items()}
+
+
 def official(
     path: Path, version: str, *, levels: int | None = None, teacher: int | None = None, **more: Any
 ) -> Path:
@@ -101,6 +114,16 @@ def official(
     }
     torch.save({name: one for name, one in held.items() if one is not None}, path)
     return path
+
+
+def acting(folder: Path, **more: Any) -> Path:
+    """A V-JEPA 2-AC as a folder: both encoders alike, as it was trained, and a predictor that takes actions."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = "module."
+    own = {mark + name: one for name, one in encoder("2").items()}
+    held = {"encoder": own, "predictor": {mark + name: one for name, one in action_predictor().items()}}
+    torch.save({**held, "target_encoder": own, "opt": {"lr": 0.1}, **more}, folder / "official.pt")
+    return convert(folder / "official.pt", folder / "encoder", heads=HEADS, crop=CROP).folder
 
 
 def converted(folder: Path, version: str, **options: Any) -> Path:

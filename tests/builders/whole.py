@@ -19,6 +19,7 @@ from worldprobe.results import (
     CodeResult,
     CostResult,
     DecodingResult,
+    EnergyResult,
     EvidenceResult,
     LeakResult,
     LearningPoint,
@@ -45,7 +46,7 @@ def write_whole_run(folder: Path) -> None:
     """Write ``results.jsonl`` and the files beside it."""
     score = _triples()
     lines: list[AnyResult] = [*_probes(score), *_original(score), *_evidence(score), *_future(score)]
-    lines += [*_decoders(score), *_costs()]
+    lines += [*_energies(score), *_decoders(score), *_costs()]
     write_results(folder / "results.jsonl", lines)
     provenance = {"encoder": {"name": ENCODER, "revision": "9f2c4d1e77ab", "status": "untrained"}, "device": "cpu"}
     (folder / "provenance.json").write_text(json.dumps(provenance))
@@ -150,6 +151,17 @@ def _future(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
             yield SurpriseResult(
                 encoder=encoder, violation=violation, measure=measure, metric=metric, n=37, context=4, horizon=2,
                 protocol="slid over", seed=0, **next(score),
+            )  # fmt: skip
+
+
+def _energies(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
+    told: dict[str, Any] = {"n": 611, "n_groups": 29, "stride": 4, "protocol": "one step", "seed": 0}
+    for encoder, times in itertools.product((ENCODER, TWIN), (-1.0, 0.0, 1.0, 2.0, None)):
+        actions = "shuffled" if times is None else "scaled"
+        for metric in ("l1", "accuracy")[: 1 if times == 1.0 else 2]:
+            yield EnergyResult(
+                encoder=encoder, actions=actions, times=times, metric=metric, **told, **next(score),
+                against_twin="above" if encoder == ENCODER and metric == "accuracy" else None,
             )  # fmt: skip
 
 

@@ -7,7 +7,8 @@ import torch
 from tests.builders.checks import some
 from transformers import VJEPA2Config, VJEPA2Model
 
-from worldprobe.encoders.forward import Forward
+from worldprobe.encoders import actions, checkpoint, known
+from worldprobe.encoders.forward import Forward, takes_actions
 from worldprobe.encoders.known import TINY_FOLDER
 from worldprobe.encoders.preprocess import normalize
 
@@ -94,3 +95,31 @@ def test_only_what_was_asked_for_is_computed() -> None:
     forward = Forward(copy.deepcopy(model.encoder), device="cpu", dtype=torch.float32)
     del forward._blocks[2]
     assert list(forward(pixels_of(1, 2, 64), {1})) == [1]
+
+
+# Parameters of encoder and predictor, as the authors' code counts them; of 2-AC without what is for camera poses.
+PUBLISHED = {
+    "facebook/vjepa2-vitl-fpc64-256": (303_885_312, 22_086_016),
+    "facebook/vjepa2-vith-fpc64-256": (631_648_000, 22_282_880),
+    "facebook/vjepa2-vitg-fpc64-256": (1_012_173_952, 22_381_312),
+    "facebook/vjepa2-vitg-fpc64-384": (1_012_173_952, 22_381_312),
+    "vjepa2_ac_vit_giant": (1_012_173_952, 305_213_824),
+    "vjepa2_1_vit_base_384": (86_833_152, 22_874_752),
+    "vjepa2_1_vit_large_384": (304_680_960, 22_973_056),
+    "vjepa2_1_vit_giant_384": (1_013_267_968, 55_400_704),
+    "vjepa2_1_vit_gigantic_384": (1_845_216_768, 59_433_472),
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(known.names()) - {known.TINY}))
+def test_published_sizes_build_and_run_by_their_shapes(name):
+    config = known.config_of(name)
+    model = checkpoint.bare(config)
+    predictor = list(actions.shapes(config).values() if takes_actions(config) else model.predictor.parameters())
+    sizes = (sum(p.numel() for p in model.encoder.parameters()), sum(p.numel() for p in predictor))
+    assert sizes == PUBLISHED[name]
+    side, last = config.crop_size, config.num_hidden_layers - 1
+    forward = Forward(model.encoder, device="meta", dtype=torch.float32)
+    found = forward(torch.empty(1, 4, 3, side, side, dtype=torch.uint8, device="meta"), {0, last})
+    wanted = (1, 2 * (side // config.patch_size) ** 2, config.hidden_size)
+    assert {block: tuple(tokens.shape) for block, tokens in found.items()} == {0: wanted, last: wanted}

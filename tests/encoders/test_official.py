@@ -86,13 +86,12 @@ def test_the_key_can_be_chosen_and_an_encoder_alone_is_one(tmp_path):
     assert load_encoder(str(tmp_path / "bare")).blocks == 12
 
 
-def test_a_predictor_that_takes_actions_is_left_out(tmp_path):
+def test_a_predictor_with_some_of_the_weights_that_take_actions_is_refused(tmp_path):
     of_actions = {"action_encoder.weight": torch.zeros(4, 7)}
     source = official_vjepa.official(tmp_path / "a.pt", "2", predictor=of_actions)
-    found = convert(source, tmp_path / "out", **SMALL)
-    assert "its predictor is V-JEPA 2-AC's, which takes actions: left out" in found.notes
-    with pytest.raises(RegistryError, match="holds no predictor"):
-        load_encoder(str(tmp_path / "out")).load_predictor()
+    with pytest.raises(RegistryError, match="its predictor does not fit its own config"):
+        convert(source, tmp_path / "out", **SMALL)
+    assert not (tmp_path / "out").exists()
 
 
 class Runs:

@@ -71,7 +71,9 @@ def test_blocks_of_one_grid_are_taps_through_the_final_norm(timm, tmp_path):
             for block in wanted_of:
                 close(found[block], model.norm(seen[block])[:, 2:])
     cls = load_encoder(f"timm:{tmp_path}?tokens=cls", device="cpu", precision="fp32")
-    close(cls.forward(torch.from_numpy(frames()), {2})[2], model.norm(seen[2])[:, :1].detach())
+    with_class = cls.forward(torch.from_numpy(frames()), {2}, classes=True)[2]
+    close(with_class, model.norm(seen[2]).detach()[:, [0, *range(2, seen[2].shape[1])]])
+    assert (encoder.classes.name, encoder.classes.revision) == (cls.name, cls.revision)
     assert cls.grid(3).tokens == 3
 
 

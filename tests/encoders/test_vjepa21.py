@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from tests.builders import official_vjepa
 from tests.encoders.test_encoders import clip
 
-from worldprobe.encoders import checkpoint, known
+from worldprobe.encoders import checkpoint
 from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import ConfigError, RegistryError
 from worldprobe.predictors.leak import leak
@@ -175,18 +175,10 @@ def test_a_twin_is_a_2_1_network_of_other_weights(of_g):
     assert spread == pytest.approx([0.02 / 2**0.5, 0.02 / 24**0.5], rel=0.05)
 
 
-@pytest.mark.parametrize(
-    ("name", "encoder", "predictor"),
-    # As the authors' code counts them.
-    [("vjepa2_1_vit_base_384", 86_833_152, 22_874_752), ("vjepa2_1_vit_large_384", 304_680_960, 22_973_056),
-     ("vjepa2_1_vit_giant_384", 1_013_267_968, 55_400_704),
-     ("vjepa2_1_vit_gigantic_384", 1_845_216_768, 59_433_472)],
-)  # fmt: skip
-def test_published_sizes_build_and_their_name_says_what_to_fetch(name, encoder, predictor, monkeypatch, tmp_path):
+@pytest.mark.parametrize("size", ["base", "large", "giant", "gigantic"])
+def test_the_name_of_a_published_size_says_what_to_fetch(size, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    model = checkpoint.bare(known.config_of(name))
-    sizes = [sum(p.numel() for p in part.parameters()) for part in (model.encoder, model.predictor)]
-    assert sizes == [encoder, predictor]
+    name = f"vjepa2_1_vit_{size}_384"
     with pytest.raises(RegistryError, match=rf"fetch https://\S+\.pt, run `worldprobe convert \S+\.pt {name}`"):
         load_encoder(name)
 

@@ -14,7 +14,7 @@ from worldprobe.console import say
 
 @app.command(cls=OnceCommand)
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="FILE", help="An official .pt of V-JEPA, V-JEPA 2 or 2.1.")],
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="An official .pt of V-JEPA 1, 2, 2-AC or 2.1.")],
     out: Annotated[Path, typer.Argument(help="A new folder, which --encoder takes.")],
     encoder: Annotated[
         str | None,
@@ -24,7 +24,7 @@ def convert(
     crop: Annotated[int | None, typer.Option(min=16, help="Px of a side, where the file does not say it.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make an encoder's folder of an official checkpoint of V-JEPA, V-JEPA 2 or 2.1.
+    """Make an encoder's folder of an official checkpoint of V-JEPA, V-JEPA 2, 2-AC or 2.1.
 
     The file is read as weights only. Optimizer, other encoders and heads are left out, and said.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -20,13 +21,14 @@ from worldprobe.cli.options import (
     evidence_of,
 )
 from worldprobe.console import bars, end, resolve_videos, say, show, show_comparison, warn
-from worldprobe.errors import ConfigError, WorldprobeError
+from worldprobe.errors import ConfigError, NoClassToken, WorldprobeError
 
 if TYPE_CHECKING:
     from worldprobe.config import Experiment
     from worldprobe.pipeline.failures import Failure
     from worldprobe.protocols import Executor
 
+Done = TypeVar("Done")
 DEMO_SCENES = "scenes:200"
 DEMO_STEPS = 300
 
@@ -136,7 +138,10 @@ def _estimate(
     facts: list[dict[str, Any]] = []
     lines: list[str] = []
     for name, one in experiments.items():
-        found, failed = estimate_run(one, resolve_videos(one.videos), Store(store), out / name, price=price)
+        work = partial(
+            estimate_run, videos=resolve_videos(one.videos), store=Store(store), out=out / name, price=price
+        )
+        found, failed = _with_class_tokens_or_without(work, one, name)
         foretell(out / name, found)
         failures += failed
         facts += as_facts(found) if not name else [{"run": name, **fact} for fact in as_facts(found)]
@@ -167,9 +172,11 @@ def _run_each(
         place = Store(store or str(out / STORE))
         try:
             with bars() as progress:
-                failures += run(
-                    one, paths, out / name, store=place, verify=verify, executor=executor, progress=progress
-                )
+                work = partial(
+                    run, videos=paths, out=out / name, store=place, verify=verify, executor=executor,
+                    progress=progress,
+                )  # fmt: skip
+                failures += _with_class_tokens_or_without(work, one, name)
         except WorldprobeError as error:  # weights that are not here, say: others are compared without them
             left_out[name] = error
             warn(f"{name} is left out: {error}")
@@ -183,6 +190,18 @@ def _run_each(
     end(failures)
     if left_out:
         raise typer.Exit(3)
+
+
+def _with_class_tokens_or_without(work: Callable[[Experiment], Done], experiment: Experiment, name: str) -> Done:
+    """Do it; where one of several encoders has no class tokens, without the features ``cls``, which is said."""
+    try:
+        return work(experiment)
+    except NoClassToken as error:
+        others = [kind for kind in experiment.features if kind != "cls"]
+        if not name or not others:
+            raise
+        warn(f"{name} is compared without features cls: {error}")
+        return work(experiment.model_copy(update={"features": others}))
 
 
 def _run(

@@ -41,6 +41,7 @@ def encode(
         str, typer.Option("--input", help="native, still, shuffled, reversed; several by comma.")
     ] = "native",
     controls: Annotated[bool, typer.Option("--controls", help="Also the encoders that controls read.")] = False,
+    cls: Annotated[bool, typer.Option("--cls", help="Also class tokens, for features cls.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16.")] = "auto",
     verify: VerifyOption = False,
@@ -59,7 +60,7 @@ def encode(
     from worldprobe.store import Store
 
     values = {"videos": videos, "encoder": encoder, "blocks": blocks, "pool": pool, "frames": frames}
-    values["features"] = ["z"]  # nothing is probed here: any pooling will do
+    values["features"] = ["z", *(["cls"] if cls else [])]  # nothing is probed here: any pooling will do
     values |= {"stride": stride, "input": input.split(","), "device": device, "precision": precision}
     if not controls:  # "majority" reads no embeddings: with it alone nothing but the encoder itself is run
         values["controls"] = ["majority"]
@@ -157,7 +158,7 @@ def probe(
     tasks: Annotated[
         str, typer.Option(help="Also motion8, approach, count, visible, state, action.")
     ] = "xy,size,class,motion,velocity",
-    features: Annotated[str, typer.Option(help="Of z,grid,delta,z+delta,tokens.")] = "z,grid",
+    features: Annotated[str, typer.Option(help="Of z,grid,cls,delta,z+delta,tokens.")] = "z,grid",
     split: Annotated[str, typer.Option(help="grouped, blocked, video, or random (leaks).")] = "grouped",
     controls: Annotated[str, typer.Option(help="all, or some, by comma.")] = "all",
     blocks: Annotated[str, typer.Option(help=BLOCKS)] = "last",

@@ -33,7 +33,7 @@ def watch(
         str | None, typer.Option(help="Names of checkpoints, such as 'step-*'; by default all that are some.")
     ] = None,
     tasks: Annotated[str, typer.Option(help="As of probe; none: features without labels alone.")] = "xy,size,class",
-    features: Annotated[str, typer.Option(help="Of z,grid,delta,z+delta,tokens.")] = "z,grid",
+    features: Annotated[str, typer.Option(help="Of z,grid,cls,delta,z+delta,tokens.")] = "z,grid",
     labeller: Annotated[str | None, typer.Option(help=f"{LABELLERS} By default truth or moving.")] = None,
     labels: Annotated[list[Path] | None, typer.Option(help="Tables of labels instead; may be repeated.")] = None,
     split: Annotated[str | None, typer.Option(help="grouped, blocked or video; by the number of videos.")] = None,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from worldprobe.encoders import known, layouts
-from worldprobe.encoders.forward import is_21
+from worldprobe.encoders.forward import is_21, takes_actions
 from worldprobe.encoders.quantized import refuse_quantized
 from worldprobe.errors import RegistryError
 from worldprobe.io import hub
@@ -56,7 +56,7 @@ def load_predictor(source: str, config: VJEPA2Config, *, name: str) -> Any:
     Raises:
         RegistryError: the checkpoint holds none, or one that does not fit, or that speaks in its teacher's space.
     """
-    _refuse_distilled(config, name)
+    _refuse_others(config, name)
     if is_21(config):
         return _read_21(source, config, "predictor", name=name).predictor.float()
     model, report = read(_model(), source, _without_encoder(config), name=name)
@@ -77,7 +77,7 @@ def fresh(config: VJEPA2Config, *, seed: int) -> Any:
         torch.manual_seed(seed)
         if not is_21(config):
             return VJEPA2Model(config)
-        from worldprobe.encoders import vjepa21
+        from worldprobe.encoders.networks import vjepa21
 
         return vjepa21.fresh(config)
 
@@ -88,7 +88,7 @@ def fresh_predictor(config: VJEPA2Config, *, seed: int, name: str) -> Any:
     Raises:
         RegistryError: the trained one would speak in its teacher's space.
     """
-    _refuse_distilled(config, name)
+    _refuse_others(config, name)
     return fresh(_without_encoder(config), seed=seed).predictor
 
 
@@ -100,7 +100,7 @@ def bare(config: VJEPA2Config) -> Any:
     with torch.device("meta"):
         if not is_21(config):
             return VJEPA2Model(config)
-        from worldprobe.encoders import vjepa21
+        from worldprobe.encoders.networks import vjepa21
 
         return vjepa21.Model(config)
 
@@ -221,7 +221,13 @@ def _without_encoder(config: VJEPA2Config) -> VJEPA2Config:
     return small
 
 
-def _refuse_distilled(config: VJEPA2Config, name: str) -> None:
+def _refuse_others(config: VJEPA2Config, name: str) -> None:
+    """Raises RegistryError for predictors whose answers cannot be had from tokens alone, or not be compared."""
+    if takes_actions(config):
+        raise RegistryError(
+            f"{name} is V-JEPA 2-AC's: its predictor tells the next frame from actions and states, which plain "
+            "prediction has not. `worldprobe predict --actions TABLE` has: it measures the energy of actions"
+        )
     if teacher := getattr(config, "teacher_embed_dim", None):
         raise RegistryError(
             f"{name} was distilled: its predictor speaks in the {teacher} dimensions of its teacher, its encoder "
@@ -234,7 +240,7 @@ def _read_21(source: str, config: VJEPA2Config, part: str, *, name: str) -> Any:
     """V-JEPA 2.1 with the weights of its encoder or predictor; the other half stays on the ``meta`` device."""
     import torch
 
-    from worldprobe.encoders import vjepa21
+    from worldprobe.encoders.networks import vjepa21
 
     folder = weights_folder(source)
     if pointer := _pointer_in(str(folder)):

@@ -210,6 +210,11 @@ def is_21(config: Any) -> bool:
     return bool(getattr(config, "hierarchical_layers", None))
 
 
+def takes_actions(config: Any) -> bool:
+    """Whether a checkpoint's predictor is V-JEPA 2-AC's."""
+    return bool(getattr(config, "action_dim", None))
+
+
 def _embeddings(encoder: Any, tubelet: int) -> dict[int, tuple[Any, Tensor | float]]:
     """By frames that a token covers: the convolution, and what is added to every token."""
     parts = encoder.embeddings

@@ -1,4 +1,4 @@
-"""Configurations of the V-JEPA 2 and 2.1 models that are known by name, so that no network is needed for a twin."""
+"""Configurations of V-JEPA 2, 2-AC and 2.1 that are known by name, so that no network is needed for a twin."""
 
 from __future__ import annotations
 
@@ -52,6 +52,12 @@ _KNOWN_21: dict[str, tuple[str, dict[str, Any]]] = {
         {"hidden_size": 1664, "num_hidden_layers": 48, "num_attention_heads": 26, "mlp_ratio": 64 / 13, **_OF_G},
     ),
 }
+# V-JEPA 2-AC: the encoder g at 256 px, and a predictor that takes actions.
+_AC = "vjepa2_ac_vit_giant"
+_KNOWN_AC = {
+    **_KNOWN["facebook/vjepa2-vitg-fpc64-256"], "pred_hidden_size": 1024, "pred_num_hidden_layers": 24,
+    "pred_num_attention_heads": 16, "action_dim": 7,
+}  # fmt: skip
 _OFFICIAL = "https://dl.fbaipublicfiles.com/"
 # By the names of ``vision.public``: the first V-JEPA's files.
 _FIRST = {
@@ -59,12 +65,14 @@ _FIRST = {
     "vjepa1_vit_huge_224": "jepa/vith16/vith16.pth.tar",
     "vjepa1_vit_huge_384": "jepa/vith16-384/vith16-384.pth.tar",
 }
-_FILES = {**{name: f"vjepa2/{file}" for name, (file, _) in _KNOWN_21.items()}, **_FIRST}
+_FILES = {
+    **{name: f"vjepa2/{file}" for name, (file, _) in _KNOWN_21.items()}, **_FIRST, _AC: "vjepa2/vjepa2-ac-vitg.pt"
+}  # fmt: skip
 
 
 def names() -> tuple[str, ...]:
     """The models whose configuration is known, the tiny one first."""
-    return (TINY, *_KNOWN, *_KNOWN_21)
+    return (TINY, *_KNOWN, _AC, *_KNOWN_21)
 
 
 def require_place(name: str) -> None:
@@ -103,7 +111,8 @@ def config_of(name: str) -> VJEPA2Config | None:
         from worldprobe.encoders.layouts import read_config
 
         return read_config({"model_type": "vjepa21", **_KNOWN_21[name][1]}, name=name)
-    return VJEPA2Config(**_KNOWN[name]) if name in _KNOWN else None
+    written = _KNOWN_AC if name == _AC else _KNOWN.get(name)
+    return None if written is None else VJEPA2Config(**written)
 
 
 # A device that is not of this machine: an encoder for it is loaded here only to be described, in its precision.

@@ -6,7 +6,7 @@ from worldprobe.controls import Control
 from worldprobe.encoders.named import named
 from worldprobe.encoders.wrappers.pairs import PREFIX as PAIRS
 from worldprobe.encoders.wrappers.squashed import PREFIX
-from worldprobe.errors import ConfigError, RegistryError
+from worldprobe.errors import ConfigError, NoClassToken, RegistryError
 from worldprobe.plugins import registry
 from worldprobe.protocols import Encoder
 from worldprobe.records import Block, Reduction, in_order
@@ -41,6 +41,22 @@ def twin_of(encoder: Encoder) -> str | None:
     An encoder of a third party says so by an attribute ``twin``.
     """
     return getattr(encoder, "twin", None)
+
+
+def class_tokens_of(encoder: Encoder) -> Encoder:
+    """The encoder of another's class tokens, which the same pass gives (``protocols.WithClassTokens``).
+
+    Raises:
+        NoClassToken: it has none.
+    """
+    found: Encoder | None = getattr(encoder, "classes", None)
+    if found is None:
+        why = getattr(encoder, "no_class", "it has no class token")
+        raise NoClassToken(
+            f"features 'cls' cannot be had of {encoder.name}: {why}. Leave cls out of the features, such as "
+            "--features z,grid"
+        )
+    return found
 
 
 def control_encoders(name: str, twin: str | None) -> dict[Control, str]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from worldprobe.encoders import checkpoint, layouts
-from worldprobe.encoders.forward import is_21
+from worldprobe.encoders import actions, checkpoint, layouts
+from worldprobe.encoders.forward import is_21, takes_actions
 from worldprobe.errors import ConfigError, RegistryError
 from worldprobe.io.files import replacing, write_whole
 from worldprobe.io.lfs import lfs_pointer
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 ENCODERS = ("ema_encoder", "target_encoder", "encoder")
 _HEADS = {768: 12, 1024: 16, 1280: 16, 1408: 22, 1664: 26}
 _PREDICTOR_HEADS = 12
+_ACTION_HEADS = 16
+_EXTRINSICS = "extrinsics_encoder."
 _FRAMES = 64
 _ENCODER_NAMES = (
     (r"^patch_embed_img\.", "embeddings.patch_embeddings_img."),
@@ -86,9 +88,11 @@ def convert(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} is there already: name a new folder")
     held = _read(source)
-    taken, raw = _encoder(held, encoder, source)
     notes: list[str] = []
     predictor = _predictor(held, notes)
+    if "action_encoder.weight" in predictor and isinstance(held.get("encoder"), Mapping):
+        encoder = encoder or "encoder"  # which the authors' torch.hub takes; it was frozen, so all are the same
+    taken, raw = _encoder(held, encoder, source)
     if _is_first(raw, predictor):
         return _first(raw, source, out, taken, [key for key in held if key != taken] if taken else [], heads, crop)
     left_out = [key for key in held if key not in (taken, "predictor")] if taken else []
@@ -97,10 +101,14 @@ def convert(
     weights = {f"encoder.{key}": one for key, one in _named(raw, _ENCODER_NAMES).items()}
     weights |= {f"predictor.{key}": one for key, one in _named(predictor, _PREDICTOR_NAMES).items()}
     written = _config(weights, raw, heads, crop, notes, source)
-    if written["model_type"] == "vjepa2":
+    if written["model_type"] == "vjepa2" and "action_dim" not in written:
         weights = _as_transformers(weights)
     config = layouts.read_config(written, name=str(source))
     shapes = checkpoint.bare(config).state_dict()
+    if takes_actions(config):
+        shapes = {key: one for key, one in shapes.items() if key.startswith("encoder.")}
+        shapes |= actions.shapes(config)
+        notes.append("its predictor takes actions (V-JEPA 2-AC); that of camera poses is left out, as it is unused")
     for part in ("encoder", "predictor") if predictor else ("encoder",):
         checkpoint.require_whole(weights, shapes, config, name=str(source), part=part)
     if is_21(config) and config.teacher_embed_dim:
@@ -214,11 +222,8 @@ def _predictor(held: Mapping[str, Any], notes: list[str]) -> State:
     if not isinstance(state, Mapping):
         notes.append("it holds no predictor")
         return {}
-    found = _clean(state)
-    if any(key.startswith("action_encoder.") for key in found):
-        notes.append("its predictor is V-JEPA 2-AC's, which takes actions: left out")
-        return {}
-    return found
+    # Every published one has weights for camera poses, and none was trained with them.
+    return {key: one for key, one in _clean(state).items() if not key.startswith(_EXTRINSICS)}
 
 
 def _is_first(raw: State, predictor: State) -> bool:
@@ -296,6 +301,10 @@ def _predictor_config(weights: State, width: int, newer: bool) -> dict[str, Any]
         "pred_hidden_size": inside, "pred_num_attention_heads": _PREDICTOR_HEADS,
         "pred_num_hidden_layers": _depth(weights, "predictor"), "pred_num_mask_tokens": masks,
     }  # fmt: skip
+    action = weights.get("predictor.action_encoder.weight")
+    if action is not None:
+        del found["pred_num_mask_tokens"]
+        return {**found, "pred_num_attention_heads": _ACTION_HEADS, "action_dim": action.shape[1]}
     if newer:
         first = weights.get("predictor.embeddings.predictor_embed.0.weight")
         levels = 1 if first is None else first.shape[1] // width

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.encoders import checkpoint, known
+from worldprobe.encoders import actions, checkpoint, known
 from worldprobe.encoders.device import device_of, dtype_of, precision_of
 from worldprobe.encoders.forward import VERSION, Forward, is_21
 from worldprobe.encoders.lanes import side_by_side
@@ -50,9 +50,10 @@ class VJEPA2Encoder:
         device: str = "auto",
         precision: str = "auto",
         predictor: Callable[[], Any] | None = None,
+        action_predictor: Callable[[], Any] | None = None,
         origin: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        self._predictor = predictor
+        self._predictor, self._action_predictor = predictor, action_predictor
         self.name = name
         self.status: Status = status
         self.twin = None if name.startswith("random:") else f"random:{name}"
@@ -147,9 +148,20 @@ class VJEPA2Encoder:
         Raises:
             RegistryError: there is none, or its weights do not fit.
         """
-        if self._predictor is None:
+        return self._made_with(self._predictor)
+
+    def load_action_predictor(self) -> Any:
+        """V-JEPA 2-AC's predictor of the same checkpoint, in fp32 on the CPU; loaded anew, strictly.
+
+        Raises:
+            RegistryError: there is none, or its weights do not fit.
+        """
+        return self._made_with(self._action_predictor)
+
+    def _made_with(self, load: Callable[[], Any] | None) -> Any:
+        if load is None:
             raise RegistryError(f"{self.name} was made without a predictor. Load it by its name.")
-        return self._predictor()
+        return load()
 
     def _fitting(self, shape: Sequence[int]) -> TokenGrid:
         """The grid of clips [b, t, 3, h, w], or of pictures."""
@@ -196,6 +208,7 @@ def _load(source: str, *, name: str, device: str, precision: str) -> VJEPA2Encod
         device=device,
         precision=precision,
         predictor=partial(checkpoint.load_predictor, source, config, name=name),
+        action_predictor=partial(actions.load_predictor, source, config, name=name),
         origin=checkpoint.origin(source),
     )
 
@@ -209,5 +222,6 @@ def _untrained(config: VJEPA2Config, *, name: str, device: str, precision: str) 
         device=device,
         precision=precision,
         predictor=partial(checkpoint.fresh_predictor, config, seed=TWIN_SEED, name=name),
+        action_predictor=partial(actions.fresh_predictor, config, seed=TWIN_SEED, name=name),
         origin={"checkpoint": f"none: untrained, seed {TWIN_SEED}"},
     )

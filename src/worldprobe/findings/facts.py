@@ -13,6 +13,7 @@ from worldprobe.findings.rows import Row, label_of
 from worldprobe.findings.score import Fact
 from worldprobe.findings.sections.decoding import Decoding
 from worldprobe.findings.sections.deltas import Deltas
+from worldprobe.findings.sections.energy import Energy
 from worldprobe.findings.sections.evidence import Evidence
 from worldprobe.findings.sections.inputs import Inputs
 from worldprobe.findings.sections.moments import Moments
@@ -52,6 +53,7 @@ class Summary(Fact):
     unlabelled: Unlabelled | None = None
     evidence: Evidence | None = None
     future: Future | None = None
+    energy: Energy | None = None
     decoding: Decoding | None = None
     moments: Moments | None = None
 

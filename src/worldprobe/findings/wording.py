@@ -46,6 +46,7 @@ PROPERTIES = {
 FEATURES = {
     "z": "one vector a tubelet: tokens averaged over space",
     "grid": "tokens averaged in 4 × 4 cells: position is kept",
+    "cls": "the class token, of the pass that gave the others",
     "delta": "difference of successive z",
     "z+delta": "z beside its difference from the one before",
     "tokens": "every token of a tubelet as it is, for attentive probes",

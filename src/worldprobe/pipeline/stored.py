@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from worldprobe.encoders.load import parse_blocks
 from worldprobe.encoders.reductions import blocks_within
+from worldprobe.encoders.vision.spec import class_name
 from worldprobe.errors import ConfigError, StoreError
 from worldprobe.records import Block, Labels, blocks_name, in_order
 from worldprobe.store import Input, Series, Store
@@ -44,6 +45,29 @@ def find_series(
                 "Delete all but one, or use a store of their own for each."
             )
         found.append(choices[0])
+    return found
+
+
+def class_series(store: Store, like: Sequence[Series], *, block: Block) -> list[Series]:
+    """The series of class tokens of the same encoder, clips and block, for each of these.
+
+    Raises:
+        StoreError: they were not kept.
+    """
+    found = []
+    for series in like:
+        name = class_name(series.encoder)
+        choices = store.find(series.video.id, encoder=name, input=series.input)
+        alike = [one for one, blocks in choices if block in blocks and _sampling(one) == _sampling(series)]
+        if not alike:
+            spec = series.specs[0]
+            raise StoreError(
+                f"features 'cls' were not kept in {store.location}: it has no class tokens of {series.encoder} at "
+                f"{blocks_name([block])} for {series.video.path}. Where that encoder has any, run `worldprobe "
+                f"encode {series.video.path} --encoder '{name}' --store {store.location} --input {series.input} "
+                f"--frames {spec.frames} --stride {max(spec.stride, 1)} --blocks {block}`, or leave cls out."
+            )
+        found.append(alike[0])
     return found
 
 

@@ -21,7 +21,8 @@ def pooled(values: NDArray[np.float16], kind: str) -> NDArray[Any]:
     Args:
         values: tokens [t', h', w', d], or [t', d] when the store holds them pooled.
         kind: ``grid``, tokens pooled to 4 x 4 cells with their position kept, gives [t', 16 d]; ``tokens``, all of
-            them as they are, gives float16 [t', h' w', d]; the others, the mean over space, [t', d].
+            them as they are, gives float16 [t', h' w', d]; the others, the mean over space, [t', d], which of class
+            tokens (``cls``), one a tubelet, is these themselves.
 
     Raises:
         ProbeError: an unknown kind, or ``grid`` or ``tokens`` of pooled values.
@@ -33,6 +34,7 @@ def pooled(values: NDArray[np.float16], kind: str) -> NDArray[Any]:
             f"features {kind!r} need tokens, but the store holds them pooled over space. "
             "Run `worldprobe encode ... --pool none`, or probe with --features z."
         )
+    assert kind != "cls" or values.shape[1:-1] in ((), (1, 1)), "class tokens are a series of their own"
     if kind == "tokens":
         return values.reshape(len(values), -1, values.shape[-1])
     tokens = values.astype(np.float32)

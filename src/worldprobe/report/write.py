@@ -9,6 +9,7 @@ from worldprobe.findings.summary import summarize
 from worldprobe.io.files import StrPath, write_whole
 from worldprobe.report.charts.blocks import layer_panels
 from worldprobe.report.charts.decoding import decoder_reconstructions, loss_panels
+from worldprobe.report.charts.energy import energy_panels
 from worldprobe.report.charts.horizons import horizon_panels
 from worldprobe.report.charts.learning import learning_panels
 from worldprobe.report.charts.moments import labels_figure, moments_figure
@@ -23,6 +24,7 @@ from worldprobe.report.forms.markdown import write_markdown
 _SCORES = "95 % intervals; filled: probe, open: control, dashed: a constant, ◀ ▶: beyond the axis"
 _BLOCKS = "bars and bands: 95 % intervals; dashed: a constant"
 _LAWS = "bars: 95 % intervals; lines: ceiling less a power of n, fitted; dotted: twice the data"
+_ENERGY = "bars: 95 % intervals, groups resampled"
 _HORIZONS = "bars: 95 % intervals, groups resampled; ▲ ▼ beyond the axis"
 
 
@@ -51,6 +53,9 @@ def write_report(run: StrPath) -> Summary:
         draw(horizon_panels(summary.future), figures / "horizon.png", title=title, key=_HORIZONS, warning=warning)
         prediction_figures(run)
         surprise_figure(run, summary.future, figures / "surprise.png")
+    if summary.energy:
+        title = f"{summary.energy.encoder}: energy of actions"
+        draw(energy_panels(summary.energy), figures / "energy.png", title=title, key=_ENERGY, warning=warning)
     if summary.decoding:
         draw(loss_panels(summary.decoding), figures / "decoder_loss.png", title="Loss of each decoder", key="")
         title = f"{summary.decoding.tap}: held-out moments, drawn"

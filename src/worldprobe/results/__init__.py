@@ -20,6 +20,7 @@ from worldprobe.results.line import (
     Result,
 )
 from worldprobe.results.prediction import (
+    EnergyResult,
     LeakResult,
     PredictionMethod,
     PredictionMetric,
@@ -52,6 +53,7 @@ __all__ = [
     "DecodingBaseline",
     "DecodingMetric",
     "DecodingResult",
+    "EnergyResult",
     "EvidenceLine",
     "EvidenceResult",
     "KnownResult",

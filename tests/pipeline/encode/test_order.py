@@ -89,7 +89,7 @@ def test_a_worker_shuffles_as_this_process_does(scenes, tmp_path):
     work = EncodeParts(
         "pixels", encoder.revision, "cpu", "auto", str(tmp_path / "there"), (0,), 16, "shuffled", "none"
     )
-    assert work(Part(str(scenes[0]), series.specs, series.shots, (0,), series.path)).clips == 1
+    assert work(Part(str(scenes[0]), series.specs, series.shots, (0,), (series.path,))).clips == 1
     assert (stored(here, done)[0] == next(iter(there.read(series, 0)))[1].values).all()
 
 

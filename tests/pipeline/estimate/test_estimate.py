@@ -104,7 +104,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_not_tried_again(error: Exceptio
     small = Small(3, error)
     batches = Batches(small, blocks=[5], most=8)
     with pytest.warns(UserWarning, match="clips of small at once are more than memory holds") as said:
-        found = batches.encode(list(range(8)))
+        (found,) = batches.encode(list(range(8)))
     assert [str(one.message).rpartition(" ")[2] for one in said] == ["4.", "2."]
     assert found[5][:, 0].tolist() == list(range(8))
     assert small.tried == [8, 4, 2, 2, 2, 2]

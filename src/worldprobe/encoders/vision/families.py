@@ -138,6 +138,14 @@ class Family:
     made: Mapping[str, Any] = field(default_factory=dict)
     apart: tuple[str, ...] = ()
 
+    def no_class_token(self, config: Any) -> str:
+        """Why there is no class token of each moment; empty where there is."""
+        if not self.first(config):
+            return f"a {self.title} has no class token"
+        if self.clips:
+            return f"the class token of a {self.title} is one for the whole clip, and no moment's"
+        return ""
+
 
 _TEXT = ("text_model.", "text_projection.", "visual_projection.", "logit_scale", "logit_bias")
 _HEADS = ("classifier.", "pooler.", "decoder.", "lm_head.")

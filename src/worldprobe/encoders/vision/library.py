@@ -18,10 +18,8 @@ if TYPE_CHECKING:
 class LibraryForward:
     """The model's own forward, stopped after the last block that is wanted."""
 
-    def __init__(
-        self, model: Any, family: Family, pixels: Pixels, *, device: str, precision: str, cls: bool
-    ) -> None:
-        self._model, self._family, self._pixels, self._cls = model, family, pixels, cls
+    def __init__(self, model: Any, family: Family, pixels: Pixels, *, device: str, precision: str) -> None:
+        self._model, self._family, self._pixels = model, family, pixels
         self.device, self.precision = device, precision
         self.dtype = dtype_of(precision)
         model.to(device, self.dtype).eval()
@@ -31,19 +29,20 @@ class LibraryForward:
         self.parameters = sum(p.numel() for p in model.parameters())
         self._norm = getattr(model, family.norm, None) if family.norm else None
         self._first = family.first(model.config)
+        self.no_class = family.no_class_token(model.config)
         self._blocks = Blocks(model.get_submodule(family.blocks))
         self.count = self._blocks.count
         self._flop: dict[tuple[int, ...], float] = {}
         self._counting = threading.Lock()
 
-    def __call__(self, pixels: Tensor, blocks: set[int]) -> dict[int, Tensor]:
-        """uint8 [n, (t,) 3, h, w] to tokens [n, N, D] at each block asked for."""
+    def __call__(self, pixels: Tensor, blocks: set[int], *, classes: bool = False) -> dict[int, Tensor]:
+        """uint8 [n, (t,) 3, h, w] to tokens [n, N, D] at each block asked for, as ``tower.Taps`` says."""
         import torch
 
         with torch.inference_mode():
             found = self._run(self._model, pixels, blocks)
             time = pixels.shape[1] if self._family.clips else 1
-            return {block: self._tokens(found[block], time) for block in blocks}
+            return {block: self._tokens(found[block], time, classes) for block in blocks}
 
     def flop(self, shape: tuple[int, ...]) -> float:
         """Operations of the matrix products of one picture or clip [(t,) 3, h, w], as torch counts them."""
@@ -73,6 +72,9 @@ class LibraryForward:
         _, found = self._blocks.outputs(lambda: model(**given), blocks)
         return found
 
-    def _tokens(self, hidden: Tensor, time: int) -> Tensor:
+    def _tokens(self, hidden: Tensor, time: int, classes: bool) -> Tensor:
+        import torch
+
         normed = hidden if self._norm is None else self._norm(hidden)
-        return normed[:, :1] if self._cls else self._family.order(normed[:, self._first :], time, self._model)
+        patches = self._family.order(normed[:, self._first :], time, self._model)
+        return torch.cat((normed[:, :1], patches), 1) if classes else patches

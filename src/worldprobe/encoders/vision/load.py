@@ -30,7 +30,7 @@ def pretrained(spec: Spec, *, name: str, device: str, precision: str) -> Tower:
     pixels = _pixels(network, settings_in(checkpoint.folder_with(source, _SETTINGS), name=source), spec, name=name)
     model = load(source, network, name=source)
     return Tower(
-        _forward(model, network, pixels, spec, device, precision),
+        _forward(model, network, pixels, device, precision),
         pixels,
         name=name,
         revision=f"{checkpoint.revision(source)}{_stage(spec)}",
@@ -56,7 +56,7 @@ def untrained(spec: Spec, *, name: str, device: str, precision: str) -> Tower:
     pixels = _pixels(network, settings, spec, name=name)
     model = network.fresh(seed=TWIN_SEED)
     return Tower(
-        _forward(model, network, pixels, spec, device, precision),
+        _forward(model, network, pixels, device, precision),
         pixels,
         name=name,
         revision=f"untrained seed {TWIN_SEED} {network.architecture}{_stage(spec)}",
@@ -66,11 +66,9 @@ def untrained(spec: Spec, *, name: str, device: str, precision: str) -> Tower:
     )
 
 
-def _forward(
-    model: Any, network: Network, pixels: Pixels, spec: Spec, device: str, precision: str
-) -> LibraryForward:
+def _forward(model: Any, network: Network, pixels: Pixels, device: str, precision: str) -> LibraryForward:
     where, numbers = computed(device, precision)
-    return LibraryForward(model, network.family, pixels, device=where, precision=numbers, cls=spec.cls)
+    return LibraryForward(model, network.family, pixels, device=where, precision=numbers)
 
 
 def _stage(spec: Spec) -> str:
@@ -93,8 +91,8 @@ def _pixels(network: Network, settings: dict[str, Any], spec: Spec, *, name: str
     known = (known, known) if isinstance(known, int) else known and tuple(known)
     if known and not family.sizes and pixels.size != (known[1], known[0]):
         raise RegistryError(f"{name}: its processor gives {_px(pixels.size)}, its config takes {_px(known[::-1])}")
-    if spec.cls and not family.first(config):
-        raise RegistryError(f"{name}: a {family.title} has no class token")
+    if spec.cls and (why := family.no_class_token(config)):
+        raise RegistryError(f"{name}: {why}")
     return pixels
 
 

@@ -52,6 +52,11 @@ def spec_of(name: str) -> Spec:
     return Spec(source, size, cls, stage)
 
 
+def class_name(name: str) -> str:
+    """The name of the encoder of class tokens, ``NAME?tokens=cls``, of an encoder of patch tokens."""
+    return f"{name}{'&' if '?' in name else '?'}tokens=cls"
+
+
 def size_of(text: str, *, name: str) -> tuple[int, int]:
     """Width and height of "448" or "640x384". Raises RegistryError for anything else."""
     if not re.fullmatch(r"[1-9]\d{0,4}(x[1-9]\d{0,4})?", text):

@@ -15,6 +15,7 @@ from worldprobe.errors import RegistryError
 if TYPE_CHECKING:
     from torch import Tensor
 
+_NO_CLASS = "it has no class token"
 Layout = Literal["tokens", "channels first", "channels last"]
 
 
@@ -29,6 +30,7 @@ class Shapes:
         width: dimensions of a token.
         taps: how many blocks have this grid; 1 of a network whose blocks have others, and of a stage.
         flop: operations of the matrix products of a picture.
+        with_class: whether the first token is a class token.
     """
 
     layout: Layout
@@ -37,6 +39,7 @@ class Shapes:
     width: int
     taps: int
     flop: float
+    with_class: bool
 
 
 def shapes_of(model: Any, pixels: Pixels, spec: Spec, *, name: str) -> Shapes:
@@ -75,8 +78,9 @@ def shapes_of(model: Any, pixels: Pixels, spec: Spec, *, name: str) -> Shapes:
     layout: Layout = "tokens" if len(shape) == 3 else "channels first"
     if len(shape) == 4 and spec.stage is None and shape[-1] == model.num_features != shape[1]:
         layout = "channels last"
-    if spec.cls and (layout != "tokens" or getattr(model, "cls_token", None) is None):
-        raise RegistryError(f"{name}: it has no class token")
+    with_class = layout == "tokens" and getattr(model, "cls_token", None) is not None
+    if spec.cls and not with_class:
+        raise RegistryError(f"{name}: {_NO_CLASS}")
     rows, columns, deep = _grid(shape, layout, first, height / width)
     if not rows or height % rows or width % columns or height // rows != width // columns:
         raise RegistryError(
@@ -84,7 +88,7 @@ def shapes_of(model: Any, pixels: Pixels, spec: Spec, *, name: str) -> Shapes:
         )
     return Shapes(
         layout, first if layout == "tokens" else 0, height // rows, deep, blocks.count if alike else 1,
-        float(counter.get_total_flops()),
+        float(counter.get_total_flops()), with_class,
     )  # fmt: skip
 
 
@@ -101,11 +105,12 @@ class TimmForward:
         self.device, self.precision, self.dtype = device, precision, dtype_of(precision)
         model.to(device, self.dtype).eval()
         self.patch, self.width, self.count = shapes.patch, shapes.width, shapes.taps
+        self.no_class = "" if shapes.with_class else _NO_CLASS
         self.parameters = sum(p.numel() for p in model.parameters())
         self._blocks = Blocks(_blocks_of(model) if shapes.taps > 1 else ())
 
-    def __call__(self, pixels: Tensor, blocks: set[int]) -> dict[int, Tensor]:
-        """uint8 [n, 3, h, w] to tokens [n, N, D] at each block asked for."""
+    def __call__(self, pixels: Tensor, blocks: set[int], *, classes: bool = False) -> dict[int, Tensor]:
+        """uint8 [n, 3, h, w] to tokens [n, N, D] at each block asked for, as ``tower.Taps`` says."""
         import torch
 
         with torch.inference_mode():
@@ -116,20 +121,23 @@ class TimmForward:
             given, found = self._blocks.outputs(
                 lambda: self._model.forward_features(values), blocks - {last}, whole=last in blocks
             )
-            taken = {block: self._tokens(self._model.norm(hidden)) for block, hidden in found.items()}
-            return {**taken, last: self._tokens(given)} if last in blocks else taken
+            taken = {block: self._tokens(self._model.norm(hidden), classes) for block, hidden in found.items()}
+            return {**taken, last: self._tokens(given, classes)} if last in blocks else taken
 
     def flop(self, shape: tuple[int, ...]) -> float:
         """Operations of the matrix products of one picture."""
         return self._shapes.flop
 
-    def _tokens(self, given: Tensor) -> Tensor:
+    def _tokens(self, given: Tensor, classes: bool = False) -> Tensor:
         """[n, N, d] of what the model gives, row by row."""
+        import torch
+
         if self._shapes.layout == "channels first":
             return given.flatten(2).transpose(1, 2)
         if self._shapes.layout == "channels last":
             return given.flatten(1, 2)
-        return given[:, :1] if self._spec.cls else given[:, self._shapes.first :]
+        patches = given[:, self._shapes.first :]
+        return torch.cat((given[:, :1], patches), 1) if classes else patches
 
 
 def _blocks_of(model: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -15,6 +16,7 @@ from worldprobe.encoders.known import ELSEWHERE
 from worldprobe.encoders.lanes import side_by_side
 from worldprobe.encoders.pixels import Pixels
 from worldprobe.encoders.transfer import to_device, to_host
+from worldprobe.encoders.vision.spec import class_name
 from worldprobe.errors import ConfigError
 from worldprobe.geometry import TokenGrid, View
 from worldprobe.records import Clip
@@ -27,15 +29,17 @@ VERSION = 1  # of what is made of a checkpoint's outputs
 
 
 class Taps(Protocol):
-    """A network as a tower runs it: pixels to patch tokens, or to class tokens, at the blocks wanted.
+    """A network as a tower runs it: pixels to patch tokens, and class tokens, at the blocks wanted.
 
     Attributes:
         frames: a clip's, where no other number of them is taken; None for a network of single pictures.
         tubelet, patch: frames, and px of a side, that a token covers.
         width: dimensions of a token.
         count: blocks.
+        no_class: why there is no class token; empty where there is.
     """
 
+    no_class: str
     device: str
     precision: str
     frames: int | None
@@ -45,8 +49,11 @@ class Taps(Protocol):
     count: int
     parameters: int
 
-    def __call__(self, pixels: Tensor, blocks: set[int]) -> dict[int, Tensor]:
-        """uint8 [n, (t,) 3, h, w] to tokens [n, N, D] at each block asked for."""
+    def __call__(self, pixels: Tensor, blocks: set[int], *, classes: bool = False) -> dict[int, Tensor]:
+        """uint8 [n, (t,) 3, h, w] to tokens [n, N, D] at each block asked for.
+
+        They are the patches', row by row; with ``classes`` the class token stands before them.
+        """
         ...
 
     def flop(self, shape: tuple[int, ...]) -> float:
@@ -65,6 +72,10 @@ class Tower:
 
     Every tap goes through the final norm, as V-JEPA 2's do; where there is none it is the block's output. Patch
     tokens are the grid; class and register tokens are left out, or the class token is all there is (``cls``).
+
+    Attributes:
+        classes: the encoder of the class tokens of the same network, ``NAME?tokens=cls``; None where there is none.
+        no_class: why not.
     """
 
     def __init__(
@@ -86,6 +97,12 @@ class Tower:
         known = f"{revision} {pixels} {'cls' if cls else 'patches'} {self.precision} {VERSION}"
         self.revision = hashlib.sha256(known.encode()).hexdigest()
         self.origin = {**origin, "precision": self.precision, "pixels": str(pixels)}
+        self.no_class = "it is a class token already, which z reads" if cls else forward.no_class
+        self.classes: Tower | None = None
+        if not self.no_class:
+            self.classes = Tower(
+                forward, pixels, name=class_name(name), revision=revision, status=status, cls=True, origin=origin
+            )
 
     def view(self, width: int, height: int) -> View:
         """What the network sees of a frame of this size in px."""
@@ -126,6 +143,22 @@ class Tower:
         Raises:
             ConfigError: clips of another size or number of frames, or a block that there is not.
         """
+        outputs = self._outputs(clips, blocks, classes=self.cls)
+        return self._stored(outputs, slice(1) if self.cls else slice(None), self.grid(clips[0].pixels.shape[0]))
+
+    def encode_with_classes(
+        self, clips: Sequence[Clip], *, blocks: Sequence[int]
+    ) -> tuple[dict[int, NDArray[np.float16]], dict[int, NDArray[np.float16]]]:
+        """Patch tokens, and class tokens as ``classes`` gives them, of one pass; raises as ``encode``."""
+        assert self.classes is not None, self.no_class
+        outputs, frames = self._outputs(clips, blocks, classes=True), clips[0].pixels.shape[0]
+        return (
+            self._stored(outputs, slice(1, None), self.grid(frames)),
+            self._stored(outputs, slice(1), self.classes.grid(frames)),
+        )
+
+    def _outputs(self, clips: Sequence[Clip], blocks: Sequence[int], *, classes: bool) -> dict[int, Tensor]:
+        """Tokens [n, N, D] at each block, of pictures one after another or of clips."""
         if outside := [block for block in blocks if not 0 <= block < self.blocks]:
             raise ConfigError(f"{self.name} has blocks 0 to {self.blocks - 1}, asked for {outside}")
         pixels = np.stack([clip.pixels for clip in clips])
@@ -135,8 +168,13 @@ class Tower:
                 f"{self.name} takes {width} x {height} px, got {pixels.shape[-1]} x {pixels.shape[-2]}: pass "
                 "frames through preprocess() first."
             )
-        grid = self.grid(pixels.shape[1])
+        self.grid(pixels.shape[1])
         batch = pixels if self.frames else pixels.reshape(-1, *pixels.shape[2:])
-        outputs = side_by_side(self.forward, to_device(batch, self.device), set(blocks))
-        shape = (len(clips), grid.time, grid.height, grid.width, self.width)
-        return to_host({block: tokens.reshape(shape) for block, tokens in outputs.items()})
+        return side_by_side(partial(self.forward, classes=classes), to_device(batch, self.device), set(blocks))
+
+    def _stored(
+        self, outputs: Mapping[int, Tensor], which: slice, grid: TokenGrid
+    ) -> dict[int, NDArray[np.float16]]:
+        """Those tokens on their grid, float16 [b, t', h', w', d]."""
+        shape = (-1, grid.time, grid.height, grid.width, self.width)
+        return to_host({block: tokens[:, which].reshape(shape) for block, tokens in outputs.items()})

@@ -47,13 +47,23 @@ class Pairs(Wrapper):
 
     def encode(self, clips: Sequence[Clip], *, blocks: Sequence[int]) -> dict[int, NDArray[np.float16]]:
         """E's tokens of two frames side by side: float16 [b, t / 2, h', w', 2 d]."""
-        return {block: _joined(values) for block, values in self._encoder.encode(clips, blocks=blocks).items()}
+        return _joined(self._encoder.encode(clips, blocks=blocks))
+
+    def encode_with_classes(
+        self, clips: Sequence[Clip], *, blocks: Sequence[int]
+    ) -> tuple[dict[int, NDArray[np.float16]], dict[int, NDArray[np.float16]]]:
+        """E's patch tokens and class tokens, each of two frames side by side."""
+        patches, classes = super().encode_with_classes(clips, blocks=blocks)
+        return _joined(patches), _joined(classes)
 
 
-def _joined(values: NDArray[np.float16]) -> NDArray[np.float16]:
-    b, t, h, w, d = values.shape
-    both = values.reshape(b, t // 2, 2, h, w, d)
-    return np.concatenate([both[:, :, 0], both[:, :, 1]], axis=-1)
+def _joined(outputs: dict[int, NDArray[np.float16]]) -> dict[int, NDArray[np.float16]]:
+    found = {}
+    for block, values in outputs.items():
+        b, t, h, w, d = values.shape
+        both = values.reshape(b, t // 2, 2, h, w, d)
+        found[block] = np.concatenate([both[:, :, 0], both[:, :, 1]], axis=-1)
+    return found
 
 
 def pairs(argument: str | None = None, *, device: str = "auto", precision: str = "auto") -> Pairs:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from worldprobe.encoders.named import named
 from worldprobe.errors import RegistryError
 from worldprobe.geometry import TokenGrid, View
-from worldprobe.protocols import Encoder
+from worldprobe.protocols import Encoder, WithClassTokens
 from worldprobe.records import Clip
 
 
@@ -37,9 +37,11 @@ class Wrapper:
         self.device = getattr(encoder, "device", "cpu")
         self.precision = getattr(encoder, "precision", "auto")
         self.origin = {**getattr(encoder, "origin", {}), kind: version}
-        for told in ("flop", "parameters", "pixels"):
+        for told in ("flop", "parameters", "pixels", "no_class"):
             if hasattr(encoder, told):
                 setattr(self, told, getattr(encoder, told))
+        inner = getattr(encoder, "classes", None)
+        self.classes: Encoder | None = None if inner is None else type(self)(inner)  # type: ignore[call-arg]
 
     def view(self, width: int, height: int) -> View:
         """As E's."""
@@ -56,6 +58,13 @@ class Wrapper:
     def encode(self, clips: Sequence[Clip], *, blocks: Sequence[int]) -> dict[int, NDArray[np.float16]]:
         """As E's."""
         return self._encoder.encode(clips, blocks=blocks)
+
+    def encode_with_classes(
+        self, clips: Sequence[Clip], *, blocks: Sequence[int]
+    ) -> tuple[dict[int, NDArray[np.float16]], dict[int, NDArray[np.float16]]]:
+        """As E's, where it has ``classes``."""
+        assert isinstance(self._encoder, WithClassTokens)
+        return self._encoder.encode_with_classes(clips, blocks=blocks)
 
 
 def wrapped(argument: str | None, *, prefix: str, example: str, device: str, precision: str) -> Encoder:

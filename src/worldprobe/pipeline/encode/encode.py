@@ -34,6 +34,7 @@ def encode(
     spread: Spread | None = None,
     alone: bool = False,
     beside: Encoder | None = None,
+    classes: bool = False,
 ) -> Encoded:
     """Encode every clip of every video that the store does not hold yet.
 
@@ -51,18 +52,20 @@ def encode(
             for later, so that two share the work.
         beside: another encoder to make clips with in the same pass, whose ``preprocess`` and ``view`` are the same;
             not by workers.
+        classes: store class tokens too, of the same pass, as ``NAME?tokens=cls`` would.
 
     Raises:
+        NoClassToken: the encoder has none to store.
         WorldprobeError: whatever concerns all videos alike (the encoder, the store), or with ``strict``
             the first failure.
     """
     job = EncodeJob(
         encoder, store, tuple(blocks), frames, input, pool,
         sampler=sampler or evenly(encoder, store, frames, stride, input),
-        strict=strict, verify=verify, progress=progress,
+        strict=strict, verify=verify, progress=progress, classes=classes,
     )  # fmt: skip
     if beside is not None:
         assert spread is None, "workers have one encoder each"
-        job = replace(job, beside=replace(job, encoder=beside))
+        job = replace(job, beside=replace(job, encoder=beside, classes=False))
     paths = paths_of(videos)
     return encode_here(paths, job, alone=alone) if spread is None else spread.encode(paths, job)

@@ -18,9 +18,9 @@ from worldprobe.pipeline.encode.order import in_video_order
 from worldprobe.pipeline.encode.read_ahead import EncodedVideos, PendingClip, reading
 from worldprobe.pipeline.failures import Encoded
 from worldprobe.pipeline.progress import Tally, silent
-from worldprobe.protocols import Encoder
+from worldprobe.protocols import Encoder, WithClassTokens
 from worldprobe.records import Clip
-from worldprobe.store import Pool, shared
+from worldprobe.store import Pool, Series, shared
 
 # About the most tokens that a batch may hold: enough to fill two cores, 1 GB of activations at ViT-L.
 _TOKENS_PER_BATCH = 4096
@@ -47,7 +47,12 @@ def encode_here(videos: Sequence[Path], job: EncodeJob, *, alone: bool = False) 
     tally = Tally(job.stage, len(videos), job.progress if len(videos) > 1 else silent)
     parts: list[tuple[Path, Encoded]] = []
     batches = {
-        one: Batches(one.encoder, blocks=blocks_within(one.blocks), most=clips_a_batch(one.encoder, one.frames))
+        one: Batches(
+            one.encoder,
+            blocks=blocks_within(one.blocks),
+            most=clips_a_batch(one.encoder, one.frames),
+            classes=one.classes,
+        )
         for one in job.together
     }
     remaining = videos
@@ -93,23 +98,33 @@ class Batches:
 
     Args:
         most: clips a batch to begin with.
+        classes: whether class tokens are wanted too.
     """
 
-    def __init__(self, encoder: Encoder, *, blocks: Sequence[int], most: int) -> None:
-        self.encoder, self.blocks, self.most = encoder, blocks, most
+    def __init__(self, encoder: Encoder, *, blocks: Sequence[int], most: int, classes: bool = False) -> None:
+        self.encoder, self.blocks, self.most, self.classes = encoder, blocks, most, classes
         self.made, self.seconds = 0, 0.0
         self._fitting = Fitting(encoder.name, most=most, instead=_INSTEAD)
 
-    def encode(self, clips: Sequence[Clip]) -> dict[int, NDArray[np.float16]]:
-        """Tokens at each block, as ``Encoder.encode`` gives them.
+    def encode(self, clips: Sequence[Clip]) -> list[dict[int, NDArray[np.float16]]]:
+        """Tokens at each block, as ``Encoder.encode`` gives them, and class tokens likewise where they are wanted.
 
         Raises:
             ConfigError: not even one clip fits.
         """
         started = time.perf_counter()
-        parts = self._fitting.map(lambda batch: self.encoder.encode(batch, blocks=self.blocks), clips)
+        parts = self._fitting.map(self._pass, clips)
         self.made, self.seconds = self.made + len(clips), self.seconds + time.perf_counter() - started
-        return {block: np.concatenate([part[block] for part in parts]) for block in self.blocks}
+        return [
+            {block: np.concatenate([one[block] for one in output]) for block in self.blocks}
+            for output in zip(*parts, strict=True)
+        ]
+
+    def _pass(self, clips: Sequence[Clip]) -> Sequence[dict[int, NDArray[np.float16]]]:
+        if self.classes:
+            assert isinstance(self.encoder, WithClassTokens)
+            return self.encoder.encode_with_classes(clips, blocks=self.blocks)
+        return [self.encoder.encode(clips, blocks=self.blocks)]
 
 
 class _Writer:
@@ -147,18 +162,23 @@ class _Writer:
             self._writing.result()
             self._writing = None
 
-    def _write(self, batch: list[PendingClip], outputs: dict[int, NDArray[np.float16]]) -> None:
+    def _write(self, batch: list[PendingClip], outputs: Sequence[dict[int, NDArray[np.float16]]]) -> None:
         for position, item in enumerate(batch):
-            series, store = item.series, item.job.store
-            tokens = {block: values[position] for block, values in outputs.items()}
-            for block in item.job.blocks:
-                values = in_video_order(
-                    tokens_at(block, tokens), series.specs[item.index], series.input, tubelet=series.grid.tubelet
-                )
-                values = _pool(values, series.pool)
-                store.create(series, [block], width=values.shape[-1])
-                store.write(series, block, item.index, values)
+            for series, output in zip(item.series, outputs, strict=True):
+                tokens = {block: values[position] for block, values in output.items()}
+                _store(item.job, series, item.index, tokens)
             self._claims.release(item.path)
+
+
+def _store(job: EncodeJob, series: Series, index: int, tokens: Mapping[int, NDArray[np.float16]]) -> None:
+    """Write a clip's tokens [t', h', w', d] at each block that the job wants."""
+    for block in job.blocks:
+        values = in_video_order(
+            tokens_at(block, tokens), series.specs[index], series.input, tubelet=series.grid.tubelet
+        )
+        values = _pool(values, series.pool)
+        job.store.create(series, [block], width=values.shape[-1])
+        job.store.write(series, block, index, values)
 
 
 def _together(videos: Sequence[Path], parts: list[tuple[Path, Encoded]]) -> Encoded:

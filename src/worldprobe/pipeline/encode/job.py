@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from worldprobe.encoders.load import class_tokens_of
 from worldprobe.encoders.reductions import reduced
 from worldprobe.errors import StoreError
 from worldprobe.pipeline.encode.clips import Sampler, plan_sampled
@@ -32,6 +33,7 @@ class EncodeJob:
     verify: bool = False
     progress: Progress = silent
     beside: EncodeJob | None = None
+    classes: bool = False
 
     @property
     def together(self) -> list[EncodeJob]:
@@ -43,15 +45,24 @@ class EncodeJob:
         """The name that progress has for it: stills are encoded beside native clips, and apart from them."""
         return f"encode {self.encoder.name}" + ("" if self.input == "native" else f", {self.input}")
 
-    def pending(self, video: Video) -> tuple[Series, list[int], int]:
-        """The series of a video, positions of the clips that the store lacks, and how many wanted ones it holds."""
+    @property
+    def outputs(self) -> list[Encoder]:
+        """The encoders whose tokens one pass gives: this one, and that of its class tokens where they are kept."""
+        return [self.encoder, *([class_tokens_of(self.encoder)] if self.classes else [])]
+
+    def pending(self, video: Video) -> tuple[tuple[Series, ...], list[int], int]:
+        """A series of a video for each of ``outputs``, positions of the clips that the store lacks in any of them,
+        and how many wanted ones it holds."""
         specs, wanted = self.sampler(video)
-        series = plan_sampled(video, specs, self.encoder, self.store, self.frames, self.input, self.pool)
-        if self.verify:
-            self.store.drop_damaged(series, self.blocks)
-        self._reduce_stored(series, wanted)
-        pending = [index for index in self.store.pending(series, self.blocks) if index in wanted]
-        return series, pending, len(wanted) - len(pending)
+        series, lacking = [], set[int]()
+        for encoder in self.outputs:
+            one = plan_sampled(video, specs, encoder, self.store, self.frames, self.input, self.pool)
+            if self.verify:
+                self.store.drop_damaged(one, self.blocks)
+            self._reduce_stored(one, wanted)
+            lacking.update(index for index in self.store.pending(one, self.blocks) if index in wanted)
+            series.append(one)
+        return tuple(series), sorted(lacking), len(wanted) - len(lacking)
 
     def _reduce_stored(self, series: Series, wanted: Collection[int]) -> None:
         """Store reductions of clips whose blocks are all stored, as encoding them again would.

@@ -28,11 +28,11 @@ _MOST_READERS = 8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PendingClip:
-    """A clip that the store lacks, as the job's encoder is to see it, and where it belongs."""
+    """A clip that the store lacks, as the job's encoder is to see it, and where each of its outputs belongs."""
 
     path: Path
     job: EncodeJob
-    series: Series
+    series: tuple[Series, ...]
     index: int
     clip: Clip
 
@@ -112,7 +112,7 @@ def _clips_of(path: Path, job: EncodeJob, part: Encoded, progress: Progress) -> 
     try:
         with open_source(path) as video:
             planned = [(one, *one.pending(video)) for one in job.together]
-            series = planned[0][1]
+            series = planned[0][1][0]
             part.series.append(series)
             part.found += sum(held for *_, held in planned)
             lacking = sorted({index for _, _, pending, _ in planned for index in pending})
@@ -125,7 +125,7 @@ def _clips_of(path: Path, job: EncodeJob, part: Encoded, progress: Progress) -> 
                     continue
                 for one, its, pending, _ in planned:
                     if index in pending:
-                        clip = reordered(read, one.input, tubelet=its.grid.tubelet)
+                        clip = reordered(read, one.input, tubelet=its[0].grid.tubelet)
                         yield PendingClip(path, one, its, index, clip)
                 begun = len(series.specs)
                 progress(job.stage, index + 1, begun)

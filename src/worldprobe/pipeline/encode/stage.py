@@ -9,7 +9,7 @@ from pathlib import Path
 
 from worldprobe.config import Experiment
 from worldprobe.controls import CONTROLS, Control, stands_beside
-from worldprobe.encoders.load import control_encoders, load_encoder, parse_blocks, twin_of
+from worldprobe.encoders.load import class_tokens_of, control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.encoders.network import network_of
 from worldprobe.errors import ConfigError, VideoError
 from worldprobe.io.files import StrPath, paths_of
@@ -40,13 +40,16 @@ def encode_all(
     encoder = load_encoder(experiment.encoder, device=device, precision=experiment.precision)
     blocks = parse_blocks(experiment.blocks, encoder.blocks)
     check_blocks(experiment, encoder)
+    if classes := "cls" in experiment.features:
+        class_tokens_of(encoder)
     ledger.network = network_of(encoder, experiment.frames)
     failures: list[Failure] = []
     work = _Work(videos, experiment, store, verify, progress, ledger)
     spread = spread_of(experiment, experiment.encoder, executor)
     for input in experiment.inputs:
         # A video that cannot be read fails once, whatever the input.
-        failures += [one for one in work.encode(encoder, blocks, input, spread) if one not in failures]
+        failed = work.encode(encoder, blocks, input, spread, classes=classes)
+        failures += [one for one in failed if one not in failures]
     names = controls_of(experiment, encoder)
     others = {
         control: load_encoder(name, device=device, precision=experiment.precision)
@@ -63,7 +66,8 @@ def encode_all(
                 continue
             beside = next((others[one] for one in along if stands_beside(one, experiment.tasks, input)), None)
             # What fails for one encoder fails for all: it is the reading that fails, and it is counted once.
-            work.encode(other, at, input, spread, beside=beside)
+            kept = classes and not CONTROLS[control].once
+            work.encode(other, at, input, spread, beside=beside, classes=kept)
     return encoder, failures
 
 
@@ -96,8 +100,9 @@ class _Work:
         spread: Spread | None,
         *,
         beside: Encoder | None = None,
+        classes: bool,
     ) -> list[Failure]:
-        """Encode one kind of input; returns what failed."""
+        """Encode one kind of input, ``classes`` with class tokens; returns what failed."""
         started, experiment, ledger = time.perf_counter(), self.experiment, self.ledger
         encoded = encode(
             self.videos,
@@ -113,6 +118,7 @@ class _Work:
             spread=spread,
             progress=self.progress,
             beside=beside,
+            classes=classes,
         )
         of = f", {input}" if len(experiment.inputs) > 1 else ""
         device = device_of(encoder) if spread is None else spread.executor.name

@@ -28,13 +28,14 @@ CLIPS_PER_PART = 32
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some clips of one video: their positions among all of its clips, which lie in its shots."""
+    """Some clips of one video: their positions among all of its clips, which lie in its shots; and the paths of the
+    series that they go to."""
 
     path: str
     specs: tuple[ClipSpec, ...]
     shots: tuple[int, ...]
     positions: tuple[int, ...]
-    key: str
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class EncodeParts:
     frames: int
     input: Input
     pool: Pool
+    classes: bool = False
 
     def at(self, store: str) -> EncodeParts:
         """The same work into another store."""
@@ -88,8 +90,11 @@ class EncodeParts:
 
     def leaves(self, part: Part, made: PartOutcome) -> dict[str, Path]:
         """What a part leaves in the store."""
-        keys = keys_of(part.key, self.blocks, part.positions, pool=self.pool)
-        return {key: Path(self.store, key) for key in keys}
+        return {
+            key: Path(self.store, key)
+            for series in part.keys
+            for key in keys_of(series, self.blocks, part.positions, pool=self.pool)
+        }
 
     def __call__(self, part: Part) -> PartOutcome:
         """Encode what is pending of a part."""
@@ -105,7 +110,8 @@ class EncodeParts:
             return part.specs, part.positions
 
         job = EncodeJob(
-            encoder, Store(self.store), self.blocks, self.frames, self.input, self.pool, sampler=sample
+            encoder, Store(self.store), self.blocks, self.frames, self.input, self.pool, sampler=sample,
+            classes=self.classes,
         )  # fmt: skip
         done = encode_here([Path(part.path)], job, alone=True)
         return PartOutcome(done.made, tuple(done.failures), _machine())
@@ -136,7 +142,7 @@ class Spread:
             except VideoError as error:
                 raise_or_keep(Failure(str(path), None, str(error)), error, job.strict, result)
                 continue
-            result.series.append(series)
+            result.series.append(series[0])
             result.found += held
             parts += _cut(path, series, pending)
         # Resolved here: workers of another kind would choose another one.
@@ -151,6 +157,7 @@ class Spread:
             job.frames,
             job.input,
             job.pool,
+            job.classes,
         )
         for done, outcome in enumerate(self.executor.map(work, parts), start=1):
             _take(outcome, job.strict, result)
@@ -183,11 +190,11 @@ def _loaded(name: str, device: str, precision: str) -> Encoder:
     return load_encoder(name, device=device, precision=precision)
 
 
-def _cut(path: Path, series: Series, pending: Sequence[int]) -> list[Part]:
-    found = []
+def _cut(path: Path, series: Sequence[Series], pending: Sequence[int]) -> list[Part]:
+    found, first, keys = [], series[0], tuple(one.path for one in series)
     for start in range(0, len(pending), CLIPS_PER_PART):
         positions = tuple(pending[start : start + CLIPS_PER_PART])
-        found.append(Part(str(path.resolve()), series.specs, series.shots, positions, series.path))
+        found.append(Part(str(path.resolve()), first.specs, first.shots, positions, keys))
     return found
 
 

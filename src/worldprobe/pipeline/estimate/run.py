@@ -10,7 +10,7 @@ import numpy as np
 
 from worldprobe.config import Experiment
 from worldprobe.controls import CONTROLS, Control, stands_beside
-from worldprobe.encoders.load import load_encoder, parse_blocks
+from worldprobe.encoders.load import class_tokens_of, load_encoder, parse_blocks
 from worldprobe.encoders.network import flop_of
 from worldprobe.encoders.reductions import blocks_within
 from worldprobe.encoders.wrappers.squashed import PREFIX
@@ -108,6 +108,8 @@ def estimate(
     encoder = _load((PREFIX if original else "") + experiment.encoder, experiment)
     blocks = [encoder.blocks - 1] if original else parse_blocks(experiment.blocks, encoder.blocks)
     controls = controls_of(experiment, encoder)
+    if classes := "cls" in experiment.features:
+        class_tokens_of(encoder)
     each, lost = seconds / (1 + len(controls)), failures
     found: list[Estimate] = []
     read: tuple[Control, ...] = ("none", *controls)
@@ -119,7 +121,12 @@ def estimate(
         inputs = [input for input in experiment.inputs if stands_beside(control, experiment.tasks, input)]
         of = experiment.model_copy(update={"input": inputs})
         apart = control == "none" or CONTROLS[control].along not in controls
-        found.append(_one(one, at, pool, of, videos, store, price=price, seconds=each, failures=lost, apart=apart))
+        found.append(
+            _one(
+                one, at, pool, of, videos, store, price=price, seconds=each, failures=lost, apart=apart,
+                classes=classes and not floor,
+            )
+        )  # fmt: skip
         lost = [] if failures is not None else None  # what fails for one fails for all: it is counted once
     return found
 
@@ -181,7 +188,9 @@ def _one(
     seconds: float,
     failures: list[Failure] | None,
     apart: bool,
+    classes: bool,
 ) -> Estimate:
+    of_class = class_tokens_of(encoder) if classes else None
     clips = stored = 0
     per_clip: float | None = None
     width = 0
@@ -189,6 +198,10 @@ def _one(
     for video, series in _planned(experiment, videos, encoder, pool, store, failures):
         seen.add(series.video.id)
         pending = to_encode(store, series, blocks)
+        if of_class is not None:
+            frames, input = experiment.frames, series.input
+            beside = plan_sampled(video, series.specs, of_class, store, frames, input, series.pool)
+            pending = sorted({*pending, *to_encode(store, beside, blocks)})
         clips, stored = clips + len(series.specs), stored + len(series.specs) - len(pending)
         if pending and per_clip is None:
             per_clip, width = _calibrated(encoder, blocks, video, series, pending[0], seconds, apart=apart)
@@ -199,6 +212,7 @@ def _one(
         raise VideoError(f"none of the {len(videos)} videos could be read. The first: {first}")
     grid = encoder.grid(experiment.frames)
     kept = grid.time if (experiment.pool if pool != "space" else pool) == "space" else grid.tokens
+    kept += grid.time if classes else 0
     expected = (clips - stored) * (per_clip or 0.0)
     operations = flop_of(encoder, experiment.frames)
     return Estimate(

@@ -10,6 +10,7 @@ import numpy as np
 
 from worldprobe.controls import CONTROLS, Control, stands_beside
 from worldprobe.encoders.load import control_encoders
+from worldprobe.encoders.vision.spec import class_name
 from worldprobe.io.names import short_names
 from worldprobe.pipeline.probe.answers import Answered, Answers, ProbeTask, beside_controls
 from worldprobe.pipeline.probe.fit import Rows, answer, answer_tokens, fits, planted_fits
@@ -19,7 +20,7 @@ from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.power import with_power
 from worldprobe.pipeline.probe.questions import reads_tokens
 from worldprobe.pipeline.probe.workers import adding
-from worldprobe.pipeline.stored import find_series, matching_series
+from worldprobe.pipeline.stored import class_series, find_series, matching_series
 from worldprobe.probes import controls, features
 from worldprobe.probes.copies import ALIKE, near_copies
 from worldprobe.probes.evaluate import Step, unwatched
@@ -99,7 +100,7 @@ class Place:
         probe_tasks = self._of(kind)
         if not probe_tasks:
             return []
-        source = self._tokens(self._at(block), block) if tokens else self.rows(block, kind)
+        source = self._tokens(self._at(block, kind), block) if tokens else self.rows(block, kind)
         shuffle = "shuffled" in plan.controls
 
         planted: dict[Hashable, Question] = {}
@@ -114,7 +115,7 @@ class Place:
             asked |= {"planted": planted if real and last else None, "sums": sums, "components": components}
             return answer(rows, of, **asked)
 
-        sums = self._sums(self._at(block), block, kind)
+        sums = self._sums(self._at(block, kind), block, kind)
         found: dict[Control, Answers] = {"none": work(source, sums, probe_tasks, "none")}
         for control, read in self._others(source, block, kind).items():
             beside = self._beside(control, probe_tasks)
@@ -134,7 +135,7 @@ class Place:
         """Features of the moments, float32 [n, d]; the last that were asked for are remembered."""
         if self._last is None or self._last[:2] != (block, kind):
             self._last = None
-            read = gather(self._store, self._at(block), self._moments, block=block, kind=kind)
+            read = gather(self._store, self._at(block, kind), self._moments, block=block, kind=kind)
             self._last = (block, kind, read)
         return self._last[2]
 
@@ -161,7 +162,10 @@ class Place:
             f"over {ALIKE}), such as {first} and {second}: what is tested was trained on. Leave one of each out"
         ]
 
-    def _at(self, block: Block) -> list[Series]:
+    def _at(self, block: Block, kind: str) -> list[Series]:
+        """The series that hold a kind of features at a block."""
+        if kind == "cls":
+            return class_series(self._store, self._series, block=block)
         ids, plan = [one.video.id for one in self._series], self._plan
         return find_series(self._store, ids, encoder=plan.encoder, input=plan.input, block=block)
 
@@ -185,9 +189,12 @@ class Place:
 
         def of(control: Control, encoder: str) -> Read:
             def read() -> tuple[Rows, Sums | None]:
-                others = matching_series(self._store, self._series, encoder=encoder, control=control)
                 floor = CONTROLS[control].once
                 at = 0 if floor else block
+                of_class = kind == "cls" and not floor
+                like = self._at(block, kind) if of_class else self._series
+                name = class_name(encoder) if of_class else encoder
+                others = matching_series(self._store, like, encoder=name, control=control)
                 if tokens:
                     return self._tokens(others, at, floor=floor), None
                 # What is change in time already is read as it is, whatever the features.

@@ -26,6 +26,7 @@ from worldprobe.pipeline.stored import (
     MISSING,
     NOT_ENCODED,
     chosen_blocks,
+    class_series,
     encoded_videos,
     find_series,
     held_clips,
@@ -109,8 +110,11 @@ def _aligned(
         raise ProbeError(f"the labels table is empty: nothing was labelled, so there is nothing to probe. {why}")
     blocks = chosen_blocks(plan.blocks, stored_blocks(store, series[0]))
     moments, held = align(series, labels, subject=plan.subject), None
+    kept = [class_series(store, series, block=block) for block in blocks if "cls" in plan.features]
     if partial:
         held = held_clips(store, series, encoder=plan.encoder, input=plan.input, blocks=blocks)
+        for block, of_class in zip(blocks, kept, strict=False):  # none without cls
+            held = [clips.intersection(store.held(one, block)) for clips, one in zip(held, of_class, strict=True)]
         moments = encoded_only(moments, held)
     if missing:
         moments = replace(moments, dropped={**moments.dropped, MISSING: missing})

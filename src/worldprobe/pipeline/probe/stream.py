@@ -9,7 +9,7 @@ from worldprobe.labels import targets
 from worldprobe.pipeline.probe.inputs import chunks, require_held
 from worldprobe.pipeline.probe.moments import align, with_before
 from worldprobe.pipeline.probe.targets import target
-from worldprobe.pipeline.stored import chosen_blocks, find_series, labelled_videos, stored_blocks
+from worldprobe.pipeline.stored import chosen_blocks, class_series, find_series, labelled_videos, stored_blocks
 from worldprobe.probes.features import CHANGES
 from worldprobe.probes.linear.estimators import RidgeProbe
 from worldprobe.records import Labels
@@ -52,6 +52,8 @@ def fit_ridge(
     if not known.usable.any():
         raise ProbeError(f"no moment has a {task} to learn from: " + ("; ".join(known.notes) or "no labels"))
     (at,) = chosen_blocks(block, stored_blocks(store, series[0]))
+    if features == "cls":
+        series = class_series(store, series, block=at)
     probe, waiting, count = RidgeProbe(alpha=alpha), [], 0
     held = np.zeros(len(moments), dtype=bool)
     for here, values in chunks(store, series, moments, block=at, kind=features):

@@ -70,7 +70,7 @@ def measure(
     store, ledger, block = Store(str(place / STORE)), Ledger(), encoder.blocks - 1
     encoded = encode(
         work.videos, encoder=encoder, store=store, blocks=[block], frames=experiment.frames,
-        stride=experiment.stride, pool=experiment.pool, progress=progress,
+        stride=experiment.stride, pool=experiment.pool, progress=progress, classes="cls" in experiment.features,
     )  # fmt: skip
     require_readable(work.videos, encoded.failures, what="encoded")
     failures = [*encoded.failures, *(lost for one in encoded.series for lost in cut_short(one.video))]

@@ -35,13 +35,16 @@ class Block(nn.Module):
         self.mlp.add_module("fc1", nn.Linear(width, int(width * ratio)))
         self.mlp.add_module("fc2", nn.Linear(int(width * ratio), width))
 
-    def forward(self, hidden: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-        """[B, N, D] to the same shape, by angles' tables float32 [B, 1, N, K]."""
+    def forward(self, hidden: Tensor, cosine: Tensor, sine: Tensor, seen: Tensor | None = None) -> Tensor:
+        """[B, N, D] to the same shape, by angles' tables float32 [B, 1, N, K].
+
+        Where ``seen`` [N, N] is false a token does not look at another.
+        """
         normed = self.norm1(hidden)
         parts = (getattr(self.attention, part)(normed) for part in ("query", "key", "value"))
         query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
         query, key = (_turned(one, cosine, sine) for one in (query, key))
-        found = scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        found = scaled_dot_product_attention(query, key, value, attn_mask=seen).transpose(1, 2).flatten(2)
         hidden = hidden + self.attention.proj(found)  # type: ignore[operator]
         inner = self.activation(self.mlp.fc1(self.norm2(hidden)))  # type: ignore[operator]
         moved: Tensor = hidden + self.mlp.fc2(inner)  # type: ignore[operator]
@@ -133,23 +136,30 @@ def fresh(config: Any) -> Model:
     with torch.device("meta"):  # so that nothing is drawn twice
         model = Model(config)
     model = model.to_empty(device="cpu")
+    for half in (model.encoder, model.predictor):
+        draw(half)
     with torch.no_grad():
-        for part in model.modules():
-            if isinstance(part, nn.LayerNorm):
-                part.reset_parameters()
-            elif isinstance(part, nn.Linear | nn.Conv3d):
-                nn.init.trunc_normal_(part.weight, std=0.02)
-                if part.bias is not None:
-                    nn.init.zeros_(part.bias)
         for token in model.predictor.embeddings.mask_tokens:  # type: ignore[union-attr]
             nn.init.zeros_(token)
         for half in (model.encoder, model.predictor):
             for name in ("img_mod_embed", "video_mod_embed"):
                 nn.init.normal_(getattr(half.embeddings, name), std=1e-6)
-            for number, layer in enumerate(half.layer, 1):
-                for added in (layer.attention.proj, layer.mlp.fc2):  # type: ignore[union-attr]
-                    added.weight.div_(math.sqrt(2 * number))  # type: ignore[union-attr, operator]
     return model
+
+
+@torch.no_grad()
+def draw(network: Any) -> None:
+    """Draw a network's weights as the authors' training begins: each ``layer`` adds less than those before it."""
+    for part in network.modules():
+        if isinstance(part, nn.LayerNorm):
+            part.reset_parameters()
+        elif isinstance(part, nn.Linear | nn.Conv3d):
+            nn.init.trunc_normal_(part.weight, std=0.02)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+    for number, layer in enumerate(network.layer, 1):
+        for added in (layer.attention.proj, layer.mlp.fc2):
+            added.weight.div_(math.sqrt(2 * number))
 
 
 def _add_modalities(embeddings: nn.Module, width: int) -> None:

@@ -1,0 +1,1 @@
+"""Networks that no library has, as modules that hold their weights."""
