@@ -18,10 +18,12 @@ from worldprobe.io.files import StrPath
 DEFAULT_TASKS = ("xy", "size", "class", "motion", "velocity")
 # Of simulated robots (``robots:N``), whose truth has all of them.
 SIMULATED_TASKS = (
-    "depth", "xyz", "xyz-velocity", "joints", "gripper", "contact", "grasped", "time-to-contact", "camera-motion",
+    "depth", "pose", "xyz", "xyz-velocity", "joints", "gripper", "contact", "grasped", "time-to-contact",
+    "camera-motion", "relative-action",
 )  # fmt: skip
 TASKS = (
-    *DEFAULT_TASKS, "motion8", "direction", "approach", "count", "visible", "state", "action", *SIMULATED_TASKS,
+    *DEFAULT_TASKS, "motion8", "direction", "approach", "count", "visible", "state", "action", "task",
+    *SIMULATED_TASKS,
 )  # fmt: skip
 FEATURES = ("z", "grid", "delta", "z+delta", "tokens")
 DEFAULT_FEATURES = ("z", "grid")

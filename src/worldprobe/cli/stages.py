@@ -155,7 +155,7 @@ def probe(
     out: OutOption,
     encoder: EncoderOption = "vjepa2-tiny",
     tasks: Annotated[
-        str, typer.Option(help="Also motion8, approach, count, visible, state, action.")
+        str, typer.Option(help="Also motion8, approach, count, visible, state, action, task, pose, relative-action.")
     ] = "xy,size,class,motion,velocity",
     features: Annotated[str, typer.Option(help="Of z,grid,delta,z+delta,tokens.")] = "z,grid",
     split: Annotated[str, typer.Option(help="grouped, blocked, video, or random (leaks).")] = "grouped",

@@ -183,7 +183,7 @@ def _question_counts(experiment: Experiment, plan: Plan, videos: Sequence[Path])
     if videos and set(plan.tasks) & set(targets.MEASURED_TASKS) and reads_files(labeller):
         try:
             with open_source(videos[0]) as video:
-                measured = labeller.label(video).table.columns
+                measured = list(targets.tracks(labeller.label(video), video.ref.id).measured)
         except WorldprobeError:  # the run will say it
             measured = []
     found = []

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from worldprobe.controls import CONTROLS, MOTION_TASKS
 from worldprobe.errors import ProbeError
+from worldprobe.labels import targets
 from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS, Probed, ProbeTask, lines
 from worldprobe.pipeline.probe.chosen_tap import chosen_taps
 from worldprobe.pipeline.probe.controls import Place
@@ -108,7 +109,8 @@ def _aligned(
         why = " ".join(labels.notes[-2:]) or "Try another labeller (`worldprobe list labellers`)."
         raise ProbeError(f"the labels table is empty: nothing was labelled, so there is nothing to probe. {why}")
     blocks = chosen_blocks(plan.blocks, stored_blocks(store, series[0]))
-    moments, held = align(series, labels, subject=plan.subject), None
+    factors = [targets.TASK_COLUMN] if targets.TASK_COLUMN in plan.tasks else []
+    moments, held = align(series, labels, subject=plan.subject, factors=factors), None
     if partial:
         held = held_clips(store, series, encoder=plan.encoder, input=plan.input, blocks=blocks)
         moments = encoded_only(moments, held)
