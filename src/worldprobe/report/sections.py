@@ -15,6 +15,7 @@ from worldprobe.report.tables import (
     prediction,
     scores,
     setup,
+    shift,
     unlabelled,
     worth,
 )
@@ -32,6 +33,7 @@ SECTIONS: tuple[Callable[[Summary], Section | None], ...] = (
     inputs.inputs,
     original.scaling,
     worth.worth,
+    shift.shift,
     unlabelled.unlabelled,
     prediction.prediction,
     decoding.decoding,
