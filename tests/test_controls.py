@@ -39,7 +39,7 @@ def test_positive_controls_are_apart_and_stand_beside_motion_that_is_there_to_be
     beside = {task for task in TASKS if stands_beside("flow", [task], "native")}
     assert beside == set(MOTION_TASKS)
     in_picture = {"motion", "motion8", "direction", "velocity", "approach"}
-    assert beside == {*in_picture, "xyz-velocity", "time-to-contact", "camera-motion"}
+    assert beside == {*in_picture, "xyz-velocity", "time-to-contact", "camera-motion", "relative-action"}
     assert stands_beside("flow", ["xyz-velocity.x"], "native")
     assert not stands_beside("flow", ["xyz.x", "state.velocity"], "native")
     assert not stands_beside("flow", TASKS, "still")

@@ -18,10 +18,12 @@ from worldprobe.io.files import StrPath
 DEFAULT_TASKS = ("xy", "size", "class", "motion", "velocity")
 # Of simulated robots (``robots:N``), whose truth has all of them.
 SIMULATED_TASKS = (
-    "depth", "xyz", "xyz-velocity", "joints", "gripper", "contact", "grasped", "time-to-contact", "camera-motion",
+    "depth", "pose", "xyz", "xyz-velocity", "joints", "gripper", "contact", "grasped", "time-to-contact",
+    "camera-motion", "relative-action",
 )  # fmt: skip
 TASKS = (
-    *DEFAULT_TASKS, "motion8", "direction", "approach", "count", "visible", "state", "action", *SIMULATED_TASKS,
+    *DEFAULT_TASKS, "motion8", "direction", "approach", "count", "visible", "state", "action", "task",
+    *SIMULATED_TASKS,
 )  # fmt: skip
 FEATURES = ("z", "grid", "cls", "delta", "z+delta", "tokens")
 DEFAULT_FEATURES = ("z", "grid")
@@ -109,6 +111,7 @@ class Experiment(BaseModel):
     controls: list[str] = list(DEFAULT_CONTROLS)
     evidence: list[Evidence] = list(EVIDENCE)
     split: Literal["grouped", "blocked", "random", "video"] = "grouped"
+    hold_out: str | None = Field(default=None, min_length=1)
     blocks: str = "last"
     pca: int | None = Field(default=None, ge=1)
     pool: Literal["none", "space"] = "none"
@@ -162,6 +165,8 @@ class Experiment(BaseModel):
         for kind in ("grid", "tokens"):
             if self.pool == "space" and kind in self.features:
                 raise ValueError(f'features {kind!r} need tokens: set pool = "none", or features = ["z"]')
+        if self.hold_out is not None and (self.split != "grouped" or self.protocol != "sound"):
+            raise ValueError('hold_out stands beside split = "grouped", in which whole groups have one value of it')
         if self.decode and (self.pool == "space" or self.inputs != ("native",) or self.split == "random"):
             raise ValueError('[decode] needs pool = "none", input = "native", and a split that is not random')
         return self

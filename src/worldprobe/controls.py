@@ -101,6 +101,7 @@ POSITIVE: tuple[Control, ...] = tuple(name for name, one in CONTROLS.items() if 
 
 MOTION_TASKS = (
     "motion", "motion8", "direction", "velocity", "approach", "xyz-velocity", "time-to-contact", "camera-motion",
+    "relative-action",
 )  # fmt: skip
 """Tasks of how fast and in which direction something moves or grows."""
 

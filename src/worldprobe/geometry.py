@@ -102,3 +102,25 @@ class TokenGrid:
     def index(self, time: int, row: int, column: int) -> int:
         """Position in the encoder's token order: time, row, column."""
         return (time * self.height + row) * self.width + column
+
+
+def rotation_vector(turned: Floats) -> Floats:
+    """Rotations [t, 3, 3] as axis times angle, [t, 3] in rad; for less than half a turn."""
+    pairs = ((2, 1), (0, 2), (1, 0))
+    skew = 0.5 * np.stack([turned[:, a, b] - turned[:, b, a] for a, b in pairs], axis=1)
+    sine = np.linalg.norm(skew, axis=1)
+    cosine = (np.trace(turned, axis1=1, axis2=2) - 1) / 2
+    scale = np.where(sine > 1e-9, np.arctan2(sine, cosine) / np.maximum(sine, 1e-9), 1.0)
+    return np.asarray(skew * scale[:, None])
+
+
+def from_six(six: Floats) -> Floats:
+    """Rotations [n, 3, 3] with first columns nearest to six numbers [n, 6] (Zhou et al. 2019, section 4.2).
+
+    Where the six numbers are no two directions, they are no rotation: NaN.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        first = six[:, :3] / np.linalg.norm(six[:, :3], axis=1, keepdims=True)
+        second = six[:, 3:] - (first * six[:, 3:]).sum(axis=1, keepdims=True) * first
+        second = second / np.linalg.norm(second, axis=1, keepdims=True)
+    return np.stack([first, second, np.cross(first, second)], axis=2)

@@ -26,6 +26,7 @@ from worldprobe.results import (
     LearningResult,
     PredictionResult,
     ProbeResult,
+    ShiftResult,
     SurpriseResult,
     UnlabelledResult,
     write_results,
@@ -116,6 +117,14 @@ def _evidence(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
         **at, points=points, ceiling=0.67, scale=4.0, exponent=1.0, plateau_rows=417.0, gain_by_doubling=0.19,
         gain_low=0.13, gain_high=0.27, more_data_would_help="yes",
     )  # fmt: skip
+    for value, control in itertools.product(("", "orbit", "wrist"), ("none", "majority", "pixels")):
+        usual, change = next(score), next(score)
+        yield ShiftResult(
+            **at, **next(score), control=control, factor="camera", value=value, n_train=701, n_test=1913,
+            usual=usual["score"], usual_low=usual["low"], usual_high=usual["high"], difference=change["score"],
+            difference_low=change["low"], difference_high=change["high"],
+            survives="weaker" if (value, control) == ("", "none") else None,
+        )  # fmt: skip
     of = {name: at[name] for name in ("encoder", "tap", "input")}
     for measure, control in itertools.product(("effective rank", "norm entropy"), ("none", "random-init")):
         yield UnlabelledResult(

@@ -174,7 +174,7 @@ def moments(speed: np.ndarray, growth: list[float], tracked: list[bool]) -> Labe
     return LabelledTubelets(
         video=zeros, clip=where, tubelet=zeros, group=where, recording=zeros, recording_seconds=where * 1.0,
         pts_seconds=where * 1.0, box=np.tile([50.0, 50.0, 10.0, 10.0], (n, 1)), speed=speed,
-        growth=np.array(growth), tracked=np.array(tracked), name=np.full(n, "cup"), measured={},
+        growth=np.array(growth), tracked=np.array(tracked), name=np.full(n, "cup"), measured={}, factors={},
         frame_size=np.full((n, 2), 100.0), clip_seconds=0.5, tubelet_frames=2,
         labels=np.ones(n, np.int64), dropped={},
     )  # fmt: skip

@@ -136,6 +136,7 @@ def test_columns_of_robots_are_tasks_by_dimension_and_text_is_none() -> None:
     ).measured  # fmt: skip
     assert set(found) == {
         "xyz.x", "xyz-velocity.z", "camera-motion.rx", "contact", "depth", "time-to-contact", "joints.0", "state.a",
+        "relative-action.a",
     }  # fmt: skip
     assert np.isnan(found["depth"]).tolist() == [False, True]
     assert found["joints.0"].tolist() == [1.0, 2.0]

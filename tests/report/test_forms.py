@@ -152,7 +152,7 @@ def test_the_page_has_its_sections_in_order_and_each_is_in_its_contents(written)
     page = (folder / "report.html").read_text()
     order = [
         "answer", "uses", "original", "waterfall", "table", "chart", "leak", "where", "deltas", "inputs", "scaling",
-        "worth", "unlabelled", "future", "energy", "decoding", "labels", "failed", "cost", "made", "caveats",
+        "worth", "shift", "unlabelled", "future", "energy", "decoding", "labels", "failed", "cost", "made", "caveats",
         "read",
     ]  # fmt: skip
     found = re.findall(r'<h[23] id="([a-z]+)"', page)

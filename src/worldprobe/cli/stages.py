@@ -156,10 +156,14 @@ def probe(
     out: OutOption,
     encoder: EncoderOption = "vjepa2-tiny",
     tasks: Annotated[
-        str, typer.Option(help="Also motion8, approach, count, visible, state, action.")
+        str,
+        typer.Option(help="Also motion8, approach, count, visible, state, action, task, pose, relative-action."),
     ] = "xy,size,class,motion,velocity",
     features: Annotated[str, typer.Option(help="Of z,grid,cls,delta,z+delta,tokens.")] = "z,grid",
     split: Annotated[str, typer.Option(help="grouped, blocked, video, or random (leaks).")] = "grouped",
+    hold_out: Annotated[
+        str | None, typer.Option(help="Also by values of this column of the labels, such as camera.")
+    ] = None,
     controls: Annotated[str, typer.Option(help="all, or some, by comma.")] = "all",
     blocks: Annotated[str, typer.Option(help=BLOCKS)] = "last",
     input: Annotated[
@@ -191,7 +195,7 @@ def probe(
     from worldprobe.store import Store
 
     values: dict[str, Any] = {"videos": [store], "encoder": encoder, "split": split, "blocks": blocks}
-    values |= {"pca": pca}
+    values |= {"pca": pca, "hold_out": hold_out}
     values |= {"input": input.split(","), "probes": probes.split(",")}
     values |= {"tasks": tasks.split(","), "features": features.split(","), "evidence": evidence_of(evidence)}
     if controls != "all":

@@ -19,6 +19,7 @@ from worldprobe.findings.sections.inputs import Inputs
 from worldprobe.findings.sections.moments import Moments
 from worldprobe.findings.sections.original import Original
 from worldprobe.findings.sections.prediction import Future
+from worldprobe.findings.sections.shift import ShiftFacts
 from worldprobe.findings.sections.unlabelled import Unlabelled
 from worldprobe.findings.setup import UNTRAINED, EncoderFacts, FailedClip, LabelFacts
 from worldprobe.findings.use_cases import UseCase
@@ -50,6 +51,7 @@ class Summary(Fact):
     original: Original | None = None
     deltas: Deltas | None = None
     inputs: Inputs | None = None
+    shift: ShiftFacts | None = None
     unlabelled: Unlabelled | None = None
     evidence: Evidence | None = None
     future: Future | None = None

@@ -34,6 +34,7 @@ PROPERTIES = {
     "count": "Number of objects",
     "visible": "Visible share",
     "depth": "Depth",
+    "pose": "Object pose",
     "xyz": "Hand position",
     "xyz-velocity": "Hand velocity",
     "joints": "Joint angle",
@@ -42,6 +43,8 @@ PROPERTIES = {
     "grasped": "Grasped",
     "time-to-contact": "Time to contact",
     "camera-motion": "Camera motion",
+    "relative-action": "Relative action",
+    "task": "Task",
 }
 FEATURES = {
     "z": "one vector a tubelet: tokens averaged over space",

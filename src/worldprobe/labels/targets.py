@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.labels import poses
 from worldprobe.labels.speeds import rates
 from worldprobe.records import Labels
 
@@ -35,12 +36,15 @@ _COLUMNS = {
 _PREFIXES = {"state": "state", "action": "action", "joint": "joints"}
 # Tasks that are read off the labels as they are.
 MEASURED_TASKS = (
-    "count", *dict.fromkeys(task.partition(".")[0] for task in (*_COLUMNS.values(), *_PREFIXES.values()))
+    "count", "pose", poses.RELATIVE,
+    *dict.fromkeys(task.partition(".")[0] for task in (*_COLUMNS.values(), *_PREFIXES.values())),
 )  # fmt: skip
 # Of these, the ones of two classes: what the column says as 0 and as 1.
 FLAGS = {"contact": ("no contact", "contact"), "grasped": ("not grasped", "grasped")}
-# Tasks whose two columns are the cosine and sine of an angle.
-CIRCULAR_TASKS = ("direction",)
+# Tasks whose columns are the cosine and sine of an angle, or the first two columns of a rotation.
+CIRCULAR_TASKS = ("direction", "pose")
+# What a robot was to do, in words; not every labeller writes it.
+TASK_COLUMN = "task"
 # Which of a clip's objects are probed: the one with the most area times confidence, or each of them.
 Subject = Literal["main", "all"]
 # Anticlockwise from the right, in the picture; frames' y points down.
@@ -60,7 +64,9 @@ class Tracks:
         growth: float64 [m], logarithm of the area a second; NaN where no track says.
         name: class names [m].
         hidden: bool [m], all but covered by others.
-        measured: float64 [m] by task, columns that are tasks as they are ("state.gripper", "visible", "xyz.x").
+        measured: float64 [m] by task, columns that are tasks as they are ("state.gripper", "visible", "xyz.x");
+            and what poses are made of.
+        factors: [m] by column, text or numbers: those that were asked for.
     """
 
     frame: Ints
@@ -74,11 +80,16 @@ class Tracks:
     name: NDArray[np.str_]
     hidden: NDArray[np.bool_]
     measured: dict[str, Floats]
+    factors: dict[str, NDArray[Any]]
 
     def at(self, rows: Ints) -> Tracks:
         """These rows, by index [m]."""
-        arrays = {one.name: getattr(self, one.name)[rows] for one in fields(self) if one.name != "measured"}
-        return Tracks(**arrays, measured={name: values[rows] for name, values in self.measured.items()})
+        arrays: dict[str, Any] = {
+            one.name: value[rows] for one in fields(self) if not isinstance(value := getattr(self, one.name), dict)
+        }
+        for name in ("measured", "factors"):
+            arrays[name] = {key: values[rows] for key, values in getattr(self, name).items()}
+        return Tracks(**arrays)
 
 
 def tracks(labels: Labels, video: str, *, shots: Sequence[int] = (0,)) -> Tracks:
@@ -93,8 +104,8 @@ def tracks(labels: Labels, video: str, *, shots: Sequence[int] = (0,)) -> Tracks
     return tracks_of(labels.table.filter(pl.col("video") == video), shots=shots)
 
 
-def tracks_of(table: DataFrame, *, shots: Sequence[int] = (0,)) -> Tracks:
-    """As ``tracks``, of a table of one video's labels."""
+def tracks_of(table: DataFrame, *, shots: Sequence[int] = (0,), factors: Sequence[str] = ()) -> Tracks:
+    """As ``tracks``, of a table of one video's labels; ``factors`` are further columns that are wanted of it."""
     table = table.sort("object", "frame")
     box = table.select("x", "y", "w", "h").to_numpy().astype(np.float64).reshape(-1, 4)
     frame, identity = table["frame"].to_numpy(), table["object"].to_numpy()
@@ -124,8 +135,29 @@ def tracks_of(table: DataFrame, *, shots: Sequence[int] = (0,)) -> Tracks:
             task: table[name].to_numpy().astype(np.float64)
             for name in table.columns
             if (task := _task_of(name)) and _holds_numbers(table[name])
-        },
+        }
+        | poses.rotations(table)
+        | poses.relative_actions(table, shot),
+        factors={name: _factor(table[name]) for name in factors if name in table.columns},
     )
+
+
+def _factor(column: Series) -> NDArray[Any]:
+    """A column's numbers, or its text; "" where there is none."""
+    if column.dtype.is_numeric():
+        return np.asarray(column.to_numpy().astype(np.float64))
+    import polars as pl
+
+    return column.cast(pl.String).fill_null("").to_numpy().astype(np.str_)
+
+
+def holds(task: str, measured: Mapping[str, Floats], factors: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether labels hold what a task is read from; those of boxes and tracks always do."""
+    if task == TASK_COLUMN:
+        return task in factors
+    if task == "pose":
+        return poses.known(measured)
+    return task in measured or task not in MEASURED_TASKS
 
 
 def _holds_numbers(column: Series) -> bool:
@@ -174,7 +206,7 @@ def subjects(tracks: Tracks, frames: Sequence[int], *, which: Subject = "main") 
 
 def kind(task: str) -> Literal["regression", "classification"]:
     """How a task is scored."""
-    return "classification" if task in ("class", "motion", "motion8", *FLAGS) else "regression"
+    return "classification" if task in ("class", "motion", "motion8", TASK_COLUMN, *FLAGS) else "regression"
 
 
 def flagged(task: str, values: Floats) -> NDArray[np.str_]:

@@ -9,13 +9,15 @@ from worldprobe.config import Decode, Experiment
 from worldprobe.encoders.known import require_place
 from worldprobe.errors import WorldprobeError
 from worldprobe.labels.class_maps import class_map
+from worldprobe.labels.load import reads_files
 from worldprobe.pipeline.decode.training import options_of
 from worldprobe.pipeline.folder import require_own
 from worldprobe.pipeline.label.checks import labeller_of
 from worldprobe.pipeline.predict.stage import check as check_future
 from worldprobe.pipeline.probe.plan import plan_of
 from worldprobe.pipeline.probe.questions import check_probes
-from worldprobe.pipeline.sources import ref_of
+from worldprobe.pipeline.probe.shift import require_factor
+from worldprobe.pipeline.sources import open_source, ref_of
 from worldprobe.plugins import registry
 from worldprobe.protocols import Labeller
 from worldprobe.records import DecoderShape
@@ -42,8 +44,21 @@ def check(experiment: Experiment, videos: Sequence[Path], out: Path) -> Labeller
     if experiment.decode is not None:
         check_decoders(experiment.decode)
     labeller = labeller_of(experiment, videos, folder=out)
+    _check_factor(experiment, labeller, videos)
     check_future(experiment, out)
     return labeller
+
+
+def _check_factor(experiment: Experiment, labeller: Labeller, videos: Sequence[Path]) -> None:
+    """Raises ProbeError where labels that are only read have no column that is to be held out."""
+    if experiment.hold_out is None or not videos or not reads_files(labeller):
+        return
+    try:
+        with open_source(videos[0]) as video:
+            labels = labeller.label(video)
+    except WorldprobeError:  # the run will say it, and may do without this video
+        return
+    require_factor(plan_of(experiment, encoder=experiment.encoder), labels)
 
 
 def check_decoders(table: Decode) -> None:

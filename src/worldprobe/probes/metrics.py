@@ -10,10 +10,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.geometry import from_six
 from worldprobe.intervals import Draws, Scale, Score, bootstrap, no_draws
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+_ANY_ROTATION = 90 + np.degrees(2 / np.pi)  # the mean angle between any two rotations
 _CONSTANT = "the target does not vary"
 
 
@@ -57,14 +59,13 @@ def varying(target: Floats) -> NDArray[np.bool_]:
 
 
 def angular_error_draws(target: Floats, prediction: Floats, unit: Ints, *, seed: int) -> Draws:
-    """Mean angle in degrees between the directions of target and prediction [n, 2], 0 to 180; lower is better.
+    """Mean angle in degrees between target and prediction, 0 to 180; lower is better.
 
-    Chance is 90. A prediction of length 0 points nowhere and counts as 90.
+    Of directions [n, 2] chance is 90, and a prediction of length 0, which points nowhere, counts as 90. Of
+    rotations [n, 6], by their first two columns, it is the angle of the turn between them: 126 on average of any
+    two, and of a prediction that is no rotation.
     """
-    cross = target[:, 0] * prediction[:, 1] - target[:, 1] * prediction[:, 0]
-    along = (target * prediction).sum(axis=1)
-    nowhere = ~np.asarray(prediction, dtype=np.bool_).any(axis=1)
-    error = np.where(nowhere, 90.0, np.degrees(np.abs(np.arctan2(cross, along))))
+    error = _turned_apart(target, prediction) if target.shape[1] == 6 else _pointing_apart(target, prediction)
     sums = _sums(np.stack([error, np.ones(len(error))], axis=1), unit)
 
     def score(weights: Floats) -> Floats:
@@ -72,6 +73,20 @@ def angular_error_draws(target: Floats, prediction: Floats, unit: Ints, *, seed:
         return np.asarray(total[:, 0] / total[:, 1])
 
     return bootstrap(score, len(sums), seed=seed, scale="error", undefined=_CONSTANT)
+
+
+def _pointing_apart(target: Floats, prediction: Floats) -> Floats:
+    cross = target[:, 0] * prediction[:, 1] - target[:, 1] * prediction[:, 0]
+    along = (target * prediction).sum(axis=1)
+    nowhere = ~np.asarray(prediction, dtype=np.bool_).any(axis=1)
+    return np.where(nowhere, 90.0, np.degrees(np.abs(np.arctan2(cross, along))))
+
+
+def _turned_apart(target: Floats, prediction: Floats) -> Floats:
+    trace = np.einsum("nij,nij->n", from_six(target), from_six(prediction))
+    none = ~np.isfinite(trace)
+    angle = np.degrees(np.arccos(np.clip((np.where(none, 0.0, trace) - 1) / 2, -1, 1)))
+    return np.where(none, _ANY_ROTATION, angle)
 
 
 def classification(truth: Ints, predicted: Ints, unit: Ints, *, classes: int, seed: int) -> dict[str, Score]:

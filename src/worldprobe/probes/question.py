@@ -19,8 +19,8 @@ class Question:
 
     ``name`` tells its answer from others': any key, such as (task, probe); names hold whatever a user likes, so
     nothing is joined to one string and taken apart again. ``classes`` is 0 for regression; ``circular`` says that
-    the target is the cosine and sine of an angle. ``blocks``: how many targets of equally many columns stand side
-    by side, each with a penalty of its own (regression only).
+    the target is the cosine and sine of an angle, or the first two columns of a rotation. ``blocks``: how many
+    targets of equally many columns stand side by side, each with a penalty of its own (regression only).
     """
 
     name: Hashable

@@ -74,6 +74,20 @@ class Folds:
     unit: Ints
     purge: Purge | None = None
 
+    def at(self, rows: NDArray[np.bool_]) -> Folds:
+        """These folds of some rows alone [n], of a split that purges nothing; folds that test none are left out."""
+        assert self.purge is None
+        new = np.cumsum(rows) - 1
+
+        def kept(of: Ints) -> Ints:
+            return np.asarray(new[of[rows[of]]])
+
+        cut = (
+            Fold(kept(fold.train), kept(fold.test), tuple((kept(train), kept(held)) for train, held in fold.inner))
+            for fold in self.folds
+        )
+        return replace(self, folds=tuple(fold for fold in cut if len(fold.test)), unit=self.unit[rows])
+
     def apart(self, train: Ints, held: Ints) -> Ints:
         """Training rows that are far enough from the rows held out."""
         return self.purge.of(train, held) if self.purge else train

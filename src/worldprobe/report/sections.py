@@ -16,6 +16,7 @@ from worldprobe.report.tables import (
     prediction,
     scores,
     setup,
+    shift,
     unlabelled,
     worth,
 )
@@ -33,6 +34,7 @@ SECTIONS: tuple[Callable[[Summary], Section | None], ...] = (
     inputs.inputs,
     original.scaling,
     worth.worth,
+    shift.shift,
     unlabelled.unlabelled,
     prediction.prediction,
     energy.energy,

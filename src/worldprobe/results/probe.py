@@ -12,6 +12,7 @@ from worldprobe.results.line import Result
 Metric = Literal["r2", "accuracy", "balanced_accuracy", "macro_f1", "angular_error"]
 Measure = Literal["skill", "selectivity", "contrast"]
 Verdict = Literal["above every control", "not above", "no evidence", "too few to tell"]
+Survival = Literal["survives", "weaker", "lost", "cannot tell", "nothing to keep"]
 # ``ProbeResult.protocol`` of the waterfall: the original protocol, then one correction more at each step, those
 # before it kept; the last one is sound. On n frames only, for the scaling table, it is "original@n".
 WATERFALL = (
@@ -159,7 +160,34 @@ class LearningResult(_OfProbe):
     more_data_would_help: Literal["yes", "no", "cannot tell"]
 
 
-EvidenceLine = EvidenceResult | CodeResult | LearningResult | PowerResult | VerdictResult
+class ShiftResult(_OfProbe):
+    """Say how a reading stands where the values of ``factor`` that it is tested on were not trained on.
+
+    ``score, low, high``: on values held out; ``usual`` and its ends: on the same moments with whole groups held out
+    and as much training data; ``difference``: the first less the second, paired. R² of both is against the constant
+    of the usual folds. ``value``: one value alone; "" for all. ``survives`` judges the real probe over all values.
+    """
+
+    kind: Literal["shift"] = "shift"
+    control: Control
+    factor: str
+    value: str
+    score: float | None
+    low: float | None
+    high: float | None
+    usual: float | None
+    usual_low: float | None
+    usual_high: float | None
+    difference: float | None
+    difference_low: float | None
+    difference_high: float | None
+    n_train: int
+    n_test: int
+    against: list[str] = Field(default_factory=list)
+    survives: Survival | None = None
+
+
+EvidenceLine = EvidenceResult | CodeResult | LearningResult | PowerResult | VerdictResult | ShiftResult
 
 
 class UnlabelledResult(Result):

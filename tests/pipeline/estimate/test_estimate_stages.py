@@ -84,6 +84,16 @@ def test_every_stage_of_the_file_is_counted_and_held_against_what_it_took(tmp_pa
         assert costs[stage].expected_seconds > 0, stage
 
 
+def test_values_held_out_are_counted(tmp_path):
+    found = []
+    for factor in ("", 'hold_out = "class"\n'):
+        path = tmp_path / "e.toml"
+        path.write_text(FILE.format(videos="scenes:6", labeller="truth") + factor)
+        told = command("run", path, "--dry-run", "--json", "--out", tmp_path / "run")
+        found += [one["clips"] for one in json.loads(told.stdout) if one["stage"] == "probe"]
+    assert found[1] > 2 * found[0]
+
+
 def film(path, seed):
     rng = np.random.default_rng(seed)
     frames = np.full((40, 64, 64, 3), 20, np.uint8)

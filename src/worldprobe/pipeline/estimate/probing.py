@@ -45,6 +45,8 @@ _SHARED = (OUTER_FOLDS + OUTER_FOLDS * INNER_FOLDS / 2) / (OUTER_FOLDS * (1 + IN
 _OPERATIONS, _LEAST = 1e8, 2e6
 # Planted effects are dozens of columns: as much work as so many questions of one, on what is decomposed already.
 _PLANTED = 30
+# Sets that are trained on where a factor of three values is held out: without each, and as usual for each.
+_HELD = 3 * (1 + OUTER_FOLDS)
 # Columns of the floors that lie in cells.
 _FLOORS: dict[Control, int] = {"pixels": 8 * 8 * 6, "flow": 8 * 8 * 2}
 _CLASSES, _FEWEST = 4, 6 * (INNER_FOLDS + 1)
@@ -156,6 +158,8 @@ def works_of(
                     sets = blocks * folds * beside
                     questions.append(Work(one, training, wide, sets, n, False, blocks * beside * n))
             wide = columns_of(kind, encoded.width * breadth(read[-1]))  # the rest is worked out at the last one
+            for times in (twice, beside - 1) if plan.hold_out else ():  # the leak is not told again
+                questions.append(Work(one, training, wide, _HELD * times, n, False, 2 * times * n))
             if one.name in LINEAR_PROBES:
                 ridge = QuestionCount(Ridge(), Ridge.name, "regression", n)
                 questions.append(Work(ridge, training, wide, folds, n, False, 0, planted=True))
@@ -168,6 +172,8 @@ def works_of(
             of, times = (one.motion * (input != "still"), 1) if motion else (n, reads)
             if of:
                 questions.append(Work(one, training, wide, times * folds, of, False, times * of))
+                if plan.hold_out:
+                    questions.append(Work(one, training, wide, times * _HELD, of, False, 2 * times * of))
     return {QUESTIONS: questions, CURVES: curves}
 
 
@@ -183,7 +189,7 @@ def _question_counts(experiment: Experiment, plan: Plan, videos: Sequence[Path])
     if videos and set(plan.tasks) & set(targets.MEASURED_TASKS) and reads_files(labeller):
         try:
             with open_source(videos[0]) as video:
-                measured = labeller.label(video).table.columns
+                measured = list(targets.tracks(labeller.label(video), video.ref.id).measured)
         except WorldprobeError:  # the run will say it
             measured = []
     found = []

@@ -23,9 +23,9 @@ from worldprobe.pipeline.original.steps import (
     unit_of,
 )
 from worldprobe.pipeline.probe.answers import Answers, Probed, ProbeTask, beside_controls, lines, unmeasured
+from worldprobe.pipeline.probe.evidence import power_of, with_power
 from worldprobe.pipeline.probe.fit import answer
 from worldprobe.pipeline.probe.plan import METRICS, Plan
-from worldprobe.pipeline.probe.power import power_of, with_power
 from worldprobe.pipeline.probe.targets import unaskable
 from worldprobe.pipeline.probe.verdicts import verdicts_of
 from worldprobe.pipeline.progress import Progress, silent

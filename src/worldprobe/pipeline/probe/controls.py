@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ from worldprobe.encoders.load import control_encoders
 from worldprobe.encoders.vision.spec import class_name
 from worldprobe.io.names import short_names
 from worldprobe.pipeline.probe.answers import Answered, Answers, ProbeTask, beside_controls
+from worldprobe.pipeline.probe.evidence import with_power
 from worldprobe.pipeline.probe.fit import Rows, answer, answer_tokens, fits, planted_fits
 from worldprobe.pipeline.probe.inputs import gather, gather_tokens
 from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.probe.plan import Plan
-from worldprobe.pipeline.probe.power import with_power
 from worldprobe.pipeline.probe.questions import reads_tokens
 from worldprobe.pipeline.probe.workers import adding
 from worldprobe.pipeline.stored import class_series, find_series, matching_series
@@ -59,6 +60,12 @@ class Place:
         self._probe_tasks, self._folder = probe_tasks, folder
         self._once: dict[tuple[Control, str], Answers] = {}
         self._last: tuple[Block, str, Rows] | None = None
+
+    def asking(self, probe_tasks: list[ProbeTask]) -> Place:
+        """The same place, asked something else."""
+        other = copy(self)
+        other._probe_tasks, other._once = probe_tasks, {}
+        return other
 
     def fits(self, kinds: Sequence[str]) -> int:
         """How many fits reading these kinds of features, one after the other, will take from here on."""

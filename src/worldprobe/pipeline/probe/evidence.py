@@ -1,8 +1,10 @@
-"""What scores are worth: skill, selectivity, what one kind of features adds to another, bits, and more data."""
+"""What scores are worth: skill, selectivity, what one kind of features adds to another, bits, more data, and what
+each linear probe would have shown, had it been there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -11,15 +13,29 @@ import numpy as np
 from worldprobe.controls import CONTROLS
 from worldprobe.errors import ProbeError
 from worldprobe.intervals import Score
-from worldprobe.pipeline.probe.answers import Answered, ProbeTask
+from worldprobe.pipeline.probe.answers import Answered, Answers, ProbeTask, numbers
 from worldprobe.pipeline.probe.fit import Rows
 from worldprobe.pipeline.probe.plan import LINEAR_PROBES, Plan
 from worldprobe.pipeline.progress import Tally, silent
 from worldprobe.probes.curves import FRACTIONS, learning_curve
+from worldprobe.probes.detection.power import accuracy_over_chance, detectable, effect_of_accuracy
 from worldprobe.probes.evaluate import Step
 from worldprobe.probes.evidence import PORTIONS, difference, online_code_length, selectivity, skill
 from worldprobe.probes.features import CHANGES
-from worldprobe.results import CodeResult, EvidenceLine, EvidenceResult, LearningPoint, LearningResult, Measure
+from worldprobe.probes.question import Question
+from worldprobe.probes.splits import OUTER_FOLDS
+from worldprobe.results import (
+    CodeResult,
+    EvidenceLine,
+    EvidenceResult,
+    LearningPoint,
+    LearningResult,
+    Measure,
+    PowerResult,
+)
+
+# The effect that a reading should have been able to show: an R², or so much balanced accuracy over chance.
+EFFECT = 0.2
 
 
 def evidence_of(answered: Sequence[Answered]) -> list[EvidenceLine]:
@@ -156,3 +172,32 @@ def _learning(one: Answered, inputs: Rows, step: Step) -> LearningResult:
         gain_by_doubling=gain.value, gain_low=gain.low, gain_high=gain.high,
         more_data_would_help=curve.more_data_would_help, notes=[gain.note] if gain.note else [],
     )  # fmt: skip
+
+
+def power_of(answered: Sequence[Answered]) -> list[PowerResult]:
+    """A line for each answer beside which effects were planted."""
+    return [_power_line(one) for one in answered if one.detectable is not None]
+
+
+def with_power(one: Answered, planted: Mapping[Hashable, Question], answers: Answers) -> Answered:
+    """An answer with what its sample would have shown, where effects were planted for it."""
+    question = planted.get(one.question.name)
+    if question is None or one.control != "none" or one.leaky:
+        return one
+    given = answers[one.question.name, "planted"]
+    return replace(one, detectable=detectable(question.target, given.prediction, given.constant, one.folds))
+
+
+def _power_line(one: Answered) -> PowerResult:
+    found = one.detectable
+    assert found is not None
+    # The least effect falls about as the root of the number of groups.
+    groups = len(np.unique(one.folds.unit))
+    shares = numbers(one.question).mean(axis=0).tolist() if one.question.classes else None
+    sought = EFFECT if shares is None else effect_of_accuracy(EFFECT, shares)
+    needed = None if found.hard is None else max(OUTER_FOLDS, round(groups * (found.hard / sought) ** 2))
+    easy, hard = (
+        effect if effect is None or shares is None else accuracy_over_chance(effect, shares)
+        for effect in (found.easy, found.hard)
+    )
+    return PowerResult(**about(one), easy=easy, hard=hard, least_z=found.least_z, groups_needed=needed)

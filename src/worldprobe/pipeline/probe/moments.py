@@ -36,6 +36,7 @@ class LabelledTubelets:
         tracked: bool [n], whether they belong to a track.
         name: class names [n].
         measured: float64 [n] by name, means over them of what the labels measured.
+        factors: [n] by column, text or numbers of their first labels: those that were asked for.
         frame_size: float64 [n, 2], width and height of each row's video in px.
         clip_seconds: the time a clip spans.
         tubelet_frames: sampled frames that a tubelet covers.
@@ -56,6 +57,7 @@ class LabelledTubelets:
     tracked: NDArray[np.bool_]
     name: NDArray[np.str_]
     measured: dict[str, Floats]
+    factors: dict[str, NDArray[Any]]
     frame_size: Floats
     clip_seconds: float
     tubelet_frames: int
@@ -77,7 +79,10 @@ class LabelledTubelets:
             for field in fields(self)
             if isinstance(value := getattr(self, field.name), np.ndarray)
         }
-        return replace(self, **arrays, measured={name: values[rows] for name, values in self.measured.items()})
+        measured, factors = (
+            {name: values[rows] for name, values in one.items()} for one in (self.measured, self.factors)
+        )
+        return replace(self, **arrays, measured=measured, factors=factors)
 
     def only(self, rows: NDArray[np.bool_], *, reason: str) -> LabelledTubelets:
         """These rows [n]; the labels of the others count as dropped for this reason."""
@@ -96,10 +101,13 @@ class _Moment:
     tracked: bool
     name: str
     measured: dict[str, float]
+    factors: dict[str, Any]
     labels: int
 
 
-def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main") -> LabelledTubelets:
+def align(
+    series: Sequence[Series], labels: Labels, *, subject: Subject = "main", factors: Sequence[str] = ()
+) -> LabelledTubelets:
     """Each label to the tubelet that covers its frame, if the model could see it there.
 
     With ``subject="all"`` every track of a clip is a row of its own at each tubelet: features pooled over space are
@@ -107,6 +115,9 @@ def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main"
 
     What lies outside the crop, between sampled frames, outside every clip, or on another object than the
     clip's subject is dropped and counted.
+
+    Args:
+        factors: columns of the labels that are wanted as they are.
 
     Raises:
         StoreError: embeddings of a robot's videos that do not say which episodes these show.
@@ -116,7 +127,7 @@ def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main"
     rows: list[tuple[int, int, _Moment]] = []
     tables = {name: table for (name,), table in labels.table.partition_by("video", as_dict=True).items()}
     for video, one in enumerate(series):
-        tracks = targets.tracks_of(tables.get(one.video.id, labels.table.clear()), shots=one.shots)
+        tracks = targets.tracks_of(tables.get(one.video.id, labels.table.clear()), shots=one.shots, factors=factors)
         used = np.zeros(len(tracks.frame), dtype=bool)
         order = np.argsort(tracks.frame, kind="stable")
         in_time = tracks.frame[order]
@@ -153,6 +164,11 @@ def align(series: Sequence[Series], labels: Labels, *, subject: Subject = "main"
         measured={
             name: np.array([moment.measured.get(name, np.nan) for moment in found])
             for name in dict.fromkeys(name for moment in found for name in moment.measured)
+        },
+        factors={
+            name: np.array([moment.factors[name] for moment in found])
+            for name in factors
+            if name in labels.table.columns
         },
         frame_size=sizes[video_of],
         clip_seconds=span,
@@ -225,6 +241,7 @@ def _subject_moments(
                 tracked=bool((tracks.object[here] >= 0).all()),
                 name=str(names[counts.argmax()]),
                 measured=measured,
+                factors={key: values[here[0]] for key, values in tracks.factors.items()},
                 labels=len(here),
             )
         )

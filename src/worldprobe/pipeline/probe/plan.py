@@ -28,6 +28,7 @@ class Plan:
     ``probes`` are names as in ``questions.probe_of``; ``regression_probe`` and ``classification_probe`` are what
     "linear" stands for. ``evidence`` is what is worked out for it beside the scores. ``pca`` is how many principal
     components of the features probes see, found in each training set by itself; all where it is None.
+    ``hold_out``: the column of the labels whose values are held out beside the usual split.
     """
 
     encoder: str
@@ -44,6 +45,7 @@ class Plan:
     regression_probe: str = "ridge"
     classification_probe: str = "logistic"
     pca: int | None = None
+    hold_out: str | None = None
 
     @property
     def protocol(self) -> str:
@@ -66,6 +68,7 @@ def plan_of(experiment: Experiment, *, encoder: str) -> Plan:
         probes=tuple(experiment.probes),
         evidence=tuple(experiment.evidence),
         pca=experiment.pca,
+        hold_out=experiment.hold_out,
     )
 
 

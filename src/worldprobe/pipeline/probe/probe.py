@@ -9,15 +9,16 @@ from tempfile import TemporaryDirectory
 
 from worldprobe.controls import CONTROLS, MOTION_TASKS
 from worldprobe.errors import ProbeError
+from worldprobe.labels import targets
 from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS, Probed, ProbeTask, lines
 from worldprobe.pipeline.probe.chosen_tap import chosen_taps
 from worldprobe.pipeline.probe.controls import Place
-from worldprobe.pipeline.probe.evidence import contrasts, evidence_of, steps, worked_out
+from worldprobe.pipeline.probe.evidence import contrasts, evidence_of, power_of, steps, worked_out
 from worldprobe.pipeline.probe.inputs import encoded_only
 from worldprobe.pipeline.probe.moments import LabelledTubelets, align, with_before
 from worldprobe.pipeline.probe.plan import CHOSEN, Plan
-from worldprobe.pipeline.probe.power import power_of
 from worldprobe.pipeline.probe.questions import ask, check_probes, dimensions
+from worldprobe.pipeline.probe.shift import Shift, require_factor
 from worldprobe.pipeline.probe.table import answer_rows
 from worldprobe.pipeline.probe.unlabelled import unlabelled
 from worldprobe.pipeline.probe.verdicts import verdicts_of
@@ -84,6 +85,11 @@ def probe(
                 if last and plan.evidence and kind != "tokens":
                     tap, rows = str(Tap(plan.encoder, block)), place.rows(block, kind)
                     result.evidence += worked_out(plan, rows, result.answered, tap, kind, tally=curves)
+        if plan.hold_out is not None and probe_tasks:
+            shifted = Shift(place, plan, moments, probe_tasks, result)
+            with Tally(f"hold out {plan.hold_out}", shifted.fits, progress).part(shifted.fits) as step:
+                result.evidence += shifted.lines(blocks[-1], step=step)
+            result.fits[QUESTIONS] += shifted.fits
     if "unlabelled" in plan.evidence:
         result.unlabelled += unlabelled(store, plan, series, blocks[-1])
     result.answered += chosen_taps(result.answered) if len(blocks) > 1 else []
@@ -109,7 +115,10 @@ def _aligned(
         why = " ".join(labels.notes[-2:]) or "Try another labeller (`worldprobe list labellers`)."
         raise ProbeError(f"the labels table is empty: nothing was labelled, so there is nothing to probe. {why}")
     blocks = chosen_blocks(plan.blocks, stored_blocks(store, series[0]))
-    moments, held = align(series, labels, subject=plan.subject), None
+    require_factor(plan, labels)
+    wanted = dict.fromkeys(filter(None, (targets.TASK_COLUMN * (targets.TASK_COLUMN in plan.tasks), plan.hold_out)))
+    factors = list(wanted)
+    moments, held = align(series, labels, subject=plan.subject, factors=factors), None
     kept = [class_series(store, series, block=block) for block in blocks if "cls" in plan.features]
     if partial:
         held = held_clips(store, series, encoder=plan.encoder, input=plan.input, blocks=blocks)

@@ -106,7 +106,7 @@ def ask(plan: Plan, moments: LabelledTubelets, result: Probed) -> list[ProbeTask
     refused: list[ProbeError] = []
     for task in dimensions(plan.tasks, moments):
         known = None
-        if task in targets.MEASURED_TASKS and task not in moments.measured:
+        if not targets.holds(task, moments.measured, moments.factors):
             why = f"the labels hold no {task}"
         else:
             known = target(moments, task, unit)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.labels import targets
+from worldprobe.labels import poses, targets
 from worldprobe.pipeline.probe.moments import Floats, Ints, LabelledTubelets
 from worldprobe.probes.metrics import varying
 from worldprobe.probes.splits import SplitRows
@@ -35,7 +35,9 @@ def target(moments: LabelledTubelets, task: str, group: Ints) -> Target:
     """
     if targets.kind(task) == "regression":
         size = moments.frame_size
-        if task in moments.measured:
+        if task == "pose":
+            values = poses.pose(moments.measured)
+        elif task in moments.measured:
             values = moments.measured[task][:, None]
         else:
             values = targets.regression(
@@ -45,6 +47,8 @@ def target(moments: LabelledTubelets, task: str, group: Ints) -> Target:
         return Target(values, usable, (), _without(moments, task, usable))
     if task == "class":
         names = moments.name
+    elif task == targets.TASK_COLUMN:
+        names = moments.factors[task].astype(np.str_)
     elif task in targets.FLAGS:
         names = targets.flagged(task, moments.measured[task])
     else:
@@ -55,7 +59,7 @@ def target(moments: LabelledTubelets, task: str, group: Ints) -> Target:
     code = {name: index for index, name in enumerate(enough)}
     values = np.array([[code.get(str(name), -1)] for name in names], dtype=np.float64).reshape(-1, 1)
     notes = [f"{_LEFT_OUT}, in fewer than {_LEAST_GROUPS_PER_CLASS} groups: {', '.join(rare)}"] if rare else []
-    if task != "class":
+    if task not in ("class", targets.TASK_COLUMN):
         notes += _without(moments, task, names != "")
     return Target(
         values, np.array([str(name) in code for name in names], dtype=np.bool_), tuple(enough), tuple(notes)
@@ -85,8 +89,11 @@ def _without(moments: LabelledTubelets, task: str, known: NDArray[np.bool_]) -> 
     if known.all():
         return ()
     count = f"{int((~known).sum())} moments without"
+    if task == "pose":
+        return _without_pose(moments, known)
     if task in moments.measured:
-        return (f"{count} a value",)
+        ahead = f" {poses.AHEAD} steps ahead" if task.startswith(poses.RELATIVE) else ""
+        return (f"{count} a value{ahead}",)
     grows = np.isfinite(moments.growth)
     still = np.isfinite(moments.speed).all(axis=1) if task != "approach" else np.zeros(len(moments), np.bool_)
     reasons = {
@@ -99,6 +106,18 @@ def _without(moments: LabelledTubelets, task: str, known: NDArray[np.bool_]) -> 
     counts = ", ".join(f"{many} {why}" for why, many in counted.items() if many)
     what = {"velocity": "a speed", "approach": "a speed"}.get(task, "a direction")
     return (f"{count} {what}: {counts}",)
+
+
+def _without_pose(moments: LabelledTubelets, known: NDArray[np.bool_]) -> tuple[str, ...]:
+    """How many moments' subjects have no rotation that could be seen, or none at all."""
+    alike = poses.shapeless(moments.measured)
+    found = []
+    if alike.any():
+        names = ", ".join(sorted({str(name) for name in np.unique(moments.name[alike]) if name})) or "no class"
+        found.append(f"{int(alike.sum())} moments of what looks alike however it is turned left out ({names})")
+    if unknown := int((~known & ~alike).sum()):
+        found.append(f"{unknown} moments without a rotation")
+    return tuple(found)
 
 
 def split_rows(moments: LabelledTubelets, usable: NDArray[np.bool_] | slice = slice(None)) -> SplitRows:

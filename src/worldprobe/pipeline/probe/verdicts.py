@@ -8,9 +8,8 @@ from math import inf
 from worldprobe.controls import CONTROLS
 from worldprobe.intervals import Draws, Standing, standings
 from worldprobe.pipeline.probe.answers import Answered
-from worldprobe.pipeline.probe.evidence import about, with_controls
+from worldprobe.pipeline.probe.evidence import EFFECT, about, with_controls
 from worldprobe.pipeline.probe.plan import CHOSEN
-from worldprobe.pipeline.probe.power import EFFECT
 from worldprobe.probes.detection.by_group import LEAST_Z
 from worldprobe.results import PowerResult, Verdict, VerdictResult
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.geometry import rotation_vector
 from worldprobe.video.rendered.robots.plan import RATE, SIDE, View
 
 Floats = NDArray[np.float64]
@@ -37,16 +38,6 @@ class CameraPath:
         moved = np.einsum("tji,tj->ti", self.axes[:-1], np.diff(self.position, axis=0))
         turned = np.einsum("tji,tjk->tik", self.axes[:-1], self.axes[1:])
         return np.concatenate([moved, rotation_vector(turned)], axis=1)
-
-
-def rotation_vector(turned: Floats) -> Floats:
-    """Rotations [t, 3, 3] as axis times angle, [t, 3] in rad; for less than half a turn."""
-    pairs = ((2, 1), (0, 2), (1, 0))
-    skew = 0.5 * np.stack([turned[:, a, b] - turned[:, b, a] for a, b in pairs], axis=1)
-    sine = np.linalg.norm(skew, axis=1)
-    cosine = (np.trace(turned, axis1=1, axis2=2) - 1) / 2
-    scale = np.where(sine > 1e-9, np.arctan2(sine, cosine) / np.maximum(sine, 1e-9), 1.0)
-    return np.asarray(skew * scale[:, None])
 
 
 def camera_path(view: View, hands: tuple[Floats, Floats]) -> CameraPath:

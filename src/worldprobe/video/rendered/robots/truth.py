@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import colorsys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,15 @@ from worldprobe.video.rendered.robots.world import SUPERSAMPLED, World, build_wo
 
 Floats = NDArray[np.float64]
 Columns = dict[str, Any]
+OWN_ARM = "built-in"
+_HUES = ("red", "yellow", "green", "cyan", "blue", "magenta")
+# Turns about its own z axis after which a shape looks as before, each upside down too; 0: any turn does.
+_SYMMETRY = {"box": 2, "cross": 4, "sphere": 0, "cylinder": 0, "capsule": 0}
 
 
-def film_clip(mujoco: Any, plan: ClipPlan, arm_model: Any = None) -> tuple[list[NDArray[np.uint8]], Columns]:
+def film_clip(
+    mujoco: Any, plan: ClipPlan, arm_model: Path | None = None
+) -> tuple[list[NDArray[np.uint8]], Columns]:
     """Play and film a plan.
 
     Returns:
@@ -33,7 +41,7 @@ def film_clip(mujoco: Any, plan: ClipPlan, arm_model: Any = None) -> tuple[list[
     hands = [_at_step(mujoco, world, recording, step) for step in steps]
     at, turned = np.array([one[0] for one in hands]), np.array([one[1] for one in hands])
     path = camera_path(plan.view, (at, turned))
-    truth = _of_arm(world, recording, at)
+    truth = _of_arm(world, recording, at, turned)
     truth |= {f"camera_{axis}": column for axis, column in zip(_MOTION, path.motion().T, strict=True)}
     later = CameraPath(path.position[1:], path.axes[1:], path.fovy)
     painter = Painter(mujoco, world)
@@ -43,6 +51,7 @@ def film_clip(mujoco: Any, plan: ClipPlan, arm_model: Any = None) -> tuple[list[
         painter.close()
     posed = np.array([one[2] for one in hands]), np.array([one[3] for one in hands])
     truth |= _of_subject(plan, recording, path, posed, [one[1:] for one in drawn])
+    truth["model"] = [arm_model.stem if arm_model else OWN_ARM] * FRAMES
     return [one[0] for one in drawn], truth
 
 
@@ -61,8 +70,9 @@ def _at_step(mujoco: Any, world: World, recording: Recording, step: int) -> tupl
     )
 
 
-def _of_arm(world: World, recording: Recording, at: Floats) -> Columns:
-    """The robot's own columns; ``at`` [1 + t, 3] is where its gripper is, from the frame before the first."""
+def _of_arm(world: World, recording: Recording, at: Floats, turned: Floats) -> Columns:
+    """The robot's own columns; ``at`` [1 + t, 3] and ``turned`` [1 + t, 3, 3] are where its gripper is and how it
+    lies, from the frame before the first."""
     arm, frames = world.arm, recording.frames
     angles = recording.qpos[frames][:, arm.qpos]
     # Of two fingers that slide, how far apart they are.
@@ -71,6 +81,7 @@ def _of_arm(world: World, recording: Recording, at: Floats) -> Columns:
     speed = _hand_speed(world, recording)
     columns: Columns = {f"ee_{axis}": at[1:, number] for number, axis in enumerate("xyz")}
     columns |= {f"ee_v{axis}": speed[:, number] for number, axis in enumerate("xyz")}
+    columns |= _six("ee", turned[1:])
     columns |= {f"joint.{number}": angles[:, number] for number in range(angles.shape[1])}
     columns["gripper"] = opening
     columns |= {f"state.{name}": angles[:, number] for number, name in enumerate(arm.names)}
@@ -116,10 +127,24 @@ def _of_subject(
     }  # fmt: skip
     for where, points, axes in (("object", at, turned), ("seen", seen_from, turned_seen)):
         columns |= {f"{where}_{axis}": points[1:, number] for number, axis in enumerate("xyz")}
-        # The rotation's first two columns: six numbers without a jump anywhere (Zhou et al. 2019).
-        six = axes[1:, :, :2].transpose(0, 2, 1).reshape(FRAMES, 6)
-        columns |= {f"{where}_r{number}": six[:, number] for number in range(6)}
-    return columns | {"behaviour": [plan.behaviour] * FRAMES, "camera": [plan.view.kind] * FRAMES}
+        columns |= _six(where, axes[1:])
+    subject = plan.things[0]
+    constant = {
+        "symmetry": _SYMMETRY[subject.shape], "shape": subject.shape, "colour": hue_name(subject.colour),
+        "behaviour": plan.behaviour, "camera": plan.view.kind,
+    }  # fmt: skip
+    return columns | {name: [value] * FRAMES for name, value in constant.items()}
+
+
+def _six(of: str, axes: Floats) -> Columns:
+    """The first two columns of rotations [t, 3, 3]: six numbers without a jump anywhere (Zhou et al. 2019)."""
+    six = axes[:, :, :2].transpose(0, 2, 1).reshape(-1, 6)
+    return {f"{of}_r{number}": six[:, number] for number in range(6)}
+
+
+def hue_name(colour: Floats) -> str:
+    """Name the nearest of six hues to a colour [3] in 0 to 1."""
+    return _HUES[round(colorsys.rgb_to_hsv(*map(float, colour))[0] * len(_HUES)) % len(_HUES)]
 
 
 def _boxes(masks: list[Any], centre: Floats) -> tuple[Floats, Floats]:
