@@ -96,6 +96,9 @@ def words(summary):
     yield from (summary.future.headline, summary.decoding.headline, summary.rule, summary.future.rule)
     for one in (*summary.future.steps, *summary.decoding.drawings):
         yield from (one.verdict, f"{one.n:,}")
+    yield summary.consistency.headline
+    for one in summary.consistency.rows:
+        yield from (one.verdict, f"{one.n:,}")
     for one in summary.future.leaks:
         yield f"{one.context_change:.3g}"
     for one in summary.future.violations:
@@ -150,7 +153,8 @@ def test_the_page_has_its_sections_in_order_and_each_is_in_its_contents(written)
     page = (folder / "report.html").read_text()
     order = [
         "answer", "uses", "original", "waterfall", "table", "chart", "leak", "where", "deltas", "inputs", "scaling",
-        "worth", "unlabelled", "future", "decoding", "labels", "failed", "cost", "made", "caveats", "read",
+        "worth", "unlabelled", "future", "consistency", "decoding", "labels", "failed", "cost", "made",
+        "caveats", "read",
     ]  # fmt: skip
     found = re.findall(r'<h[23] id="([a-z]+)"', page)
     assert found == order

@@ -23,6 +23,10 @@ def predict(
     pairs: Annotated[int, typer.Option(help="Also surprise at so many impossible videos of each kind.")] = 0,
     twin: Annotated[bool, typer.Option("--twin/--no-twin", help="Also the untrained twin.")] = True,
     decoder: Annotated[Path | None, typer.Option(help="A trained decoder's folder, to draw what is told.")] = None,
+    labels: Annotated[
+        list[Path] | None,
+        typer.Option(help="Also: do predicted futures hold a robot's actions? A table of `worldprobe label`."),
+    ] = None,
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16.")] = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -34,6 +38,7 @@ def predict(
     from worldprobe.pipeline.checks import ids_among
     from worldprobe.pipeline.failures import add_failures
     from worldprobe.pipeline.folder import require_own
+    from worldprobe.pipeline.predict.futures import read_did
     from worldprobe.pipeline.predict.stage import predict as predict_videos
     from worldprobe.pipeline.predict.stage import record
     from worldprobe.report.write import write_report
@@ -44,9 +49,10 @@ def predict(
     experiment = make_experiment({**values, "predict": table})
     paths = resolve_videos(videos)
     require_own(out, {"videos": videos, "encoder": encoder}, ids=lambda: ids_among(paths), part=True)
+    did = read_did(labels) if labels else None
     record(experiment, out)
     with bars() as progress:
-        failures = predict_videos(experiment, paths, out, progress=progress)
+        failures = predict_videos(experiment, paths, out, labels=did, progress=progress)
     add_failures(out / "failures.jsonl", failures)
     show(write_report(out), out, as_json)
     end(failures)

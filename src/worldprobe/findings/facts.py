@@ -11,6 +11,7 @@ from worldprobe.findings.answer import Answer
 from worldprobe.findings.finding import Finding
 from worldprobe.findings.rows import Row, label_of
 from worldprobe.findings.score import Fact
+from worldprobe.findings.sections.consistency import Consistency
 from worldprobe.findings.sections.decoding import Decoding
 from worldprobe.findings.sections.deltas import Deltas
 from worldprobe.findings.sections.evidence import Evidence
@@ -52,6 +53,7 @@ class Summary(Fact):
     unlabelled: Unlabelled | None = None
     evidence: Evidence | None = None
     future: Future | None = None
+    consistency: Consistency | None = None
     decoding: Decoding | None = None
     moments: Moments | None = None
 

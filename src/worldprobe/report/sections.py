@@ -8,6 +8,7 @@ from worldprobe.findings.facts import Summary
 from worldprobe.report.table import Section
 from worldprobe.report.tables import (
     answer,
+    consistency,
     decoding,
     deltas,
     inputs,
@@ -34,6 +35,7 @@ SECTIONS: tuple[Callable[[Summary], Section | None], ...] = (
     worth.worth,
     unlabelled.unlabelled,
     prediction.prediction,
+    consistency.consistency,
     decoding.decoding,
     answer.conclusions,
     answer.next_steps,

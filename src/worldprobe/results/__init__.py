@@ -20,6 +20,9 @@ from worldprobe.results.line import (
     Result,
 )
 from worldprobe.results.prediction import (
+    ConsistencyMethod,
+    ConsistencyResult,
+    ConsistencyTarget,
     LeakResult,
     PredictionMethod,
     PredictionMetric,
@@ -48,6 +51,9 @@ __all__ = [
     "WATERFALL",
     "AnyResult",
     "CodeResult",
+    "ConsistencyMethod",
+    "ConsistencyResult",
+    "ConsistencyTarget",
     "CostResult",
     "DecodingBaseline",
     "DecodingMetric",

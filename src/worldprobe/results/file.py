@@ -13,7 +13,7 @@ from worldprobe.errors import WorldprobeError
 from worldprobe.io.files import StrPath, write_whole
 from worldprobe.results.decoding import DecodingResult
 from worldprobe.results.line import CostResult, OtherResult
-from worldprobe.results.prediction import LeakResult, PredictionResult, SurpriseResult
+from worldprobe.results.prediction import ConsistencyResult, LeakResult, PredictionResult, SurpriseResult
 from worldprobe.results.probe import EvidenceLine, ProbeResult, UnlabelledResult
 
 KnownResult = (
@@ -23,6 +23,7 @@ KnownResult = (
     | PredictionResult
     | LeakResult
     | SurpriseResult
+    | ConsistencyResult
     | DecodingResult
     | CostResult
 )
