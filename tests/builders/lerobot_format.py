@@ -2,10 +2,13 @@
 
 import io
 import json
+import shutil
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
+import av
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -121,6 +124,62 @@ def change_tables(folder: Path, change: Callable[[pl.DataFrame], pl.DataFrame]) 
     """Change every Parquet file below a folder."""
     for path in sorted(folder.rglob("*.parquet")):
         change(pl.read_parquet(path)).write_parquet(path)
+
+
+def film_depth(
+    root: Path, camera: str, depth: NDArray[np.uint16], *, fps: int, coding: Mapping[str, Any] | None = None
+) -> None:
+    """Film a further camera of a v3.0 dataset anew, as LeRobot writes depth: 12 bit grey [e, t, h, w], lossless."""
+    (path,) = (root / "videos" / camera).rglob("*.mp4")
+    path.unlink()
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx265", rate=fps, options={"x265-params": "lossless=1:log-level=none"})
+        stream.height, stream.width = depth.shape[2:]
+        stream.pix_fmt = "gray12le"
+        for number, picture in enumerate(depth.reshape(-1, *depth.shape[2:])):
+            frame = av.VideoFrame.from_ndarray(picture, format="gray12le")
+            frame.pts, frame.time_base = number, Fraction(1, fps)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    said = {"video.pix_fmt": "gray12le", "is_depth_map": True, **(coding or {})}
+    change_info(root, lambda info: info["features"][camera].update(info=said))
+
+
+def write_tasks(root: Path, tasks: Mapping[int, str]) -> None:
+    """Write what robots were to do, by number, in the form of the dataset's version."""
+    version = json.loads((root / "meta" / "info.json").read_text())["codebase_version"]
+    if version == "v3.0":
+        rows = {"task_index": list(tasks), "__index_level_0__": list(tasks.values())}
+        pl.DataFrame(rows).write_parquet(root / "meta" / "tasks.parquet")
+    else:
+        lines = [json.dumps({"task_index": number, "task": text}) for number, text in tasks.items()]
+        (root / "meta" / "tasks.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def merge_datasets(first: Path, second: Path, out: Path) -> Path:
+    """Merge two v3.0 datasets as LeRobot's own tool does: files side by side, episodes counted on."""
+    shutil.copytree(first, out)
+    info = json.loads((first / "meta" / "info.json").read_text())
+    episodes, frames = info["total_episodes"], info["total_frames"]
+    taken = {
+        folder: len(list((out / folder).glob("chunk-000/file-*")))
+        for folder in ("data", "meta/episodes", *(f"videos/{one.name}" for one in (out / "videos").iterdir()))
+    }
+    for folder, count in taken.items():
+        for path in sorted((second / folder).glob("chunk-000/file-*")):
+            number = count + int(path.stem.removeprefix("file-"))
+            target = out / folder / "chunk-000" / f"file-{number:03d}{path.suffix}"
+            if path.suffix != ".parquet":
+                shutil.copy(path, target)
+                continue
+            counted = {"episode_index": episodes, "index": frames, "data/file_index": taken["data"]}
+            counted |= {f"{place}/file_index": held for place, held in taken.items() if "videos/" in place}
+            table = pl.read_parquet(path)
+            table.with_columns(
+                pl.col(name) + shift for name, shift in counted.items() if name in table.columns
+            ).write_parquet(target)
+    change_info(out, lambda one: one.update(total_episodes=2 * episodes, total_frames=2 * frames))
+    return out
 
 
 def _with_pictures(

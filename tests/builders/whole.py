@@ -17,6 +17,7 @@ from worldprobe.results import (
     WATERFALL,
     AnyResult,
     CodeResult,
+    ConsistencyResult,
     CostResult,
     DecodingResult,
     EnergyResult,
@@ -155,6 +156,21 @@ def _future(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
     for call, moved in (("prefix", 0.0), ("plain forward", 5.125)):
         yield LeakResult(encoder=ENCODER, call=call, context=4, horizon=2, context_change=moved,
                          prediction_change=moved / 2, clips=4)  # fmt: skip
+    for target, horizon in itertools.product(("action", "change", "state"), (1, 2)):
+        at = {**told, "target": target, "horizon": horizon, "features": "grid", "dimensions": 7}
+        for method, mode in (
+            ("true", None),
+            ("predictor", "joint"),
+            ("predictor", "rolling"),
+            ("corrected", None),
+            ("ridge", None),
+        ):
+            against = {"true": "below", "corrected": "above", "ridge": "not shown"} if mode else {}
+            line = {**at, "method": method, "mode": mode, "against": against}
+            yield ConsistencyResult(encoder=ENCODER, **line, **next(score))
+        yield ConsistencyResult(
+            encoder=TWIN, **{**at, "method": "predictor", "mode": "joint"}, **next(score)
+        )  # fmt: skip
     for violation, encoder, measure in itertools.product(("vanish", "all"), (ENCODER, TWIN), ("mean", "max")):
         for metric in ("relative_accuracy", "auroc"):
             yield SurpriseResult(

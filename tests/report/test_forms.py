@@ -98,6 +98,9 @@ def words(summary):
         yield from (one.verdict, f"{one.n:,}")
     yield from (summary.energy.headline, f"{summary.energy.n:,} transitions")
     yield from (row.name for row in summary.energy.rows)
+    yield summary.consistency.headline
+    for one in summary.consistency.rows:
+        yield from (one.verdict, f"{one.n:,}")
     for one in summary.future.leaks:
         yield f"{one.context_change:.3g}"
     for one in summary.future.violations:
@@ -152,8 +155,8 @@ def test_the_page_has_its_sections_in_order_and_each_is_in_its_contents(written)
     page = (folder / "report.html").read_text()
     order = [
         "answer", "uses", "original", "waterfall", "table", "chart", "leak", "where", "deltas", "inputs", "scaling",
-        "worth", "shift", "unlabelled", "future", "energy", "decoding", "labels", "failed", "cost", "made", "caveats",
-        "read",
+        "worth", "shift", "unlabelled", "future", "consistency", "energy", "decoding", "labels", "failed", "cost",
+        "made", "caveats", "read",
     ]  # fmt: skip
     found = re.findall(r'<h[23] id="([a-z]+)"', page)
     assert found == order

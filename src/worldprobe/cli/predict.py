@@ -23,6 +23,10 @@ def predict(
     pairs: Annotated[int, typer.Option(help="Also surprise at so many impossible videos of each kind.")] = 0,
     twin: Annotated[bool, typer.Option("--twin/--no-twin", help="Also the untrained twin.")] = True,
     decoder: Annotated[Path | None, typer.Option(help="A trained decoder's folder, to draw what is told.")] = None,
+    labels: Annotated[
+        list[Path] | None,
+        typer.Option(help="Also: do predicted futures hold a robot's actions? A table of `worldprobe label`."),
+    ] = None,
     actions: Annotated[
         list[Path] | None,
         typer.Option(help="The energy of actions instead (V-JEPA 2-AC): a table of `worldprobe label` with poses."),
@@ -41,6 +45,7 @@ def predict(
     from worldprobe.pipeline.failures import add_failures
     from worldprobe.pipeline.folder import require_own
     from worldprobe.pipeline.predict.energy import predict_energy
+    from worldprobe.pipeline.predict.futures import read_did
     from worldprobe.pipeline.predict.stage import predict as predict_videos
     from worldprobe.pipeline.predict.stage import record
     from worldprobe.report.write import write_report
@@ -51,15 +56,16 @@ def predict(
     experiment = make_experiment({**values, "predict": table})
     paths = resolve_videos(videos)
     require_own(out, {"videos": videos, "encoder": encoder}, ids=lambda: ids_among(paths), part=True)
-    if actions and (pairs or decoder):
-        raise ConfigError("--actions measures energies alone: leave out --pairs and --decoder")
+    if actions and (pairs or decoder or labels):
+        raise ConfigError("--actions measures energies alone: leave out --pairs, --decoder and --labels")
     poses = read_tables(actions) if actions else None
+    did = read_did(labels) if labels else None
     record(experiment, out)
     with bars() as progress:
         if poses is not None:
             failures = predict_energy(experiment, paths, poses, out, progress=progress)
         else:
-            failures = predict_videos(experiment, paths, out, progress=progress)
+            failures = predict_videos(experiment, paths, out, labels=did, progress=progress)
     add_failures(out / "failures.jsonl", failures)
     show(write_report(out), out, as_json)
     end(failures)

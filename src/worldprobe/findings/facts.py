@@ -11,6 +11,7 @@ from worldprobe.findings.answer import Answer
 from worldprobe.findings.finding import Finding
 from worldprobe.findings.rows import Row, label_of
 from worldprobe.findings.score import Fact
+from worldprobe.findings.sections.consistency import Consistency
 from worldprobe.findings.sections.decoding import Decoding
 from worldprobe.findings.sections.deltas import Deltas
 from worldprobe.findings.sections.energy import Energy
@@ -56,6 +57,7 @@ class Summary(Fact):
     evidence: Evidence | None = None
     future: Future | None = None
     energy: Energy | None = None
+    consistency: Consistency | None = None
     decoding: Decoding | None = None
     moments: Moments | None = None
 

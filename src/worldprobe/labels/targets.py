@@ -33,7 +33,7 @@ _COLUMNS = {
     **{f"camera_{axis}": f"camera-motion.{axis}" for axis in ("dx", "dy", "dz", "rx", "ry", "rz")},
 }
 # Columns of a dimension each, by what they begin with: state.x, action.0, joint.0, ...
-_PREFIXES = {"state": "state", "action": "action", "joint": "joints"}
+_PREFIXES = {"state": "state", "action": "action", "joint": "joints", "depth": "depth"}
 # Tasks that are read off the labels as they are.
 MEASURED_TASKS = (
     "count", "pose", poses.RELATIVE,

@@ -82,7 +82,8 @@ def run(
             Ledger(expected=ledger.expected).by(executor), labels=labels, executor=executor, progress=progress,
         )  # fmt: skip
     if experiment.predict is not None:
-        failures += predict(experiment, readable, out, progress=progress)  # after decoders, which it draws with
+        # After decoders, which it draws with.
+        failures += predict(experiment, readable, out, labels=labels, progress=progress)
     if experiment.predict is not None or experiment.decode is not None:
         write_failures(out / "failures.jsonl", failures)
     parts.clear()

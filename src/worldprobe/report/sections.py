@@ -8,6 +8,7 @@ from worldprobe.findings.facts import Summary
 from worldprobe.report.table import Section
 from worldprobe.report.tables import (
     answer,
+    consistency,
     decoding,
     deltas,
     energy,
@@ -37,6 +38,7 @@ SECTIONS: tuple[Callable[[Summary], Section | None], ...] = (
     shift.shift,
     unlabelled.unlabelled,
     prediction.prediction,
+    consistency.consistency,
     energy.energy,
     decoding.decoding,
     answer.conclusions,

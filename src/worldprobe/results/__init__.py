@@ -20,6 +20,9 @@ from worldprobe.results.line import (
     Result,
 )
 from worldprobe.results.prediction import (
+    ConsistencyMethod,
+    ConsistencyResult,
+    ConsistencyTarget,
     EnergyResult,
     LeakResult,
     PredictionMethod,
@@ -51,6 +54,9 @@ __all__ = [
     "WATERFALL",
     "AnyResult",
     "CodeResult",
+    "ConsistencyMethod",
+    "ConsistencyResult",
+    "ConsistencyTarget",
     "CostResult",
     "DecodingBaseline",
     "DecodingMetric",

@@ -13,7 +13,13 @@ from worldprobe.errors import WorldprobeError
 from worldprobe.io.files import StrPath, write_whole
 from worldprobe.results.decoding import DecodingResult
 from worldprobe.results.line import CostResult, OtherResult
-from worldprobe.results.prediction import EnergyResult, LeakResult, PredictionResult, SurpriseResult
+from worldprobe.results.prediction import (
+    ConsistencyResult,
+    EnergyResult,
+    LeakResult,
+    PredictionResult,
+    SurpriseResult,
+)
 from worldprobe.results.probe import EvidenceLine, ProbeResult, UnlabelledResult
 
 KnownResult = (
@@ -24,6 +30,7 @@ KnownResult = (
     | LeakResult
     | SurpriseResult
     | EnergyResult
+    | ConsistencyResult
     | DecodingResult
     | CostResult
 )

@@ -69,6 +69,42 @@ class LeakResult(Result):
     clips: int
 
 
+ConsistencyTarget = Literal["action", "change", "state"]
+ConsistencyMethod = Literal["true", "predictor", "corrected", "ridge"]
+
+
+class ConsistencyResult(Result):
+    """How much of what a robot did can be read from predicted futures, by a probe fitted to true ones.
+
+    ``score`` is the R2 of ``target``, the mean over its ``dimensions``, at one horizon: of an action, and of the
+    "change" of the state meanwhile, from the tokens before and their change; of a state from those that follow.
+    ``method`` "true" reads what came and is the ceiling, "corrected" the context's last tokens again (through one
+    linear map), "ridge" a fitted linear guess, both of other groups; ``mode`` is how the predictor made it, None
+    for the others. ``against``: how the predictor's score stands to theirs, windows paired. ``n`` counts windows.
+    """
+
+    written_by = "predict"
+    kind: Literal["consistency"] = "consistency"
+    encoder: str
+    target: ConsistencyTarget
+    features: str
+    method: ConsistencyMethod
+    mode: Literal["joint", "rolling"] | None
+    context: int
+    horizon: int
+    protocol: str
+    score: float | None
+    low: float | None
+    high: float | None
+    n: int
+    n_groups: int
+    dimensions: int
+    split: str
+    seed: int
+    against: dict[str, Standing] = Field(default_factory=dict)
+    notes: list[str] = Field(default_factory=list)
+
+
 class SurpriseResult(Result):
     """How well prediction error separates impossible videos from possible ones, alike but for the violation.
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from worldprobe.errors import LabelError
 from worldprobe.io.tables import read_table
-from worldprobe.labels.robots.episodes import EpisodeEntry, Stamp, by_line, by_table, name_episodes
+from worldprobe.labels.robots.episodes import EpisodeEntry, Stamp, by_line, by_table, name_episodes, read_tasks
 from worldprobe.labels.robots.info import Info, read_info
 
 if TYPE_CHECKING:
@@ -137,6 +137,29 @@ class Dataset:
                     f"other in {relative}: to {before.end:.3f} s, and from {after.begin:.3f} s on"
                 )
         return found
+
+    @property
+    def tasks(self) -> dict[int, str]:
+        """What robots were to do, by number; none where the dataset does not say. Raises LabelError."""
+        with self._saying("cannot be read"):
+            name = "tasks.parquet" if self.info.version == 3 else "tasks.jsonl"
+            if not (self.root / "meta" / name).exists():
+                return {}
+            return read_tasks(Stamp.of(self.inside(f"meta/{name}")))
+
+    def film_of(self, camera: str, episode: Episode) -> tuple[Path, float] | None:
+        """A camera's film of an episode, and when this begins on the film's clock, in seconds; None where it did
+        not film it. Raises LabelError as ``episodes``."""
+        with self._saying("cannot be read"):
+            if self.info.features[camera].dtype == "image":
+                return self._pictures(camera, episode.index), 0.0
+            if self.info.version == 2:
+                chunk = episode.index // self.info.chunks_size
+                return self.inside(self._video(camera, episode_chunk=chunk, episode_index=episode.index)), 0.0
+            seen = next((row.seen.get(camera) for row in self.rows() if row.index == episode.index), None)
+            if seen is None:
+                return None
+            return self.inside(self._video(camera, chunk_index=seen.chunk, file_index=seen.file)), seen.begin
 
     def camera_of(self, video: Path) -> str:
         """The camera of a film; empty where none has it. Raises LabelError as ``episodes``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 from worldprobe.errors import LabelError
 from worldprobe.io.lfs import lfs_pointer
 from worldprobe.io.tables import read_schema, read_table
+from worldprobe.labels.values import clean
 
 _MOST = 1 << 53  # numbers beyond are no counts
 
@@ -117,9 +118,19 @@ def by_line(path: Path) -> list[int]:
         OSError, ValueError: it cannot be read.
         LabelError: a line is not of its form.
     """
+    found = set()
+    for number, written in _lines(path):
+        index = written.get("episode_index")
+        if not isinstance(index, int) or not _is_count(index):
+            raise LabelError(f"{path}, line {number}: episode_index is {_short(index)}; it must be 0 or more")
+        found.add(index)
+    return sorted(found)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a file that has one a line, and the line's number; an empty one for what is no object."""
     if pointer := lfs_pointer(path):
         raise LabelError(pointer)
-    found = set()
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip():
             continue
@@ -127,11 +138,34 @@ def by_line(path: Path) -> list[int]:
             written = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise LabelError(f"{path}, line {number}: this is no JSON") from error
-        index = written.get("episode_index") if isinstance(written, dict) else None
-        if not isinstance(index, int) or not _is_count(index):
-            raise LabelError(f"{path}, line {number}: episode_index is {_short(index)}; it must be 0 or more")
-        found.add(index)
-    return sorted(found)
+        yield number, written if isinstance(written, dict) else {}
+
+
+@lru_cache(maxsize=16)
+def read_tasks(file: Stamp) -> dict[int, str]:
+    """What robots were to do, by the number that rows have for it: of a meta/tasks.parquet or a meta/tasks.jsonl.
+
+    Raises:
+        OSError, ValueError, polars.exceptions.PolarsError: it cannot be read.
+        LabelError: it does not hold numbers and texts.
+    """
+    import polars as pl
+
+    if file.path.suffix == ".jsonl":
+        rows = [(one.get("task_index"), one.get("task")) for _, one in _lines(file.path)]
+    else:
+        table = read_table(file.path)
+        texts = [name for name, kind in table.schema.items() if kind == pl.String]
+        if "task_index" not in table.columns or not texts:
+            raise LabelError(f"{file.path} has no columns of numbers (task_index) and of texts")
+        rows = table.select("task_index", "task" if "task" in texts else texts[0]).rows()
+    found = {}
+    number: Any
+    for number, text in rows:
+        if not _is_count(number) or not isinstance(text, str):
+            raise LabelError(f"{file.path}: task_index {_short(number)} is {_short(text)}; it must be a text")
+        found[int(number)] = clean(text.strip())
+    return found
 
 
 @lru_cache(maxsize=64)

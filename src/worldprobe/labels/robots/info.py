@@ -12,6 +12,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeGuard
 
+import numpy as np
+from numpy.typing import NDArray
+
 from worldprobe.errors import LabelError
 from worldprobe.io.lfs import lfs_pointer
 
@@ -19,6 +22,7 @@ _FIELDS = ("chunk_index", "file_index", "episode_chunk", "episode_index", "video
 _WIDTH = re.compile(r"(0?\d{1,2})?d?")  # of a number in a path, as format() takes it
 _DEEP_PIXELS = re.compile(r"(gray|y)(9|1[0-6])(le|be)?")
 _MOST_DIMENSIONS = 65_536
+_CODES = 4095  # the largest of 12 bit
 _NESTED = 8  # names deeper than this are none
 
 
@@ -64,9 +68,31 @@ class PathTemplate:
 
 
 @dataclass(frozen=True, slots=True)
+class DepthCoding:
+    """How a depth camera's film writes metres as numbers of 12 bit: evenly from ``least`` to ``most``, or evenly in
+    the logarithm of what is ``shift`` more. 0 is where nothing was measured."""
+
+    least: float
+    most: float
+    shift: float
+    logarithmic: bool
+
+    def metres(self, codes: NDArray[np.generic]) -> NDArray[np.float64]:
+        """Metres of codes, float64 of the same shape; NaN where nothing was measured."""
+        share = codes.astype(np.float64) / _CODES
+        ends = np.array([self.least, self.most])
+        if self.logarithmic:
+            low, high = np.log(ends + self.shift)
+            metres = np.exp(low + share * (high - low)) - self.shift
+        else:
+            metres = self.least + share * (self.most - self.least)
+        return np.where(share > 0, metres, np.nan)
+
+
+@dataclass(frozen=True, slots=True)
 class Feature:
     """A column, or a camera: ``shape`` of one row's value, ``names`` of its dimensions where there are as many;
-    ``unnamed`` where there are names that cannot be these."""
+    ``unnamed`` where there are names that cannot be these; ``depth_coding`` of a depth camera that says its own."""
 
     name: str
     dtype: str
@@ -74,6 +100,7 @@ class Feature:
     names: tuple[str, ...]
     depth: bool
     unnamed: bool = False
+    depth_coding: DepthCoding | None = None
 
     @property
     def count(self) -> int:
@@ -167,11 +194,30 @@ def _feature(name: str, written: object) -> Feature:
         raise ValueError(f"the feature {name!r} has {math.prod(shape)} dimensions; {_MOST_DIMENSIONS} are the most")
     names = None if camera else _names(written.get("names"), math.prod(shape))
     numbered = () if camera else tuple(map(str, range(math.prod(shape))))
+    depth = camera and _is_depth(name, written)
     return Feature(
         name, dtype, tuple(shape), numbered if names is None else names,
-        depth=camera and _is_depth(name, written),
+        depth=depth,
         unnamed=names is None and not camera and bool(written.get("names")),
+        depth_coding=_depth_coding(name, written) if depth and dtype == "video" else None,
     )  # fmt: skip
+
+
+def _depth_coding(name: str, written: Mapping[str, Any]) -> DepthCoding | None:
+    """What is said of a depth camera's numbers; None where nothing is."""
+    declared = next((one for key in ("info", "video_info") if isinstance(one := written.get(key), dict)), {})
+    values = {key: declared.get(f"video.{key}", declared.get(key)) for key in ("depth_min", "depth_max", "shift")}
+    if values["depth_min"] is None or values["depth_max"] is None:
+        return None
+    least, most, shift = values["depth_min"], values["depth_max"], values["shift"] or 0.0
+    logarithmic = declared.get("video.use_log", declared.get("use_log")) is True
+    sound = _is_number(least) and _is_number(most) and _is_number(shift)
+    if not sound or not least < most < math.inf or (logarithmic and not least + shift > 0):
+        raise ValueError(
+            f"the depths of the feature {name!r} are from {_short(least)} to {_short(most)} m, shift "
+            f"{_short(shift)}; they must be numbers that increase"
+        )
+    return DepthCoding(float(least), float(most), float(shift), logarithmic)
 
 
 def _is_depth(name: str, written: Mapping[str, Any]) -> bool:

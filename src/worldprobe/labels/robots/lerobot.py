@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from worldprobe.errors import LabelError
 from worldprobe.io.files import StrPath
 from worldprobe.labels.robots.dataset import Dataset, Episode, listed
+from worldprobe.labels.robots.depth import PARTS, depth_camera, depths
 from worldprobe.labels.robots.pictures import EpisodePictures, taken, times_of
 from worldprobe.labels.robots.values import Values, values_of
 from worldprobe.labels.values import counted
@@ -43,21 +44,26 @@ Ints = NDArray[np.int64]
 
 
 class LeRobot:
-    """lerobot: robot state and actions of the LeRobot dataset that the video lies in."""
+    """lerobot: robot state and actions of the LeRobot dataset that the video lies in; lerobot:depth also depth."""
 
     name = "lerobot"
-    reads_files = True
 
     def __init__(self, argument: str | None = None) -> None:
-        if argument is not None:
+        if argument not in (None, "depth"):
             raise LabelError(
-                f"lerobot takes no argument, got {argument!r}: the dataset is found from the video's place"
+                f"lerobot takes the argument depth or none, got {argument!r}: the dataset is found from the "
+                "video's place"
             )
+        self.depth = argument == "depth"
+        # Depth is measured in films, and these have to be decoded.
+        self.reads_files = not self.depth
 
     def label(self, video: FrameSource) -> Labels:
-        """One row a frame: its episode as object, the whole frame as box, and columns ``state.NAME`` and
-        ``action.NAME``. A row of the dataset belongs to the frame within half a frame of its time, on the clock of
-        the film itself, as LeRobot reads it. Rows without a frame, and values that are no numbers, are left out,
+        """One row a frame: its episode as object, the whole frame as box, columns ``state.NAME`` and
+        ``action.NAME``, and ``task``, the text of what the robot was to do, where the dataset has it; with the
+        argument depth also ``depth.PART``, the median depth of each ninth of the picture (``depth.depths``). A row
+        of the dataset belongs to the frame within half a frame of its time, on the clock of the film itself, as
+        LeRobot reads it. Rows without a frame, and values that are no numbers, are left out,
         and notes say how many.
 
         Raises:
@@ -69,7 +75,7 @@ class LeRobot:
         dataset = Dataset.containing(path)
         if dataset is None:
             raise LabelError(f"{path} lies in no LeRobot dataset: no folder above it has meta/info.json")
-        film, parts = _Film(dataset, video), []
+        film, parts = _Film(dataset, video, depth=self.depth), []
         for episode in dataset.episodes(path):
             parts.append(film.part(episode))
         return Labels(pl.concat([part.table for part in parts], how="diagonal"), tuple(film.notes))
@@ -78,8 +84,13 @@ class LeRobot:
 class _Film:
     """One film of a dataset, and what of its episodes' rows is left out."""
 
-    def __init__(self, dataset: Dataset, video: FrameSource) -> None:
+    def __init__(self, dataset: Dataset, video: FrameSource, *, depth: bool = False) -> None:
         self.dataset, self.video = dataset, video
+        self.tasks = dataset.tasks
+        self.camera = dataset.camera_of(Path(video.ref.path))
+        self.depth_camera = depth_camera(dataset, self.camera) if depth else None
+        self.without_depth = depth and self.depth_camera is None
+        self.unmeasured: list[int] = []
         self.clock = video.pts_seconds + video.ref.first_pts_seconds
         self.half = 0.5 / dataset.info.fps
         self.rows, self.unseen, self.untimed, self.rowless = 0, 0, 0, 0
@@ -88,19 +99,23 @@ class _Film:
     def part(self, episode: Episode) -> Labels:
         """The labels of one episode."""
         dataset, ref = self.dataset, self.video.ref
-        table = dataset.rows_of(episode, [name for name in TASKS if name in dataset.info.features])
+        wanted = [name for name in TASKS if name in dataset.info.features]
+        table = dataset.rows_of(episode, [*wanted, "task_index"])
         times = times_of(table["timestamp"])
         known = np.isfinite(times)
         self.untimed += int((~known).sum())
         table, times = table.filter(known), times[known] + episode.begin
         kept, frame = self._matched(episode, times)
         table = table.filter(kept)
-        columns: dict[str, Floats] = {}
+        columns: dict[str, Any] = {}
         for feature, task in TASKS.items():
             if feature in dataset.info.features:
                 found = values_of(table, dataset.info.features[feature])
                 columns |= {f"{task}.{name}": column for name, column in found.columns.items()}
                 self._say(feature, found)
+        if self.tasks and "task_index" in table.columns:
+            columns["task"] = [self.tasks.get(number, "") for number in table["task_index"].to_list()]
+        columns |= self._depths(episode, times[kept] - episode.begin)
         width, height = ref.width, ref.height
         return Labels.from_columns(
             **{
@@ -110,11 +125,29 @@ class _Film:
             }
         )  # fmt: skip
 
+    def _depths(self, episode: Episode, seconds: Floats) -> dict[str, Floats]:
+        """The columns of depth at the rows' times in an episode; none without a depth camera's film of it."""
+        if self.depth_camera is None:
+            return {}
+        found = depths(self.dataset, self.depth_camera, episode, seconds)
+        if found is None:
+            self.unmeasured.append(episode.index)
+            return {}
+        return {f"depth.{part}": found[:, number] for number, part in enumerate(PARTS)}
+
     @property
     def notes(self) -> list[str]:
-        """What was left out of it, a sentence each."""
+        """What was left out of it, a sentence each, and how depth is measured."""
         where = self.dataset.place_of(Path(self.video.ref.path))
         found = []
+        if self.depth_camera:
+            coding = self.dataset.info.features[self.depth_camera].depth_coding
+            unit = "metres" if coding else "the dataset's own numbers"
+            found.append(f"{where}: depth is by {self.depth_camera}, the median of each ninth of it in {unit}.")
+        if self.unmeasured:
+            found.append(f"{where}: {self.depth_camera} did not film {listed(self.unmeasured)}: no depth there.")
+        if self.without_depth:
+            found.append(f"{where}: no depth camera goes with {self.camera} by its name: it has no depth.")
         if self.untimed:
             verb = "is" if self.untimed == 1 else "are"
             found.append(f"{where}: {counted(self.untimed, 'row')} without a time {verb} left out.")

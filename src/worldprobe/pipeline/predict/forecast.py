@@ -85,6 +85,14 @@ class Draw(Protocol):
         ...
 
 
+class Keep(Protocol):
+    """Keep what is predicted of the windows that are scored, however it is."""
+
+    def __call__(self, windows: Sequence[Window], known: Errors, told: dict[Mode, Errors], true: Errors) -> None:
+        """Layer-normed tokens float32 [b, t', s, d]: the context's, those predicted in each mode, the window's."""
+        ...
+
+
 def forecast(
     batches: Iterable[Batch],
     predictor: VJEPA2Predictor,
@@ -94,14 +102,17 @@ def forecast(
     mode: Mode,
     seed: int,
     draw: Draw | None = None,
+    keep: Keep | None = None,
 ) -> Forecast | None:
     """Score the predictor and every baseline on the windows to be scored; None where there is none.
 
-    ``draw`` is given what is predicted of the windows to be drawn. Tokens wait on the disk in half precision until
+    ``draw`` is given what is predicted of the windows to be drawn, ``keep`` that of those to be scored, in every
+    mode. Tokens wait on the disk in half precision until
     all windows are known: the fitted baselines and the search among moments need them all. The scores of the
     predictor itself are of full precision.
     """
     grid = predictor.encoder.grid((context + horizon) * predictor.tubelet)
+    modes: list[Mode] = [mode, *(other for other in get_args(Mode) if keep and other != mode)]
     none = np.empty(0, np.int64)
     done = Forecast([], (grid.height, grid.width), {}, np.empty(0, np.bool_), {}, none, none, "grouped")
     found: _Found = {}
@@ -111,8 +122,9 @@ def forecast(
     with tempfile.TemporaryDirectory(prefix="worldprobe-") as folder:
         spool = {name: _Spool(Path(folder) / name) for name in ("known", "true", "forecast")}
         for batch in batches:
-            pieces = fitting.map(lambda some: _tokens(predictor, some, context, horizon, mode), batch.pixels)
-            known, forecasts, true = (np.concatenate(one) for one in zip(*pieces, strict=True))
+            pieces = fitting.map(lambda some: _tokens(predictor, some, context, horizon, modes), batch.pixels)
+            known, true, *told = (np.concatenate(one) for one in zip(*pieces, strict=True))
+            forecasts = told[0]
             changed = scores.changed(
                 batch.pixels, context=context, horizon=horizon, tubelet=predictor.tubelet, side=grid.height
             )
@@ -122,6 +134,9 @@ def forecast(
             if not (rows := [i for i, window in enumerate(batch.windows) if window.scored]):
                 continue
             known, forecasts, true, changed = known[rows], forecasts[rows], true[rows], changed[rows]
+            if keep is not None:
+                by_mode = {one: tokens[rows] for one, tokens in zip(modes, told, strict=True)}
+                keep([batch.windows[i] for i in rows], known, by_mode, true)
             if not done.leaks:
                 done.leaks = _leaks(predictor, batch.pixels[rows][: min(LEAK_CLIPS, fitting.most)], context)
             ways = {"predictor": forecasts, "copy-last": baselines.copy_last(known, horizon=horizon)}
@@ -150,13 +165,14 @@ def forecast(
 
 
 def _tokens(
-    predictor: VJEPA2Predictor, pixels: NDArray[np.uint8], context: int, horizon: int, mode: Mode
-) -> tuple[Errors, Errors, Errors]:
-    """Tokens of windows' pixels, float32 [b, t', s, d]: the context's (layer-normed), predicted ones, true ones."""
+    predictor: VJEPA2Predictor, pixels: NDArray[np.uint8], context: int, horizon: int, modes: Sequence[Mode]
+) -> tuple[Errors, ...]:
+    """Tokens of windows' pixels, float32 [b, t', s, d]: the context's (layer-normed), true ones, and those of each
+    mode."""
     known = predictor.context_tokens(pixels, context)
-    forecasts = predictor.forecast(known, horizon=horizon, mode=mode)
     true = predictor.targets(pixels)
-    return predictor.normed(known).cpu().numpy(), forecasts.cpu().numpy(), true.cpu().numpy()
+    told = (predictor.forecast(known, horizon=horizon, mode=mode) for mode in modes)
+    return tuple(tokens.cpu().numpy() for tokens in (predictor.normed(known), true, *told))
 
 
 def split_rows(windows: Sequence[Window]) -> SplitRows:

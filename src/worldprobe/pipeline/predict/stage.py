@@ -14,8 +14,10 @@ from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.folder import PREDICT, add_notes, merge
 from worldprobe.pipeline.ledger import Ledger, device_of, foretold
+from worldprobe.pipeline.predict.consistency import consistency_lines
 from worldprobe.pipeline.predict.decoder import will_draw
 from worldprobe.pipeline.predict.forecast import Forecast, forecast
+from worldprobe.pipeline.predict.futures import Futures, measures
 from worldprobe.pipeline.predict.pictures import drop_figures, keep_curves, keep_errors, keep_violations, place
 from worldprobe.pipeline.predict.pixels import DecodedFuture, find_decoder
 from worldprobe.pipeline.predict.scores import PredictionSetup, leak_lines, lines
@@ -26,14 +28,21 @@ from worldprobe.pipeline.sources import ref_of
 from worldprobe.pipeline.stage_record import record_experiment, write_provenance
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder
-from worldprobe.records import VideoRef
+from worldprobe.records import Labels, VideoRef
 from worldprobe.results import AnyResult
 
 
 def predict(
-    experiment: Experiment, videos: Sequence[StrPath] | StrPath, out: StrPath, *, progress: Progress = silent
+    experiment: Experiment,
+    videos: Sequence[StrPath] | StrPath,
+    out: StrPath,
+    *,
+    labels: Labels | None = None,
+    progress: Progress = silent,
 ) -> list[Failure]:
     """Predict what ``experiment.predict`` asks for and write it into a run's folder, beside what is there.
+
+    Where ``labels`` hold actions or states, also whether predicted futures hold them.
 
     Lines of the same kinds from an earlier run are replaced; those of other kinds (probes, decoders) stay.
 
@@ -62,13 +71,19 @@ def predict(
         )
         own = one is predictor
         decoded = DecodedFuture(loaded, encoder, setup, cut, videos=len(videos)) if loaded and own else None
-        done, lost = _forecast(videos, encoder_of, one, cut, setup, decoded, ledger, progress)
+        futures = _futures(labels, one)
+        done, lost = _forecast(videos, encoder_of, one, cut, setup, decoded, futures, ledger, progress)
         if experiment.strict and lost:
             raise VideoError(lost[0].error)
         # What cannot be read for one encoder cannot for the other: it is counted once.
         failures = failures or lost
         seen = seen or [ref_of(videos[number]) for number in sorted({window.video for window in done.windows})]
         found += [*lines(done, setup), *leak_lines(done, setup)]
+        if futures:
+            started = time.perf_counter()
+            found += consistency_lines(futures, setup)
+            stage, items = f"predict: consistency {setup.encoder}", len(futures.windows)
+            ledger.book(stage, started=started, items=items, device="cpu")
         if own:
             keep_errors(done, videos, encoder, place(out, "error_map"), context=settings.context)
             keep_curves(done, videos, encoder, out, context=settings.context)
@@ -102,6 +117,7 @@ def _forecast(
     cut: Cut,
     setup: PredictionSetup,
     decoded: DecodedFuture | None,
+    futures: Futures | None,
     ledger: Ledger,
     progress: Progress,
 ) -> tuple[Forecast, list[Failure]]:
@@ -111,7 +127,7 @@ def _forecast(
     selection = decoded.selection if decoded else None
     batches = read_windows(videos, encoder, cut, failures=lost, progress=progress, stage=stage, selection=selection)
     at = {"context": setup.context, "horizon": setup.horizon, "seed": setup.seed}
-    done = forecast(batches, predictor, mode=setup.mode, draw=decoded, **at)
+    done = forecast(batches, predictor, mode=setup.mode, draw=decoded, keep=futures, **at)
     if done is None:
         first = next((one for one in lost if one.clip is None), lost[0])
         raise VideoError(f"nothing could be predicted of {len(videos)} videos. The first: {first.error}")
@@ -119,6 +135,14 @@ def _forecast(
     items, each = len(done.windows), ledger.expected.get(stage)
     ledger.book(stage, started=started, items=items, device=device_of(encoder), each=each)
     return done, lost
+
+
+def _futures(labels: Labels | None, predictor: VJEPA2Predictor) -> Futures | None:
+    """What keeps windows' tokens beside what a robot did in them; None without labels of that."""
+    if labels is None or not measures(labels):
+        return None
+    grid = predictor.encoder.grid(predictor.tubelet)
+    return Futures(labels, (grid.height, grid.width), tubelet=predictor.tubelet, levels=predictor.levels)
 
 
 def _surprises(
