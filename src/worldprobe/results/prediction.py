@@ -135,7 +135,7 @@ class EnergyResult(Result):
 
     ``actions`` "scaled" are the true one ``times`` a number (1: itself, 0: none), "shuffled" those of other groups.
     ``metric`` "l1" is the mean energy, "accuracy" the share of transitions in which the true action's is lower than
-    that of these (0.5: it is not told from them). ``n`` counts transitions of ``stride`` source frames.
+    that of these (0.5: a coin would do as well). ``n`` counts transitions of ``stride`` source frames.
     ``against_twin``: how an accuracy stands to the untrained twin's; None of energies, and where there is no twin.
     """
 

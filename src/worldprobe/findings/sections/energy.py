@@ -1,4 +1,4 @@
-"""Is a robot's true action told from others by what a predictor says that each leads to?"""
+"""Does a predictor single out a robot's true action, by what it says that each of several leads to?"""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class EnergyRow(Fact):
 
 
 class Energy(Finding):
-    """Is the true action told from others?"""
+    """Does the true action have less energy than others?"""
 
     encoder: str
     rows: tuple[EnergyRow, ...]
