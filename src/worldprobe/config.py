@@ -52,6 +52,7 @@ class Predict(BaseModel):
     windows: int | None = Field(default=None, ge=1)
     twin: bool = True
     pairs: int = Field(default=0, ge=0)
+    robot_pairs: int = Field(default=0, ge=0)
     decoder: str | None = None
 
 

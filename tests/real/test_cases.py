@@ -303,6 +303,14 @@ def test_depth_is_no_colour(cases: Path, tmp_path: Path) -> None:
     found = resolve_videos([f"lerobot:{cases}/lerobot/depth_camera"])
     assert found
     assert not [path for path in found if "depth" in path.as_posix().rpartition("depth_camera")[2]]
+    source = f"lerobot:{cases}/lerobot/depth_camera"
+    labelled = worldprobe("label", source, "--labeller", "lerobot:depth", "--out", tmp_path / "l.parquet")
+    assert labelled.code == 0, labelled.said
+    table = read_labels(tmp_path / "l.parquet").table
+    depth = table.select(pl.col("^depth\\..*$")).to_numpy()
+    assert depth.shape == (288, 9)
+    assert 1344 <= depth.min() < depth.max() <= 3214
+    assert set(table["task"]) <= {"pick the green ball", "push the green ball left", "touch the green ball"}
 
 
 def test_rows_are_matched_by_time(cases: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ def predict(
     mode: Annotated[str, typer.Option(help="joint: all at once; rolling: one at a time, fed back.")] = "joint",
     stride: Annotated[int, typer.Option(help="Source frames from one to the next.")] = 1,
     pairs: Annotated[int, typer.Option(help="Also surprise at so many impossible videos of each kind.")] = 0,
+    robot_pairs: Annotated[int, typer.Option(help="The same of simulated robots (extra [robots]).")] = 0,
     twin: Annotated[bool, typer.Option("--twin/--no-twin", help="Also the untrained twin.")] = True,
     decoder: Annotated[Path | None, typer.Option(help="A trained decoder's folder, to draw what is told.")] = None,
     labels: Annotated[
@@ -49,15 +50,21 @@ def predict(
     from worldprobe.pipeline.predict.stage import predict as predict_videos
     from worldprobe.pipeline.predict.stage import record
     from worldprobe.report.write import write_report
+    from worldprobe.video.rendered.robots.draw import gl_context
 
     table: dict[str, Any] = {"context": context, "horizon": horizon, "mode": mode, "twin": twin, "pairs": pairs}
+    table["robot_pairs"] = robot_pairs
     table["decoder"] = str(decoder) if decoder else None
     values: dict[str, Any] = {"videos": videos, "encoder": encoder, "stride": stride, "precision": precision}
     experiment = make_experiment({**values, "predict": table})
     paths = resolve_videos(videos)
     require_own(out, {"videos": videos, "encoder": encoder}, ids=lambda: ids_among(paths), part=True)
-    if actions and (pairs or decoder or labels):
-        raise ConfigError("--actions measures energies alone: leave out --pairs, --decoder and --labels")
+    if actions and (pairs or robot_pairs or decoder or labels):
+        raise ConfigError(
+            "--actions measures energies alone: leave out --pairs, --robot-pairs, --decoder and --labels"
+        )
+    if robot_pairs:
+        gl_context()
     poses = read_tables(actions) if actions else None
     did = read_did(labels) if labels else None
     record(experiment, out)

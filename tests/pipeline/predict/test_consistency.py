@@ -10,12 +10,15 @@ from transformers import VJEPA2Config, VJEPA2Model
 from typer.testing import CliRunner
 
 from worldprobe.cli import app
+from worldprobe.config import make_experiment
 from worldprobe.errors import LabelError
 from worldprobe.findings.summary import summarize
+from worldprobe.labels.robots.lerobot import videos
 from worldprobe.pipeline.predict.consistency import consistency_lines
 from worldprobe.pipeline.predict.futures import Futures, measures, read_did
 from worldprobe.pipeline.predict.scores import PredictionSetup
 from worldprobe.pipeline.predict.windows import Window
+from worldprobe.pipeline.run import run as run_experiment
 from worldprobe.records import ClipSpec, Labels, VideoRef
 from worldprobe.results import ConsistencyResult, read_results
 
@@ -230,6 +233,20 @@ def test_the_command_says_what_predicted_futures_hold(robot, tmp_path):
     again = ("predict", f"lerobot:{robot}", "--encoder", robot.parent / "small", "--context", 2, "--horizon", 2)
     assert command(*again, "--no-twin", "--out", out).exit_code == 0
     assert summarize(out).consistency is None
+
+
+def test_a_run_with_labels_of_a_robot_asks_it_by_itself(robot, tmp_path):
+    experiment = make_experiment(
+        {
+            "videos": [f"lerobot:{robot}"], "encoder": str(robot.parent / "small"), "labeller": "lerobot",
+            "tasks": ["state"], "features": ["z"], "controls": ["majority"], "evidence": [], "frames": 8,
+            "device": "cpu", "precision": "fp32", "predict": {"context": 2, "horizon": 2, "twin": False},
+        }
+    )  # fmt: skip
+    run_experiment(experiment, list(videos(robot)), tmp_path / "run")
+    lines = [one for one in read_results(tmp_path / "run" / "results.jsonl") if isinstance(one, ConsistencyResult)]
+    assert len(lines) == 3 * 2 * 5 * 2
+    assert {one.score is not None for one in lines} == {True}
 
 
 def test_labels_without_what_a_robot_did_are_one_line(tmp_path):

@@ -29,6 +29,7 @@ from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder
 from worldprobe.records import DecoderShape, VideoRef, breadth
 from worldprobe.video.rendered import violations
+from worldprobe.video.rendered.robots.violations import ROBOT_KINDS, render_robot_pair
 from worldprobe.video.video import Video
 
 _BYTES_PER_VALUE = 2  # tokens wait in float16
@@ -97,11 +98,15 @@ def _prediction(
     each = timed(tell, seconds)
     rendered = 0.0
     surprised = 0
+    slid = max(0, violations.FRAMES // tubelet - context - horizon) // HOP + 1
     if settings.pairs:
-        slid = max(0, violations.FRAMES // tubelet - context - horizon) // HOP + 1
-        surprised = 2 * settings.pairs * len(violations.KINDS) * slid
+        surprised += 2 * settings.pairs * len(violations.KINDS) * slid
         rendering = timed(lambda: violations.render_pair(violations.KINDS[0], experiment.seed, 0), 0.0)
-        rendered = settings.pairs * len(violations.KINDS) * rendering
+        rendered += settings.pairs * len(violations.KINDS) * rendering
+    if settings.robot_pairs:
+        surprised += 2 * settings.robot_pairs * len(ROBOT_KINDS) * slid
+        rendering = timed(lambda: render_robot_pair(ROBOT_KINDS[0], experiment.seed, 0), 0.0)
+        rendered += settings.robot_pairs * len(ROBOT_KINDS) * rendering
     passes = windows + surprised + _LEAK_PASSES * min(LEAK_CLIPS, windows)
     grid = encoder.grid((context + horizon) * tubelet)
     # The last two tubelets of the context, all that came, and what was told.

@@ -102,7 +102,7 @@ class Futures:
         return np.asarray(found.reshape(len(tokens), -1, last.shape[-1]), dtype=np.float16)
 
     def values(self, target: ConsistencyTarget) -> Floats:
-        """The action of each transition, the change of the state, or the state after it, float64 [n, t - 1, a]."""
+        """Actions of each transition, changes of the state, or the state after it, [n, t - 1, a], or NaN."""
         tubelets = len(self.kept[0]["z"].true)
         if target == "action":
             # Until the next tubelet's first frame.

@@ -93,7 +93,17 @@ def keep_violations(done: Surprises, encoder: Encoder, path: Path, *, context: i
         frames.append(np.stack([pair.possible[before], pair.possible[after], pair.impossible[after]]))
     surprise = np.stack([values.mean(axis=0) for values in done.found.values()])
     facts = {"encoder": encoder.name, "kinds": list(done.examples), "first": context * encoder.tubelet}
-    write_arrays(path, {"frames": np.stack(frames), "surprise": surprise}, facts)
+    height, width = (max(one.shape[axis] for one in frames) for axis in (1, 2))
+    alike = [_framed(one, height, width) for one in frames]
+    write_arrays(path, {"frames": np.stack(alike), "surprise": surprise}, facts)
+
+
+def _framed(pictures: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Pictures [n, h, w, 3] in the middle of white ones that are as large."""
+    above, left = (height - pictures.shape[1]) // 2, (width - pictures.shape[2]) // 2
+    found = np.full((len(pictures), height, width, 3), 255, dtype=np.uint8)
+    found[:, above : above + pictures.shape[1], left : left + pictures.shape[2]] = pictures
+    return found
 
 
 def peaks(values: NDArray[np.floating], *, most: int) -> list[int]:

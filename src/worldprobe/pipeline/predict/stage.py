@@ -30,6 +30,7 @@ from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder
 from worldprobe.records import Labels, VideoRef
 from worldprobe.results import AnyResult
+from worldprobe.video.rendered.robots.draw import gl_context
 
 
 def predict(
@@ -94,8 +95,8 @@ def predict(
             kept |= {"prediction_comparison"} if items else set()
             started = time.perf_counter() - decoded.seconds
             ledger.book("predict: draw", started=started, items=items, device=device_of(encoder))
-        if settings.pairs:
-            at = _surprises(encoder_of, one, settings.pairs, setup, ledger, progress)
+        if settings.pairs or settings.robot_pairs:
+            at = _surprises(encoder_of, one, settings, setup, ledger, progress)
             surprised.append((at, setup))
             if own:
                 keep_violations(at, encoder, place(out, "violations"), context=settings.context)
@@ -148,14 +149,16 @@ def _futures(labels: Labels | None, predictor: VJEPA2Predictor) -> Futures | Non
 def _surprises(
     encoder: Encoder,
     predictor: VJEPA2Predictor,
-    pairs: int,
+    settings: Predict,
     setup: PredictionSetup,
     ledger: Ledger,
     progress: Progress,
 ) -> Surprises:
     """Measure surprise at pairs of possible and impossible videos, and book what it took."""
     started = time.perf_counter()
-    found = surprises(encoder, predictor, pairs=pairs, setup=setup, progress=progress)
+    found = surprises(
+        encoder, predictor, pairs=settings.pairs, robot_pairs=settings.robot_pairs, setup=setup, progress=progress
+    )
     items = 2 * sum(map(len, found.found.values()))
     ledger.book(f"predict: surprise {encoder.name}", started=started, items=items, device=device_of(encoder))
     return found
@@ -166,9 +169,12 @@ def check(experiment: Experiment, out: Path) -> None:
 
     Raises:
         PredictionError: an encoder without predictor, or no decoder of that name, or one of other tokens.
+        VideoError: pairs of robots, which cannot be rendered here.
     """
     if experiment.predict is None:
         return
+    if experiment.predict.robot_pairs:
+        gl_context()
     encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
     VJEPA2Predictor.from_encoder(encoder)
     if will_draw(experiment, out, encoder):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Literal
 
@@ -16,11 +18,13 @@ from worldprobe.predictors.surprise import scored, surprise
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder
 from worldprobe.results import SurpriseResult
-from worldprobe.video.rendered.violations import FRAMES, KINDS, Kind, Pair, render_pair
+from worldprobe.video.rendered.robots.violations import ROBOT_KINDS, render_robot_pair
+from worldprobe.video.rendered.violations import FRAMES, KINDS, Pair, render_pair
 
 Floats = NDArray[np.float64]
 HOP = 1
-_ALL = "all"
+# Kinds that are judged among each other, and what all of them together are called.
+_FAMILIES: dict[str, tuple[str, ...]] = {"all": KINDS, "robot-all": ROBOT_KINDS}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,24 +34,37 @@ class Surprises:
     ``examples`` are each kind's first pair.
     """
 
-    found: dict[Kind, Floats]
-    examples: dict[Kind, Pair]
+    found: dict[str, Floats]
+    examples: dict[str, Pair]
 
 
 def surprises(
-    encoder: Encoder, predictor: VJEPA2Predictor, *, pairs: int, setup: PredictionSetup, progress: Progress
+    encoder: Encoder,
+    predictor: VJEPA2Predictor,
+    *,
+    pairs: int,
+    robot_pairs: int = 0,
+    setup: PredictionSetup,
+    progress: Progress,
 ) -> Surprises:
-    """Render so many pairs of each kind and slide windows over both videos of each.
+    """Render so many pairs of each kind, of sprites and of robots, and slide windows over both videos of each.
 
     Raises:
         PredictionError: a context and horizon that the rendered videos have no room for.
+        VideoError: robots cannot be rendered here.
     """
-    found: dict[Kind, Floats] = {}
-    examples: dict[Kind, Pair] = {}
-    for number, kind in enumerate(KINDS):
+    every: list[tuple[str, Callable[[int], Pair], int]] = [
+        *((kind, partial(render_pair, kind, setup.seed), pairs) for kind in KINDS),
+        *((kind, partial(render_robot_pair, kind, setup.seed), robot_pairs) for kind in ROBOT_KINDS),
+    ]
+    todo = [one for one in every if one[2]]
+    total, done = sum(count for *_, count in todo), 0
+    found: dict[str, Floats] = {}
+    examples: dict[str, Pair] = {}
+    for kind, render, count in todo:
         rows = []
-        for index in range(pairs):
-            pair = render_pair(kind, setup.seed, index)
+        for index in range(count):
+            pair = render(index)
             examples.setdefault(kind, pair)
             rows.append(
                 [
@@ -58,7 +75,8 @@ def surprises(
                     for video in (pair.possible, pair.impossible)
                 ]
             )  # fmt: skip
-            progress(f"surprise {encoder.name}", number * pairs + index + 1, len(KINDS) * pairs)
+            done += 1
+            progress(f"surprise {encoder.name}", done, total)
         found[kind] = np.array(rows)
     return Surprises(found, examples)
 
@@ -81,7 +99,7 @@ def surprise_lines(done: Surprises, setup: PredictionSetup, twin: Surprises | No
         own = _scores(done, measure, metric, setup.seed)
         others = _scores(twin, measure, metric, setup.seed) if twin else {}
         stands: dict[str, dict[str, Standing]] = {}
-        for family in ([*done.found], [_ALL]):
+        for family in _families(done):
             readings = [(own[kind], {"twin": others[kind]} if twin else {}) for kind in family]
             stands |= zip(family, standings(readings), strict=True)
         for kind, n in pairs.items():
@@ -99,10 +117,19 @@ def surprise_lines(done: Surprises, setup: PredictionSetup, twin: Surprises | No
     return lines
 
 
+def _families(done: Surprises) -> list[list[str]]:
+    """What is judged among each other: the kinds of a family, and all of it apart."""
+    there = {whole: [kind for kind in kinds if kind in done.found] for whole, kinds in _FAMILIES.items()}
+    return [part for whole, kinds in there.items() if kinds for part in (kinds, [whole])]
+
+
 def _kinds(done: Surprises) -> dict[str, Floats]:
-    """Windows' surprise of each kind, and of all pairs."""
-    found: dict[str, Floats] = dict(done.found.items())
-    return found | {_ALL: np.concatenate(list(found.values()))}
+    """Windows' surprise of each kind, and of all pairs of a family."""
+    found: dict[str, Floats] = {}
+    for kinds, (whole,) in zip(_families(done)[::2], _families(done)[1::2], strict=True):
+        found |= {kind: done.found[kind] for kind in kinds}
+        found[whole] = np.concatenate([done.found[kind] for kind in kinds])
+    return found
 
 
 def _scores(done: Surprises, measure: str, metric: str, seed: int) -> dict[str, Draws]:

@@ -12,7 +12,7 @@ _MEANS = (
     "to true futures and applied to predicted ones. True future: the ceiling. Copy-last: the context's last tokens "
     "again, through one linear map. Ridge: each cell's future tokens as a linear function of its last two, fitted "
     "on other groups. Commands that are places, as most arms' are, can be read off where the arm is, also by "
-    "copy-last; the change of the state cannot. A predictor that knows no actions can tell those that follow from "
+    "copy-last; the change of the state less so. A predictor that knows no actions can tell those that follow from "
     "what is seen, no others."
 )
 

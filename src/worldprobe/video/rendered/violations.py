@@ -25,7 +25,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 FRAMES = 32
 _VERSION = 1
 # When the violation shows: neither before a context of 4 tubelets has been seen nor without a window after it.
-_EARLIEST, _LATEST = 14, 20
+EARLIEST, LATEST = 14, 20
 _BEHIND = 0  # depths: 0 is nearest
 
 
@@ -33,7 +33,7 @@ _BEHIND = 0  # depths: 0 is nearest
 class Pair:
     """Two videos uint8 [t, h, w, 3] that are the same before frame ``at``."""
 
-    kind: Kind
+    kind: str
     possible: NDArray[np.uint8]
     impossible: NDArray[np.uint8]
     at: int
@@ -104,7 +104,7 @@ def _across(generator: np.random.Generator, when: int, place: float) -> Floats:
 def _hidden(generator: np.random.Generator) -> tuple[Floats, Sprite, Sprite, int]:
     """A background, an object that passes behind an occluder, the occluder, and when the object is hidden."""
     background = _background(generator)
-    when = int(generator.integers(_EARLIEST, _LATEST + 1))
+    when = int(generator.integers(EARLIEST, LATEST + 1))
     place = generator.uniform(0.42, 0.58) * WIDTH
     path = _across(generator, when, place)
     radius = generator.uniform(0.09, 0.12) * HEIGHT
@@ -166,7 +166,7 @@ def _colour(generator: np.random.Generator) -> tuple[Scene, Scene]:
 
 def _teleport(generator: np.random.Generator) -> tuple[Scene, Scene]:
     background = _background(generator)
-    when = int(generator.integers(_EARLIEST, _LATEST + 1))
+    when = int(generator.integers(EARLIEST, LATEST + 1))
     path = _across(generator, when, generator.uniform(0.4, 0.6) * WIDTH)
     radius = generator.uniform(0.09, 0.14) * HEIGHT
     mover = _sprite(generator, background, path, radius=radius, depth=0)
@@ -180,7 +180,7 @@ def _teleport(generator: np.random.Generator) -> tuple[Scene, Scene]:
 def _contact(generator: np.random.Generator) -> tuple[Floats, Sprite, Sprite, Sprite]:
     """A background, an object that goes straight on, the same turned back at the contact, and what it meets."""
     background = _background(generator)
-    when = int(generator.integers(_EARLIEST, _LATEST + 1))
+    when = int(generator.integers(EARLIEST, LATEST + 1))
     radius = generator.uniform(0.08, 0.11) * HEIGHT
     straight = _across(generator, when, generator.uniform(0.4, 0.6) * WIDTH)
     time = np.arange(FRAMES)

@@ -100,6 +100,16 @@ class Painter:
             The picture uint8 [h, w, 3]; where the subject is seen, and where it would be seen if it were alone,
             uint8 [2 h, 2 w] of 0 and 1.
         """
+        self._place(qpos, path, time)
+        seen, alone = (self._marked(self._drawn(option, marked=True)) for option in (self._all, self._alone))
+        return _averaged(self._drawn(self._all, marked=False)), seen, alone
+
+    def picture(self, qpos: NDArray[np.float64], path: CameraPath, time: int) -> NDArray[np.uint8]:
+        """The picture of ``frame`` alone, uint8 [h, w, 3]."""
+        self._place(qpos, path, time)
+        return _averaged(self._drawn(self._all, marked=False))
+
+    def _place(self, qpos: NDArray[np.float64], path: CameraPath, time: int) -> None:
         mujoco, data, number = self._mujoco, self._world.data, self._world.camera
         data.qpos[:] = qpos
         mujoco.mj_kinematics(self._world.model, data)
@@ -107,22 +117,23 @@ class Painter:
         right, down, forward = path.axes[time].T
         data.cam_xpos[number] = path.position[time]
         data.cam_xmat[number] = np.stack([right, -down, -forward], axis=1).reshape(-1)
+
+    def _drawn(self, option: Any, *, marked: bool) -> NDArray[np.uint8]:
+        """What the scene looks like, large; ``marked``: each thing in a number of its own."""
+        mujoco = self._mujoco
         flags = mujoco.mjtRndFlag
-        pictures = []
-        for option, marked in ((self._all, False), (self._all, True), (self._alone, True)):
-            mujoco.mjv_updateScene(
-                self._world.model, data, option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
-            )
-            for flag, on in (
-                (flags.mjRND_SHADOW, False), (flags.mjRND_REFLECTION, False), (flags.mjRND_SKYBOX, not marked),
-                (flags.mjRND_SEGMENT, marked), (flags.mjRND_IDCOLOR, marked),
-            ):  # fmt: skip
-                self._scene.flags[flag] = on
-            mujoco.mjr_render(self._rect, self._scene, self._context)
-            read = np.empty((_LARGE, _LARGE, 3), dtype=np.uint8)
-            mujoco.mjr_readPixels(read, None, self._rect, self._context)
-            pictures.append(self._marked(read[::-1]) if marked else _averaged(read[::-1]))
-        return tuple(pictures)
+        mujoco.mjv_updateScene(
+            self._world.model, self._world.data, option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
+        )
+        for flag, on in (
+            (flags.mjRND_SHADOW, False), (flags.mjRND_REFLECTION, False), (flags.mjRND_SKYBOX, not marked),
+            (flags.mjRND_SEGMENT, marked), (flags.mjRND_IDCOLOR, marked),
+        ):  # fmt: skip
+            self._scene.flags[flag] = on
+        mujoco.mjr_render(self._rect, self._scene, self._context)
+        read = np.empty((_LARGE, _LARGE, 3), dtype=np.uint8)
+        mujoco.mjr_readPixels(read, None, self._rect, self._context)
+        return read[::-1]
 
     def _marked(self, read: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Which pixels show the subject: each thing is drawn in a number of its own."""
