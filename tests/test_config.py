@@ -110,6 +110,15 @@ def test_the_example_of_encoders_has_small_ones_and_those_of_the_hub(monkeypatch
     assert all("/" in one.encoder and "random:" not in one.encoder for one in hub.values())
 
 
+def test_the_example_of_robots_holds_a_factor_out_and_has_encoders_of_the_hub(monkeypatch):
+    monkeypatch.setenv("WORLDPROBE_DATA", "/data")
+    path = Path(__file__).resolve().parents[1] / "examples" / "robots.toml"
+    small, hub = read_encoders(path), read_encoders(path, wanted="hub")
+    assert {one.hold_out for one in (*small.values(), *hub.values())} == {"camera"}
+    assert sum("onnx:/data/" in one.encoder for one in small.values()) == 1
+    assert all("/" in one.encoder for one in hub.values())
+
+
 def test_inputs_are_one_or_several():
     assert make_experiment({"videos": ["a"]}).inputs == ("native",)
     assert make_experiment({"videos": ["a"], "input": "still"}).inputs == ("still",)

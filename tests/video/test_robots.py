@@ -15,6 +15,7 @@ from worldprobe.video.read import open_video
 from worldprobe.video.rendered.robots import draw, plan
 from worldprobe.video.rendered.robots.plan import BEHAVIOURS, CAMERAS, FRAMES, RATE, SIDE, plan_clip
 from worldprobe.video.rendered.robots.render import RobotSource, render_robots
+from worldprobe.video.rendered.robots.truth import hue_name
 from worldprobe.video.rendered.scenes import truth_path
 from worldprobe.video.source import resolve
 
@@ -190,6 +191,30 @@ def test_pose_is_the_same_in_the_world_and_in_the_camera(truths: list[pl.DataFra
             assert ((focal > 0.85 * 150) & (focal < 1.15 * 176)).all()
 
 
+def test_what_a_clip_is_of_stands_in_words_the_same_throughout(
+    films: list[Path], truths: list[pl.DataFrame]
+) -> None:
+    for index, truth in enumerate(truths):
+        drawn = plan_clip(SEED, index)
+        said = {name: set(truth[name]) for name in ("shape", "colour", "model", "behaviour", "camera", "symmetry")}
+        subject = drawn.things[0]
+        turns = {"box": 2, "cross": 4}.get(subject.shape, 0)
+        assert said == {
+            "shape": {subject.shape}, "colour": {hue_name(subject.colour)}, "model": {"built-in"},
+            "behaviour": {drawn.behaviour}, "camera": {drawn.view.kind}, "symmetry": {turns},
+        }  # fmt: skip
+        hand = numbers(truth, *(f"ee_r{number}" for number in range(6))).reshape(-1, 2, 3)
+        np.testing.assert_allclose(
+            np.einsum("tai,tbi->tab", hand, hand), np.tile(np.eye(2), (FRAMES, 1, 1)), atol=1e-6
+        )
+
+
+def test_colours_are_called_by_the_nearest_hue() -> None:
+    names = {"red": (1, 0, 0), "yellow": (0.9, 0.8, 0.1), "green": (0.1, 1, 0.2), "cyan": (0, 0.9, 1)}
+    names |= {"blue": (0.2, 0.1, 1), "magenta": (1, 0, 0.9)}
+    assert {name: hue_name(np.array(rgb, dtype=float)) for name, rgb in names.items()} == {n: n for n in names}
+
+
 def test_a_fixed_camera_stands_still_and_others_move(truths: list[pl.DataFrame], tmp_path: Path) -> None:
     require_robots()
     motion = tuple(f"camera_{axis}" for axis in ("dx", "dy", "dz", "rx", "ry", "rz"))
@@ -254,7 +279,7 @@ def test_another_arm_is_taken_as_it_is_found(tmp_path: Path) -> None:
     require_robots()
     model = tmp_path / "foreign.xml"
     model.write_text(FOREIGN)
-    films = render_robots(RobotSource(2, 0, model=model), tmp_path / "out")
+    films = render_robots(RobotSource(2, 23, model=model), tmp_path / "out")
     truth = pl.concat([pl.read_parquet(truth_path(film)) for film in films])
     assert [name for name in truth.columns if name.startswith("state.")] == [
         "state.turn", "state.a", "state.b", "state.c", "state.gripper",
@@ -262,6 +287,7 @@ def test_another_arm_is_taken_as_it_is_found(tmp_path: Path) -> None:
     assert np.ptp(numbers(truth, "ee_x", "ee_y", "ee_z"), axis=0).max() > 0.03
     assert truth["ee_z"].min() > 0  # type: ignore[operator]
     # Which end of its jaws' range is open is found out: it lifts what it is to lift, and drops what it is to drop.
+    assert set(truth["model"]) == {"foreign"}
     assert set(truth["behaviour"]) == {"lift", "drop"}
     assert truth["grasped"].mean() > 0.3  # type: ignore[operator]
     assert truth["gripper"].min() > -0.05  # type: ignore[operator]

@@ -43,7 +43,7 @@ def demo(
     encoder: EncoderOption = "vjepa2-tiny",
     frames: Annotated[int, typer.Option(help="Frames a clip; fewer for short episodes.")] = 16,
     evidence: Annotated[
-        str | None, typer.Option(help=f"{EVIDENCE} By default both, of rendered scenes none.")
+        str | None, typer.Option(help=f"{EVIDENCE} By default all; a first look at scenes, and robots, none.")
     ] = None,
     out: OutOption = Path("runs/demo"),
     as_json: JsonOption = False,
@@ -72,7 +72,7 @@ def demo(
         values["tasks"] = ["xy", "class", *SIMULATED_TASKS]
     if evidence is not None:
         values["evidence"] = evidence_of(evidence)
-    elif not videos:
+    elif not videos or kinds == {"robots"}:
         values["evidence"] = []  # code lengths and learning curves take as long as all the rest of a first look
     if kinds == {"scenes"}:
         # Enough to see what is in the tokens, and a minute of training rather than ten.

@@ -16,13 +16,13 @@ BEHAVIOURS: tuple[Behaviour, ...] = get_args(Behaviour)
 CAMERAS: tuple[Camera, ...] = get_args(Camera)
 SHAPES: tuple[Shape, ...] = get_args(Shape)
 
-VERSION = 1  # part of every seed and path: another generator must not pass for this one
-FRAMES, SIDE, RATE = 16, 128, 24
+VERSION = 2  # part of every seed and path: another generator must not pass for this one
+FRAMES, SIDE, RATE = 16, 128, 30
 # Touching and not touching, held and not held are all to be well present.
 _BEHAVIOUR_SHARES = (0.13, 0.17, 0.18, 0.17, 0.12, 0.15, 0.08)
 _CAMERA_SHARES = (0.7, 0.2, 0.1)
 # Where objects stand on the table, in m and rad about the arm's base, and how far apart.
-_NEAR, _FAR, _TURN, _APART = 0.29, 0.47, 0.45, 0.15
+_NEAR, _FAR, _TURN, _APART = 0.31, 0.45, 0.32, 0.13
 _TRIES = 40
 _NEUTRAL = np.array([0.38, 0.0])
 
@@ -124,16 +124,16 @@ def _things(what: np.random.Generator, how: np.random.Generator) -> tuple[Thing,
 
 def _half(what: np.random.Generator, shape: Shape) -> tuple[float, float, float]:
     """Half extents along the object, across the gripper, and up, in m."""
-    across = what.uniform(0.024, 0.037)
+    across = what.uniform(0.030, 0.042)
     if shape == "sphere":
         return (across, across, across)
     if shape == "cylinder":
-        return (across, across, float(what.uniform(0.024, 0.045)))
+        return (across, across, float(what.uniform(0.028, 0.048)))
     if shape == "capsule":
         return (float(across + what.uniform(0.02, 0.04)), across, across)
     if shape == "cross":
         return (across, across, float(what.uniform(0.02, 0.03)))
-    return (float(what.uniform(0.024, 0.05)), across, float(what.uniform(0.022, 0.042)))
+    return (float(what.uniform(0.028, 0.05)), across, float(what.uniform(0.026, 0.045)))
 
 
 def _view(how: np.random.Generator, camera: Camera | None) -> View:
@@ -143,7 +143,7 @@ def _view(how: np.random.Generator, camera: Camera | None) -> View:
         kind=kind,
         azimuth=float(how.uniform(-0.3, 0.3)),
         elevation=float(how.uniform(0.45, 0.85)),
-        distance=float(how.uniform(0.68, 0.88)),
+        distance=float(how.uniform(0.54, 0.68)),
         target=np.append(_NEUTRAL + how.uniform(-0.04, 0.04, 2), how.uniform(0.09, 0.13)),
         fovy=float(how.uniform(40, 46)),
         sweep=float(how.choice((-1, 1)) * how.uniform(0.25, 0.9)) if kind == "orbit" else 0.0,
