@@ -183,7 +183,7 @@ def _energies(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
     told: dict[str, Any] = {"n": 611, "n_groups": 29, "stride": 4, "protocol": "one step", "seed": 0}
     for encoder, times in itertools.product((ENCODER, TWIN), (-1.0, 0.0, 1.0, 2.0, None)):
         actions = "shuffled" if times is None else "scaled"
-        for metric in ("l1", "accuracy")[: 1 if times == 1.0 else 2]:
+        for metric in ("l1", "excess", "accuracy")[: 1 if times == 1.0 else 3]:
             yield EnergyResult(
                 encoder=encoder, actions=actions, times=times, metric=metric, **told, **next(score),
                 against_twin="above" if encoder == ENCODER and metric == "accuracy" else None,

@@ -32,7 +32,7 @@ def suggest_next_steps(summary: Summary) -> tuple[str, ...]:
         found.append("Differences in time: motion may lie in them (`--features z,delta,z+delta`).")
     if rows and not any(row.task == "approach" for row in rows):
         found.append("Approach, which grasping needs and which was not asked (`--tasks approach`).")
-    if not summary.future:
+    if not summary.future and not summary.energy:
         found.append("The future: how well the predictor tells it (`worldprobe predict`, or the table [predict]).")
     if not summary.decoding:
         found.append("What the embedding holds, drawn by a decoder (`worldprobe decode`, or the table [decode]).")

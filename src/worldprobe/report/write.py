@@ -24,7 +24,7 @@ from worldprobe.report.forms.markdown import write_markdown
 _SCORES = "95 % intervals; filled: probe, open: control, dashed: a constant, ◀ ▶: beyond the axis"
 _BLOCKS = "bars and bands: 95 % intervals; dashed: a constant"
 _LAWS = "bars: 95 % intervals; lines: ceiling less a power of n, fitted; dotted: twice the data"
-_ENERGY = "bars: 95 % intervals, groups resampled"
+_ENERGY = "bars: 95 % intervals, paired, groups resampled; dashed: the true action's"
 _HORIZONS = "bars: 95 % intervals, groups resampled; ▲ ▼ beyond the axis"
 
 

@@ -134,8 +134,9 @@ class EnergyResult(Result):
     """How far the frame that came lies from what a robot's actions would lead to, by a predictor that takes them.
 
     ``actions`` "scaled" are the true one ``times`` a number (1: itself, 0: none), "shuffled" those of other groups.
-    ``metric`` "l1" is the mean energy, "accuracy" the share of transitions in which the true action's is lower than
-    that of these (0.5: a coin would do as well). ``n`` counts transitions of ``stride`` source frames.
+    ``metric`` "l1" is the mean energy, "excess" what that is above the true action's (paired), "accuracy" the share
+    of transitions in which the true action's is lower than that of these (0.5: chance). ``n``
+    counts transitions of ``stride`` source frames.
     ``against_twin``: how an accuracy stands to the untrained twin's; None of energies, and where there is no twin.
     """
 
@@ -144,7 +145,7 @@ class EnergyResult(Result):
     encoder: str
     actions: Literal["scaled", "shuffled"]
     times: float | None
-    metric: Literal["l1", "accuracy"]
+    metric: Literal["l1", "excess", "accuracy"]
     score: float | None
     low: float | None
     high: float | None

@@ -130,6 +130,9 @@ def test_what_knows_the_action_has_the_least_energy_at_it(scenes, poses):
     twin = {(one.times, one.metric): one for one in lines if one.encoder == "twin"}
     assert min(TIMES, key=lambda times: own[times, "l1"].score) == 1.0
     assert own[1.0, "l1"].score == pytest.approx(3.0)
+    for times in (None, -1.0, 0.0, 2.0):
+        assert own[times, "excess"].score == pytest.approx(own[times, "l1"].score - 3)
+        assert own[times, "excess"].low > 0 > twin[times, "excess"].high
     assert {own[times, "accuracy"].score for times in (None, -1.0, 0.0, 2.0)} == {1.0}
     assert {twin[times, "accuracy"].score for times in (None, -1.0, 0.0, 2.0)} == {0.0}
     assert own[None, "accuracy"].low > 0.5 > twin[None, "accuracy"].high

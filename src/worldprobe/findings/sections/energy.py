@@ -1,4 +1,4 @@
-"""Does a predictor single out a robot's true action, by what it says that each of several leads to?"""
+"""Does a predictor that takes actions know a robot's true one from others?"""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ _NAMES = {-1.0: "the opposite", 0.0: "none", 1.0: "the true action"}
 
 
 class EnergyRow(Fact):
-    """One kind of action: its mean energy, and how often the true action's is lower (None: it is that one itself).
+    """One kind of action: its mean energy, what that is above the true action's, and how often the true action's is
+    lower (None: it is that one itself).
 
-    ``times`` is the multiple of the true action, None for those of other groups; ``twin_energy`` and ``twin`` are
+    ``times`` is the multiple of the true action, None for those of other groups; ``twin_excess`` and ``twin`` are
     the untrained twin's, None where there is none. ``against_twin``: how ``lower`` stands to ``twin``.
     """
 
     name: str
     times: float | None
     energy: Score
+    excess: Score | None
     lower: Score | None
-    twin_energy: Score | None
+    twin_excess: Score | None
     twin: Score | None
     against_twin: Standing | None
 
 
 class Energy(Finding):
-    """Does the true action have less energy than others?"""
+    """Is the true action's energy lower than that of others?"""
 
     encoder: str
     rows: tuple[EnergyRow, ...]
@@ -53,15 +55,16 @@ class Energy(Finding):
         )  # fmt: skip
 
 
-_Key = tuple[float | None, Literal["l1", "accuracy"]]
+_Key = tuple[float | None, Literal["l1", "excess", "accuracy"]]
 
 
 def _row(times: float | None, own: dict[_Key, EnergyResult], twin: dict[_Key, Score]) -> EnergyRow:
-    lower = own.get((times, "accuracy"))
+    excess, lower = own.get((times, "excess")), own.get((times, "accuracy"))
     name = "those of other groups" if times is None else _NAMES.get(times, f"{times:g} times the true one")
     return EnergyRow(
-        name=name, times=times, energy=_score(own[times, "l1"]), lower=_score(lower) if lower else None,
-        twin_energy=twin.get((times, "l1")), twin=twin.get((times, "accuracy")),
+        name=name, times=times, energy=_score(own[times, "l1"]), excess=_score(excess) if excess else None,
+        lower=_score(lower) if lower else None, twin_excess=twin.get((times, "excess")),
+        twin=twin.get((times, "accuracy")),
         against_twin=lower.against_twin if lower else None,
     )  # fmt: skip
 
@@ -73,7 +76,7 @@ def _headline(rows: tuple[EnergyRow, ...]) -> str:
         if row.times not in (None, 0.0) or row.lower is None or row.lower.interval is None:
             continue
         low, high = row.lower.interval
-        what = "those of other groups" if row.times is None else "no action"
+        what = "actions of other groups" if row.times is None else "no action"
         if low > 0.5:
             said.append(f"The true action's energy is lower than that of {what}")
         elif high < 0.5:

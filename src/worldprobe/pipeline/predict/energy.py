@@ -41,7 +41,7 @@ SHUFFLED = 8  # actions of other groups, for each transition
 _TRUE = TIMES.index(1.0)
 _RATES = (3.0, 5.0)
 _TRANSITIONS_PER_BATCH = 8
-_Metric = Literal["l1", "accuracy"]
+_Metric = Literal["l1", "excess", "accuracy"]
 _Key = tuple[float | None, _Metric]
 _INSTEAD = "Use --precision bf16, or another device."
 
@@ -189,8 +189,10 @@ def _draws(energy: Floats, group: NDArray[np.int64], seed: int) -> dict[_Key, Dr
     for number, times in enumerate(TIMES):
         found[times, "l1"] = mean(energy[:, number], "error")
         if number != _TRUE:
+            found[times, "excess"] = mean(energy[:, number] - true[:, 0], "plain")
             found[times, "accuracy"] = mean(_lower(true, energy[:, [number]]), "share")
     found[None, "l1"] = mean(others.mean(axis=1), "error")
+    found[None, "excess"] = mean(others.mean(axis=1) - true[:, 0], "plain")
     found[None, "accuracy"] = mean(_lower(true, others), "share")
     return found
 

@@ -1,4 +1,4 @@
-"""Energy by the multiple of the true action: the encoder's predictor, and its untrained twin's."""
+"""Energy above the true action's by its multiple: the encoder's predictor, and its untrained twin's."""
 
 from __future__ import annotations
 
@@ -8,29 +8,42 @@ from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis, around
 
 _TWIN = 5
+_ITSELF = Score(value=0.0, low=0.0, high=0.0)  # the true action's above its own
 
 
 def energy_panels(found: Energy) -> list[panels.Panel]:
-    """A chart each, as their energies may lie far apart; what has no value is left out."""
-    scaled = [(row.times, row) for row in found.rows if row.times is not None]
-    own = [(times, row.energy) for times, row in scaled]
-    twin = [(times, row.twin_energy) for times, row in scaled if row.twin_energy]
-    charts = (_panel(found, "predictor", 0, own), _panel(found, "untrained twin", _TWIN, twin))
-    return [one for one in charts if one]
+    """Draw one chart, whose level is the true action's energy; none without values."""
+    rows = [(row.times, row) for row in found.rows if row.times is not None]
+    scores = {
+        "predictor": [(times, row.excess) for times, row in rows],
+        "untrained twin": [(times, row.twin_excess) for times, row in rows],
+    }
+    ends = [
+        end for line in scores.values() for _, score in line if score and score.interval for end in score.interval
+    ]
+    if not ends:
+        return []
+    across = [times for times, _ in rows]
+    lines = (_line(name, line, found) for name, line in scores.items())
+    return [
+        panels.Panel(
+            title="Energy", metric="L1 above the true action's", x_name="times the true action",
+            across=Axis(min(across) - 0.2, max(across) + 0.2),
+            x_ticks=tuple((times, f"{times:g}") for times in across), up=around([0.0, *ends], margin=0.2),
+            lines=tuple(line for line in lines if line.points), level=0.0,
+        )
+    ]  # fmt: skip
 
 
-def _panel(found: Energy, name: str, look: int, scores: list[tuple[float, Score]]) -> panels.Panel | None:
-    n = panels.in_groups(found.n, found.n_groups)
+def _line(name: str, scores: list[tuple[float, Score | None]], found: Energy) -> panels.Line:
+    n, own = panels.in_groups(found.n, found.n_groups), name == "predictor"
+    there = any(score for _, score in scores)
+    known = [(times, score or (_ITSELF if there and times == 1.0 else None)) for times, score in scores]
     points = panels.measured(
-        [(times, score, panels.said(f"{name}, L1", f"{times:g} times", score, n)) for times, score in scores]
+        [
+            (times, score, panels.said(f"{name}, L1 above", f"{times:g} times", score, n))
+            for times, score in known
+            if score
+        ]
     )
-    ends = [end for _, score in scores if score.interval for end in score.interval]
-    if not points or not ends:
-        return None
-    line = panels.Line(name=name, look=look, points=points, strong=not look)
-    across = [times for times, _ in scores]
-    return panels.Panel(
-        title=name, metric="energy (L1): the true action's should be least", x_name="times the true action",
-        across=Axis(min(across) - 0.2, max(across) + 0.2),
-        x_ticks=tuple((times, f"{times:g}") for times in across), up=around(ends, margin=0.2), lines=(line,),
-    )  # fmt: skip
+    return panels.Line(name=name, look=0 if own else _TWIN, points=points, strong=own)

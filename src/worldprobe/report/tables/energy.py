@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.sections.energy import EnergyRow
 from worldprobe.findings.wording import NONE, with_interval
@@ -17,7 +15,7 @@ _NOTE = (
     "predictor tells it. A planner takes the action of the least. “True one lower in”: the share of transitions in "
     "which the true action's is lower; 0.5 is chance. In brackets: 95 % intervals, groups resampled."
 )
-_BARS = "Mean energy by the multiple of the true action: 0 is none, 1 the true one. Bars: 95 % intervals."
+_BARS = "Energy above the true action's, by its multiple: 0 is none, 1 the true one. Bars: 95 % intervals, paired."
 
 
 def energy(summary: Summary) -> Section | None:
@@ -28,31 +26,30 @@ def energy(summary: Summary) -> Section | None:
     columns: list[Column[EnergyRow]] = [
         Column("Action", lambda row: row.name, short="action"),
         Column("Energy", lambda row: _cell(row.energy), right=True, brief=lambda row: _brief(row.energy)),
-        Column("True one lower in", partial(_share, strong=True), right=True, brief=lambda row: _brief(row.lower)),
+        Column("Above the true one's", lambda row: _cell(row.excess), right=True, short="above",
+               brief=lambda row: _brief(row.excess)),
+        Column("True one lower in", lambda row: _cell(row.lower, strong=True), right=True, short="true lower",
+               brief=lambda row: _brief(row.lower)),
     ]  # fmt: skip
-    if any(row.twin_energy for row in found.rows):
+    if any(row.twin for row in found.rows):
         columns += [
-            Column("Twin: energy", lambda row: _cell(row.twin_energy), right=True, short="r-init",
-                   brief=lambda row: _brief(row.twin_energy)),
+            Column("Twin: above", lambda row: _cell(row.twin_excess), right=True, short="r-init above",
+                   brief=lambda row: _brief(row.twin_excess)),
             Column("Twin: true one lower in", lambda row: _cell(row.twin), right=True, short="r-init lower",
                    brief=lambda row: _brief(row.twin)),
         ]  # fmt: skip
     blocks: list[Block] = [
         Paragraph(found.headline),
         Table(_TITLE, columns, found.rows, look="num"),
-        Figure("energy", _BARS, energy_panels(found), look=" two"),
+        Figure("energy", _BARS, energy_panels(found)),
         Paragraph(f"{found.protocol}; {found.n:,} transitions of {found.n_groups:,} groups.", "soft"),
         Paragraph(_NOTE, "soft"),
     ]
     return Section("energy", _TITLE, blocks, short="Energy", chapter="future", heading=_TITLE)
 
 
-def _share(row: EnergyRow, *, strong: bool) -> Cell:
-    return cell(NONE) if row.lower is None else score_cell(row.lower, strong=strong)
-
-
-def _cell(score: Score | None) -> Cell:
-    return cell(NONE) if score is None else score_cell(score, digits=3)
+def _cell(score: Score | None, *, strong: bool = False) -> Cell:
+    return cell(NONE) if score is None else score_cell(score, digits=3, strong=strong)
 
 
 def _brief(score: Score | None) -> Cell:
