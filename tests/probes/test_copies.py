@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from worldprobe.probes.copies import near_copies
+from worldprobe.probes.detection.copies import near_copies
 
 EACH = 8
 

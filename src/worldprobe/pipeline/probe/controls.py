@@ -23,7 +23,7 @@ from worldprobe.pipeline.probe.questions import reads_tokens
 from worldprobe.pipeline.probe.workers import adding
 from worldprobe.pipeline.stored import class_series, find_series, matching_series
 from worldprobe.probes import controls, features
-from worldprobe.probes.copies import ALIKE, near_copies
+from worldprobe.probes.detection.copies import ALIKE, near_copies
 from worldprobe.probes.evaluate import Step, unwatched
 from worldprobe.probes.question import Question
 from worldprobe.probes.tokens import gaussian_like

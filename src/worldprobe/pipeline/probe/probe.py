@@ -86,10 +86,7 @@ def probe(
                     tap, rows = str(Tap(plan.encoder, block)), place.rows(block, kind)
                     result.evidence += worked_out(plan, rows, result.answered, tap, kind, tally=curves)
         if plan.hold_out is not None and probe_tasks:
-            shifted = Shift(place, plan, moments, probe_tasks, result)
-            with Tally(f"hold out {plan.hold_out}", shifted.fits, progress).part(shifted.fits) as step:
-                result.evidence += shifted.lines(blocks[-1], step=step)
-            result.fits[QUESTIONS] += shifted.fits
+            _hold_out(Shift(place, plan, moments, probe_tasks, result), result, progress)
     if "unlabelled" in plan.evidence:
         result.unlabelled += unlabelled(store, plan, series, blocks[-1])
     result.answered += chosen_taps(result.answered) if len(blocks) > 1 else []
@@ -101,6 +98,13 @@ def probe(
     kinds = [*plan.features, CHOSEN]
     result.results.sort(key=lambda line: (order.index(line.task), kinds.index(line.features)))
     return result
+
+
+def _hold_out(shift: Shift, result: Probed, progress: Progress) -> None:
+    """Answer again with values of a factor held out, at the last block."""
+    with Tally(f"hold out {shift.factor}", shift.fits, progress).part(shift.fits) as step:
+        result.evidence += shift.lines(result.block, step=step)
+    result.fits[QUESTIONS] += shift.fits
 
 
 def _aligned(

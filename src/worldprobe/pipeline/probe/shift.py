@@ -48,13 +48,13 @@ class Shift:
         result: Probed,
     ) -> None:
         assert plan.hold_out is not None
-        self._plan, self._factor = plan, plan.hold_out
-        self._values = values_of(self._factor, moments.factors[self._factor], moments.group)
+        self._plan, self.factor = plan, plan.hold_out
+        self._values = values_of(self.factor, moments.factors[self.factor], moments.group)
         held, usual = list[ProbeTask](), list[ProbeTask]()
         refused: list[str] = []
         for one in probe_tasks:
             try:
-                first, second = _both(one, self._factor, self._values, plan.seed)
+                first, second = _both(one, self.factor, self._values, plan.seed)
             except ProbeError as error:
                 refused.append(f"{one.task}: {error}")
                 continue
@@ -96,7 +96,7 @@ class Shift:
         trained = [len(fold.train) for fold in pair.held.folds.folds if rows[fold.test].any()]
         at = about(pair.held) | {"n_groups": len(np.unique(pair.held.folds.unit[rows]))}
         return ShiftResult(
-            **at, control=pair.held.control, factor=self._factor, value=value,
+            **at, control=pair.held.control, factor=self.factor, value=value,
             score=score.value, low=score.low, high=score.high,
             usual=other.value, usual_low=other.low, usual_high=other.high,
             difference=change.value, difference_low=change.low, difference_high=change.high,
