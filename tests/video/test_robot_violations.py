@@ -13,7 +13,7 @@ from worldprobe.pipeline.predict.surprise import _families, _kinds
 from worldprobe.report.write import write_report
 from worldprobe.results import SurpriseResult, read_results
 from worldprobe.video.rendered.robots import draw, violations
-from worldprobe.video.rendered.robots.plan import SIDE
+from worldprobe.video.rendered.robots.plan import RATE, SIDE
 from worldprobe.video.rendered.robots.violations import ROBOT_KINDS, render_robot_pair
 from worldprobe.video.rendered.scenes import render_scenes
 from worldprobe.video.rendered.violations import EARLIEST, FRAMES, KINDS, LATEST
@@ -76,7 +76,7 @@ def test_what_falls_falls_as_physics_has_it_until_the_table(monkeypatch):
     played, (possible, impossible, _) = kept[-1]
     height = impossible[:, played.at.start + 2]
     assert (possible[: pair.at - 1] == impossible[: pair.at - 1]).all()
-    fall = np.diff(height, 2)[pair.at - 1 :] * 24**2
+    fall = np.diff(height, 2)[pair.at - 1 :] * RATE**2
     np.testing.assert_allclose(fall[1:-1], -9.81, rtol=0.02)
     assert possible[-1, played.at.start + 2] > 0 > height[-1]
     others = np.delete(np.arange(possible.shape[1]), np.r_[played.at])
