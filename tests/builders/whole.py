@@ -27,6 +27,7 @@ from worldprobe.results import (
     LearningResult,
     PredictionResult,
     ProbeResult,
+    ReadoutResult,
     ShiftResult,
     SurpriseResult,
     UnlabelledResult,
@@ -171,12 +172,33 @@ def _future(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
         yield ConsistencyResult(
             encoder=TWIN, **{**at, "method": "predictor", "mode": "joint"}, **next(score)
         )  # fmt: skip
+    yield from _readouts(told, score)
     for violation, encoder, measure in itertools.product(("vanish", "all"), (ENCODER, TWIN), ("mean", "max")):
         for metric in ("relative_accuracy", "auroc"):
             yield SurpriseResult(
                 encoder=encoder, violation=violation, measure=measure, metric=metric, n=37, context=4, horizon=2,
                 protocol="slid over", seed=0, **next(score),
             )  # fmt: skip
+
+
+def _readouts(told: dict[str, Any], score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
+    metrics: dict[str, tuple[str, ...]] = {"xy": ("distance", "r2"), "class": ("balanced_accuracy",)}
+    methods = ("truth", "copy-last", "ridge", "constant-velocity", "mean")
+    ways = [("predictor", "joint"), ("predictor", "rolling"), *((method, None) for method in methods)]
+    against = {
+        "truth": "below",
+        "copy-last": "above",
+        "ridge": "above",
+        "constant-velocity": "below",
+        "mean": "above",
+    }
+    for task, horizon in itertools.product(metrics, (1, 2)):
+        for metric, (method, mode) in itertools.product(metrics[task], ways):
+            at = {**told, "task": task, "horizon": horizon, "features": "grid", "metric": metric, "method": method}
+            line = {**at, "mode": mode, "against": against if mode else {}}
+            yield ReadoutResult(encoder=ENCODER, **line, **next(score))
+            if mode:
+                yield ReadoutResult(encoder=TWIN, **{**at, "mode": mode}, **next(score))
 
 
 def _energies(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:

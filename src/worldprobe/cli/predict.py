@@ -26,8 +26,11 @@ def predict(
     decoder: Annotated[Path | None, typer.Option(help="A trained decoder's folder, to draw what is told.")] = None,
     labels: Annotated[
         list[Path] | None,
-        typer.Option(help="Also: do predicted futures hold a robot's actions? A table of `worldprobe label`."),
+        typer.Option(help="Also what is read from predicted futures: a table of `worldprobe label`."),
     ] = None,
+    tasks: Annotated[str, typer.Option(help="What is read, with --labels; of robots also actions and states.")] = (
+        "xy,size,class,velocity"
+    ),
     actions: Annotated[
         list[Path] | None,
         typer.Option(help="The energy of actions instead (V-JEPA 2-AC): a table of `worldprobe label` with poses."),
@@ -46,7 +49,6 @@ def predict(
     from worldprobe.pipeline.failures import add_failures
     from worldprobe.pipeline.folder import require_own
     from worldprobe.pipeline.predict.energy import predict_energy
-    from worldprobe.pipeline.predict.futures import read_did
     from worldprobe.pipeline.predict.stage import predict as predict_videos
     from worldprobe.pipeline.predict.stage import record
     from worldprobe.report.write import write_report
@@ -56,6 +58,7 @@ def predict(
     table["robot_pairs"] = robot_pairs
     table["decoder"] = str(decoder) if decoder else None
     values: dict[str, Any] = {"videos": videos, "encoder": encoder, "stride": stride, "precision": precision}
+    values |= {"tasks": tasks.split(",")} if labels else {}
     experiment = make_experiment({**values, "predict": table})
     paths = resolve_videos(videos)
     require_own(out, {"videos": videos, "encoder": encoder}, ids=lambda: ids_among(paths), part=True)
@@ -66,13 +69,15 @@ def predict(
     if robot_pairs:
         gl_context()
     poses = read_tables(actions) if actions else None
-    did = read_did(labels) if labels else None
+    known = read_tables(labels) if labels else None
+    if known is not None and not set(known.table["video"]) & ids_among(paths):
+        raise ConfigError("--labels speaks of none of these videos: label them with `worldprobe label`")
     record(experiment, out)
     with bars() as progress:
         if poses is not None:
             failures = predict_energy(experiment, paths, poses, out, progress=progress)
         else:
-            failures = predict_videos(experiment, paths, out, labels=did, progress=progress)
+            failures = predict_videos(experiment, paths, out, labels=known, progress=progress)
     add_failures(out / "failures.jsonl", failures)
     show(write_report(out), out, as_json)
     end(failures)

@@ -20,6 +20,7 @@ from worldprobe.findings.sections.inputs import Inputs
 from worldprobe.findings.sections.moments import Moments
 from worldprobe.findings.sections.original import Original
 from worldprobe.findings.sections.prediction import Future
+from worldprobe.findings.sections.readouts import Readouts
 from worldprobe.findings.sections.shift import ShiftFacts
 from worldprobe.findings.sections.unlabelled import Unlabelled
 from worldprobe.findings.setup import UNTRAINED, EncoderFacts, FailedClip, LabelFacts
@@ -57,6 +58,7 @@ class Summary(Fact):
     evidence: Evidence | None = None
     future: Future | None = None
     energy: Energy | None = None
+    readouts: Readouts | None = None
     consistency: Consistency | None = None
     decoding: Decoding | None = None
     moments: Moments | None = None

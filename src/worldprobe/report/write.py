@@ -15,6 +15,7 @@ from worldprobe.report.charts.learning import learning_panels
 from worldprobe.report.charts.moments import labels_figure, moments_figure
 from worldprobe.report.charts.original import draw_original
 from worldprobe.report.charts.prediction import prediction_figures
+from worldprobe.report.charts.readouts import readout_panels
 from worldprobe.report.charts.scores import beside_controls
 from worldprobe.report.charts.surprise import surprise_figure
 from worldprobe.report.drawing.png import draw
@@ -25,6 +26,7 @@ _SCORES = "95 % intervals; filled: probe, open: control, dashed: a constant, ◀
 _BLOCKS = "bars and bands: 95 % intervals; dashed: a constant"
 _LAWS = "bars: 95 % intervals; lines: ceiling less a power of n, fitted; dotted: twice the data"
 _ENERGY = "bars: 95 % intervals, paired, groups resampled; dashed: the true action's"
+_READ = "bars: 95 % intervals, groups resampled"
 _HORIZONS = "bars: 95 % intervals, groups resampled; ▲ ▼ beyond the axis"
 
 
@@ -53,6 +55,9 @@ def write_report(run: StrPath) -> Summary:
         draw(horizon_panels(summary.future), figures / "horizon.png", title=title, key=_HORIZONS, warning=warning)
         prediction_figures(run)
         surprise_figure(run, summary.future, figures / "surprise.png")
+    if summary.readouts:
+        title = f"{summary.encoder.name}: read from predicted futures"
+        draw(readout_panels(summary.readouts), figures / "readouts.png", title=title, key=_READ, warning=warning)
     if summary.energy:
         title = f"{summary.energy.encoder}: energy of actions"
         draw(energy_panels(summary.energy), figures / "energy.png", title=title, key=_ENERGY, warning=warning)

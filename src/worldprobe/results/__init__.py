@@ -28,6 +28,9 @@ from worldprobe.results.prediction import (
     PredictionMethod,
     PredictionMetric,
     PredictionResult,
+    ReadoutMethod,
+    ReadoutMetric,
+    ReadoutResult,
     SurpriseResult,
 )
 from worldprobe.results.probe import (
@@ -76,6 +79,9 @@ __all__ = [
     "PredictionMetric",
     "PredictionResult",
     "ProbeResult",
+    "ReadoutMethod",
+    "ReadoutMetric",
+    "ReadoutResult",
     "Result",
     "ShiftResult",
     "SurpriseResult",

@@ -18,6 +18,7 @@ from worldprobe.results.prediction import (
     EnergyResult,
     LeakResult,
     PredictionResult,
+    ReadoutResult,
     SurpriseResult,
 )
 from worldprobe.results.probe import EvidenceLine, ProbeResult, UnlabelledResult
@@ -31,6 +32,7 @@ KnownResult = (
     | SurpriseResult
     | EnergyResult
     | ConsistencyResult
+    | ReadoutResult
     | DecodingResult
     | CostResult
 )

@@ -130,6 +130,43 @@ class SurpriseResult(Result):
     against_twin: Standing | None = None
 
 
+ReadoutMethod = Literal["predictor", "truth", "copy-last", "ridge", "constant-velocity", "mean"]
+ReadoutMetric = Literal["distance", "r2", "balanced_accuracy", "angular_error"]
+
+
+class ReadoutResult(Result):
+    """How well a property of the scene is read from a predicted future, by a probe fitted to true ones.
+
+    ``metric``: "distance" of a place, in shares of a frame's sides; "r2"; "balanced_accuracy" of a class;
+    "angular_error" in degrees. ``method`` "truth" reads what came and is the ceiling, "copy-last" the context's
+    last tokens again (through one linear map), "ridge" a fitted linear guess, both of other groups;
+    "constant-velocity" carries the context's own labels on, and "mean" is the training groups' constant. ``mode``
+    is how the predictor made it, None for the others. ``against``: how the predictor's score stands to theirs,
+    windows paired ("above": better). ``n`` counts windows.
+    """
+
+    written_by = "predict"
+    kind: Literal["readout"] = "readout"
+    encoder: str
+    task: str
+    features: str
+    method: ReadoutMethod
+    mode: Literal["joint", "rolling"] | None
+    context: int
+    horizon: int
+    metric: ReadoutMetric
+    protocol: str
+    score: float | None
+    low: float | None
+    high: float | None
+    n: int
+    n_groups: int
+    split: str
+    seed: int
+    against: dict[str, Standing] = Field(default_factory=dict)
+    notes: list[str] = Field(default_factory=list)
+
+
 class EnergyResult(Result):
     """How far the frame that came lies from what a robot's actions would lead to, by a predictor that takes them.
 

@@ -1,7 +1,6 @@
 """Whether predicted futures hold what a robot did: from known tokens to lines, the folder and the command."""
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 from tests.builders.checks import some
@@ -11,11 +10,10 @@ from typer.testing import CliRunner
 
 from worldprobe.cli import app
 from worldprobe.config import make_experiment
-from worldprobe.errors import LabelError
 from worldprobe.findings.summary import summarize
 from worldprobe.labels.robots.lerobot import videos
 from worldprobe.pipeline.predict.consistency import consistency_lines
-from worldprobe.pipeline.predict.futures import Futures, measures, read_did
+from worldprobe.pipeline.predict.futures import Futures, measures
 from worldprobe.pipeline.predict.scores import PredictionSetup
 from worldprobe.pipeline.predict.windows import Window
 from worldprobe.pipeline.run import run as run_experiment
@@ -249,10 +247,12 @@ def test_a_run_with_labels_of_a_robot_asks_it_by_itself(robot, tmp_path):
     assert {one.score is not None for one in lines} == {True}
 
 
-def test_labels_without_what_a_robot_did_are_one_line(tmp_path):
-    table = labels(np.zeros((1, 4))).table.drop("action.push")
-    assert not measures(Labels(table))
-    table.write_parquet(tmp_path / "l.parquet")
-    with pytest.raises(LabelError, match=r"l\.parquet holds no columns action\.NAME or state\.NAME"):
-        read_did([tmp_path / "l.parquet"])
-    assert pl.read_parquet(tmp_path / "l.parquet").height == 4
+def test_labels_without_what_a_robot_did_do_not_ask_it():
+    tokens, action = made()
+    did = labels(action)
+    assert measures(did)
+    without = Labels(did.table.drop("action.push"))
+    assert not measures(without)
+    futures, lines = lines_of(tokens, dict.fromkeys(("joint", "rolling"), tokens[:, CONTEXT:]), without)
+    assert len(futures.kept) == WINDOWS  # for what else is read
+    assert lines == []

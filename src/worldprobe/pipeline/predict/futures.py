@@ -1,4 +1,4 @@
-"""Keep windows' tokens, true and predicted, beside what a robot did in them.
+"""Keep windows' tokens, true and predicted, of videos with labels, beside what a robot did in them.
 
 Axes: n windows, t tubelets of a window, k horizons, s cells, d width, a numbers of an action or state.
 """
@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.errors import LabelError
-from worldprobe.labels.table import read_tables
 from worldprobe.pipeline.predict.windows import Window
 from worldprobe.predictors.vjepa2 import Mode
 from worldprobe.probes.features import pooled
@@ -47,19 +44,8 @@ def measures(labels: Labels) -> bool:
     return any(name.startswith(tuple(f"{column}." for column in _COLUMNS)) for name in labels.table.columns)
 
 
-def read_did(tables: Sequence[Path]) -> Labels:
-    """Labels of what robots did. Raises LabelError: a table cannot be read, or none holds actions or states."""
-    labels = read_tables(tables)
-    if not measures(labels):
-        raise LabelError(
-            f"{', '.join(map(str, tables))} holds no columns action.NAME or state.NAME: make it with --labeller "
-            "lerobot or truth of films that show a robot"
-        )
-    return labels
-
-
 class Futures:
-    """Windows' tokens and what the robot did in them, kept as they are predicted; a bounded number of windows."""
+    """Tokens of labelled videos' windows, kept as they are predicted; a bounded number of windows."""
 
     def __init__(self, labels: Labels, grid: tuple[int, int], *, tubelet: int, levels: int) -> None:
         """Prepare for windows of tokens in a ``grid`` of rows and columns, of ``levels`` side by side."""
@@ -70,7 +56,7 @@ class Futures:
         self.kept: list[dict[str, Pooled]] = []
 
     def __call__(self, windows: Sequence[Window], known: Tokens, told: dict[Mode, Tokens], true: Tokens) -> None:
-        """Keep windows, of whose labels anything is known: layer-normed tokens [b, t, s, d]."""
+        """Keep windows of videos that have labels: layer-normed tokens [b, t, s, d]."""
         for i, window in enumerate(windows):
             if not self._did.knows(window.spec.video):
                 continue
@@ -135,7 +121,8 @@ class _Did:
         numbers = [name for name, kind in table.schema.items() if kind.is_numeric()]
         self._columns = {column: [name for name in numbers if name.startswith(f"{column}.")] for column in _COLUMNS}
         every = [name for names in self._columns.values() for name in names]
-        means = table.group_by("video", "frame").agg(pl.col(every).cast(pl.Float64).fill_nan(None).mean())
+        wanted = [pl.col(name).cast(pl.Float64).fill_nan(None).mean() for name in every]
+        means = table.group_by("video", "frame").agg(wanted)
         self._films = {name: part for (name,), part in means.partition_by("video", as_dict=True).items()}
         self._dense: dict[tuple[Column, str], Floats] = {}
 

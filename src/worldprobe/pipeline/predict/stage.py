@@ -20,6 +20,7 @@ from worldprobe.pipeline.predict.forecast import Forecast, forecast
 from worldprobe.pipeline.predict.futures import Futures, measures
 from worldprobe.pipeline.predict.pictures import drop_figures, keep_curves, keep_errors, keep_violations, place
 from worldprobe.pipeline.predict.pixels import DecodedFuture, find_decoder
+from worldprobe.pipeline.predict.readouts import readout_lines
 from worldprobe.pipeline.predict.scores import PredictionSetup, leak_lines, lines
 from worldprobe.pipeline.predict.surprise import Surprises, surprise_lines, surprises
 from worldprobe.pipeline.predict.windows import Cut, read_windows
@@ -43,7 +44,8 @@ def predict(
 ) -> list[Failure]:
     """Predict what ``experiment.predict`` asks for and write it into a run's folder, beside what is there.
 
-    Where ``labels`` hold actions or states, also whether predicted futures hold them.
+    Where there are ``labels``, also what of the experiment's tasks is read from predicted futures; and where these
+    hold actions or states, whether the futures hold them.
 
     Lines of the same kinds from an earlier run are replaced; those of other kinds (probes, decoders) stay.
 
@@ -80,11 +82,14 @@ def predict(
         failures = failures or lost
         seen = seen or [ref_of(videos[number]) for number in sorted({window.video for window in done.windows})]
         found += [*lines(done, setup), *leak_lines(done, setup)]
-        if futures:
-            started = time.perf_counter()
-            found += consistency_lines(futures, setup)
-            stage, items = f"predict: consistency {setup.encoder}", len(futures.windows)
-            ledger.book(stage, started=started, items=items, device="cpu")
+        if futures and labels is not None:
+            started, items = time.perf_counter(), len(futures.windows)
+            found += readout_lines(futures, labels, experiment.tasks, encoder_of, setup)
+            ledger.book(f"predict: read-outs {setup.encoder}", started=started, items=items, device="cpu")
+            if measures(labels):
+                started = time.perf_counter()
+                found += consistency_lines(futures, setup)
+                ledger.book(f"predict: consistency {setup.encoder}", started=started, items=items, device="cpu")
         if own:
             keep_errors(done, videos, encoder, place(out, "error_map"), context=settings.context)
             keep_curves(done, videos, encoder, out, context=settings.context)
@@ -139,8 +144,8 @@ def _forecast(
 
 
 def _futures(labels: Labels | None, predictor: VJEPA2Predictor) -> Futures | None:
-    """What keeps windows' tokens beside what a robot did in them; None without labels of that."""
-    if labels is None or not measures(labels):
+    """What keeps windows' tokens of videos that have labels; None without labels."""
+    if labels is None:
         return None
     grid = predictor.encoder.grid(predictor.tubelet)
     return Futures(labels, (grid.height, grid.width), tubelet=predictor.tubelet, levels=predictor.levels)

@@ -59,6 +59,7 @@ class Window:
         first: whether its context is the first thing that is seen of the shot.
         scored: whether it is one of those that predictions are scored on.
         decoded: whether it is one of those that a decoder draws.
+        shots: the first frame of each of the video's shots.
     """
 
     spec: ClipSpec
@@ -70,6 +71,7 @@ class Window:
     first: bool
     scored: bool = True
     decoded: bool = False
+    shots: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,8 @@ def _read(
                     span = float(times[-1] - times[0])
                     began = float(video.pts_seconds[video.shots[shot]])
                     place = (number, groups[shot], ends, began, span, first)
-                    yield Window(spec, *place, scored=one in scored, decoded=one in decoded), clip.pixels
+                    is_one_of = {"scored": one in scored, "decoded": one in decoded}
+                    yield Window(spec, *place, **is_one_of, shots=tuple(video.shots)), clip.pixels
                     if len(videos) == 1:
                         progress(stage, done + 1, len(found))
                 if len(videos) == 1 and found:  # the last ones may be damaged

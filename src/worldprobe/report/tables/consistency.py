@@ -29,7 +29,7 @@ def consistency(summary: Summary) -> Section | None:
         if all(row.twin is None for row in found.rows):
             columns = [one for one in columns if one.head != "untrained"]
         blocks += [
-            Table(f"{title} R², 95 % intervals", columns, found.rows),
+            Table(f"{title} R², 95 % intervals", columns, found.rows, look="num scores wordy"),
             Paragraph(f"{_MEANS} {SPEAKS}", "rule", lead="How to read it."),
         ]
     blocks.append(Paragraph(found.protocol, "small", lead="Protocol:"))

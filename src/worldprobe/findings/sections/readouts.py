@@ -1,0 +1,177 @@
+"""Does it know where the object will be? What is read from predicted futures, beside true ones and from guesses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from worldprobe.findings.finding import Finding, Run
+from worldprobe.findings.score import Fact, VerdictKind
+from worldprobe.findings.wording import PROPERTIES, count, with_interval
+from worldprobe.intervals import Score, Standing
+from worldprobe.results import PredictionResult, ReadoutMetric, ReadoutResult
+
+METRIC_NAMES: dict[ReadoutMetric, str] = {
+    "distance": "distance, frames", "r2": "R²", "balanced_accuracy": "balanced accuracy",
+    "angular_error": "angular error, degrees",
+}  # fmt: skip
+GUESSES = {"copy-last": "copy-last", "ridge": "a ridge", "mean": "a constant"}
+"""What knows nothing of the future: a predictor has to be better than all of them."""
+ERRORS: tuple[ReadoutMetric, ...] = ("distance", "angular_error")
+_OTHERS = {"truth": "the true future", "constant-velocity": "labels carried on"}
+_ORDER: tuple[ReadoutMetric, ...] = ("distance", "angular_error", "balanced_accuracy", "r2")
+_Mode = Literal["joint", "rolling"]
+
+
+class ReadoutRow(Fact):
+    """A task, features and horizon: the score by method, "joint" and "rolling" the predictor's by mode.
+
+    ``mode`` is the one that is judged, ``metric`` what all are by.
+    """
+
+    task: str
+    name: str
+    features: str
+    horizon: int
+    metric: ReadoutMetric
+    scores: dict[str, Score]
+    twin: Score | None
+    mode: _Mode
+    above: tuple[str, ...]
+    verdict: str
+    kind: VerdictKind
+    n: int
+    n_groups: int
+
+
+class Readouts(Finding):
+    """What of the scene is read from predicted futures?"""
+
+    rows: tuple[ReadoutRow, ...]
+    headline: str
+    protocol: str
+
+    @property
+    def shown(self) -> tuple[ReadoutRow, ...]:
+        """Rows by each task's best features, as true futures have them."""
+        tasks = dict.fromkeys(row.task for row in self.rows)
+        return tuple(row for task in tasks for row in best(self.rows, task))
+
+    @classmethod
+    def of(cls, run: Run) -> Readouts | None:
+        lines = [one for one in run.results if isinstance(one, ReadoutResult)]
+        own = [one for one in lines if one.encoder == run.encoder]
+        if not own:
+            return None
+        twins = [one for one in lines if one.encoder != run.encoder]
+        mode: _Mode = next((one.mode for one in run.results if isinstance(one, PredictionResult)), "joint")
+        # By which each task is judged.
+        own, twins = ([one for one in of if one.metric == _metric(lines, one.task)] for of in (own, twins))
+        places = dict.fromkeys((one.task, one.features, one.horizon) for one in own)
+        rows = tuple(
+            _row([one for one in own if _at(one) == at], [one for one in twins if _at(one) == at], mode)
+            for at in places
+        )
+        return cls(rows=rows, headline=_headline(rows), protocol=own[0].protocol)
+
+
+def best(rows: Sequence[ReadoutRow], task: str) -> list[ReadoutRow]:
+    """A task's rows, by the features that the true future is read from best."""
+    of = [row for row in rows if row.task == task]
+
+    def quality(row: ReadoutRow) -> float:
+        value = row.scores["truth"].value
+        return float("-inf") if value is None else -value if row.metric in ERRORS else value
+
+    chosen = max(of, key=quality).features
+    return [row for row in of if row.features == chosen]
+
+
+def _metric(lines: Sequence[ReadoutResult], task: str) -> ReadoutMetric:
+    """The one by which a task is judged."""
+    return min({one.metric for one in lines if one.task == task}, key=_ORDER.index)
+
+
+def _at(line: ReadoutResult) -> tuple[str, str, int]:
+    return line.task, line.features, line.horizon
+
+
+def _row(lines: Sequence[ReadoutResult], twins: Sequence[ReadoutResult], mode: _Mode) -> ReadoutRow:
+    scores = {one.mode or one.method: _score(one) for one in lines}
+    judged = next(one for one in lines if one.mode == mode)
+    verdict, kind = _judge(judged)
+    name, dot, part = judged.task.partition(".")
+    return ReadoutRow(
+        task=judged.task, name=PROPERTIES.get(name, name) + dot.replace(".", ", ") + part, features=judged.features,
+        horizon=judged.horizon, metric=judged.metric, scores=scores,
+        twin=next((_score(one) for one in twins if one.mode == mode), None), mode=mode,
+        above=tuple(name for name, found in judged.against.items() if found == "above"), verdict=verdict, kind=kind,
+        n=judged.n, n_groups=judged.n_groups,
+    )  # fmt: skip
+
+
+def _score(line: ReadoutResult) -> Score:
+    return Score(value=line.score, low=line.low, high=line.high, note="; ".join(line.notes))
+
+
+def _judge(line: ReadoutResult) -> tuple[str, VerdictKind]:
+    """Where the predictor stands, in words and by kind: a guess that it is not better than says as much."""
+    if line.score is None:
+        return f"not measured: {'; '.join(line.notes)}", "not-measured"
+    said: dict[Standing, str] = {
+        "above": "better than",
+        "not shown": "not shown to beat",
+        "below": "worse than",
+    }
+    # The true future is none to beat.
+    over: dict[Standing, list[str]] = {
+        standing: [
+            name
+            for key, name in (GUESSES | _OTHERS).items()
+            if line.against.get(key) == standing and (key != "truth" or standing == "below")
+        ]
+        for standing in said
+    }
+    guesses = {line.against[name] for name in GUESSES if name in line.against}
+    parts = [f"{said[standing]} {', '.join(names)}" for standing, names in over.items() if names]
+    kind: VerdictKind = "below" if "below" in guesses else "not-shown" if "not shown" in guesses else "above"
+    return "; ".join(parts) or "not judged: no guess has a score", kind if guesses else "not-judged"
+
+
+def _headline(rows: Sequence[ReadoutRow]) -> str:
+    """How far off places are, and what is read better than from what knows nothing, at which horizons."""
+    found, better, rest = [], [], []
+    for task in dict.fromkeys(row.task for row in rows):
+        ahead = best(rows, task)
+        above = [row for row in ahead if row.kind == "above"]
+        if task == "xy" and above:
+            ends = {above[0].horizon, above[-1].horizon}
+            found.append(_places([row for row in above if row.horizon in ends]))
+        name = f"{ahead[0].name} ({ahead[0].features})"
+        if above:
+            better.append(f"{name} at {_horizons(above)}")
+        else:
+            rest.append(name)
+    than = "Read better from predicted tokens than from copy-last, a ridge and a constant"
+    found.append(f"{than}: {'; '.join(better) or 'nothing that was asked'}.")
+    if better and rest:
+        found.append(f"Not shown so: {', '.join(rest)}.")
+    return " ".join(found)
+
+
+def _horizons(rows: Sequence[ReadoutRow]) -> str:
+    return f"horizon{'s' * (len(rows) > 1)} {', '.join(str(row.horizon) for row in rows)}"
+
+
+def _places(rows: Sequence[ReadoutRow]) -> str:
+    """To within how much of a frame it knows where an object will be, beside others."""
+    off = " and ".join(
+        f"to within {with_interval(row.scores[row.mode], 3)} of a frame {count(row.horizon, 'tubelet')} ahead"
+        for row in rows
+    )
+    beside = "; ".join(
+        f"{name} {' and '.join(with_interval(row.scores[key], 3) for row in rows)}"
+        for key, name in (("copy-last", "copy-last"), *_OTHERS.items())
+        if all(row.scores[key].value is not None for row in rows)
+    )
+    return f"It knows where the object will be {off} ({beside})."

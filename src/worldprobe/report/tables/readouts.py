@@ -1,0 +1,102 @@
+"""What is read of the scene from predicted futures: a line a task, kind of features and horizon."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from worldprobe.findings.facts import Summary
+from worldprobe.findings.score import VerdictKind
+from worldprobe.findings.sections.readouts import METRIC_NAMES, ReadoutRow, Readouts
+from worldprobe.findings.wording import SPEAKS
+from worldprobe.report.charts.readouts import readout_panels
+from worldprobe.report.table import (
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Paragraph,
+    Section,
+    Table,
+    cell,
+    in_groups,
+    score_cell,
+)
+
+_TITLE = "What is read from predicted futures"
+_MEANS = (
+    "A probe is fitted to true futures of other groups and applied to predicted ones. Distance: from the place "
+    "that is read to the true one, across and down in shares of the frame. True future: the ceiling, and what the "
+    "probe itself gets wrong. Copy-last: the context's last tokens again, through one linear map. Ridge: each "
+    "cell's future tokens as a linear function of its last two. Carried on: the context's own labels, "
+    "places at the speed of their last two tubelets, all else as it was; who tracks objects has them without an "
+    "encoder. Constant: the training groups' mean or commonest class."
+)
+_BRIEF: dict[VerdictKind, str] = {"above": "better", "not-shown": "not shown", "below": "worse"}
+_BARS = "By the features that true futures are read from best. Bars: 95 % intervals, groups resampled."
+
+
+def readouts(summary: Summary) -> Section | None:
+    """Places, sizes, classes by horizon, beside the true future and what knows nothing."""
+    found = summary.readouts
+    if found is None:
+        return None
+    blocks: list[Block] = [
+        Paragraph(found.headline),
+        Table(
+            f"{_TITLE}, 95 % intervals",
+            _columns(any(row.twin for row in found.rows)),
+            found.shown,
+            look="num scores wordy",
+        ),
+        Figure("readouts", _BARS, readout_panels(found), look=" two"),
+        Paragraph(f"{_MEANS} {SPEAKS}", "rule", lead="How to read it."),
+        Paragraph(f"{found.protocol}; {_windows(found)}", "small", lead="Protocol:"),
+    ]
+    return Section("readouts", _TITLE, blocks, short="Read-outs", chapter="future", heading=_TITLE)
+
+
+def _windows(found: Readouts) -> str:
+    """Of how many windows in how many groups, by task where they differ."""
+    counts = {row.task: in_groups(row.n, row.n_groups) for row in found.shown}
+    if len(set(counts.values())) == 1:
+        return f"windows: {next(iter(counts.values()))}"
+    return "windows: " + ", ".join(f"{task} {number}" for task, number in counts.items())
+
+
+def _columns(twin: bool) -> list[Column[ReadoutRow]]:
+    named = {
+        "true future": "truth", "predicted": "joint", "rolling": "rolling", "ridge": "ridge",
+        "copy-last": "copy-last", "carried on": "constant-velocity", "constant": "mean",
+    }  # fmt: skip
+    scores: list[Column[ReadoutRow]] = [
+        Column(head, partial(_score, key=key), right=True, short=key, value_only=key != "joint")
+        for head, key in named.items()
+    ]
+    return [
+        Column("What", _what, short="what", brief=lambda row: row.task),
+        Column("Horizon", lambda row: str(row.horizon), right=True, short="h"),
+        *scores,
+        *([Column("untrained", _twin, right=True, short="untr.", value_only=True)] if twin else []),
+        Column(
+            "Verdict",
+            lambda row: cell(row.verdict, kind="verdict", tone=row.kind),
+            short="than guesses",
+            brief=lambda row: _BRIEF.get(row.kind, "–"),
+        ),
+    ]
+
+
+def _what(row: ReadoutRow) -> Cell:
+    return cell((row.name, "strong"), (f" {row.features}, {METRIC_NAMES[row.metric]}", "soft"))
+
+
+def _score(row: ReadoutRow, key: str) -> Cell:
+    return score_cell(row.scores[key], strong=row.mode == key, digits=_digits(row))
+
+
+def _twin(row: ReadoutRow) -> Cell:
+    return score_cell(row.twin, digits=_digits(row))
+
+
+def _digits(row: ReadoutRow) -> int:
+    return {"angular_error": 1, "distance": 3}.get(row.metric, 2)
