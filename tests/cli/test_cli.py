@@ -250,6 +250,7 @@ def test_plugins_are_listed_and_used(worldprobe, place):
 
 def test_help_teaches_and_importing_loads_nothing_heavy():
     assert "Example" in started("encode", "--help").stdout
+    assert "[robots]" in started("predict", "--help").stdout  # help is markup, which takes brackets for its own
     code = "import sys, worldprobe, worldprobe.records, worldprobe.cli; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"torch", "transformers", "polars", "matplotlib", "scipy", "av", "zarr", "pydantic"} & set(loaded)

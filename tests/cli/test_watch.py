@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from tests.builders.checkpoints import save
@@ -68,6 +69,15 @@ def test_a_dry_run_says_what_there_is_and_leaves_nothing(place, tmp_path, capsys
     assert "c/step-1: 8 of 8 clips to encode" in out
     assert "2 checkpoints and the untrained twin: about" in out
     assert not (tmp_path / "w").exists()
+
+
+@pytest.mark.parametrize(("sources", "labeller"), [(("scenes:3", "robots:3"), "truth"), (("a.mp4",), "moving")])
+def test_what_is_rendered_is_labelled_by_its_truth(capsys, monkeypatch, sources, labeller):
+    seen = []
+    monkeypatch.setattr("worldprobe.cli.watch.resolve_videos", lambda videos: [Path("a.mp4")])
+    monkeypatch.setattr("worldprobe.cli.watch._foretell", lambda of, as_json: seen.append(of.experiment.labeller))
+    assert commanded(capsys, monkeypatch, "watch", "c", *sources, "--dry-run")[0] == 0
+    assert seen == [labeller]
 
 
 @pytest.mark.parametrize(

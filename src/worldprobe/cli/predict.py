@@ -21,7 +21,7 @@ def predict(
     mode: Annotated[str, typer.Option(help="joint: all at once; rolling: one at a time, fed back.")] = "joint",
     stride: Annotated[int, typer.Option(help="Source frames from one to the next.")] = 1,
     pairs: Annotated[int, typer.Option(help="Also surprise at so many impossible videos of each kind.")] = 0,
-    robot_pairs: Annotated[int, typer.Option(help="The same of simulated robots (extra [robots]).")] = 0,
+    robot_pairs: Annotated[int, typer.Option(help="The same of simulated robots (extra \\[robots]).")] = 0,
     twin: Annotated[bool, typer.Option("--twin/--no-twin", help="Also the untrained twin.")] = True,
     decoder: Annotated[Path | None, typer.Option(help="A trained decoder's folder, to draw what is told.")] = None,
     labels: Annotated[

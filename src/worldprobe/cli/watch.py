@@ -56,10 +56,10 @@ def watch(
     from worldprobe.config import make_experiment
     from worldprobe.pipeline.watch.watch import Watch, Watching
 
-    probed = tasks != "none"
+    probed, kinds = tasks != "none", {one.partition(":")[0] for one in videos}
     values: dict[str, Any] = {"videos": videos, "encoder": encoder, "frames": frames, "stride": stride}
     values |= {"device": device, "precision": precision, "evidence": ["unlabelled"], "controls": ["majority"]}
-    values |= {"labeller": labeller or ("truth" if all(one.startswith("scenes:") for one in videos) else "moving")}
+    values |= {"labeller": labeller or ("truth" if kinds <= {"scenes", "robots"} else "moving")}
     if probed:
         values |= {"tasks": tasks.split(","), "features": features.split(",")}
     make_experiment({**values, **({"split": split} if split else {})})  # before anything is fetched or rendered

@@ -11,13 +11,15 @@ from worldprobe.labels.robots.lerobot import episode_starts, notes_on, pictures,
 from worldprobe.labels.values import counted
 from worldprobe.records import VideoRef
 from worldprobe.video.read import open_video
+from worldprobe.video.rendered.scenes import truth_path
 from worldprobe.video.sample import spans
 from worldprobe.video.sequence import Picture, film_of
 from worldprobe.video.video import Video
 
 
 def open_source(path: StrPath) -> Video:
-    """A video whose shots are a robot's episodes where it belongs to a dataset, else what lies between its cuts.
+    """A video whose shots are a robot's episodes where it belongs to a dataset, else what lies between its cuts; a
+    rendered film, beside which its truth lies, has none.
 
     Raises:
         VideoError: as ``open_video``.
@@ -31,6 +33,8 @@ def open_source(path: StrPath) -> Video:
         kept = sum(end - first for _, first, end in spans(video.ref, video.shots))
         if lost := video.ref.frames - kept:
             video.add_notes([f"has {counted(lost, 'frame')} of no episode: no clip is cut from them."])
+    elif truth_path(path).exists():  # rendered in one go: what looks like a cut is a thing that slips or falls
+        video.shots = (0,)
     return video
 
 

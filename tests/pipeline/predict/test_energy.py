@@ -177,6 +177,11 @@ def test_the_command_goes_from_poses_to_the_report(scenes, poses, tmp_path):
     [
         (lambda t: t.drop("state.gripper"), r"state has 6 \(state.x, state.y"),
         (lambda t: t.drop([f"state.{name}" for name in NAMES]), "state has none"),
+        (
+            lambda t: t.rename({f"state.{name}": f"state.joint_{i}" for i, name in enumerate(NAMES)}),
+            r"state has joints \(state.joint_0, ",
+        ),
+        (lambda t: t.with_columns(pl.col("state.yaw") * 180), "radians, and state.roll, .* they are in degrees"),
         (lambda t: t.with_columns(pl.lit("other").alias("video")), "no two frames 4 apart .* have known poses"),
     ],
 )

@@ -141,6 +141,18 @@ def test_what_cannot_be_held_out_is_said_in_a_line(known, factor: str, why: str)
     assert "\n" not in str(raised.value)
 
 
+def test_classes_of_one_value_alone_are_not_scored_where_it_is_held_out(known):
+    store, labels = known
+    alike = labels.table.with_columns(
+        **{"class": pl.col("camera"), "grasped": (pl.col("frame") > 7).cast(pl.Int64)}
+    )
+    found = probe(store, Labels(alike), plan(tasks=("class", "grasped")))
+    assert {one.task for one in lines(found)} == {"grasped"}
+    why = "class: with camera held out nothing is trained on front, side, wrist: it is not scored so"
+    assert why in found.notes
+    assert {one.task for one in found.results} == {"class", "grasped"}
+
+
 def test_a_column_that_is_not_there_is_missed_before_anything_is_encoded(tmp_path):
     experiment = make_experiment({"videos": ["scenes:1"], "labeller": "truth", "hold_out": "colour"})
     with pytest.raises(ProbeError, match="hold_out = 'colour': the labels have no such column"):

@@ -56,7 +56,7 @@ def transitions(
         failures: gets the videos that cannot be read.
 
     Raises:
-        PredictionError: labels without poses of 7 numbers, or no transition of which both are known.
+        PredictionError: labels without poses of 7 numbers in radians, or no transition of which both are known.
     """
     columns = pose_columns(labels)
     numbers, found = Groups(), list[Transition]()
@@ -93,13 +93,26 @@ def transitions(
 
 
 def pose_columns(labels: Labels) -> list[str]:
-    """The labels' columns of the robot's pose. Raises PredictionError where they are not 7."""
+    """The labels' columns of the robot's pose. Raises PredictionError where they are not 7, or can be no pose."""
+    import polars as pl
+
     columns = [name for name in labels.table.columns if name.startswith(_PREFIX)]
     if len(columns) != POSE:
         held = f"has {len(columns)} ({', '.join(columns[:8])})" if columns else "has none"
         raise PredictionError(
             f"the predictor reads poses of {POSE} numbers, x, y, z, three Euler angles and the gripper's opening, "
             f"and the labels' state {held}: label a dataset whose state is such a pose (DROID's is)"
+        )
+    if joints := [name for name in columns if "joint" in name.lower() or "motor" in name.lower()]:
+        raise PredictionError(
+            f"the predictor reads poses, and the labels' state has joints ({', '.join(joints)}): label a dataset "
+            "whose state is a pose (DROID's is)"
+        )
+    angles = labels.table.select(pl.col(columns[3:6]).cast(pl.Float64).fill_nan(None).abs().max()).row(0)
+    if (largest := max((one for one in angles if one is not None), default=0.0)) > 2 * np.pi:
+        raise PredictionError(
+            f"the predictor reads Euler angles in radians, and {', '.join(columns[3:6])} of the labels are as "
+            f"large as {largest:.3g}: they are in degrees, or no angles"
         )
     return columns
 

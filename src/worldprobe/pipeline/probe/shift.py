@@ -19,6 +19,7 @@ from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.probes.evaluate import OutOfFold, Step, draws
 from worldprobe.probes.held_out import Values, hold_out, values_of
+from worldprobe.probes.splits import Folds
 from worldprobe.records import Block, Labels
 from worldprobe.results import ShiftResult, Survival
 
@@ -132,8 +133,18 @@ def _both(one: ProbeTask, factor: str, values: Values, seed: int) -> tuple[Probe
         raise ProbeError(f"{factor} has one value where it is known")
     folds = hold_out(factor, values.code[usable], one.folds.at(known), seed=seed)
     question = replace(one.question, target=one.question.target[known])
+    if unseen := _unseen(question.target, one.target.classes, folds.held):
+        raise ProbeError(f"with {factor} held out nothing is trained on {', '.join(unseen)}: it is not scored so")
     same = replace(one, target=replace(one.target, usable=usable), question=question, leaky=None)
     return replace(same, folds=folds.held), replace(same, folds=folds.usual)
+
+
+def _unseen(values: NDArray[np.float64], classes: Sequence[str], folds: Folds) -> list[str]:
+    """The classes that a fold tests on and has none of to train on: of no reading could these be known."""
+    if not classes:
+        return []
+    lone = [np.setdiff1d(values[fold.test], values[fold.train]) for fold in folds.folds]
+    return [classes[int(number)] for number in np.unique(np.concatenate(lone))]
 
 
 def _judged(lines: Sequence[ShiftResult], pairs: Sequence[_Pair]) -> list[ShiftResult]:
