@@ -1,6 +1,7 @@
 """Rotations in six numbers, and what a hand does over the next steps."""
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -128,6 +129,18 @@ def test_angles_turn_the_short_way() -> None:
     for scale in (1.0, 180 / np.pi):
         found = measured(list(range(6)), **pose, **{"state.yaw": scale * wrapped})[f"{poses.RELATIVE}.yaw"]
         assert found[:2] == pytest.approx([scale * 0.4] * 2)
+
+
+def test_a_film_that_hardly_turns_has_its_angles_in_what_the_others_have() -> None:
+    frames = list(range(6))
+    pose = {f"state.{axis}": 0.0 for axis in "xyz"}
+    little = table(frames, **pose, **{"state.yaw": np.linspace(2.0, -3.0, 6)})
+    turned = table(frames, **pose, **{"state.yaw": np.linspace(90.0, 95.0, 6)}).table.with_columns(
+        video=pl.lit("w")
+    )
+    change = lambda labels: targets.tracks(labels, "v").measured[f"{poses.RELATIVE}.yaw"][:2]  # noqa: E731
+    assert change(little) == pytest.approx([2 * np.pi - 4] * 2)  # as radians, all that it can be told for alone
+    assert change(Labels(pl.concat([little.table, turned]))) == pytest.approx([-4.0] * 2)
 
 
 def test_six_numbers_of_any_length_are_a_rotation() -> None:

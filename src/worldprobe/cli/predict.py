@@ -66,6 +66,8 @@ def predict(
         raise ConfigError(
             "--actions measures energies alone: leave out --pairs, --robot-pairs, --decoder and --labels"
         )
+    if actions and (context, horizon, mode) != (4, 4, "joint"):
+        raise ConfigError("--actions looks one step ahead of one frame: leave out --context, --horizon and --mode")
     if robot_pairs:
         gl_context()
     poses = read_tables(actions) if actions else None

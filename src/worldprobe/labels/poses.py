@@ -80,7 +80,17 @@ def _turns(count: int) -> Floats:
     return np.array(found)
 
 
-def relative_actions(table: DataFrame, shot: NDArray[np.int64]) -> dict[str, Floats]:
+def whole_turn(table: DataFrame) -> float:
+    """A turn in the numbers of a table's angles: 2 pi, or 360 where any is larger than an angle in rad can be.
+
+    Asked of all labels at once: one film of a robot that hardly turns does not tell which they are.
+    """
+    angles = [name for name in table.columns if name.startswith("state.") and _is_angle(name)]
+    most = max((np.nanmax(np.abs(_numbers(table, name)), initial=0.0) for name in angles), default=0.0)
+    return 2 * np.pi if most <= 2 * np.pi else 360.0
+
+
+def relative_actions(table: DataFrame, shot: NDArray[np.int64], *, turn: float) -> dict[str, Floats]:
     """A table's relative actions: where the hand is ``AHEAD`` rows later, less where it is now, [m] by name.
 
     Positions are differences in the frame that the table has them in; a rotation is its axis times its angle (rad)
@@ -90,6 +100,7 @@ def relative_actions(table: DataFrame, shot: NDArray[np.int64]) -> dict[str, Flo
     Args:
         table: of one video, ordered by object, then frame.
         shot: int64 [m], the shot of each row.
+        turn: a whole one in the numbers of its angles.
     """
     of = ("ee_", "gripper", "state.")
     named = [name for name in table.columns if name.startswith(of) and table[name].dtype.is_numeric()]
@@ -106,7 +117,10 @@ def relative_actions(table: DataFrame, shot: NDArray[np.int64]) -> dict[str, Flo
             found |= {f"r{axis}": way[:, number] for number, axis in enumerate("xyz")}
     else:
         states = {name.removeprefix("state."): one for name, one in numbers.items() if name.startswith("state.")}
-        found = {name: _less(states[name], later, turns=_is_angle(name)) for name in _of_hand(list(states))}
+        found = {
+            name: _less(states[name], later, turn=turn if _is_angle(name) else 0.0)
+            for name in _of_hand(list(states))
+        }
     return {f"{RELATIVE}.{name}": values for name, values in found.items()}
 
 
@@ -134,11 +148,10 @@ def _later(identity: NDArray[np.int64], frame: NDArray[np.int64], shot: NDArray[
     return found
 
 
-def _less(values: Floats, later: NDArray[np.int64], *, turns: bool = False) -> Floats:
+def _less(values: Floats, later: NDArray[np.int64], *, turn: float = 0.0) -> Floats:
     change = values[np.maximum(later, 0)] - values
-    if turns:  # degrees where they are larger than angles in rad can be
-        whole = 2 * np.pi if np.nanmax(np.abs(values), initial=0.0) <= 2 * np.pi else 360.0
-        change = (change + whole / 2) % whole - whole / 2
+    if turn:
+        change = (change + turn / 2) % turn - turn / 2
     return np.where(later >= 0, change, np.nan)
 
 

@@ -101,11 +101,17 @@ def tracks(labels: Labels, video: str, *, shots: Sequence[int] = (0,)) -> Tracks
     """
     import polars as pl
 
-    return tracks_of(labels.table.filter(pl.col("video") == video), shots=shots)
+    turn = poses.whole_turn(labels.table)
+    return tracks_of(labels.table.filter(pl.col("video") == video), shots=shots, turn=turn)
 
 
-def tracks_of(table: DataFrame, *, shots: Sequence[int] = (0,), factors: Sequence[str] = ()) -> Tracks:
-    """As ``tracks``, of a table of one video's labels; ``factors`` are further columns that are wanted of it."""
+def tracks_of(table: DataFrame, *, turn: float, shots: Sequence[int] = (0,), factors: Sequence[str] = ()) -> Tracks:
+    """As ``tracks``, of a table of one video's labels.
+
+    Args:
+        turn: of all labels, as ``poses.whole_turn`` says.
+        factors: further columns that are wanted of it.
+    """
     table = table.sort("object", "frame")
     box = table.select("x", "y", "w", "h").to_numpy().astype(np.float64).reshape(-1, 4)
     frame, identity = table["frame"].to_numpy(), table["object"].to_numpy()
@@ -137,7 +143,7 @@ def tracks_of(table: DataFrame, *, shots: Sequence[int] = (0,), factors: Sequenc
             if (task := _task_of(name)) and _holds_numbers(table[name])
         }
         | poses.rotations(table)
-        | poses.relative_actions(table, shot),
+        | poses.relative_actions(table, shot, turn=turn),
         factors={name: _factor(table[name]) for name in factors if name in table.columns},
     )
 

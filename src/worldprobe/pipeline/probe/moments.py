@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import StoreError
-from worldprobe.labels import targets
+from worldprobe.labels import poses, targets
 from worldprobe.labels.targets import Subject, Tracks
 from worldprobe.pipeline.groups import placed
 from worldprobe.records import ClipSpec, Labels
@@ -125,9 +125,11 @@ def align(
     _require_episodes(series, labels)
     dropped: Counter[str] = Counter()
     rows: list[tuple[int, int, _Moment]] = []
+    turn = poses.whole_turn(labels.table)
     tables = {name: table for (name,), table in labels.table.partition_by("video", as_dict=True).items()}
     for video, one in enumerate(series):
-        tracks = targets.tracks_of(tables.get(one.video.id, labels.table.clear()), shots=one.shots, factors=factors)
+        table = tables.get(one.video.id, labels.table.clear())
+        tracks = targets.tracks_of(table, turn=turn, shots=one.shots, factors=factors)
         used = np.zeros(len(tracks.frame), dtype=bool)
         order = np.argsort(tracks.frame, kind="stable")
         in_time = tracks.frame[order]

@@ -12,6 +12,7 @@ from worldprobe.report.drawing.panels import Band, Line, Panel, Places
 
 WIDTH, LONG, HEIGHT = 360, 720, 226
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 12, 12, 40
+_DIGIT, _BESIDE = 6.8, 9  # px: of a label's digit as the page writes it, and between a label and its axis
 _CROWDED = 34  # px that a label of the axis needs
 # Dots: of a line, of a heading, of the space between groups, of a letter, and the least of the axis.
 _STEP, _HEADING, _SPACE, _LETTER, _AXIS = 19, 24, 6, 7.2, 190
@@ -85,16 +86,19 @@ class Key:
 
 def drawing(panel: Panel, *, width: int = WIDTH) -> Drawing:
     """A panel as the page draws it, so many px wide."""
-    x = panel.across.place(_LEFT, width - _RIGHT)
+    labels = tick_texts(panel.up)
+    left = max(_LEFT, _BESIDE + round(_DIGIT * max(map(len, labels), default=0)))
+    x = panel.across.place(left, width - _RIGHT)
     y = panel.up.place(HEIGHT - _BOTTOM, _TOP)
     return Drawing(
         panel=panel,
         x_ticks=_apart([(x(value), text) for value, text in panel.x_ticks]),
-        y_ticks=tuple((y(value), text) for value, text in zip(panel.up.ticks, tick_texts(panel.up), strict=True)),
+        y_ticks=tuple((y(value), text) for value, text in zip(panel.up.ticks, labels, strict=True)),
         level=None if panel.level is None else y(panel.level),
         bands=tuple((band.kind, _ribbon(band, x, y)) for band in panel.bands),
         lines=tuple(_line(line, panel, x, y) for line in panel.lines),
         width=width,
+        left=left,
     )
 
 

@@ -35,7 +35,7 @@ def shift(summary: Summary) -> Section | None:
             brief=lambda row: difference(row.difference),
         ),
         Column("Controls held out", _others, short=None),
-        Column("Survives?", lambda row: row.survives or NONE, short="survives", fold=True),
+        Column("Survives?", lambda row: row.survives or NONE, short="survives"),
         Column("n", lambda row: in_groups(row.n_test, row.n_groups), right=True, short=None),
         Column("Trained on", lambda row: f"{row.n_train:,}", right=True, short=None),
         Column("Metric", lambda row: METRICS[row.metric], short=None),
