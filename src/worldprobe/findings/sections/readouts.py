@@ -7,18 +7,18 @@ from typing import Literal
 
 from worldprobe.findings.finding import Finding, Run
 from worldprobe.findings.score import Fact, VerdictKind
-from worldprobe.findings.wording import PROPERTIES, count, with_interval
+from worldprobe.findings.wording import PROPERTIES, count, interval, number
 from worldprobe.intervals import Score, Standing
 from worldprobe.results import PredictionResult, ReadoutMetric, ReadoutResult
 
 METRIC_NAMES: dict[ReadoutMetric, str] = {
-    "distance": "distance, frames", "r2": "R²", "balanced_accuracy": "balanced accuracy",
+    "distance": "distance, % of a frame", "r2": "R²", "balanced_accuracy": "balanced accuracy",
     "angular_error": "angular error, degrees",
 }  # fmt: skip
 GUESSES = {"copy-last": "copy-last", "ridge": "a ridge", "mean": "a constant"}
 """What knows nothing of the future: a predictor has to be better than all of them."""
 ERRORS: tuple[ReadoutMetric, ...] = ("distance", "angular_error")
-_OTHERS = {"truth": "the true future", "constant-velocity": "labels carried on"}
+_BESIDE = {"truth": "the true future", "constant-velocity": "labels carried on"}
 _ORDER: tuple[ReadoutMetric, ...] = ("distance", "angular_error", "balanced_accuracy", "r2")
 _Mode = Literal["joint", "rolling"]
 
@@ -111,36 +111,29 @@ def _row(lines: Sequence[ReadoutResult], twins: Sequence[ReadoutResult], mode: _
 
 
 def _score(line: ReadoutResult) -> Score:
-    return Score(value=line.score, low=line.low, high=line.high, note="; ".join(line.notes))
+    scale = 100 if line.metric == "distance" else 1
+    value, low, high = (None if one is None else scale * one for one in (line.score, line.low, line.high))
+    return Score(value=value, low=low, high=high, note="; ".join(line.notes))
 
 
 def _judge(line: ReadoutResult) -> tuple[str, VerdictKind]:
-    """Where the predictor stands, in words and by kind: a guess that it is not better than says as much."""
+    """Where the predictor stands to what knows nothing, in words and by kind."""
     if line.score is None:
         return f"not measured: {'; '.join(line.notes)}", "not-measured"
-    said: dict[Standing, str] = {
-        "above": "better than",
-        "not shown": "not shown to beat",
-        "below": "worse than",
-    }
-    # The true future is none to beat.
     over: dict[Standing, list[str]] = {
-        standing: [
-            name
-            for key, name in (GUESSES | _OTHERS).items()
-            if line.against.get(key) == standing and (key != "truth" or standing == "below")
-        ]
-        for standing in said
+        standing: [name for key, name in GUESSES.items() if line.against.get(key) == standing]
+        for standing in ("above", "not shown", "below")
     }
-    guesses = {line.against[name] for name in GUESSES if name in line.against}
-    parts = [f"{said[standing]} {', '.join(names)}" for standing, names in over.items() if names]
-    kind: VerdictKind = "below" if "below" in guesses else "not-shown" if "not shown" in guesses else "above"
-    return "; ".join(parts) or "not judged: no guess has a score", kind if guesses else "not-judged"
+    if over["below"]:
+        return f"worse than {' and '.join(over['below'])}", "below"
+    if over["not shown"]:
+        return f"not shown to beat {' and '.join(over['not shown'])}", "not-shown"
+    return ("better than every guess", "above") if over["above"] else ("no guess has a score", "not-judged")
 
 
 def _headline(rows: Sequence[ReadoutRow]) -> str:
     """How far off places are, and what is read better than from what knows nothing, at which horizons."""
-    found, better, rest = [], [], []
+    found, better, worse, rest = [], [], [], []
     for task in dict.fromkeys(row.task for row in rows):
         ahead = best(rows, task)
         above = [row for row in ahead if row.kind == "above"]
@@ -150,12 +143,16 @@ def _headline(rows: Sequence[ReadoutRow]) -> str:
         name = f"{ahead[0].name} ({ahead[0].features})"
         if above:
             better.append(f"{name} at {_horizons(above)}")
+        elif any(row.kind == "below" for row in ahead):
+            worse.append(name)
         else:
             rest.append(name)
     than = "Read better from predicted tokens than from copy-last, a ridge and a constant"
     found.append(f"{than}: {'; '.join(better) or 'nothing that was asked'}.")
-    if better and rest:
-        found.append(f"Not shown so: {', '.join(rest)}.")
+    if worse:
+        found.append(f"Worse than one of these at some horizon: {', '.join(worse)}.")
+    if rest and (better or worse):
+        found.append(f"Not shown either way: {', '.join(rest)}.")
     return " ".join(found)
 
 
@@ -163,15 +160,19 @@ def _horizons(rows: Sequence[ReadoutRow]) -> str:
     return f"horizon{'s' * (len(rows) > 1)} {', '.join(str(row.horizon) for row in rows)}"
 
 
+def _percent(score: Score) -> str:
+    return f"{number(score.value, 1)} % {interval(score, 1)}".strip()
+
+
 def _places(rows: Sequence[ReadoutRow]) -> str:
     """To within how much of a frame it knows where an object will be, beside others."""
     off = " and ".join(
-        f"to within {with_interval(row.scores[row.mode], 3)} of a frame {count(row.horizon, 'tubelet')} ahead"
+        f"to within {_percent(row.scores[row.mode])} of a frame {count(row.horizon, 'tubelet')} ahead"
         for row in rows
     )
     beside = "; ".join(
-        f"{name} {' and '.join(with_interval(row.scores[key], 3) for row in rows)}"
-        for key, name in (("copy-last", "copy-last"), *_OTHERS.items())
+        f"{name} {' and '.join(_percent(row.scores[key]) for row in rows)}"
+        for key, name in (("copy-last", "copy-last"), *_BESIDE.items())
         if all(row.scores[key].value is not None for row in rows)
     )
     return f"It knows where the object will be {off} ({beside})."

@@ -6,8 +6,8 @@ from functools import partial
 
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.score import VerdictKind
-from worldprobe.findings.sections.readouts import METRIC_NAMES, ReadoutRow, Readouts
-from worldprobe.findings.wording import SPEAKS
+from worldprobe.findings.sections.readouts import ERRORS, METRIC_NAMES, ReadoutRow, Readouts
+from worldprobe.findings.wording import SPEAKS, count
 from worldprobe.report.charts.readouts import readout_panels
 from worldprobe.report.table import (
     Block,
@@ -18,16 +18,15 @@ from worldprobe.report.table import (
     Section,
     Table,
     cell,
-    in_groups,
     score_cell,
 )
 
 _TITLE = "What is read from predicted futures"
 _MEANS = (
     "A probe is fitted to true futures of other groups and applied to predicted ones. Distance: from the place "
-    "that is read to the true one, across and down in shares of the frame. True future: the ceiling, and what the "
-    "probe itself gets wrong. Copy-last: the context's last tokens again, through one linear map. Ridge: each "
-    "cell's future tokens as a linear function of its last two. Carried on: the context's own labels, "
+    "that is read to the true one, across and down in shares of its width and height. True future: the ceiling, "
+    "and what the probe itself gets wrong. Copy-last: the context's last tokens again, through one linear map. "
+    "Ridge: each cell's future tokens as a linear function of its last two. Carried on: the context's own labels, "
     "places at the speed of their last two tubelets, all else as it was; who tracks objects has them without an "
     "encoder. Constant: the training groups' mean or commonest class."
 )
@@ -46,7 +45,7 @@ def readouts(summary: Summary) -> Section | None:
             f"{_TITLE}, 95 % intervals",
             _columns(any(row.twin for row in found.rows)),
             found.shown,
-            look="num scores wordy",
+            look="num scores",
         ),
         Figure("readouts", _BARS, readout_panels(found), look=" two"),
         Paragraph(f"{_MEANS} {SPEAKS}", "rule", lead="How to read it."),
@@ -57,7 +56,7 @@ def readouts(summary: Summary) -> Section | None:
 
 def _windows(found: Readouts) -> str:
     """Of how many windows in how many groups, by task where they differ."""
-    counts = {row.task: in_groups(row.n, row.n_groups) for row in found.shown}
+    counts = {row.task: f"{row.n:,} in {count(row.n_groups, 'group')}" for row in found.shown}
     if len(set(counts.values())) == 1:
         return f"windows: {next(iter(counts.values()))}"
     return "windows: " + ", ".join(f"{task} {number}" for task, number in counts.items())
@@ -74,7 +73,7 @@ def _columns(twin: bool) -> list[Column[ReadoutRow]]:
     ]
     return [
         Column("What", _what, short="what", brief=lambda row: row.task),
-        Column("Horizon", lambda row: str(row.horizon), right=True, short="h"),
+        Column("Ahead", lambda row: str(row.horizon), right=True, short="h"),
         *scores,
         *([Column("untrained", _twin, right=True, short="untr.", value_only=True)] if twin else []),
         Column(
@@ -99,4 +98,4 @@ def _twin(row: ReadoutRow) -> Cell:
 
 
 def _digits(row: ReadoutRow) -> int:
-    return {"angular_error": 1, "distance": 3}.get(row.metric, 2)
+    return 1 if row.metric in ERRORS else 2
