@@ -45,9 +45,10 @@ class ReadoutRow(Fact):
 
 
 class Readouts(Finding):
-    """What of the scene is read from predicted futures?"""
+    """What of the scene is read from predicted futures? ``opening``: where the object will be, if that is known."""
 
     rows: tuple[ReadoutRow, ...]
+    opening: str
     headline: str
     protocol: str
 
@@ -72,7 +73,7 @@ class Readouts(Finding):
             _row([one for one in own if _at(one) == at], [one for one in twins if _at(one) == at], mode)
             for at in places
         )
-        return cls(rows=rows, headline=_headline(rows), protocol=own[0].protocol)
+        return cls(rows=rows, opening=_opening(rows), headline=_headline(rows), protocol=own[0].protocol)
 
 
 def best(rows: Sequence[ReadoutRow], task: str) -> list[ReadoutRow]:
@@ -131,15 +132,18 @@ def _judge(line: ReadoutResult) -> tuple[str, VerdictKind]:
     return ("better than every guess", "above") if over["above"] else ("no guess has a score", "not-judged")
 
 
+def _opening(rows: Sequence[ReadoutRow]) -> str:
+    """How far off places are, at the first and the last horizon at which they are better than every guess."""
+    above = [row for row in best(rows, "xy") if row.kind == "above"] if any(r.task == "xy" for r in rows) else []
+    return _places([row for row in above if row.horizon in (above[0].horizon, above[-1].horizon)]) if above else ""
+
+
 def _headline(rows: Sequence[ReadoutRow]) -> str:
-    """How far off places are, and what is read better than from what knows nothing, at which horizons."""
+    """What is read better than from what knows nothing, at which horizons; and what is not."""
     found, better, worse, rest = [], [], [], []
     for task in dict.fromkeys(row.task for row in rows):
         ahead = best(rows, task)
         above = [row for row in ahead if row.kind == "above"]
-        if task == "xy" and above:
-            ends = {above[0].horizon, above[-1].horizon}
-            found.append(_places([row for row in above if row.horizon in ends]))
         name = f"{ahead[0].name} ({ahead[0].features})"
         if above:
             better.append(f"{name} at {_horizons(above)}")

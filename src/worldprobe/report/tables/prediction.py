@@ -42,7 +42,15 @@ def prediction(summary: Summary) -> Section | None:
     future = summary.future
     if future is None:
         return None
-    blocks = [*_horizons(future), *_pixels(future), *_impossible(future), *_over_time(future)]
+    known = summary.readouts.opening if summary.readouts else ""
+    opening = [Paragraph(known)] if known else []
+    blocks: list[Block] = [
+        *opening,
+        *_horizons(future),
+        *_pixels(future),
+        *_impossible(future),
+        *_over_time(future),
+    ]
     return Section("future", "Predicting the future", blocks, short="Prediction", chapter="future")
 
 

@@ -40,7 +40,7 @@ def readouts(summary: Summary) -> Section | None:
     if found is None:
         return None
     blocks: list[Block] = [
-        Paragraph(found.headline),
+        Paragraph(" ".join(filter(None, (found.opening, found.headline)))),
         Table(
             f"{_TITLE}, 95 % intervals",
             _columns(any(row.twin for row in found.rows)),
