@@ -17,7 +17,7 @@ from worldprobe.video.rendered.scenes import render_scenes
 
 FIGURES = {
     "probe_summary", "layers", "learning", "moments", "labels", "horizon", "error_map", "surprise", "violations",
-    "prediction_comparison", "decoder_loss", "decoder_reconstructions",
+    "prediction_comparison", "decoder_loss", "decoder_reconstructions", "readouts",
 }  # fmt: skip
 STRANGE = '{"kind": "theirs",  "encoder": "e", "score":1e3, "caf\\u00e9": "é"}'
 

@@ -55,12 +55,12 @@ def write_report(run: StrPath) -> Summary:
         draw(horizon_panels(summary.future), figures / "horizon.png", title=title, key=_HORIZONS, warning=warning)
         prediction_figures(run)
         surprise_figure(run, summary.future, figures / "surprise.png")
-    if summary.readouts:
-        title = f"{summary.encoder.name}: read from predicted futures"
-        draw(readout_panels(summary.readouts), figures / "readouts.png", title=title, key=_READ, warning=warning)
-    if summary.energy:
-        title = f"{summary.energy.encoder}: energy of actions"
-        draw(energy_panels(summary.energy), figures / "energy.png", title=title, key=_ENERGY, warning=warning)
+    # Where a later prediction has none of it, the figure of an earlier one goes.
+    panels = readout_panels(summary.readouts) if summary.readouts else []
+    title = f"{name}: read from predicted futures"
+    draw(panels, figures / "readouts.png", title=title, key=_READ, warning=warning)
+    panels = energy_panels(summary.energy) if summary.energy else []
+    draw(panels, figures / "energy.png", title=f"{name}: energy of actions", key=_ENERGY, warning=warning)
     if summary.decoding:
         draw(loss_panels(summary.decoding), figures / "decoder_loss.png", title="Loss of each decoder", key="")
         title = f"{summary.decoding.tap}: held-out moments, drawn"
