@@ -73,22 +73,16 @@ ConsistencyTarget = Literal["action", "change", "state"]
 ConsistencyMethod = Literal["true", "predictor", "corrected", "ridge"]
 
 
-class ConsistencyResult(Result):
-    """How much of what a robot did can be read from predicted futures, by a probe fitted to true ones.
+class FutureReading(Result):
+    """What lines have in common of what is read from a predicted future, by a probe fitted to true ones.
 
-    ``score`` is the R2 of ``target``, the mean over its ``dimensions``, at one horizon: of an action, and of the
-    "change" of the state meanwhile, from the tokens before and their change; of a state from those that follow.
-    ``method`` "true" reads what came and is the ceiling, "corrected" the context's last tokens again (through one
-    linear map), "ridge" a fitted linear guess, both of other groups; ``mode`` is how the predictor made it, None
-    for the others. ``against``: how the predictor's score stands to theirs, windows paired. ``n`` counts windows.
+    ``mode`` is how the predictor made it, None where it is not the predictor's. ``against``: how the predictor's
+    score stands to those of others, windows paired ("above": better). ``n`` counts windows.
     """
 
     written_by = "predict"
-    kind: Literal["consistency"] = "consistency"
     encoder: str
-    target: ConsistencyTarget
     features: str
-    method: ConsistencyMethod
     mode: Literal["joint", "rolling"] | None
     context: int
     horizon: int
@@ -98,11 +92,25 @@ class ConsistencyResult(Result):
     high: float | None
     n: int
     n_groups: int
-    dimensions: int
     split: str
     seed: int
     against: dict[str, Standing] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
+
+
+class ConsistencyResult(FutureReading):
+    """How much of what a robot did can be read from predicted futures, by a probe fitted to true ones.
+
+    ``score`` is the R2 of ``target``, the mean over its ``dimensions``, at one horizon: of an action, and of the
+    "change" of the state meanwhile, from the tokens before and their change; of a state from those that follow.
+    ``method`` "true" reads what came and is the ceiling, "corrected" the context's last tokens again (through one
+    linear map), "ridge" a fitted linear guess, both of other groups.
+    """
+
+    kind: Literal["consistency"] = "consistency"
+    target: ConsistencyTarget
+    method: ConsistencyMethod
+    dimensions: int
 
 
 class SurpriseResult(Result):
@@ -134,37 +142,19 @@ ReadoutMethod = Literal["predictor", "truth", "copy-last", "ridge", "constant-ve
 ReadoutMetric = Literal["distance", "r2", "balanced_accuracy", "angular_error"]
 
 
-class ReadoutResult(Result):
+class ReadoutResult(FutureReading):
     """How well a property of the scene is read from a predicted future, by a probe fitted to true ones.
 
     ``metric``: "distance" of a place, in shares of a frame's sides; "r2"; "balanced_accuracy" of a class;
     "angular_error" in degrees. ``method`` "truth" reads what came and is the ceiling, "copy-last" the context's
     last tokens again (through one linear map), "ridge" a fitted linear guess, both of other groups;
-    "constant-velocity" carries the context's own labels on, and "mean" is the training groups' constant. ``mode``
-    is how the predictor made it, None for the others. ``against``: how the predictor's score stands to theirs,
-    windows paired ("above": better). ``n`` counts windows.
+    "constant-velocity" carries the context's own labels on, and "mean" is the training groups' constant.
     """
 
-    written_by = "predict"
     kind: Literal["readout"] = "readout"
-    encoder: str
     task: str
-    features: str
     method: ReadoutMethod
-    mode: Literal["joint", "rolling"] | None
-    context: int
-    horizon: int
     metric: ReadoutMetric
-    protocol: str
-    score: float | None
-    low: float | None
-    high: float | None
-    n: int
-    n_groups: int
-    split: str
-    seed: int
-    against: dict[str, Standing] = Field(default_factory=dict)
-    notes: list[str] = Field(default_factory=list)
 
 
 class EnergyResult(Result):
