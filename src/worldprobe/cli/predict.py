@@ -9,6 +9,7 @@ import typer
 
 from worldprobe.cli.options import EncoderOption, JsonOption, OnceCommand, OutOption, Videos, app
 from worldprobe.console import bars, end, resolve_videos, show
+from worldprobe.errors import ConfigError
 
 
 @app.command(cls=OnceCommand)
@@ -43,7 +44,6 @@ def predict(
     Example: worldprobe predict scenes:200 --out runs/future
     """
     from worldprobe.config import make_experiment
-    from worldprobe.errors import ConfigError
     from worldprobe.labels.table import read_tables
     from worldprobe.pipeline.checks import ids_among
     from worldprobe.pipeline.failures import add_failures
@@ -62,12 +62,8 @@ def predict(
     experiment = make_experiment({**values, "predict": table})
     paths = resolve_videos(videos)
     require_own(out, {"videos": videos, "encoder": encoder}, ids=lambda: ids_among(paths), part=True)
-    if actions and (pairs or robot_pairs or decoder or labels):
-        raise ConfigError(
-            "--actions measures energies alone: leave out --pairs, --robot-pairs, --decoder and --labels"
-        )
-    if actions and (context, horizon, mode) != (4, 4, "joint"):
-        raise ConfigError("--actions looks one step ahead of one frame: leave out --context, --horizon and --mode")
+    if actions:
+        _refuse(others=bool(pairs or robot_pairs or decoder or labels), steps=(context, horizon, mode))
     if robot_pairs:
         gl_context()
     poses = read_tables(actions) if actions else None
@@ -83,3 +79,13 @@ def predict(
     add_failures(out / "failures.jsonl", failures)
     show(write_report(out), out, as_json)
     end(failures)
+
+
+def _refuse(*, others: bool, steps: tuple[int, int, str]) -> None:
+    """Raises ConfigError for what the energy of actions has no use for."""
+    if others:
+        raise ConfigError(
+            "--actions measures energies alone: leave out --pairs, --robot-pairs, --decoder and --labels"
+        )
+    if steps != (4, 4, "joint"):
+        raise ConfigError("--actions looks one step ahead of one frame: leave out --context, --horizon and --mode")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePath
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
+
+from worldprobe.intervals import Score
 
 VerdictKind = Literal[
     "above", "above-run", "not-shown", "below", "no-evidence", "too-few", "not-judged", "not-measured"
@@ -18,6 +21,24 @@ class Fact(BaseModel):
     """Typed and frozen; infinite numbers are written as results have them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+
+class ScoredLine(Protocol):
+    """A line of results with a score, its interval, and what a reader must know of them."""
+
+    @property
+    def score(self) -> float | None: ...
+    @property
+    def low(self) -> float | None: ...
+    @property
+    def high(self) -> float | None: ...
+    @property
+    def notes(self) -> Sequence[str]: ...
+
+
+def score_of(line: ScoredLine) -> Score:
+    """A line's score with its interval; its notes are the score's."""
+    return Score(value=line.score, low=line.low, high=line.high, note="; ".join(line.notes))
 
 
 def of_folder(name: str) -> None:

@@ -20,6 +20,7 @@ from worldprobe.results.line import (
     Result,
 )
 from worldprobe.results.prediction import (
+    READOUT_ERRORS,
     ConsistencyMethod,
     ConsistencyResult,
     ConsistencyTarget,
@@ -54,6 +55,7 @@ from worldprobe.results.probe import (
 __all__ = [
     "FEW_GROUPS",
     "KINDS",
+    "READOUT_ERRORS",
     "WATERFALL",
     "AnyResult",
     "CodeResult",

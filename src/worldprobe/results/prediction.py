@@ -140,6 +140,8 @@ class SurpriseResult(Result):
 
 ReadoutMethod = Literal["predictor", "truth", "copy-last", "ridge", "constant-velocity", "mean"]
 ReadoutMetric = Literal["distance", "r2", "balanced_accuracy", "angular_error"]
+READOUT_ERRORS: tuple[ReadoutMetric, ...] = ("distance", "angular_error")
+"""Of which less is better."""
 
 
 class ReadoutResult(FutureReading):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from worldprobe.findings.finding import Finding, Run
-from worldprobe.findings.score import Fact, VerdictKind
+from worldprobe.findings.score import Fact, VerdictKind, score_of
 from worldprobe.findings.wording import number
 from worldprobe.intervals import Score, Standing
 from worldprobe.results import ConsistencyResult, ConsistencyTarget, PredictionResult
@@ -76,8 +76,8 @@ def _row(
 ) -> ConsistencyRow:
     by = {(one.method, one.mode): one for one in lines}
     first, judged = lines[0], by["predictor", mode]
-    scores = {key: _score(one) for key, one in by.items()}
-    twin = next((_score(one) for one in twins if (one.method, one.mode) == ("predictor", mode)), None)
+    scores = {key: score_of(one) for key, one in by.items()}
+    twin = next((score_of(one) for one in twins if (one.method, one.mode) == ("predictor", mode)), None)
     true, own = scores["true", None], scores["predictor", mode]
     holds = true.low is not None and true.low > 0 and true.value and own.value is not None
     verdict, kind = _judge(judged, true)
@@ -88,10 +88,6 @@ def _row(
         share=(own.value or 0.0) / true.value if holds and true.value else None, verdict=verdict, kind=kind,
         n=first.n, n_groups=first.n_groups,
     )  # fmt: skip
-
-
-def _score(line: ConsistencyResult) -> Score:
-    return Score(value=line.score, low=line.low, high=line.high, note="; ".join(line.notes))
 
 
 _NAMES = {"corrected": "copy-last", "ridge": "ridge", "true": "the true future"}

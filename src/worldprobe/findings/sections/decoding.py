@@ -8,7 +8,7 @@ from pathlib import Path
 
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings.finding import Finding, Run
-from worldprobe.findings.score import Fact, VerdictKind
+from worldprobe.findings.score import Fact, VerdictKind, score_of
 from worldprobe.findings.verdicts import by_intervals
 from worldprobe.findings.wording import rough
 from worldprobe.intervals import Score, Standing
@@ -173,7 +173,7 @@ def _few(drawings: Sequence[DecoderScores]) -> list[int]:
 
 def _drawing(lines: Sequence[DecodingResult]) -> DecoderScores:
     first = lines[0]
-    found = {(one.metric, one.region): _score(one) for one in lines}
+    found = {(one.metric, one.region): score_of(one) for one in lines}
     name = CONTROLS.get(first.baseline, first.decoder)
     if first.baseline in ("shuffled-embedding", "random-init", "pixels"):
         name = f"{first.decoder} from {name}"
@@ -191,10 +191,6 @@ def _drawing(lines: Sequence[DecodingResult]) -> DecoderScores:
         n_groups=first.n_groups,
         n_train=first.n_train,
     )
-
-
-def _score(one: DecodingResult) -> Score:
-    return Score(value=one.score, low=one.low, high=one.high, note="; ".join(one.notes))
 
 
 def _judged(
@@ -265,7 +261,7 @@ def _rungs(lines: Sequence[DecodingResult]) -> tuple[Rung, ...]:
         groups.setdefault(int(one.protocol.removeprefix("ladder-")), []).append(one)
     rungs = []
     for number, group in sorted(groups.items()):
-        found = {one.metric: _score(one) for one in group if one.region == "all"}
+        found = {one.metric: score_of(one) for one in group if one.region == "all"}
         rungs.append(
             Rung(
                 number=number,

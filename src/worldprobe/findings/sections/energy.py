@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from worldprobe.findings.finding import Finding, Run
-from worldprobe.findings.score import Fact
+from worldprobe.findings.score import Fact, score_of
 from worldprobe.intervals import Score, Standing
 from worldprobe.results import EnergyResult
 
@@ -47,7 +47,7 @@ class Energy(Finding):
             return None
         first = lines[0]
         own = {(one.times, one.metric): one for one in lines if one.encoder == first.encoder}
-        twin = {(one.times, one.metric): _score(one) for one in lines if one.encoder != first.encoder}
+        twin = {(one.times, one.metric): score_of(one) for one in lines if one.encoder != first.encoder}
         rows = tuple(_row(times, own, twin) for times, metric in own if metric == "l1")
         return cls(
             encoder=first.encoder, rows=rows, headline=_headline(rows), protocol=first.protocol, n=first.n,
@@ -62,8 +62,8 @@ def _row(times: float | None, own: dict[_Key, EnergyResult], twin: dict[_Key, Sc
     excess, lower = own.get((times, "excess")), own.get((times, "accuracy"))
     name = "those of other groups" if times is None else _NAMES.get(times, f"{times:g} times the true one")
     return EnergyRow(
-        name=name, times=times, energy=_score(own[times, "l1"]), excess=_score(excess) if excess else None,
-        lower=_score(lower) if lower else None, twin_excess=twin.get((times, "excess")),
+        name=name, times=times, energy=score_of(own[times, "l1"]), excess=score_of(excess) if excess else None,
+        lower=score_of(lower) if lower else None, twin_excess=twin.get((times, "excess")),
         twin=twin.get((times, "accuracy")),
         against_twin=lower.against_twin if lower else None,
     )  # fmt: skip
@@ -92,7 +92,3 @@ def _headline(rows: tuple[EnergyRow, ...]) -> str:
         least = min(scaled, key=lambda row: row.energy.value or 0.0)
         said.append(f"Of its multiples the mean energy is least at {least.name}")
     return ". ".join(said) + "."
-
-
-def _score(line: EnergyResult) -> Score:
-    return Score(value=line.score, low=line.low, high=line.high, note="; ".join(line.notes))

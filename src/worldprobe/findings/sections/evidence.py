@@ -9,7 +9,7 @@ from typing import Literal
 from worldprobe.controls import Control
 from worldprobe.findings.finding import Finding, Run
 from worldprobe.findings.rows import Row, label_of
-from worldprobe.findings.score import Fact, tap_name
+from worldprobe.findings.score import Fact, score_of, tap_name
 from worldprobe.findings.wording import CHOSEN
 from worldprobe.intervals import Score
 from worldprobe.results import AnyResult, CodeResult, EvidenceResult, LearningResult, Metric
@@ -98,18 +98,14 @@ def _worth(row: Row, lines: Sequence[_Line], label: str) -> Worth:
     skill, selectivity = beside.get("skill"), beside.get("selectivity")
     return Worth(
         task=row.task, metric=row.main.metric, label=label, best_control=row.main.best_control,
-        skill=_score(skill) if skill else None,
-        selectivity=_score(selectivity) if selectivity else None,
+        skill=score_of(skill) if skill else None,
+        selectivity=score_of(selectivity) if selectivity else None,
         compression_of_constant=code.compression_of_constant if code else None,
         saved_bits_per_row=code.saved_bits_per_row if code else None,
         online_bits=code.online_bits if code else None,
         curve=_curve(curve) if curve else None,
         notes=tuple(code.notes) if code and code.online_bits is None else (),
     )  # fmt: skip
-
-
-def _score(line: EvidenceResult) -> Score:
-    return Score(value=line.score, low=line.low, high=line.high, note="; ".join(line.notes))
 
 
 def _curve(line: LearningResult) -> CurveFact:

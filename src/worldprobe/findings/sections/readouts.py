@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from typing import Literal
 
 from worldprobe.findings.finding import Finding, Run
-from worldprobe.findings.score import Fact, VerdictKind
-from worldprobe.findings.wording import PROPERTIES, count, interval, number
+from worldprobe.findings.score import Fact, VerdictKind, score_of
+from worldprobe.findings.wording import METRICS, count, interval, number, property_name
 from worldprobe.intervals import Score, Standing
-from worldprobe.results import PredictionResult, ReadoutMetric, ReadoutResult
+from worldprobe.results import READOUT_ERRORS, PredictionResult, ReadoutMetric, ReadoutResult
 
 METRIC_NAMES: dict[ReadoutMetric, str] = {
-    "distance": "distance, % of a frame", "r2": "R²", "balanced_accuracy": "balanced accuracy",
-    "angular_error": "angular error, degrees",
-}  # fmt: skip
+    "distance": "distance, % of a frame",
+    "r2": METRICS["r2"],
+    "balanced_accuracy": METRICS["balanced_accuracy"],
+    "angular_error": METRICS["angular_error"],
+}
 GUESSES = {"copy-last": "copy-last", "ridge": "a ridge", "mean": "a constant"}
 """What knows nothing of the future: a predictor has to be better than all of them."""
-ERRORS: tuple[ReadoutMetric, ...] = ("distance", "angular_error")
 _BESIDE = {"truth": "the true future", "constant-velocity": "labels carried on"}
 _ORDER: tuple[ReadoutMetric, ...] = ("distance", "angular_error", "balanced_accuracy", "r2")
 _Mode = Literal["joint", "rolling"]
@@ -37,7 +38,6 @@ class ReadoutRow(Fact):
     scores: dict[str, Score]
     twin: Score | None
     mode: _Mode
-    above: tuple[str, ...]
     verdict: str
     kind: VerdictKind
     n: int
@@ -66,8 +66,8 @@ class Readouts(Finding):
             return None
         twins = [one for one in lines if one.encoder != run.encoder]
         mode: _Mode = next((one.mode for one in run.results if isinstance(one, PredictionResult)), "joint")
-        # By which each task is judged.
-        own, twins = ([one for one in of if one.metric == _metric(lines, one.task)] for of in (own, twins))
+        judged = {task: _metric(own, task) for task in dict.fromkeys(one.task for one in own)}
+        own, twins = ([one for one in of if one.metric == judged[one.task]] for of in (own, twins))
         places = dict.fromkeys((one.task, one.features, one.horizon) for one in own)
         rows = tuple(
             _row([one for one in own if _at(one) == at], [one for one in twins if _at(one) == at], mode)
@@ -82,7 +82,7 @@ def best(rows: Sequence[ReadoutRow], task: str) -> list[ReadoutRow]:
 
     def quality(row: ReadoutRow) -> float:
         value = row.scores["truth"].value
-        return float("-inf") if value is None else -value if row.metric in ERRORS else value
+        return float("-inf") if value is None else -value if row.metric in READOUT_ERRORS else value
 
     chosen = max(of, key=quality).features
     return [row for row in of if row.features == chosen]
@@ -101,20 +101,20 @@ def _row(lines: Sequence[ReadoutResult], twins: Sequence[ReadoutResult], mode: _
     scores = {one.mode or one.method: _score(one) for one in lines}
     judged = next(one for one in lines if one.mode == mode)
     verdict, kind = _judge(judged)
-    name, dot, part = judged.task.partition(".")
     return ReadoutRow(
-        task=judged.task, name=PROPERTIES.get(name, name) + dot.replace(".", ", ") + part, features=judged.features,
+        task=judged.task, name=property_name(judged.task), features=judged.features,
         horizon=judged.horizon, metric=judged.metric, scores=scores,
         twin=next((_score(one) for one in twins if one.mode == mode), None), mode=mode,
-        above=tuple(name for name, found in judged.against.items() if found == "above"), verdict=verdict, kind=kind,
-        n=judged.n, n_groups=judged.n_groups,
+        verdict=verdict, kind=kind, n=judged.n, n_groups=judged.n_groups,
     )  # fmt: skip
 
 
 def _score(line: ReadoutResult) -> Score:
-    scale = 100 if line.metric == "distance" else 1
-    value, low, high = (None if one is None else scale * one for one in (line.score, line.low, line.high))
-    return Score(value=value, low=low, high=high, note="; ".join(line.notes))
+    found = score_of(line)
+    if line.metric != "distance":
+        return found
+    value, low, high = (None if end is None else 100 * end for end in (found.value, found.low, found.high))
+    return Score(value=value, low=low, high=high, note=found.note)
 
 
 def _judge(line: ReadoutResult) -> tuple[str, VerdictKind]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from worldprobe.controls import CONTROLS
 from worldprobe.findings.finding import Finding, Run
-from worldprobe.findings.score import Fact
+from worldprobe.findings.score import Fact, score_of
 from worldprobe.findings.wording import property_name
 from worldprobe.intervals import Score
 from worldprobe.results import Metric, ShiftResult
@@ -45,7 +45,7 @@ class ShiftFacts(Finding):
         beside: dict[tuple[str, ...], dict[str, Score]] = {}
         for one in lines:
             if one.control != "none" and not CONTROLS[one.control].positive:
-                beside.setdefault(_key(one), {})[one.control] = _score(one, "")
+                beside.setdefault(_key(one), {})[one.control] = score_of(one)
         rows = tuple(_row(one, beside.get(_key(one), {})) for one in lines if one.control == "none")
         return cls(factor=lines[0].factor, rows=rows, note=NOTE) if rows else None
 
@@ -65,10 +65,8 @@ def _key(line: ShiftResult) -> tuple[str, ...]:
     return line.task, line.features, line.probe, line.input, line.value
 
 
-def _score(line: ShiftResult, of: str) -> Score:
-    """A line's score held out (""), or as "usual", or the "difference"."""
-    if not of:
-        return Score(value=line.score, low=line.low, high=line.high, note="; ".join(line.notes))
+def _beside(line: ShiftResult, of: str) -> Score:
+    """A line's score as "usual", or the "difference"."""
     value, low, high = (getattr(line, f"{of}{end}") for end in ("", "_low", "_high"))
     return Score(value=value, low=low, high=high)
 
@@ -79,7 +77,7 @@ def _row(line: ShiftResult, controls: dict[str, Score]) -> ShiftRow:
         judged += f" (not shown above {', '.join(line.against)})"
     return ShiftRow(
         task=property_name(line.task), features=line.features, probe=line.probe, input=line.input,
-        metric=line.metric, value=line.value, held=_score(line, ""), usual=_score(line, "usual"),
-        difference=_score(line, "difference"), controls=controls, survives=judged, n_train=line.n_train,
+        metric=line.metric, value=line.value, held=score_of(line), usual=_beside(line, "usual"),
+        difference=_beside(line, "difference"), controls=controls, survives=judged, n_train=line.n_train,
         n_test=line.n_test, n_groups=line.n_groups,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from worldprobe.findings.finding import Finding, Run
-from worldprobe.findings.score import Fact, tap_name
+from worldprobe.findings.score import Fact, score_of, tap_name
 from worldprobe.intervals import Score
 from worldprobe.results import UnlabelledResult
 
@@ -52,10 +52,6 @@ def _key(line: UnlabelledResult) -> tuple[str, str, str]:
 
 def _row(own: UnlabelledResult, twin: UnlabelledResult | None) -> UnlabelledRow:
     return UnlabelledRow(
-        tap=tap_name(own.tap), input=own.input, measure=own.measure, score=_score(own),
-        twin=_score(twin) if twin else None, n=own.n, n_videos=own.n_videos, width=own.width,
+        tap=tap_name(own.tap), input=own.input, measure=own.measure, score=score_of(own),
+        twin=score_of(twin) if twin else None, n=own.n, n_videos=own.n_videos, width=own.width,
     )  # fmt: skip
-
-
-def _score(line: UnlabelledResult) -> Score:
-    return Score(value=line.score, low=line.low, high=line.high, note="; ".join(line.notes))

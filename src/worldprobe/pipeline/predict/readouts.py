@@ -36,7 +36,7 @@ from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds, make_folds
 from worldprobe.protocols import Encoder
 from worldprobe.records import Labels
-from worldprobe.results import ReadoutMethod, ReadoutMetric, ReadoutResult
+from worldprobe.results import READOUT_ERRORS, ReadoutMethod, ReadoutMetric, ReadoutResult
 from worldprobe.store import Series
 
 Floats = NDArray[np.float64]
@@ -44,8 +44,6 @@ Floats = NDArray[np.float64]
 _NOT_ASKED = ("state", "action", "relative-action")
 _NAMES: dict[str, ReadoutMethod] = {"true": "truth", "corrected": "copy-last", "ridge": "ridge"}
 _BESIDE: tuple[ReadoutMethod, ...] = ("truth", "copy-last", "ridge", "constant-velocity", "mean")
-# Less is better.
-ERRORS: tuple[ReadoutMetric, ...] = ("distance", "angular_error")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -183,7 +181,7 @@ def _lines_of(
                 (scored[k]["predictor", mode], {name: scored[k][name, None] for name in _BESIDE})
                 for k, mode in places
             ],
-            less_is_better=metric in ERRORS,
+            less_is_better=metric in READOUT_ERRORS,
         )
         against = dict(zip(places, stands, strict=True))
         for k, ways in enumerate(scored):

@@ -30,7 +30,7 @@ from worldprobe.pipeline.stage_record import record_experiment, write_provenance
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder
 from worldprobe.records import Labels, VideoRef
-from worldprobe.results import AnyResult
+from worldprobe.results import AnyResult, PredictionResult
 from worldprobe.video.rendered.robots.draw import gl_context
 
 
@@ -83,23 +83,14 @@ def predict(
         seen = seen or [ref_of(videos[number]) for number in sorted({window.video for window in done.windows})]
         found += [*lines(done, setup), *leak_lines(done, setup)]
         if futures and labels is not None:
-            started, items = time.perf_counter(), len(futures.windows)
-            found += readout_lines(futures, labels, experiment.tasks, encoder_of, setup)
-            ledger.book(f"predict: read-outs {setup.encoder}", started=started, items=items, device="cpu")
-            if measures(labels):
-                started = time.perf_counter()
-                found += consistency_lines(futures, setup)
-                ledger.book(f"predict: consistency {setup.encoder}", started=started, items=items, device="cpu")
+            found += _read_out(futures, labels, experiment, encoder_of, setup, ledger)
         if own:
             keep_errors(done, videos, encoder, place(out, "error_map"), context=settings.context)
             keep_curves(done, videos, encoder, out, context=settings.context)
         if decoded:
-            pixel_lines = decoded.lines(place(out, "prediction_comparison"))
+            pixel_lines = _drawn(decoded, out, encoder, ledger)
             found += pixel_lines
-            items = max(line.n for line in pixel_lines)
-            kept |= {"prediction_comparison"} if items else set()
-            started = time.perf_counter() - decoded.seconds
-            ledger.book("predict: draw", started=started, items=items, device=device_of(encoder))
+            kept |= {"prediction_comparison"} if any(line.n for line in pixel_lines) else set()
         if settings.pairs or settings.robot_pairs:
             at = _surprises(encoder_of, one, settings, setup, ledger, progress)
             surprised.append((at, setup))
@@ -141,6 +132,34 @@ def _forecast(
     items, each = len(done.windows), ledger.expected.get(stage)
     ledger.book(stage, started=started, items=items, device=device_of(encoder), each=each)
     return done, lost
+
+
+def _read_out(
+    futures: Futures,
+    labels: Labels,
+    experiment: Experiment,
+    encoder: Encoder,
+    setup: PredictionSetup,
+    ledger: Ledger,
+) -> list[AnyResult]:
+    """What of the scene, and of what a robot did, is read from the futures that were kept."""
+    started, items = time.perf_counter(), len(futures.windows)
+    found: list[AnyResult] = [*readout_lines(futures, labels, experiment.tasks, encoder, setup)]
+    ledger.book(f"predict: read-outs {setup.encoder}", started=started, items=items, device="cpu")
+    if measures(labels):
+        started = time.perf_counter()
+        found += consistency_lines(futures, setup)
+        ledger.book(f"predict: consistency {setup.encoder}", started=started, items=items, device="cpu")
+    return found
+
+
+def _drawn(decoded: DecodedFuture, out: Path, encoder: Encoder, ledger: Ledger) -> list[PredictionResult]:
+    """The scores of what a decoder drew while it was predicted, and what that took."""
+    found = decoded.lines(place(out, "prediction_comparison"))
+    items = max(line.n for line in found)
+    started = time.perf_counter() - decoded.seconds  # scoring among them
+    ledger.book("predict: draw", started=started, items=items, device=device_of(encoder))
+    return found
 
 
 def _futures(labels: Labels | None, predictor: VJEPA2Predictor) -> Futures | None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from worldprobe.config import Experiment, to_toml
 from worldprobe.errors import CompareError, WorldprobeError
+from worldprobe.findings.score import score_of
 from worldprobe.findings.watched import Checkpoint, WatchedScore
 from worldprobe.intervals import Score
 from worldprobe.io.arrays import read_arrays, write_arrays
@@ -30,7 +31,7 @@ from worldprobe.pipeline.stage_record import write_provenance
 from worldprobe.probes.unlabelled import drifted
 from worldprobe.protocols import Encoder
 from worldprobe.records import Labels
-from worldprobe.results import ProbeResult, UnlabelledResult
+from worldprobe.results import ProbeResult
 from worldprobe.store import Series, Store
 
 POOLED = "pooled.safetensors"
@@ -95,7 +96,7 @@ def measure(
     line = Checkpoint(
         name=folder, encoder=encoder.name, revision=encoder.revision, folder=folder,
         precision=str(getattr(encoder, "precision", "")), seconds=round(time.perf_counter() - started, 1),
-        features={one.measure: _score(one) for one in described}, scores=scores, tubelets=first.n,
+        features={one.measure: score_of(one) for one in described}, scores=scores, tubelets=first.n,
         videos=first.n_videos, width=first.width, notes=notes,
     )  # fmt: skip
     return line, failures
@@ -106,7 +107,7 @@ def _scores(results: Sequence[ProbeResult], split: str) -> list[WatchedScore]:
     return [
         WatchedScore(
             task=one.task, features=one.features, input=one.input, probe=one.probe, metric=one.metric,
-            score=_score(one), n=one.n_test, n_groups=one.n_groups,
+            score=score_of(one), n=one.n_test, n_groups=one.n_groups,
         )
         for one in results
         if (one.control, one.split) == ("none", split) and one.metric in _JUDGED
@@ -131,10 +132,6 @@ def _beside_twin(
         for one in scores
     )
     return tuple(held), ()
-
-
-def _score(line: ProbeResult | UnlabelledResult) -> Score:
-    return Score(value=line.score, low=line.low, high=line.high, note="; ".join(line.notes))
 
 
 def _keep_pooled(path: Path, store: Store, series: Sequence[Series], block: int) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.score import VerdictKind
-from worldprobe.findings.sections.readouts import ERRORS, METRIC_NAMES, ReadoutRow, Readouts
+from worldprobe.findings.sections.readouts import METRIC_NAMES, ReadoutRow, Readouts
 from worldprobe.findings.wording import SPEAKS, count
 from worldprobe.report.charts.readouts import readout_panels
 from worldprobe.report.table import (
@@ -20,6 +20,7 @@ from worldprobe.report.table import (
     cell,
     score_cell,
 )
+from worldprobe.results import READOUT_ERRORS
 
 _TITLE = "What is read from predicted futures"
 _MEANS = (
@@ -98,4 +99,4 @@ def _twin(row: ReadoutRow) -> Cell:
 
 
 def _digits(row: ReadoutRow) -> int:
-    return 1 if row.metric in ERRORS else 2
+    return 1 if row.metric in READOUT_ERRORS else 2
