@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Done = TypeVar("Done")
 DEMO_SCENES = "scenes:200"
 DEMO_STEPS = 300
+_RECORDED = ({"lerobot"}, {"mcap"})  # sources that come with their own labels
 
 
 @app.command(cls=OnceCommand)
@@ -57,12 +58,12 @@ def demo(
     sources = videos or [DEMO_SCENES]
     paths = resolve_videos(sources)
     kinds = {source.partition(":")[0] for source in sources}
-    robots = kinds == {"lerobot"}
+    robots = kinds in _RECORDED
     values: dict[str, Any] = {
         "videos": sources,
         "encoder": encoder,
         "frames": frames,
-        "labeller": labeller or ("truth" if kinds <= {"scenes", "robots"} else "lerobot" if robots else "moving"),
+        "labeller": labeller or _labeller_of(kinds),
         # Few videos have too few groups for whole ones to be held out; a robot's episodes are many.
         "split": "grouped" if robots or len(paths) >= 10 else "blocked",
     }
@@ -81,6 +82,13 @@ def demo(
             # Others may have no predictor; the untrained twin would take as long again.
             values["predict"] = {"twin": False}
     _run(make_experiment(values), paths, out, None, as_json)
+
+
+def _labeller_of(kinds: set[str]) -> str:
+    """The labeller that fits the kinds of sources."""
+    if kinds <= {"scenes", "robots"}:
+        return "truth"
+    return next(iter(kinds)) if kinds in _RECORDED else "moving"
 
 
 @app.command(name="run", cls=OnceCommand)

@@ -35,7 +35,8 @@ app = typer.Typer(
 Videos = Annotated[
     list[str],
     typer.Argument(
-        help="Files, globs, folders, scenes:N\\[@SEED], robots:N\\[@SEED], films:NAME, lerobot:FOLDER or URLs."
+        help="Files, globs, folders, scenes:N\\[@SEED], robots:N\\[@SEED], films:NAME, lerobot:FOLDER, mcap:FILE "
+        "or URLs."
     ),
 ]
 EncoderOption = Annotated[
@@ -53,7 +54,7 @@ VerifyOption = Annotated[bool, typer.Option("--verify", help="Read what is store
 JsonOption = Annotated[bool, typer.Option("--json", help="Print results for machines.")]
 LABELLERS = (
     "truth, moving, mot:FILE, coco:FILE, cvat:FILE, labelstudio:FILE, yolotxt:FOLDER (?step=N where it speaks of "
-    "every Nth frame), onnx:FILE, hf:HUB_ID, yolo:WEIGHTS, lerobot."
+    "every Nth frame), onnx:FILE, hf:HUB_ID, yolo:WEIGHTS, lerobot, mcap."
 )
 
 

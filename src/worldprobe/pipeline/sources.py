@@ -10,6 +10,7 @@ from worldprobe.io.files import StrPath, paths_of
 from worldprobe.labels.robots.lerobot import episode_starts, notes_on, pictures, why_absent
 from worldprobe.labels.values import counted
 from worldprobe.records import VideoRef
+from worldprobe.video.bags.films import recording_of
 from worldprobe.video.read import open_video
 from worldprobe.video.rendered.scenes import truth_path
 from worldprobe.video.sample import spans
@@ -18,8 +19,8 @@ from worldprobe.video.video import Video
 
 
 def open_source(path: StrPath) -> Video:
-    """A video whose shots are a robot's episodes where it belongs to a dataset, else what lies between its cuts; a
-    rendered film, beside which its truth lies, has none.
+    """A video whose shots are a robot's episodes where it belongs to a dataset or a recording, else what lies
+    between its cuts; a rendered film, beside which its truth lies, has none.
 
     Raises:
         VideoError: as ``open_video``.
@@ -33,6 +34,8 @@ def open_source(path: StrPath) -> Video:
         kept = sum(end - first for _, first, end in spans(video.ref, video.shots))
         if lost := video.ref.frames - kept:
             video.add_notes([f"has {counted(lost, 'frame')} of no episode: no clip is cut from them."])
+    elif recording := recording_of(path):  # one episode, whichever camera filmed it
+        video.shots, video.episodes = (0,), (recording,)
     elif truth_path(path).exists():  # rendered in one go: what looks like a cut is a thing that slips or falls
         video.shots = (0,)
     return video

@@ -18,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from worldprobe.errors import VideoError
+from worldprobe.video.bags.films import bag_films
 from worldprobe.video.films import fetch_film
 from worldprobe.video.folder import content_of, is_sequence, requested_rate, size_of
 from worldprobe.video.image import PICTURE_SUFFIXES
@@ -33,7 +34,8 @@ SUFFIXES = frozenset({
 })
 # fmt: on
 ACCEPTED = (
-    "a file, a glob, a folder, scenes:N[@SEED], robots:N[@SEED], films:NAME, lerobot:FOLDER, or an http(s) address"
+    "a file, a glob, a folder, scenes:N[@SEED], robots:N[@SEED], films:NAME, lerobot:FOLDER, mcap:FILE, "
+    "or an http(s) address"
 )
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+):")
@@ -119,6 +121,8 @@ def _resolve(source: str, cache: Path, scenes: Scenes, lerobot: Dataset, films: 
         return _render(source, cache, scenes)
     if source.startswith("lerobot:"):
         return list(lerobot(Path(source.removeprefix("lerobot:")).expanduser()))
+    if source.startswith("mcap:"):
+        return _recorded(Path(source.removeprefix("mcap:")).expanduser(), cache / "recordings", tell)
     if source.startswith("films:"):
         return [films(source.removeprefix("films:"), cache / "films")]
     if re.match(r"^https?://", source, re.IGNORECASE):
@@ -143,6 +147,16 @@ def _resolve(source: str, cache: Path, scenes: Scenes, lerobot: Dataset, films: 
     if glob.has_magic(str(bare)):
         return _glob(bare, rate, tell)
     raise VideoError(f"{source} does not exist. Give {ACCEPTED}.")
+
+
+def _recorded(bag: Path, cache: Path, tell: Tell) -> list[Path]:
+    """The films of a recording, of all in a folder, or of those that a glob names."""
+    bags = sorted(bag.rglob("*.mcap")) if bag.is_dir() else [bag]
+    if not bag.exists() and glob.has_magic(str(bag)):
+        bags = sorted(map(Path, glob.glob(str(bag), recursive=True)))
+    if not bags:
+        raise VideoError(f"mcap:{bag}: there is no recording (*.mcap) there.")
+    return [film for one in bags for film in bag_films(one, cache, tell=tell)]
 
 
 def _render(source: str, cache: Path, scenes: Scenes) -> list[Path]:
