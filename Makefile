@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' constraints.txt)
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install yolo extras demo test faults fuzz check docs wheel picture bench clean
+.PHONY: install yolo extras demo test faults fuzz check docs wheel picture bench gpu clean
 
 install: $(INSTALLED)
 
@@ -67,6 +67,11 @@ bench: install
 	$(BIN)/python -m benchmarks.limit
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.end_to_end --samples 30
+
+# What needs an NVIDIA GPU: the tests of tests/gpu, then benchmarks/gpu.py, six minutes at most.
+gpu: install
+	$(BIN)/python -m pytest tests/gpu -p no:cacheprovider
+	$(BIN)/python -m benchmarks.gpu --out benchmarks/results
 
 clean:
 	rm -rf $(VENV) runs build dist site

@@ -57,7 +57,8 @@ def parts(forward: Forward, pixels: torch.Tensor, device: str) -> dict[str, floa
     """Seconds of each part of a pass: the patches once, the rest times the number of blocks."""
     block, count = forward._blocks[0], len(forward._blocks)
     with torch.inference_mode():
-        hidden = block.plain(forward._unfolded(pixels), *forward._patches)
+        unfolded, patches = forward._unfolded(pixels, forward.tubelet), forward._patches[forward.tubelet]
+        hidden = block.plain(unfolded, *patches)
         n, heads = hidden.shape[1], forward.heads
         tables = rotations(n, forward.side, forward.width // heads, forward.device)
         normed = block.norm1(hidden)
@@ -71,7 +72,7 @@ def parts(forward: Forward, pixels: torch.Tensor, device: str) -> dict[str, floa
             return count * seconds(what, device)
 
         return {
-            "patches": seconds(lambda: block.plain(forward._unfolded(pixels), *forward._patches), device),
+            "patches": seconds(lambda: block.plain(forward._unfolded(pixels, forward.tubelet), *patches), device),
             "layer norms": 2 * timed(lambda: block.norm1(hidden)),
             "queries, keys, values": timed(lambda: block.plain(normed, block.qkv, block.qkv_bias)),
             "rotation": timed(lambda: turned(joined[:, :, : 2 * heads], *tables)),

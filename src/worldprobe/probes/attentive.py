@@ -50,7 +50,7 @@ class AttentiveProbe(BaseEstimator):  # type: ignore[misc]
         epochs: passes over the rows, with a tenth of them to warm up, then a cosine.
         batch: clips a step.
         seed: of the start, the batches and the groups held out.
-        device: as torch names it; nothing is moved elsewhere in silence.
+        device: as torch names it; "auto" is a GPU where torch finds one.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class AttentiveProbe(BaseEstimator):  # type: ignore[misc]
         epochs: int = 20,
         batch: int = 64,
         seed: int = 0,
-        device: str = "cpu",
+        device: str = "auto",
     ) -> None:
         self.learning_rates, self.weight_decays = learning_rates, weight_decays
         self.epochs, self.batch, self.seed, self.device = epochs, batch, seed, device
@@ -104,7 +104,8 @@ class AttentiveProbe(BaseEstimator):  # type: ignore[misc]
             goal = torch.from_numpy((target - self._middle) / self._spread).float()
         self._classes, self._width, self._heads = classes, tokens.shape[2], heads_for(tokens.shape[2])
         parameters = initial(tokens.shape[2], len(self.configurations), start, generator)
-        parameters = {name: one.to(self.device) for name, one in parameters.items()}
+        self._device = _device_of(self.device)
+        parameters = {name: one.to(self._device) for name, one in parameters.items()}
         self._train(parameters, tokens, goal, fitting, stopping, generator)
         self._believe(self._output(tokens, stopping), target[fitting], target[stopping])
         return self
@@ -160,7 +161,7 @@ class AttentiveProbe(BaseEstimator):  # type: ignore[misc]
         import torch
 
         steps = -(-len(fitting) // self.batch)
-        optimizer = _AdamW(parameters, self.configurations, self.device, total=self.epochs * steps)
+        optimizer = _AdamW(parameters, self.configurations, self._device, total=self.epochs * steps)
         best = np.inf
         for epoch in range(self.epochs + 1):
             if epoch:
@@ -187,7 +188,7 @@ class AttentiveProbe(BaseEstimator):  # type: ignore[misc]
         from torch.nn import functional
 
         output = forward(parameters, self._batch(tokens, rows), self._heads)
-        truth = goal[rows].to(self.device).expand(len(output), *goal[rows].shape)
+        truth = goal[rows].to(self._device).expand(len(output), *goal[rows].shape)
         if self._classes:
             return functional.cross_entropy(output.flatten(0, 1), truth.flatten(), reduction="none").view(
                 len(output), -1
@@ -197,7 +198,7 @@ class AttentiveProbe(BaseEstimator):  # type: ignore[misc]
     def _batch(self, tokens: Tokens, rows: Ints) -> Tensor:
         import torch
 
-        return torch.from_numpy(np.ascontiguousarray(tokens[rows])).to(self.device).float()
+        return torch.from_numpy(np.ascontiguousarray(tokens[rows])).to(self._device).float()
 
 
 class _Attentive:
@@ -229,6 +230,12 @@ class AttentiveClassification(_Attentive):
 
     name = "attentive-classification"
     kind: Literal["regression", "classification"] = "classification"
+
+
+def _device_of(wanted: str) -> str:
+    import torch
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
 
 
 class _AdamW:
