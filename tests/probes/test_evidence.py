@@ -8,7 +8,7 @@ from worldprobe.errors import ProbeError
 from worldprobe.probes import controls, curves, metrics
 from worldprobe.probes.curves import PowerLaw, fit_power_law, learning_curve
 from worldprobe.probes.evaluate import cross_fit, draws
-from worldprobe.probes.evidence import online_code_length, selectivity, skill
+from worldprobe.probes.evidence import online_code_length, online_code_lengths, selectivity, skill
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.question import Question
@@ -201,3 +201,22 @@ def test_a_curve_on_noise_cannot_tell():
         learning_curve(inputs, question, grouped(inputs, codes, group), seed=0).more_data_would_help
         == "cannot tell"
     )
+
+
+def test_questions_together_have_the_curves_and_codes_that_each_has_alone():
+    inputs, target, group = world(groups=20, d=200)  # rows fewer than columns, as in small sets
+    other = np.random.default_rng(3).normal(size=target.shape)
+    codes = (target > 0).astype(float)
+    questions = [
+        Question("it", Ridge(), target), Question("noise", Ridge(), other), Question("class", Logistic(), codes, 2),
+    ]  # fmt: skip
+    folds = grouped(inputs, target, group)
+    steps: list[int] = []
+
+    curves_together = curves.learning_curves(inputs, questions, folds, seed=0, step=lambda: steps.append(1))
+    codes_together = online_code_lengths(inputs, questions, folds, seed=0)
+
+    assert len(steps) == 3 * 5 * len(curves_together[0].points)
+    for number, question in enumerate(questions):
+        assert curves_together[number] == learning_curve(inputs, question, folds, seed=0)
+        assert codes_together[number] == online_code_length(inputs, question, folds, seed=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,7 @@ from worldprobe.probes.splits import Folds
 from worldprobe.probes.training import TrainingSets
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 FRACTIONS = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
 # Closer to the ceiling than this is there; less gained than this by doubling is not worth the labels.
 CLOSE = 0.01
@@ -78,16 +80,34 @@ def learning_curve(
     components: int | None = None,
     step: Step = unwatched,
 ) -> LearningCurve:
+    """``learning_curves`` of one question."""
+    return learning_curves(
+        inputs, [question], folds, seed=seed, fractions=fractions, components=components, step=step
+    )[0]
+
+
+def learning_curves(
+    inputs: NDArray[np.float32],
+    questions: Sequence[Question],
+    folds: Folds,
+    *,
+    seed: int,
+    fractions: tuple[float, ...] = FRACTIONS,
+    components: int | None = None,
+    step: Step = unwatched,
+) -> list[LearningCurve]:
     """R2 or balanced accuracy by how many whole groups the probe saw, on the same test rows throughout.
 
     Each fraction's groups are among those of the next. The penalty is chosen anew at each, on inner folds of
-    the groups there are. R2 is against the mean of all training rows at every n, so that scores compare.
+    the groups there are. R2 is against the mean of all training rows at every n, so that scores compare. All
+    questions see the same training sets, which are decomposed once.
 
     Args:
         inputs: [n, d].
+        questions: of the same rows.
         fractions: of each fold's training groups, increasing, ending with 1; those of under 2 groups are left out.
         components: as of ``TrainingSets``.
-        step: called after each fold of each fraction.
+        step: called after each fold of each fraction, for each question.
 
     Raises:
         ProbeError: features that are not finite.
@@ -95,31 +115,64 @@ def learning_curve(
     assert list(fractions) == sorted(set(fractions))
     require_finite(inputs)
     sets = TrainingSets(inputs, folds.unit, components=components)
-    metric = "balanced_accuracy" if question.classes else "r2"
     orders = [
         np.random.default_rng([seed, index]).permutation(np.unique(folds.unit[fold.train]))
         for index, fold in enumerate(folds.folds)
     ]
     fewest = min(len(order) for order in orders)
-    points, curve_draws, constants = [], [], _constants(question, folds)
+    curves = [_Curve(question, folds, seed) for question in questions]
     for fraction in fractions:
         if round(fraction * fewest) < 2:
             continue
-        prediction, rows, groups = np.full_like(constants, np.nan), [], []
+        for curve in curves:
+            curve.begin()
         for fold, order in zip(folds.folds, orders, strict=True):
             kept = order[: round(fraction * len(order))]
             train = fold.train[np.isin(folds.unit[fold.train], kept)]
-            fitted = fit_chosen(question, sets.prepare(train, folds.inner(train, seed)))
-            output = fitted.predict(inputs[fold.test])
-            prediction[fold.test] = output.argmax(axis=1)[:, None] if question.classes else output
-            rows.append(len(train))
-            groups.append(len(kept))
-            step()
-        found = draws(question, OutOfFold(prediction, constants, ()), folds.unit, seed=seed)[metric]
-        curve_draws.append(found)
-        points.append(LearningScore(float(np.mean(rows)), float(np.mean(groups)), found.score()))
-    constant = draws(question, OutOfFold(constants, constants, ()), folds.unit, seed=seed)[metric]
-    return judge(metric, tuple(points), curve_draws, constant)
+            training, shown = sets.prepare(train, folds.inner(train, seed)), inputs[fold.test]
+            for curve in curves:
+                curve.answer(fold.test, fit_chosen(curve.question, training).predict(shown))
+                curve.seen.append((len(train), len(kept)))
+                step()
+        for curve in curves:
+            curve.end()
+    return [curve.judged() for curve in curves]
+
+
+class _Curve:
+    """One question's points, as they come."""
+
+    def __init__(self, question: Question, folds: Folds, seed: int) -> None:
+        self.question, self._unit, self._seed = question, folds.unit, seed
+        self._metric = "balanced_accuracy" if question.classes else "r2"
+        self._constants = _constants(question, folds)
+        self._points: list[LearningScore] = []
+        self._draws: list[Draws] = []
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a point."""
+        self._prediction = np.full_like(self._constants, np.nan)
+        self.seen: list[tuple[int, int]] = []
+
+    def answer(self, test: Ints, output: Floats) -> None:
+        """Take what the probe says of a fold's test rows."""
+        self._prediction[test] = output.argmax(axis=1)[:, None] if self.question.classes else output
+
+    def end(self) -> None:
+        """Score a point."""
+        found = self._scored(self._prediction)
+        rows, groups = np.mean(self.seen, axis=0)
+        self._draws.append(found)
+        self._points.append(LearningScore(float(rows), float(groups), found.score()))
+
+    def judged(self) -> LearningCurve:
+        """The curve through all points."""
+        return judge(self._metric, tuple(self._points), self._draws, self._scored(self._constants))
+
+    def _scored(self, prediction: Floats) -> Draws:
+        given = OutOfFold(prediction, self._constants, ())
+        return draws(self.question, given, self._unit, seed=self._seed)[self._metric]
 
 
 def _constants(question: Question, folds: Folds) -> Floats:

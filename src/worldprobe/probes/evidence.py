@@ -16,7 +16,7 @@ from worldprobe.probes.evaluate import Step, require_finite, unwatched
 from worldprobe.probes.metrics import varying
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds
-from worldprobe.probes.training import TrainingSets
+from worldprobe.probes.training import TrainingRows, TrainingSets
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -106,20 +106,38 @@ def online_code_length(
     components: int | None = None,
     step: Step = unwatched,
 ) -> CodeLength:
+    """``online_code_lengths`` of one question."""
+    return online_code_lengths(
+        inputs, [question], folds, seed=seed, portions=portions, components=components, step=step
+    )[0]
+
+
+def online_code_lengths(
+    inputs: NDArray[np.float32],
+    questions: Sequence[Question],
+    folds: Folds,
+    *,
+    seed: int,
+    portions: tuple[float, ...] = PORTIONS,
+    components: int | None = None,
+    step: Step = unwatched,
+) -> list[CodeLength]:
     """Minimum description length by online coding (Voita and Titov 2020, section 2.2; eq. 3), in bits.
 
     Units come in random order, or in that of time where neighbours are purged, in blocks that end at the given
     shares of them. The first block is sent by the uniform code; each later one by the probe fitted to all before
     it that is far enough away, its penalty chosen on inner folds of those. A number is sent as a normal around its
     prediction, to 1/128 of the target's spread, with the spread that the constant or the probe left on inner
-    folds, mixed with a little of the uniform code.
+    folds, mixed with a little of the uniform code. All questions see the same training sets, which are decomposed
+    once.
 
     Args:
         inputs: [n, d].
+        questions: of the same rows.
         folds: of the split: its units, and what it keeps apart.
         portions: increasing, ending with 1.
         components: as of ``TrainingSets``.
-        step: called after each block but the first.
+        step: called after each block but the first, for each question.
 
     Raises:
         ProbeError: fewer than two units to a later block's fit, features that are not finite, a constant target.
@@ -127,47 +145,61 @@ def online_code_length(
     assert list(portions) == sorted(set(portions))
     assert portions[-1] == 1.0
     require_finite(inputs)
-    varies = varying(question.target)
-    if not varies.all() and varies.any() and not question.classes:
-        question = replace(question, target=question.target[:, varies])
-    if not varies.any():
-        raise ProbeError(f"{question.title} is constant: there is nothing to send")
+    questions = [_what_varies(question) for question in questions]
     unit, names = folds.unit, np.unique(folds.unit)
     if folds.purge is None:
         names = np.random.default_rng(seed).permutation(names)
     ends = sorted({max(2, round(share * len(names))) for share in portions})
     if len(names) < 4 or len(ends) < 2:
         raise ProbeError(
-            f"online coding of {question.title} needs at least 4 groups, found {len(names)}. Add video."
+            f"online coding of {questions[0].title} needs at least 4 groups, found {len(names)}. Add video."
         )
     place = np.empty(len(unit), dtype=np.int64)
     for index, name in enumerate(names):
         place[unit == name] = index
-    sets, uniform = TrainingSets(inputs, unit, components=components), _uniform_bits(question)
-    first = float(uniform[place < ends[0]].sum())
-    online, constant = first, first
+    sets = TrainingSets(inputs, unit, components=components)
+    uniform = [_uniform_bits(question) for question in questions]
+    online = [float(bits[place < ends[0]].sum()) for bits in uniform]
+    constant = list(online)
     for start, stop in itertools.pairwise(ends):
         sent = np.flatnonzero((place >= start) & (place < stop))
         known = folds.apart(np.flatnonzero(place < start), sent)
         inner = folds.inner(known, seed)
-        if inner:
-            by_probe, by_constant = _block_bits(sets, question, inner, known, sent)
-        else:  # all that came before lies too near
-            by_probe = by_constant = float(uniform[sent].sum())
-        online, constant = online + by_probe, constant + by_constant
-        step()
-    note = "" if question.classes else f"numbers are sent to {PRECISION:.4f} of their spread"
-    return CodeLength(online, constant, float(uniform.sum()), len(unit), note)
+        training = sets.prepare(known, inner) if inner else None
+        for number, question in enumerate(questions):
+            if training is not None:
+                by_probe, by_constant = _block_bits(training, question, inputs[sent], known, sent)
+            else:  # all that came before lies too near
+                by_probe = by_constant = float(uniform[number][sent].sum())
+            online[number] += by_probe
+            constant[number] += by_constant
+            step()
+    return [
+        CodeLength(
+            online[number], constant[number], float(uniform[number].sum()), len(unit),
+            "" if question.classes else f"numbers are sent to {PRECISION:.4f} of their spread",
+        )
+        for number, question in enumerate(questions)
+    ]  # fmt: skip
+
+
+def _what_varies(question: Question) -> Question:
+    """A question without the columns that are constant. Raises ProbeError where all are."""
+    varies = varying(question.target)
+    if not varies.any():
+        raise ProbeError(f"{question.title} is constant: there is nothing to send")
+    if varies.all() or question.classes:
+        return question
+    return replace(question, target=question.target[:, varies])
 
 
 def _block_bits(
-    sets: TrainingSets, question: Question, inner: Sequence[tuple[Ints, Ints]], known: Ints, sent: Ints
+    training: TrainingRows, question: Question, shown: NDArray[np.float32], known: Ints, sent: Ints
 ) -> tuple[float, float]:
     """Bits of the rows sent, by the probe and by the constant, both fitted to the rows known."""
-    training = sets.prepare(known, inner)
     fitted = fit_chosen(question, training)
     truth = question.target[sent]
-    output = fitted.predict(sets.inputs[sent])
+    output = fitted.predict(shown)
     if question.classes:
         codes = truth[:, 0].astype(np.int64)
         # Laplace's rule: a class that was not seen yet can still be sent, by either code.

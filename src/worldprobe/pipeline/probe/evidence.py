@@ -14,13 +14,13 @@ from worldprobe.controls import CONTROLS
 from worldprobe.errors import ProbeError
 from worldprobe.intervals import Score
 from worldprobe.pipeline.probe.answers import Answered, Answers, ProbeTask, numbers
-from worldprobe.pipeline.probe.fit import Rows
+from worldprobe.pipeline.probe.fit import Rows, rows_of
 from worldprobe.pipeline.probe.plan import LINEAR_PROBES, Plan
 from worldprobe.pipeline.progress import Tally, silent
-from worldprobe.probes.curves import FRACTIONS, learning_curve
+from worldprobe.probes.curves import FRACTIONS, LearningCurve, learning_curves
 from worldprobe.probes.detection.power import accuracy_over_chance, detectable, effect_of_accuracy
 from worldprobe.probes.evaluate import Step
-from worldprobe.probes.evidence import PORTIONS, difference, online_code_length, selectivity, skill
+from worldprobe.probes.evidence import PORTIONS, CodeLength, difference, online_code_lengths, selectivity, skill
 from worldprobe.probes.features import CHANGES
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import OUTER_FOLDS
@@ -92,22 +92,27 @@ def steps(plan: Plan, probe_task: ProbeTask) -> dict[str, int]:
 def worked_out(
     plan: Plan, rows: Rows, answered: Sequence[Answered], tap: str, kind: str, *, tally: Tally | None = None
 ) -> list[EvidenceLine]:
-    """Code lengths and learning curves of the linear probes on one kind of features [n, d] of one tap.
+    """Code lengths and learning curves of the linear probes on one kind of features [n, d] of one tap; of questions
+    on the same rows together.
 
     ``tally`` counts what ``steps`` says.
     """
-    found: list[EvidenceLine] = []
     tally = tally or Tally("", 0, silent)
+    by_rows: dict[Hashable, list[Answered]] = {}
     for one in answered:
         linear = one.probe_task.probe in LINEAR_PROBES and one.control == "none" and not one.leaky
-        if not linear or (one.tap, one.features) != (tap, kind):
-            continue
-        inputs = rows[one.probe_task.target.usable]
-        for name, count in steps(plan, one.probe_task).items():
-            work = _code if name == "code" else _learning
-            with tally.part(count) as step:
-                found.append(work(one, inputs, step))
-    return found
+        if linear and (one.tap, one.features) == (tap, kind):
+            by_rows.setdefault(rows_of(one.probe_task), []).append(one)
+    found: dict[tuple[int, str], EvidenceLine] = {}
+    for together in by_rows.values():
+        inputs = rows[together[0].probe_task.target.usable]
+        for name, count in steps(plan, together[0].probe_task).items():
+            work = _codes if name == "code" else _learning
+            with tally.part(count * len(together)) as step:
+                lines: Sequence[EvidenceLine] = work(together, inputs, step)
+            found |= {(id(one), name): line for one, line in zip(together, lines, strict=True)}
+    order = {id(one): number for number, one in enumerate(answered)}
+    return [found[key] for key in sorted(found, key=lambda key: (order[key[0]], key[1]))]
 
 
 def with_controls(answered: Sequence[Answered]) -> Iterator[tuple[Answered, list[Answered]]]:
@@ -144,13 +149,21 @@ def _line(one: Answered, measure: Measure, against: str, found: Score) -> Eviden
     )
 
 
-def _code(one: Answered, inputs: Rows, step: Step) -> CodeResult:
+def _codes(together: Sequence[Answered], inputs: Rows, step: Step) -> list[CodeResult]:
+    """Of questions on the same rows; what cannot be sent says why, and keeps no other from being sent."""
+    plan, folds = together[0].plan, together[0].folds
     try:
-        code = online_code_length(
-            inputs, one.question, one.folds, seed=one.plan.seed, components=one.plan.pca, step=step
+        codes = online_code_lengths(
+            inputs, [one.question for one in together], folds, seed=plan.seed, components=plan.pca, step=step
         )
     except ProbeError as error:
-        return CodeResult(**about(one), rows=len(inputs), notes=[str(error)])
+        if len(together) > 1:
+            return [line for one in together for line in _codes([one], inputs, step)]
+        return [CodeResult(**about(together[0]), rows=len(inputs), notes=[str(error)])]
+    return [_code(one, code) for one, code in zip(together, codes, strict=True)]
+
+
+def _code(one: Answered, code: CodeLength) -> CodeResult:
     return CodeResult(
         **about(one), rows=code.rows,
         online_bits=code.online, constant_bits=code.constant, uniform_bits=code.uniform,
@@ -159,8 +172,15 @@ def _code(one: Answered, inputs: Rows, step: Step) -> CodeResult:
     )  # fmt: skip
 
 
-def _learning(one: Answered, inputs: Rows, step: Step) -> LearningResult:
-    curve = learning_curve(inputs, one.question, one.folds, seed=one.plan.seed, components=one.plan.pca, step=step)
+def _learning(together: Sequence[Answered], inputs: Rows, step: Step) -> list[LearningResult]:
+    """Of questions on the same rows."""
+    plan, folds = together[0].plan, together[0].folds
+    questions = [one.question for one in together]
+    curves = learning_curves(inputs, questions, folds, seed=plan.seed, components=plan.pca, step=step)
+    return [_curve(one, curve) for one, curve in zip(together, curves, strict=True)]
+
+
+def _curve(one: Answered, curve: LearningCurve) -> LearningResult:
     gain, law = curve.gain_by_doubling, curve.law
     points = [
         LearningPoint(rows=p.rows, groups=p.groups, score=p.score.value, low=p.score.low, high=p.score.high)

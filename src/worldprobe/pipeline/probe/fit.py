@@ -70,6 +70,12 @@ def answer_tokens(
     return _answers(fit, probe_tasks, leaky=leaky, shuffle=shuffle, seed=seed)
 
 
+def rows_of(one: ProbeTask) -> Hashable:
+    """What is equal for tasks on the same rows with the same folds, which may share training sets."""
+    purge = one.folds.purge
+    return one.target.usable.tobytes(), one.folds.unit.tobytes(), purge.seconds if purge else 0.0
+
+
 def fits(probe_tasks: Sequence[ProbeTask], *, leaky: bool = False, shuffle: bool = False) -> int:
     """How many fits answering takes: of each question on each fold, inner ones apart."""
     return sum(
@@ -92,11 +98,9 @@ def _answers(
     seed: int,
     plant: Callable[[NDArray[np.int64], ProbeTask], list[Question]] = lambda usable, one: [],
 ) -> Answers:
-    by_rows: dict[tuple[bytes, bytes, float], list[ProbeTask]] = {}
+    by_rows: dict[Hashable, list[ProbeTask]] = {}
     for one in probe_tasks:
-        purge = one.folds.purge
-        key = (one.target.usable.tobytes(), one.folds.unit.tobytes(), purge.seconds if purge else 0.0)
-        by_rows.setdefault(key, []).append(one)
+        by_rows.setdefault(rows_of(one), []).append(one)
     found: Answers = {}
     for together in by_rows.values():
         usable = np.flatnonzero(together[0].target.usable)
