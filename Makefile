@@ -63,6 +63,7 @@ picture: install
 bench: install
 	$(BIN)/python benchmarks/probes.py --repeats 1
 	$(BIN)/python -m benchmarks.many_targets
+	$(BIN)/python -m benchmarks.large
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.encode
 	$(BIN)/python -m benchmarks.limit

@@ -122,16 +122,36 @@ class Location:
 
     def children(self, prefix: str) -> list[str]:
         """Names right below a prefix, sorted; none where there is nothing. Old leftovers of cut-off writes go."""
+        with self.using("read"):
+            names = sorted(self._listed(prefix))
+        for name in [name for name in names if name.endswith(".partial")]:
+            self._sweep(Path(self.location, prefix, name))
+        return names
+
+    def _listed(self, prefix: str) -> list[str]:
+        if self.local:  # a hundred times as fast as through Zarr's event loop
+            try:
+                return os.listdir(Path(self.location, prefix))
+            except (FileNotFoundError, NotADirectoryError):
+                return []
         from zarr.core.sync import sync
 
         async def listed() -> list[str]:
             return [name async for name in self.zarr.list_dir(prefix)]
 
+        return sync(listed())
+
+    def read(self, key: str) -> bytes | None:
+        """What is stored under a key, as it is; None where nothing is."""
         with self.using("read"):
-            names = sorted(sync(listed()))
-        for name in [name for name in names if name.endswith(".partial")]:
-            self._sweep(Path(self.location, prefix, name))
-        return names
+            if self.local:
+                path = Path(self.location, key)
+                return path.read_bytes() if path.is_file() else None
+            from zarr.core.buffer import default_buffer_prototype
+            from zarr.core.sync import sync
+
+            found = sync(self.zarr.get(key, default_buffer_prototype()))
+            return None if found is None else found.to_bytes()
 
     def remove(self, key: str) -> None:
         """Delete a key."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -209,7 +209,8 @@ def _clip_moments(
     """The labelled tubelets of one clip, of each of its subjects."""
     found, dropped = targets.subjects(tracks, spec.indices, which=which)
     seen = series.view.contains(tracks.box[:, :2])
-    visible = Counter(tracks.frame[seen & ~tracks.hidden].tolist())
+    # The objects that the model can see at each frame.
+    visible = np.bincount(tracks.frame[seen & ~tracks.hidden] - spec.start, minlength=spec.last - spec.start + 1)
     moments = []
     for rows in found:
         dropped["outside the crop"] += int((~seen[rows]).sum())
@@ -220,40 +221,59 @@ def _clip_moments(
     return moments, dropped
 
 
-def _subject_moments(
-    tracks: Tracks, rows: Ints, series: Series, spec: ClipSpec, visible: Mapping[int, int]
-) -> list[_Moment]:
-    """One subject's labelled tubelets; ``visible`` counts the objects that the model can see at each frame."""
+def _subject_moments(tracks: Tracks, rows: Ints, series: Series, spec: ClipSpec, visible: Ints) -> list[_Moment]:
+    """One subject's labelled tubelets; ``visible`` counts the objects that the model sees at each of the frames."""
     # A repeated still is one moment: all its tubelets cover the same frame.
     position = (tracks.frame[rows] - spec.start) // max(spec.stride, 1)
-    covers = np.array([series.grid.tubelet_of(int(p)) for p in position], dtype=object)
-    moments = []
-    for tubelet in sorted({int(t) for t in covers if t is not None}):
-        here = rows[covers == tubelet]
-        names, counts = np.unique(tracks.name[here], return_counts=True)
-        measured = {key: _mean(values[here]) for key, values in tracks.measured.items()}
-        measured["count"] = float(np.mean([visible[frame] for frame in tracks.frame[here].tolist()]))
-        moments.append(
-            _Moment(
-                tubelet=tubelet,
-                pts_seconds=float(tracks.pts_seconds[here].mean()),
-                box=tracks.box[here].mean(axis=0),
-                speed=tracks.speed[here].mean(axis=0),
-                growth=float(tracks.growth[here].mean()),
-                tracked=bool((tracks.object[here] >= 0).all()),
-                name=str(names[counts.argmax()]),
-                measured=measured,
-                factors={key: values[here[0]] for key, values in tracks.factors.items()},
-                labels=len(here),
-            )
+    covered = position // series.grid.tubelet < series.grid.time
+    rows, tubelet = rows[covered], position[covered] // series.grid.tubelet
+    if not len(rows):
+        return []
+    order = np.argsort(tubelet, kind="stable")
+    rows, tubelet = rows[order], tubelet[order]
+    found, starts, counts = np.unique(tubelet, return_index=True, return_counts=True)
+
+    def means(values: Floats) -> Floats:
+        return np.asarray(np.add.reduceat(values, starts, axis=0).T / counts).T
+
+    measured = {key: _means_of_known(values[rows], starts) for key, values in tracks.measured.items()}
+    measured["count"] = means(visible[tracks.frame[rows] - spec.start].astype(np.float64))
+    pts_seconds, box, speed, growth = (
+        means(values[rows]) for values in (tracks.pts_seconds, tracks.box, tracks.speed, tracks.growth)
+    )
+    tracked = np.logical_and.reduceat(tracks.object[rows] >= 0, starts)
+    names = _commonest(tracks.name[rows], starts, counts)
+    return [
+        _Moment(
+            tubelet=int(found[at]),
+            pts_seconds=float(pts_seconds[at]),
+            box=box[at],
+            speed=speed[at],
+            growth=float(growth[at]),
+            tracked=bool(tracked[at]),
+            name=names[at],
+            measured={key: float(values[at]) for key, values in measured.items()},
+            factors={key: values[rows[starts[at]]] for key, values in tracks.factors.items()},
+            labels=int(counts[at]),
         )
-    return moments
+        for at in range(len(found))
+    ]
 
 
-def _mean(values: Floats) -> float:
-    """Over the values that are known; NaN where none is."""
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else np.nan
+def _means_of_known(values: Floats, starts: Ints) -> Floats:
+    """Of each part, over the values that are known; NaN where none is."""
+    known = np.isfinite(values)
+    counts = np.add.reduceat(known.astype(np.float64), starts)
+    sums = np.add.reduceat(np.where(known, values, 0.0), starts)
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def _commonest(names: NDArray[np.str_], starts: Ints, counts: Ints) -> list[str]:
+    """Of each part the name that most have; of several the first by the alphabet."""
+    if (names == names[starts].repeat(counts)).all():
+        return [str(name) for name in names[starts].tolist()]
+    parts = (np.unique(part, return_counts=True) for part in np.split(names, starts[1:]))
+    return [str(found[times.argmax()]) for found, times in parts]
 
 
 def _require_episodes(series: Sequence[Series], labels: Labels) -> None:
