@@ -163,6 +163,7 @@ def _future(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
             ("true", None),
             ("predictor", "joint"),
             ("predictor", "rolling"),
+            ("predictor-corrected", "joint"),
             ("corrected", None),
             ("ridge", None),
         ):
@@ -184,7 +185,8 @@ def _future(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
 def _readouts(told: dict[str, Any], score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
     metrics: dict[str, tuple[str, ...]] = {"xy": ("distance", "r2"), "class": ("balanced_accuracy",)}
     methods = ("truth", "copy-last", "ridge", "constant-velocity", "mean")
-    ways = [("predictor", "joint"), ("predictor", "rolling"), *((method, None) for method in methods)]
+    modes = itertools.product(("predictor", "predictor-corrected"), ("joint", "rolling"))
+    ways = [*modes, *((method, None) for method in methods)]
     against = {
         "truth": "below",
         "copy-last": "above",
@@ -197,7 +199,7 @@ def _readouts(told: dict[str, Any], score: Iterator[dict[str, float]]) -> Iterat
             at = {**told, "task": task, "horizon": horizon, "features": "grid", "metric": metric, "method": method}
             line = {**at, "mode": mode, "against": against if mode else {}}
             yield ReadoutResult(encoder=ENCODER, **line, **next(score))
-            if mode:
+            if method == "predictor":
                 yield ReadoutResult(encoder=TWIN, **{**at, "mode": mode}, **next(score))
 
 

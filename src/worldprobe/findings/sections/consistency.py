@@ -22,6 +22,7 @@ class ConsistencyRow(Fact):
 
     ``mode`` is the one that is judged; ``joint`` and ``rolling`` are the predictor's scores by mode. ``share`` is
     that of the true future's which is in the predicted one; None where the true one holds nothing.
+    ``predictor_corrected`` is the judged mode's through a linear map to true tokens, ``corrected`` copy-last's.
     """
 
     target: ConsistencyTarget
@@ -32,6 +33,7 @@ class ConsistencyRow(Fact):
     rolling: Score
     ridge: Score
     corrected: Score
+    predictor_corrected: Score | None
     twin: Score | None
     mode: Literal["joint", "rolling"]
     share: float | None
@@ -84,7 +86,8 @@ def _row(
     return ConsistencyRow(
         target=first.target, features=first.features, horizon=first.horizon, true=true,
         joint=scores["predictor", "joint"], rolling=scores["predictor", "rolling"], ridge=scores["ridge", None],
-        corrected=scores["corrected", None], twin=twin, mode=mode,
+        corrected=scores["corrected", None],
+        predictor_corrected=scores.get(("predictor-corrected", mode)), twin=twin, mode=mode,
         share=(own.value or 0.0) / true.value if holds and true.value else None, verdict=verdict, kind=kind,
         n=first.n, n_groups=first.n_groups,
     )  # fmt: skip
