@@ -146,6 +146,9 @@ def _future(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
             yield PredictionResult(encoder=ENCODER, method=method, metric="l1", **at, **next(score))
         for metric in ("skill", "cosine"):
             yield PredictionResult(encoder=ENCODER, method="predictor", metric=metric, **at, **next(score))
+        yield PredictionResult(
+            encoder=ENCODER, method="predictor", metric="l1", **{**at, "mode": "rolling"}, **next(score)
+        )
         yield PredictionResult(encoder=TWIN, method="predictor", metric="skill", **at, **next(score))
         for method in ("predictor", "decode-actual", "copy-last-frame", "mean-image"):
             yield PredictionResult(encoder=ENCODER, method=method, metric="psnr", **at, **next(score))

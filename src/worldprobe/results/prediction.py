@@ -19,6 +19,7 @@ PredictionMetric = Literal["l1", "cosine", "skill", "skill_fitted", "top1", "top
 class PredictionResult(Result):
     """Score the predictor or a baseline at one horizon.
 
+    ``mode`` is how the run predicts; the predictor is scored in both, in the other one by its errors alone.
     ``tokens`` is "all", or "changed": those whose pixels moved since the context's end, beyond the film's noise.
     ``context`` and ``horizon`` count tubelets; horizon 0 is the context's last, encoded alone, against the same
     frames within the window. ``protocol`` says how the prediction was made and what it is held against.

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from worldprobe.findings.finding import Finding, Run
+from worldprobe.findings.finding import Finding, Run, mode_of
 from worldprobe.findings.score import Fact, VerdictKind, score_of
 from worldprobe.findings.wording import number
 from worldprobe.intervals import Score, Standing
-from worldprobe.results import ConsistencyResult, ConsistencyTarget, PredictionResult
+from worldprobe.results import ConsistencyResult, ConsistencyTarget
 
 TARGET_NAMES: dict[ConsistencyTarget, str] = {
     "action": "the action", "change": "the change of the state", "state": "the state",
 }  # fmt: skip
-_JOINT: Literal["joint", "rolling"] = "joint"
 
 
 class ConsistencyRow(Fact):
@@ -60,7 +59,7 @@ class Consistency(Finding):
         known = [one for one in own if one.dimensions]
         twins = [one for one in lines if one.encoder != run.encoder]
         places = dict.fromkeys((one.target, one.features, one.horizon) for one in known)
-        mode = next((one.mode for one in run.results if isinstance(one, PredictionResult)), _JOINT)
+        mode = mode_of(run.results)
         rows = tuple(
             _row([one for one in known if _at(one) == at], [one for one in twins if _at(one) == at], mode)
             for at in places

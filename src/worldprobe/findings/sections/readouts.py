@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from worldprobe.findings.finding import Finding, Run
+from worldprobe.findings.finding import Finding, Run, mode_of
 from worldprobe.findings.score import Fact, VerdictKind, score_of
 from worldprobe.findings.wording import METRICS, count, interval, number, property_name
 from worldprobe.intervals import Score, Standing
-from worldprobe.results import READOUT_ERRORS, PredictionResult, ReadoutMetric, ReadoutResult
+from worldprobe.results import READOUT_ERRORS, ReadoutMetric, ReadoutResult
 
 METRIC_NAMES: dict[ReadoutMetric, str] = {
     "distance": "distance, % of a frame",
@@ -67,7 +67,7 @@ class Readouts(Finding):
         if not own:
             return None
         twins = [one for one in lines if one.encoder != run.encoder]
-        mode: _Mode = next((one.mode for one in run.results if isinstance(one, PredictionResult)), "joint")
+        mode = mode_of(run.results)
         judged = {task: _metric(own, task) for task in dict.fromkeys(one.task for one in own)}
         own, twins = ([one for one in of if one.metric == judged[one.task]] for of in (own, twins))
         places = dict.fromkeys((one.task, one.features, one.horizon) for one in own)
