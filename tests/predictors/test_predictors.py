@@ -347,6 +347,23 @@ def test_ridge_is_scikit_learns_and_shrinks_to_the_mean_on_noise():
         np.testing.assert_allclose(fitted.predict(known[20:]), expected, atol=1e-4)
 
 
+def test_ridge_holds_where_some_directions_of_the_tokens_hardly_vary():
+    """As those of predicted tokens: summed in single precision their Gram matrix is not positive."""
+    from sklearn.linear_model import Ridge
+
+    generator = np.random.default_rng(2)
+    one, other = (np.linalg.qr(generator.standard_normal((48, 48)))[0] for _ in range(2))
+    spread = one * np.geomspace(100, 1e-4, 48) @ other
+    known = (generator.standard_normal((120, 1, 16, 48)) @ spread).astype(np.float32)
+    future = known + 0.01 * generator.standard_normal(known.shape).astype(np.float32)
+    rows = np.arange(100)
+    _, ours = baselines.RidgePredictor.fit(known, future, train=rows[:70], validation=rows[70:], tubelets=1)
+    assert ours.penalty < 1
+    x, y = (tokens[:100].reshape(-1, 48).astype(float) for tokens in (known, future))
+    expected = Ridge(alpha=ours.penalty).fit(x, y).coef_.T
+    np.testing.assert_allclose(ours.weights, expected, atol=1e-3 * np.abs(expected).max())
+
+
 def test_one_map_of_the_last_token_undoes_a_change_of_window():
     generator = np.random.default_rng(3)
     known = generator.standard_normal((40, 1, 4, 6)).astype(np.float32)
