@@ -242,24 +242,17 @@ def _steps(
             fitted, twin = (
                 _by_method(ones, metric="skill_fitted", **at).get("predictor") for ones in (ours, twins)
             )
-            steps.append(
-                HorizonScores(
-                    tokens=tokens,
-                    horizon=horizon,
-                    l1=l1,
-                    cosine={"predictor": absent, **_by_method(ours, metric="cosine", **at)},
-                    skill={"predictor": absent, **_by_method(ours, metric="skill", **at)},
-                    fitted=fitted or absent,
-                    chosen="; ".join(lines["fitted"].notes) if fitted and fitted.value is not None else "",
-                    twin=twin or _by_method(twins, metric="skill", **at).get("predictor", absent),
-                    other=_by_method(others, metric="l1", **at).get("predictor"),
-                    verdict=verdict,
-                    kind=kind,
-                    better=better,
-                    n=first.n,
-                    n_groups=first.n_groups,
-                )
-            )
+            one = HorizonScores(
+                tokens=tokens, horizon=horizon, l1=l1,
+                cosine={"predictor": absent, **_by_method(ours, metric="cosine", **at)},
+                skill={"predictor": absent, **_by_method(ours, metric="skill", **at)},
+                fitted=fitted or absent,
+                chosen="; ".join(lines["fitted"].notes) if fitted and fitted.value is not None else "",
+                twin=twin or _by_method(twins, metric="skill", **at).get("predictor", absent),
+                other=_by_method(others, metric="l1", **at).get("predictor"),
+                verdict=verdict, kind=kind, better=better, n=first.n, n_groups=first.n_groups,
+            )  # fmt: skip
+            steps.append(one)
     return steps
 
 
