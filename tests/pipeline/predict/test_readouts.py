@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from worldprobe.cli import app
 from worldprobe.errors import ConfigError
+from worldprobe.findings.finding import Run
+from worldprobe.findings.sections.readouts import Readouts
 from worldprobe.findings.summary import summarize
 from worldprobe.geometry import TokenGrid, resize_and_crop
 from worldprobe.labels.load import load_labeller
@@ -124,7 +126,7 @@ def test_a_class_is_kept_or_lost():
     assert found["constant-velocity", None, 2].score == 1.0
 
 
-def test_a_prediction_that_is_displaced_is_read_through_a_map_and_one_that_is_empty_is_not():
+def test_a_prediction_that_is_displaced_is_read_through_a_map_and_one_that_is_empty_is_not(tmp_path):
     tokens, labels = made()
     displaced = 0.4 * tokens[:, CONTEXT:] + 1.5
     empty = np.random.default_rng(2).normal(size=displaced.shape).astype(np.float32)
@@ -136,6 +138,13 @@ def test_a_prediction_that_is_displaced_is_read_through_a_map_and_one_that_is_em
         assert mapped.score > 0.98
         assert mapped.against["copy-last"] == mapped.against["mean"] == "above"
         assert found["predictor-corrected", "rolling", horizon].score < 0.1
+    read = Readouts.of(Run(tmp_path, tuple(lines), (), "made", {}, {}))
+    row, headline = read.shown[0], read.headline
+    assert (row.kind, row.corrected) == ("below", "above")
+    assert "There, but displaced" in headline
+    assert "at horizons 1, 2." in headline
+    older = [one for one in lines if one.method != "predictor-corrected"]
+    assert "displaced" not in Readouts.of(Run(tmp_path, tuple(older), (), "made", {}, {})).headline
 
 
 def test_the_map_is_not_fitted_to_the_windows_that_are_read():
