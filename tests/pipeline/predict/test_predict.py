@@ -147,6 +147,13 @@ def test_the_other_mode_is_scored_beside_the_one_that_was_asked_for(run):
     assert [step.other.value for step in steps if step.tokens == "all"] == other
 
 
+def test_beyond_the_trained_clip_lines_say_that_windows_slide(small, scenes, tmp_path):
+    pipeline.predict(experiment(small, context=2, horizon=6, twin=False), scenes[:2], tmp_path / "run")
+    lines = [r for r in told(tmp_path / "run") if r.horizon == 6]
+    assert {"windows of 4 tubelets, which slide" in r.protocol for r in some(lines)} == {True}
+    assert all(r.score is not None for r in lines if r.metric == "l1" and r.method in ("predictor", "copy-last"))
+
+
 def test_copy_last_has_no_skill_over_itself_and_chance_knows_how_many_moments_there_are(run):
     assert {r.score for r in told(run, method="copy-last", metric="skill")} == {0.0}
     assert {r.score for r in told(run, method="chance", metric="top1")} == {1 / 8}

@@ -24,7 +24,7 @@ _PREDICTED = ("predictor", OTHER)
 
 @dataclass(frozen=True, slots=True)
 class PredictionSetup:
-    """What all lines of a run share."""
+    """What all lines of a run share; ``clip`` counts the tubelets of the longest window, 0 for all of it in one."""
 
     encoder: str
     precision: str
@@ -33,11 +33,15 @@ class PredictionSetup:
     mode: Mode
     seed: int
     extra: str = ""
+    clip: int = 0
 
     @property
     def protocol(self) -> str:
         """How the prediction was made, and what it is held against."""
-        targets = f"layer-normed tokens of the whole window of {self.context + self.horizon} tubelets"
+        whole = self.context + self.horizon
+        targets = f"layer-normed tokens of the whole window of {whole} tubelets"
+        if self.context < self.clip < whole:
+            targets = f"layer-normed tokens of windows of {self.clip} tubelets, which slide, predictions fed back"
         return (
             f"context of {self.context} tubelets encoded alone; {self.mode}, {self.horizon} tubelets; "
             f"targets: {targets}; {self.precision}{self.extra}"

@@ -71,8 +71,9 @@ def predict(
     surprised: list[tuple[Surprises, PredictionSetup]] = []
     for encoder_of, one in ((encoder, predictor), *_twins(experiment, encoder, settings)):
         setup = PredictionSetup(
-            one.encoder.name, one.precision, settings.context, settings.horizon, settings.mode, experiment.seed
-        )
+            one.encoder.name, one.precision, settings.context, settings.horizon, settings.mode, experiment.seed,
+            clip=one.clip,
+        )  # fmt: skip
         own = one is predictor
         decoded = DecodedFuture(loaded, encoder, setup, cut, videos=len(videos)) if loaded and own else None
         futures = _futures(labels, one)
