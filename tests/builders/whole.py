@@ -146,6 +146,9 @@ def _future(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
             yield PredictionResult(encoder=ENCODER, method=method, metric="l1", **at, **next(score))
         for metric in ("skill", "cosine"):
             yield PredictionResult(encoder=ENCODER, method="predictor", metric=metric, **at, **next(score))
+        yield PredictionResult(
+            encoder=ENCODER, method="predictor", metric="l1", **{**at, "mode": "rolling"}, **next(score)
+        )
         yield PredictionResult(encoder=TWIN, method="predictor", metric="skill", **at, **next(score))
         for method in ("predictor", "decode-actual", "copy-last-frame", "mean-image"):
             yield PredictionResult(encoder=ENCODER, method=method, metric="psnr", **at, **next(score))
@@ -163,6 +166,7 @@ def _future(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
             ("true", None),
             ("predictor", "joint"),
             ("predictor", "rolling"),
+            ("predictor-corrected", "joint"),
             ("corrected", None),
             ("ridge", None),
         ):
@@ -184,7 +188,8 @@ def _future(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
 def _readouts(told: dict[str, Any], score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
     metrics: dict[str, tuple[str, ...]] = {"xy": ("distance", "r2"), "class": ("balanced_accuracy",)}
     methods = ("truth", "copy-last", "ridge", "constant-velocity", "mean")
-    ways = [("predictor", "joint"), ("predictor", "rolling"), *((method, None) for method in methods)]
+    modes = itertools.product(("predictor", "predictor-corrected"), ("joint", "rolling"))
+    ways = [*modes, *((method, None) for method in methods)]
     against = {
         "truth": "below",
         "copy-last": "above",
@@ -197,7 +202,7 @@ def _readouts(told: dict[str, Any], score: Iterator[dict[str, float]]) -> Iterat
             at = {**told, "task": task, "horizon": horizon, "features": "grid", "metric": metric, "method": method}
             line = {**at, "mode": mode, "against": against if mode else {}}
             yield ReadoutResult(encoder=ENCODER, **line, **next(score))
-            if mode:
+            if method == "predictor":
                 yield ReadoutResult(encoder=TWIN, **{**at, "mode": mode}, **next(score))
 
 

@@ -1,5 +1,8 @@
 """The future is told as transformers' sub-modules tell it, from a context that has not seen it."""
 
+import copy
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -14,7 +17,7 @@ from worldprobe.errors import ConfigError, PredictionError, RegistryError
 from worldprobe.predictors import PlainForward, VJEPA2Predictor, baselines, leak, scores
 from worldprobe.predictors.vjepa2 import layer_normed
 
-SMALL = {"crop_size": 32, "patch_size": 16, "frames_per_clip": 8, "hidden_size": 48, "num_hidden_layers": 2,
+SMALL = {"crop_size": 32, "patch_size": 16, "frames_per_clip": 32, "hidden_size": 48, "num_hidden_layers": 2,
          "num_attention_heads": 2, "pred_hidden_size": 24, "pred_num_hidden_layers": 2,
          "pred_num_attention_heads": 2, "pred_num_mask_tokens": 3, "pred_zero_init_mask_tokens": False}  # fmt: skip
 S = 4  # tokens of a tubelet
@@ -57,7 +60,7 @@ def by_transformers(model, pixels, context, horizon):
     return found.last_hidden_state.reshape(len(pixels), horizon, S, -1).numpy()
 
 
-# To the clip's last tubelet, short of it, and beyond the clip and what the model was configured for.
+# To the clip's last tubelet, short of it, and beyond the clip.
 @pytest.mark.parametrize(
     ("clips", "context", "horizon"), [(1, 4, 4), (3, 1, 7), (2, 7, 1), (5, 2, 3), (2, 4, 9), (1, 8, 2)]
 )
@@ -133,6 +136,83 @@ def test_rolling_feeds_back_one_tubelet_at_a_time(predictor):
     second = predictor.forecast(torch.cat((known, back), 1), horizon=1)
     np.testing.assert_allclose(rolled[:, 1:2], second.numpy(), atol=1e-6)
     assert np.abs(rolled[:, 1:] - predictor.predict(pixels, context=3, horizon=3)[:, 1:]).max() > 1e-3
+
+
+@pytest.fixture(scope="module")
+def short(model, predictor):
+    """The same predictor, of a checkpoint that was trained on clips of 4 tubelets."""
+    module = copy.deepcopy(predictor.module)
+    module.config = copy.deepcopy(module.config)
+    module.config.frames_per_clip = 8
+    return VJEPA2Predictor(predictor.encoder, module)
+
+
+def fed_back(known, told):
+    last = known[:, -1:]
+    return layer_normed(told) * last.std(-1, keepdim=True, unbiased=False) + last.mean(-1, keepdim=True)
+
+
+@pytest.mark.parametrize("mode", ["joint", "rolling"])
+def test_beyond_the_trained_clip_windows_slide_and_predictions_are_fed_back(short, predictor, mode):
+    pixels, context = noise(), 3 if mode == "joint" else 2
+    assert short.clip == 4
+    found = short.predict(pixels, context=context, horizon=5, mode=mode)
+    assert found.shape == (2, 5, S, 48)
+    known = first = predictor.context_tokens(pixels, context)
+    expected = []
+    while len(expected) < 5:
+        if known.shape[1] == 4:  # the clip is full
+            known = known[:, -context:]
+        told = predictor.forecast(known, horizon=1)
+        expected.append(told)
+        known = torch.cat((known, fed_back(first, told)), 1)
+    np.testing.assert_allclose(found, torch.cat(expected, 1).numpy(), atol=1e-5)
+    at_once = predictor.predict(pixels, context=context, horizon=5, mode=mode)
+    within = short.predict(pixels, context=context, horizon=4 - context, mode=mode)
+    np.testing.assert_array_equal(found[:, : 4 - context], within)
+    assert np.abs(found - at_once)[:, 4 - context :].max() > 1e-3
+
+
+def test_joint_windows_are_asked_for_all_that_they_hold_at_once(short, predictor):
+    pixels = noise()
+    assert short.windows(8, 2) == [(0, 4), (2, 6), (4, 8)]
+    assert short.windows(7, 2) == [(0, 4), (2, 6), (4, 7)]
+    assert short.windows(4, 2) == [(0, 4)]
+    assert short.windows(8, 5) == [(0, 8)]  # a context longer than the clip stays in one window
+    found = short.predict(pixels, context=2, horizon=3)
+    known = predictor.context_tokens(pixels, 2)
+    first = predictor.forecast(known, horizon=2)
+    second = predictor.forecast(fed_back(known, first), horizon=1)
+    np.testing.assert_allclose(found, torch.cat((first, second), 1).numpy(), atol=1e-5)
+
+
+def test_targets_beyond_the_trained_clip_are_those_of_the_windows_that_are_predicted(short, predictor):
+    pixels = noise()
+    found = short.targets(pixels, context=3)
+    assert found.shape == (2, 8, S, 48)
+    torch.testing.assert_close(found[:, :4], predictor.targets(pixels[:, :8]))
+    for last in range(4, 8):
+        window = pixels[:, 2 * (last - 3) : 2 * (last + 1)]
+        torch.testing.assert_close(found[:, last], predictor.targets(window)[:, 3])
+    torch.testing.assert_close(short.targets(pixels), predictor.targets(pixels))
+
+
+@pytest.mark.parametrize("mode", ["joint", "rolling"])
+def test_windows_that_slide_leak_nothing(short, mode):
+    pixels = noise()
+    rolled = SimpleNamespace(
+        tubelet=2, context_tokens=short.context_tokens,
+        predict=lambda pixels, **at: short.predict(pixels, **at, mode=mode),
+    )  # fmt: skip
+    found = leak(rolled, pixels, 2)
+    assert (found.context, found.prediction) == (0.0, 0.0)
+
+
+def test_operations_of_windows_that_slide_grow_with_the_horizon_alone(short, predictor):
+    each = short.flop(2, 4) - short.flop(2, 2)
+    assert short.flop(2, 8) - short.flop(2, 6) == each
+    assert predictor.flop(2, 8) - predictor.flop(2, 6) > predictor.flop(2, 4) - predictor.flop(2, 2)
+    assert short.flop(2, 2, mode="rolling") == predictor.flop(2, 2, mode="rolling")
 
 
 @pytest.mark.parametrize("context", [1, 4, 7])
@@ -265,6 +345,23 @@ def test_ridge_is_scikit_learns_and_shrinks_to_the_mean_on_noise():
         theirs = Ridge(alpha=ours.penalty).fit(x[: clips * 4], y[: clips * 4])
         expected = theirs.predict(x[20 * 4 :]).reshape(10, 4, 3, 6).transpose(0, 2, 1, 3)
         np.testing.assert_allclose(fitted.predict(known[20:]), expected, atol=1e-4)
+
+
+def test_ridge_holds_where_some_directions_of_the_tokens_hardly_vary():
+    """As those of predicted tokens: summed in single precision their Gram matrix is not positive."""
+    from sklearn.linear_model import Ridge
+
+    generator = np.random.default_rng(2)
+    one, other = (np.linalg.qr(generator.standard_normal((48, 48)))[0] for _ in range(2))
+    spread = one * np.geomspace(100, 1e-4, 48) @ other
+    known = (generator.standard_normal((120, 1, 16, 48)) @ spread).astype(np.float32)
+    future = known + 0.01 * generator.standard_normal(known.shape).astype(np.float32)
+    rows = np.arange(100)
+    _, ours = baselines.RidgePredictor.fit(known, future, train=rows[:70], validation=rows[70:], tubelets=1)
+    assert ours.penalty < 1
+    x, y = (tokens[:100].reshape(-1, 48).astype(float) for tokens in (known, future))
+    expected = Ridge(alpha=ours.penalty).fit(x, y).coef_.T
+    np.testing.assert_allclose(ours.weights, expected, atol=1e-3 * np.abs(expected).max())
 
 
 def test_one_map_of_the_last_token_undoes_a_change_of_window():

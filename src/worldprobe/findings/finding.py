@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from worldprobe.errors import WorldprobeError
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import Fact
-from worldprobe.results import AnyResult
+from worldprobe.results import AnyResult, PredictionResult
 
 Record = TypeVar("Record", bound=Fact)
 
@@ -31,6 +32,11 @@ class Run:
     encoder: str
     alignment: dict[str, Any]
     provenance: dict[str, Any]
+
+
+def mode_of(results: Sequence[AnyResult]) -> Literal["joint", "rolling"]:
+    """The mode in which a run predicts: its first prediction's; the other one stands beside it."""
+    return next((one.mode for one in results if isinstance(one, PredictionResult)), "joint")
 
 
 def read_record(path: Path, kind: type[Record]) -> Record | None:

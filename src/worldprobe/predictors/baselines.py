@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from worldprobe.errors import PredictionError
 
 Tokens = NDArray[np.float32]
+Real = TypeVar("Real", np.float32, np.float64)
 PENALTIES: tuple[float, ...] = tuple(np.logspace(-2, 7, 10).tolist())
 # Clips are added up this many at a time: all of a film's tokens at once would not fit.
 _CHUNK = 16
@@ -132,14 +134,16 @@ class _Sums:
         d, k = tubelets * future.shape[-1], future.shape[1] * future.shape[-1]
         sums = cls(0, np.zeros(d), np.zeros(k), np.zeros((d, d)), np.zeros((d, k)), 0.0)
         for part in _parts(rows):
-            x = _inputs(known[part].astype(np.float32), tubelets).reshape(-1, d)
-            y = future[part].astype(np.float32).transpose(0, 2, 1, 3).reshape(len(x), k)
+            # Of predicted tokens some directions hardly vary: in single precision the Gram matrix is off by as much
+            # as the least penalty, and may be singular with it.
+            x = _inputs(known[part].astype(np.float64), tubelets).reshape(-1, d)
+            y = future[part].astype(np.float64).transpose(0, 2, 1, 3).reshape(len(x), k)
             sums.count += len(x)
-            sums.inputs += x.sum(0, dtype=np.float64)
-            sums.target += y.sum(0, dtype=np.float64)
+            sums.inputs += x.sum(0)
+            sums.target += y.sum(0)
             sums.gram += x.T @ x
             sums.cross += x.T @ y
-            sums.squares += float((y.astype(np.float64) ** 2).sum())
+            sums.squares += float((y**2).sum())
         return sums
 
     def __add__(self, other: _Sums) -> _Sums:
@@ -175,7 +179,7 @@ class _Sums:
         return self.squares + fit + shift
 
 
-def _inputs(known: Tokens, tubelets: int) -> Tokens:
+def _inputs(known: NDArray[Real], tubelets: int) -> NDArray[Real]:
     """[n, c, s, d] to [n, s, tubelets d]: the last token of each cell beside those before."""
     return np.concatenate([known[:, -back] for back in range(1, tubelets + 1)], axis=-1)
 

@@ -48,7 +48,7 @@ def surprise(
     def of(some: NDArray[np.uint8]) -> Floats:
         batch = as_clips(some)
         predicted = predictor.predict(batch, context=context, horizon=horizon, mode=mode)
-        true = predictor.targets(batch)[:, context:].cpu().numpy()
+        true = predictor.targets(batch, context=context)[:, context:].cpu().numpy()
         return np.asarray(scores.l1(predicted, true).mean(axis=(1, 2), dtype=np.float64))
 
     most = max(1, _TOKENS_PER_BATCH // predictor.encoder.grid(frames).tokens)

@@ -88,6 +88,11 @@ class VJEPA2Predictor:
         return cls(encoder, encoder.load_predictor(), precision=precision)
 
     @property
+    def clip(self) -> int:
+        """Tubelets of the clips that the checkpoint was trained on."""
+        return int(self.module.config.frames_per_clip) // self.tubelet
+
+    @property
     def tubelet(self) -> int:
         """Frames that a token covers."""
         return self.encoder.tubelet
@@ -95,11 +100,27 @@ class VJEPA2Predictor:
     def flop(self, context: int, horizon: int, *, mode: Mode = "joint") -> float:
         """Operations of the matrix products that tell one window, its targets not counted; as ``Encoder.flop``."""
         grid = self.encoder.grid(context * self.tubelet)
-        side, steps = grid.height * grid.width, [(context, horizon)]
-        if mode == "rolling":
-            steps = [(context + k, 1) for k in range(horizon)]
+        side, steps = grid.height * grid.width, self._steps(context, horizon, mode)
         encoder: Any = self.encoder
         return float(encoder.flop(context * self.tubelet)) + sum(self._flop(side * c, side * k) for c, k in steps)
+
+    def windows(self, tubelets: int, context: int) -> list[tuple[int, int]]:
+        """The windows, first tubelet and end, in which so many tubelets are predicted and encoded.
+
+        None is longer than the clips of the training: the next one begins such that its context ends where the one
+        before ended. A context that fills such a clip is left in one window of all tubelets.
+        """
+        room = self.clip - context
+        if room < 1:
+            return [(0, tubelets)]
+        return [(first, min(first + self.clip, tubelets)) for first in range(0, max(1, tubelets - context), room)]
+
+    def _steps(self, context: int, horizon: int, mode: Mode) -> list[tuple[int, int]]:
+        """How many tubelets are known and wanted in each call."""
+        wanted = [end - first - context for first, end in self.windows(context + horizon, context)]
+        if mode == "joint":
+            return [(context, some) for some in wanted]
+        return [(context + k, 1) for some in wanted for k in range(some)]
 
     def _flop(self, known: int, wanted: int) -> float:
         """Of one pass: tokens are embedded, go through the blocks together, and those wanted are projected back."""
@@ -121,7 +142,7 @@ class VJEPA2Predictor:
         Args:
             pixels: uint8 [b, t, 3, crop, crop]; frames after the context are not looked at and may be absent.
             context: tubelets that are seen.
-            horizon: tubelets to predict; they may lie beyond the clip, and beyond what training used.
+            horizon: tubelets to predict; they may lie beyond the clip, and beyond what training used (``windows``).
             mode: as in ``forecast``.
 
         Returns:
@@ -140,9 +161,21 @@ class VJEPA2Predictor:
         check_context(clips.shape[1] // self.tubelet, context)
         return self.encoder.tokens(clips[:, : context * self.tubelet])
 
-    def targets(self, pixels: Pixels) -> torch.Tensor:
-        """What there is to predict: tokens of whole clips, layer-normed over d, float32 [b, t', s, d]."""
-        return self.normed(self.encoder.tokens(as_clips(pixels)))
+    def targets(self, pixels: Pixels, *, context: int | None = None) -> torch.Tensor:
+        """What there is to predict: tokens of whole clips, layer-normed over d, float32 [b, t', s, d].
+
+        With a ``context``, clips longer than those of the training are encoded in ``windows``, as predicted.
+        """
+        import torch
+
+        clips = as_clips(pixels)
+        tubelets = clips.shape[1] // self.tubelet
+        windows = [(0, tubelets)] if context is None else self.windows(tubelets, context)
+        found = []
+        for first, end in windows:
+            tokens = self.encoder.tokens(clips[:, first * self.tubelet : end * self.tubelet])
+            found.append(self.normed(tokens[:, context if first else 0 :]))
+        return torch.cat(found, 1)
 
     def normed(self, tokens: torch.Tensor) -> torch.Tensor:
         """Layer norm of tokens [..., d] as training has it: each level by itself, in float32."""
@@ -155,9 +188,11 @@ class VJEPA2Predictor:
     def forecast(self, known: torch.Tensor, *, horizon: int, mode: Mode = "joint") -> torch.Tensor:
         """Predict from tokens that are known: [b, c, s, d] to float32 [b, horizon, s, d].
 
-        ``joint`` asks for all tubelets at once, as V-JEPA 2's masks do. ``rolling`` asks for one at a time
-        and takes each answer for known in the next: it is layer-normed, as V-JEPA 2-AC does, and given the
-        mean and spread that the last known token of its cell has, since known tokens are not layer-normed.
+        ``joint`` asks for all tubelets of a window at once, as V-JEPA 2's masks do. ``rolling`` asks for one at a
+        time and takes each answer for known in the next: it is layer-normed, as V-JEPA 2-AC does, and given the
+        mean and spread that the last known token of its cell has, since known tokens are not layer-normed. Beyond
+        the clips of the training both slide: the last tokens, as many as the context, known or answered, are the
+        context of the next window.
         """
         import torch
 
@@ -165,14 +200,16 @@ class VJEPA2Predictor:
             raise PredictionError(f"a horizon of {horizon} tubelets was asked for; it must be 1 or more.")
         if mode not in ("joint", "rolling"):
             raise PredictionError(f"no mode {mode!r}: use joint or rolling.")
-        if mode == "joint":
+        steps = self._steps(known.shape[1], horizon, mode)
+        if len(steps) == 1:
             return self._ahead(known, horizon)
         known = known.float()
         last = self._by_level(known[:, -1:])
         mean, spread = last.mean(-1, keepdim=True), last.std(-1, keepdim=True, unbiased=False)
         found = []
-        for _ in range(horizon):
-            found.append(self._ahead(known, 1))
+        for count, wanted in steps:
+            known = known[:, -count:]
+            found.append(self._ahead(known, wanted))
             told = layer_normed(self._by_level(found[-1]))
             known = torch.cat((known, (told * spread + mean).flatten(-2)), 1)
         return torch.cat(found, 1)

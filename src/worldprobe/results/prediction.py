@@ -19,6 +19,7 @@ PredictionMetric = Literal["l1", "cosine", "skill", "skill_fitted", "top1", "top
 class PredictionResult(Result):
     """Score the predictor or a baseline at one horizon.
 
+    ``mode`` is how the run predicts; the predictor is scored in both, in the other one by its errors alone.
     ``tokens`` is "all", or "changed": those whose pixels moved since the context's end, beyond the film's noise.
     ``context`` and ``horizon`` count tubelets; horizon 0 is the context's last, encoded alone, against the same
     frames within the window. ``protocol`` says how the prediction was made and what it is held against.
@@ -70,7 +71,7 @@ class LeakResult(Result):
 
 
 ConsistencyTarget = Literal["action", "change", "state"]
-ConsistencyMethod = Literal["true", "predictor", "corrected", "ridge"]
+ConsistencyMethod = Literal["true", "predictor", "predictor-corrected", "corrected", "ridge"]
 
 
 class FutureReading(Result):
@@ -103,8 +104,9 @@ class ConsistencyResult(FutureReading):
 
     ``score`` is the R2 of ``target``, the mean over its ``dimensions``, at one horizon: of an action, and of the
     "change" of the state meanwhile, from the tokens before and their change; of a state from those that follow.
-    ``method`` "true" reads what came and is the ceiling, "corrected" the context's last tokens again (through one
-    linear map), "ridge" a fitted linear guess, both of other groups.
+    ``method`` "true" reads what came and is the ceiling, "predictor-corrected" what was predicted through a linear
+    map to what came, of each horizon, "corrected" the context's last tokens again (through one linear map), "ridge"
+    a fitted linear guess; all of these are fitted on other groups.
     """
 
     kind: Literal["consistency"] = "consistency"
@@ -138,7 +140,9 @@ class SurpriseResult(Result):
     against_twin: Standing | None = None
 
 
-ReadoutMethod = Literal["predictor", "truth", "copy-last", "ridge", "constant-velocity", "mean"]
+ReadoutMethod = Literal[
+    "predictor", "predictor-corrected", "truth", "copy-last", "ridge", "constant-velocity", "mean"
+]
 ReadoutMetric = Literal["distance", "r2", "balanced_accuracy", "angular_error"]
 READOUT_ERRORS: tuple[ReadoutMetric, ...] = ("distance", "angular_error")
 """Of which less is better."""
@@ -148,8 +152,9 @@ class ReadoutResult(FutureReading):
     """How well a property of the scene is read from a predicted future, by a probe fitted to true ones.
 
     ``metric``: "distance" of a place, in shares of a frame's sides; "r2"; "balanced_accuracy" of a class;
-    "angular_error" in degrees. ``method`` "truth" reads what came and is the ceiling, "copy-last" the context's
-    last tokens again (through one linear map), "ridge" a fitted linear guess, both of other groups;
+    "angular_error" in degrees. ``method`` "truth" reads what came and is the ceiling,
+    "predictor-corrected" what was predicted through a linear map to what came, of each horizon, "copy-last" the
+    context's last tokens again (through one linear map), "ridge" a fitted linear guess, all of other groups;
     "constant-velocity" carries the context's own labels on, and "mean" is the training groups' constant.
     """
 

@@ -14,6 +14,7 @@ from worldprobe.findings.summary import summarize
 from worldprobe.labels.robots.lerobot import videos
 from worldprobe.pipeline.predict.consistency import consistency_lines
 from worldprobe.pipeline.predict.futures import Futures, measures
+from worldprobe.pipeline.predict.reading import Readable
 from worldprobe.pipeline.predict.scores import PredictionSetup
 from worldprobe.pipeline.predict.windows import Window
 from worldprobe.pipeline.run import run as run_experiment
@@ -61,7 +62,7 @@ def made(seed=0, *, width=8, noise=0.0):
 def lines_of(tokens, told, did, *, setup=SETUP, rows=range(WINDOWS), levels=1):
     futures = Futures(did, (2, 2), tubelet=TUBELET, levels=levels)
     futures([window(row) for row in rows], tokens[:, :CONTEXT], told, tokens)
-    return futures, list(consistency_lines(futures, setup))
+    return futures, list(consistency_lines(Readable(futures, setup)))
 
 
 def scores(lines, **at):
@@ -79,7 +80,7 @@ def test_what_is_told_right_holds_the_action_and_what_stands_still_does_not():
     _, lines = lines_of(tokens, {"joint": ahead, "rolling": still}, labels(action))
     for features in ("z", "grid"):
         found = scores(lines, features=features, target="action")
-        assert len(found) == 5 * HORIZON
+        assert len(found) == 7 * HORIZON
         for horizon in (1, 2):
             true, right = found["true", None, horizon], found["predictor", "joint", horizon]
             assert true.score > 0.98
@@ -124,7 +125,7 @@ def test_a_context_encoded_alone_is_brought_to_tokens_of_the_window():
     futures = Futures(labels(action), (2, 2), tubelet=TUBELET, levels=1)
     ahead = dict.fromkeys(("joint", "rolling"), tokens[:, CONTEXT:])
     futures([window(row) for row in range(WINDOWS)], 0.5 * tokens[:, :CONTEXT] - 3, ahead, tokens)
-    found = scores(list(consistency_lines(futures, SETUP)), target="action", features="z")
+    found = scores(list(consistency_lines(Readable(futures, SETUP))), target="action", features="z")
     assert found["predictor", "joint", 1].score > 0.97
 
 
@@ -174,7 +175,7 @@ def test_what_cannot_be_said_has_a_reason():
     few = {mode: one[:3] for mode, one in told.items()}
     futures = Futures(labels(action), (2, 2), tubelet=TUBELET, levels=1)
     futures([window(row) for row in range(3)], tokens[:3, :CONTEXT], few, tokens[:3])
-    (line,) = consistency_lines(futures, SETUP)
+    (line,) = consistency_lines(Readable(futures, SETUP))
     assert "nothing to fit on apart from what is scored" in line.notes[0]
     short = PredictionSetup("made", "fp32", 1, TUBELETS - 1, "joint", 0)
     futures = Futures(labels(action), (2, 2), tubelet=TUBELET, levels=1)
@@ -182,7 +183,7 @@ def test_what_cannot_be_said_has_a_reason():
         [window(row) for row in range(WINDOWS)], tokens[:, :1],
         dict.fromkeys(("joint", "rolling"), tokens[:, 1:]), tokens,
     )  # fmt: skip
-    found = scores(list(consistency_lines(futures, short)), features="z")
+    found = scores(list(consistency_lines(Readable(futures, short))), features="z")
     assert found["ridge", None, 1].notes == ["needs a context of 2 tubelets or more"]
     assert found["predictor", "joint", 1].score > 0.9
 
@@ -218,7 +219,7 @@ def test_the_command_says_what_predicted_futures_hold(robot, tmp_path):
     assert done.exit_code == 0, done.output
     lines = [one for one in read_results(out / "results.jsonl") if isinstance(one, ConsistencyResult)]
     places = {(one.encoder, one.target, one.features, one.method, one.mode, one.horizon) for one in lines}
-    assert len(places) == len(lines) == 2 * 3 * 2 * 5 * 2
+    assert len(places) == len(lines) == 2 * 3 * 2 * 7 * 2
     assert {one.dimensions for one in lines} == {2}
     assert {one.n_groups for one in lines} == {12}
     found = summarize(out).consistency
@@ -243,7 +244,7 @@ def test_a_run_with_labels_of_a_robot_asks_it_by_itself(robot, tmp_path):
     )  # fmt: skip
     run_experiment(experiment, list(videos(robot)), tmp_path / "run")
     lines = [one for one in read_results(tmp_path / "run" / "results.jsonl") if isinstance(one, ConsistencyResult)]
-    assert len(lines) == 3 * 2 * 5 * 2
+    assert len(lines) == 3 * 2 * 7 * 2
     assert {one.score is not None for one in lines} == {True}
 
 

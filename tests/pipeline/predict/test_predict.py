@@ -75,6 +75,7 @@ def run(scenes, tmp_path_factory):
 
 def told(run, **at):
     found = [r for r in read_results(run / "results.jsonl") if isinstance(r, PredictionResult)]
+    at = {"mode": found[0].mode} | at  # of the other mode there are errors beside it
     return [r for r in found if all(getattr(r, key) == value for key, value in at.items())]
 
 
@@ -123,6 +124,34 @@ def test_every_method_token_horizon_and_metric_has_a_line(run):
     changed = [r.n for r in told(run, tokens="changed", metric="l1")]
     assert set(every) == {SCENES * 64}
     assert 0 < min(changed) < max(changed) < SCENES * 64
+
+
+def test_the_other_mode_is_scored_beside_the_one_that_was_asked_for(run):
+    beside = told(run, mode="rolling")
+    assert {(r.method, r.metric) for r in beside} == {
+        ("predictor", metric) for metric in ("l1", "cosine", "skill", "skill_fitted")
+    }
+    assert {r.horizon for r in beside} == {1, 2, 3, 4}
+    assert {"; rolling, 4 tubelets" in r.protocol for r in beside} == {True}
+    own, other = (
+        [
+            r.score
+            for r in told(run, mode=mode, method="predictor", metric="l1", tokens="all", encoder="vjepa2-tiny")
+        ]
+        for mode in ("joint", "rolling")
+    )
+    assert own[0] == pytest.approx(other[0], rel=0.01)  # nearly: joint tokens see each other
+    assert own[1:] != other[1:]
+    steps = summarize(run).future.steps
+    assert [step.l1["predictor"].value for step in steps if step.tokens == "all"] == own
+    assert [step.other.value for step in steps if step.tokens == "all"] == other
+
+
+def test_beyond_the_trained_clip_lines_say_that_windows_slide(small, scenes, tmp_path):
+    pipeline.predict(experiment(small, context=2, horizon=6, twin=False), scenes[:2], tmp_path / "run")
+    lines = [r for r in told(tmp_path / "run") if r.horizon == 6]
+    assert {"windows of 4 tubelets, which slide" in r.protocol for r in some(lines)} == {True}
+    assert all(r.score is not None for r in lines if r.metric == "l1" and r.method in ("predictor", "copy-last"))
 
 
 def test_copy_last_has_no_skill_over_itself_and_chance_knows_how_many_moments_there_are(run):

@@ -1,5 +1,6 @@
 """What is read of the scene from predicted futures: known answers, and the command from labels to report."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,12 +10,15 @@ from typer.testing import CliRunner
 
 from worldprobe.cli import app
 from worldprobe.errors import ConfigError
+from worldprobe.findings.finding import Run
+from worldprobe.findings.sections.readouts import Readouts
 from worldprobe.findings.summary import summarize
 from worldprobe.geometry import TokenGrid, resize_and_crop
 from worldprobe.labels.load import load_labeller
 from worldprobe.labels.table import write_labels
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.predict.futures import Futures
+from worldprobe.pipeline.predict.reading import Guesses, Readable
 from worldprobe.pipeline.predict.readouts import readout_lines
 from worldprobe.pipeline.predict.scores import PredictionSetup
 from worldprobe.pipeline.predict.windows import Window
@@ -66,13 +70,13 @@ def lines_of(tokens, joint, labels, tasks=("xy", "class"), rolling=None):
     futures = Futures(labels, (2, 2), tubelet=TUBELET, levels=1)
     told = {"joint": joint, "rolling": joint if rolling is None else rolling}
     futures(windows(), tokens[:, :CONTEXT], told, tokens)
-    return list(readout_lines(futures, labels, tasks, ENCODER, SETUP))
+    return list(readout_lines(Readable(futures, SETUP), labels, tasks, ENCODER))
 
 
 def by_method(lines, **at):
     mine = [one for one in lines if all(getattr(one, key) == value for key, value in at.items())]
     found = {(one.method, one.mode, one.horizon): one for one in some(mine)}
-    assert len(found) == len(mine) == 7 * HORIZON
+    assert len(found) == len(mine) == 9 * HORIZON
     return found
 
 
@@ -122,6 +126,44 @@ def test_a_class_is_kept_or_lost():
     assert found["constant-velocity", None, 2].score == 1.0
 
 
+def test_a_prediction_that_is_displaced_is_read_through_a_map_and_one_that_is_empty_is_not(tmp_path):
+    tokens, labels = made()
+    displaced = 0.4 * tokens[:, CONTEXT:] + 1.5
+    empty = np.random.default_rng(2).normal(size=displaced.shape).astype(np.float32)
+    lines = lines_of(tokens, displaced, labels, tasks=("xy",), rolling=empty)
+    found = by_method(lines, metric="r2", features="grid")
+    for horizon in (1, 2):
+        assert found["predictor", "joint", horizon].score < 0.5
+        mapped = found["predictor-corrected", "joint", horizon]
+        assert mapped.score > 0.98
+        assert mapped.against["copy-last"] == mapped.against["mean"] == "above"
+        assert found["predictor-corrected", "rolling", horizon].score < 0.1
+    read = Readouts.of(Run(tmp_path, tuple(lines), (), "made", {}, {}))
+    row, headline = read.shown[0], read.headline
+    assert (row.kind, row.corrected) == ("below", "above")
+    assert "There, but displaced" in headline
+    assert "at horizons 1, 2." in headline
+    older = [one for one in lines if one.method != "predictor-corrected"]
+    assert "displaced" not in Readouts.of(Run(tmp_path, tuple(older), (), "made", {}, {})).headline
+
+
+def test_the_map_is_not_fitted_to_the_windows_that_are_read():
+    """What other windows hold changes the map of a fold; what its own test windows hold does not."""
+    tokens, labels = made()
+    displaced = 0.4 * tokens[:, CONTEXT:] + 1.5
+    futures = Futures(labels, (2, 2), tubelet=TUBELET, levels=1)
+    futures(windows(), tokens[:, :CONTEXT], dict.fromkeys(("joint", "rolling"), displaced), tokens)
+    whole = Readable(futures, SETUP)
+    before = whole.guesses("grid")
+    own = whole.folds.folds[0].test
+    arrays = replace(before.arrays, true=before.arrays.true.copy())
+    arrays.true[own] = np.random.default_rng(4).normal(size=arrays.true[own].shape)
+    after = Guesses.of(arrays, whole.folds, CONTEXT)
+    way = ("predictor-corrected", "joint")
+    assert np.array_equal(after.guessed[0][way], before.guessed[0][way])
+    assert not np.allclose(after.guessed[1][way], before.guessed[1][way])
+
+
 def test_labels_of_other_films_are_not_in_a_true_future():
     tokens, labels = made()
     other = np.roll(tokens, 1, axis=0)
@@ -144,8 +186,8 @@ def test_the_command_reads_predicted_futures_of_labelled_videos(tmp_path, monkey
     asked = ["predict", *map(str, films), "--labels", str(tmp_path / "l.parquet"), "--tasks", "xy,class"]
     app([*asked, "--out", str(out)], standalone_mode=False)
     lines = [one for one in read_results(out / "results.jsonl") if isinstance(one, ReadoutResult)]
-    # Two features, seven methods, four horizons; places by two metrics, classes by one; and the twin's.
-    assert len(lines) == 2 * 2 * 7 * 4 * 3
+    # Two features, nine methods, four horizons; places by two metrics, classes by one; and the twin's.
+    assert len(lines) == 2 * 2 * 9 * 4 * 3
     found = summarize(out).readouts
     assert {row.task for row in some(found.rows)} == {"xy", "class"}
     assert all(row.twin for row in found.rows)

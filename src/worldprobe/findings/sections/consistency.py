@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from worldprobe.findings.finding import Finding, Run
+from worldprobe.findings.finding import Finding, Run, mode_of
 from worldprobe.findings.score import Fact, VerdictKind, score_of
 from worldprobe.findings.wording import number
 from worldprobe.intervals import Score, Standing
-from worldprobe.results import ConsistencyResult, ConsistencyTarget, PredictionResult
+from worldprobe.results import ConsistencyResult, ConsistencyTarget
 
 TARGET_NAMES: dict[ConsistencyTarget, str] = {
     "action": "the action", "change": "the change of the state", "state": "the state",
 }  # fmt: skip
-_JOINT: Literal["joint", "rolling"] = "joint"
 
 
 class ConsistencyRow(Fact):
@@ -22,6 +21,7 @@ class ConsistencyRow(Fact):
 
     ``mode`` is the one that is judged; ``joint`` and ``rolling`` are the predictor's scores by mode. ``share`` is
     that of the true future's which is in the predicted one; None where the true one holds nothing.
+    ``predictor_corrected`` is the judged mode's through a linear map to true tokens, ``corrected`` copy-last's.
     """
 
     target: ConsistencyTarget
@@ -32,6 +32,7 @@ class ConsistencyRow(Fact):
     rolling: Score
     ridge: Score
     corrected: Score
+    predictor_corrected: Score | None
     twin: Score | None
     mode: Literal["joint", "rolling"]
     share: float | None
@@ -58,7 +59,7 @@ class Consistency(Finding):
         known = [one for one in own if one.dimensions]
         twins = [one for one in lines if one.encoder != run.encoder]
         places = dict.fromkeys((one.target, one.features, one.horizon) for one in known)
-        mode = next((one.mode for one in run.results if isinstance(one, PredictionResult)), _JOINT)
+        mode = mode_of(run.results)
         rows = tuple(
             _row([one for one in known if _at(one) == at], [one for one in twins if _at(one) == at], mode)
             for at in places
@@ -84,7 +85,8 @@ def _row(
     return ConsistencyRow(
         target=first.target, features=first.features, horizon=first.horizon, true=true,
         joint=scores["predictor", "joint"], rolling=scores["predictor", "rolling"], ridge=scores["ridge", None],
-        corrected=scores["corrected", None], twin=twin, mode=mode,
+        corrected=scores["corrected", None],
+        predictor_corrected=scores.get(("predictor-corrected", mode)), twin=twin, mode=mode,
         share=(own.value or 0.0) / true.value if holds and true.value else None, verdict=verdict, kind=kind,
         n=first.n, n_groups=first.n_groups,
     )  # fmt: skip

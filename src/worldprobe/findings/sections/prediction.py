@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from worldprobe.findings.finding import Finding, Run, read_record
+from worldprobe.findings.finding import Finding, Run, mode_of, read_record
 from worldprobe.findings.score import Fact, VerdictKind, of_folder
 from worldprobe.findings.verdicts import by_intervals
 from worldprobe.findings.wording import number, rough
@@ -24,7 +24,8 @@ class HorizonScores(Fact):
     """One horizon, for all tokens or the changed ones: scores by method; ``verdict`` is the predictor's.
 
     ``fitted`` is its skill over the best of the fitted baselines, which ``chosen`` names; ``skill`` is over
-    copy-last. ``twin`` is the untrained twin's, over the same as far as that is known.
+    copy-last. ``twin`` is the untrained twin's, over the same as far as that is known. ``other`` is the predictor's
+    L1 in the mode that is not judged; None in runs of older versions.
     """
 
     tokens: Literal["all", "changed"]
@@ -35,6 +36,7 @@ class HorizonScores(Fact):
     fitted: Score
     chosen: str
     twin: Score
+    other: Score | None
     verdict: str
     kind: VerdictKind
     better: tuple[str, ...]
@@ -128,7 +130,7 @@ class SurpriseCurves(Fact):
 
 
 class Future(Finding):
-    """Everything a run says of the future. ``twin`` is the name of the untrained twin, or empty.
+    """Everything a run says of the future, predicted by ``mode``. ``twin`` names the untrained twin, or is empty.
 
     ``window_change`` is horizon 0: the context's last tubelet, encoded alone, against the same frames within the
     window.
@@ -136,6 +138,7 @@ class Future(Finding):
 
     encoder: str
     twin: str
+    mode: Literal["joint", "rolling"]
     protocol: str
     surprise_protocol: str
     split: str
@@ -181,17 +184,23 @@ def read_prediction(
     results: Sequence[AnyResult], encoder: str, curves: tuple[SurpriseCurve, ...] = ()
 ) -> Future | None:
     """The facts of an encoder and its twin; None where a run predicts nothing."""
-    predictions = [r for r in results if isinstance(r, PredictionResult)]
+    every = [r for r in results if isinstance(r, PredictionResult)]
+    mode = mode_of(every)
+    predictions = [r for r in every if r.mode == mode]
     surprises = [r for r in results if isinstance(r, SurpriseResult)]
     if not predictions and not surprises:
         return None
     names = [*(r.encoder for r in predictions), *(r.encoder for r in surprises)]
     twin = next((name for name in names if name != encoder), "")
-    steps = _steps([r for r in predictions if r.encoder == encoder], [r for r in predictions if r.encoder == twin])
+    steps = _steps(
+        [r for r in predictions if r.encoder == encoder], [r for r in predictions if r.encoder == twin],
+        [r for r in every if r.encoder == encoder and r.mode != mode],
+    )  # fmt: skip
     leaks = [r for r in results if isinstance(r, LeakResult)]
     return Future(
         encoder=encoder,
         twin=twin,
+        mode=mode,
         protocol=predictions[0].protocol if predictions else "",
         surprise_protocol=surprises[0].protocol if surprises else "",
         split=predictions[0].split if predictions else "",
@@ -217,7 +226,9 @@ def _by_method(predictions: Sequence[PredictionResult], **at: object) -> dict[st
     return {r.method: _score(r) for r in predictions if all(getattr(r, key) == value for key, value in at.items())}
 
 
-def _steps(ours: Sequence[PredictionResult], twins: Sequence[PredictionResult]) -> list[HorizonScores]:
+def _steps(
+    ours: Sequence[PredictionResult], twins: Sequence[PredictionResult], others: Sequence[PredictionResult]
+) -> list[HorizonScores]:
     steps = []
     absent = Score(value=None, note="not run")
     kinds: tuple[Literal["changed", "all"], ...] = ("changed", "all")
@@ -231,23 +242,17 @@ def _steps(ours: Sequence[PredictionResult], twins: Sequence[PredictionResult]) 
             fitted, twin = (
                 _by_method(ones, metric="skill_fitted", **at).get("predictor") for ones in (ours, twins)
             )
-            steps.append(
-                HorizonScores(
-                    tokens=tokens,
-                    horizon=horizon,
-                    l1=l1,
-                    cosine={"predictor": absent, **_by_method(ours, metric="cosine", **at)},
-                    skill={"predictor": absent, **_by_method(ours, metric="skill", **at)},
-                    fitted=fitted or absent,
-                    chosen="; ".join(lines["fitted"].notes) if fitted and fitted.value is not None else "",
-                    twin=twin or _by_method(twins, metric="skill", **at).get("predictor", absent),
-                    verdict=verdict,
-                    kind=kind,
-                    better=better,
-                    n=first.n,
-                    n_groups=first.n_groups,
-                )
-            )
+            one = HorizonScores(
+                tokens=tokens, horizon=horizon, l1=l1,
+                cosine={"predictor": absent, **_by_method(ours, metric="cosine", **at)},
+                skill={"predictor": absent, **_by_method(ours, metric="skill", **at)},
+                fitted=fitted or absent,
+                chosen="; ".join(lines["fitted"].notes) if fitted and fitted.value is not None else "",
+                twin=twin or _by_method(twins, metric="skill", **at).get("predictor", absent),
+                other=_by_method(others, metric="l1", **at).get("predictor"),
+                verdict=verdict, kind=kind, better=better, n=first.n, n_groups=first.n_groups,
+            )  # fmt: skip
+            steps.append(one)
     return steps
 
 
@@ -309,8 +314,8 @@ def _window_change(ours: Sequence[PredictionResult], steps: Sequence[HorizonScor
     share = f": {number(100 * own / ahead, 0)} % of copy-last's error at horizon 1" if own and ahead else ""
     return HorizonScores(
         tokens="all", horizon=0, l1=l1, cosine=cosine, skill={"predictor": absent}, fitted=absent, chosen="",
-        twin=absent, verdict=f"the change of window alone{share}", kind="not-judged", better=(), n=first.n,
-        n_groups=first.n_groups,
+        twin=absent, other=None, verdict=f"the change of window alone{share}", kind="not-judged", better=(),
+        n=first.n, n_groups=first.n_groups,
     )  # fmt: skip
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from worldprobe.findings.finding import Finding, Run
+from worldprobe.findings.finding import Finding, Run, mode_of
 from worldprobe.findings.score import Fact, VerdictKind, score_of
 from worldprobe.findings.wording import METRICS, count, interval, number, property_name
 from worldprobe.intervals import Score, Standing
-from worldprobe.results import READOUT_ERRORS, PredictionResult, ReadoutMetric, ReadoutResult
+from worldprobe.results import READOUT_ERRORS, ReadoutMetric, ReadoutResult
 
 METRIC_NAMES: dict[ReadoutMetric, str] = {
     "distance": "distance, % of a frame",
@@ -27,7 +27,8 @@ _Mode = Literal["joint", "rolling"]
 class ReadoutRow(Fact):
     """A task, features and horizon: the score by method, "joint" and "rolling" the predictor's by mode.
 
-    ``mode`` is the one that is judged, ``metric`` what all are by.
+    ``mode`` is the one that is judged, ``metric`` what all are by. "corrected" of ``scores`` is that mode's through
+    a linear map to true tokens; ``corrected`` says whether it is better than every guess.
     """
 
     task: str
@@ -40,6 +41,7 @@ class ReadoutRow(Fact):
     mode: _Mode
     verdict: str
     kind: VerdictKind
+    corrected: VerdictKind
     n: int
     n_groups: int
 
@@ -65,7 +67,7 @@ class Readouts(Finding):
         if not own:
             return None
         twins = [one for one in lines if one.encoder != run.encoder]
-        mode: _Mode = next((one.mode for one in run.results if isinstance(one, PredictionResult)), "joint")
+        mode = mode_of(run.results)
         judged = {task: _metric(own, task) for task in dict.fromkeys(one.task for one in own)}
         own, twins = ([one for one in of if one.metric == judged[one.task]] for of in (own, twins))
         places = dict.fromkeys((one.task, one.features, one.horizon) for one in own)
@@ -98,14 +100,20 @@ def _at(line: ReadoutResult) -> tuple[str, str, int]:
 
 
 def _row(lines: Sequence[ReadoutResult], twins: Sequence[ReadoutResult], mode: _Mode) -> ReadoutRow:
-    scores = {one.mode or one.method: _score(one) for one in lines}
-    judged = next(one for one in lines if one.mode == mode)
+    by = {(one.method, one.mode): one for one in lines}
+    judged, corrected = by["predictor", mode], by.get(("predictor-corrected", mode))
+    scores: dict[str, Score] = {
+        of or method: _score(one) for (method, of), one in by.items() if method != "predictor-corrected"
+    }
+    if corrected:
+        scores["corrected"] = _score(corrected)
     verdict, kind = _judge(judged)
     return ReadoutRow(
         task=judged.task, name=property_name(judged.task), features=judged.features,
         horizon=judged.horizon, metric=judged.metric, scores=scores,
-        twin=next((_score(one) for one in twins if one.mode == mode), None), mode=mode,
-        verdict=verdict, kind=kind, n=judged.n, n_groups=judged.n_groups,
+        twin=next((_score(one) for one in twins if (one.method, one.mode) == ("predictor", mode)), None),
+        mode=mode, verdict=verdict, kind=kind, corrected=_judge(corrected)[1] if corrected else "not-measured",
+        n=judged.n, n_groups=judged.n_groups,
     )  # fmt: skip
 
 
@@ -140,11 +148,13 @@ def _opening(rows: Sequence[ReadoutRow]) -> str:
 
 def _headline(rows: Sequence[ReadoutRow]) -> str:
     """What is read better than from what knows nothing, at which horizons; and what is not."""
-    found, better, worse, rest = [], [], [], []
+    found, better, worse, rest, displaced = [], [], [], [], []
     for task in dict.fromkeys(row.task for row in rows):
         ahead = best(rows, task)
         above = [row for row in ahead if row.kind == "above"]
         name = f"{ahead[0].name} ({ahead[0].features})"
+        if mapped := [row for row in ahead if row.kind != "above" and row.corrected == "above"]:
+            displaced.append(f"{name} at {_horizons(mapped)}")
         if above:
             better.append(f"{name} at {_horizons(above)}")
         elif any(row.kind == "below" for row in ahead):
@@ -157,6 +167,11 @@ def _headline(rows: Sequence[ReadoutRow]) -> str:
         found.append(f"Worse than one of these at some horizon: {', '.join(worse)}.")
     if rest and (better or worse):
         found.append(f"Not shown either way: {', '.join(rest)}.")
+    if displaced:
+        found.append(
+            "There, but displaced (better than every guess through one linear map to true tokens): "
+            f"{'; '.join(displaced)}."
+        )
     return " ".join(found)
 
 

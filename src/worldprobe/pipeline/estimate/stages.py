@@ -25,7 +25,7 @@ from worldprobe.pipeline.predict.windows import Cut, cut_windows, read_windows, 
 from worldprobe.pipeline.progress import silent
 from worldprobe.pipeline.sources import open_source
 from worldprobe.pipeline.stored import decoded_blocks
-from worldprobe.predictors.vjepa2 import VJEPA2Predictor
+from worldprobe.predictors.vjepa2 import Mode, VJEPA2Predictor
 from worldprobe.protocols import Encoder
 from worldprobe.records import DecoderShape, VideoRef, breadth
 from worldprobe.video.rendered import violations
@@ -91,11 +91,16 @@ def _prediction(
             windows += len(spread(cut_windows(video.ref, video.shots, cut, tubelet=tubelet), settings.windows))
     pixels = _window(videos, encoder, cut)
 
+    known = predictor.context_tokens(pixels, context)
+    other: Mode = "rolling" if settings.mode == "joint" else "joint"
+
     def tell() -> None:
         predictor.predict(pixels, context=context, horizon=horizon, mode=settings.mode)
-        predictor.targets(pixels).cpu()
+        predictor.targets(pixels, context=context).cpu()
 
     each = timed(tell, seconds)
+    # Windows that are scored are predicted in the other mode too.
+    beside = timed(lambda: predictor.forecast(known, horizon=horizon, mode=other).cpu(), 0.0)
     rendered = 0.0
     surprised = 0
     slid = max(0, violations.FRAMES // tubelet - context - horizon) // HOP + 1
@@ -112,13 +117,16 @@ def _prediction(
     # The last two tubelets of the context, all that came, and what was told.
     waiting = min(2, context) + context + horizon + horizon
     operations = getattr(encoder, "flop", None)
-    frames = (context + horizon) * tubelet
-    forecast_flop = predictor.flop(context, horizon, mode=settings.mode) if operations else 0.0
+    gflop = None
+    if operations:
+        spans = predictor.windows(context + horizon, context)
+        encoded = sum(operations((end - first) * tubelet) for first, end in spans)
+        gflop = (encoded + predictor.flop(context, horizon, mode=settings.mode)) / 1e9
     width = int(predictor.module.config.hidden_size)
-    expected = passes * each + rendered
+    expected = passes * each + windows * beside + rendered
     return Estimate(
         encoder=encoder.name, device=device_of(encoder), videos=len(videos), clips=windows + surprised, stored=0,
-        tokens=grid.tokens, gflop=(operations(frames) + forecast_flop) / 1e9 if operations else None, store_bytes=0,
+        tokens=grid.tokens, gflop=gflop, store_bytes=0,
         scratch_bytes=windows * waiting * grid.height * grid.width * width * _BYTES_PER_VALUE, seconds=expected,
         price=priced(expected, price), stage="predict", unit="windows",
     )  # fmt: skip

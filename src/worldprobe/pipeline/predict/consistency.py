@@ -14,49 +14,39 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.errors import ProbeError
-from worldprobe.intervals import Draws, no_draws, standings
-from worldprobe.pipeline.predict.forecast import split_rows, unit_of
-from worldprobe.pipeline.predict.futures import FEATURES, MODES, TARGETS, Futures
-from worldprobe.pipeline.predict.reading import NOTHING, Arrays, Way, futures_of, read_futures
+from worldprobe.intervals import Draws, Standing, no_draws, standings
+from worldprobe.pipeline.predict.futures import FEATURES, MODES, TARGETS
+from worldprobe.pipeline.predict.reading import NOTHING, Guesses, Readable, Way, read_futures
 from worldprobe.pipeline.predict.scores import PredictionSetup
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.metrics import r2_draws
 from worldprobe.probes.question import Question
-from worldprobe.probes.splits import Folds, make_folds
 from worldprobe.results import ConsistencyMethod, ConsistencyResult, ConsistencyTarget
 
 Tokens = NDArray[np.float32]
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
-def consistency_lines(futures: Futures, setup: PredictionSetup) -> Iterator[ConsistencyResult]:
+def consistency_lines(windows: Readable) -> Iterator[ConsistencyResult]:
     """R2 of actions and states read from true and predicted futures, by features, horizon and way."""
-    if not futures.kept:
-        yield from _unmeasured(setup, "no window that was predicted has labels of what the robot did")
-        return
-    split, _ = unit_of(futures.windows)
-    try:
-        folds = make_folds(split_rows(futures.windows), kind=split, seed=setup.seed)
-    except ProbeError as error:
-        yield from _unmeasured(setup, f"nothing to fit on apart from what is scored: {error}")
+    if windows.folds is None:
+        yield from _unmeasured(windows.setup, windows.missing)
         return
     for target in TARGETS:
-        values = futures.values(target)
+        values = windows.futures.values(target)
         if not values.shape[2]:
             continue
         for kind in FEATURES:
-            yield from _lines_of(target, kind, values, Arrays.of(futures.kept, kind), folds, setup)
+            yield from _lines_of(target, kind, values, windows.guesses(kind), windows.setup)
 
 
 def _lines_of(
-    target: ConsistencyTarget, kind: str, values: Floats, arrays: Arrays, folds: Folds, setup: PredictionSetup
+    target: ConsistencyTarget, kind: str, values: Floats, guesses: Guesses, setup: PredictionSetup
 ) -> Iterator[ConsistencyResult]:
-    c = setup.context
+    c, folds = setup.context, guesses.folds
     known: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=2))
     tested = np.flatnonzero(known[:, c - 1 :].all(axis=1))
-    read, constant = _read(target, values, known, arrays, folds, c)
+    read, constant = _read(target, values, known, guesses, setup.horizon)
     scored: list[dict[Way, Draws]] = []
     for k in range(setup.horizon):
         truth = values[tested, c - 1 + k]
@@ -71,25 +61,28 @@ def _lines_of(
             else:
                 scored[k][way] = r2_draws(truth, answer, constant[tested], folds.unit[tested], seed=setup.seed)
     beside: tuple[ConsistencyMethod, ...] = ("true", "corrected", "ridge")
-    places = [(k, mode) for k in range(setup.horizon) for mode in MODES]
-    stands = standings(
-        [(scored[k]["predictor", mode], {name: scored[k][name, None] for name in beside}) for k, mode in places]
-    )
-    against = dict(zip(places, stands, strict=True))
+    against: dict[tuple[int, Way], dict[str, Standing]] = {}
+    for method in ("predictor", "predictor-corrected"):
+        # Apart: what the map makes of a prediction takes nothing from the verdict on the prediction itself.
+        places: list[tuple[int, Way]] = [(k, (method, mode)) for k in range(setup.horizon) for mode in MODES]
+        stands = standings(
+            [(scored[k][way], {name: scored[k][name, None] for name in beside}) for k, way in places]
+        )
+        against |= zip(places, stands, strict=True)
     groups = len(np.unique(folds.unit[tested]))
     for k, ways in enumerate(scored):
-        for (method, mode), draws in ways.items():
+        for way, draws in ways.items():
             found = draws.score()
             yield ConsistencyResult(
-                encoder=setup.encoder, target=target, features=kind, method=method, mode=mode, context=c,
+                encoder=setup.encoder, target=target, features=kind, method=way[0], mode=way[1], context=c,
                 horizon=k + 1, protocol=_protocol(setup), score=found.value, low=found.low, high=found.high,
                 n=len(tested), n_groups=groups, dimensions=values.shape[2], split=folds.kind, seed=setup.seed,
-                against=against[k, mode] if mode else {}, notes=[found.note] if found.note else [],
+                against=against.get((k, way), {}), notes=[found.note] if found.note else [],
             )  # fmt: skip
 
 
 def _read(
-    target: ConsistencyTarget, values: Floats, known: NDArray[np.bool_], arrays: Arrays, folds: Folds, context: int
+    target: ConsistencyTarget, values: Floats, known: NDArray[np.bool_], guesses: Guesses, horizon: int
 ) -> tuple[dict[Way, Floats], Floats]:
     """What a probe fitted to true futures of other groups reads out of each way's, [n, k, a]; the constants [n, a].
 
@@ -97,14 +90,11 @@ def _read(
         values: [n, t - 1, a], and for which of them all numbers are known.
     """
     n, steps, width = values.shape
-    inputs = _inputs(target, arrays.true[:, :-1], arrays.true[:, 1:])
+    true = guesses.arrays.true
+    inputs = _inputs(target, true[:, :-1], true[:, 1:])
     question = Question(target, Ridge(), np.nan_to_num(values).reshape(n * steps, width), blocks=width)
-
-    told = [
-        {way: _inputs(target, before, after) for way, (before, after) in futures_of(arrays, fold, context).items()}
-        for fold in folds.folds
-    ]
-    ((read, constant),) = read_futures([question], inputs, known, told, folds)
+    told = ({way: _inputs(target, *step) for way, step in ways.items()} for ways in guesses.steps())
+    ((read, constant),) = read_futures([question], inputs, known, told, horizon, guesses.folds)
     return read, constant
 
 
@@ -119,7 +109,7 @@ def _protocol(setup: PredictionSetup) -> str:
         f"{setup.protocol}; ridge on tokens of true futures of other groups (of actions and changes: "
         "before, and what changes), applied to predicted ones; before the first step the context's last tokens, "
         "encoded alone, through one linear map to those within the window; an action is the mean over the frames "
-        "of the tubelet before"
+        "of the tubelet before; predictor-corrected: predicted tokens through one linear map a horizon to true ones"
     )
 
 

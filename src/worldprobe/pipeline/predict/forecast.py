@@ -31,6 +31,8 @@ _METRICS = ("l1", "cosine")
 _Model = baselines.MeanToken | baselines.RidgePredictor
 FEW_GROUPS = 10  # below this many shots, contiguous blocks of the videos serve as groups
 LEAK_CLIPS = 4
+OTHER = "other mode"
+"""The predictor in the mode that is not the one that is asked for: it is scored beside it, and no more."""
 
 
 @dataclass(slots=True, eq=False)
@@ -104,7 +106,7 @@ def forecast(
     draw: Draw | None = None,
     keep: Keep | None = None,
 ) -> Forecast | None:
-    """Score the predictor and every baseline on the windows to be scored; None where there is none.
+    """Score the predictor, in both modes, and every baseline on the windows to be scored; None where there is none.
 
     ``draw`` is given what is predicted of the windows to be drawn, ``keep`` that of those to be scored, in every
     mode. Tokens wait on the disk in half precision until
@@ -112,7 +114,7 @@ def forecast(
     predictor itself are of full precision.
     """
     grid = predictor.encoder.grid((context + horizon) * predictor.tubelet)
-    modes: list[Mode] = [mode, *(other for other in get_args(Mode) if keep and other != mode)]
+    modes: list[Mode] = [mode, *(other for other in get_args(Mode) if other != mode)]
     none = np.empty(0, np.int64)
     done = Forecast([], (grid.height, grid.width), {}, np.empty(0, np.bool_), {}, none, none, "grouped")
     found: _Found = {}
@@ -133,13 +135,15 @@ def forecast(
                 draw(windows, batch.pixels[rows], forecasts[rows], true[rows, context:], changed[rows])
             if not (rows := [i for i, window in enumerate(batch.windows) if window.scored]):
                 continue
-            known, forecasts, true, changed = known[rows], forecasts[rows], true[rows], changed[rows]
+            known, true, changed = known[rows], true[rows], changed[rows]
+            by_mode = {one: tokens[rows] for one, tokens in zip(modes, told, strict=True)}
+            forecasts = by_mode[mode]
             if keep is not None:
-                by_mode = {one: tokens[rows] for one, tokens in zip(modes, told, strict=True)}
                 keep([batch.windows[i] for i in rows], known, by_mode, true)
             if not done.leaks:
                 done.leaks = _leaks(predictor, batch.pixels[rows][: min(LEAK_CLIPS, fitting.most)], context)
-            ways = {"predictor": forecasts, "copy-last": baselines.copy_last(known, horizon=horizon)}
+            ways = {"predictor": forecasts, OTHER: by_mode[modes[1]]}
+            ways |= {"copy-last": baselines.copy_last(known, horizon=horizon)}
             if context > 1:
                 ways["linear"] = baselines.linear(known, horizon=horizon)
             for name, way in ways.items():
@@ -170,7 +174,7 @@ def _tokens(
     """Tokens of windows' pixels, float32 [b, t', s, d]: the context's (layer-normed), true ones, and those of each
     mode."""
     known = predictor.context_tokens(pixels, context)
-    true = predictor.targets(pixels)
+    true = predictor.targets(pixels, context=context)
     told = (predictor.forecast(known, horizon=horizon, mode=mode) for mode in modes)
     return tuple(tokens.cpu().numpy() for tokens in (predictor.normed(known), true, *told))
 

@@ -17,12 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.errors import ProbeError
-from worldprobe.intervals import Draws, no_draws, standings
+from worldprobe.intervals import Draws, Standing, no_draws, standings
 from worldprobe.labels import targets
-from worldprobe.pipeline.predict.forecast import split_rows, unit_of
-from worldprobe.pipeline.predict.futures import FEATURES, MODES, Futures
-from worldprobe.pipeline.predict.reading import NOTHING, Arrays, Way, futures_of, read_futures
+from worldprobe.pipeline.predict.futures import FEATURES, MODES
+from worldprobe.pipeline.predict.reading import NOTHING, Readable, Tokens, Way, read_futures
 from worldprobe.pipeline.predict.scores import PredictionSetup
 from worldprobe.pipeline.predict.windows import Window
 from worldprobe.pipeline.probe.moments import LabelledTubelets, align
@@ -33,16 +31,19 @@ from worldprobe.probes import metrics
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.question import Question
-from worldprobe.probes.splits import Folds, make_folds
+from worldprobe.probes.splits import Folds
 from worldprobe.protocols import Encoder
 from worldprobe.records import Labels
-from worldprobe.results import READOUT_ERRORS, ReadoutMethod, ReadoutMetric, ReadoutResult
+from worldprobe.results import READOUT_ERRORS, ConsistencyMethod, ReadoutMethod, ReadoutMetric, ReadoutResult
 from worldprobe.store import Series
 
 Floats = NDArray[np.float64]
 # What a robot did is asked by ``consistency``, which knows of transitions.
 _NOT_ASKED = ("state", "action", "relative-action")
-_NAMES: dict[str, ReadoutMethod] = {"true": "truth", "corrected": "copy-last", "ridge": "ridge"}
+_NAMES: dict[ConsistencyMethod, ReadoutMethod] = {
+    "true": "truth", "predictor": "predictor", "predictor-corrected": "predictor-corrected",
+    "corrected": "copy-last", "ridge": "ridge",
+}  # fmt: skip
 _BESIDE: tuple[ReadoutMethod, ...] = ("truth", "copy-last", "ridge", "constant-velocity", "mean")
 
 
@@ -72,42 +73,40 @@ class _Known:
 
 
 def readout_lines(
-    futures: Futures, labels: Labels, tasks: Sequence[str], encoder: Encoder, setup: PredictionSetup
+    windows: Readable, labels: Labels, tasks: Sequence[str], encoder: Encoder
 ) -> Iterator[ReadoutResult]:
     """Scores of tasks read from true and predicted futures, by features, horizon and method.
 
     Args:
-        futures: kept windows.
+        windows: those that were kept.
         labels: of their videos; each window's main subject is asked about.
         encoder: whose view of a frame and grid of tokens the windows have.
     """
-    if not futures.kept:
-        return
-    windows = futures.windows
-    tubelets = len(futures.kept[0]["z"].true)
-    moments, row = _moments(windows, labels, encoder)
-    split, _ = unit_of(windows)
-    try:
-        folds = make_folds(split_rows(windows), kind=split, seed=setup.seed)
-    except ProbeError:
-        return  # the lines of consistency and of the fitted baselines say so
+    setup, kept, folds = windows.setup, windows.futures, windows.folds
+    if folds is None:
+        return  # the lines of consistency and of the fitted baselines say why
+    tubelets = setup.context + setup.horizon
+    moments, row = _moments(kept.windows, labels, encoder)
     asked = dimensions([task for task in tasks if task not in _NOT_ASKED], moments)
-    known = [one for task in asked if (one := _known(task, moments, row, folds, len(windows), tubelets))]
+    known = [one for task in asked if (one := _known(task, moments, row, folds, len(kept.windows), tubelets))]
     # What is known at the same tubelets is fitted together, so that rows are decomposed once.
     alike: dict[bytes, list[_Known]] = {}
     for one in known:
         alike.setdefault(one.known.tobytes(), []).append(one)
     for kind in FEATURES if known else ():
-        arrays = Arrays.of(futures.kept, kind)
-        told = [
-            {way: after.reshape(*after.shape[:2], -1) for way, (_, after) in found.items()}
-            for found in (futures_of(arrays, fold, setup.context) for fold in folds.folds)
-        ]
+        guesses = windows.guesses(kind)
+        true = guesses.arrays.true
         for some in alike.values():
-            inputs = arrays.true.reshape(*arrays.true.shape[:2], -1)
-            read = read_futures([one.question for one in some], inputs, some[0].known, told, folds)
+            told = ({way: _flat(tokens) for way, tokens in ways.items()} for ways in guesses.ahead())
+            questions = [one.question for one in some]
+            read = read_futures(questions, _flat(true), some[0].known, told, setup.horizon, folds)
             for one, (answers, constant) in zip(some, read, strict=True):
                 yield from _lines_of(one, kind, answers, constant, folds, setup)
+
+
+def _flat(tokens: Tokens) -> Tokens:
+    """What a probe reads: [n, t, s, d] to [n, t, s d]."""
+    return tokens.reshape(*tokens.shape[:2], -1)
 
 
 def _moments(
@@ -175,15 +174,8 @@ def _lines_of(
             }
             for k in range(setup.horizon)
         ]  # fmt: skip
-        places = [(k, mode) for k in range(setup.horizon) for mode in MODES]
-        stands = standings(
-            [
-                (scored[k]["predictor", mode], {name: scored[k][name, None] for name in _BESIDE})
-                for k, mode in places
-            ],
-            less_is_better=metric in READOUT_ERRORS,
-        )
-        against = dict(zip(places, stands, strict=True))
+        # Apart, so that what the map makes of a prediction takes nothing from the verdict on the prediction itself.
+        against = _against(scored, "predictor", metric) | _against(scored, "predictor-corrected", metric)
         for k, ways in enumerate(scored):
             for (method, mode), draws in ways.items():
                 found = draws.score()
@@ -191,18 +183,30 @@ def _lines_of(
                     encoder=setup.encoder, task=asked.task, features=kind, method=method, mode=mode, context=c,
                     horizon=k + 1, metric=metric, protocol=_protocol(setup), score=found.value, low=found.low,
                     high=found.high, n=len(tested), n_groups=groups, split=folds.kind, seed=setup.seed,
-                    against=against[k, mode] if mode else {}, notes=[found.note] if found.note else [],
+                    against=against.get((k, method, mode), {}), notes=[found.note] if found.note else [],
                 )  # fmt: skip
 
 
-_Answers = dict[tuple[ReadoutMethod, Mode | None], Floats]
+_Place = tuple[ReadoutMethod, Mode | None]
+_Answers = dict[_Place, Floats]
+
+
+def _against(
+    scored: Sequence[dict[_Place, Draws]], method: ReadoutMethod, metric: ReadoutMetric
+) -> dict[tuple[int, ReadoutMethod, Mode | None], dict[str, Standing]]:
+    """How a method of both modes stands to what is beside it, at every horizon."""
+    places = [(k, method, mode) for k in range(len(scored)) for mode in MODES]
+    stands = standings(
+        [(scored[k][method, mode], {name: scored[k][name, None] for name in _BESIDE}) for k, _, mode in places],
+        less_is_better=metric in READOUT_ERRORS,
+    )
+    return dict(zip(places, stands, strict=True))
 
 
 def _answers(asked: _Known, read: dict[Way, Floats], constant: Floats, context: int, horizon: int) -> _Answers:
     """What each method says, [n, k, a] in the target's own numbers, a class as its number."""
     answers: _Answers = {
-        (_NAMES.get(method, "predictor"), mode): _as_target(found, asked.classes)
-        for (method, mode), found in read.items()
+        (_NAMES[method], mode): _as_target(found, asked.classes) for (method, mode), found in read.items()
     }
     answers["constant-velocity", None] = _carried_on(asked, context, horizon)
     answers["mean", None] = np.repeat(constant[:, None], horizon, axis=1)
@@ -249,6 +253,7 @@ def _draws(
 def _protocol(setup: PredictionSetup) -> str:
     return (
         f"{setup.protocol}; ridge or logistic regression on tokens of true futures of other groups, applied to "
-        "predicted ones; copy-last: the context's last tokens, encoded alone, through one linear map to those "
+        "predicted ones; predictor-corrected: to these through one linear map a horizon to true ones, fitted on "
+        "other groups; copy-last: the context's last tokens, encoded alone, through one linear map to those "
         "within the window; constant velocity: the context's labels carried on"
     )

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.intervals import Draws, Scale, no_draws, standings
-from worldprobe.pipeline.predict.forecast import Forecast, Which
+from worldprobe.pipeline.predict.forecast import OTHER, Forecast, Which
 from worldprobe.predictors.vjepa2 import Mode
 from worldprobe.probes.metrics import ratio_draws
 from worldprobe.results import LeakResult, PredictionMethod, PredictionMetric, PredictionResult
 
 BASELINES: tuple[PredictionMethod, ...] = ("copy-last", "corrected", "linear", "mean", "ridge")
 METHODS: tuple[PredictionMethod, ...] = ("predictor", *BASELINES, "fitted")
+# The predictor in the mode that was asked for, and in the other one.
+_PREDICTED = ("predictor", OTHER)
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionSetup:
-    """What all lines of a run share."""
+    """What all lines of a run share; ``clip`` counts the tubelets of the longest window, 0 for all of it in one."""
 
     encoder: str
     precision: str
@@ -31,11 +33,15 @@ class PredictionSetup:
     mode: Mode
     seed: int
     extra: str = ""
+    clip: int = 0
 
     @property
     def protocol(self) -> str:
         """How the prediction was made, and what it is held against."""
-        targets = f"layer-normed tokens of the whole window of {self.context + self.horizon} tubelets"
+        whole = self.context + self.horizon
+        targets = f"layer-normed tokens of the whole window of {whole} tubelets"
+        if self.context < self.clip < whole:
+            targets = f"layer-normed tokens of windows of {self.clip} tubelets, which slide, predictions fed back"
         return (
             f"context of {self.context} tubelets encoded alone; {self.mode}, {self.horizon} tubelets; "
             f"targets: {targets}; {self.precision}{self.extra}"
@@ -72,27 +78,31 @@ def _at_once(done: Forecast, setup: PredictionSetup) -> Iterator[PredictionResul
 
 def _errors(done: Forecast, setup: PredictionSetup) -> Iterator[PredictionResult]:
     which: tuple[Which, ...] = get_args(Which)
+    other: Mode = "rolling" if setup.mode == "joint" else "joint"
     for tokens in which:
         mask = done.counted(tokens)
         scored = [_horizon(done, setup, k, tokens) for k in range(setup.horizon)]
-        stands = standings(
-            [(one["predictor"]["l1"], {name: one[name]["l1"] for name in BASELINES}) for one in scored],
-            less_is_better=True,
-        )
+        # Each mode apart: that there is another one takes nothing from the verdict on the one that was asked for.
+        stands = {
+            own: standings(
+                [(one[own]["l1"], {name: one[name]["l1"] for name in BASELINES}) for one in scored],
+                less_is_better=True,
+            )
+            for own in _PREDICTED
+        }
         for k, methods in enumerate(scored):
             for method, metrics in methods.items():
+                of, name = (replace(setup, mode=other), "predictor") if method == OTHER else (setup, method)
                 for metric, draws in metrics.items():
-                    line = _line(done, setup, method, tokens, k, metric, draws, int(mask[:, k].sum()))
-                    if (method, metric) == ("predictor", "l1"):
-                        line = line.model_copy(update={"against": stands[k]})
+                    line = _line(done, of, name, tokens, k, metric, draws, int(mask[:, k].sum()))
+                    if method in stands and metric == "l1":
+                        line = line.model_copy(update={"against": stands[method][k]})
                     if (method, metric) == ("fitted", "l1") and draws.value is not None:
                         line = line.model_copy(update={"notes": [_chosen(done.best_fitted[tokens][k])]})
                     yield line
 
 
-def _horizon(
-    done: Forecast, setup: PredictionSetup, k: int, tokens: Which
-) -> dict[PredictionMethod, dict[str, Draws]]:
+def _horizon(done: Forecast, setup: PredictionSetup, k: int, tokens: Which) -> dict[str, dict[str, Draws]]:
     """L1, cosine and skill of each method on the tokens that count, and the predictor's skill over the best."""
     mask = done.counted(tokens)[:, k]
     count = mask.sum(axis=1).astype(np.float64)
@@ -105,8 +115,8 @@ def _horizon(
         values = errors[metric][:, k]
         return np.asarray((values * mask).sum(axis=1, dtype=np.float64))
 
-    found: dict[PredictionMethod, dict[str, Draws]] = {}
-    for method in METHODS:
+    found: dict[str, dict[str, Draws]] = {}
+    for method in (*METHODS, OTHER):
         if method in done.missing:
             found[method] = dict.fromkeys(("l1", "cosine", "skill"), no_draws(done.missing[method]))
             continue
@@ -116,7 +126,7 @@ def _horizon(
             "cosine": over(summed(method, "cosine"), count, "plain"),
             "skill": _less(over(error, summed("copy-last", "l1"), "error")),
         }
-        if method == "predictor":
+        if method in _PREDICTED:
             missing = done.missing.get("fitted")
             found[method]["skill_fitted"] = (
                 no_draws(missing) if missing else _less(over(error, summed("fitted", "l1"), "error"))

@@ -20,6 +20,7 @@ from worldprobe.pipeline.predict.forecast import Forecast, forecast
 from worldprobe.pipeline.predict.futures import Futures, measures
 from worldprobe.pipeline.predict.pictures import drop_figures, keep_curves, keep_errors, keep_violations, place
 from worldprobe.pipeline.predict.pixels import DecodedFuture, find_decoder
+from worldprobe.pipeline.predict.reading import Readable
 from worldprobe.pipeline.predict.readouts import readout_lines
 from worldprobe.pipeline.predict.scores import PredictionSetup, leak_lines, lines
 from worldprobe.pipeline.predict.surprise import Surprises, surprise_lines, surprises
@@ -70,8 +71,9 @@ def predict(
     surprised: list[tuple[Surprises, PredictionSetup]] = []
     for encoder_of, one in ((encoder, predictor), *_twins(experiment, encoder, settings)):
         setup = PredictionSetup(
-            one.encoder.name, one.precision, settings.context, settings.horizon, settings.mode, experiment.seed
-        )
+            one.encoder.name, one.precision, settings.context, settings.horizon, settings.mode, experiment.seed,
+            clip=one.clip,
+        )  # fmt: skip
         own = one is predictor
         decoded = DecodedFuture(loaded, encoder, setup, cut, videos=len(videos)) if loaded and own else None
         futures = _futures(labels, one)
@@ -144,11 +146,12 @@ def _read_out(
 ) -> list[AnyResult]:
     """What of the scene, and of what a robot did, is read from the futures that were kept."""
     started, items = time.perf_counter(), len(futures.windows)
-    found: list[AnyResult] = [*readout_lines(futures, labels, experiment.tasks, encoder, setup)]
+    windows = Readable(futures, setup)
+    found: list[AnyResult] = [*readout_lines(windows, labels, experiment.tasks, encoder)]
     ledger.book(f"predict: read-outs {setup.encoder}", started=started, items=items, device="cpu")
     if measures(labels):
         started = time.perf_counter()
-        found += consistency_lines(futures, setup)
+        found += consistency_lines(windows)
         ledger.book(f"predict: consistency {setup.encoder}", started=started, items=items, device="cpu")
     return found
 

@@ -9,7 +9,8 @@ from worldprobe.report.table import Block, Column, Paragraph, Section, Table, ce
 
 _MEANS = (
     "R², out of fold, the mean over the numbers of an action or state; 0 is the training mean. A probe is fitted "
-    "to true futures and applied to predicted ones. True future: the ceiling. Copy-last: the context's last tokens "
+    "to true futures and applied to predicted ones. True future: the ceiling. Corrected: predicted tokens "
+    "through one linear map a horizon to true ones, fitted on other groups. Copy-last: the context's last tokens "
     "again, through one linear map. Ridge: each cell's future tokens as a linear function of its last two, fitted "
     "on other groups. Commands that are places, as most arms' are, can be read off where the arm is, also by "
     "copy-last; the change of the state less so. A predictor that knows no actions can tell those that follow from "
@@ -25,9 +26,11 @@ def consistency(summary: Summary) -> Section | None:
     title = "Do predicted futures hold what the robot did?"
     blocks: list[Block] = [Paragraph(found.unmeasured or found.headline)]
     if found.rows:
-        columns = _columns()
-        if all(row.twin is None for row in found.rows):
-            columns = [one for one in columns if one.head != "untrained"]
+        absent = {
+            "untrained": all(row.twin is None for row in found.rows),
+            "corrected": all(row.predictor_corrected is None for row in found.rows),
+        }
+        columns = [one for one in _columns() if not absent.get(one.head)]
         blocks += [
             Table(f"{title} R², 95 % intervals", columns, found.rows, look="num scores wordy"),
             Paragraph(f"{_MEANS} {SPEAKS}", "rule", lead="How to read it."),
@@ -50,6 +53,8 @@ def _columns() -> list[Column[ConsistencyRow]]:
             "predicted, rolling", lambda row: score_cell(row.rolling, strong=row.mode == "rolling"), right=True,
             short="rolling", value_only=True,
         ),
+        Column("corrected", lambda row: score_cell(row.predictor_corrected), right=True, short="corr.",
+               value_only=True),
         Column("ridge", lambda row: score_cell(row.ridge), right=True, short="ridge", value_only=True),
         Column("copy-last", lambda row: score_cell(row.corrected), right=True, short="copy", value_only=True),
         Column("untrained", lambda row: score_cell(row.twin), right=True, short="untr.", value_only=True),

@@ -71,7 +71,8 @@ def _horizons(future: Future) -> list[Block]:
         "copy-last: the context's last tokens again. corrected: the same through one linear map, fitted on other "
         "groups, from tokens of a context encoded alone to those of the same frames within the window. linear: the "
         "last step carried on. mean: the mean token of each cell in other groups. ridge: a linear function of the "
-        "last two tokens of a cell, fitted on other groups."
+        f"last two tokens of a cell, fitted on other groups. The predictor is judged in mode {future.mode}; the "
+        "other stands beside it. joint: all tubelets of a window at once. rolling: one at a time, each fed back."
     )
     bars = (
         "Bars: 95 % intervals, groups resampled; ▲ ▼ beyond the axis. Point at a mark, or step from one to the "
@@ -130,10 +131,16 @@ def _steps(future: Future) -> Table[HorizonScores]:
         Column("Skill, untrained", lambda step: score_cell(step.twin, sign=True), right=True, short="untr.",
                value_only=True),
     ]  # fmt: skip
+    # The other mode's L1, which has the same baselines.
+    way = "rolling" if future.mode == "joint" else "joint"
+    other: list[Column[HorizonScores]] = [
+        Column(way, lambda step: score_cell(step.other, 3), right=True, short=way, value_only=True)
+    ]
     columns: list[Column[HorizonScores]] = [
         Column("Tokens", lambda step: step.tokens, short="tokens"),
         Column("Horizon", lambda step: str(step.horizon), short="h", right=True),
         Column("predictor", lambda step: _own(step), right=True, short="predictor"),
+        *(other if any(step.other for step in future.steps) else []),
         *baselines,
         Column("Skill", partial(_skill, fitted=fitted), right=True, short="skill"),
         *(over_copying if fitted else []),

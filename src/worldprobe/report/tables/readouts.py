@@ -26,10 +26,11 @@ _TITLE = "What is read from predicted futures"
 _MEANS = (
     "A probe is fitted to true futures of other groups and applied to predicted ones. Distance: from the place "
     "that is read to the true one, across and down in shares of its width and height. True future: the ceiling, "
-    "and what the probe itself gets wrong. Copy-last: the context's last tokens again, through one linear map. "
-    "Ridge: each cell's future tokens as a linear function of its last two. Carried on: the context's own labels, "
-    "places at the speed of their last two tubelets, all else as it was; who tracks objects has them without an "
-    "encoder. Constant: the training groups' mean or commonest class."
+    "and what the probe itself gets wrong. Corrected: predicted tokens through one linear map a horizon to true "
+    "ones, fitted on other groups: what it adds is there, but displaced. Copy-last: the context's last tokens "
+    "again, through one linear map. Ridge: each cell's future tokens as a linear function of its last two. "
+    "Carried on: the context's own labels, places at the speed of their last two tubelets, all else as it was; who "
+    "tracks objects has them without an encoder. Constant: the training groups' mean or commonest class."
 )
 _BRIEF: dict[VerdictKind, str] = {"above": "better", "not-shown": "not shown", "below": "worse"}
 _BARS = "By the features that true futures are read from best. Bars: 95 % intervals, groups resampled."
@@ -44,7 +45,7 @@ def readouts(summary: Summary) -> Section | None:
         Paragraph(" ".join(filter(None, (found.opening, found.headline)))),
         Table(
             f"{_TITLE}, 95 % intervals",
-            _columns(any(row.twin for row in found.rows)),
+            _columns(found),
             found.shown,
             look="num scores",
         ),
@@ -63,11 +64,14 @@ def _windows(found: Readouts) -> str:
     return "windows: " + ", ".join(f"{task} {number}" for task, number in counts.items())
 
 
-def _columns(twin: bool) -> list[Column[ReadoutRow]]:
+def _columns(found: Readouts) -> list[Column[ReadoutRow]]:
+    twin = any(row.twin for row in found.rows)
     named = {
-        "true future": "truth", "predicted": "joint", "rolling": "rolling", "ridge": "ridge",
-        "copy-last": "copy-last", "carried on": "constant-velocity", "constant": "mean",
+        "true future": "truth", "predicted": "joint", "rolling": "rolling", "corrected": "corrected",
+        "ridge": "ridge", "copy-last": "copy-last", "carried on": "constant-velocity", "constant": "mean",
     }  # fmt: skip
+    if not any("corrected" in row.scores for row in found.rows):  # a run of an older version
+        del named["corrected"]
     scores: list[Column[ReadoutRow]] = [
         Column(head, partial(_score, key=key), right=True, short=key, value_only=key != "joint")
         for head, key in named.items()
@@ -91,7 +95,7 @@ def _what(row: ReadoutRow) -> Cell:
 
 
 def _score(row: ReadoutRow, key: str) -> Cell:
-    return score_cell(row.scores[key], strong=row.mode == key, digits=_digits(row))
+    return score_cell(row.scores.get(key), strong=row.mode == key, digits=_digits(row))
 
 
 def _twin(row: ReadoutRow) -> Cell:
