@@ -139,7 +139,7 @@ class Location:
         async def listed() -> list[str]:
             return [name async for name in self.zarr.list_dir(prefix)]
 
-        return sync(listed())
+        return list(sync(listed()))
 
     def read(self, key: str) -> bytes | None:
         """What is stored under a key, as it is; None where nothing is."""
