@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,7 +19,9 @@ from worldprobe.printable import ascii_json, one_line, plain_json, printable
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from worldprobe.config import Experiment
     from worldprobe.findings.facts import Summary
+    from worldprobe.pipeline.estimate.facts import StageName
     from worldprobe.pipeline.failures import Failure
 
 
@@ -65,6 +68,21 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
     for line in caveat_lines(summary):
         console.print(one_line(line), highlight=False)
     print_lines(console, f"Report: {out / 'report.html'}")
+
+
+def show_estimates(
+    experiment: Experiment, videos: Sequence[Path], stages: Collection[StageName], as_json: bool, *, store: str = ""
+) -> None:
+    """What these stages would take, on stdout; nothing is kept. Raises WorldprobeError as the stages do."""
+    from worldprobe.pipeline.estimate.facts import as_facts, as_lines
+    from worldprobe.pipeline.estimate.run import estimate_run
+    from worldprobe.store import Store
+
+    with TemporaryDirectory() as nowhere:  # no run's folder, and where no store is named an empty one
+        place = Store(store or str(Path(nowhere, "store")))
+        found, failures = estimate_run(experiment, videos, place, Path(nowhere, "run"), stages=stages)
+    say(as_facts(found), as_json, as_lines(found))
+    end(failures)
 
 
 def show_comparison(runs: Sequence[Path], out: Path, as_json: bool) -> None:

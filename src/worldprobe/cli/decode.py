@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worldprobe.cli.options import EncoderOption, JsonOption, OnceCommand, OutOption, Videos, app
-from worldprobe.console import bars, end, resolve_videos, show
+from worldprobe.cli.options import DryRunOption, EncoderOption, JsonOption, OnceCommand, OutOption, Videos, app
+from worldprobe.console import bars, end, resolve_videos, show, show_estimates
 
 if TYPE_CHECKING:
+    from worldprobe.pipeline.estimate.facts import StageName
     from worldprobe.pipeline.failures import Failure
 
 
@@ -29,6 +30,7 @@ def decode(
     video: Annotated[Path | None, typer.Option(help="Also a film (mp4): real above decoded.")] = None,
     executor: Annotated[str, typer.Option(help="Who encodes and trains: local, or modal\\[:GPU].")] = "local",
     price: Annotated[float | None, typer.Option(help="Of an hour of Modal's GPU, in place of the list's.")] = None,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train a decoder on embeddings, and score on held-out groups what it draws, beside every control.
@@ -62,6 +64,10 @@ def decode(
         from worldprobe.decoders import load
 
         load(weights)
+    if dry_run:
+        stages: list[StageName] = [] if store else ["encode"]
+        show_estimates(experiment, paths, stages + ["train"] * (weights is None), as_json, store=store or "")
+        return
     out.mkdir(parents=True, exist_ok=True)
     record_experiment(experiment, out, "decode")
     embeddings, ledger, name = Store(store or str(out / STORE)), Ledger().by(workers), ""

@@ -12,6 +12,7 @@ import typer
 from worldprobe.cli.options import (
     EVIDENCE,
     LABELLERS,
+    DryRunOption,
     EncoderOption,
     JsonOption,
     OnceCommand,
@@ -20,7 +21,7 @@ from worldprobe.cli.options import (
     app,
     evidence_of,
 )
-from worldprobe.console import bars, end, resolve_videos, say, show, show_comparison, warn
+from worldprobe.console import bars, end, resolve_videos, say, show, show_comparison, show_estimates, warn
 from worldprobe.errors import ConfigError, NoClassToken, WorldprobeError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def demo(
         str | None, typer.Option(help=f"{EVIDENCE} By default all; a first look at scenes, and robots, none.")
     ] = None,
     out: OutOption = Path("runs/demo"),
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """The whole pipeline: on rendered scenes with exact truth, or on your own videos.
@@ -54,6 +56,7 @@ def demo(
     Example: worldprobe demo film.mp4 --out runs/film
     """
     from worldprobe.config import SIMULATED_TASKS, make_experiment
+    from worldprobe.pipeline.estimate.facts import ALL_STAGES
 
     sources = videos or [DEMO_SCENES]
     paths = resolve_videos(sources)
@@ -81,6 +84,9 @@ def demo(
         if encoder == "vjepa2-tiny":
             # Others may have no predictor; the untrained twin would take as long again.
             values["predict"] = {"twin": False}
+    if dry_run:
+        show_estimates(make_experiment(values), paths, ALL_STAGES, as_json)
+        return
     _run(make_experiment(values), paths, out, None, as_json)
 
 

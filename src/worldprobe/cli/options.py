@@ -51,6 +51,7 @@ OutOption = Annotated[Path, typer.Option("--out", help="The run's folder.")]
 BLOCKS = "last, all, indices, or several as one: 0,6,11,sum:last4,join:3+7."
 EVIDENCE = "Beside the scores: code, learning, unlabelled, by comma, or none."
 VerifyOption = Annotated[bool, typer.Option("--verify", help="Read what is stored, and make anew what is damaged.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print results for machines.")]
 LABELLERS = (
     "truth, moving, mot:FILE, coco:FILE, cvat:FILE, labelstudio:FILE, yolotxt:FOLDER (?step=N where it speaks of "

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from worldprobe.cli.options import EncoderOption, JsonOption, OnceCommand, OutOption, Videos, app
-from worldprobe.console import bars, end, resolve_videos, show
+from worldprobe.cli.options import DryRunOption, EncoderOption, JsonOption, OnceCommand, OutOption, Videos, app
+from worldprobe.console import bars, end, resolve_videos, show, show_estimates
 from worldprobe.errors import ConfigError
 
 
@@ -37,6 +37,7 @@ def predict(
         typer.Option(help="The energy of actions instead (V-JEPA 2-AC): a table of `worldprobe label` with poses."),
     ] = None,
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16.")] = "auto",
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Predict the future of videos from a context that has not seen it, beside baselines that know nothing.
@@ -70,6 +71,11 @@ def predict(
     known = read_tables(labels) if labels else None
     if known is not None and not set(known.table["video"]) & ids_among(paths):
         raise ConfigError("--labels speaks of none of these videos: label them with `worldprobe label`")
+    if dry_run and not actions:
+        show_estimates(experiment, paths, ["predict"], as_json)
+        return
+    if dry_run:
+        raise ConfigError("--dry-run does not count the energy of --actions: it takes one prediction a frame")
     record(experiment, out)
     with bars() as progress:
         if poses is not None:

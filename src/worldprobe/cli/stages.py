@@ -11,6 +11,7 @@ from worldprobe.cli.options import (
     BLOCKS,
     EVIDENCE,
     LABELLERS,
+    DryRunOption,
     EncoderOption,
     JsonOption,
     OnceCommand,
@@ -21,7 +22,7 @@ from worldprobe.cli.options import (
     app,
     evidence_of,
 )
-from worldprobe.console import bars, end, resolve_videos, say, show, warn
+from worldprobe.console import bars, end, resolve_videos, say, show, show_estimates, warn
 from worldprobe.labels.values import counted
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def encode(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32, bf16, fp16.")] = "auto",
     verify: VerifyOption = False,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Encode videos into a store. What is there already is not done again.
@@ -65,6 +67,9 @@ def encode(
     if not controls:  # "majority" reads no embeddings: with it alone nothing but the encoder itself is run
         values["controls"] = ["majority"]
     ledger, paths = Ledger(), resolve_videos(videos)
+    if dry_run:
+        show_estimates(make_experiment(values), paths, ["encode"], as_json, store=store)
+        return
     with bars() as progress:
         _, failures = encode_all(
             paths, make_experiment(values), Store(store), verify=verify, progress=progress, ledger=ledger
@@ -88,12 +93,14 @@ def label(
     every: Annotated[int | None, typer.Option(help="Look at every so many frames only, for detectors.")] = None,
     draw: Annotated[bool, typer.Option("--preview", help="Also the labels drawn on the film: mp4, PNG.")] = False,
     subtract_camera: Annotated[bool, typer.Option("--subtract-camera", help="Free speeds of its motion.")] = False,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Label videos: where things are, in source pixels and frames.
 
     Example: worldprobe label film.mp4 --labeller moving --out labels.parquet --preview
     """
+    from worldprobe.config import make_experiment
     from worldprobe.errors import ConfigError
     from worldprobe.labels.load import load_labeller
     from worldprobe.labels.table import check_form, write_labels
@@ -108,6 +115,10 @@ def label(
     loaded = load_labeller(labeller, confidence=confidence, every=every, folder=out.parent)
     paths = resolve_videos(videos)
     check_labeller(loaded, paths, tracker=tracker)
+    if dry_run:
+        values = {"videos": videos, "labeller": labeller, "confidence": confidence, "every": every}
+        show_estimates(make_experiment(values), paths, ["label"], as_json)
+        return
     camera: Literal["kept", "subtracted"] = "subtracted" if subtract_camera else "kept"
     parts = Parts(out, labeller=labeller, settings=f"{tracker} {confidence} {every} {camera}")
     failures: list[Failure] = []

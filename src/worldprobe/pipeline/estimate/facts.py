@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from worldprobe.io.files import write_whole
 from worldprobe.pipeline.ledger import EXPECTED
 
 _MOST_ROUNDS = 20
 StageName = Literal["encode", "label", "probe", "predict", "train"]
+ALL_STAGES: tuple[StageName, ...] = get_args(StageName)
 _DOING: dict[StageName, str] = {
     "encode": "to encode",
     "label": "to label",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.checks import check
 from worldprobe.pipeline.encode.clips import plan_sampled, plan_series
 from worldprobe.pipeline.encode.stage import controls_of
-from worldprobe.pipeline.estimate.facts import Estimate, priced, timed
+from worldprobe.pipeline.estimate.facts import ALL_STAGES, Estimate, StageName, priced, timed
 from worldprobe.pipeline.estimate.probing import probing
 from worldprobe.pipeline.estimate.stages import labelling, predicting, training
 from worldprobe.pipeline.failures import Failure
@@ -46,6 +46,7 @@ def estimate_run(
     *,
     price: float | None = None,
     seconds: float | None = None,
+    stages: Collection[StageName] = ALL_STAGES,
 ) -> tuple[list[Estimate], list[Failure]]:
     """What every stage of a run would take: encoding, labelling, predicting, training. Nothing is stored.
 
@@ -53,6 +54,7 @@ def estimate_run(
         out: the run's folder, where a decoder may lie.
         price: of an hour of this machine.
         seconds: to calibrate for; 10 if None.
+        stages: of these alone, for a command that is a part of a run.
 
     Returns:
         The estimates, and the videos that the run would go on without.
@@ -63,20 +65,26 @@ def estimate_run(
     videos, out = paths_of(videos), Path(out)
     check(experiment, videos, out)
     failures: list[Failure] = []
-    stages = 3 + (experiment.predict is not None) + (experiment.decode is not None)
-    each = (CALIBRATION_SECONDS if seconds is None else seconds) / stages
-    found = estimate(experiment, videos, store, price=price, seconds=each, failures=failures)
+    there = {"predict": experiment.predict is not None, "train": experiment.decode is not None}
+    parts = [stage for stage in stages if there.get(stage, True)]
+    each = (CALIBRATION_SECONDS if seconds is None else seconds) / len(parts)
+    found: list[Estimate] = []
+    if {"encode", "probe", "train"} & set(parts):  # the others follow from what is encoded
+        found = estimate(experiment, videos, store, price=price, seconds=each, failures=failures)
     unread = {failure.video for failure in failures}
     readable = [path for path in videos if str(path) not in unread]
-    label = labelling(experiment, readable, price=price, seconds=each)
-    found += [label] if label.clips else []
+    if "label" in parts:
+        label = labelling(experiment, readable, price=price, seconds=each)
+        found += [label] if label.clips else []
     if experiment.protocol == "original":  # its steps ask few questions of few frames
         return found, failures
     encoder = _load(experiment.encoder, experiment)
-    plan = plan_of(experiment, encoder=encoder.name)
-    found += probing(experiment, plan, encoder, found[0], readable, price=price, seconds=each)
-    if experiment.decode is not None or experiment.predict is not None:
+    if "probe" in parts:
+        plan = plan_of(experiment, encoder=encoder.name)
+        found += probing(experiment, plan, encoder, found[0], readable, price=price, seconds=each)
+    if "train" in parts:
         found += training(experiment, encoder, found[0], price=price, seconds=each)
+    if "predict" in parts:
         found += predicting(experiment, encoder, readable, price=price, seconds=each)
     return found, failures
 
