@@ -16,6 +16,7 @@ FILM is by default a 720p clip of the folder that WORLDPROBE_DATA names. Prints 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import statistics
@@ -29,8 +30,9 @@ import av
 import numpy as np
 import torch
 from torch.nn.functional import interpolate
+from transformers import VJEPA2Model
 
-from worldprobe.encoders import checkpoint, known
+from worldprobe.encoders import known
 from worldprobe.encoders.preprocess import crop_frames, normalize
 from worldprobe.encoders.vjepa2 import VJEPA2Encoder, random_twin
 from worldprobe.pipeline.encode.encode import encode
@@ -112,8 +114,9 @@ def main() -> None:
     asked = parser.parse_args()
     config = known.config_of(MODEL)
     assert config is not None
-    exact = checkpoint.fresh(config, seed=1).eval()
-    model = checkpoint.fresh(config, seed=1).bfloat16().to(asked.device).eval()
+    torch.manual_seed(1)
+    exact = VJEPA2Model(config).eval()
+    model = copy.deepcopy(exact).bfloat16().to(asked.device).eval()
     encoder = random_twin(MODEL, device=asked.device, precision="bf16")
     with tempfile.TemporaryDirectory() as folder:
         film = excerpt(asked.film, asked.clips * FRAMES, Path(folder))

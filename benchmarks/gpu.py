@@ -31,8 +31,9 @@ from typing import Any
 import torch
 from benchmarks.encode import excerpt, worldprobe
 from benchmarks.limit import seconds
+from transformers import VJEPA2Model
 
-from worldprobe.encoders import checkpoint, known
+from worldprobe.encoders import known
 from worldprobe.encoders.forward import Forward
 from worldprobe.encoders.preprocess import normalize
 from worldprobe.encoders.vjepa2 import random_twin
@@ -86,7 +87,8 @@ def sides_of(name: str, device: str, compiled: bool) -> tuple[dict[str, Side], F
     config = known.config_of(MODELS[name])
     assert config is not None
     dtype = dtype_of(device)
-    model = checkpoint.fresh(config, seed=1).to(dtype).eval()
+    torch.manual_seed(1)
+    model = VJEPA2Model(config).to(dtype).eval()
     forward = Forward(copy.deepcopy(model.encoder), device=device, dtype=dtype)
     model = model.to(device)
     last = {config.num_hidden_layers - 1}

@@ -10,6 +10,7 @@ from transformers import VJEPA2Config, VJEPA2Model
 from worldprobe.encoders import actions, checkpoint, known
 from worldprobe.encoders.forward import Forward, takes_actions
 from worldprobe.encoders.known import TINY_FOLDER
+from worldprobe.encoders.networks import vjepa2
 from worldprobe.encoders.preprocess import normalize
 
 SIZES = {
@@ -109,6 +110,45 @@ PUBLISHED = {
     "vjepa2_1_vit_giant_384": (1_013_267_968, 55_400_704),
     "vjepa2_1_vit_gigantic_384": (1_845_216_768, 59_433_472),
 }
+
+
+@pytest.mark.parametrize(
+    "sizes", [{}, {"pred_zero_init_mask_tokens": False}, {"qkv_bias": False}, {"num_hidden_layers": 0}], ids=str
+)
+def test_untrained_weights_are_those_that_transformers_draws(sizes: dict[str, object]) -> None:
+    small = {
+        "crop_size": 64, "hidden_size": 96, "num_attention_heads": 4, "num_hidden_layers": 2,
+        "pred_hidden_size": 48,         "pred_num_hidden_layers": 2, "pred_num_attention_heads": 4,
+    }  # fmt: skip
+    config = VJEPA2Config(**{**small, **sizes})
+    torch.manual_seed(5)
+    wanted = VJEPA2Model(config).state_dict()
+    found = checkpoint.fresh(config, seed=5).state_dict()
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], one) for name, one in wanted.items())
+
+
+@pytest.mark.parametrize("activation", ["gelu", "gelu_new", "relu"])
+def test_the_predictor_is_that_of_transformers(activation: str) -> None:
+    torch.manual_seed(0)
+    config = VJEPA2Config(
+        crop_size=64, num_hidden_layers=0, hidden_size=96, pred_hidden_size=72, pred_num_hidden_layers=3,
+        pred_num_attention_heads=3, pred_num_mask_tokens=3, pred_zero_init_mask_tokens=False, hidden_act=activation,
+    )  # fmt: skip
+    theirs = VJEPA2Model(config).eval()
+    for layer in theirs.predictor.layer:
+        for part in (layer.attention.query, layer.attention.key):
+            torch.nn.init.normal_(part.weight, std=0.3)
+    ours = vjepa2.Model(config).eval()
+    ours.load_state_dict(theirs.state_dict())
+    tokens = torch.randn(2, 64, 96)
+    places = torch.stack([torch.randperm(64) for _ in range(2)])  # in any order
+    with torch.inference_mode():
+        wanted, found = (
+            one.predictor(tokens, [places[:, :40].contiguous()], [places[:, 40:].contiguous()]).last_hidden_state
+            for one in (theirs, ours)
+        )
+    assert distance(found, wanted) < 1e-5
 
 
 @pytest.mark.parametrize("name", sorted(set(known.names()) - {known.TINY}))

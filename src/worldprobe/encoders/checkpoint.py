@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from worldprobe.encoders import known, layouts
 from worldprobe.encoders.forward import is_21, takes_actions
-from worldprobe.encoders.quantized import refuse_quantized
 from worldprobe.errors import RegistryError
 from worldprobe.io import hub
 from worldprobe.io.files import sha256
@@ -37,49 +36,33 @@ def load_model(source: str, config: VJEPA2Config, *, name: str) -> Any:
     """The model at a hub id or folder, of which only the encoder is promised to be whole.
 
     Returns:
-        transformers' ``VJEPA2Model``, or ``vjepa21.Model``.
+        ``vjepa2.Model`` or ``vjepa21.Model``, of whose predictor there are shapes alone.
 
     Raises:
         RegistryError: weights of the encoder that are missing, too many or of another shape.
     """
-    if is_21(config):
-        return _read_21(source, config, "encoder", name=name)
-    model, report = read(_model(), source, config, name=name)
-    refuse_quantized(weights_folder(source), name=name, apart=layouts.of_a_head)
-    check(report, name=name, part="encoder", apart=("predictor.", *_HEADS), of_21=False)
-    return model
+    return _read_part(source, config, "encoder", name=name)
 
 
 def load_predictor(source: str, config: VJEPA2Config, *, name: str) -> Any:
-    """The predictor at a hub id or folder, in fp32 on the CPU: transformers' ``VJEPA2Predictor``, or 2.1's.
+    """The predictor at a hub id or folder, in fp32 on the CPU: ``vjepa2.Predictor``, or 2.1's.
 
     Raises:
         RegistryError: the checkpoint holds none, or one that does not fit, or that speaks in its teacher's space.
     """
     _refuse_others(config, name)
-    if is_21(config):
-        return _read_21(source, config, "predictor", name=name).predictor.float()
-    model, report = read(_model(), source, _without_encoder(config), name=name)
-    refuse_quantized(weights_folder(source), name=name, apart=layouts.of_a_head)
-    lost = [key for key in report["missing_keys"] if key.startswith("predictor.")]
-    if len(lost) == len(list(model.predictor.parameters())):
-        raise RegistryError(_NO_PREDICTOR.format(name))
-    check(report, name=name, part="predictor", apart=("encoder.", *_HEADS), of_21=False)
-    return model.predictor.float()
+    return _read_part(source, config, "predictor", name=name).predictor.float()
 
 
 def fresh(config: VJEPA2Config, *, seed: int) -> Any:
     """A model with random weights; the global generator is left as it was."""
     import torch
-    from transformers import VJEPA2Model
+
+    from worldprobe.encoders.networks import vjepa2, vjepa21
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if not is_21(config):
-            return VJEPA2Model(config)
-        from worldprobe.encoders.networks import vjepa21
-
-        return vjepa21.fresh(config)
+        return vjepa21.fresh(config) if is_21(config) else vjepa2.fresh(config)
 
 
 def fresh_predictor(config: VJEPA2Config, *, seed: int, name: str) -> Any:
@@ -95,14 +78,11 @@ def fresh_predictor(config: VJEPA2Config, *, seed: int, name: str) -> Any:
 def bare(config: VJEPA2Config) -> Any:
     """A model of the shapes alone, on torch's ``meta`` device."""
     import torch
-    from transformers import VJEPA2Model
+
+    from worldprobe.encoders.networks import vjepa2, vjepa21
 
     with torch.device("meta"):
-        if not is_21(config):
-            return VJEPA2Model(config)
-        from worldprobe.encoders.networks import vjepa21
-
-        return vjepa21.Model(config)
+        return vjepa21.Model(config) if is_21(config) else vjepa2.Model(config)
 
 
 def architecture(config: VJEPA2Config) -> str:
@@ -236,21 +216,24 @@ def _refuse_others(config: VJEPA2Config, name: str) -> None:
         )
 
 
-def _read_21(source: str, config: VJEPA2Config, part: str, *, name: str) -> Any:
-    """V-JEPA 2.1 with the weights of its encoder or predictor; the other half stays on the ``meta`` device."""
+def _read_part(source: str, config: VJEPA2Config, part: str, *, name: str) -> Any:
+    """A model with the weights of its encoder or predictor; the other half stays on the ``meta`` device."""
     import torch
 
-    from worldprobe.encoders.networks import vjepa21
+    from worldprobe.encoders.networks import vjepa2, vjepa21
 
     folder = weights_folder(source)
     if pointer := _pointer_in(str(folder)):
         raise RegistryError(f"cannot load the weights of {name}: {pointer}")
-    weights = layouts.read_part(folder, part, name=name)
+    weights = layouts.read_part(folder, part, name=name, of_21=is_21(config))
     if part == "predictor" and not weights:
         raise RegistryError(_NO_PREDICTOR.format(name))
-    last = len(config.hierarchical_layers) - 1
     with torch.device("meta"):
-        model = vjepa21.Model(config, tuple({*layouts.norms_in(weights), last}))
+        if is_21(config):
+            last = len(config.hierarchical_layers) - 1
+            model: Any = vjepa21.Model(config, tuple({*layouts.norms_in(weights), last}))
+        else:
+            model = vjepa2.Model(config)
     require_whole(weights, model.state_dict(), config, name=name, part=part)
     model.load_state_dict(weights, strict=False, assign=True)
     return model
@@ -292,12 +275,6 @@ def folder_with(source: str, pattern: str) -> Path:
     except Exception as error:
         raise RegistryError(f"cannot fetch {pattern} of {source}: {first_line(error)}") from error
     return folder
-
-
-def _model() -> Any:
-    from transformers import VJEPA2Model
-
-    return VJEPA2Model
 
 
 def read(kind: Any, source: str, config: Any, *, name: str, **made: Any) -> tuple[Any, dict[str, Any]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from worldprobe.encoders.preprocess import MEAN, STD
@@ -32,7 +32,7 @@ class Forward:
     """The encoder's blocks, each tap through the final layer norm, or through its own where V-JEPA 2.1 has one.
 
     Args:
-        encoder: transformers' ``VJEPA2Encoder``, or ``vjepa21.Encoder``. Its weights are taken over: the module is
+        encoder: ``vjepa2.Encoder`` or ``vjepa21.Encoder``, or transformers' own. Its weights are taken over: it is
             of no use afterwards.
         device, dtype: where and in what to compute.
     """
@@ -302,11 +302,23 @@ def _has_bf16_products() -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
+def activation_of(name: str) -> Callable[[Tensor], Tensor]:
+    """An activation by transformers' name for it; those that released models have without importing transformers'
+    own, which takes as long as importing torch. Raises KeyError for one that there is not."""
+    from torch.nn import functional
+
+    if name in ("gelu", "gelu_new"):
+        return partial(functional.gelu, approximate="none" if name == "gelu" else "tanh")
+    from transformers.activations import ACT2FN
+
+    found: Callable[[Tensor], Tensor] = ACT2FN[name]
+    return found
+
+
 def _products(dtype: torch.dtype, device: str, activation: str) -> tuple[Product, Product, Product]:
     """Of (x, weight, bias); with its activation, of (layer, x); with a sum, of (layer, x, what is added)."""
     import torch
     from torch.nn import functional
-    from transformers.activations import ACT2FN
 
     # oneDNN goes on with the product's float32 sums; torch has it for its own compiler, so it may be absent, and
     # has no such product for a processor without AVX-512.
@@ -319,5 +331,5 @@ def _products(dtype: torch.dtype, device: str, activation: str) -> tuple[Product
             lambda layer, x: fused(x, layer.weight, layer.bias, "gelu", [], "none"),
             lambda layer, x, other: fused.binary(x, other, layer.weight, layer.bias, "add"),
         )
-    act = ACT2FN[activation]
+    act = activation_of(activation)
     return functional.linear, lambda layer, x: act(layer(x)), lambda layer, x, other: layer(x).add_(other)

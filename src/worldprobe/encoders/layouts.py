@@ -105,8 +105,9 @@ def _problem(config: Any) -> str:
     return ""
 
 
-def read_part(folder: Path, part: str, *, name: str) -> dict[str, Tensor]:
-    """The weights of V-JEPA 2.1's encoder or predictor in a folder's safetensors, by this package's names.
+def read_part(folder: Path, part: str, *, name: str, of_21: bool = True) -> dict[str, Tensor]:
+    """The weights of an encoder or predictor in a folder's safetensors: V-JEPA 2.1's by this package's names,
+    V-JEPA 2's by transformers'.
 
     Raises:
         RegistryError: no safetensors, broken ones, or weights that are not floats.
@@ -121,11 +122,12 @@ def read_part(folder: Path, part: str, *, name: str) -> dict[str, Tensor]:
             with safe_open(path, framework="pt") as file:
                 for key in file.keys():  # noqa: SIM118 (no dict)
                     # What is of no part that is known is too much in any.
-                    if not (known := named(key)).startswith((other, *_HEADS)):
-                        _add(found, known, file.get_tensor(key), name=name)
+                    known = named(key) if of_21 else re.sub(*_NAMES[0], key)
+                    if not known.startswith((other, *_HEADS)):
+                        _add(found, known, file.get_tensor(key), name=name, of_21=of_21)
     except (OSError, SafetensorError) as error:
         raise RegistryError(f"cannot load the weights of {name}: {str(error).splitlines()[0]}") from error
-    return _by_level(found)
+    return _by_level(found) if of_21 else found
 
 
 def named(key: str) -> str:
@@ -168,11 +170,11 @@ def _files(folder: Path, name: str) -> list[Path]:
     return found
 
 
-def _add(found: dict[str, Tensor], key: str, tensor: Tensor, *, name: str) -> None:
+def _add(found: dict[str, Tensor], key: str, tensor: Tensor, *, name: str, of_21: bool) -> None:
     """Add a weight; ``vjepa2_1`` has some twice, which have to be equal, and its mask tokens as one."""
     import torch
 
-    if key == "predictor.embeddings.mask_tokens":
+    if of_21 and key == "predictor.embeddings.mask_tokens":
         found |= {f"{key}.{number}": token for number, token in enumerate(tensor)}
     elif key not in found:
         found[key] = tensor

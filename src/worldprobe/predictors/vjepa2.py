@@ -43,7 +43,7 @@ class TokenEncoder(Protocol):
         ...
 
     def load_predictor(self) -> Any:
-        """transformers' ``VJEPA2Predictor`` of the same checkpoint, or V-JEPA 2.1's.
+        """``vjepa2.Predictor`` of the same checkpoint, or V-JEPA 2.1's, called as transformers' own is.
 
         ``levels`` may say how many blocks' tokens are joined on d in what it reads and tells; 1 where it does not.
         """

@@ -15,40 +15,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
-from transformers.activations import ACT2FN
 
 from worldprobe.encoders.forward import angles, places_of, scale_of
-
-
-class Block(nn.Module):
-    """One transformer block, its parts named as transformers' ``VJEPA2Layer`` names them."""
-
-    def __init__(self, config: Any, width: int, heads: int, ratio: float) -> None:
-        super().__init__()
-        self.heads, self.activation = heads, ACT2FN[config.hidden_act]
-        self.norm1, self.norm2 = (nn.LayerNorm(width, eps=config.layer_norm_eps) for _ in range(2))
-        self.attention, self.mlp = nn.Module(), nn.Module()
-        for part in ("query", "key", "value"):
-            self.attention.add_module(part, nn.Linear(width, width, bias=bool(config.qkv_bias)))
-        self.attention.add_module("proj", nn.Linear(width, width))
-        self.mlp.add_module("fc1", nn.Linear(width, int(width * ratio)))
-        self.mlp.add_module("fc2", nn.Linear(int(width * ratio), width))
-
-    def forward(self, hidden: Tensor, cosine: Tensor, sine: Tensor, seen: Tensor | None = None) -> Tensor:
-        """[B, N, D] to the same shape, by angles' tables float32 [B, 1, N, K].
-
-        Where ``seen`` [N, N] is false a token does not look at another.
-        """
-        normed = self.norm1(hidden)
-        parts = (getattr(self.attention, part)(normed) for part in ("query", "key", "value"))
-        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
-        query, key = (_turned(one, cosine, sine) for one in (query, key))
-        found = scaled_dot_product_attention(query, key, value, attn_mask=seen).transpose(1, 2).flatten(2)
-        hidden = hidden + self.attention.proj(found)  # type: ignore[operator]
-        inner = self.activation(self.mlp.fc1(self.norm2(hidden)))  # type: ignore[operator]
-        moved: Tensor = hidden + self.mlp.fc2(inner)  # type: ignore[operator]
-        return moved
+from worldprobe.encoders.networks.block import Block
 
 
 class Encoder(nn.Module):
@@ -165,10 +134,3 @@ def draw(network: Any) -> None:
 def _add_modalities(embeddings: nn.Module, width: int) -> None:
     for name in ("img_mod_embed", "video_mod_embed"):
         embeddings.register_parameter(name, nn.Parameter(torch.zeros(1, 1, width)))
-
-
-def _turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Heads [B, H, N, K] with neighbouring dimensions turned as a pair, in float32 whatever they come in."""
-    pairs = x.float().view(*x.shape[:-1], -1, 2)
-    across = torch.stack((-pairs[..., 1], pairs[..., 0]), -1).flatten(-2)
-    return (x.float() * cosine + across * sine).to(x.dtype)

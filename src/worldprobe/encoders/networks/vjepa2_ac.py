@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from worldprobe.encoders.forward import angles, places_of
-from worldprobe.encoders.networks.vjepa21 import Block, draw
+from worldprobe.encoders.networks.block import Block
+from worldprobe.encoders.networks.vjepa21 import draw
 
 _CONDITIONS = 2  # tokens before a frame's own: its action and its state
 
