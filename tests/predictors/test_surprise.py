@@ -111,11 +111,24 @@ def test_a_run_scores_every_kind_and_shows_it(small, tmp_path):
     values = {"videos": ["x"], "encoder": small, "device": "cpu", "precision": "fp32"}
     predict(make_experiment({**values, "predict": {"pairs": 2, "context": 2, "horizon": 2}}), scenes, tmp_path)
     found = [r for r in read_results(tmp_path / "results.jsonl") if r.kind == "surprise"]
-    keys = {(r.encoder, r.violation, r.measure, r.metric) for r in found}
-    assert len(keys) == len(found) == 2 * (len(KINDS) + 1) * 4
-    assert {r.n for r in found if r.violation != "all"} == {2}
+    keys = {(r.encoder, r.violation, r.method, r.measure, r.metric) for r in found}
+    own, twin = ([r for r in found if r.encoder.startswith("random:") is untrained] for untrained in (False, True))
+    # Kinds, all and none, by 2 metrics of two measures and 4 of the calibrated one.
+    assert len(keys) == len(found)
+    assert (len(own), len(twin)) == (4 * (len(KINDS) + 2) * 8, (len(KINDS) + 2) * 8)
+    assert {r.method for r in own} == {"predictor", "ridge", "copy-last", "pixels"}
+    assert {r.method for r in twin} == {"predictor"}
+    assert {r.n for r in found if r.violation in KINDS} == {2}
     assert {r.n for r in found if r.violation == "all"} == {2 * len(KINDS)}
-    assert len(write_report(tmp_path).future.violations) == len(KINDS) + 1
+    assert {r.n for r in found if r.violation == "none"} == {len(KINDS)}
+    judged = [r for r in own if r.method == "predictor"]
+    assert all(set(r.against) == {"ridge", "copy-last", "pixels"} and r.against_twin for r in judged)
+    assert not any(r.against or r.against_twin for r in found if r not in judged)
+    future = write_report(tmp_path).future
+    assert len(future.violations) == len(KINDS) + 2
+    assert {tuple(one.controls) for one in future.violations} == {
+        ("ridge", "copy-last", "pixels", "untrained twin")
+    }
     for name in ("error_map", "violations"):
         assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 10_000
     assert not (tmp_path / "figures" / "surprise.png").exists()  # no scene has enough windows for a curve

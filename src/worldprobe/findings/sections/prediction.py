@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from worldprobe.findings.finding import Finding, Run, read_record
 from worldprobe.findings.score import Fact, VerdictKind, of_folder
 from worldprobe.findings.verdicts import by_intervals
+from worldprobe.findings.violations import Violation, read_violations, surprise_caveats, surprise_headline
 from worldprobe.findings.wording import number, rough
 from worldprobe.intervals import Score, Standing
 from worldprobe.results import FEW_GROUPS, AnyResult, LeakResult, PredictionResult, SurpriseResult
@@ -57,19 +58,6 @@ class LeakFact(Fact):
     context_change: float
     prediction_change: float
     clips: int
-
-
-class Violation(Fact):
-    """How well surprise tells one kind of impossible videos: scores by "measure metric", for both encoders.
-
-    ``stands``: how the encoder's stand to its twin's.
-    """
-
-    name: str
-    pairs: int
-    trained: dict[str, Score]
-    twin: dict[str, Score]
-    stands: dict[str, Standing]
 
 
 class PixelScores(Fact):
@@ -146,6 +134,7 @@ class Future(Finding):
     recalls: tuple[Recall, ...]
     leaks: tuple[LeakFact, ...]
     violations: tuple[Violation, ...]
+    surprise_headline: str
     shown: tuple[PixelScores, ...]
     caveats: tuple[str, ...]
     curves: tuple[SurpriseCurve, ...] = ()
@@ -189,6 +178,7 @@ def read_prediction(
     twin = next((name for name in names if name != encoder), "")
     steps = _steps([r for r in predictions if r.encoder == encoder], [r for r in predictions if r.encoder == twin])
     leaks = [r for r in results if isinstance(r, LeakResult)]
+    violations = read_violations(surprises, encoder)
     return Future(
         encoder=encoder,
         twin=twin,
@@ -201,15 +191,16 @@ def read_prediction(
         steps=tuple(steps),
         recalls=tuple(_recalls([r for r in predictions if r.encoder == encoder])),
         leaks=tuple(LeakFact(**{key: getattr(r, key) for key in LeakFact.model_fields}) for r in leaks),
-        violations=tuple(_violations(surprises, encoder)),
+        violations=tuple(violations),
+        surprise_headline=surprise_headline(violations),
         shown=tuple(_pixel_scores(predictions)),
         curves=curves,
-        caveats=(*_caveats(predictions, leaks, steps), *_few_pairs(surprises)),
+        caveats=(*_caveats(predictions, leaks, steps), *surprise_caveats(surprises, violations)),
     )
 
 
-def _score(r: PredictionResult | SurpriseResult) -> Score:
-    note = "; ".join(r.notes) if isinstance(r, PredictionResult) and r.score is None else ""
+def _score(r: PredictionResult) -> Score:
+    note = "; ".join(r.notes) if r.score is None else ""
     return Score(value=r.score, low=r.low, high=r.high, note=note)
 
 
@@ -325,24 +316,6 @@ def _recalls(ours: Sequence[PredictionResult]) -> list[Recall]:
     return recalls
 
 
-def _violations(surprises: Sequence[SurpriseResult], encoder: str) -> list[Violation]:
-    found = []
-    for name in dict.fromkeys(r.violation for r in surprises):
-        same = [r for r in surprises if r.violation == name]
-        ours, twins = (
-            {f"{r.measure} {r.metric}": _score(r) for r in same if (r.encoder == encoder) is mine}
-            for mine in (True, False)
-        )
-        paired = {f"{r.measure} {r.metric}": r.against_twin for r in same if r.encoder == encoder}
-        stands = {
-            key: paired[key] or by_intervals(ours[key], other, groups=same[0].n)
-            for key, other in twins.items()
-            if key in ours
-        }
-        found.append(Violation(name=name, pairs=same[0].n, trained=ours, twin=twins, stands=stands))
-    return found
-
-
 def _pixel_scores(predictions: Sequence[PredictionResult]) -> list[PixelScores]:
     horizons = sorted({r.horizon for r in predictions if r.metric == "psnr"})
     return [
@@ -386,8 +359,3 @@ def _caveats(
         share = number(100 * moved / every, 1)
         found.append(f"Only {share} % of the tokens change: scores on all tokens say next to nothing here.")
     return found
-
-
-def _few_pairs(surprises: Sequence[SurpriseResult]) -> list[str]:
-    few = min((r.n for r in surprises), default=FEW_GROUPS)
-    return [rough(few, "surprise at a kind of violation", noun="pair")] if few < FEW_GROUPS else []

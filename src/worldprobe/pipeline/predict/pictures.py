@@ -91,7 +91,7 @@ def keep_violations(done: Surprises, encoder: Encoder, path: Path, *, context: i
     for pair in done.examples.values():
         before, after = max(0, pair.at - _APART), min(len(pair.possible) - 1, pair.at + _APART)
         frames.append(np.stack([pair.possible[before], pair.possible[after], pair.impossible[after]]))
-    surprise = np.stack([values.mean(axis=0) for values in done.found.values()])
+    surprise = np.stack([ways["predictor"].l1.mean(axis=0) for ways in done.found.values()])
     facts = {"encoder": encoder.name, "kinds": list(done.examples), "first": context * encoder.tubelet}
     height, width = (max(one.shape[axis] for one in frames) for axis in (1, 2))
     alike = [_framed(one, height, width) for one in frames]
