@@ -70,10 +70,14 @@ class PixelScores(Fact):
 
 
 class Peak(Fact):
-    """Which window surprises, and the file of a frame of what came."""
+    """Which window surprises, and the file of a frame of what came.
+
+    ``among``: of so many of the run's windows one is as unusual; None where that is not known.
+    """
 
     window: int
     picture: str
+    among: Annotated[float, Field(ge=1, le=1e9)] | None = None
 
     @field_validator("picture")
     @classmethod
@@ -87,7 +91,7 @@ class SurpriseCurve(Fact):
 
     Attributes:
         seconds: when what is told begins.
-        told, copied: the predictor's mean L1 error and copy-last's.
+        told, copied: the predictor's error and copy-last's: L1, or by how many deviations it is above the usual.
         shots: the number of each window's shot; curves break between them.
         peaks: the highest, in order of time.
     """
@@ -98,6 +102,7 @@ class SurpriseCurve(Fact):
     copied: tuple[Drawable, ...]
     shots: tuple[int, ...]
     peaks: tuple[Peak, ...]
+    unit: Literal["L1", "deviations"] = "L1"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

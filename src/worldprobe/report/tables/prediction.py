@@ -319,7 +319,9 @@ def _over_time(future: Future) -> list[Block]:
         return []
     note = (
         "The error of each window at the time when what is told begins; curves break at cuts. Beneath: what was "
-        "seen at the peaks."
+        "seen at the peaks. Where there are enough windows the error is in deviations above what is usual in other "
+        "groups, where as much is predicted to change, as much moved and the picture is as varied; 1 in 40: one "
+        "window in 40 of this run is as unusual."
     )
     peaks = [f"Peaks of {one.name}: {'; '.join(peak_captions(one)) or 'none'}." for one in future.curves]
     return [
