@@ -13,7 +13,7 @@ from worldprobe.errors import PredictionError
 from worldprobe.pipeline.predict.pictures import peaks
 from worldprobe.pipeline.predict.stage import predict
 from worldprobe.predictors import VJEPA2Predictor
-from worldprobe.predictors.surprise import auroc, relative_accuracy, scored, surprise
+from worldprobe.predictors.surprise import auroc, relative_accuracy, scored, slide
 from worldprobe.report.write import write_report
 from worldprobe.results import read_results
 from worldprobe.video.rendered.scenes import render_scenes
@@ -66,19 +66,21 @@ def test_each_mirror_image_is_there():
 
 def test_windows_slide_and_their_context_has_not_seen_what_it_tells(predictor):
     pixels = np.random.default_rng(0).integers(0, 256, (24, 3, 32, 32), dtype=np.uint8)
-    values = surprise(predictor, pixels, context=2, horizon=2)
+    slid = slide(predictor, pixels, context=2, horizon=2)
+    values = slid.l1
+    assert [one.shape for one in slid] == [(9, 2, 4, 48)] * 3
     assert values.shape == (9,)
-    assert surprise(predictor, pixels, context=2, horizon=2, hop=4).shape == (3,)
-    np.testing.assert_allclose(surprise(predictor, pixels, context=2, horizon=2, hop=2), values[::2], atol=1e-6)
+    assert slide(predictor, pixels, context=2, horizon=2, hop=4).l1.shape == (3,)
+    np.testing.assert_allclose(slide(predictor, pixels, context=2, horizon=2, hop=2).l1, values[::2], atol=1e-6)
     told = predictor.predict(pixels[None, 4:12], context=2, horizon=2)
     true = predictor.targets(pixels[None, 4:12])[:, 2:].numpy()
     assert values[2] == pytest.approx(np.abs(told - true).mean(), abs=1e-6)
     changed = pixels.copy()
     changed[12:] = 0  # windows that end before are as they were
-    np.testing.assert_array_equal(surprise(predictor, changed, context=2, horizon=2)[:3], values[:3])
-    assert (surprise(predictor, changed, context=2, horizon=2)[3:] != values[3:]).all()
+    np.testing.assert_array_equal(slide(predictor, changed, context=2, horizon=2).l1[:3], values[:3])
+    assert (slide(predictor, changed, context=2, horizon=2).l1[3:] != values[3:]).all()
     with pytest.raises(PredictionError, match="hop of 1 or more"):
-        surprise(predictor, pixels[:6], context=2, horizon=2)
+        slide(predictor, pixels[:6], context=2, horizon=2)
 
 
 def test_scores_of_known_surprises_and_scikit_learns_auroc():

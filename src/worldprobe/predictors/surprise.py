@@ -33,6 +33,11 @@ class Slid(NamedTuple):
     told: scores.Tokens
     true: scores.Tokens
 
+    @property
+    def l1(self) -> Floats:
+        """The surprise of each window: its mean L1 error, float64 [windows]."""
+        return np.asarray(scores.l1(self.told, self.true).mean(axis=(1, 2), dtype=np.float64))
+
 
 def slide(
     predictor: VJEPA2Predictor,
@@ -78,24 +83,6 @@ def cut_clips(pixels: NDArray[np.uint8], tubelets: int, *, tubelet: int, hop: in
             "use a hop of 1 or more, and a context and horizon that fit."
         )
     return np.stack([pixels[start : start + frames] for start in range(0, len(pixels) - frames + 1, step)])
-
-
-def surprise(
-    predictor: VJEPA2Predictor,
-    pixels: NDArray[np.uint8],
-    *,
-    context: int,
-    horizon: int,
-    hop: int = 1,
-    mode: Mode = "joint",
-) -> Floats:
-    """The surprise of each window of one video, float64 [windows]; arguments and errors as of ``slide``."""
-    return l1_of(slide(predictor, pixels, context=context, horizon=horizon, hop=hop, mode=mode))
-
-
-def l1_of(slid: Slid) -> Floats:
-    """The mean L1 error of each window, float64 [windows]."""
-    return np.asarray(scores.l1(slid.told, slid.true).mean(axis=(1, 2), dtype=np.float64))
 
 
 def relative_accuracy(possible: Floats, impossible: Floats) -> float:

@@ -15,7 +15,7 @@ from worldprobe.pipeline.predict.scores import PredictionSetup
 from worldprobe.pipeline.progress import Progress
 from worldprobe.predictors.baselines import RidgePredictor, copy_last
 from worldprobe.predictors.scores import blocks_of
-from worldprobe.predictors.surprise import Slid, cut_clips, l1_of, scored, slide
+from worldprobe.predictors.surprise import Slid, cut_clips, scored, slide
 from worldprobe.predictors.unusual import held_out, known_before, rare, window_errors
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder
@@ -143,7 +143,7 @@ def _windows(
         ways["copy-last"] = slid._replace(told=copy_last(slid.known, horizon=setup.horizon))
         ways["pixels"] = Slid(seen, copy_last(seen, horizon=setup.horizon), colours[:, setup.context :])
     return {
-        method: Windows(l1_of(one), known_before(one.known, one.told), window_errors(one.told, one.true))
+        method: Windows(one.l1, known_before(one.known, one.told), window_errors(one.told, one.true))
         for method, one in ways.items()
     }
 
