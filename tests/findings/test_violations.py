@@ -1,8 +1,8 @@
-"""A kind of violation is told better than by every control, or it is said by which it is told as well."""
+"""A kind of violation is above every control, or it is said above which it is not."""
 
 import pytest
 
-from worldprobe.findings.violations import BETTER_TOLD, read_violations, surprise_caveats, surprise_headline
+from worldprobe.findings.violations import ABOVE_ALL, read_violations, surprise_caveats, surprise_headline
 from worldprobe.results import SurpriseResult
 
 
@@ -26,12 +26,12 @@ BEATEN = {"ridge": "above", "copy-last": "above", "pixels": "above"}
 @pytest.mark.parametrize(
     ("score", "against", "twin", "kind", "verdict"),
     [
-        (0.9, BEATEN, "above", "above", BETTER_TOLD),
-        (0.9, {**BEATEN, "pixels": "not shown"}, "above", "not-shown", "told, not shown better than by pixels"),
+        (0.9, BEATEN, "above", "above", ABOVE_ALL),
+        (0.9, {**BEATEN, "pixels": "not shown"}, "above", "not-shown", "above chance, not shown above pixels"),
         (0.9, {**BEATEN, "ridge": "below"}, "not shown", "not-shown",
-         "told, not shown better than by ridge, untrained twin"),
-        (0.52, BEATEN, "above", "no-evidence", "not told: not above chance"),
-        (0.2, {**BEATEN, "pixels": "below"}, "above", "no-evidence", "not told: not above chance"),
+         "above chance, not shown above ridge, untrained twin"),
+        (0.52, BEATEN, "above", "no-evidence", "not above chance"),
+        (0.2, {**BEATEN, "pixels": "below"}, "above", "no-evidence", "not above chance"),
     ],
 )  # fmt: skip
 def test_a_kind_is_judged_against_chance_and_every_control(score, against, twin, kind, verdict):
@@ -43,7 +43,7 @@ def test_a_kind_is_judged_against_chance_and_every_control(score, against, twin,
     assert found.stands == {"calibrated auroc": twin}
 
 
-def test_the_headline_counts_kinds_and_none_told_apart_is_a_caveat():
+def test_the_headline_counts_kinds_and_none_separated_is_a_caveat():
     surprises = [
         *lines("teleport", 0.95, against={**BEATEN, "pixels": "not shown"}),
         *lines("reverse", 0.9, against=BEATEN),
@@ -54,12 +54,12 @@ def test_the_headline_counts_kinds_and_none_told_apart_is_a_caveat():
     found = read_violations(surprises, "e")
     said = surprise_headline(found)
     assert said.startswith(
-        "Of 3 kinds of violation calibrated surprise tells teleport, reverse from what is possible, better than by "
-        "every control: reverse."
+        "Of 3 kinds of violation calibrated surprise is above chance at teleport, reverse, and above every control "
+        "at reverse."
     )
     assert surprise_caveats(surprises, found) == []
     apart = [*surprises[:-5], *lines("none", 0.6, against=BEATEN, n=12)]
     few, untrusted = surprise_caveats(apart, read_violations(apart, "e"))
     assert "Only 12 pairs" in few
-    assert "Pairs without a violation (none) are told apart" in untrusted
+    assert "Pairs without a violation (none) are separated" in untrusted
     assert surprise_headline([]) == ""

@@ -17,17 +17,17 @@ def films(count, *, seed, windows=9):
 def test_what_is_known_before_and_errors_are_of_what_they_say():
     generator = np.random.default_rng(0)
     known, true = (generator.normal(size=(3, t, 32, 8)).astype(np.float32) for t in (2, 4))
-    told = np.repeat(known[:, -1:], 4, axis=1)
-    errors = window_errors(told, true)
+    predicted = np.repeat(known[:, -1:], 4, axis=1)
+    errors = window_errors(predicted, true)
     assert errors.shape == (3, 8)
-    apart = np.abs(told - true).mean(axis=-1)
+    apart = np.abs(predicted - true).mean(axis=-1)
     np.testing.assert_allclose(errors[:, :4], np.log(apart.mean(axis=-1) + 0.01), rtol=1e-5)
     np.testing.assert_allclose(errors[:, 4:], np.log(np.sort(apart)[..., -2:].mean(axis=-1) + 0.01), rtol=1e-5)
-    before = known_before(known, told)
+    before = known_before(known, predicted)
     assert before.shape == (3, 5)
     np.testing.assert_allclose(before[:, :2], np.log(0.01))  # nothing is predicted to change
     assert (before[:, 3] > before[:, 2]).all()
-    np.testing.assert_allclose(known_before(known[:, -1:], told)[:, 2:4], np.log(0.01))  # a context of one
+    np.testing.assert_allclose(known_before(known[:, -1:], predicted)[:, 2:4], np.log(0.01))  # a context of one
 
 
 def test_much_is_no_surprise_where_much_is_usual_and_little_is():

@@ -172,7 +172,7 @@ def _surprise(over: Violation, future: Future) -> Answer:
     elif other and stand == "not shown":
         kind, verdict = "not-shown", "above chance, not shown above the untrained twin"
     elif over.kind == "not-shown":
-        kind, verdict = "not-shown", f"above chance; {over.verdict}"
+        kind, verdict = "not-shown", over.verdict
     return Answer.model_validate(
         {
             "about": "surprise", "subject": "Surprise at the impossible", "how": how,

@@ -1,4 +1,4 @@
-"""What a run says of impossible videos: which kinds surprise tells, and which of them better than its controls."""
+"""What a run says of impossible videos: kinds that surprise separates, and those above every control."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from worldprobe.intervals import Score, Standing
 from worldprobe.results import FEW_GROUPS, SurpriseResult
 
 CALIBRATED = "calibrated auroc"
-# What is a fact of the encoder alone: it says how much surprises, not how well the impossible is told.
+# What is a fact of the encoder alone: it says how much surprises, not how well the impossible is separated.
 _OWN = ("flagged", "rarity")
-BETTER_TOLD = "told better than by every control"
+ABOVE_ALL = "above every control"
 
 
 class Violation(Fact):
-    """How well surprise tells one kind of impossible videos: scores by "measure metric", for both encoders.
+    """How well surprise separates one kind of impossible videos: scores by "measure metric", for both encoders.
 
     ``stands``: how the encoder's stand to its twin's. Of the calibrated AUROC: ``controls`` by method, the twin's
     among them, and ``verdict``; none in runs of older versions.
@@ -50,7 +50,7 @@ def read_violations(surprises: Sequence[SurpriseResult], encoder: str) -> list[V
             key: paired[key] or by_intervals(ours[key], other, groups=same[0].n) for key, other in twins.items()
         }
         controls = _controls(every, encoder)
-        kind, verdict = _told(ours.get(CALIBRATED), {name: stand for name, (_, stand) in controls.items()})
+        kind, verdict = _judge(ours.get(CALIBRATED), {name: stand for name, (_, stand) in controls.items()})
         found.append(
             Violation(
                 name=name, pairs=same[0].n, trained=ours, twin=twins, stands=stands, verdict=verdict, kind=kind,
@@ -74,41 +74,41 @@ def _controls(every: Sequence[SurpriseResult], encoder: str) -> dict[str, tuple[
     return found
 
 
-def _told(own: Score | None, stands: Mapping[str, Standing]) -> tuple[VerdictKind, str]:
-    """Whether surprise tells a kind, and better than what knows nothing of the world."""
+def _judge(own: Score | None, stands: Mapping[str, Standing]) -> tuple[VerdictKind, str]:
+    """Judge a kind: whether surprise separates it, and better than what knows nothing of the world."""
     if own is None or own.interval is None:
         return "not-judged", ""
     if own.interval[0] <= 0.5:
-        return "no-evidence", "not told: not above chance"
+        return "no-evidence", "not above chance"
     even = [name for name, stand in stands.items() if stand != "above"]
     if not stands:
-        return "above", "told; beside no control"
-    return ("not-shown", f"told, not shown better than by {', '.join(even)}") if even else ("above", BETTER_TOLD)
+        return "above", "above chance; beside no control"
+    return ("not-shown", f"above chance, not shown above {', '.join(even)}") if even else ("above", ABOVE_ALL)
 
 
 def surprise_headline(violations: Sequence[Violation]) -> str:
-    """Which kinds are told, and which better than by every control."""
+    """Name the kinds that surprise separates, and those it separates better than every control does."""
     kinds = [one for one in violations if one.verdict and not one.name.endswith(("all", "none"))]
     if not kinds:
         return ""
-    told = [one.name for one in kinds if one.kind != "no-evidence"]
+    found = [one.name for one in kinds if one.kind != "no-evidence"]
     best = [one.name for one in kinds if one.kind == "above"]
     return (
-        f"Of {len(kinds)} kinds of violation calibrated surprise tells {', '.join(told) or 'none'} from what is "
-        f"possible, better than by every control: {', '.join(best) or 'none'}. What a control tells as well is "
-        "nothing that the model knows of the world."
+        f"Of {len(kinds)} kinds of violation calibrated surprise is above chance at {', '.join(found) or 'none'}, "
+        f"and above every control at {', '.join(best) or 'none'}. What a control separates as well is nothing that "
+        "the model knows of the world."
     )
 
 
 def surprise_caveats(surprises: Sequence[SurpriseResult], violations: Sequence[Violation]) -> list[str]:
-    """Too few pairs, and pairs without a violation that are told apart."""
+    """Warn of too few pairs, and of pairs without a violation that surprise separates."""
     few = min((r.n for r in surprises), default=FEW_GROUPS)
     found = [rough(few, "surprise at a kind of violation", noun="pair")] if few < FEW_GROUPS else []
     apart = [one for one in violations if one.name.endswith("none") and one.kind in ("above", "not-shown")]
     return [
         *found,
         *(
-            f"Pairs without a violation ({one.name}) are told apart by calibrated surprise, AUROC "
+            f"Pairs without a violation ({one.name}) are separated by calibrated surprise, AUROC "
             f"{number(one.trained[CALIBRATED].value)}: it is not to be trusted here."
             for one in apart
         ),

@@ -30,13 +30,13 @@ class Slid(NamedTuple):
     """
 
     known: scores.Tokens
-    told: scores.Tokens
+    predicted: scores.Tokens
     true: scores.Tokens
 
     @property
     def l1(self) -> Floats:
         """The surprise of each window: its mean L1 error, float64 [windows]."""
-        return np.asarray(scores.l1(self.told, self.true).mean(axis=(1, 2), dtype=np.float64))
+        return np.asarray(scores.l1(self.predicted, self.true).mean(axis=(1, 2), dtype=np.float64))
 
 
 def slide(
@@ -61,9 +61,9 @@ def slide(
     def of(some: NDArray[np.uint8]) -> Slid:
         batch = as_clips(some)
         known = predictor.context_tokens(batch, context)
-        told = predictor.forecast(known, horizon=horizon, mode=mode)
+        predicted = predictor.forecast(known, horizon=horizon, mode=mode)
         true = predictor.targets(batch)[:, context:]
-        return Slid(*(one.cpu().numpy() for one in (predictor.normed(known[:, -2:]), told, true)))
+        return Slid(*(one.cpu().numpy() for one in (predictor.normed(known[:, -2:]), predicted, true)))
 
     most = max(1, _TOKENS_PER_BATCH // predictor.encoder.grid(clips.shape[1]).tokens)
     parts = Fitting(predictor.encoder.name, most=most, instead=INSTEAD).map(of, clips)

@@ -32,16 +32,16 @@ _RARE = float(np.log10(20))
 _FAR = 30.0
 
 
-def window_errors(told: Tokens, true: Tokens) -> Floats:
+def window_errors(predicted: Tokens, true: Tokens) -> Floats:
     """Logarithms of a window's L1 errors at each horizon, float64 [n, 2 k]: of all tokens, and of the largest.
 
     Args:
-        told, true: [n, k, s, d].
+        predicted, true: [n, k, s, d].
     """
-    return _both(scores.l1(told, true))
+    return _both(scores.l1(predicted, true))
 
 
-def known_before(known: Tokens, told: Tokens) -> Floats:
+def known_before(known: Tokens, predicted: Tokens) -> Floats:
     """What errors are usually in proportion to, float64 [n, 5], of a context and what is predicted to follow it.
 
     How much is predicted to change, over all tokens and where most is; how much moved at the context's end,
@@ -49,10 +49,10 @@ def known_before(known: Tokens, told: Tokens) -> Floats:
 
     Args:
         known: the context's tokens [n, c, s, d], of which the last two tubelets are looked at.
-        told: [n, k, s, d].
+        predicted: [n, k, s, d].
     """
     last = known[:, -1:]
-    change = _both(scores.l1(told, last)).reshape(len(told), 2, -1).mean(axis=2)
+    change = _both(scores.l1(predicted, last)).reshape(len(predicted), 2, -1).mean(axis=2)
     moved = _both(scores.l1(last, known[:, -2:][:, :1]))
     varied = np.log(last[:, 0].std(axis=1).mean(axis=-1, keepdims=True) + _FLOOR)
     return np.concatenate([change, moved, varied], axis=1, dtype=np.float64)

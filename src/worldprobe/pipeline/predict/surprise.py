@@ -139,11 +139,11 @@ def _windows(
         clips = cut_clips(pixels, tubelets, tubelet=predictor.tubelet, hop=HOP)
         colours = blocks_of(clips, predictor.tubelet, side) / np.float32(_GREY)
         seen = colours[:, : setup.context][:, -2:]
-        ways |= {"ridge": slid._replace(told=ridge.predict(slid.known))} if ridge else {}
-        ways["copy-last"] = slid._replace(told=copy_last(slid.known, horizon=setup.horizon))
+        ways |= {"ridge": slid._replace(predicted=ridge.predict(slid.known))} if ridge else {}
+        ways["copy-last"] = slid._replace(predicted=copy_last(slid.known, horizon=setup.horizon))
         ways["pixels"] = Slid(seen, copy_last(seen, horizon=setup.horizon), colours[:, setup.context :])
     return {
-        method: Windows(one.l1, known_before(one.known, one.told), window_errors(one.told, one.true))
+        method: Windows(one.l1, known_before(one.known, one.predicted), window_errors(one.predicted, one.true))
         for method, one in ways.items()
     }
 
@@ -154,7 +154,7 @@ def _stacked(videos: list[Windows]) -> Windows:
 
 
 def surprise_lines(done: Surprises, setup: PredictionSetup, twin: Surprises | None = None) -> list[SurpriseResult]:
-    """How well each kind is told, all together and none, by each measure, metric and method.
+    """Score surprise at each kind, at all together and at none, by each measure, metric and method.
 
     The predictor is judged against each of the others, and against its ``twin``, measured on the same pairs: kinds
     among each other, all apart. Of a single pair nothing says what is usual: there is no calibrated measure.
