@@ -36,6 +36,7 @@ class Violation(Fact):
 
 
 def read_violations(surprises: Sequence[SurpriseResult], encoder: str) -> list[Violation]:
+    """Read each kind of violation, with its controls and verdict, from the lines of a run."""
     found = []
     for name in dict.fromkeys(r.violation for r in surprises):
         every = [r for r in surprises if r.violation == name]
