@@ -29,7 +29,7 @@ from worldprobe.pipeline.predict.stage import predict
 from worldprobe.pipeline.run import run
 from worldprobe.pipeline.sources import ids_of
 from worldprobe.predictors import VJEPA2Predictor
-from worldprobe.predictors.surprise import scored, surprise
+from worldprobe.predictors.surprise import scored, slide
 from worldprobe.results import read_results
 from worldprobe.store import Store
 from worldprobe.video.rendered.scenes import render_scenes
@@ -89,7 +89,7 @@ def _surprise(encoder: VJEPA2Encoder, pairs: int) -> list[dict[str, Any]]:
         for index in range(pairs):
             pair = render_pair(kind, SEED, index)
             both = (encoder.preprocess(video) for video in (pair.possible, pair.impossible))
-            windows.append([surprise(predictor, video, context=CONTEXT, horizon=HORIZON) for video in both])
+            windows.append([slide(predictor, video, context=CONTEXT, horizon=HORIZON).l1 for video in both])
         for measure in ("mean", "max"):
             one = [[getattr(values, measure)() for values in both] for both in windows]
             possible, impossible = (np.array([both[i] for both in one]) for i in (0, 1))

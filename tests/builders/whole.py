@@ -183,6 +183,28 @@ def _future(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
                 encoder=encoder, violation=violation, measure=measure, metric=metric, n=37, context=4, horizon=2,
                 protocol="slid over", seed=0, **next(score),
             )  # fmt: skip
+    yield from _calibrated(score)
+
+
+def _calibrated(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
+    against = {"ridge": "above", "copy-last": "not shown", "pixels": "above"}
+    for violation, (encoder, method) in itertools.product(
+        ("vanish", "all"),
+        (
+            (ENCODER, "predictor"),
+            (TWIN, "predictor"),
+            (ENCODER, "ridge"),
+            (ENCODER, "copy-last"),
+            (ENCODER, "pixels"),
+        ),
+    ):
+        own = (encoder, method) == (ENCODER, "predictor")
+        for metric in ("relative_accuracy", "auroc", "flagged", "rarity"):
+            yield SurpriseResult(
+                encoder=encoder, violation=violation, method=method, measure="calibrated", metric=metric, n=37,
+                context=4, horizon=2, protocol="slid over", seed=0, against_twin="above" if own else None,
+                against=against if own else {}, **next(score),
+            )  # fmt: skip
 
 
 def _readouts(told: dict[str, Any], score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:

@@ -13,7 +13,7 @@ from worldprobe.errors import PredictionError
 from worldprobe.pipeline.predict.pictures import peaks
 from worldprobe.pipeline.predict.stage import predict
 from worldprobe.predictors import VJEPA2Predictor
-from worldprobe.predictors.surprise import auroc, relative_accuracy, scored, surprise
+from worldprobe.predictors.surprise import auroc, relative_accuracy, scored, slide
 from worldprobe.report.write import write_report
 from worldprobe.results import read_results
 from worldprobe.video.rendered.scenes import render_scenes
@@ -66,19 +66,21 @@ def test_each_mirror_image_is_there():
 
 def test_windows_slide_and_their_context_has_not_seen_what_it_tells(predictor):
     pixels = np.random.default_rng(0).integers(0, 256, (24, 3, 32, 32), dtype=np.uint8)
-    values = surprise(predictor, pixels, context=2, horizon=2)
+    slid = slide(predictor, pixels, context=2, horizon=2)
+    values = slid.l1
+    assert [one.shape for one in slid] == [(9, 2, 4, 48)] * 3
     assert values.shape == (9,)
-    assert surprise(predictor, pixels, context=2, horizon=2, hop=4).shape == (3,)
-    np.testing.assert_allclose(surprise(predictor, pixels, context=2, horizon=2, hop=2), values[::2], atol=1e-6)
+    assert slide(predictor, pixels, context=2, horizon=2, hop=4).l1.shape == (3,)
+    np.testing.assert_allclose(slide(predictor, pixels, context=2, horizon=2, hop=2).l1, values[::2], atol=1e-6)
     told = predictor.predict(pixels[None, 4:12], context=2, horizon=2)
     true = predictor.targets(pixels[None, 4:12])[:, 2:].numpy()
     assert values[2] == pytest.approx(np.abs(told - true).mean(), abs=1e-6)
     changed = pixels.copy()
     changed[12:] = 0  # windows that end before are as they were
-    np.testing.assert_array_equal(surprise(predictor, changed, context=2, horizon=2)[:3], values[:3])
-    assert (surprise(predictor, changed, context=2, horizon=2)[3:] != values[3:]).all()
+    np.testing.assert_array_equal(slide(predictor, changed, context=2, horizon=2).l1[:3], values[:3])
+    assert (slide(predictor, changed, context=2, horizon=2).l1[3:] != values[3:]).all()
     with pytest.raises(PredictionError, match="hop of 1 or more"):
-        surprise(predictor, pixels[:6], context=2, horizon=2)
+        slide(predictor, pixels[:6], context=2, horizon=2)
 
 
 def test_scores_of_known_surprises_and_scikit_learns_auroc():
@@ -111,11 +113,24 @@ def test_a_run_scores_every_kind_and_shows_it(small, tmp_path):
     values = {"videos": ["x"], "encoder": small, "device": "cpu", "precision": "fp32"}
     predict(make_experiment({**values, "predict": {"pairs": 2, "context": 2, "horizon": 2}}), scenes, tmp_path)
     found = [r for r in read_results(tmp_path / "results.jsonl") if r.kind == "surprise"]
-    keys = {(r.encoder, r.violation, r.measure, r.metric) for r in found}
-    assert len(keys) == len(found) == 2 * (len(KINDS) + 1) * 4
-    assert {r.n for r in found if r.violation != "all"} == {2}
+    keys = {(r.encoder, r.violation, r.method, r.measure, r.metric) for r in found}
+    own, twin = ([r for r in found if r.encoder.startswith("random:") is untrained] for untrained in (False, True))
+    # Kinds, all and none, by 2 metrics of two measures and 4 of the calibrated one.
+    assert len(keys) == len(found)
+    assert (len(own), len(twin)) == (4 * (len(KINDS) + 2) * 8, (len(KINDS) + 2) * 8)
+    assert {r.method for r in own} == {"predictor", "ridge", "copy-last", "pixels"}
+    assert {r.method for r in twin} == {"predictor"}
+    assert {r.n for r in found if r.violation in KINDS} == {2}
     assert {r.n for r in found if r.violation == "all"} == {2 * len(KINDS)}
-    assert len(write_report(tmp_path).future.violations) == len(KINDS) + 1
+    assert {r.n for r in found if r.violation == "none"} == {len(KINDS)}
+    judged = [r for r in own if r.method == "predictor"]
+    assert all(set(r.against) == {"ridge", "copy-last", "pixels"} and r.against_twin for r in judged)
+    assert not any(r.against or r.against_twin for r in found if r not in judged)
+    future = write_report(tmp_path).future
+    assert len(future.violations) == len(KINDS) + 2
+    assert {tuple(one.controls) for one in future.violations} == {
+        ("ridge", "copy-last", "pixels", "untrained twin")
+    }
     for name in ("error_map", "violations"):
         assert (tmp_path / "figures" / f"{name}.png").stat().st_size > 10_000
     assert not (tmp_path / "figures" / "surprise.png").exists()  # no scene has enough windows for a curve

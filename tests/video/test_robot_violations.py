@@ -9,7 +9,7 @@ from tests.builders.robots import require_robots
 from worldprobe.config import make_experiment
 from worldprobe.errors import VideoError
 from worldprobe.pipeline.predict.stage import predict
-from worldprobe.pipeline.predict.surprise import _families, _kinds
+from worldprobe.pipeline.predict.surprise import Windows, _judged, _videos
 from worldprobe.report.write import write_report
 from worldprobe.results import SurpriseResult, read_results
 from worldprobe.video.rendered.robots import draw, violations
@@ -105,13 +105,16 @@ def test_what_no_clip_shows_is_an_error(monkeypatch):
 
 
 def test_kinds_are_judged_among_those_of_their_family():
-    found = {kind: np.zeros((3, 2, 4)) for kind in (*KINDS, *ROBOT_KINDS)}
+    windows = Windows(np.zeros((3, 2, 4)), np.zeros((3, 2, 4, 5)), np.zeros((3, 2, 4, 8)))
+    found = {kind: {"predictor": windows} for kind in (*KINDS, *ROBOT_KINDS)}
     both = SimpleNamespace(found=found)
-    assert _families(both) == [list(KINDS), ["all"], list(ROBOT_KINDS), ["robot-all"]]
-    assert list(_kinds(both)) == [*KINDS, "all", *ROBOT_KINDS, "robot-all"]
-    assert len(_kinds(both)["robot-all"]) == 3 * len(ROBOT_KINDS)
+    videos = _videos(both, "predictor", "mean")
+    assert list(videos) == [*KINDS, "all", "none", *ROBOT_KINDS, "robot-all", "robot-none"]
+    assert _judged(videos) == [list(KINDS), ["all"], ["none"], list(ROBOT_KINDS), ["robot-all"], ["robot-none"]]
+    assert len(videos["robot-all"]) == 3 * len(ROBOT_KINDS)
+    assert len(videos["robot-none"]) == len(ROBOT_KINDS)  # two of three possible videos make a pair
     robots = SimpleNamespace(found={kind: found[kind] for kind in ROBOT_KINDS})
-    assert _families(robots) == [list(ROBOT_KINDS), ["robot-all"]]
+    assert _judged(_videos(robots, "predictor", "max")) == [list(ROBOT_KINDS), ["robot-all"], ["robot-none"]]
 
 
 def test_a_run_scores_both_families_and_shows_them(tmp_path):

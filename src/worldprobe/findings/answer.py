@@ -12,8 +12,9 @@ from worldprobe.findings.rows import Row
 from worldprobe.findings.score import ABOVE, Fact, VerdictKind
 from worldprobe.findings.sections.decoding import DecoderScores, Decoding
 from worldprobe.findings.sections.moments import Moments
-from worldprobe.findings.sections.prediction import Future, HorizonScores, Violation
+from worldprobe.findings.sections.prediction import Future, HorizonScores
 from worldprobe.findings.verdicts import quotable, quoted
+from worldprobe.findings.violations import Violation
 from worldprobe.findings.wording import METRICS, count, property_name
 from worldprobe.intervals import Score
 from worldprobe.results import FEW_GROUPS, PredictionMethod
@@ -154,7 +155,9 @@ def _step(step: HorizonScores) -> Answer:
 
 def _surprise(over: Violation, future: Future) -> Answer:
     """The share of impossible videos that surprise more, above chance and above the untrained twin."""
-    key = "mean relative_accuracy"
+    key, how = "calibrated relative_accuracy", "calibrated"
+    if key not in over.trained:
+        key, how = "mean relative_accuracy", "mean over windows"
     score, twin = over.trained.get(key, _NOTHING), over.twin.get(key, _NOTHING)
     own, other = score.interval, twin.interval
     stand = over.stands.get(key)
@@ -168,9 +171,11 @@ def _surprise(over: Violation, future: Future) -> Answer:
         kind, verdict = "below", "below the untrained twin"
     elif other and stand == "not shown":
         kind, verdict = "not-shown", "above chance, not shown above the untrained twin"
+    elif over.kind == "not-shown":
+        kind, verdict = "not-shown", over.verdict
     return Answer.model_validate(
         {
-            "about": "surprise", "subject": "Surprise at the impossible", "how": "mean over windows",
+            "about": "surprise", "subject": "Surprise at the impossible", "how": how,
             "metric": "relative accuracy", "digits": 2, "score": score, "kind": kind, "verdict": verdict,
             "against": future.twin if other else "chance", "floor": twin if other else _CHANCE,
             "n": over.pairs, "groups": over.pairs, "unit": "pair",

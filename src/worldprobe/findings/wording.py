@@ -77,7 +77,9 @@ PIXEL_METHODS = {
     "copy-last-frame": "copy-last frame",
     "mean-image": "mean image",
 }
+# "measure metric" of surprise, beside the calibrated AUROC.
 MEASURES = {
+    "calibrated relative_accuracy": "relative accuracy, calibrated",
     "mean relative_accuracy": "relative accuracy, mean",
     "max relative_accuracy": "relative accuracy, max",
     "mean auroc": "AUROC, mean",

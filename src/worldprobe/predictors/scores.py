@@ -43,13 +43,13 @@ def changed(pixels: NDArray[np.uint8], *, context: int, horizon: int, tubelet: i
         pixels: uint8 [b, t, 3, h, w] of context + horizon tubelets or more.
         side: tokens along each side of a frame.
     """
-    blocks = _blocks(pixels[:, : (context + horizon) * tubelet], tubelet, side)
+    blocks = blocks_of(pixels[:, : (context + horizon) * tubelet], tubelet, side)
     least = np.maximum(CHANGED, _BEYOND * _noise(blocks))
     apart = np.abs(blocks[:, context:] - blocks[:, context - 1 : context]).max(axis=-1)
     return np.asarray(apart > least[:, None, None])
 
 
-def _blocks(pixels: NDArray[np.uint8], tubelet: int, side: int) -> Tokens:
+def blocks_of(pixels: NDArray[np.uint8], tubelet: int, side: int) -> Tokens:
     """Mean colours of the blocks of each token's patch, [b, t, 3, h, w] to [b, t', side * side, blocks * 3]."""
     b, _, _, height, width = pixels.shape
     patches = height // side, width // side

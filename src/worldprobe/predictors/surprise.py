@@ -2,11 +2,14 @@
 
 As published for V-JEPA (Garrido et al. 2025, arXiv 2502.11831): windows slide over a video, the context of each
 is encoded alone, and the surprise of a window is the L1 distance between what is predicted of its rest and the
-layer-normed tokens of the whole window. A video's surprise is the mean or the maximum over its windows. There the
-best of several context lengths is reported; here the context is fixed before anything is measured.
+layer-normed tokens of the whole window. A video's surprise is the mean or the maximum over its windows, or how
+unusual they are (``unusual``). There the best of several context lengths is reported; here the context is fixed
+before anything is measured.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +23,23 @@ from worldprobe.predictors.vjepa2 import INSTEAD, Mode, VJEPA2Predictor, as_clip
 _TOKENS_PER_BATCH = 4096
 
 
-def surprise(
+class Slid(NamedTuple):
+    """Layer-normed tokens of a video's windows: the context's last two tubelets, what is predicted, what came.
+
+    float32 [windows, 2 (or a context of 1), s, d] and [windows, horizon, s, d] twice.
+    """
+
+    known: scores.Tokens
+    predicted: scores.Tokens
+    true: scores.Tokens
+
+    @property
+    def l1(self) -> Floats:
+        """The surprise of each window: its mean L1 error, float64 [windows]."""
+        return np.asarray(scores.l1(self.predicted, self.true).mean(axis=(1, 2), dtype=np.float64))
+
+
+def slide(
     predictor: VJEPA2Predictor,
     pixels: NDArray[np.uint8],
     *,
@@ -28,8 +47,8 @@ def surprise(
     horizon: int,
     hop: int = 1,
     mode: Mode = "joint",
-) -> Floats:
-    """The surprise of each window of one video, float64 [windows]; they begin ``hop`` tubelets apart.
+) -> Slid:
+    """The tokens of each window of one video; windows begin ``hop`` tubelets apart.
 
     Args:
         pixels: uint8 [t, 3, crop, crop]. Window i has its context at tubelets ``i hop`` to ``i hop + context``.
@@ -37,22 +56,33 @@ def surprise(
     Raises:
         PredictionError: a video shorter than one window, or a hop below 1.
     """
-    frames, step = (context + horizon) * predictor.tubelet, hop * predictor.tubelet
+    clips = cut_clips(pixels, context + horizon, tubelet=predictor.tubelet, hop=hop)
+
+    def of(some: NDArray[np.uint8]) -> Slid:
+        batch = as_clips(some)
+        known = predictor.context_tokens(batch, context)
+        predicted = predictor.forecast(known, horizon=horizon, mode=mode)
+        true = predictor.targets(batch, context=context)[:, context:]
+        return Slid(*(one.cpu().numpy() for one in (predictor.normed(known[:, -2:]), predicted, true)))
+
+    most = max(1, _TOKENS_PER_BATCH // predictor.encoder.grid(clips.shape[1]).tokens)
+    parts = Fitting(predictor.encoder.name, most=most, instead=INSTEAD).map(of, clips)
+    return Slid(*(np.concatenate(one) for one in zip(*parts, strict=True)))
+
+
+def cut_clips(pixels: NDArray[np.uint8], tubelets: int, *, tubelet: int, hop: int) -> NDArray[np.uint8]:
+    """Windows of so many tubelets, ``hop`` apart: uint8 [t, ...] to [windows, t', ...].
+
+    Raises:
+        PredictionError: a video shorter than one window, or a hop below 1.
+    """
+    frames, step = tubelets * tubelet, hop * tubelet
     if hop < 1 or len(pixels) < frames:
         raise PredictionError(
-            f"windows of {context} + {horizon} tubelets ({frames} frames), {hop} apart, of a video of "
-            f"{len(pixels)} frames: use a hop of 1 or more, and a context and horizon that fit."
+            f"windows of {tubelets} tubelets ({frames} frames), {hop} apart, of a video of {len(pixels)} frames: "
+            "use a hop of 1 or more, and a context and horizon that fit."
         )
-    clips = np.stack([pixels[start : start + frames] for start in range(0, len(pixels) - frames + 1, step)])
-
-    def of(some: NDArray[np.uint8]) -> Floats:
-        batch = as_clips(some)
-        predicted = predictor.predict(batch, context=context, horizon=horizon, mode=mode)
-        true = predictor.targets(batch, context=context)[:, context:].cpu().numpy()
-        return np.asarray(scores.l1(predicted, true).mean(axis=(1, 2), dtype=np.float64))
-
-    most = max(1, _TOKENS_PER_BATCH // predictor.encoder.grid(frames).tokens)
-    return np.concatenate(Fitting(predictor.encoder.name, most=most, instead=INSTEAD).map(of, clips))
+    return np.stack([pixels[start : start + frames] for start in range(0, len(pixels) - frames + 1, step)])
 
 
 def relative_accuracy(possible: Floats, impossible: Floats) -> float:

@@ -32,6 +32,8 @@ from worldprobe.results.prediction import (
     ReadoutMethod,
     ReadoutMetric,
     ReadoutResult,
+    SurpriseMeasure,
+    SurpriseMethod,
     SurpriseResult,
 )
 from worldprobe.results.probe import (
@@ -86,6 +88,8 @@ __all__ = [
     "ReadoutResult",
     "Result",
     "ShiftResult",
+    "SurpriseMeasure",
+    "SurpriseMethod",
     "SurpriseResult",
     "Survival",
     "UnlabelledResult",

@@ -115,20 +115,29 @@ class ConsistencyResult(FutureReading):
     dimensions: int
 
 
+SurpriseMethod = Literal["predictor", "ridge", "copy-last", "pixels"]
+SurpriseMeasure = Literal["calibrated", "mean", "max"]
+
+
 class SurpriseResult(Result):
     """How well prediction error separates impossible videos from possible ones, alike but for the violation.
 
-    ``violation`` is one kind of them, or "all". ``measure`` is how a video's windows make one surprise.
-    ``n`` counts pairs, which are what intervals resample. ``against_twin``: how it stands to the
-    untrained twin's on the same pairs; None where there is none.
+    ``violation`` is one kind of them, "all", or "none": two possible videos. ``method`` "ridge" is a fitted linear
+    guess, "copy-last" the context's last tokens again, "pixels" the change of colours since then. ``measure`` is
+    how a video's windows make one surprise: "mean" and "max" of their L1, or "calibrated", how rare the least usual
+    window is among possible videos of other pairs. ``metric`` "flagged" is the share of impossible videos that are
+    as rare as 1 possible one in 20, "rarity" the mean of -log10 of how rare they are.
+    ``n`` counts pairs, which are what intervals resample. ``against_twin``: how it stands to the untrained twin's
+    on the same pairs; None where there is none. ``against``: how the predictor's stands to those of other methods.
     """
 
     written_by = "predict"
     kind: Literal["surprise"] = "surprise"
     encoder: str
     violation: str
-    measure: Literal["mean", "max"]
-    metric: Literal["relative_accuracy", "auroc"]
+    method: SurpriseMethod = "predictor"
+    measure: SurpriseMeasure
+    metric: Literal["relative_accuracy", "auroc", "flagged", "rarity"]
     score: float
     low: float
     high: float
@@ -138,6 +147,7 @@ class SurpriseResult(Result):
     protocol: str
     seed: int
     against_twin: Standing | None = None
+    against: dict[str, Standing] = Field(default_factory=dict)
 
 
 ReadoutMethod = Literal[

@@ -29,7 +29,7 @@ from worldprobe.pipeline.predict.windows import Cut, cut_windows, read_windows
 from worldprobe.pipeline.progress import silent
 from worldprobe.pipeline.run import run as run_experiment
 from worldprobe.predictors import VJEPA2Predictor
-from worldprobe.predictors.surprise import surprise
+from worldprobe.predictors.surprise import slide
 from worldprobe.records import DecoderShape, VideoRef
 from worldprobe.report.write import write_report
 from worldprobe.results import CostResult, PredictionResult, ProbeResult, read_results, write_results
@@ -603,7 +603,7 @@ def test_windows_that_memory_does_not_hold_at_once_are_halved_as_clips_are(scene
     tight = Tight(encoder, 3)
     video = np.random.default_rng(0).integers(0, 256, (24, 3, encoder.crop, encoder.crop), dtype=np.uint8)
     with pytest.warns(UserWarning, match="more than memory holds"):
-        surprised = surprise(VJEPA2Predictor(tight, predictor.module), video, context=2, horizon=1)
-    np.testing.assert_allclose(surprised, surprise(predictor, video, context=2, horizon=1), atol=2e-5)
+        surprised = slide(VJEPA2Predictor(tight, predictor.module), video, context=2, horizon=1).l1
+    np.testing.assert_allclose(surprised, slide(predictor, video, context=2, horizon=1).l1, atol=2e-5)
     with pytest.raises(ConfigError, match=r"memory does not hold one clip .*smaller --context or --horizon"):
         told(VJEPA2Predictor(Tight(encoder, 0), predictor.module))

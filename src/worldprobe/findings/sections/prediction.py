@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from worldprobe.findings.finding import Finding, Run, mode_of, read_record
 from worldprobe.findings.score import Fact, VerdictKind, of_folder
 from worldprobe.findings.verdicts import by_intervals
+from worldprobe.findings.violations import Violation, read_violations, surprise_caveats, surprise_headline
 from worldprobe.findings.wording import number, rough
 from worldprobe.intervals import Score, Standing
 from worldprobe.results import FEW_GROUPS, AnyResult, LeakResult, PredictionResult, SurpriseResult
@@ -61,19 +62,6 @@ class LeakFact(Fact):
     clips: int
 
 
-class Violation(Fact):
-    """How well surprise tells one kind of impossible videos: scores by "measure metric", for both encoders.
-
-    ``stands``: how the encoder's stand to its twin's.
-    """
-
-    name: str
-    pairs: int
-    trained: dict[str, Score]
-    twin: dict[str, Score]
-    stands: dict[str, Standing]
-
-
 class PixelScores(Fact):
     """Decoded pixels at one horizon, by method: PSNR in dB, also where tokens changed, and SSIM."""
 
@@ -84,10 +72,14 @@ class PixelScores(Fact):
 
 
 class Peak(Fact):
-    """Which window surprises, and the file of a frame of what came."""
+    """Which window surprises, and the file of a frame of what came.
+
+    ``among``: of so many of the run's windows one is as unusual; None where that is not known.
+    """
 
     window: int
     picture: str
+    among: Annotated[float, Field(ge=1, le=1e9)] | None = None
 
     @field_validator("picture")
     @classmethod
@@ -101,7 +93,7 @@ class SurpriseCurve(Fact):
 
     Attributes:
         seconds: when what is told begins.
-        told, copied: the predictor's mean L1 error and copy-last's.
+        told, copied: the predictor's error and copy-last's: L1, or by how many deviations it is above the usual.
         shots: the number of each window's shot; curves break between them.
         peaks: the highest, in order of time.
     """
@@ -112,6 +104,7 @@ class SurpriseCurve(Fact):
     copied: tuple[Drawable, ...]
     shots: tuple[int, ...]
     peaks: tuple[Peak, ...]
+    unit: Literal["L1", "deviations"] = "L1"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -149,6 +142,7 @@ class Future(Finding):
     recalls: tuple[Recall, ...]
     leaks: tuple[LeakFact, ...]
     violations: tuple[Violation, ...]
+    surprise_headline: str
     shown: tuple[PixelScores, ...]
     caveats: tuple[str, ...]
     curves: tuple[SurpriseCurve, ...] = ()
@@ -197,6 +191,7 @@ def read_prediction(
         [r for r in every if r.encoder == encoder and r.mode != mode],
     )  # fmt: skip
     leaks = [r for r in results if isinstance(r, LeakResult)]
+    violations = read_violations(surprises, encoder)
     return Future(
         encoder=encoder,
         twin=twin,
@@ -210,15 +205,16 @@ def read_prediction(
         steps=tuple(steps),
         recalls=tuple(_recalls([r for r in predictions if r.encoder == encoder])),
         leaks=tuple(LeakFact(**{key: getattr(r, key) for key in LeakFact.model_fields}) for r in leaks),
-        violations=tuple(_violations(surprises, encoder)),
+        violations=tuple(violations),
+        surprise_headline=surprise_headline(violations),
         shown=tuple(_pixel_scores(predictions)),
         curves=curves,
-        caveats=(*_caveats(predictions, leaks, steps), *_few_pairs(surprises)),
+        caveats=(*_caveats(predictions, leaks, steps), *surprise_caveats(surprises, violations)),
     )
 
 
-def _score(r: PredictionResult | SurpriseResult) -> Score:
-    note = "; ".join(r.notes) if isinstance(r, PredictionResult) and r.score is None else ""
+def _score(r: PredictionResult) -> Score:
+    note = "; ".join(r.notes) if r.score is None else ""
     return Score(value=r.score, low=r.low, high=r.high, note=note)
 
 
@@ -330,24 +326,6 @@ def _recalls(ours: Sequence[PredictionResult]) -> list[Recall]:
     return recalls
 
 
-def _violations(surprises: Sequence[SurpriseResult], encoder: str) -> list[Violation]:
-    found = []
-    for name in dict.fromkeys(r.violation for r in surprises):
-        same = [r for r in surprises if r.violation == name]
-        ours, twins = (
-            {f"{r.measure} {r.metric}": _score(r) for r in same if (r.encoder == encoder) is mine}
-            for mine in (True, False)
-        )
-        paired = {f"{r.measure} {r.metric}": r.against_twin for r in same if r.encoder == encoder}
-        stands = {
-            key: paired[key] or by_intervals(ours[key], other, groups=same[0].n)
-            for key, other in twins.items()
-            if key in ours
-        }
-        found.append(Violation(name=name, pairs=same[0].n, trained=ours, twin=twins, stands=stands))
-    return found
-
-
 def _pixel_scores(predictions: Sequence[PredictionResult]) -> list[PixelScores]:
     horizons = sorted({r.horizon for r in predictions if r.metric == "psnr"})
     return [
@@ -391,8 +369,3 @@ def _caveats(
         share = number(100 * moved / every, 1)
         found.append(f"Only {share} % of the tokens change: scores on all tokens say next to nothing here.")
     return found
-
-
-def _few_pairs(surprises: Sequence[SurpriseResult]) -> list[str]:
-    few = min((r.n for r in surprises), default=FEW_GROUPS)
-    return [rough(few, "surprise at a kind of violation", noun="pair")] if few < FEW_GROUPS else []

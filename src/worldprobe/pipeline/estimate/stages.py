@@ -20,7 +20,7 @@ from worldprobe.pipeline.decode.training import module_of, recipe_of, trainings
 from worldprobe.pipeline.estimate.facts import Estimate, priced, timed
 from worldprobe.pipeline.ledger import device_for, device_of
 from worldprobe.pipeline.predict.forecast import LEAK_CLIPS
-from worldprobe.pipeline.predict.surprise import HOP
+from worldprobe.pipeline.predict.surprise import HOP, SPARE
 from worldprobe.pipeline.predict.windows import Cut, cut_windows, read_windows, spread
 from worldprobe.pipeline.progress import silent
 from worldprobe.pipeline.sources import open_source
@@ -104,12 +104,15 @@ def _prediction(
     rendered = 0.0
     surprised = 0
     slid = max(0, violations.FRAMES // tubelet - context - horizon) // HOP + 1
+    spared = max(0, violations.FRAMES // tubelet - context - horizon) // horizon + 1
     if settings.pairs:
-        surprised += 2 * settings.pairs * len(violations.KINDS) * slid
+        surprised += len(violations.KINDS) * (2 * settings.pairs * slid + min(SPARE, settings.pairs) * spared)
         rendering = timed(lambda: violations.render_pair(violations.KINDS[0], experiment.seed, 0), 0.0)
         rendered += settings.pairs * len(violations.KINDS) * rendering
     if settings.robot_pairs:
-        surprised += 2 * settings.robot_pairs * len(ROBOT_KINDS) * slid
+        surprised += len(ROBOT_KINDS) * (
+            2 * settings.robot_pairs * slid + min(SPARE, settings.robot_pairs) * spared
+        )
         rendering = timed(lambda: render_robot_pair(ROBOT_KINDS[0], experiment.seed, 0), 0.0)
         rendered += settings.robot_pairs * len(ROBOT_KINDS) * rendering
     passes = windows + surprised + _LEAK_PASSES * min(LEAK_CLIPS, windows)

@@ -18,7 +18,7 @@ from worldprobe.pipeline.moments.pictures import places, seen_part, token_maps, 
 from worldprobe.pipeline.pictures import Pixels, read_frames, write_picture
 from worldprobe.pipeline.probe.answers import Probed
 from worldprobe.pipeline.probe.moments import LabelledTubelets
-from worldprobe.predictors.surprise import surprise
+from worldprobe.predictors.surprise import slide
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder
 from worldprobe.records import ClipSpec, Labels, Tap
@@ -130,7 +130,7 @@ def _surprise(
     if predictor is None or encoder is None or tubelets <= context:
         return (None,) * tubelets
     pixels = encoder.preprocess(frames)
-    return (None,) * context + tuple(map(float, surprise(predictor, pixels, context=context, horizon=1)))
+    return (None,) * context + tuple(map(float, slide(predictor, pixels, context=context, horizon=1).l1))
 
 
 def _clip(

@@ -19,6 +19,7 @@ from worldprobe.pipeline.groups import recordings
 from worldprobe.pipeline.predict.windows import MOST, Batch, Window
 from worldprobe.predictors import baselines, scores
 from worldprobe.predictors.leak import Leak, PlainForward, Predicts, leak
+from worldprobe.predictors.unusual import Usual, known_before, window_errors
 from worldprobe.predictors.vjepa2 import INSTEAD, Mode, VJEPA2Predictor
 from worldprobe.probes.splits import Fold, Folds, SplitKind, SplitRows, make_folds, units
 
@@ -33,6 +34,8 @@ FEW_GROUPS = 10  # below this many shots, contiguous blocks of the videos serve 
 LEAK_CLIPS = 4
 OTHER = "other mode"
 """The predictor in the mode that is not the one that is asked for: it is scored beside it, and no more."""
+# Of fewer windows of other groups nothing says what is usual.
+_FEWEST_USUAL = 100
 
 
 @dataclass(slots=True, eq=False)
@@ -49,6 +52,8 @@ class Forecast:
         changed: bool [n, k, s].
         ranks: method to the rank of the true moment, int64 [n, k]; ``moments`` [n] says among how many.
         unit: int64 [n], what is resampled; ``split`` is how it was made.
+        excess: how many deviations each window's errors lie above what is usual in other groups, by method, float64
+            [n]; none of few windows.
         missing: methods that could not be had, and why.
         leaks: largest changes when only the future changes, for ours and for the plain forward.
     """
@@ -64,6 +69,7 @@ class Forecast:
     at_once: dict[str, dict[str, Errors]] = field(default_factory=dict)
     fitted: dict[Which, dict[str, Errors]] = field(default_factory=dict)
     best_fitted: dict[Which, list[Counter[str]]] = field(default_factory=dict)
+    excess: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     leaks: dict[str, tuple[Leak, int]] = field(default_factory=dict)
 
@@ -159,6 +165,7 @@ def forecast(
         known_all, true_all, forecasts_all = (spool[name].read() for name in ("known", "true", "forecast"))
         folds = _group(done, seed)
         _fitted(done, folds, known_all, true_all[:, context - 1 : context], true_all[:, context:])
+        done.excess = _excess(folds, known_all, forecasts_all, true_all[:, context:])
         _retrieve(done, {"predictor": forecasts_all, "copy-last": known_all[:, -1:]}, true_all, context)
         for one in spool.values():
             one.close()
@@ -249,6 +256,27 @@ def _fitted(
     else:
         done.errors |= ahead
         done.at_once["corrected"] = at_once
+
+
+def _excess(
+    folds: Folds | None, known: NDArray[np.float16], told: NDArray[np.float16], future: NDArray[np.float16]
+) -> dict[str, NDArray[np.float64]]:
+    """How far windows' errors are from usual, float64 [n], of the predictor's and of the last tokens again."""
+    if folds is None or min(len(fold.train) for fold in folds.folds) < _FEWEST_USUAL:
+        return {}
+    parts: dict[str, list[tuple[NDArray[np.float64], NDArray[np.float64]]]] = {"predictor": [], "copy-last": []}
+    for start in range(0, len(known), 16):
+        seen, came, tokens = (one[start : start + 16].astype(np.float32) for one in (known, future, told))
+        for way, guess in (("predictor", tokens), ("copy-last", baselines.copy_last(seen, horizon=came.shape[1]))):
+            parts[way].append((known_before(seen, guess), window_errors(guess, came)))
+    found = {}
+    for way, values in parts.items():
+        before, errors = (np.concatenate(one) for one in zip(*values, strict=True))
+        found[way] = np.full(len(known), np.nan)
+        for fold in folds.folds:
+            usual = Usual.fit(before[fold.train], errors[fold.train])
+            found[way][fold.test] = usual.excess(before[fold.test], errors[fold.test])
+    return found
 
 
 def _best(errors: dict[str, Errors], counted: NDArray[np.bool_]) -> str:

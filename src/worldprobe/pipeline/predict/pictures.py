@@ -55,7 +55,14 @@ def keep_errors(done: Forecast, videos: Sequence[Path], encoder: Encoder, path: 
 
 
 def keep_curves(done: Forecast, videos: Sequence[Path], encoder: Encoder, out: Path, *, context: int) -> None:
-    """``surprise/``: surprise over time of the first videos that are long enough, and a frame at each peak."""
+    """``surprise/``: surprise over time of the first videos that are long enough, and a frame at each peak.
+
+    It is in deviations from what is usual in other groups where there are enough windows, else the L1 error.
+    """
+    usual = done.excess and all(np.isfinite(values).all() for values in done.excess.values())
+    ways = ("predictor", "copy-last")
+    measured = done.excess if usual else {way: done.errors[way]["l1"].mean(axis=(1, 2)) for way in ways}
+    ranked = np.sort(np.abs(measured["predictor"]))
     curves: list[SurpriseCurve] = []
     video = np.array([window.video for window in done.windows])
     names = short_names(videos)
@@ -63,7 +70,7 @@ def keep_curves(done: Forecast, videos: Sequence[Path], encoder: Encoder, out: P
         rows = np.flatnonzero(video == number)
         if len(rows) < _FEWEST_WINDOWS or len(curves) == _MOST_CURVES:
             continue
-        predicted, copied = (done.errors[name]["l1"][rows].mean(axis=(1, 2)) for name in ("predictor", "copy-last"))
+        predicted, copied = (measured[way][rows] for way in ways)
         tops = peaks(predicted, most=_PEAKS)
         middle = (context + done.changed.shape[1] // 2) * encoder.tubelet
         frames = [done.windows[rows[at]].spec.indices[middle] for at in tops]
@@ -71,7 +78,8 @@ def keep_curves(done: Forecast, videos: Sequence[Path], encoder: Encoder, out: P
         for k, (at, image) in enumerate(zip(tops, seen(videos[number], encoder, frames), strict=True)):
             name = f"video{len(curves)}-peak{k + 1}.webp"
             write_picture(Image.fromarray(image), out / SURPRISE / name, "WEBP")
-            kept.append(Peak(window=at, picture=name))
+            as_unusual = len(ranked) - int(np.searchsorted(ranked, abs(predicted[at])))
+            kept.append(Peak(window=at, picture=name, among=len(ranked) / max(1, as_unusual) if usual else None))
         curves.append(
             SurpriseCurve(
                 name=names[str(videos[number])],
@@ -80,6 +88,7 @@ def keep_curves(done: Forecast, videos: Sequence[Path], encoder: Encoder, out: P
                 copied=tuple(map(float, copied)),
                 shots=tuple(int(done.windows[row].group) for row in rows),
                 peaks=tuple(kept),
+                unit="deviations" if usual else "L1",
             )
         )
     write_whole(out / SURPRISE / CURVES, SurpriseCurves(curves=tuple(curves)).model_dump_json().encode())
@@ -91,7 +100,7 @@ def keep_violations(done: Surprises, encoder: Encoder, path: Path, *, context: i
     for pair in done.examples.values():
         before, after = max(0, pair.at - _APART), min(len(pair.possible) - 1, pair.at + _APART)
         frames.append(np.stack([pair.possible[before], pair.possible[after], pair.impossible[after]]))
-    surprise = np.stack([values.mean(axis=0) for values in done.found.values()])
+    surprise = np.stack([ways["predictor"].l1.mean(axis=0) for ways in done.found.values()])
     facts = {"encoder": encoder.name, "kinds": list(done.examples), "first": context * encoder.tubelet}
     height, width = (max(one.shape[axis] for one in frames) for axis in (1, 2))
     alike = [_framed(one, height, width) for one in frames]

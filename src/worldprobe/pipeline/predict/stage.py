@@ -94,7 +94,7 @@ def predict(
             found += pixel_lines
             kept |= {"prediction_comparison"} if any(line.n for line in pixel_lines) else set()
         if settings.pairs or settings.robot_pairs:
-            at = _surprises(encoder_of, one, settings, setup, ledger, progress)
+            at = _surprises(encoder_of, one, settings, setup, ledger, progress, controls=own)
             surprised.append((at, setup))
             if own:
                 keep_violations(at, encoder, place(out, "violations"), context=settings.context)
@@ -180,13 +180,16 @@ def _surprises(
     setup: PredictionSetup,
     ledger: Ledger,
     progress: Progress,
+    *,
+    controls: bool,
 ) -> Surprises:
     """Measure surprise at pairs of possible and impossible videos, and book what it took."""
     started = time.perf_counter()
     found = surprises(
-        encoder, predictor, pairs=settings.pairs, robot_pairs=settings.robot_pairs, setup=setup, progress=progress
-    )
-    items = 2 * sum(map(len, found.found.values()))
+        encoder, predictor, pairs=settings.pairs, robot_pairs=settings.robot_pairs, setup=setup, controls=controls,
+        progress=progress,
+    )  # fmt: skip
+    items = 2 * sum(len(ways["predictor"].l1) for ways in found.found.values())
     ledger.book(f"predict: surprise {encoder.name}", started=started, items=items, device=device_of(encoder))
     return found
 

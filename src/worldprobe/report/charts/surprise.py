@@ -15,6 +15,7 @@ from worldprobe.report.drawing.pictures import SurpriseTrace, surprise_curves
 
 _MOST_MARKS = 150  # of longer curves the peaks alone can be pointed at
 _WAYS = (("copy-last", 1), ("predictor", 0))
+_UNITS = {"L1": "L1 of a window", "deviations": "error above usual, in deviations"}
 
 
 def surprise_panels(future: Future) -> list[panels.Panel]:
@@ -28,7 +29,7 @@ def _panel(curve: SurpriseCurve) -> panels.Panel:
     across = Axis(first, last, step=step)
     return panels.Panel(
         title=curve.name,
-        metric="L1 of a window; numbers: the peaks",
+        metric=f"{_UNITS[curve.unit]}; numbers: the peaks",
         x_name="seconds",
         across=across,
         x_ticks=tuple((tick, number(tick, digits(step))) for tick in across.ticks),
@@ -72,10 +73,12 @@ def peak_pictures(run: Path, future: Future) -> list[list[tuple[Path, str]]]:
 
 
 def peak_captions(curve: SurpriseCurve) -> list[str]:
-    """``1: 3.2 s, 0.71 (copy-last 0.80)`` of each peak."""
+    """``1: 3.2 s, 0.71 (copy-last 0.80)`` of each peak, and ``1 in 40`` windows where that is known."""
     return [
         f"{k}: {number(curve.seconds[at], 1)} s, {number(curve.told[at])} (copy-last {number(curve.copied[at])})"
-        for k, at in enumerate((peak.window for peak in curve.peaks), start=1)
+        f"{f', 1 in {number(peak.among, 0)}' if peak.among else ''}"
+        for k, peak in enumerate(curve.peaks, start=1)
+        for at in [peak.window]
     ]
 
 
@@ -92,7 +95,7 @@ def surprise_figure(run: Path, future: Future, path: Path) -> bool:
             if peak.picture in pictures
         ]
         seconds, told, copied = (np.array(values) for values in (curve.seconds, curve.told, curve.copied))
-        curves.append(SurpriseTrace(curve.name, seconds, told, copied, np.array(curve.shots), peaks))
+        curves.append(SurpriseTrace(curve.name, seconds, told, copied, np.array(curve.shots), peaks, curve.unit))
     if not curves:
         path.unlink(missing_ok=True)
         return False

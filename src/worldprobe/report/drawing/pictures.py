@@ -28,6 +28,7 @@ class SurpriseTrace:
         seconds, surprise, copied: of each window: when what is told begins, the predictor's error and copy-last's.
         shots: the number of each window's shot; curves break between them.
         peaks: (which window, a frame of what came, uint8 [h, w, 3]).
+        unit: of the errors.
     """
 
     name: str
@@ -36,6 +37,7 @@ class SurpriseTrace:
     copied: Floats
     shots: NDArray[np.int64]
     peaks: Sequence[tuple[int, Pictures]]
+    unit: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,7 +159,7 @@ def _curve(panel: Axes, curve: SurpriseTrace) -> None:
         panel.annotate(str(k + 1), place, (0, 5), textcoords="offset points", fontsize=8, ha="center", color=INK)
     panel.set_title(plain(curve.name), fontsize=9, loc="left", color=INK)
     panel.set_xlabel("seconds", fontsize=8, color=INK)
-    panel.set_ylabel("L1", fontsize=8, color=INK)
+    panel.set_ylabel(curve.unit, fontsize=8, color=INK)
     panel.margins(x=0.01, y=0.15)
     panel.tick_params(length=0, labelsize=8, colors=INK)
     panel.grid(axis="y", color="#e6e6e6", linewidth=0.6)

@@ -12,8 +12,8 @@ from worldprobe.findings.sections.prediction import (
     LeakFact,
     PixelScores,
     Recall,
-    Violation,
 )
+from worldprobe.findings.violations import CALIBRATED, Violation
 from worldprobe.findings.wording import CALLS, CAPTIONS, MEASURES, PIXEL_METHODS, SPEAKS, number
 from worldprobe.intervals import Score
 from worldprobe.report.charts.horizons import horizon_panels
@@ -32,6 +32,7 @@ from worldprobe.report.table import (
     cell,
     in_groups,
     score_cell,
+    score_parts,
 )
 
 _WAYS = ("predictor", "copy-last", "chance")
@@ -243,7 +244,7 @@ def _impossible(future: Future) -> list[Block]:
         Column("Violation", lambda one: cell((one.name, "strong")), short="violation"),
         Column("Pairs", lambda one: str(one.pairs), right=True, short="pairs"),
     ]
-    for key in MEASURES:
+    for key in (one for one in MEASURES if any(one in row.trained for row in future.violations)):
         columns.append(Column(MEASURES[key], partial(_surprise, key=key), right=True, short=MEASURES[key]))
         if future.twin:
             columns.append(
@@ -258,11 +259,61 @@ def _impossible(future: Future) -> list[Block]:
     title = "Surprise at the impossible"
     return [
         Heading(title),
+        *_calibrated(future),
         Paragraph(protocol, "small", lead="Protocol:"),
         Table(f"{title}, 95 % intervals", columns, future.violations, caption=future.surprise_protocol),
         Paragraph(SPEAKS, "soft"),
         Figure("violations", CAPTIONS["violations"], drawn=True),
     ]
+
+
+def _calibrated(future: Future) -> list[Block]:
+    """Surprise in units of what is usual in possible videos, beside what knows nothing of the world."""
+    rows = [one for one in future.violations if CALIBRATED in one.trained]
+    if not rows:
+        return []
+    how = (
+        "How rare a video's least usual window is among possible videos of other pairs: its errors beside what "
+        "they usually are where as much is predicted to change, as much moved and the picture is as varied; too "
+        "little is unusual as well as too much. Flagged: the share of impossible videos that are as rare as 1 "
+        "possible one in 20. As rare as: 1 possible video in so many; beside it the mean of the logarithm. "
+        "ridge, copy-last, pixels: the same of a fitted linear guess, of the last tokens again, of colours that "
+        "change. none: two possible videos, which nothing should tell apart."
+    )
+    columns: list[Column[Violation]] = [
+        Column("Violation", lambda one: cell((one.name, "strong")), short="violation"),
+        Column("Pairs", lambda one: str(one.pairs), right=True, short="pairs"),
+        Column(
+            "AUROC", lambda one: score_cell(one.trained.get(CALIBRATED), strong=True), right=True, short="AUROC"
+        ),
+        *(
+            Column(name, partial(_control, name=name), right=True, short=short, value_only=True)
+            for name, short in _CONTROLS.items()
+            if any(name in one.controls for one in rows)
+        ),
+        Column("Flagged", lambda one: score_cell(one.trained.get("calibrated flagged")), right=True, short="flag."),
+        Column("As rare as", _rare, right=True, short="rare as"),
+        Column("Verdict", lambda one: cell(one.verdict, kind="verdict", tone=one.kind), short="verdict", fold=True),
+    ]  # fmt: skip
+    return [
+        Paragraph(future.surprise_headline),
+        Paragraph(how, "rule", lead="Calibrated surprise."),
+        Table("Calibrated surprise, AUROC", columns, rows, caption=future.surprise_protocol),
+    ]
+
+
+_CONTROLS = {"untrained twin": "untr.", "ridge": "ridge", "copy-last": "copy", "pixels": "pixels"}
+
+
+def _control(one: Violation, name: str) -> Cell:
+    return score_cell(one.controls.get(name))
+
+
+def _rare(one: Violation) -> Cell:
+    found = one.trained.get("calibrated rarity")
+    if found is None or found.value is None:
+        return cell("")
+    return cell((f"1 in {number(10**found.value, 0)}", "strong"), (" ", "joint"), *score_parts(found))
 
 
 def _surprise(one: Violation, key: str, twin: bool = False) -> Cell:
@@ -275,7 +326,9 @@ def _over_time(future: Future) -> list[Block]:
         return []
     note = (
         "The error of each window at the time when what is told begins; curves break at cuts. Beneath: what was "
-        "seen at the peaks."
+        "seen at the peaks. Where there are enough windows the error is in deviations above what is usual in other "
+        "groups, where as much is predicted to change, as much moved and the picture is as varied; 1 in 40: one "
+        "window in 40 of this run is as unusual."
     )
     peaks = [f"Peaks of {one.name}: {'; '.join(peak_captions(one)) or 'none'}." for one in future.curves]
     return [
