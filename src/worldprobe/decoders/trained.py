@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from worldprobe.protocols import Decoder
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
-_FORMAT = 1
+_FORMAT = 2  # since 2 a CNN begins with a linear picture
 _AT_ONCE = 32
 _SEED_STEP = 1_000_003  # two batches of one call must not share their noise
 
@@ -110,7 +110,10 @@ def load(folder: str | Path, *, device: str = "auto") -> TrainedDecoder:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DecoderError(f"{folder / CONFIG} is damaged: {in_words(error)}. Train the decoder again.") from error
     if config.get("format") != _FORMAT:
-        raise DecoderError(f"{folder / CONFIG} is of format {config.get('format')}, this version reads {_FORMAT}.")
+        raise DecoderError(
+            f"{folder / CONFIG} is of format {config.get('format')}, this version reads {_FORMAT}. "
+            "Train the decoder again."
+        )
     module: Decoder = registry.create("decoders", name, shape=shape, **options)
     try:
         module.load_state_dict(load_file(folder / WEIGHTS))

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from worldprobe.decoders import metrics
 from worldprobe.decoders.batches import ready
 from worldprobe.decoders.metrics import FrameMetrics
-from worldprobe.decoders.pairs import Averaged, StoredPairs
+from worldprobe.decoders.pairs import Averaged
 from worldprobe.intervals import Draws, Standing, no_draws, standings
 from worldprobe.pipeline.decode.frames import Regions
-from worldprobe.pipeline.decode.training import ScoredDecoder, Workshop
+from worldprobe.pipeline.decode.training import ScoredDecoder, TokenPairs, Workshop
 from worldprobe.results import FEW_GROUPS, DecodingBaseline, DecodingMetric, DecodingResult
 
 Frames = NDArray[np.float32]
@@ -188,7 +188,7 @@ def results_of(
 
 
 def _test(
-    shop: Workshop, source: StoredPairs | Averaged, rows: Sequence[int], regions: Regions | None
+    shop: Workshop, source: TokenPairs, rows: Sequence[int], regions: Regions | None
 ) -> Iterator[tuple[int, Frames, Frames, NDArray[np.bool_] | None]]:
     """Of each row: group, tokens, frames [n, 3, H, W], where objects are; thinned evenly to the plan's most."""
     most = shop.plan.decode.most_tested
