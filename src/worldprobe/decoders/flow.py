@@ -68,6 +68,7 @@ class FlowDecoder(nn.Module):
         self.trunk = Trunk(shape, size=size, channels=channels)
         features = self.trunk.features
         self.leave = nn.Conv2d(features, values, 3, padding=1)
+        self.scale = nn.LayerNorm(features)
         self.deviate = nn.Sequential(
             nn.Conv2d(features, features, 3, padding=1), nn.GELU(), nn.Conv2d(features, values, 3, padding=1)
         )
@@ -104,7 +105,9 @@ class FlowDecoder(nn.Module):
         picture, deviation, grid = self._coarse(tokens)
         mean = functional.mse_loss(picture, real) + GRADIENT_WEIGHT * gradient_loss(picture, real)
         lack = (real - picture).detach()
-        likelihood = (deviation.log() + (lack / deviation) ** 2 / 2).mean()
+        off = (lack / deviation) ** 2
+        # The few px that are far off would drive deviations up, and Adam would remember them for long.
+        likelihood = (deviation.log() + off / (1 + off.detach() / _FAR**2) / 2).mean()
         with torch.no_grad():
             # A deviation that has yet to be learnt would have the flow's gradient drown all others.
             lack = (lack / deviation).clamp(-_FAR, _FAR)
@@ -143,7 +146,9 @@ class FlowDecoder(nn.Module):
         """
         features = self.trunk(tokens)
         # Bounded smoothly: beyond a clamp's edge there is no gradient to lead a deviation back.
-        share = torch.sigmoid(self.deviate(features.detach()).float() + self.usual)
+        # Features are near 0 but at edges, and a deviation that grew with them would be far too large there.
+        alike = self.scale(features.detach().permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        share = torch.sigmoid(self.deviate(alike).float() + self.usual)
         deviation = _LEAST * (_MOST / _LEAST) ** share
         picture = self.leave(features).float() + self.linear(tokens)
         return picture, deviation, grid_of(tokens, self.shape)
