@@ -220,7 +220,8 @@ class Probe(Protocol):
 class Decoder(Protocol):
     """Draws frames from the tokens of a tubelet: a ``torch.nn.Module`` that the one training loop trains.
 
-    Called as ``Decoder(argument, shape=DecoderShape, **options)``.
+    Called as ``Decoder(argument, shape=DecoderShape, **options)``. One with a method
+    ``prepare(source, rows)`` is given the training rows of a ``decoders.pairs.Source`` before the first step.
 
     Attributes:
         name: as on the command line; with ``shape`` and ``options`` it makes the same module again.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from worldprobe.decoders import metrics
-from worldprobe.decoders.metrics import FrameMetrics
+from worldprobe.decoders.metrics import FrameMetrics, SpreadBins
 
 
 def frames(n=6, seed=0, side=32):
@@ -88,3 +88,20 @@ def test_nothing_measured_is_none():
     tally.add(np.zeros((2, 3, 16, 16), np.float32), np.zeros((2, 3, 16, 16), np.float32), group=0)
     unmasked, n = tally.score("psnr", region="inside", seed=0)
     assert (unmasked.value, unmasked.score().low, n) == (None, None, 0)
+
+
+def test_spread_says_how_far_off_the_mean_of_samples_is():
+    random = np.random.default_rng(0)
+    deviation = np.where(np.arange(32) < 16, 0.01, 0.1)
+    drawn = (0.5 + deviation * random.normal(size=(9, 20, 3, 32, 32))).astype(np.float32)
+    bins = SpreadBins()
+    for frame in range(20):
+        bins.add(drawn[:8, frame : frame + 1], drawn[8, frame : frame + 1])
+    rows = bins.rows()
+    assert sum(share for _, _, share in rows) == pytest.approx(1)
+    expected, found = (sum(row[which] ** 2 * row[2] for row in rows) for which in (0, 1))
+    assert expected == pytest.approx(found, rel=0.03)
+    unsure = SpreadBins()
+    unsure.add(0.5 + (drawn[:8] - 0.5) / 3, drawn[8])
+    expected, found = (sum(row[which] ** 2 * row[2] for row in unsure.rows()) for which in (0, 1))
+    assert expected < found / 5

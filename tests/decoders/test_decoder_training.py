@@ -22,8 +22,6 @@ def program(checkpoint, weights, name, **environment):
 
 @pytest.mark.parametrize("name", ["cnn", "flow"])
 def test_killed_and_resumed_it_ends_bit_equal(tmp_path, name):
-    if name == "flow":
-        pytest.importorskip("diffusers", reason="the flow decoder needs diffusers (extra [flow])")
     whole = program(tmp_path / "a" / "checkpoint", tmp_path / "whole.pt", name)
     assert whole.end() == 0, whole.said
     killed = program(tmp_path / "b" / "checkpoint", tmp_path / "never.pt", name, STOP_AT="27")

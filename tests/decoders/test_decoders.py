@@ -1,6 +1,7 @@
 """Decoders as modules and on disk: shapes, the space they read, what is said of misfits."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -77,6 +78,34 @@ def test_the_gradient_loss_is_that_of_the_differences():
     assert gradient_loss(ramp, frames) == pytest.approx(1.0)
 
 
+def in_hub_cache(folder, cache, name):
+    """A folder's files as the hub's local cache holds a repository."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = cache / f"models--{name.replace('/', '--')}"
+    shutil.copytree(folder, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+
+
+def test_a_decoder_of_the_hub_is_loaded_by_its_id(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    of = shape()
+    trained.save(make(of, channels=16), tmp_path / "cnn", {"tap": "vjepa2-tiny/block3.out"})
+    assert (tmp_path / "cnn" / "README.md").read_text().startswith("---\nlibrary_name: worldprobe\n---\n")
+    in_hub_cache(tmp_path / "cnn", tmp_path / "hub", "someone/tiny-cnn")
+    found, own = decoders.load("someone/tiny-cnn", device="cpu"), decoders.load(tmp_path / "cnn", device="cpu")
+    np.testing.assert_array_equal(found.decode(tokens(2, of)), own.decode(tokens(2, of)))
+    with pytest.raises(DecoderError, match="cannot fetch the decoder someone/nothing, which is no folder here"):
+        decoders.load("someone/nothing")
+    config = json.loads((tmp_path / "cnn" / "config.json").read_text())
+    (tmp_path / "cnn" / "config.json").write_text(json.dumps({**config, "decoder": "os:getcwd"}))
+    in_hub_cache(tmp_path / "cnn", tmp_path / "hub", "someone/bad")
+    with pytest.raises(DecoderError, match=r"someone/bad asks for the decoder os:getcwd, code of a place"):
+        decoders.load("someone/bad")
+
+
 def test_misfits_are_named(tmp_path):
     of = shape()
     trained.save(make(of, channels=16), tmp_path, {"tap": "vjepa2-tiny/block3.out"})
@@ -88,6 +117,9 @@ def test_misfits_are_named(tmp_path):
     config["options"]["channels"] = 32
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(DecoderError, match="does not fit"):
+        decoders.load(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({**config, "format": 1}))
+    with pytest.raises(DecoderError, match=r"of format 1, this version reads 2\. Train the decoder again"):
         decoders.load(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(DecoderError, match="damaged"):

@@ -6,11 +6,10 @@ import torch
 from tests.builders.decoder_training import SHAPE, Blobs, module, run
 
 from worldprobe.decoders import trained
+from worldprobe.decoders.denoiser import LikeNoise
 from worldprobe.errors import DecoderError
 from worldprobe.plugins import registry
 from worldprobe.records import DecoderShape
-
-diffusers = pytest.importorskip("diffusers", reason="the flow decoder needs diffusers (extra [flow])")
 
 
 def tokens(n, shape=SHAPE, seed=0):
@@ -32,17 +31,13 @@ def test_samples_differ_by_seed_and_are_the_same_for_one():
     assert 0 <= one.min() <= one.max() <= 1
 
 
-def test_with_the_true_velocity_any_number_of_steps_ends_at_the_frames(monkeypatch):
-    """Straight paths: Euler is exact, whatever the scheduler makes of the steps."""
+def test_with_the_true_values_any_number_of_steps_ends_at_the_frames(monkeypatch):
+    """Straight paths: Euler is exact."""
     flow = module("flow").eval()
     real = torch.rand(2, 2, 3, 16, 16, generator=generator(0)) * 0.8 + 0.1
     picture, deviation, _ = flow._coarse(tokens(2))
-    lack = flow._fold((flow.space.encode(real) - picture) / deviation)
-
-    def velocity(noisy, sigma, coarse, given):
-        return (noisy - lack) / sigma[:, None, None, None]
-
-    monkeypatch.setattr(flow, "_velocity", velocity)
+    lack = (flow.space.encode(real) - picture) / deviation
+    monkeypatch.setattr(flow, "_cleaned", lambda *_: lack)
     with torch.inference_mode():
         for steps in (1, 4, 16):
             drawn = flow.draw(tokens(2), generator=generator(3), steps=steps)
@@ -66,7 +61,8 @@ def test_what_the_tokens_leave_open_shows_as_spread(tmp_path):
     flow = module("flow")
     train(
         flow, Coins(), training=range(1000, 3000), validation=range(4), checkpoint=tmp_path / "checkpoint",
-        recipe=Recipe(steps=160, batch=16, every=80, learning_rate=2e-3), progress=lambda *_: None, stage="coins",
+        recipe=Recipe(steps=360, batch=16, every=180, learning_rate=2e-3, average=0.99),
+        progress=lambda *_: None, stage="coins",
     )  # fmt: skip
     given = torch.from_numpy(Coins().read(500)[0].astype(np.float32))
     with torch.inference_mode():
@@ -85,8 +81,34 @@ def test_it_is_kept_and_loaded_like_any_decoder(tmp_path):
     assert np.abs(one - trained.load(tmp_path / "flow", device="cpu").decode(given, seed=5)).max() > 0
 
 
+def test_noise_is_like_what_it_was_fitted_to():
+    """Smooth over space, alike in two channels, of unit deviation at every px."""
+    random = generator(0)
+    smooth = torch.nn.functional.avg_pool2d(torch.randn(400, 1, 20, 14, generator=random), 5, stride=1) * 30
+    examples = torch.cat([smooth, smooth + 0.5 * torch.randn(smooth.shape, generator=random)], dim=1)
+    noise = LikeNoise(2, (16, 10))
+    assert noise(500, generator=random).diff(dim=-1).std() == pytest.approx(2**0.5, rel=0.05)
+    noise.fit(examples)
+    drawn, scaled = noise(2000, generator=random), examples / examples.std(dim=(0, 2, 3), keepdim=True)
+    torch.testing.assert_close(drawn.std(dim=0), torch.ones(2, 16, 10), atol=0.1, rtol=0)
+    for axis in (-1, -2):
+        assert drawn.diff(dim=axis).std() == pytest.approx(float(scaled.diff(dim=axis).std()), rel=0.15)
+    alike = torch.corrcoef(drawn.transpose(0, 1).flatten(1))[0, 1]
+    assert alike == pytest.approx(float(torch.corrcoef(examples.transpose(0, 1).flatten(1))[0, 1]), abs=0.05)
+
+
+def test_the_mean_picture_begins_as_the_linear_one():
+    flow, rows = module("flow").eval(), Blobs()
+    flow.prepare(rows, range(12))
+    given = torch.from_numpy(rows.read(50)[0].astype(np.float32))
+    with torch.inference_mode():
+        torch.testing.assert_close(flow.mean(given), flow.space.decode(flow.linear(given)))
+        assert flow.mean(given).std() > 0.1
+
+
 @pytest.mark.parametrize("kind", ["tiny", "kl"])
 def test_it_works_in_the_latents_of_a_vae_in_a_folder(tmp_path, kind):
+    diffusers = pytest.importorskip("diffusers", reason="autoencoders are read by diffusers (extra [flow])")
     torch.manual_seed(0)
     if kind == "tiny":
         vae = diffusers.AutoencoderTiny(
@@ -113,13 +135,12 @@ def test_it_works_in_the_latents_of_a_vae_in_a_folder(tmp_path, kind):
 
 
 def test_a_vae_that_cannot_be_had_is_named(tmp_path, monkeypatch):
+    pytest.importorskip("diffusers", reason="autoencoders are read by diffusers (extra [flow])")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(DecoderError, match=r"the VAE '.*nowhere' cannot be had"):
         module("flow", latent=str(tmp_path / "nowhere"))
-    with pytest.raises(DecoderError, match="patches of 3 do not divide"):
-        module("flow", patch=3)
-    with pytest.raises(DecoderError, match="holds 96 values, which 32 channels cannot carry"):
-        module("flow", patch=4)
+    with pytest.raises(DecoderError, match="layers is a whole number from 1 on"):
+        module("flow", layers=0)
 
 
 def test_an_odd_grid_and_size_will_do():

@@ -17,7 +17,7 @@ from worldprobe.findings.sections.prediction import read_curves, read_prediction
 from worldprobe.findings.summary import summarize
 from worldprobe.intervals import Score
 from worldprobe.report.charts.blocks import heat_map, layer_panels
-from worldprobe.report.charts.decoding import loss_panels
+from worldprobe.report.charts.decoding import calibration_panels, loss_panels
 from worldprobe.report.charts.horizons import horizon_panels
 from worldprobe.report.charts.learning import learning_panels
 from worldprobe.report.charts.original import falls
@@ -165,6 +165,21 @@ def test_losses_that_fall_far_stand_by_their_logarithm(tmp_path):
     kept.write_text('{"step": 1}\n')
     with pytest.raises(WorldprobeError, match=r"losses\.jsonl is damaged"):
         read_losses(tmp_path)
+
+
+def test_calibration_is_drawn_and_put_into_a_sentence():
+    lines = decoder_lines(none=24.0, mean_image=17.0)
+    rows = [(0.01, 0.02, 0.5), (0.04, 0.04, 0.5)]
+    spread = lines[0].model_copy(update={"metric": "spread", "variant": "mean of 8 samples", "calibration": rows})
+    facts = read_decoding([*lines, spread])
+    (one,) = (drawn for drawn in facts.drawings if drawn.calibration)
+    assert "0.92 times" in one.sureness
+    assert "for 50% of the px" in one.sureness
+    assert not facts.drawings[0].sureness
+    (panel,) = calibration_panels(facts)
+    assert [(point.x, point.score.value) for point in panel.lines[0].points] == [row[:2] for row in rows]
+    assert panel.lines[0].points[0].said == "50.0% of px: 0.0200 where 0.0100 is expected"
+    assert panel.across == panel.up
 
 
 def test_surprise_breaks_at_cuts_and_its_peaks_are_numbered(tmp_path):

@@ -141,6 +141,7 @@ def test_losses_are_marks_of_a_chart_in_html_and_a_figure_in_markdown(written, f
         assert f"training, step {step}: {training:.4g}" in forms["html"]
         assert f"held-out groups, step {step}: {validation:.4g}" in forms["html"]
     for name in (
+        "decoder_calibration",
         "decoder_loss",
         "learning",
         "layers",

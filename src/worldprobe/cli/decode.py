@@ -20,7 +20,7 @@ def decode(
     videos: Videos,
     out: OutOption,
     encoder: EncoderOption = "vjepa2-tiny",
-    decoder: Annotated[str, typer.Option(help="cnn, flow (extra \\[flow]), or both: cnn,flow.")] = "cnn",
+    decoder: Annotated[str, typer.Option(help="cnn, flow, or both: cnn,flow.")] = "cnn",
     store: Annotated[str | None, typer.Option(help="Embeddings to use; by default they are made.")] = None,
     weights: Annotated[Path | None, typer.Option(help="A decoder trained before: its folder.")] = None,
     blocks: Annotated[str, typer.Option(help="last, indices (0,6,11), sum:last4 or join:3+7.")] = "last",

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 # Extra of this distribution: the module that says it is here, and what it brings.
 EXTRAS = {
-    "flow": ("diffusers", "the decoder flow, with a pretrained autoencoder where one is given"),
+    "flow": ("diffusers", "the decoder flow in the latents of a pretrained autoencoder"),
     "modal": ("modal", "the executor modal: GPUs of a cloud account"),
     "ray": ("ray", "the executor ray: a cluster of machines"),
     "rerun": ("rerun", "recordings of a run's clips for the Rerun viewer: export --rerun"),

@@ -1,4 +1,4 @@
-"""diffusers, which only the flow decoder needs."""
+"""diffusers, which only a flow in the latents of an autoencoder needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def diffusers() -> Any:
         import diffusers as library
     except ImportError as error:
         raise DecoderError(
-            f"the flow decoder needs diffusers ({error}). Install it: pip install 'worldprobe[flow]'; "
-            "or use --decoder cnn."
+            f"autoencoders are read by diffusers ({error}). Install it: pip install 'worldprobe[flow]'; "
+            "or leave `latent` out to work on pixels."
         ) from error
     return library

@@ -19,6 +19,7 @@ Frames = NDArray[np.float32]
 Masks = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 METRICS: tuple[Literal["psnr", "ssim", "sharpness"], ...] = ("psnr", "ssim", "sharpness")
+_SPREADS = 2.0 ** np.arange(-9, -1)
 _LEAST_ERROR = 1e-10  # 100 dB: equal bytes have no finite PSNR
 
 
@@ -69,6 +70,35 @@ class FrameMetrics:
             values = {"inside": self.inside, "outside": self.outside}[region]
         found = np.concatenate(values)
         return mean(found, group, seed=seed), int(np.isfinite(found).sum())
+
+
+@dataclass(slots=True)
+class SpreadBins:
+    """Errors of samples' means, expected and found, of px by how much the samples differ there.
+
+    Where the real frame is to S samples as one more of them, of deviation s (divisor S), their mean is off by
+    s sqrt((S + 1) / (S - 1)): the root of the mean square over px.
+    """
+
+    expected: Floats = field(default_factory=lambda: np.zeros(len(_SPREADS) + 1))
+    found: Floats = field(default_factory=lambda: np.zeros(len(_SPREADS) + 1))
+    count: Floats = field(default_factory=lambda: np.zeros(len(_SPREADS) + 1))
+
+    def add(self, samples: Frames, real: Frames) -> None:
+        """Count the px of samples [S, n, 3, H, W] of real frames [n, 3, H, W]."""
+        number = len(samples)
+        squared = samples.var(axis=0, dtype=np.float64).ravel() * ((number + 1) / (number - 1))
+        error = ((samples.mean(axis=0, dtype=np.float64) - real) ** 2).ravel()
+        place = np.searchsorted(np.square(_SPREADS), squared)
+        for sums, values in ((self.expected, squared), (self.found, error), (self.count, None)):
+            sums += np.bincount(place, values, len(sums))
+
+    def rows(self) -> list[tuple[float, float, float]]:
+        """Of each range of expected errors that has px: expected, found (roots of mean squares), their share."""
+        some = self.count > 0
+        expected, found = (np.sqrt(sums[some] / self.count[some]) for sums in (self.expected, self.found))
+        share = self.count[some] / self.count.sum()
+        return [tuple(map(float, row)) for row in np.stack([expected, found, share], axis=1)]  # type: ignore[misc]
 
 
 def decibel(squared_error: Floats) -> Floats:

@@ -91,6 +91,11 @@ class StoredPairs:
     def per_row(self) -> int:
         return self.frames.shape[1]
 
+    @property
+    def parts(self) -> int:
+        """Blocks side by side in a token, as ``DecoderShape.parts``."""
+        return len(self.blocks)
+
     def read(self, row: int) -> tuple[Tokens, Pixels]:
         """As ``Source.read``. Raises StoreError for damaged embeddings."""
         series, clip = self.clips[row if self.partner is None else self.partner[row]]
@@ -118,6 +123,14 @@ class Averaged:
     @property
     def key(self) -> str:
         return f"averaged {self.pairs.key}"
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        return self.pairs.blocks
+
+    @property
+    def parts(self) -> int:
+        return self.pairs.parts
 
     @property
     def per_row(self) -> int:

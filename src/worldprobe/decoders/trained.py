@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import DecoderError, in_words
 from worldprobe.io.files import replacing, write_whole
+from worldprobe.io.hub import answers, is_id
 from worldprobe.plugins import registry
 from worldprobe.printable import escaped
 from worldprobe.records import DecoderShape
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from worldprobe.protocols import Decoder
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
-_FORMAT = 1
+FILES = (CONFIG, WEIGHTS, CARD, "trained_on.json")
+_FORMAT = 2  # since 2 a CNN begins with a linear picture
 _AT_ONCE = 32
 _SEED_STEP = 1_000_003  # two batches of one call must not share their noise
 
@@ -93,11 +95,13 @@ def save(module: Decoder, folder: Path, facts: dict[str, Any]) -> None:
 
 
 def load(folder: str | Path, *, device: str = "auto") -> TrainedDecoder:
-    """What ``save`` wrote. Raises DecoderError: nothing there, or weights that do not fit their config."""
+    """What ``save`` wrote, here or in a repository of the hub; raises as ``decoders.load``."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    folder = Path(folder)
+    named = str(folder)
+    ours = isinstance(folder, Path) or not is_id(named)
+    folder = Path(folder) if ours else _fetched(named)
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         shape = _shape(config["shape"])
@@ -110,7 +114,16 @@ def load(folder: str | Path, *, device: str = "auto") -> TrainedDecoder:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DecoderError(f"{folder / CONFIG} is damaged: {in_words(error)}. Train the decoder again.") from error
     if config.get("format") != _FORMAT:
-        raise DecoderError(f"{folder / CONFIG} is of format {config.get('format')}, this version reads {_FORMAT}.")
+        raise DecoderError(
+            f"{folder / CONFIG} is of format {config.get('format')}, this version reads {_FORMAT}. "
+            "Train the decoder again."
+        )
+    if not ours and ":" in name:
+        # A file of the hub does not choose what is imported here.
+        raise DecoderError(
+            f"{named} asks for the decoder {name}, code of a place on this machine. Install the package that "
+            "declares it, or take the folder from whom you trust and load it from there."
+        )
     module: Decoder = registry.create("decoders", name, shape=shape, **options)
     try:
         module.load_state_dict(load_file(folder / WEIGHTS))
@@ -120,6 +133,22 @@ def load(folder: str | Path, *, device: str = "auto") -> TrainedDecoder:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return TrainedDecoder(module, facts, device=device)
+
+
+def _fetched(name: str) -> Path:
+    """The folder of a repository's files in the hub's local cache. Raises as ``decoders.load``."""
+    from huggingface_hub import snapshot_download
+
+    here_only = not answers(name)
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(FILES), local_files_only=here_only))
+    # No network in any of its forms: each version of the client has its own errors for them.
+    except Exception as error:
+        first = in_words(error).splitlines()[0]
+        raise DecoderError(
+            f"cannot fetch the decoder {name}, which is no folder here: {first}. "
+            "Give the folder decoders/NAME of a run."
+        ) from error
 
 
 def _shape(written: dict[str, Any]) -> DecoderShape:
@@ -137,6 +166,10 @@ def _card(module: Decoder, facts: dict[str, Any]) -> str:
     count = sum(one.numel() for one in module.parameters())
     frames = f"{shape.frames} frame{'s'[: shape.frames != 1]} of {_by((shape.size[1], shape.size[0]))} px"
     lines = [
+        "---",
+        "library_name: worldprobe",
+        "---",
+        "",
         f"# A {escaped(module.name)} decoder of {escaped(str(facts.get('tap', 'tokens')))}",
         "",
         f"From {_by(shape.grid)} tokens, {shape.width} wide, to {frames}; {count:,} parameters.",
@@ -144,7 +177,8 @@ def _card(module: Decoder, facts: dict[str, Any]) -> str:
         "",
         "```python",
         "from worldprobe.decoders import load",
-        f"frames = load(folder).decode(tokens)  # float32 [n, {shape.frames}, 3, {shape.size[0]}, {shape.size[1]}]",
+        "decoder = load(folder)  # or OWNER/NAME of the hub",
+        f"frames = decoder.decode(tokens)  # float32 [n, {shape.frames}, 3, {shape.size[0]}, {shape.size[1]}]",
         "```",
         "",
         *(f"- {key}: {escaped(str(value))}" for key, value in facts.items()),

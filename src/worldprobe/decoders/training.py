@@ -106,6 +106,8 @@ def train(
     Raises:
         DecoderError: losses that are not finite, or a checkpoint of another training.
     """
+    if hasattr(module, "prepare") and not checkpoint.exists():
+        module.prepare(source, training)
     sitting = _Sitting(module, source, recipe, device, checkpoint, key_of(module, source, training, recipe))
     sitting.resume()
     started = time.perf_counter()

@@ -69,6 +69,8 @@ CAPTIONS = {
 }
 DECODER_CAPTIONS = {
     "decoder_reconstructions": "Held-out moments as drawn by each decoder and control.",
+    "decoder_calibration": "The error of samples' mean against the one that follows from how much they differ, of "
+    "px by the latter. On the line, the spread says how far off a picture may be.",
     "decoder_loss": "Loss in training and on held-out groups.",
 }
 PIXEL_METHODS = {

@@ -8,7 +8,7 @@ from worldprobe.findings.facts import Summary
 from worldprobe.findings.summary import summarize
 from worldprobe.io.files import StrPath, write_whole
 from worldprobe.report.charts.blocks import layer_panels
-from worldprobe.report.charts.decoding import decoder_reconstructions, loss_panels
+from worldprobe.report.charts.decoding import calibration_panels, decoder_reconstructions, loss_panels
 from worldprobe.report.charts.energy import energy_panels
 from worldprobe.report.charts.horizons import horizon_panels
 from worldprobe.report.charts.learning import learning_panels
@@ -63,6 +63,11 @@ def write_report(run: StrPath) -> Summary:
     draw(panels, figures / "energy.png", title=f"{name}: energy of actions", key=_ENERGY, warning=warning)
     if summary.decoding:
         draw(loss_panels(summary.decoding), figures / "decoder_loss.png", title="Loss of each decoder", key="")
+        panels, title = (
+            calibration_panels(summary.decoding),
+            "Errors of samples' means, and what samples say of them",
+        )
+        draw(panels, figures / "decoder_calibration.png", title=title, key="")
         title = f"{summary.decoding.tap}: held-out moments, drawn"
         decoder_reconstructions(run / "decoders", figures / "decoder_reconstructions.png", title=title)
     if summary.moments:

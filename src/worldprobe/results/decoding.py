@@ -24,7 +24,9 @@ class DecodingResult(Result):
     ``region`` is "all", or the px "inside" or "outside" the labelled objects' boxes. ``variant`` says how a decoder
     sampled ("4 steps", "mean of 4 samples"). ``protocol`` is "sound", or a rung of the ladder from the original
     protocol to it, whose ``change`` says what was changed; only there may frames be of training pairs.
-    ``against``: how its PSNR stands to each baseline's, frames paired.
+    ``against``: how its PSNR stands to each baseline's, frames paired. ``calibration`` of a spread, of px by how
+    much samples differ: the error of their mean that follows from it, the error found (roots of mean squares), and
+    their share.
     """
 
     written_by = "decode"
@@ -50,4 +52,5 @@ class DecodingResult(Result):
     split: str
     seed: int
     against: dict[str, Standing] = Field(default_factory=dict)
+    calibration: list[tuple[float, float, float]] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)

@@ -149,9 +149,12 @@ def test_the_ladder_changes_one_thing_at_a_time(run):
     lines = [one for one in read_results(run / "results.jsonl") if one.kind == "decoding"]
     psnr = [one for one in lines if (one.metric, one.region) == ("psnr", "all")]
     rungs = {one.protocol: one for one in psnr if one.protocol != "sound"}
-    assert list(rungs) == [f"ladder-{number}" for number in (1, 2, 3, 4, 5)]
-    assert [rungs[f"ladder-{k}"].n for k in (1, 2, 3, 4)] == [6, 6 * 16, 3 * 16, 3 * 16]
-    assert "block" in rungs["ladder-5"].tap
+    assert list(rungs) == [f"ladder-{number}" for number in (1, 2, 3, 4, 5, 6)]
+    assert [rungs[f"ladder-{k}"].n for k in (1, 2, 3, 4, 5)] == [6, 6 * 16, 3 * 16, 3 * 16, 3 * 16]
+    assert rungs["ladder-5"].score > rungs["ladder-4"].score + 3
+    assert rungs["ladder-6"].tap in [
+        f"vjepa2-tiny/{name}.out" for name in ("block1", "block3", "block1+3", "sum1+3")
+    ]
 
 
 def test_a_run_leaves_weights_pictures_figures_and_a_film(run):

@@ -20,6 +20,7 @@ class DecoderScores(Fact):
 
     ``verdict`` is empty for controls. ``best_control`` is that of the highest PSNR, ``floor`` its PSNR; bicubic
     frames are no controls but ``yardsticks``, and ``beyond`` names those that the whole interval lies above.
+    ``calibration``: as in ``DecodingResult``.
     """
 
     name: str
@@ -39,7 +40,20 @@ class DecoderScores(Fact):
     best_control: str = ""
     floor: Score = Score(value=None)
     beyond: tuple[str, ...] = ()
+    calibration: tuple[tuple[float, float, float], ...] = ()
     yardsticks: tuple[str, ...] = ()
+
+    @property
+    def sureness(self) -> str:
+        """How far samples' spread is that of their errors, in a sentence; empty where nothing was sampled."""
+        if not self.calibration:
+            return ""
+        expected, found = (sum(row[which] ** 2 * row[2] for row in self.calibration) ** 0.5 for which in (0, 1))
+        close = sum(share for wide, off, share in self.calibration if 2 / 3 <= wide / max(off, 1e-9) <= 3 / 2)
+        return (
+            f"{self.name}: the spread of samples is {expected / max(found, 1e-9):.2f} times what the error of "
+            f"their mean asks for (1: calibrated); for {close:.0%} of the px it is so to within a factor of 1.5."
+        )
 
 
 class Rung(Fact):
@@ -187,6 +201,7 @@ def _drawing(lines: Sequence[DecodingResult]) -> DecoderScores:
         ssim=found.get(("ssim", "all"), _NOTHING),
         sharpness=found.get(("sharpness", "all"), _NOTHING),
         spread=found.get(("spread", "all"), _NOTHING),
+        calibration=tuple(row for one in lines for row in one.calibration),
         n=first.n,
         n_groups=first.n_groups,
         n_train=first.n_train,

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from worldprobe.decoders import metrics
 from worldprobe.decoders.batches import ready
-from worldprobe.decoders.metrics import FrameMetrics
-from worldprobe.decoders.pairs import Averaged, StoredPairs
+from worldprobe.decoders.metrics import FrameMetrics, SpreadBins
+from worldprobe.decoders.pairs import Averaged
 from worldprobe.intervals import Draws, Standing, no_draws, standings
 from worldprobe.pipeline.decode.frames import Regions
-from worldprobe.pipeline.decode.training import ScoredDecoder, Workshop
+from worldprobe.pipeline.decode.training import ScoredDecoder, TokenPairs, Workshop
 from worldprobe.results import FEW_GROUPS, DecodingBaseline, DecodingMetric, DecodingResult
 
 Frames = NDArray[np.float32]
@@ -38,6 +38,7 @@ class ScoredFrames:
     change: str = ""
     tally: FrameMetrics = field(default_factory=FrameMetrics)
     spread: FrameMetrics = field(default_factory=FrameMetrics)
+    bins: SpreadBins = field(default_factory=SpreadBins)
 
 
 def score(shop: Workshop, scored: Sequence[ScoredDecoder], regions: Regions | None) -> list[DecodingResult]:
@@ -88,6 +89,7 @@ def lines_of(shop: Workshop, one: ScoredDecoder, regions: Regions | None = None)
             if number == count:
                 together.tally.add(np.mean(frames, axis=0), real, group=group, masks=masks)
                 together.spread.add_spread(np.std(frames, axis=0), group=group)
+                together.bins.add(np.stack(frames), real)
     return [steps[count], *(each for number, each in steps.items() if number != count), together]
 
 
@@ -181,6 +183,7 @@ def results_of(
             split=shop.plan.split,
             seed=shop.plan.seed,
             against=against if against and (metric, region) == ("psnr", "all") else {},
+            calibration=line.bins.rows() if metric == "spread" else [],
             notes=few if metric == "psnr" and line.baseline == "none" else [reason] if metric == "lpips" else [],
         )
         for metric, region, score, n in scored
@@ -188,7 +191,7 @@ def results_of(
 
 
 def _test(
-    shop: Workshop, source: StoredPairs | Averaged, rows: Sequence[int], regions: Regions | None
+    shop: Workshop, source: TokenPairs, rows: Sequence[int], regions: Regions | None
 ) -> Iterator[tuple[int, Frames, Frames, NDArray[np.bool_] | None]]:
     """Of each row: group, tokens, frames [n, 3, H, W], where objects are; thinned evenly to the plan's most."""
     most = shop.plan.decode.most_tested

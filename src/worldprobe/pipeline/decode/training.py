@@ -7,13 +7,14 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from worldprobe.config import Decode
 from worldprobe.decoders.pairs import Averaged, StoredPairs
 from worldprobe.encoders.load import control_encoders
 from worldprobe.errors import DecoderError
 from worldprobe.io.files import write_whole
+from worldprobe.pipeline.decode.best_blocks import Summed
 from worldprobe.pipeline.decode.rows import Rows, lay_out, mismatched
 from worldprobe.pipeline.decode.training_clips import (
     FILE,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from worldprobe.decoders.training import Losses
 
 FOLDER = "decoders"
+TokenPairs: TypeAlias = StoredPairs | Averaged | Summed
+"""Whence a decoder's tokens come."""
 LOSSES = "losses.jsonl"
 _STEPS = 2000
 
@@ -63,7 +66,7 @@ class ScoredDecoder:
 
     name: str
     decoder: TrainedDecoder
-    source: StoredPairs | Averaged
+    source: TokenPairs
     rows: tuple[int, ...]
     n_train: int
     encoder: str
@@ -94,7 +97,7 @@ class Workshop:
         self,
         decoder: str,
         name: str,
-        source: StoredPairs | Averaged,
+        source: TokenPairs,
         *,
         encoder: str,
         norm: bool,
@@ -110,8 +113,7 @@ class Workshop:
         recipe = recipe_of(self.plan, module, self.device)
         folder = self.out / FOLDER / name
         key = key_of(module, source, rows, recipe)
-        pairs = source.pairs if isinstance(source, Averaged) else source
-        tap = f"{encoder}/{blocks_name(pairs.blocks)}.out"
+        tap = f"{encoder}/{blocks_name(source.blocks)}.out"
         if self._kept(folder) == key:
             done = trained.load(folder, device=self.device)
         else:
@@ -191,15 +193,14 @@ class Workshop:
         series, found = unpooled(self.store, videos, encoder=name, blocks=blocks, like=like)
         return replace(self.rows.pairs, series=series, blocks=found)
 
-    def _module(self, decoder: str, source: StoredPairs | Averaged, norm: bool) -> Any:
-        pairs = source.pairs if isinstance(source, Averaged) else source
+    def _module(self, decoder: str, source: TokenPairs, norm: bool) -> Any:
         tokens, frames = source.read(self.rows.training[0])
         shape = DecoderShape(
             grid=(tokens.shape[1], tokens.shape[2]),
             width=tokens.shape[3],
             size=self.rows.size,
             frames=frames.shape[1],
-            parts=len(pairs.blocks),
+            parts=source.parts,
             norm=norm,
         )
         return module_of(self.plan, decoder, shape)
@@ -306,7 +307,7 @@ def train_all(shop: Workshop) -> list[ScoredDecoder]:
         return [shop.reuse(plan.weights)]
     found = []
     for one in trainings(table, encoder=plan.encoder, twin=own.twin):
-        source: StoredPairs | Averaged = shop.rows.pairs
+        source: TokenPairs = shop.rows.pairs
         norm = own.status != "floor"
         if one.baseline == "shuffled-embedding":
             source = shop.rows.pairs.mismatched(mismatched(shop.rows, seed=plan.seed))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.findings.sections.decoding import Decoding, LossCurve
+from worldprobe.findings.sections.decoding import DecoderScores, Decoding, LossCurve
 from worldprobe.intervals import Score
 from worldprobe.io.arrays import damaged, read_arrays
 from worldprobe.report.drawing import panels
@@ -22,6 +22,34 @@ _FAR, _GAP = 5, 1
 def loss_panels(decoding: Decoding) -> list[panels.Panel]:
     """Loss in training and on held-out groups by step, a panel for each decoder that was trained."""
     return [_panel(one) for one in decoding.losses]
+
+
+def calibration_panels(decoding: Decoding) -> list[panels.Panel]:
+    """Errors of samples' means by what they are to be, a panel for each way that samples were drawn."""
+    return [_calibration(one) for one in decoding.drawings if len(one.calibration) > 1]
+
+
+def _calibration(one: DecoderScores) -> panels.Panel:
+    every = [value for row in one.calibration for value in row[:2] if value > 0]
+    low, high = min(every) / 1.2, max(every) * 1.2
+    points = panels.measured(
+        [
+            (expected, Score(value=found), f"{share:.1%} of px: {found:.4f} where {expected:.4f} is expected")
+            for expected, found, share in one.calibration
+        ]
+    )
+    return panels.Panel(
+        title=one.name,
+        metric="error of the mean",
+        x_name="error expected from the spread",
+        across=Axis(low, high, log=True),
+        x_ticks=tuple((value, f"{value:g}") for value in Axis(low, high, log=True).ticks),
+        up=Axis(low, high, log=True),
+        lines=(
+            panels.Line("found", 2, points, strong=True),
+            panels.Line("as expected", 1, (), law=((low, low), (high, high))),
+        ),
+    )
 
 
 def _panel(one: LossCurve) -> panels.Panel:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.sections.decoding import DecoderScores, Rung
 from worldprobe.findings.wording import DECODER_CAPTIONS, SPEAKS
-from worldprobe.report.charts.decoding import loss_panels
+from worldprobe.report.charts.decoding import calibration_panels, loss_panels
 from worldprobe.report.table import (
     Block,
     Cell,
@@ -44,13 +44,12 @@ def decoding(summary: Summary) -> Section | None:
         Paragraph(f"{found.rule}{_SPREAD * spread} {SPEAKS}", "rule", lead="How verdicts are reached."),
         *([Paragraph(f"{found.lpips}.", "soft")] if found.lpips else []),
     ]  # fmt: skip
-    panels = loss_panels(found)
-    for name in sorted(DECODER_CAPTIONS):  # loss, then pictures, as the write-up has them
-        blocks.append(
-            Figure(name, DECODER_CAPTIONS[name], panels)
-            if name == "decoder_loss"
-            else Figure(name, DECODER_CAPTIONS[name], drawn=True)
-        )
+    blocks += [Paragraph(one.sureness) for one in found.drawings if one.sureness]
+    charts = {"decoder_calibration": calibration_panels(found), "decoder_loss": loss_panels(found)}
+    for name in sorted(DECODER_CAPTIONS):  # charts, then pictures, as the write-up has them
+        panels = charts.get(name)
+        if panels is None or panels or name == "decoder_loss":
+            blocks.append(Figure(name, DECODER_CAPTIONS[name], panels or (), drawn=panels is None))
     if found.rungs:
         caption = (
             "From the original's set-up to this one, a change at a time; the first two rungs are scored on the "
