@@ -38,6 +38,7 @@ class Cell:
         kind: what the cell is (``probe``, ``best``, ``verdict``, ``name``), for its looks.
         tone: the kind of verdict that colours it on the terminal.
         strip: a small drawing in place of text, in HTML alone.
+        title: what is said of it where it is pointed at, in HTML alone.
     """
 
     parts: tuple[Part, ...]
@@ -46,11 +47,13 @@ class Cell:
     tone: str = ""
     strip: Any = None
     sortable: bool = False
+    title: str = ""
 
 
-def cell(*parts: str | Part, kind: str = "", tone: str = "") -> Cell:
+def cell(*parts: str | Part, kind: str = "", tone: str = "", title: str = "") -> Cell:
     """A cell of some parts; those without emphasis may be plain text."""
-    return Cell(tuple((part, "") if isinstance(part, str) else part for part in parts), kind=kind, tone=tone)
+    given = tuple((part, "") if isinstance(part, str) else part for part in parts)
+    return Cell(given, kind=kind, tone=tone, title=title)
 
 
 def sorted_cell(value: float | None, *parts: str | Part, kind: str = "") -> Cell:

@@ -7,6 +7,7 @@ from math import isinf
 
 from worldprobe.controls import CONTROLS, NEGATIVE, POSITIVE, Control
 from worldprobe.findings.facts import Summary
+from worldprobe.findings.meanings import explain
 from worldprobe.findings.rows import ControlledScore, Row
 from worldprobe.findings.sections.evidence import TapEvidence
 from worldprobe.findings.verdicts import leak_sentence, no_better
@@ -106,7 +107,7 @@ def _columns(summary: Summary) -> list[Column[Scored]]:
         Column("", _narrow, forms=("terminal",), short="score", when="narrow"),
         *controls,
         Column("", _folded, forms=("terminal",), short="controls", when="narrow"),
-        Column("Verdict", lambda s: cell(_concluded(s[1], s[1].verdict.short), kind="verdict"), forms=("html",)),
+        Column("Verdict", _verdict, forms=("html",)),
         Column("Margin", lambda s: sorted_cell(s[1].margin, signed(s[1].margin)), right=True),
         Column("Leak", _leak, right=True, short="leak", brief=lambda s: signed(s[1].leak)),
         Column("n", lambda s: in_groups(s[0].n_test, s[0].n_groups), right=True),
@@ -120,6 +121,12 @@ def _columns(summary: Summary) -> list[Column[Scored]]:
 
 def _score(scored: Scored) -> Cell:
     return score_cell(scored[1].score, strong=True, kind="probe")
+
+
+def _verdict(scored: Scored) -> Cell:
+    row, line = scored
+    title = explain(line, row.n_groups)
+    return cell(_concluded(line, line.verdict.short), kind="verdict", title=title)
 
 
 def _concluded(line: ControlledScore, verdict: str) -> str:
