@@ -200,7 +200,7 @@ def test_the_story_claims_less_of_few_groups_and_of_controls_that_were_not_run(t
     )
     meanings = [one.meaning for one in summary.answers]
     assert "In 12 groups only" in meanings[0]
-    assert "not run: chance, video and time alone and the untrained network" in meanings[1]
+    assert "not run: nuisance, random-init, shuffled and gaussian" in meanings[1]
     assert "may be chance, so what is read may come from there" in meanings[2]
     assert "no more often than chance" in meanings[3]
 

@@ -168,8 +168,8 @@ def _surprise(over: Violation, future: Future) -> Answer:
     score, twin = over.trained.get(key, _NOTHING), over.twin.get(key, _NOTHING)
     own, other = score.interval, twin.interval
     stand = over.stands.get(key)
-    beaten = f"above chance{' and the untrained twin' if other else ''}"
-    kind, verdict = "above", beaten
+    kind: VerdictKind = "above"
+    verdict = f"above chance{' and the untrained twin' if other else ''}"
     if own is None:
         kind, verdict = "not-measured", "not measured"
     elif own[0] <= 0.5:

@@ -70,7 +70,7 @@ def _above(line: ControlledScore, groups: int) -> str:
     known = beaten(line)
     missing = [c for c in NEGATIVE if c not in known]
     sure = f" In {count(groups, 'group')} only: {FEW_GROUPS} and more make sure." if groups < FEW_GROUPS else ""
-    rest = f" Not ruled out, since not run: {names(missing)}." if missing else ""
+    rest = f" Not ruled out, since not run: {joined(missing)}." if missing else ""
     return (
         f"Rules out {names(known)} as the explanation: each scores less, and the difference is beyond chance."
         f"{rest}{sure}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from worldprobe.findings import wording
 from worldprobe.findings.answer import Answer
@@ -32,6 +33,7 @@ from worldprobe.report.table import (
     named_cell,
     score_cell,
     score_parts,
+    score_values,
     sorted_cell,
 )
 
@@ -92,7 +94,10 @@ def _against(one: Answer) -> Cell:
     ]
     for control, score in one.positive.items():
         parts += [BREAK, (f"{control} {with_interval(score, one.digits)}", "soft")]
-    return sorted_cell(one.floor.value, *parts)
+    values = (("", one.against), *score_values(one.floor, " score"))
+    for control, score in one.positive.items():
+        values += score_values(score, f" {control}")
+    return replace(sorted_cell(one.floor.value, *parts), values=values)
 
 
 def _verdict(one: Answer) -> Cell:
