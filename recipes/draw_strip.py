@@ -1,34 +1,38 @@
 """Draw docs/strip.png from two runs: a scene with its label and what is read, a predicted future, and surprise.
 
 ``python -m recipes.draw_strip runs/demo runs/pairs`` writes it. The first run has moments, a prediction and a
-decoder, as the demo has; the second is ``worldprobe predict scenes:60@31415 --pairs 20 --no-twin --out runs/pairs``.
-Drawn are a clip and a window of the first run, by their numbers, and one kind of violation of the second.
+decoder, as the demo has; the second is made by
+``worldprobe predict scenes:60 --pairs 20 --no-twin --out runs/pairs``.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from worldprobe.findings.sections.moments import Moments
 from worldprobe.findings.summary import summarize
 from worldprobe.io.arrays import Arrays, read_arrays
+from worldprobe.io.files import write_whole
 from worldprobe.report.charts.moments import frames_of, labelled_frame
 from worldprobe.report.drawing.pictures import picture
-from worldprobe.report.drawing.png import INK, save
+from worldprobe.report.drawing.png import INK
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "strip.png"
+_COLOURS = 256  # as many as keep the file small
 
 
 def draw(run: Path, pairs: Path, path: Path, *, clip: int = 0, window: int = 0, kind: str = "teleport") -> None:
     """Three pictures side by side. Raises WorldprobeError where a run lacks one."""
-    figure = Figure(figsize=(11, 2.5))
-    FigureCanvasAgg(figure)
+    figure = Figure(figsize=(11, 2.45), dpi=150)
+    canvas = FigureCanvasAgg(figure)
     read, future, surprise = figure.subfigures(1, 3, width_ratios=(1.06, 1.12, 1.0))
     for part, title in (
         (read, "Read from frozen tokens: labels coloured, read-outs white"),
@@ -43,7 +47,11 @@ def draw(run: Path, pairs: Path, path: Path, *, clip: int = 0, window: int = 0, 
     _future(future, kept, window)
     arrays, facts = read_arrays(pairs / "predictions" / "violations.safetensors", stage="predict")
     _surprise(surprise, arrays, at=facts["kinds"].index(kind), first=facts["first"])
-    save(figure, path)
+    canvas.draw()
+    few = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(_COLOURS, kmeans=2)
+    buffer = io.BytesIO()
+    few.save(buffer, format="png", optimize=True)
+    write_whole(path, buffer.getvalue())
 
 
 def _read(part: Figure, run: Path, moments: Moments, number: int) -> None:
@@ -58,13 +66,13 @@ def _read(part: Figure, run: Path, moments: Moments, number: int) -> None:
 def _future(part: Figure, arrays: Arrays, window: int) -> None:
     panels: np.ndarray = part.subplots(2, 4)
     rows = {"predicted": arrays["predicted"][window], "as it came": arrays["real"][window]}
-    for line, (name, images) in zip(panels, rows.items(), strict=True):
-        picture(line[0], arrays["seen"][window][1], "seen last" if line is panels[0] else "", size=7)
-        line[0].set_visible(line is panels[0])
-        for panel, ahead in zip(line[1:], (0, 1, len(images) - 1), strict=True):
-            picture(panel, images[ahead], f"{ahead + 1} ahead" if line is panels[0] else "", size=7)
-        line[1].set_ylabel(name, fontsize=7, color=INK)
-    part.subplots_adjust(left=0.02, right=0.98, top=0.83, bottom=0.04, wspace=0.16, hspace=0.06)
+    picture(panels[0, 0], arrays["seen"][window][1], "seen last", size=7)
+    panels[1, 0].set_axis_off()
+    for row, (name, images) in enumerate(rows.items()):
+        for panel, ahead in zip(panels[row, 1:], (0, 1, len(images) - 1), strict=True):
+            picture(panel, images[ahead], "" if row else f"{ahead + 1} ahead", size=7)
+        panels[row, 1].set_ylabel(name, fontsize=7, color=INK)
+    part.subplots_adjust(left=0.02, right=0.98, top=0.83, bottom=0.04, wspace=0.3, hspace=0.06)
 
 
 def _surprise(part: Figure, arrays: Arrays, *, at: int, first: int) -> None:
