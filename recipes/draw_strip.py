@@ -2,7 +2,7 @@
 
 ``python -m recipes.draw_strip runs/demo runs/pairs`` writes it. The first run has moments, a prediction and a
 decoder, as the demo has; the second is made by
-``worldprobe predict scenes:60 --pairs 20 --no-twin --out runs/pairs``.
+``worldprobe predict scenes:20@31415 --pairs 4 --no-twin --out runs/pairs``.
 """
 
 from __future__ import annotations

@@ -195,8 +195,8 @@ def test_the_story_claims_less_of_few_groups_and_of_controls_that_were_not_run(t
     assert summary.story[:3] == (
         f"Better than {every}, but not yet sure in 12 groups: where things are (xy, z).",
         "Known, and better than chance and pixels, the controls that were run: how large they are (size, z).",
-        "Not shown beyond video and time alone, pixels, the untrained network and chance: how far away they are "
-        "(depth, z).",
+        "Read, but not shown to be better than video and time alone, pixels, the untrained network and chance: "
+        "how far away they are (depth, z).",
     )
     meanings = [one.meaning for one in summary.answers]
     assert "In 12 groups only" in meanings[0]
@@ -218,6 +218,7 @@ def test_each_verdict_of_the_page_says_what_it_rules_out_where_pointed_at_and_in
     kinds = ("above every control", "below", "no evidence", "control")
     assert re.findall(r"<dt[^>]*>(?:\W )?([^<]*)</dt>", legend) == list(kinds)
     text = (tmp_path / "report.md").read_text()
+    assert "| Verdict | What it rules out |" in text
     assert "none explains the score" in legend
     assert "none explains the score" in text
 

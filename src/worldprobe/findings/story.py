@@ -38,7 +38,7 @@ def _beginning(one: Answer) -> str:
             return f"Better than {names(one.beaten)}{run}, but not yet sure in {count(one.groups, 'group')}"
         return f"Known, and better than {names(one.beaten)}{run}"
     if one.kind == "not-shown":
-        return f"Not shown beyond {names(one.even)}"
+        return f"Read, but not shown to be better than {names(one.even)}"
     if one.kind == "below":
         return f"Better read from {names(one.higher)} than from the encoder"
     return {

@@ -194,9 +194,10 @@ class Bullets:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Names and what they mean."""
+    """Names and what they mean; ``heads`` stand above them where they are a table."""
 
     pairs: Sequence[tuple[str, str]]
+    heads: tuple[str, str] = ("Component", "Details")
     forms: tuple[Form, ...] = PAGES
 
 

@@ -67,7 +67,7 @@ def answer(summary: Summary) -> Section:
     sure = "In brackets: 95 % intervals."
     blocks += [
         Heading("What the verdicts rule out"),
-        Terms(_legend(summary.answers)),
+        Terms(_legend(summary.answers), ("Verdict", "What it rules out")),
         Template("answer", {"caveats": len(summary.caveats), "quoted_rule": QUOTED if summary.rows else ""}),
         Paragraph(f"{sure} {QUOTED}" if summary.rows else sure, forms=("markdown",)),
     ]
