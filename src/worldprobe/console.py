@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from shlex import quote
+from shutil import which
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
@@ -59,15 +61,25 @@ def show(summary: Summary, out: Path, as_json: bool) -> None:
     if as_json:
         echo_json(summary.model_dump_json())
         return
-    from worldprobe.report.forms.terminal import caveat_lines, tables
+    from worldprobe.findings.next_steps import suggest_commands
+    from worldprobe.report.forms.terminal import caveat_lines, story_lines, tables
 
     console = terminal()
+    for line in (*story_lines(summary), ""):
+        console.print(one_line(line), highlight=False)
     for table in tables(summary, width=console.width):
         console.print(table)
         console.print()
     for line in caveat_lines(summary):
         console.print(one_line(line), highlight=False)
     print_lines(console, f"Report: {out / 'report.html'}")
+    print_lines(console, *(f"Next: {_called()} {one}   # {what}" for one, what in suggest_commands(summary, out)))
+
+
+def _called() -> str:
+    """How this command was called, where it is not on the path."""
+    name = Path(sys.argv[0])
+    return "worldprobe" if name.name != "worldprobe" or which("worldprobe") else quote(str(name))
 
 
 def show_estimates(

@@ -21,6 +21,7 @@ class ControlRecord:
 
     Attributes:
         short: its name where columns are narrow, six characters at most.
+        plain: its name in a sentence for who has never heard of controls; several may be called the same.
         what: what it is. rules_out: the explanation that a score above it excludes, after "rules out".
         reads: in place of the features, or of the labels ("labels": they are permuted between groups). "nothing" is
             the constant; "columns" are side columns, of where and when a moment lies.
@@ -34,6 +35,7 @@ class ControlRecord:
     """
 
     short: str
+    plain: str
     what: str
     rules_out: str
     reads: Literal["nothing", "columns", "encoder", "labels", "noise"]
@@ -46,12 +48,14 @@ class ControlRecord:
 CONTROLS: dict[Control, ControlRecord] = {
     "majority": ControlRecord(
         short="major.",
+        plain="chance",
         what="a constant: the training folds' mean or commonest class",
         rules_out="that the score can be had without looking at the video at all",
         reads="nothing",
     ),
     "nuisance": ControlRecord(
         short="nuis.",
+        plain="video and time alone",
         what="the same probe on video identity and time alone",
         rules_out="that knowing which video it is, and when, is enough",
         reads="columns",
@@ -59,6 +63,7 @@ CONTROLS: dict[Control, ControlRecord] = {
     ),
     "pixels": ControlRecord(
         short="pixels",
+        plain="pixels",
         what="the same probe on frames averaged down to 8 × 8 pixels",
         rules_out="that the property lies open in coarse pixels, with no need of an encoder",
         reads="encoder",
@@ -66,24 +71,28 @@ CONTROLS: dict[Control, ControlRecord] = {
     ),
     "random-init": ControlRecord(
         short="r-init",
+        plain="the untrained network",
         what="the same probe on the same architecture with random weights",
         rules_out="that architecture and sheer width do it, and training adds nothing",
         reads="encoder",
     ),
     "shuffled": ControlRecord(
         short="shuf.",
+        plain="chance",
         what="the same probe with labels permuted between groups",
         rules_out="that the procedure finds structure where there is none: expect chance or less",
         reads="labels",
     ),
     "gaussian": ControlRecord(
         short="gauss.",
+        plain="chance",
         what="the same probe on noise of the same shape",
         rules_out="that many inputs alone fit the labels: expect chance or less",
         reads="noise",
     ),
     "flow": ControlRecord(
         short="flow",
+        plain="flow",
         what="positive, for motion alone: the same probe on products of gradients in time and space, 8 × 8 cells",
         rules_out="that motion is read as well without an encoder; a score below it: learnable here, and not read",
         reads="encoder",

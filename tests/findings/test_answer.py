@@ -1,5 +1,6 @@
 """What the report opens with, and the uses that decoders and predictions are needed for."""
 
+import html
 import json
 import re
 
@@ -9,7 +10,7 @@ from safetensors.numpy import save_file
 from tests.builders.checks import some
 from tests.builders.run_lines import CONTROLS, decoder_lines
 
-from worldprobe.findings.answer import headline
+from worldprobe.findings.story import tell_story
 from worldprobe.findings.summary import summarize
 from worldprobe.report.charts.decoding import glimpse
 from worldprobe.report.write import write_report
@@ -160,14 +161,66 @@ def test_markdown_keeps_the_order_of_the_findings_it_began_with(tmp_path):
     assert page.index('id="answer"') < page.index('id="uses"') < page.index('id="table"')
 
 
-def test_the_headline_names_properties_by_what_was_found_of_them(tmp_path):
-    summary = summary_of(tmp_path, probe("xy", 0.8), probe("size", 0.1, 0.3), probe("velocity", -0.1, -0.1))
-    said = headline(summary.answers)
-    assert said == "Above every control: XY position. Below some control: Object size. No evidence of: Velocity."
-    assert headline([]) == ""
+def test_the_story_names_properties_by_what_was_found_of_them_then_the_rest(tmp_path):
+    far = {"copy_last": 0.8, "linear": 0.9, "mean": 0.7, "ridge": 0.6}
+    summary = summary_of(
+        tmp_path, probe("xy", 0.8), probe("size", 0.1, 0.3), probe("velocity", -0.1, -0.1), probe("depth", 0.5),
+        told(1, predictor=0.65, **far), told(2, predictor=0.4, **far), told(3, predictor=0.4, **far),
+        [surprised("e", 0.7), surprised("random:e", 0.5)],
+        decoder_lines(none=24.0, mean_image=17.0, shuffled_embedding=18.0),
+    )  # fmt: skip
+    every = "chance, video and time alone, pixels and the untrained network"
+    assert summary.story == (
+        f"Known, and better than {every}: where things are (xy, z), how far away they are (depth, z).",
+        "Better read from video and time alone, pixels, the untrained network and chance than from the encoder: "
+        "how large they are (size, z).",
+        "No evidence of: how fast they move (velocity, z).",
+        "Future: predicted better than by every baseline 2 and 3 tubelets ahead; at 1 worse than ridge.",
+        "Surprise at the impossible: relative accuracy 0.70 [0.65, 0.75], above chance and the untrained twin.",
+        "Frames drawn by cnn: PSNR 24.0 [23.5, 24.5] dB, above mean image, shuffled embeddings.",
+    )
+    assert tell_story([], None) == ()
     write_report(tmp_path)
     for form in ("report.html", "report.md"):
-        assert said in (tmp_path / form).read_text()
+        text = html.unescape((tmp_path / form).read_text()).replace("\\", "")
+        assert all(line in text for line in summary.story)
+
+
+def test_the_story_claims_less_of_few_groups_and_of_controls_that_were_not_run(tmp_path):
+    few = [one.model_copy(update={"n_groups": 12}) for one in probe("xy", 0.8)]
+    some = [one for one in probe("size", 0.8) if one.control in ("none", "majority", "pixels")]
+    between = probe("depth", 0.5, 0.49)
+    every = "chance, video and time alone, pixels and the untrained network"
+    summary = summary_of(tmp_path, few, some, between, [surprised("e", 0.52)])
+    assert summary.story[:3] == (
+        f"Better than {every}, but not yet sure in 12 groups: where things are (xy, z).",
+        "Known, and better than chance and pixels, the controls that were run: how large they are (size, z).",
+        "Read, but not shown to be better than video and time alone, pixels, the untrained network and chance: "
+        "how far away they are (depth, z).",
+    )
+    meanings = [one.meaning for one in summary.answers]
+    assert "In 12 groups only" in meanings[0]
+    assert "not run: nuisance, random-init, shuffled and gaussian" in meanings[1]
+    assert "may be chance, so what is read may come from there" in meanings[2]
+    assert "no more often than chance" in meanings[3]
+
+
+def test_each_verdict_of_the_page_says_what_it_rules_out_where_pointed_at_and_in_print(tmp_path):
+    summary_of(
+        tmp_path, probe("xy", 0.8), probe("size", 0.1, 0.3), probe("velocity", -0.1, -0.1),
+        told(1, predictor=0.4, copy_last=0.8), decoder_lines(none=24.0, mean_image=17.0),
+    )  # fmt: skip
+    summary = write_report(tmp_path)
+    page = html.unescape((tmp_path / "report.html").read_text())
+    assert len(re.findall(r'<td class="verdict" title="[A-Z][^"]{30,}">', page)) == 5 + 3
+    assert all(f'title="{one.meaning}"' in page for one in some(summary.answers))
+    legend = page.partition("What the verdicts rule out")[2].partition("</dl>")[0]
+    kinds = ("above every control", "below", "no evidence", "control")
+    assert re.findall(r"<dt[^>]*>(?:\W )?([^<]*)</dt>", legend) == list(kinds)
+    text = (tmp_path / "report.md").read_text()
+    assert "| Verdict | What it rules out |" in text
+    assert "none explains the score" in legend
+    assert "none explains the score" in text
 
 
 def test_the_opening_shows_what_the_decoder_draws(tmp_path):

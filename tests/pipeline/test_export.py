@@ -377,6 +377,15 @@ def test_the_command_makes_one_thing_at_a_time(run, tmp_path):
     done = call("--hf", "--out", "README.md")
     assert (done.returncode, len(done.stderr.splitlines()), "UTF-8" in done.stderr) == (1, 1, True)
     assert card.read_bytes() == b"\xff\xfe---\n"
+    printed = call("--latex").stdout
+    done = call("--latex", "--out", "tables.tex")
+    assert (done.returncode, done.stdout.split()[1:]) == (0, ["tables:", "tables.tex"])
+    assert (tmp_path / "tables.tex").read_text() == printed
+    assert printed.startswith("% Needs ")
+    assert printed.count("\\toprule") == int(done.stdout.split()[0]) > 2
+    done = call("--csv", "--out", "csv", "--json")
+    assert {path.stem for path in (tmp_path / "csv").iterdir()} == set(json.loads(done.stdout)["tables"])
+    assert set(json.loads(call("--latex", "--json").stdout)) == set(json.loads(done.stdout)["tables"])
     done = call("--embeddings", "parquet", "--out", "e.parquet", "--json")
     assert json.loads(done.stdout)["rows"] == VIDEOS
 

@@ -104,6 +104,32 @@ def test_every_decision_is_listed():
         assert f"decisions/{page.name}" in menu, page.name
 
 
+def test_the_readme_is_short_and_opens_with_sentence_picture_commands_and_table():
+    text = (ROOT / "README.md").read_text()
+    lines = text.splitlines()
+    assert len(lines) <= 150
+    first = "\n".join(lines[:40])
+    order = [
+        "What does a frozen video encoder know",
+        "(docs/strip.png)",
+        "make demo",
+        "make test",
+        "in short:",
+        "200 groups.",
+    ]
+    places = [first.index(one) for one in order]
+    assert places == sorted(places)
+    assert (ROOT / "docs/strip.png").stat().st_size < 300_000
+
+
+def test_the_readme_prints_of_the_demo_what_its_page_does():
+    """Figures are pasted from one run into both."""
+    (short,) = [block.text for block in blocks(ROOT / "README.md") if "in short:" in block.text]
+    (whole,) = [block.text for block in blocks(ROOT / "docs/demo.md") if "in short:" in block.text]
+    assert short.count("above every control") >= 2
+    assert whole.startswith(short.strip())
+
+
 def written(page, folder, file):
     """A page's first Python block as a file, and the checks that it shows, run: what they print."""
     first, check, *_ = [block.text for block in blocks(ROOT / "docs/howto" / page) if block.language == "python"]

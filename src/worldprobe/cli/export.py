@@ -1,4 +1,4 @@
-"""`export`: a run's scores, embeddings and clips in the forms that other tools read."""
+"""`export`: a run's scores, tables, embeddings and clips in the forms that other tools read."""
 
 from __future__ import annotations
 
@@ -20,12 +20,17 @@ def export(
     hf: Annotated[
         bool, typer.Option("--hf", help="A model-index for a model card; printed, or put into the card --out.")
     ] = False,
+    latex: Annotated[
+        bool, typer.Option("--latex", help="The report's tables for a paper (booktabs); printed, or into --out.")
+    ] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="The report's tables, a file each, unrounded.")] = False,
     embeddings: Annotated[str | None, typer.Option(help="parquet or safetensors.")] = None,
     rerun: Annotated[
         bool, typer.Option("--rerun", help="A recording of the clips that the report shows (extra \\[rerun]).")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="The file; by default embeddings.FORM or clips.rrd in the run's folder.")
+        Path | None,
+        typer.Option(help="The file, --csv's folder; by default clips.rrd, embeddings.FORM, tables in the run's."),
     ] = None,
     features: Annotated[str, typer.Option(help="Of embeddings: z, grid, or both by comma.")] = "z",
     each: Annotated[str, typer.Option(help="Of embeddings: what a row is, clip or tubelet.")] = "clip",
@@ -34,18 +39,23 @@ def export(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a run elsewhere: scores into a model card, embeddings into one file, clips into the Rerun viewer.
+    """Take a run elsewhere: scores to a model card, tables to a paper, embeddings to one file, clips to Rerun.
 
     Example: worldprobe export runs/demo --embeddings parquet --features z,grid
     """
-    chosen = [name for name, on in (("--hf", hf), ("--embeddings", embeddings), ("--rerun", rerun)) if on]
+    offered = {"--hf": hf, "--latex": latex, "--csv": csv, "--embeddings": embeddings, "--rerun": rerun}
+    chosen = [name for name, on in offered.items() if on]
     if len(chosen) != 1:
         raise ConfigError(
             f"export makes one thing at a time, and {' and '.join(chosen) or 'nothing'} was asked for: "
-            "name one of --hf, --embeddings parquet, --embeddings safetensors, --rerun"
+            "name one of --hf, --latex, --csv, --embeddings parquet, --embeddings safetensors, --rerun"
         )
     if hf:
         _hf(run, out, as_json)
+    elif latex:
+        _latex(run, out, as_json)
+    elif csv:
+        _csv(run, out or run / "tables", as_json)
     elif embeddings:
         _embeddings(run, out, embeddings, features, each, store, as_json)
     else:
@@ -78,6 +88,34 @@ def _hf(run: Path, out: Path | None, as_json: bool) -> None:
     write_whole(out, model_card(summary, known).encode())
     results = len(eval_results(summary))
     say({"results": results, "path": str(out)}, as_json, [f"{results} evaluation results: {out}"])
+
+
+def _latex(run: Path, out: Path | None, as_json: bool) -> None:
+    from worldprobe.findings.summary import summarize
+    from worldprobe.io.files import write_whole
+    from worldprobe.report.forms.latex import PACKAGES, latex
+
+    found = latex(summarize(run))
+    text = "\n\n".join([PACKAGES, *found.values()])
+    if out is None:
+        if as_json:
+            say(found, as_json, [])
+        else:
+            typer.echo(printable(text))
+        return
+    write_whole(out, f"{text}\n".encode())
+    say({"tables": list(found), "path": str(out)}, as_json, [f"{len(found)} tables: {out}"])
+
+
+def _csv(run: Path, out: Path, as_json: bool) -> None:
+    from worldprobe.findings.summary import summarize
+    from worldprobe.io.files import write_whole
+    from worldprobe.report.forms.csv import csv_tables
+
+    found = csv_tables(summarize(run))
+    for name, text in found.items():
+        write_whole(out / f"{name}.csv", text.encode())
+    say({"tables": list(found), "path": str(out)}, as_json, [f"{len(found)} tables: {out}"])
 
 
 def _embeddings(

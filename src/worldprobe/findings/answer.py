@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from worldprobe.controls import Control
+from worldprobe.findings.meanings import beaten, explain
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import ABOVE, Fact, VerdictKind
 from worldprobe.findings.sections.decoding import DecoderScores, Decoding
@@ -15,7 +16,7 @@ from worldprobe.findings.sections.moments import Moments
 from worldprobe.findings.sections.prediction import Future, HorizonScores
 from worldprobe.findings.verdicts import quotable, quoted
 from worldprobe.findings.violations import Violation
-from worldprobe.findings.wording import METRICS, count, property_name
+from worldprobe.findings.wording import METRICS, count, joined, property_name
 from worldprobe.intervals import Score
 from worldprobe.results import FEW_GROUPS, PredictionMethod
 
@@ -30,6 +31,9 @@ class Answer(Fact):
         ways: of so many rows of the same property this one is quoted.
         unit: what ``groups`` counts: what the intervals resample.
         positive: what positive controls score, of a property.
+        beaten, higher, even: of a property, the negative controls that were measured, those that score more, and
+            those to which the difference may be chance.
+        meaning: what the verdict rules out, and what it does not.
     """
 
     about: Literal["property", "prediction", "surprise", "decoder"]
@@ -52,6 +56,10 @@ class Answer(Fact):
     tap: str = ""
     probe: str = ""
     input: str = ""
+    beaten: tuple[Control, ...] = ()
+    higher: tuple[Control, ...] = ()
+    even: tuple[Control, ...] = ()
+    meaning: str = ""
 
     @property
     def mark(self) -> VerdictKind:
@@ -61,17 +69,15 @@ class Answer(Fact):
 
 _NOTHING = Score(value=None)
 _NOUGHT = Score(value=0.0, low=0.0, high=0.0)  # what skill is measured against
-_TITLES: dict[VerdictKind, str] = {
-    "above": "Above every control",
-    "above-run": "Above the controls that were run",
-    "not-shown": "Not shown to be above some control",
-    "below": "Below some control",
-    "no-evidence": "No evidence of",
-    "too-few": "Too few groups to tell of",
-    "not-judged": "Not judged",
-    "not-measured": "Not measured",
-}
 _CHANCE = Score(value=0.5, low=0.5, high=0.5)
+_SURPRISES: dict[VerdictKind, str] = {
+    "above": "Rules out chance, and the untrained network where it was run: of a possible and an impossible video "
+    "the impossible one surprises more.",
+    "not-shown": "Rules out chance, but not that an untrained network is surprised as well.",
+    "below": "An untrained network tells impossible videos better.",
+    "no-evidence": "Impossible videos surprise no more often than chance has it.",
+    "not-measured": "Nothing is ruled out: there is no score.",
+}
 
 
 def answer_questions(
@@ -85,16 +91,6 @@ def answer_questions(
     if decoding:
         found += _of_decoders(decoding)
     return tuple(found)
-
-
-def headline(found: Sequence[Answer]) -> str:
-    """Which properties are shown to be there, and which are not, by what is quoted of each; empty without any."""
-    by_kind: dict[VerdictKind, list[str]] = {}
-    for one in found:
-        if one.about == "property":
-            by_kind.setdefault(one.kind, []).append(one.subject)
-    sentences = [f"{title}: {', '.join(by_kind[kind])}." for kind, title in _TITLES.items() if kind in by_kind]
-    return " ".join(sentences)
 
 
 def _property(rows: Sequence[Row], label: Callable[[Row], str]) -> Answer:
@@ -121,6 +117,10 @@ def _property(rows: Sequence[Row], label: Callable[[Row], str]) -> Answer:
         tap=row.tap,
         probe=row.probe,
         input=row.input,
+        beaten=beaten(row.main),
+        higher=row.main.verdict.higher,
+        even=row.main.verdict.even,
+        meaning=explain(row.main, row.n_groups),
     )
 
 
@@ -150,7 +150,17 @@ def _step(step: HorizonScores) -> Answer:
         verdict=step.verdict,
         n=step.n,
         groups=step.n_groups,
+        meaning=_of_future(step),
     )
+
+
+def _of_future(step: HorizonScores) -> str:
+    if step.kind in ABOVE:
+        return (
+            f"Rules out that {joined(step.better)} does as well: each errs more on the tokens that changed, "
+            "beyond chance."
+        )
+    return f"The prediction is {step.verdict}: such a way of guessing the future is not ruled out."
 
 
 def _surprise(over: Violation, future: Future) -> Answer:
@@ -161,8 +171,8 @@ def _surprise(over: Violation, future: Future) -> Answer:
     score, twin = over.trained.get(key, _NOTHING), over.twin.get(key, _NOTHING)
     own, other = score.interval, twin.interval
     stand = over.stands.get(key)
-    beaten = f"above chance{' and the untrained twin' if other else ''}"
-    kind, verdict = "above", beaten
+    kind: VerdictKind = "above"
+    verdict = f"above chance{' and the untrained twin' if other else ''}"
     if own is None:
         kind, verdict = "not-measured", "not measured"
     elif own[0] <= 0.5:
@@ -178,7 +188,7 @@ def _surprise(over: Violation, future: Future) -> Answer:
             "about": "surprise", "subject": "Surprise at the impossible", "how": how,
             "metric": "relative accuracy", "digits": 2, "score": score, "kind": kind, "verdict": verdict,
             "against": future.twin if other else "chance", "floor": twin if other else _CHANCE,
-            "n": over.pairs, "groups": over.pairs, "unit": "pair",
+            "n": over.pairs, "groups": over.pairs, "unit": "pair", "meaning": _SURPRISES[kind],
         }
     )  # fmt: skip
 
@@ -207,8 +217,18 @@ def _of_decoders(decoding: Decoding) -> list[Answer]:
             verdict=one.verdict + (f", in {count(one.n_groups, 'group')} only" if _shaky(one) else ""),
             n=one.n,
             groups=one.n_groups,
+            meaning=_of_drawing(one),
         )
     return list(found.values())
+
+
+def _of_drawing(one: DecoderScores) -> str:
+    if one.kind in ABOVE:
+        return (
+            f"The pictures are {one.verdict}: rules out that these draw as well, so what is drawn comes from the "
+            "tokens."
+        )
+    return f"The pictures are {one.verdict}: what they are not above may draw as well."
 
 
 def quoted_only(moments: Moments | None, answers: Sequence[Answer]) -> Moments | None:

@@ -38,6 +38,7 @@ class Summary(Fact):
     name: str
     encoder: EncoderFacts
     answers: tuple[Answer, ...] = ()
+    story: tuple[str, ...] = ()
     rows: tuple[Row, ...]
     labels: LabelFacts | None
     failures: tuple[FailedClip, ...]

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+import tomllib
+from pathlib import Path
+
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.score import block_of
 from worldprobe.findings.wording import property_name
 from worldprobe.results import FEW_GROUPS
 
+SHIPPED, PUBLIC = "vjepa2-tiny", "facebook/vjepa2-vitl-fpc64-256"
 MOVING = ("motion", "motion8", "velocity", "direction")
 
 
@@ -39,3 +44,20 @@ def suggest_next_steps(summary: Summary) -> tuple[str, ...]:
     if summary.encoder.status != "trained":
         found.append("A trained checkpoint, since these weights are none (`--encoder facebook/vjepa2-...`).")
     return tuple(found)
+
+
+def suggest_commands(summary: Summary, run: Path) -> list[tuple[str, str]]:
+    """Commands that go on from a run, and what each is for: arguments of ``worldprobe``, as a shell takes them."""
+    folder = shlex.quote(str(run))
+    found = [(f"report {folder} --open", "the report, in the browser")]
+    if _rendered(summary.experiment):
+        found.append(("demo film.mp4 --out runs/film", "a film of yours"))
+    if summary.encoder.name == SHIPPED:
+        found.append((f"demo film.mp4 --encoder {PUBLIC} --out runs/film-vitl", "a public checkpoint"))
+    return [*found, (f"export {folder} --latex", "the tables, for a paper")]
+
+
+def _rendered(experiment: str) -> bool:
+    """Whether a run's videos are all of this package's own making."""
+    videos = tomllib.loads(experiment).get("videos", []) if experiment else []
+    return bool(videos) and all(str(video).startswith(("scenes:", "robots:")) for video in videos)

@@ -13,11 +13,16 @@ from worldprobe.results import Metric
 
 
 class Verdict(Fact):
-    """What the intervals allow to be said: ``kind`` for grouping, ``text`` in full, ``short`` for a terminal."""
+    """What the intervals allow to be said: ``kind`` for grouping, ``text`` in full, ``short`` for a terminal.
+
+    ``higher``: controls that score more; ``even``: those to which the difference may be chance.
+    """
 
     kind: VerdictKind
     text: str
     short: str
+    higher: tuple[Control, ...] = ()
+    even: tuple[Control, ...] = ()
 
 
 class PositiveControl(Fact):

@@ -227,7 +227,13 @@ def _not_above(higher: Sequence[Control], equal: Sequence[Control], known: Mappi
         if controls:
             texts.append(f"{long} " + ", ".join(f"{c} {with_interval(known[c])}" for c in controls))
             shorts.append(f"{short} " + ", ".join(controls))
-    return Verdict(kind="below" if higher else "not-shown", text="; ".join(texts), short="; ".join(shorts))
+    return Verdict(
+        kind="below" if higher else "not-shown",
+        text="; ".join(texts),
+        short="; ".join(shorts),
+        higher=tuple(higher),
+        even=tuple(equal),
+    )
 
 
 def leak_sentence(rows: Iterable[Row]) -> str:

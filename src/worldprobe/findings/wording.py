@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from worldprobe.intervals import Score
 from worldprobe.results import FEW_GROUPS, Metric
 
@@ -45,6 +47,23 @@ PROPERTIES = {
     "camera-motion": "Camera motion",
     "relative-action": "Relative action",
     "task": "Task",
+}
+# The same, for a sentence of plain words.
+PLAIN = {
+    "xy": "where things are",
+    "size": "how large they are",
+    "class": "what they are",
+    "motion": "which way they move",
+    "motion8": "which of 8 ways they move",
+    "velocity": "how fast they move",
+    "direction": "where they head",
+    "approach": "whether they come nearer",
+    "count": "how many there are",
+    "visible": "how much of them is in sight",
+    "depth": "how far away they are",
+    "pose": "how they are turned",
+    "contact": "whether the robot touches",
+    "grasped": "whether the hand holds",
 }
 FEATURES = {
     "z": "one vector a tubelet: tokens averaged over space",
@@ -139,6 +158,19 @@ def difference(score: Score) -> str:
 def count(items: int, noun: str) -> str:
     """``1 group``, ``1,200 groups``."""
     return f"{items:,} {noun}" + ("" if items == 1 else "s")
+
+
+def joined(items: Iterable[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    *first, last = items
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def plain_name(task: str, how: str) -> str:
+    """A property in plain words, with what its row of the tables is called: ``where things are (xy, grid)``."""
+    name = property_name(task)
+    words = PLAIN.get(task, name if name == task else name[:1].lower() + name[1:])
+    return f"{words} ({how})" if words == task else f"{words} ({task}, {how})"
 
 
 def size(bytes_: int) -> str:

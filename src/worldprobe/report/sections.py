@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from worldprobe.findings.facts import Summary
-from worldprobe.report.table import Section
+from worldprobe.report.table import Section, Table
 from worldprobe.report.tables import (
     answer,
     consistency,
@@ -52,6 +53,16 @@ SECTIONS: tuple[Callable[[Summary], Section | None], ...] = (
     answer.caveats,
     setup.reading,
 )
+
+
+def tables_of(summary: Summary) -> dict[str, tuple[Section, Table[Any]]]:
+    """The tables of ``report.md`` by name (``scores-and-controls``, ``worth-2``), each with its section."""
+    found: dict[str, tuple[Section, Table[Any]]] = {}
+    for section in sections(summary):
+        name = "-".join((section.short or section.anchor).lower().split())
+        mine = [b for b in section.blocks if isinstance(b, Table) and "markdown" in b.forms and b.rows]
+        found |= {f"{name}-{at}" if at > 1 else name: (section, one) for at, one in enumerate(mine, 1)}
+    return found
 
 
 def sections(summary: Summary) -> list[Section]:

@@ -38,6 +38,9 @@ class Cell:
         kind: what the cell is (``probe``, ``best``, ``verdict``, ``name``), for its looks.
         tone: the kind of verdict that colours it on the terminal.
         strip: a small drawing in place of text, in HTML alone.
+        title: what is said of it where it is pointed at, in HTML alone.
+        values: what it holds for a program, by the ends of its columns' names: ``("", 0.8), (" low", 0.7)``; its
+            text where there are none.
     """
 
     parts: tuple[Part, ...]
@@ -46,16 +49,25 @@ class Cell:
     tone: str = ""
     strip: Any = None
     sortable: bool = False
+    title: str = ""
+    values: tuple[tuple[str, float | str | None], ...] = ()
 
 
-def cell(*parts: str | Part, kind: str = "", tone: str = "") -> Cell:
+def cell(*parts: str | Part, kind: str = "", tone: str = "", title: str = "") -> Cell:
     """A cell of some parts; those without emphasis may be plain text."""
-    return Cell(tuple((part, "") if isinstance(part, str) else part for part in parts), kind=kind, tone=tone)
+    given: tuple[Part, ...] = tuple((part, "") if isinstance(part, str) else part for part in parts)
+    return Cell(given, kind=kind, tone=tone, title=title)
 
 
 def sorted_cell(value: float | None, *parts: str | Part, kind: str = "") -> Cell:
     """A cell of some parts in a column that is sorted by a value, None where it is missing."""
-    return replace(cell(*parts, kind=kind), value=value, sortable=True)
+    return replace(cell(*parts, kind=kind), value=value, sortable=True, values=(("", value),))
+
+
+def score_values(score: Score, name: str = "") -> tuple[tuple[str, float | str | None], ...]:
+    """A score and its interval for a program, unrounded."""
+    low, high = score.interval or (None, None)
+    return ((name, score.value), (f"{name} low", low), (f"{name} high", high))
 
 
 def score_parts(score: Score | None, digits: int = 2, *, strong: bool = False, sign: bool = False) -> list[Part]:
@@ -72,7 +84,8 @@ def score_cell(
 ) -> Cell:
     """A cell of one score with its interval, sorted by the score."""
     parts = score_parts(score, digits, strong=strong, sign=sign)
-    return Cell(tuple(parts), score.value if score else None, kind, sortable=True)
+    value, values = (score.value, score_values(score)) if score else (None, ())
+    return Cell(tuple(parts), value, kind, sortable=True, values=values)
 
 
 def named_cell(name: str, remark: str, kind: str = "") -> Cell:
@@ -82,7 +95,8 @@ def named_cell(name: str, remark: str, kind: str = "") -> Cell:
 
 def in_groups(n: int, groups: int, unit: str = "group") -> Cell:
     """How many moments a score is of, and of how many groups."""
-    return sorted_cell(n, f"{n:,}", (" in ", "joint"), (count(groups, unit), "soft"))
+    found = sorted_cell(n, f"{n:,}", (" in ", "joint"), (count(groups, unit), "soft"))
+    return replace(found, values=(("", n), (f" {unit}s", groups)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +194,10 @@ class Bullets:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Names and what they mean."""
+    """Names and what they mean; ``heads`` stand above them where they are a table."""
 
     pairs: Sequence[tuple[str, str]]
+    heads: tuple[str, str] = ("Component", "Details")
     forms: tuple[Form, ...] = PAGES
 
 

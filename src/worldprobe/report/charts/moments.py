@@ -25,7 +25,7 @@ Pixels = NDArray[np.uint8]
 
 def moments_figure(run: Path, moments: Moments, path: Path) -> bool:
     """A row a clip: frames at equal distances with labels and read-outs. False, and no file, where none is kept."""
-    shown = [(clip, frames) for clip in moments.clips if (frames := _strip(run, clip)) is not None]
+    shown = [(clip, frames) for clip in moments.clips if (frames := frames_of(run, clip)) is not None]
     if not shown:
         path.unlink(missing_ok=True)
         return False
@@ -34,7 +34,7 @@ def moments_figure(run: Path, moments: Moments, path: Path) -> bool:
     for row, (clip, frames) in enumerate(shown):
         places = np.linspace(0, len(frames) - 1, columns).round().astype(int)
         for column, at in enumerate(places):
-            _frame(panels[row, column], clip, frames[at], int(at))
+            labelled_frame(panels[row, column], clip, frames[at], int(at))
         panels[row, 0].set_title(plain(clip_name(clip)), fontsize=7.5, loc="left", color=INK)
     figure.suptitle(plain(f"{moments.tap}: moments that no probe had seen"), fontsize=11, color=INK)
     figure.supxlabel("coloured boxes: labels; white: the probes' read-outs", fontsize=8.5, color=INK)
@@ -72,7 +72,7 @@ def _labelled(panel: Axes, pixels: Pixels, one: Preview, video: str) -> None:
     panel.set_title(plain(f"{video}, {number(one.seconds)} s"), fontsize=8, loc="left", color=INK)
 
 
-def _strip(run: Path, clip: ShownClip) -> Pixels | None:
+def frames_of(run: Path, clip: ShownClip) -> Pixels | None:
     """The clip's frames, uint8 [t, h, w, 3]; None where the file is gone. WorldprobeError if it is damaged."""
     path = run / "moments" / clip.pictures
     if not path.exists():
@@ -96,7 +96,8 @@ def _opened(path: Path) -> Pixels:
         raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run the stage again.") from error
 
 
-def _frame(panel: Axes, clip: ShownClip, pixels: Pixels, at: int) -> None:
+def labelled_frame(panel: Axes, clip: ShownClip, pixels: Pixels, at: int) -> None:
+    """A frame with its labels, and what the probes read of its tubelet."""
     picture(panel, pixels)
     _boxes(panel, [box for box in clip.boxes if box.frame == at], clip.width, clip.height)
     panel.set_xlabel(f"{number(clip.seconds[at])} s", fontsize=7, color=INK, labelpad=2)

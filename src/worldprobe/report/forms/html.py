@@ -151,7 +151,8 @@ def _td(cell: Cell, *, right: bool, head: bool) -> Markup:
     looks = " ".join(filter(None, ("r" if right else "", cell.kind)))
     look = Markup(' class="{}"').format(looks) if looks else ""
     sort = Markup(' data-v="{}"').format("" if cell.value is None else cell.value) if cell.sortable else ""
-    return Markup("<td{}{}>{}</td>").format(look, sort, _inside(cell))
+    title = Markup(' title="{}"').format(cell.title) if cell.title else ""
+    return Markup("<td{}{}{}>{}</td>").format(look, sort, title, _inside(cell))
 
 
 def _inside(cell: Cell) -> Markup:

@@ -118,7 +118,7 @@ def _block(block: Block, level: str, figures: Sequence[str]) -> str:
         case Bullets():
             return bullets(block)
         case Terms():
-            return grid(["Component", "Details"], [[text(name), text(entry)] for name, entry in block.pairs])
+            return grid(block.heads, [[text(name), text(entry)] for name, entry in block.pairs])
         case Figure():
             return f"![{text(block.caption)}](figures/{block.name}.png)" if block.name in figures else ""
         case Template():

@@ -71,6 +71,14 @@ def rich_table(table: Table[Any], *, width: int = 120) -> RichTable:
     return result
 
 
+def story_lines(summary: Summary) -> list[str]:
+    """The answer in plain words, a sentence a line, with the encoder's warning above it."""
+    if not summary.story:
+        return []
+    warning = f" ({summary.warning})" if summary.warning else ""
+    return [f"{summary.encoder.name}{warning}, in short:", *(f"• {line}" for line in summary.story)]
+
+
 def caveat_lines(summary: Summary) -> list[str]:
     """What must be known first, a sentence each (how few groups, what was left out), and how much more there is."""
     decoders = [one for one in summary.caveats if summary.decoding and one in summary.decoding.caveats]

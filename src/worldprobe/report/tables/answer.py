@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from worldprobe.findings import wording
-from worldprobe.findings.answer import Answer, headline
+from worldprobe.findings.answer import Answer
 from worldprobe.findings.facts import Summary
+from worldprobe.findings.meanings import CONTROL, LEGEND
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import VerdictKind
 from worldprobe.findings.use_cases import UseCase
@@ -23,11 +27,13 @@ from worldprobe.report.table import (
     Section,
     Table,
     Template,
+    Terms,
     cell,
     in_groups,
     named_cell,
     score_cell,
     score_parts,
+    score_values,
     sorted_cell,
 )
 
@@ -47,8 +53,8 @@ _CONCLUSIONS: dict[VerdictKind, str] = {
 def answer(summary: Summary) -> Section:
     """A line a property, then the prediction, then the decoder."""
     blocks: list[Block] = []
-    if sentence := headline(summary.answers):
-        blocks.append(Paragraph(sentence, forms=("html", "markdown") if summary.rows else ("markdown",)))
+    if summary.story:
+        blocks.append(Bullets(summary.story))
     columns: list[Column[Answer]] = [
         Column("What", _what, row_head=True),
         Column("How well", lambda one: score_cell(one.score, one.digits, strong=True), right=True),
@@ -60,10 +66,19 @@ def answer(summary: Summary) -> Section:
     blocks.append(Table("The answer", columns, summary.answers, look="answers num", tone=lambda one: one.kind))
     sure = "In brackets: 95 % intervals."
     blocks += [
+        Heading("What the verdicts rule out"),
+        Terms(_legend(summary.answers), ("Verdict", "What it rules out")),
         Template("answer", {"caveats": len(summary.caveats), "quoted_rule": QUOTED if summary.rows else ""}),
         Paragraph(f"{sure} {QUOTED}" if summary.rows else sure, forms=("markdown",)),
     ]
     return Section("answer", "The answer", blocks, short="Answer", chapter="answer", warned=False)
+
+
+def _legend(answers: Sequence[Answer]) -> list[tuple[str, str]]:
+    """The verdicts of these lines, with their marks, and what a control is."""
+    kinds = {kind for one in answers for kind in (one.kind, one.mark)}
+    said = [(f"{GLYPHS.get(kind, NONE)} {name}", what) for kind, (name, what) in LEGEND.items() if kind in kinds]
+    return [*said, ("control", CONTROL)] if any(one.about == "property" for one in answers) else said
 
 
 def _what(one: Answer) -> Cell:
@@ -79,11 +94,16 @@ def _against(one: Answer) -> Cell:
     ]
     for control, score in one.positive.items():
         parts += [BREAK, (f"{control} {with_interval(score, one.digits)}", "soft")]
-    return sorted_cell(one.floor.value, *parts)
+    values = (("", one.against), *score_values(one.floor, " score"))
+    for control, score in one.positive.items():
+        values += score_values(score, f" {control}")
+    return replace(sorted_cell(one.floor.value, *parts), values=values)
 
 
 def _verdict(one: Answer) -> Cell:
-    return cell((GLYPHS.get(one.mark, NONE), "glyph"), (" ", "glyph"), one.verdict, kind="verdict")
+    return cell(
+        (GLYPHS.get(one.mark, NONE), "glyph"), (" ", "glyph"), one.verdict, kind="verdict", title=one.meaning
+    )
 
 
 def uses(summary: Summary) -> Section | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from worldprobe.controls import CONTROLS
@@ -21,6 +22,7 @@ from worldprobe.report.table import (
     named_cell,
     score_cell,
     score_parts,
+    score_values,
     sorted_cell,
 )
 
@@ -72,7 +74,8 @@ def _cell(row: DeltaRow, features: str) -> Cell:
     if one is None:
         return cell(NONE)
     floor = (BREAK, (f"{one.best_control} {with_interval(one.floor)}", "soft")) if one.best_control else ()
-    return sorted_cell(one.score.value, *score_parts(one.score, strong=one.above), *floor)
+    values = (*score_values(one.score), (" control", one.best_control), *score_values(one.floor, " control score"))
+    return replace(sorted_cell(one.score.value, *score_parts(one.score, strong=one.above), *floor), values=values)
 
 
 def _brief(row: DeltaRow, features: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from worldprobe.findings.facts import Summary
@@ -21,6 +22,7 @@ from worldprobe.report.table import (
     named_cell,
     score_cell,
     score_parts,
+    score_values,
     sorted_cell,
 )
 
@@ -69,7 +71,8 @@ def _cell(row: InputRow, input: str) -> Cell:
     if one is None:
         return cell(NONE)
     gain: Part = (f"native less it {difference(one.gain)}", "soft")
-    return sorted_cell(one.score.value, *score_parts(one.score), BREAK, gain)
+    values = (*score_values(one.score), *score_values(one.gain, " native less it"))
+    return replace(sorted_cell(one.score.value, *score_parts(one.score), BREAK, gain), values=values)
 
 
 def _brief(row: InputRow, input: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from worldprobe.controls import CONTROLS
@@ -37,6 +37,7 @@ from worldprobe.report.table import (
     cell,
     score_cell,
     score_parts,
+    score_values,
     sorted_cell,
 )
 
@@ -159,7 +160,12 @@ def _step(at: int, fall: Fall) -> Cell:
     control = f"{step.best_control} {with_interval(step.floor)}" if step.best_control else ""
     soft = f"{control}{change}".removeprefix(", ")
     below = (BREAK, (soft, "soft")) if soft else ()
-    return sorted_cell(step.score.value, *score_parts(step.score, strong=True), *below)
+    values = (
+        *score_values(step.score),
+        (" control", step.best_control),
+        *score_values(step.floor, " control score"),
+    )
+    return replace(sorted_cell(step.score.value, *score_parts(step.score, strong=True), *below), values=values)
 
 
 def _brief(at: int, fall: Fall) -> Cell:
@@ -231,7 +237,10 @@ def _scaled(size: _Size, fall: Fall) -> Cell:
     if row is None:
         return cell(NONE if size.rows else _published(fall, size.n))
     soft = f" / {with_interval(row.chosen)}; noise {with_interval(row.noise)}"
-    return sorted_cell(row.score.value, *score_parts(row.score, strong=True), (soft, "soft"))
+    values = (*score_values(row.score), *score_values(row.chosen, " chosen"), *score_values(row.noise, " noise"))
+    return replace(
+        sorted_cell(row.score.value, *score_parts(row.score, strong=True), (soft, "soft")), values=values
+    )
 
 
 def _scaled_brief(size: _Size, fall: Fall) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from math import isinf
 
 from worldprobe.controls import CONTROLS, NEGATIVE, POSITIVE, Control
 from worldprobe.findings.facts import Summary
+from worldprobe.findings.meanings import explain
 from worldprobe.findings.rows import ControlledScore, Row
 from worldprobe.findings.sections.evidence import TapEvidence
 from worldprobe.findings.verdicts import leak_sentence, no_better
@@ -41,6 +43,7 @@ from worldprobe.report.table import (
     named_cell,
     score_cell,
     score_parts,
+    score_values,
     sorted_cell,
 )
 from worldprobe.results import Metric
@@ -93,7 +96,7 @@ def _columns(summary: Summary) -> list[Column[Scored]]:
     return [
         Column("Property", lambda s: _property(summary, s), forms=("html",)),
         Column(
-            "Task", lambda s: cell((f"{property_name(s[0].task)} ({METRICS[s[1].metric]})", "strong")),
+            "Task", _task,
             forms=("markdown", "terminal"), short="task", brief=lambda s: s[0].task,
         ),
         Column(
@@ -106,7 +109,7 @@ def _columns(summary: Summary) -> list[Column[Scored]]:
         Column("", _narrow, forms=("terminal",), short="score", when="narrow"),
         *controls,
         Column("", _folded, forms=("terminal",), short="controls", when="narrow"),
-        Column("Verdict", lambda s: cell(_concluded(s[1], s[1].verdict.short), kind="verdict"), forms=("html",)),
+        Column("Verdict", _verdict, forms=("html",)),
         Column("Margin", lambda s: sorted_cell(s[1].margin, signed(s[1].margin)), right=True),
         Column("Leak", _leak, right=True, short="leak", brief=lambda s: signed(s[1].leak)),
         Column("n", lambda s: in_groups(s[0].n_test, s[0].n_groups), right=True),
@@ -118,8 +121,20 @@ def _columns(summary: Summary) -> list[Column[Scored]]:
     ]  # fmt: skip
 
 
+def _task(scored: Scored) -> Cell:
+    row, line = scored
+    found = cell((f"{property_name(row.task)} ({METRICS[line.metric]})", "strong"))
+    return replace(found, values=(("", row.task), (" metric", line.metric)))
+
+
 def _score(scored: Scored) -> Cell:
     return score_cell(scored[1].score, strong=True, kind="probe")
+
+
+def _verdict(scored: Scored) -> Cell:
+    row, line = scored
+    title = explain(line, row.n_groups)
+    return cell(_concluded(line, line.verdict.short), kind="verdict", title=title)
 
 
 def _concluded(line: ControlledScore, verdict: str) -> str:
@@ -149,7 +164,8 @@ def _control(scored: Scored, control: Control) -> Cell:
     less: list[Part] = [
         ("probe less it", "soft"), BREAK, (signed(more.value), "soft"), (" ", "joint"), (interval(more), "soft")
     ]  # fmt: skip
-    return sorted_cell(score.value, *score_parts(score), BREAK, *less)
+    values = (*score_values(score), *score_values(more, " probe less it"))
+    return replace(sorted_cell(score.value, *score_parts(score), BREAK, *less), values=values)
 
 
 def _control_number(scored: Scored, control: Control) -> Cell:
@@ -181,7 +197,8 @@ def _leak(scored: Scored) -> Cell:
     random = line.random if line.random and line.random.value is not None else None
     ends: list[Part] = [BREAK, (interval(random), "soft")] if random and random.interval else []
     soft: list[Part] = [(" ", "joint"), (number(random.value), "soft"), *ends] if random else []
-    return sorted_cell(line.leak, signed(line.leak), *soft)
+    values = (("", line.leak), *(score_values(random, " random split") if random else ()))
+    return replace(sorted_cell(line.leak, signed(line.leak), *soft), values=values)
 
 
 def _chosen(row: Row) -> str:
@@ -260,7 +277,7 @@ def leak(summary: Summary) -> Section | None:
         Column("Features", lambda s: summary.label(s[0])),
         Column("Sound split", lambda s: score_cell(s[1].score)),
         Column("Random split", lambda s: score_cell(s[1].random)),
-        Column("Leak", lambda s: signed(s[1].leak)),
+        Column("Leak", lambda s: sorted_cell(s[1].leak, signed(s[1].leak))),
     ]
     blocks: list[Block] = [
         Paragraph(f"{leak_sentence(summary.rows)} {twice}"),
