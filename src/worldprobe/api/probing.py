@@ -57,7 +57,7 @@ def probe(
 
     Five outer folds hold out whole groups; penalties are chosen on inner folds of whole groups. Beside every score
     stand a constant, labels shuffled between groups, Gaussian noise, and the controls that are given. Effects are
-    planted to find what the sample would have shown; a random split is scored to find what it would have added.
+    planted to find the least that this sample can detect; a random split is scored to find what it would add.
 
     Args:
         features: numbers [n, d]: an array, a tensor, a frame of pandas or polars.
