@@ -193,7 +193,8 @@ def check_predictor(
 
     Args:
         size: width and height in px of the frames that the predictor takes.
-        context, horizon: tubelets.
+        context: tubelets that it sees.
+        horizon: tubelets that it predicts.
 
     Raises:
         AssertionError: the first promise that is not kept.

@@ -155,7 +155,7 @@ def test_the_labeller_of_the_how_to_keeps_its_promises(tmp_path):
 WORDS = ("told", "asked", "shown", "said", "lacking", "pens")
 
 
-@pytest.mark.parametrize("name", ["protocols", "records", "results", "testing"])
+@pytest.mark.parametrize("name", ["api", "protocols", "records", "results", "testing"])
 def test_public_docstrings_use_the_words_of_the_field(name):
     """docs/concepts.md has the vocabulary: "told" was a prediction, "asked" a request, "shown" a picture."""
     place = ROOT / "src" / "worldprobe"

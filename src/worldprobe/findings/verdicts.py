@@ -163,6 +163,13 @@ def _too_few(verdict: VerdictResult, power: PowerResult | None) -> Verdict:
     return Verdict(kind="too-few", text=text, short=short)
 
 
+def would_show(power: PowerResult) -> str:
+    """State the least effect that a sample would have shown, wherever in the features it lies."""
+    if power.hard is None:
+        return f"even {_effect(power, 'hard')} need not have shown"
+    return f"{_effect(power, 'hard')} would have shown wherever in the features it lies (in 80 % of samples)"
+
+
 def _effect(power: PowerResult, end: Literal["easy", "hard"]) -> str:
     """``an R² of 0.17``, ``a balanced accuracy 0.12 over chance``."""
     value = getattr(power, end)

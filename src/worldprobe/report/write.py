@@ -16,13 +16,12 @@ from worldprobe.report.charts.moments import labels_figure, moments_figure
 from worldprobe.report.charts.original import draw_original
 from worldprobe.report.charts.prediction import prediction_figures
 from worldprobe.report.charts.readouts import readout_panels
-from worldprobe.report.charts.scores import beside_controls
+from worldprobe.report.charts.scores import around_scores, beside_controls
 from worldprobe.report.charts.surprise import surprise_figure
 from worldprobe.report.drawing.png import draw
 from worldprobe.report.forms.html import write_html
 from worldprobe.report.forms.markdown import write_markdown
 
-_SCORES = "95 % intervals; filled: probe, open: control, dashed: a constant, ◀ ▶: beyond the axis"
 _BLOCKS = "bars and bands: 95 % intervals; dashed: a constant"
 _LAWS = "bars: 95 % intervals; lines: ceiling less a power of n, fitted; dotted: twice the data"
 _ENERGY = "bars: 95 % intervals, paired, groups resampled; dashed: the true action's"
@@ -42,9 +41,8 @@ def write_report(run: StrPath) -> Summary:
     if summary.original:
         draw_original(summary, summary.original, figures)
     elif summary.rows:
-        title = f"{name}: each score beside its controls"
-        key = f"{' and '.join(dict.fromkeys(row.split for row in summary.rows))} split, {_SCORES}"
-        draw(beside_controls(summary), figures / "probe_summary.png", title=title, key=key, warning=warning)
+        texts = around_scores(summary)
+        draw(beside_controls(summary), figures / "probe_summary.png", **texts, warning=warning)
     if summary.rows:
         title = f"{name}: where each property is decodable"
         draw(layer_panels(summary), figures / "layers.png", title=title, key=_BLOCKS, warning=warning)

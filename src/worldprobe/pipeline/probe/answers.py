@@ -14,7 +14,7 @@ from worldprobe.controls import CONTROLS, Control
 from worldprobe.encoders.load import control_encoders
 from worldprobe.intervals import Draws
 from worldprobe.pipeline.probe.moments import LabelledTubelets
-from worldprobe.pipeline.probe.plan import Plan, metrics_of
+from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.targets import Target
 from worldprobe.probes import controls
 from worldprobe.probes.detection.by_group import indicators
@@ -203,7 +203,7 @@ def _lines(one: Answered) -> list[ProbeResult]:
             seed=one.plan.seed,
             notes=notes + ([found[metric].note] if found[metric].note else []),
         )
-        for metric in metrics_of(task.task)
+        for metric in found
     ]
 
 

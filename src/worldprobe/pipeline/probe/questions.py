@@ -17,7 +17,7 @@ from worldprobe.plugins import registry
 from worldprobe.probes.detection.memory import remembered
 from worldprobe.probes.metrics import varying
 from worldprobe.probes.question import Question
-from worldprobe.probes.splits import Folds, make_folds, units
+from worldprobe.probes.splits import Folds, SplitRows, make_folds, units
 from worldprobe.protocols import Probe
 from worldprobe.results import FEW_GROUPS, ProbeResult
 
@@ -117,7 +117,8 @@ def ask(plan: Plan, moments: LabelledTubelets, result: Probed) -> list[ProbeTask
         questions: list[ProbeTask] = []
         if known is not None and not why:
             try:
-                questions = _questions(plan, task, known, moments, probes)
+                rows = split_rows(moments, known.usable)
+                questions = questions_of(plan, task, known, rows, probes, circular=task in targets.CIRCULAR_TASKS)
             except ProbeError as error:  # it is known in too few groups: the other tasks may not be
                 refused.append(error)
                 why = str(error)
@@ -146,12 +147,11 @@ def _without_probe(plan: Plan, task: str) -> list[ProbeResult]:
     ]
 
 
-def _questions(
-    plan: Plan, task: str, known: Target, moments: LabelledTubelets, probes: Sequence[tuple[str, Probe]]
+def questions_of(
+    plan: Plan, task: str, known: Target, rows: SplitRows, probes: Sequence[tuple[str, Probe]], *, circular: bool
 ) -> list[ProbeTask]:
-    """One task for each probe, on the same folds."""
-    rows = split_rows(moments, known.usable)
-    values, circular = known.values[known.usable], task in targets.CIRCULAR_TASKS
+    """Make one task for each probe, on the same folds of the usable rows. Raises ProbeError for too few groups."""
+    values = known.values[known.usable]
     memory = remembered(plan.split, values, len(known.classes), rows)
     folds = make_folds(rows, kind=plan.split, seed=plan.seed, memory_seconds=memory)
     leaky = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,17 +53,21 @@ def target(moments: LabelledTubelets, task: str, group: Ints) -> Target:
         names = targets.flagged(task, moments.measured[task])
     else:
         names = targets.direction(box=moments.box, speed=moments.speed, directions=8 if task == "motion8" else 4)
+    known = of_classes(names, group)
+    if task in ("class", targets.TASK_COLUMN):
+        return known
+    return replace(known, notes=(*known.notes, *_without(moments, task, names != "")))
+
+
+def of_classes(names: NDArray[np.str_], group: Ints) -> Target:
+    """Make a target of class names [n]: "" is not known, and a class in fewer than two groups [n] is left out."""
     present = [str(name) for name in np.unique(names) if name]
     enough = [n for n in present if len(np.unique(group[names == n])) >= _LEAST_GROUPS_PER_CLASS]
     rare = [name for name in present if name not in enough]
     code = {name: index for index, name in enumerate(enough)}
     values = np.array([[code.get(str(name), -1)] for name in names], dtype=np.float64).reshape(-1, 1)
-    notes = [f"{_LEFT_OUT}, in fewer than {_LEAST_GROUPS_PER_CLASS} groups: {', '.join(rare)}"] if rare else []
-    if task not in ("class", targets.TASK_COLUMN):
-        notes += _without(moments, task, names != "")
-    return Target(
-        values, np.array([str(name) in code for name in names], dtype=np.bool_), tuple(enough), tuple(notes)
-    )
+    notes = (f"{_LEFT_OUT}, in fewer than {_LEAST_GROUPS_PER_CLASS} groups: {', '.join(rare)}",) if rare else ()
+    return Target(values, np.array([str(name) in code for name in names], dtype=np.bool_), tuple(enough), notes)
 
 
 def unaskable(task: str, known: Target) -> str:

@@ -14,6 +14,7 @@ from worldprobe.report.drawing.axes import axis
 from worldprobe.report.drawing.dots import Dots, Entry, Group
 from worldprobe.report.drawing.panels import head, in_groups
 
+_KEY = "95 % intervals; filled: probe, open: control, dashed: a constant, ◀ ▶: beyond the axis"
 _Named = tuple[str, str, Score]  # label, style and score
 
 
@@ -23,6 +24,12 @@ def beside_controls(summary: Summary) -> list[Dots]:
         _chart([_group(summary, row, [("probe", "probe", row.main.score), *_controls(row)]) for row in rows], rows)
         for rows in summary.tasks.values()
     ]
+
+
+def around_scores(summary: Summary) -> dict[str, str]:
+    """The title and the key of the figure of these charts."""
+    splits = " and ".join(dict.fromkeys(row.split for row in summary.rows))
+    return {"title": f"{summary.encoder.name}: each score beside its controls", "key": f"{splits} split, {_KEY}"}
 
 
 def leaks(summary: Summary) -> list[Dots]:

@@ -71,6 +71,12 @@ def draw(charts: Sequence[Panel | Dots], path: Path, *, title: str, key: str, wa
     if not charts:
         path.unlink(missing_ok=True)
         return False
+    save(paint(charts, title=title, key=key, warning=warning), path)
+    return True
+
+
+def paint(charts: Sequence[Panel | Dots], *, title: str, key: str, warning: str = "") -> Figure:
+    """Draw charts, one or more, as one figure, a panel each."""
     figure, places, columns = blank(len(charts), height=max(map(_height, charts)), width=max(map(_width, charts)))
     before: list[str] = []
     lone = all(isinstance(chart, Dots) and len(chart.groups) == 1 for chart in charts)
@@ -84,8 +90,7 @@ def draw(charts: Sequence[Panel | Dots], path: Path, *, title: str, key: str, wa
             _draw(place, chart)
     headed(figure, title, warning)
     legend(figure, places, title=key)
-    save(figure, path)
-    return True
+    return figure
 
 
 def _height(chart: Panel | Dots) -> float:

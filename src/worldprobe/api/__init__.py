@@ -1,0 +1,7 @@
+"""Probe arrays of any embeddings: the probes, controls and verdicts of a run, without films."""
+
+from worldprobe.api.probing import cross_validate, probe
+from worldprobe.api.report import ProbeReport
+from worldprobe.probes.grouped import GroupedProbe
+
+__all__ = ["GroupedProbe", "ProbeReport", "cross_validate", "probe"]

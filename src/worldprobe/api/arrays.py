@@ -1,0 +1,146 @@
+"""Read arrays, pandas and polars frames (neither is imported) as features, labels and groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.probes.grouped import Kind
+from worldprobe.probes.linear.estimators import InputError
+
+# Whole numbers of at most so many different values are classes.
+MOST_CLASSES = 10
+LABEL = "label"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """The labels of one task: numbers float64 [n, k], or class names [n]."""
+
+    task: str
+    kind: Kind
+    values: NDArray[Any]
+
+
+def features_of(values: Any, name: str) -> NDArray[np.float32]:
+    """Read features: float32 [n, d] of an array, a tensor or a frame of numbers; what is wider is centred first.
+
+    Raises:
+        InputError: not two-dimensional, no numbers, no rows, or NaN or infinity.
+    """
+    if hasattr(values, "detach"):  # of torch, which numpy cannot read where it has gradients or bfloat16
+        values = values.detach().cpu().float()
+    try:
+        found = np.asarray(values)
+        found = found if found.dtype in (np.float16, np.float32) else found.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} are no array of numbers: {error}") from error
+    if found.ndim != 2 or not found.size:
+        raise InputError(f"{name} have the shape {found.shape}: rows of features are needed, [n, d]")
+    bad = ~np.isfinite(found).all(axis=1)
+    if bad.any():
+        raise InputError(
+            f"{name} hold NaN or infinity in {int(bad.sum())} of {len(found)} rows, first in row "
+            f"{int(bad.argmax())}: leave those rows out, of labels and groups too"
+        )
+    if found.dtype == np.float64:  # float32 would lose what varies around a large mean
+        found = found - found.mean(axis=0)
+    with np.errstate(over="ignore"):
+        found = found.astype(np.float32)
+    if not np.isfinite(found).all():
+        raise InputError(f"{name} hold numbers beyond those of float32: divide them first")
+    return found
+
+
+def labels_of(labels: Any, kinds: Mapping[str, Kind] | Kind | None, rows: int) -> list[Labels]:
+    """Read labels of n rows: a frame or a dictionary has a task a column, an array is one task.
+
+    A task of numbers is a regression, of anything else (text, booleans, categories, and whole numbers of at most
+    ``MOST_CLASSES`` different values) a classification; ``kinds`` says otherwise.
+
+    Raises:
+        InputError: another number of rows, missing values, or ``kinds`` that do not go with the labels.
+    """
+    if isinstance(labels, Mapping) or hasattr(labels, "columns"):
+        columns = {str(name): labels[name] for name in (labels if isinstance(labels, Mapping) else labels.columns)}
+    else:
+        columns = {str(getattr(labels, "name", None) or LABEL): labels}
+    if not columns:
+        raise InputError("labels have no columns: there is nothing to probe")
+    wanted = kinds if isinstance(kinds, Mapping) else dict.fromkeys(columns, kinds) if kinds else {}
+    if unknown := [name for name in wanted if name not in columns]:
+        raise InputError(f"kinds name {', '.join(unknown)}, and the labels are {', '.join(columns)}")
+    return [_labels(task, column, wanted.get(task), rows) for task, column in columns.items()]
+
+
+def groups_of(groups: Any, rows: int) -> NDArray[np.int64]:
+    """Number the groups of n rows, in the order of their names: int64 [n]. Raises InputError as ``labels_of``."""
+    names = _column(groups, "groups", rows)
+    if names.ndim != 1:
+        raise InputError(f"groups have the shape {names.shape}: one group a row is needed, [{rows}]")
+    try:
+        return np.unique(names, return_inverse=True)[1].astype(np.int64)
+    except TypeError as error:
+        raise InputError(f"groups are of types that cannot be compared: {error}. Make them all text") from error
+
+
+def require_same_index(features: Any, others: Mapping[str, Any]) -> None:
+    """Raises InputError where frames of pandas number their rows otherwise: rows are matched by position."""
+    for name, other in others.items():
+        frames = all(hasattr(one, "iloc") for one in (features, other)) and len(features) == len(other)
+        if frames and not features.index.equals(other.index):
+            raise InputError(
+                f"the index of {name} differs from that of the features, and rows are matched by position: sort "
+                f"them alike ({name}.loc[features.index]), or reset_index(drop=True) where they are"
+            )
+
+
+def _labels(task: str, column: Any, kind: Kind | None, rows: int) -> Labels:
+    values = _column(column, f"labels {task!r}", rows)
+    kind = kind or _kind(column, values)
+    if kind not in ("regression", "classification"):
+        raise InputError(f"the kind of {task!r} is 'regression' or 'classification', got {kind!r}")
+    if kind == "classification":
+        if values.ndim != 1:
+            raise InputError(f"{task!r} has the shape {values.shape}: one class a row is needed, [{rows}]")
+        return Labels(task, kind, values.astype(np.str_))
+    try:
+        numbers = values.astype(np.float64).reshape(rows, -1)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{task!r} is asked for as a regression and holds no numbers: {error}") from error
+    if not np.isfinite(numbers).all():
+        raise InputError(f"{task!r} holds infinity: leave those rows out, of features and groups too")
+    return Labels(task, kind, numbers)
+
+
+def _kind(column: Any, values: NDArray[Any]) -> Kind:
+    if str(getattr(column, "dtype", "")) == "category" or values.dtype.kind not in "iuf":
+        return "classification"
+    few = values.ndim == 1 and len(np.unique(values)) <= MOST_CLASSES
+    return "classification" if values.dtype.kind in "iu" and few else "regression"
+
+
+def _column(column: Any, name: str, rows: int) -> NDArray[Any]:
+    """A column as an array [n] or [n, k] without missing values."""
+    if hasattr(column, "detach"):
+        column = column.detach().cpu()
+    values = np.asarray(column)
+    if values.ndim not in (1, 2) or len(values) != rows:
+        raise InputError(f"{name} have the shape {values.shape}, and the features have {rows} rows")
+    missing = np.array([_is_missing(one) for one in values.ravel().tolist()]).reshape(rows, -1).any(axis=1)
+    if missing.any():
+        raise InputError(
+            f"{name} are missing (None, NaN or empty text) in {int(missing.sum())} of {rows} rows, first in row "
+            f"{int(missing.argmax())}: leave those rows out, everywhere"
+        )
+    return values
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):  # those of pandas compare with nothing
+        return True
+    return bool(value != value) if isinstance(value, float) else isinstance(value, str) and not value

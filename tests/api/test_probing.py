@@ -1,0 +1,288 @@
+"""Arrays of any embeddings: the numbers and verdicts of a run on the same rows, kinds of labels, and bad input."""
+
+import subprocess
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+from tests.builders.checks import some
+from tests.builders.known_store import put
+
+import worldprobe as wp
+from worldprobe.config import make_experiment
+from worldprobe.errors import WorldprobeError
+from worldprobe.io.files import cache
+from worldprobe.labels.load import load_labeller
+from worldprobe.pipeline.export import export_embeddings
+from worldprobe.pipeline.label.label import label
+from worldprobe.pipeline.probe.inputs import gather
+from worldprobe.pipeline.probe.moments import align
+from worldprobe.pipeline.probe.plan import Plan
+from worldprobe.pipeline.probe.probe import probe
+from worldprobe.pipeline.probe.targets import target
+from worldprobe.pipeline.run import run as run_experiment
+from worldprobe.pipeline.stored import find_series, labelled_videos
+from worldprobe.results import CostResult, read_results
+from worldprobe.store import Store
+from worldprobe.video.rendered.scenes import render_scenes
+
+PLACED = ("tap", "encoder", "features")
+KEY = ("kind", "task", "metric", "control", "split", "measure", "against")
+
+
+def speakers(groups=12, each=8, d=6, seed=0):
+    """Features float32 [n, d] from which loudness and mood can be read, age cannot; and their speakers."""
+    rng = np.random.default_rng(seed)
+    features = rng.normal(size=(groups * each, d)).astype(np.float32)
+    loudness = features[:, 0] + 0.3 * rng.normal(size=len(features))
+    mood = np.array(["calm", "loud", "shrill"])[np.digitize(features[:, 1], [-0.5, 0.5])]
+    speaker = np.repeat([f"speaker{one:02}" for one in range(groups)], each)
+    return features, {"loudness": loudness, "mood": mood, "age": rng.normal(size=groups).repeat(each)}, speaker
+
+
+def alike(lines):
+    """Lines of results as what they say, whatever the features are called."""
+    found = {}
+    for line in lines:
+        one = {name: value for name, value in line.model_dump().items() if name not in PLACED}
+        found[
+            tuple(
+                str(one.get(name)) for name in ("kind", "task", "metric", "control", "split", "measure", "against")
+            )
+        ] = one
+    return found
+
+
+def require_same(lines, others):
+    mine, theirs = alike(lines), alike(others)
+    assert mine.keys() == theirs.keys()
+    for key, one in some(mine.items()):
+        assert one == {name: pytest.approx(value, rel=1e-6, abs=1e-9) if isinstance(value, float) else value
+                       for name, value in theirs[key].items()}, key  # fmt: skip
+
+
+def test_every_line_is_that_of_a_run_on_the_same_rows_with_controls_that_were_encoded(tmp_path):
+    scenes = render_scenes(24, 3, tmp_path / "scenes")
+    truth = label(scenes, labeller=load_labeller("truth"))
+    store, rng = Store(str(tmp_path / "s")), np.random.default_rng(0)
+    box = {(r["video"], r["frame"]): r["x"] for r in truth.table.iter_rows(named=True) if r["object"] == 0}
+    place = {name: np.outer([box[name, 2 * t] for t in range(8)], [0.01, -0.02]) for name, _ in box}
+    put(store, scenes, lambda video, t: np.concatenate([place[video][t], rng.normal(size=10)]))
+    put(store, scenes, lambda video, t: np.concatenate([place[video][t] + 0.3 * rng.normal(size=2), [1.0]]),
+        encoder="pixels")  # fmt: skip
+    plan = Plan("known", ("xy", "class"), ("z",), ("majority", "shuffled", "gaussian", "pixels"), "grouped",
+                evidence=("code", "learning"))  # fmt: skip
+    run = probe(store, truth, plan)
+    series = find_series(store, labelled_videos(truth), encoder="known", input="native", block=None)
+    moments = align(series, truth)
+    pixels = find_series(store, labelled_videos(truth), encoder="pixels", input="native", block=0)
+    found = wp.probe(
+        gather(store, series, moments, block=0, kind="z"),
+        {"xy": target(moments, "xy", moments.group).values, "class": moments.name},
+        moments.group,
+        controls={"pixels": gather(store, pixels, moments, block=0, kind="z", floor=True)},
+        evidence=("code", "learning"),
+    )
+    require_same(found.lines, [*run.results, *run.evidence])
+    assert {line.kind for line in found.lines} == {"probe", "code", "learning", "evidence", "power", "verdict"}
+
+
+def test_exported_embeddings_of_a_run_score_what_the_run_scored(tmp_path):
+    asked = {
+        "videos": ["scenes:10"], "labeller": "truth", "tasks": ["xy"], "features": ["z"], "evidence": [],
+        "frames": 12,
+        "controls": ["majority", "shuffled", "gaussian"],
+    }  # fmt: skip
+    run_experiment(make_experiment(asked), render_scenes(10, 0, cache() / "scenes-of-export"), tmp_path / "run")
+    export_embeddings(tmp_path / "run", tmp_path / "rows.parquet", form="parquet", each="tubelet")
+    answers = pl.read_parquet(tmp_path / "run" / "answers.parquet")
+    held = pl.read_parquet(tmp_path / "rows.parquet")  # a clip a scene
+    rows = answers.join(held, on=["video", "tubelet"], maintain_order="left")
+    assert len(rows) == len(answers) > 40
+    found = wp.probe(
+        rows["block3.z"].to_numpy(), np.array(rows["target"].to_list()), rows["unit"], seed=answers["seed"][0]
+    )
+    lines = [line for line in read_results(tmp_path / "run" / "results.jsonl") if not isinstance(line, CostResult)]
+    require_same([line.model_copy(update={"task": "xy"}) for line in found.lines], lines)
+
+
+def test_a_report_prints_the_table_of_a_run_and_says_what_would_have_shown():
+    features, labels, speaker = speakers()
+    raw = features[:, :1] + np.float32(1)
+    found = wp.probe(features, labels, speaker, controls={"pixels": raw}, name="wav2vec", evidence=["code"])
+    text = repr(found)
+    assert "wav2vec: grouped split, 95 % intervals" in text
+    assert list(found.verdicts) == ["loudness", "mood", "age"]
+    assert found.verdicts["mood"].kind == "above-run"
+    assert found.verdicts["loudness"].kind == "not-shown"
+    assert "pixels" in found.verdicts["loudness"].text
+    assert found.verdicts["age"].kind == "too-few"
+    for task in some(labels):
+        assert f"{task}: {'an R²' if task != 'mood' else 'a balanced accuracy'}" in text.replace("even ", "")
+        assert found.detectable[task].least_z > 1.9
+    assert "12 groups" in text
+    assert "rough" in text  # of 12 groups
+    page = found._repr_html_()
+    assert page.count("<table") == 2  # scores, and what they are worth
+    assert "<b>loudness</b>" in page
+    assert len(found.plot().axes) == 3
+    table = found.to_polars()
+    own = table.filter((pl.col("control") == "none") & (pl.col("split") == "grouped"))
+    assert own["metric"].to_list() == ["r2", "balanced_accuracy", "accuracy", "macro_f1", "r2"]
+    assert own["verdict"].null_count() == 0
+    assert table.filter(pl.col("control") != "none")["verdict"].null_count() == len(table) - len(own) - 5
+    assert set(table["control"]) == {"none", "majority", "shuffled", "gaussian", "pixels"}
+    assert wp.probe(features, {"<b>": labels["loudness"]}, speaker)._repr_html_().count("&lt;b&gt;") >= 2
+
+
+def test_a_positive_control_is_none_to_be_above():
+    features, labels, speaker = speakers(groups=30)
+    noise = np.random.default_rng(1).normal(size=features.shape)
+    found = wp.probe(noise, labels["loudness"], speaker, controls={"flow": features, "random-init": noise[:, :3]})
+    verdict = found.verdicts["label"]
+    assert "flow" in verdict.text
+    assert "learnable here, not read from the encoder" in verdict.text
+    random = [line for line in found.lines if getattr(line, "control", "") == "random-init"]
+    assert {line.encoder for line in some(random)} == {"random:features"}
+
+
+def test_scikit_learns_shape_of_the_same_scores():
+    features, labels, speaker = speakers()
+    found = wp.cross_validate(features, labels["loudness"], speaker)
+    assert {name: values.shape for name, values in found.items()} == dict.fromkeys(
+        ("fit_time", "score_time", "test_score"), (5,)
+    )
+    whole = next(line.score for line in wp.probe(features, labels["loudness"], speaker).lines)
+    assert found["test_score"].mean() == pytest.approx(whole, abs=0.05)
+    assert wp.cross_validate(features, labels["mood"], speaker)["test_score"].mean() > 0.6
+    with pytest.raises(ValueError, match="one task is scored at a time"):
+        wp.cross_validate(features, labels, speaker)
+
+
+# Kinds of labels, and what holds them.
+
+
+@pytest.mark.parametrize(
+    ("values", "metric"),
+    [
+        (lambda n: np.arange(n) % 3, "balanced_accuracy"),
+        (lambda n: np.arange(n) % 40, "r2"),
+        (lambda n: (np.arange(n) % 3).astype(float), "r2"),
+        (lambda n: np.arange(n) % 2 == 0, "balanced_accuracy"),
+        (lambda n: [("yes", "no")[i % 2] for i in range(n)], "balanced_accuracy"),
+        (lambda n: pl.Series([("yes", "no")[i % 2] for i in range(n)], dtype=pl.Categorical), "balanced_accuracy"),
+        (lambda n: np.arange(2 * n).reshape(n, 2) % 7, "r2"),
+    ],
+    ids=["few whole numbers", "many whole numbers", "numbers", "booleans", "text", "categories", "two columns"],
+)
+def test_what_labels_are_says_how_they_are_probed(values, metric):
+    features, _, speaker = speakers(groups=6)
+    found = wp.probe(features, values(len(features)), speaker)
+    assert found.rows[0].main.metric == metric
+
+
+def test_kinds_say_otherwise():
+    features, _, speaker = speakers(groups=6)
+    counts = {"count": np.arange(len(features)) % 3, "step": np.arange(len(features)) % 4.0}
+    found = wp.probe(features, counts, speaker, kinds={"count": "regression"})
+    assert [row.main.metric for row in found.rows] == ["r2", "r2"]
+    found = wp.probe(features, counts, speaker, kinds="classification")
+    assert [row.main.metric for row in found.rows] == ["balanced_accuracy"] * 2
+
+
+def test_frames_of_polars_are_read_as_arrays_are():
+    features, labels, speaker = speakers()
+    frame = pl.DataFrame(features, schema=[f"f{one}" for one in range(features.shape[1])])
+    found = wp.probe(frame, pl.DataFrame(labels), pl.Series(speaker))
+    assert [one.model_dump() for one in found.lines] == [
+        one.model_dump() for one in wp.probe(features, labels, speaker).lines
+    ]
+
+
+def test_frames_of_pandas_are_read_as_arrays_are_and_matched_by_position():
+    pandas = pytest.importorskip("pandas")
+    features, labels, speaker = speakers()
+    table = pandas.DataFrame(labels).astype({"mood": "category"})
+    found = wp.probe(pandas.DataFrame(features), table, pandas.Series(speaker))
+    assert [one.model_dump() for one in found.lines] == [
+        one.model_dump() for one in wp.probe(features, labels, speaker).lines
+    ]
+    with pytest.raises(ValueError, match="index of labels differs"):
+        wp.probe(pandas.DataFrame(features), table.sample(frac=1, random_state=0), speaker)
+    with pytest.raises(ValueError, match="missing"):
+        wp.probe(features, pandas.array([None, *range(len(features) - 1)], dtype="Int64"), speaker)
+
+
+def test_tensors_are_read_as_arrays_are():
+    import torch
+
+    features, labels, speaker = speakers()
+    found = wp.probe(torch.tensor(features, requires_grad=True), torch.tensor(labels["loudness"]), speaker)
+    assert found.lines[0].score == wp.probe(features, labels["loudness"], speaker).lines[0].score
+    assert wp.probe(torch.tensor(features).bfloat16(), labels["loudness"], speaker).lines[0].score > 0.5
+
+
+def test_a_large_mean_hides_nothing():
+    features, labels, speaker = speakers()
+    near = wp.probe(features.astype(np.float64), labels["loudness"], speaker).lines[0].score
+    far = wp.probe(features.astype(np.float64) + 1e9, labels["loudness"], speaker).lines[0].score
+    assert far == pytest.approx(near, abs=1e-4)
+
+
+# Bad input: one sentence that says what to do.
+
+F, L, G = speakers(groups=6, each=4)
+N = len(F)
+
+
+@pytest.mark.parametrize(
+    ("features", "labels", "groups", "more", "says"),
+    [
+        (F[:, 0], L["loudness"], G, {}, r"features have the shape \(24,\)"),
+        ([["a", "b"]] * N, L["loudness"], G, {}, "features are no array of numbers"),
+        (np.where(np.arange(N)[:, None] == 3, np.nan, F), L["loudness"], G, {}, "1 of 24 rows, first in row 3"),
+        (F.astype(np.float64) * 1e100, L["loudness"], G, {}, "beyond those of float32"),
+        (F, L["loudness"][:-1], G, {}, r"labels 'label' have the shape \(23,\), and the features have 24 rows"),
+        (F, L["loudness"], G[:-1], {}, r"groups have the shape \(23,\)"),
+        (F, [None, *L["loudness"][1:]], G, {}, "missing .* in 1 of 24 rows, first in row 0"),
+        (F, [*L["mood"][1:], ""], G, {}, "missing"),
+        (F, [np.inf, *L["loudness"][1:]], G, {}, "infinity"),
+        (F, L["loudness"], [None, *G[1:]], {}, "groups are missing"),
+        (F, L["loudness"], np.array(["a", *range(N - 1)], dtype=object), {}, "cannot be compared"),
+        (F, L["loudness"], G, {"evidence": ["codes"]}, "no evidence 'codes'"),
+        (F, np.ones(N), G, {}, "constant"),
+        (F, ["calm"] * N, G, {}, "only one class of 'label', calm"),
+        (F, [f"row {one}" for one in range(N)], G, {}, "24 different values in 24 rows, and none of them"),
+        (F, L["loudness"], np.arange(N) % 4, {}, "known in 4 groups, and 5 or more"),
+        (F, L["loudness"], np.zeros(N), {}, "known in 1 group, and 5"),
+        (F, np.where(np.arange(N) < 18, L["mood"], [f"rare {one}" for one in range(N)]), G, {"kinds": "regression"},
+         "holds no numbers"),
+        (F, {}, G, {}, "no columns"),
+        (F, L, G, {"kinds": {"weight": "regression"}}, "kinds name weight"),
+        (F, L["loudness"], G, {"kinds": "ranking"}, "the kind of 'label'"),
+        (F, L["loudness"], G, {"controls": {"mfcc": F}}, "no control 'mfcc' .*pixels: the raw input"),
+        (F, L["loudness"], G, {"controls": {"pixels": F[1:]}}, "the control pixels has 23 rows"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_probed_is_one_sentence(features, labels, groups, more, says):
+    with pytest.raises(ValueError, match=says) as raised:
+        wp.probe(features, labels, groups, **more)
+    assert isinstance(raised.value, WorldprobeError)
+
+
+def test_classes_of_one_group_are_left_out_with_a_note():
+    features, labels, speaker = speakers()
+    mood = np.where(np.arange(len(features)) < 3, "once", labels["mood"])
+    (note,) = (one for one in wp.probe(features, mood, speaker).notes if "once" in one)
+    assert note == "label: 3 rows left out, in fewer than 2 groups: once."
+
+
+def test_importing_worldprobe_alone_loads_nothing_large():
+    code = (
+        "import sys, worldprobe as wp; assert 'probe' in dir(wp) and not hasattr(wp, 'nothing'); "
+        "print(sorted(set(sys.modules) & {'numpy', 'torch', 'sklearn', 'polars', 'worldprobe.api'})); "
+        "wp.probe; print('transformers' in sys.modules, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "False False"]
