@@ -8,6 +8,7 @@ from importlib.util import find_spec
 # Extra of this distribution: the module that says it is here, and what it brings.
 EXTRAS = {
     "flow": ("diffusers", "the decoder flow in the latents of a pretrained autoencoder"),
+    "mcap": ("mcap_ros2", "recordings of ROS 2 as videos: mcap:FILE"),
     "modal": ("modal", "the executor modal: GPUs of a cloud account"),
     "ray": ("ray", "the executor ray: a cluster of machines"),
     "rerun": ("rerun", "recordings of a run's clips for the Rerun viewer: export --rerun"),
