@@ -1,4 +1,4 @@
-"""Declare a table or a section of the report once; ``forms`` writes it as HTML, Markdown, terminal text, LaTeX and CSV.
+"""Declare a table or a section of the report once; ``forms`` writes it: HTML, Markdown, terminal, LaTeX and CSV.
 
 Text is as users wrote it everywhere below ``forms``: escaping happens in the writers, and nowhere else.
 """
