@@ -92,7 +92,7 @@ def _curve(panel: Axes, curves: np.ndarray, first: int) -> None:
     panel.set_title("L1 error of the prediction", fontsize=7, color=INK)
     panel.tick_params(length=0, labelsize=6.5, colors=INK)
     panel.grid(axis="y", color="#e6e6e6", linewidth=0.6)
-    panel.legend(fontsize=7, frameon=False)
+    panel.legend(fontsize=7, frameon=False, loc="upper right")
     for side in ("top", "right", "left"):
         panel.spines[side].set_visible(False)
 
