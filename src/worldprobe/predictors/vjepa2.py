@@ -88,9 +88,10 @@ class VJEPA2Predictor:
         return cls(encoder, encoder.load_predictor(), precision=precision)
 
     @property
-    def clip(self) -> int:
-        """Tubelets of the clips that the checkpoint was trained on."""
-        return int(self.module.config.frames_per_clip) // self.tubelet
+    def clip(self) -> int | None:
+        """Tubelets of the clips that the checkpoint was trained on; None of a predictor that does not say."""
+        frames = getattr(getattr(self.module, "config", None), "frames_per_clip", None)
+        return None if frames is None else int(frames) // self.tubelet
 
     @property
     def tubelet(self) -> int:
@@ -108,12 +109,14 @@ class VJEPA2Predictor:
         """The windows, first tubelet and end, in which so many tubelets are predicted and encoded.
 
         None is longer than the clips of the training: the next one begins such that its context ends where the one
-        before ended. A context that fills such a clip is left in one window of all tubelets.
+        before ended. A context that fills such a clip is left in one window of all tubelets, and so is a predictor
+        that does not say how long these were.
         """
-        room = self.clip - context
-        if room < 1:
+        clip = self.clip
+        room = 0 if clip is None else clip - context
+        if clip is None or room < 1:
             return [(0, tubelets)]
-        return [(first, min(first + self.clip, tubelets)) for first in range(0, max(1, tubelets - context), room)]
+        return [(first, min(first + clip, tubelets)) for first in range(0, max(1, tubelets - context), room)]
 
     def _steps(self, context: int, horizon: int, mode: Mode) -> list[tuple[int, int]]:
         """How many tubelets are known and wanted in each call."""

@@ -72,7 +72,7 @@ def predict(
     for encoder_of, one in ((encoder, predictor), *_twins(experiment, encoder, settings)):
         setup = PredictionSetup(
             one.encoder.name, one.precision, settings.context, settings.horizon, settings.mode, experiment.seed,
-            clip=one.clip,
+            clip=one.clip or 0,
         )  # fmt: skip
         own = one is predictor
         decoded = DecodedFuture(loaded, encoder, setup, cut, videos=len(videos)) if loaded and own else None
