@@ -173,8 +173,22 @@ def test_scikit_learns_shape_of_the_same_scores():
         (lambda n: [("yes", "no")[i % 2] for i in range(n)], "balanced_accuracy"),
         (lambda n: pl.Series([("yes", "no")[i % 2] for i in range(n)], dtype=pl.Categorical), "balanced_accuracy"),
         (lambda n: np.arange(2 * n).reshape(n, 2) % 7, "r2"),
+        (lambda n: np.array([one % 7 / 2 for one in range(n)], dtype=object), "r2"),
+        (lambda n: np.array([one % 3 for one in range(n)], dtype=object), "balanced_accuracy"),
+        (lambda n: pl.Series([f"{one % 7}.5" for one in range(n)]).cast(pl.Decimal(4, 1)), "r2"),
     ],
-    ids=["few whole numbers", "many whole numbers", "numbers", "booleans", "text", "categories", "two columns"],
+    ids=[
+        "few whole numbers",
+        "many whole numbers",
+        "numbers",
+        "booleans",
+        "text",
+        "categories",
+        "two columns",
+        "objects",
+        "whole objects",
+        "decimals",
+    ],
 )
 def test_what_labels_are_says_how_they_are_probed(values, metric):
     features, _, speaker = speakers(groups=6)
@@ -210,6 +224,12 @@ def test_frames_of_pandas_are_read_as_arrays_are_and_matched_by_position():
     ]
     with pytest.raises(ValueError, match="index of labels differs"):
         wp.probe(pandas.DataFrame(features), table.sample(frac=1, random_state=0), speaker)
+    with pytest.raises(ValueError, match=r"index of labels\['mood'\] differs"):
+        wp.probe(pandas.DataFrame(features), {"mood": table["mood"].sample(frac=1, random_state=0)}, speaker)
+    with pytest.raises(ValueError, match="index of groups differs from that of labels"):
+        wp.probe(features, table, pandas.Series(speaker).sample(frac=1, random_state=0))
+    with pytest.raises(ValueError, match="several columns 'mood'"):
+        wp.probe(features, pandas.concat([table, table], axis=1)[["mood"]], speaker)
     with pytest.raises(ValueError, match="missing"):
         wp.probe(features, pandas.array([None, *range(len(features) - 1)], dtype="Int64"), speaker)
 
@@ -269,6 +289,12 @@ def test_what_cannot_be_probed_is_one_sentence(features, labels, groups, more, s
     with pytest.raises(ValueError, match=says) as raised:
         wp.probe(features, labels, groups, **more)
     assert isinstance(raised.value, WorldprobeError)
+
+
+def test_columns_of_one_name_are_refused_before_one_of_them_is_lost():
+    features, labels, speaker = speakers(groups=6)
+    with pytest.raises(ValueError, match="several columns '1'"):
+        wp.probe(features, {1: labels["loudness"], "1": labels["age"]}, speaker)
 
 
 def test_classes_of_one_group_are_left_out_with_a_note():

@@ -30,6 +30,7 @@ _TYPES = {
         fields="string[] name\nfloat64[] position\nfloat64[] velocity\nfloat64[] effort"
     ),
     "std_msgs/msg/Float64MultiArray": "float64[] data\n",
+    "std_msgs/msg/String": "string data\n",
     "sensor_msgs/msg/PointCloud2": _HEADER.format(fields="uint8[] data"),
 }
 

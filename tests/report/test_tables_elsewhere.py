@@ -64,6 +64,7 @@ def test_what_latex_would_take_for_its_own_is_escaped():
     )
     assert text("[0.1, −0.2] R² 4 × 4 --all") == r"{[}0.1, $-$0.2{]} R$^2$ 4 $\times$ 4 -{}-all"
     assert text("a\nb\x1b") == r"a b\textbackslash{}x1b"
+    assert text('a "b" ---') == r"a \char34{}b\char34{} -{}-{}-"  # without \usepackage[T1]{fontenc}
 
 
 def test_the_scores_of_a_run_stand_in_latex_and_unrounded_in_csv(summary):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 from tests.builders.bags import Bag, hand_waving
 
 from worldprobe.errors import LabelError, VideoError
@@ -17,6 +19,7 @@ from worldprobe.video.source import resolve
 
 pytest.importorskip("mcap_ros2", reason="needs mcap-ros2-support (extra [mcap])")
 
+PICTURE = "sensor_msgs/msg/CompressedImage"
 GREY = np.full((48, 64, 3), 128, np.uint8)
 
 
@@ -87,6 +90,24 @@ def test_a_topic_with_another_clock_is_timed_by_the_recorder(tmp_path: Path) -> 
     np.testing.assert_allclose(readings["state.joint_states.slide"], np.arange(8), atol=1e-6)
 
 
+def test_a_command_that_was_sent_with_a_picture_counts_for_it_and_words_are_no_numbers(tmp_path: Path) -> None:
+    with Bag(tmp_path / "run.mcap") as bag:
+        for frame in range(40):
+            bag.jpeg("/cam", frame / 20, GREY)
+            bag.add("/cmd", "std_msgs/msg/Float64MultiArray", frame / 20, data=[float(frame)])
+            bag.add("/said", "std_msgs/msg/String", frame / 20, data="on")
+    notes: list[str] = []
+
+    (film,) = bag_films(tmp_path / "run.mcap", tmp_path / "films", tell=notes.append)
+
+    readings = pl.read_parquet(film.with_suffix(".readings.parquet"))
+    assert readings["action.cmd.data.0"].to_list() == list(range(40))
+    assert notes == [
+        "run.mcap: /said holds std_msgs/msg/String, neither pictures nor a robot's numbers: 40 left out.",
+        "run.mcap: /cmd: stamped by another clock or by none; times are the recorder's.",
+    ]
+
+
 def test_pictures_out_of_order_depth_and_other_encodings_are_left_out_and_counted(tmp_path: Path) -> None:
     with Bag(tmp_path / "run.mcap") as bag:
         for frame in range(8):
@@ -102,7 +123,32 @@ def test_pictures_out_of_order_depth_and_other_encodings_are_left_out_and_counte
             Mcap().label(video)
     assert notes == [
         "run.mcap: /depth is 16UC1, which is no colour: 8 left out.",
-        "run.mcap: /cam has pictures out of order, or written otherwise than its first: 1 left out.",
+        "run.mcap: /cam has pictures out of order, or of another size or format than its first: 1 left out.",
+    ]
+
+
+def test_grey_pictures_are_a_film_and_compressed_depth_other_sizes_and_damage_are_left_out(tmp_path: Path) -> None:
+    depth = io.BytesIO()
+    Image.fromarray(np.full((48, 64), 900, np.uint16)).save(depth, "PNG")
+    with Bag(tmp_path / "run.mcap") as bag:
+        for frame in range(8):
+            bag.jpeg("/grey", frame / 10, np.full((48, 64), 20 * frame, np.uint8))
+            bag.jpeg("/cam", frame / 10, GREY[:24, :32] if frame == 3 else GREY)
+            for topic, data in (("/depth", depth.getvalue()), ("/damaged", b"\xff\xd8 and no more")):
+                bag.add(topic, PICTURE, frame / 10, format="16UC1; png compressed ", data=data)
+    notes: list[str] = []
+
+    cam, grey = bag_films(tmp_path / "run.mcap", tmp_path / "films", tell=notes.append)
+
+    with open_source(grey) as video:
+        shown = np.stack([frame for _, frame in video.frames(range(8))])
+        np.testing.assert_allclose(shown.mean(axis=(1, 2, 3)), np.arange(8) * 20, atol=3)
+    with open_source(cam) as video:
+        assert (video.ref.frames, video.ref.width) == (7, 64)
+    assert notes == [
+        "run.mcap: /depth is no JPEG or PNG in colour (16UC1; png compressed ): 8 left out.",
+        "run.mcap: /damaged is no JPEG or PNG in colour (16UC1; png compressed ): 8 left out.",
+        "run.mcap: /cam has pictures out of order, or of another size or format than its first: 1 left out.",
     ]
 
 

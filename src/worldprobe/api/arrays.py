@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -66,7 +68,10 @@ def labels_of(labels: Any, kinds: Mapping[str, Kind] | Kind | None, rows: int) -
         InputError: another number of rows, missing values, or ``kinds`` that do not go with the labels.
     """
     if isinstance(labels, Mapping) or hasattr(labels, "columns"):
-        columns = {str(name): labels[name] for name in (labels if isinstance(labels, Mapping) else labels.columns)}
+        names = list(labels if isinstance(labels, Mapping) else labels.columns)
+        if twice := [name for name, times in Counter(map(str, names)).items() if times > 1]:
+            raise InputError(f"labels have several columns {twice[0]!r}: give each a name of its own")
+        columns = {str(name): labels[name] for name in names}
     else:
         columns = {str(getattr(labels, "name", None) or LABEL): labels}
     if not columns:
@@ -90,12 +95,16 @@ def groups_of(groups: Any, rows: int) -> NDArray[np.int64]:
 
 def require_same_index(features: Any, others: Mapping[str, Any]) -> None:
     """Raises InputError where frames of pandas number their rows otherwise: rows are matched by position."""
+    every = {"features": features}
     for name, other in others.items():
-        frames = all(hasattr(one, "iloc") for one in (features, other)) and len(features) == len(other)
-        if frames and not features.index.equals(other.index):
+        columns = other.items() if isinstance(other, Mapping) else ()
+        every |= {name: other} | {f"{name}[{key!r}]": column for key, column in columns}
+    (first, one), *rest = [(name, one) for name, one in every.items() if hasattr(one, "iloc")] or [("", None)]
+    for name, other in rest:
+        if len(one) == len(other) and not one.index.equals(other.index):
             raise InputError(
-                f"the index of {name} differs from that of the features, and rows are matched by position: sort "
-                f"them alike ({name}.loc[features.index]), or reset_index(drop=True) where they are"
+                f"the index of {name} differs from that of {first}, and rows are matched by position: sort "
+                f"them alike ({name}.loc[{first}.index]), or reset_index(drop=True) where they are"
             )
 
 
@@ -118,7 +127,12 @@ def _labels(task: str, column: Any, kind: Kind | None, rows: int) -> Labels:
 
 
 def _kind(column: Any, values: NDArray[Any]) -> Kind:
-    if str(getattr(column, "dtype", "")) == "category" or values.dtype.kind not in "iuf":
+    if str(getattr(column, "dtype", "")) == "category":
+        return "classification"
+    if values.dtype == object:  # as pandas keeps numbers among which some were missing, and polars decimals
+        values = np.array(values.tolist())
+        values = values.astype(np.float64) if all(isinstance(one, Decimal) for one in values.flat) else values
+    if values.dtype.kind not in "iuf":
         return "classification"
     few = values.ndim == 1 and len(np.unique(values)) <= MOST_CLASSES
     return "classification" if values.dtype.kind in "iu" and few else "regression"

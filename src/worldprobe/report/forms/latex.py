@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ _LONG = 34  # characters, from which on a column's text is broken
 _CHARACTERS = {
     **{character: f"\\{character}" for character in "{}&$#_%"},
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
-    ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}",
+    ">": r"\textgreater{}", "|": r"\textbar{}", '"': r"\char34{}", "`": r"\textasciigrave{}",
     "[": "{[}", "]": "{]}", "*": "{*}",  # which LaTeX would take for an argument where they begin a row
     "−": "$-$", "×": r"$\times$", "±": r"$\pm$", "²": "$^2$", "°": r"$^\circ$", "≤": r"$\le$", "≥": r"$\ge$",
     "→": r"$\to$", "∞": r"$\infty$", "–": r"\textendash{}", "—": r"\textemdash{}", "…": r"\ldots{}",
@@ -31,7 +32,7 @@ def latex(summary: Summary) -> dict[str, str]:
 
 def text(plain: str) -> str:
     """Text that LaTeX prints as it is; letters of other scripts need XeLaTeX or LuaLaTeX."""
-    return one_line(plain).translate(_ESCAPES).replace("--", "-{}-")
+    return re.sub("-(?=-)", "-{}", one_line(plain).translate(_ESCAPES))
 
 
 def _table(summary: Summary, name: str, section: Section, table: Table[Any]) -> str:

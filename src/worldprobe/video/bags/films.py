@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -18,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError
-from worldprobe.video.bags.messages import PICTURES, codec_of, is_action, is_numbers, numbers_of, picture_of
+from worldprobe.video.bags.messages import PICTURES, form_of, is_action, is_numbers, numbers_of, picture_of
 from worldprobe.video.folder import content_of
 
 _KNOWN = "recording.json"
@@ -88,9 +87,9 @@ class _Recording:
             for topic, kind, logged, message in _messages(self.path):
                 if kind in PICTURES:
                     self._picture(target, topic, self._time(topic, message, logged), picture_of(message))
-                elif is_numbers(kind):
+                elif numbers := numbers_of(message) if is_numbers(kind) else {}:
                     time = self._time(topic, message, logged)
-                    for name, value in numbers_of(message).items():
+                    for name, value in numbers.items():
                         times, values = self.series.setdefault((topic, name), ([], []))
                         times.append(time)
                         values.append(value)
@@ -113,7 +112,8 @@ class _Recording:
     def _time(self, topic: str, message: Any, logged: float) -> float:
         """Seconds: a message's own stamp if the topic's first is by the recorder's clock, else the recorder's."""
         stamp = getattr(getattr(message, "header", None), "stamp", None)
-        seconds = stamp.sec + stamp.nanosec * _NANO if stamp else np.nan
+        # Nanoseconds first: what was sent with a picture would else come a rounding error before or after it.
+        seconds = (stamp.sec * 10**9 + stamp.nanosec) * _NANO if stamp else np.nan
         own = self.own_clock.setdefault(topic, bool(abs(seconds - logged) <= _OTHER_CLOCK))
         return seconds if own else logged
 
@@ -127,7 +127,7 @@ class _Recording:
             taken = {one.path.stem for one in self.films.values()}
             film = self.films[topic] = _Film(target / f"{name}{f'-{len(taken)}' * (name in taken)}.mov", picture)
         if not film.add(time, picture):
-            self.lost[f"{topic} has pictures out of order, or written otherwise than its first"] += 1
+            self.lost[f"{topic} has pictures out of order, or of another size or format than its first"] += 1
 
     def _readings(self, path: Path, frames: Floats) -> None:
         import polars as pl
@@ -146,24 +146,18 @@ class _Film:
 
     def __init__(self, path: Path, picture: bytes) -> None:
         self.path, self.times = path, list[float]()
-        self.codec = codec_of(picture)
-        assert self.codec is not None, "pictures of no codec are left out before"
-        try:
-            with av.open(io.BytesIO(picture)) as one:
-                seen = one.streams.video[0].codec_context
-                width, height, pixels = seen.width, seen.height, seen.pix_fmt
-            self.container = av.open(f"file:{path}", "w", format="mov", options={"fflags": "+bitexact"})
-            self.stream: Any = self.container.add_stream(self.codec, rate=30)
-            self.stream.width, self.stream.height, self.stream.pix_fmt = width, height, pixels
-        except av.FFmpegError as error:
-            raise VideoError(f"the pictures of {path.stem} cannot be written as a film: {error}.") from error
+        self.form = form_of(picture)
+        assert self.form is not None, "pictures of no form are left out before"
+        codec, width, height = self.form
+        self.container = av.open(f"file:{path}", "w", format="mov", options={"fflags": "+bitexact"})
+        self.stream = self.container.add_mux_stream(codec, rate=30, width=width, height=height)
 
     def add(self, time: float, picture: bytes) -> bool:
-        """Add a picture; False for one that does not come later, or is written otherwise."""
+        """Add a picture; False for one that does not come later, or has another size or format."""
         first, last = (self.times[0], self.times[-1]) if self.times else (time, time)
         tick = round((time - first) / _TICK)
         gap = tick - round((last - first) / _TICK)
-        if codec_of(picture) != self.codec or (self.times and gap <= 0):
+        if form_of(picture) != self.form or (self.times and gap <= 0):
             return False
         packet = av.Packet(picture)
         packet.stream, packet.time_base = self.stream, _TICK

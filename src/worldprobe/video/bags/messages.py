@@ -33,9 +33,17 @@ def is_action(topic: str) -> bool:
     return not _ACTIONS.isdisjoint(topic.replace("/", "_").replace("-", "_").lower().split("_"))
 
 
-def codec_of(picture: bytes) -> str | None:
-    """What libav decodes a picture with: "mjpeg" or "png"; None for anything else."""
-    return "mjpeg" if picture[:2] == b"\xff\xd8" else "png" if picture[:4] == b"\x89PNG" else None
+def form_of(picture: bytes) -> tuple[str, int, int] | None:
+    """What libav decodes a picture with ("mjpeg" or "png"), its width and height in px.
+
+    None for anything else, for one that is damaged, and for 16 bits of grey, which are a depth.
+    """
+    try:
+        with Image.open(io.BytesIO(picture), formats=("JPEG", "PNG")) as found:
+            codec = "png" if found.format == "PNG" else "mjpeg"  # or MPO, which begins with a JPEG
+            return None if found.mode.startswith("I") else (codec, found.width, found.height)
+    except (OSError, SyntaxError, ValueError):  # PIL's for what is no picture
+        return None
 
 
 def picture_of(message: Any) -> bytes | str:
@@ -45,7 +53,7 @@ def picture_of(message: Any) -> bytes | str:
     """
     if hasattr(message, "format"):
         picture = bytes(message.data)
-        if "depth" in message.format.lower() or codec_of(picture) is None:
+        if "depth" in message.format.lower() or form_of(picture) is None:
             return f"is no JPEG or PNG in colour ({message.format or 'of no format'})"
         return picture
     if message.encoding not in _ENCODINGS:
