@@ -233,5 +233,5 @@ def test_experiment_files_look_as_before():
 
 
 def test_help_shows_its_brackets(capsys, monkeypatch):
-    for command, shown in (("export", "[rerun]"), ("decode", "[flow]"), ("run", "ray[:WORKERS]")):
+    for command, shown in (("export", "[rerun]"), ("predict", "[robots]"), ("run", "ray[:WORKERS]")):
         assert shown in commanded(capsys, monkeypatch, command, "--help")[1].replace("\n", " ")

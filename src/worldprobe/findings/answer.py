@@ -107,7 +107,7 @@ def _property(rows: Sequence[Row], label: Callable[[Row], str]) -> Answer:
         against=best or "",
         floor=row.main.controls[best] if best else _NOTHING,
         kind=row.main.verdict.kind,
-        verdict=row.main.verdict.short,
+        verdict=row.main.verdict.short + _of_few(row.main.verdict.kind, row.n_groups),
         n=row.n_test,
         groups=row.n_groups,
         ways=len(quotable(rows)),
@@ -193,8 +193,9 @@ def _surprise(over: Violation, future: Future) -> Answer:
     )  # fmt: skip
 
 
-def _shaky(one: DecoderScores) -> bool:
-    return one.kind in ABOVE and one.n_groups < FEW_GROUPS
+def _of_few(kind: VerdictKind, groups: int) -> str:
+    """What a verdict adds where few groups have borne it, as the mark before it shows where there are marks."""
+    return f", in {count(groups, 'group')} only" if kind in ABOVE and groups < FEW_GROUPS else ""
 
 
 def _of_decoders(decoding: Decoding) -> list[Answer]:
@@ -214,7 +215,7 @@ def _of_decoders(decoding: Decoding) -> list[Answer]:
             against=one.best_control,
             floor=one.floor,
             kind=one.kind,
-            verdict=one.verdict + (f", in {count(one.n_groups, 'group')} only" if _shaky(one) else ""),
+            verdict=one.verdict + _of_few(one.kind, one.n_groups),
             n=one.n,
             groups=one.n_groups,
             meaning=_of_drawing(one),
