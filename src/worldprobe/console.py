@@ -93,7 +93,7 @@ def show_estimates(
     with TemporaryDirectory() as nowhere:  # no run's folder, and where no store is named an empty one
         place = Store(store or str(Path(nowhere, "store")))
         found, failures = estimate_run(experiment, videos, place, Path(nowhere, "run"), stages=stages)
-    say(as_facts(found), as_json, as_lines(found))
+    say(as_facts(found), as_json, as_lines(found, alone=set(stages) <= {"encode", "label"}))
     end(failures)
 
 

@@ -89,8 +89,8 @@ def timed(work: Callable[[], Any], seconds: float) -> float:
     return statistics.median(times[1:] or times)
 
 
-def as_lines(found: Sequence[Estimate]) -> list[str]:
-    """For a terminal: a line for each part, and one for all."""
+def as_lines(found: Sequence[Estimate], *, alone: bool = False) -> list[str]:
+    """For a terminal: a line for each part, and one for all; ``alone``: of a command after which nothing follows."""
     lines = [_line(one) for one in found]
     total = sum(one.seconds for one in found)
     prices = [one.price for one in found if one.price is not None]
@@ -98,10 +98,10 @@ def as_lines(found: Sequence[Estimate]) -> list[str]:
     what = "Encoding" if {one.stage for one in found} == {"encode"} else "This"
     probed = any(one.stage == "probe" for one in found)
     rest = "the report comes" if probed else "probing and the report come"
-    return [
-        *lines,
-        f"{what} in all: {estimate}; {rest} on top. Nothing was stored; the run will say how near this came.",
-    ]
+    end = f"; {rest} on top. Nothing was stored; the run will say how near this came."
+    if alone:
+        end = ". Nothing was stored; other work on this machine makes it longer."
+    return [*lines, f"{what} in all: {estimate}{end}"]
 
 
 def _line(one: Estimate) -> str:
