@@ -90,7 +90,7 @@ def timed(work: Callable[[], Any], seconds: float) -> float:
 
 
 def as_lines(found: Sequence[Estimate], *, alone: bool = False) -> list[str]:
-    """For a terminal: a line for each part, and one for all; ``alone``: of a command after which nothing follows."""
+    """For a terminal: a line for each part, and one for all; ``alone``: of a command that nothing follows."""
     lines = [_line(one) for one in found]
     total = sum(one.seconds for one in found)
     prices = [one.price for one in found if one.price is not None]
