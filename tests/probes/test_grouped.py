@@ -8,7 +8,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from worldprobe.errors import ProbeError
 from worldprobe.probes.choice import fit_chosen
-from worldprobe.probes.grouped import GroupedProbe
+from worldprobe.probes.linear.grouped import GroupedProbe
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.question import Question

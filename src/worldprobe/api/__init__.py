@@ -2,6 +2,6 @@
 
 from worldprobe.api.probing import cross_validate, probe
 from worldprobe.api.report import ProbeReport
-from worldprobe.probes.grouped import GroupedProbe
+from worldprobe.probes.linear.grouped import GroupedProbe
 
 __all__ = ["GroupedProbe", "ProbeReport", "cross_validate", "probe"]

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.probes.grouped import Kind
 from worldprobe.probes.linear.estimators import InputError
+from worldprobe.probes.linear.grouped import Kind
 
 # Whole numbers of at most so many different values are classes.
 MOST_CLASSES = 10

@@ -23,8 +23,8 @@ from worldprobe.pipeline.probe.targets import Target, of_classes
 from worldprobe.pipeline.probe.verdicts import verdicts_of
 from worldprobe.probes import controls as made
 from worldprobe.probes.choice import fit_chosen
-from worldprobe.probes.grouped import Kind, explained
 from worldprobe.probes.linear.estimators import InputError
+from worldprobe.probes.linear.grouped import Kind, explained
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.metrics import varying
