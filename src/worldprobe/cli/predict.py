@@ -65,17 +65,17 @@ def predict(
     require_own(out, {"videos": videos, "encoder": encoder}, ids=lambda: ids_among(paths), part=True)
     if actions:
         _refuse(others=bool(pairs or robot_pairs or decoder or labels), steps=(context, horizon, mode))
+        if dry_run:
+            raise ConfigError("--dry-run does not count the energy of --actions: it takes one prediction a frame")
     if robot_pairs:
         gl_context()
     poses = read_tables(actions) if actions else None
     known = read_tables(labels) if labels else None
     if known is not None and not set(known.table["video"]) & ids_among(paths):
         raise ConfigError("--labels speaks of none of these videos: label them with `worldprobe label`")
-    if dry_run and not actions:
+    if dry_run:
         show_estimates(experiment, paths, ["predict"], as_json)
         return
-    if dry_run:
-        raise ConfigError("--dry-run does not count the energy of --actions: it takes one prediction a frame")
     record(experiment, out)
     with bars() as progress:
         if poses is not None:

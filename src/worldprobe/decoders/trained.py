@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from worldprobe.errors import DecoderError, in_words
+from worldprobe.execute.devices import device_for
 from worldprobe.io.files import replacing, write_whole
 from worldprobe.io.hub import answers, is_id
 from worldprobe.plugins import registry
@@ -130,9 +131,7 @@ def load(folder: str | Path, *, device: str = "auto") -> TrainedDecoder:
     except (OSError, RuntimeError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0]
         raise DecoderError(f"{folder / WEIGHTS} does not fit {CONFIG} beside it: {first}") from error
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return TrainedDecoder(module, facts, device=device)
+    return TrainedDecoder(module, facts, device=device_for(device))
 
 
 def _fetched(name: str) -> Path:

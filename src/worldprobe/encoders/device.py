@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from worldprobe.errors import ConfigError
+from worldprobe.execute.devices import device_for
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +20,7 @@ def device_of(wanted: str) -> str:
     import torch
 
     if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return device_for(wanted)
     if wanted.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError(f"--device {wanted} was asked for, but torch finds no CUDA GPU here. Use --device cpu.")
     try:

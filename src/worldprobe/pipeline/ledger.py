@@ -76,15 +76,6 @@ def device_of(encoder: Encoder) -> str:
     return str(getattr(encoder, "device", "cpu"))
 
 
-def device_for(wanted: str) -> str:
-    """Where that is computed which no encoder does: ``auto`` is a GPU if there is one."""
-    import torch
-
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return wanted
-
-
 EXPECTED = "expected.json"
 
 

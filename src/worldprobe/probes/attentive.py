@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from worldprobe.errors import ProbeError, RegistryError
+from worldprobe.execute.devices import device_for
 from worldprobe.probes.attention import Parameters, forward, heads_for, initial
 from worldprobe.probes.linear.logistic import NEVER
 from worldprobe.probes.slope import Numbers, Shares, class_slope, number_slopes
@@ -104,7 +105,7 @@ class AttentiveProbe(BaseEstimator):  # type: ignore[misc]
             goal = torch.from_numpy((target - self._middle) / self._spread).float()
         self._classes, self._width, self._heads = classes, tokens.shape[2], heads_for(tokens.shape[2])
         parameters = initial(tokens.shape[2], len(self.configurations), start, generator)
-        self._device = _device_of(self.device)
+        self._device = device_for(self.device)
         parameters = {name: one.to(self._device) for name, one in parameters.items()}
         self._train(parameters, tokens, goal, fitting, stopping, generator)
         self._believe(self._output(tokens, stopping), target[fitting], target[stopping])
@@ -230,12 +231,6 @@ class AttentiveClassification(_Attentive):
 
     name = "attentive-classification"
     kind: Literal["regression", "classification"] = "classification"
-
-
-def _device_of(wanted: str) -> str:
-    import torch
-
-    return ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
 
 
 class _AdamW:

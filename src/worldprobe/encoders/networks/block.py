@@ -5,13 +5,14 @@ Shapes: B clips, N tokens, H heads, D width, K head width.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from worldprobe.encoders.forward import activation_of
+from worldprobe.encoders.forward import activation_of, angles
 
 
 class Block(nn.Module):
@@ -42,6 +43,24 @@ class Block(nn.Module):
         inner = self.activation(self.mlp.fc1(self.norm2(hidden)))  # type: ignore[operator]
         moved: Tensor = hidden + self.mlp.fc2(inner)  # type: ignore[operator]
         return moved
+
+
+def begin(tokens: Tensor, known: Tensor, ahead: Tensor, embed: Any, mask: Tensor) -> Tensor:
+    """What a predictor's blocks begin with: tokens [B, N, D] at the places known [B, n], embedded, then a mask for
+    each place ahead [B, k]: [B, n + k, D']."""
+    seen = tokens.gather(1, known[..., None].expand(-1, -1, tokens.shape[-1]))
+    return torch.cat((embed(seen), mask.expand(len(ahead), ahead.shape[1], -1)), 1)
+
+
+def run_blocks(
+    layers: Iterable[Any], hidden: Tensor, places: tuple[Tensor, Tensor, Tensor], *, heads: int, interleaved: bool
+) -> Tensor:
+    """Tokens [B, N, D] at places [B, N] (time, row, column) through blocks, to the same shape."""
+    turns = angles(places, hidden.shape[-1] // heads, interleaved=interleaved)
+    cosine, sine = turns.cos().float()[:, None], turns.sin().float()[:, None]
+    for layer in layers:
+        hidden = layer(hidden, cosine, sine)
+    return hidden
 
 
 def _turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from worldprobe.encoders.forward import angles, places_of
-from worldprobe.encoders.networks.block import Block
+from worldprobe.encoders.forward import places_of
+from worldprobe.encoders.networks.block import Block, begin, run_blocks
 
 
 class Encoder(nn.Module):
@@ -56,17 +56,12 @@ class Predictor(nn.Module):
         Called as transformers' ``VJEPA2Predictor`` is, and as its result ``last_hidden_state`` holds the tokens.
         """
         (known,), (ahead,) = at, wanted
-        seen = tokens.gather(1, known[..., None].expand(-1, -1, tokens.shape[-1]))
-        context = self.embeddings.predictor_embeddings(seen)  # type: ignore[operator]
         masks: Any = self.embeddings.mask_tokens
         mask = masks[1 % len(masks)]  # transformers' default
-        hidden = torch.cat((context, mask.expand(len(ahead), ahead.shape[1], -1)), 1)
-        side = self.config.crop_size // self.config.patch_size
+        hidden = begin(tokens, known, ahead, self.embeddings.predictor_embeddings, mask)
+        side, heads = self.config.crop_size // self.config.patch_size, self.config.pred_num_attention_heads
         where = places_of(torch.cat((known, ahead), 1), side, scale=1.0)
-        turns = angles(where, hidden.shape[-1] // self.config.pred_num_attention_heads, interleaved=False)
-        cosine, sine = turns.cos().float()[:, None], turns.sin().float()[:, None]
-        for layer in self.layer:
-            hidden = layer(hidden, cosine, sine)
+        hidden = run_blocks(self.layer, hidden, where, heads=heads, interleaved=False)
         return SimpleNamespace(last_hidden_state=self.proj(self.layernorm(hidden)[:, known.shape[1] :]))
 
 

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from worldprobe.encoders.forward import angles, places_of, scale_of
-from worldprobe.encoders.networks.block import Block
+from worldprobe.encoders.forward import places_of, scale_of
+from worldprobe.encoders.networks.block import Block, begin, run_blocks
 
 
 class Encoder(nn.Module):
@@ -71,19 +71,14 @@ class Predictor(nn.Module):
         context itself, where it has been taught to; ``image``: of one picture, not of a clip.
         """
         (known,), (ahead,) = at, wanted
-        seen = tokens.gather(1, known[..., None].expand(-1, -1, tokens.shape[-1]))
-        context = self.embeddings.predictor_embed(seen)  # type: ignore[operator]
         masks: Any = self.embeddings.mask_tokens
         mask = masks[1 % len(masks)]  # as transformers and the code of the authors have it by default
-        hidden = torch.cat((context, mask.expand(len(ahead), ahead.shape[1], -1)), 1)
+        hidden = begin(tokens, known, ahead, self.embeddings.predictor_embed, mask)
         added: Any = self.embeddings.img_mod_embed if image else self.embeddings.video_mod_embed
         hidden = hidden + added
-        side = self.config.crop_size // self.config.patch_size
+        side, heads = self.config.crop_size // self.config.patch_size, self.config.pred_num_attention_heads
         where = places_of(torch.cat((known, ahead), 1), side, scale=scale_of(side, self.config.patch_size))
-        turns = angles(where, hidden.shape[-1] // self.config.pred_num_attention_heads, interleaved=True)
-        cosine, sine = turns.cos().float()[:, None], turns.sin().float()[:, None]
-        for layer in self.layer:
-            hidden = layer(hidden, cosine, sine)
+        hidden = run_blocks(self.layer, hidden, where, heads=heads, interleaved=True)
         hidden = self.layernorm(hidden)
         n = known.shape[1]
         of_context = None if self.proj_context is None else self.proj_context(hidden[:, :n])

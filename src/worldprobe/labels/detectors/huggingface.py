@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from worldprobe.errors import LabelError, RegistryError
+from worldprobe.execute.devices import device_for
 from worldprobe.io import hub
 from worldprobe.io.hub import fetched
 from worldprobe.labels.detectors.detections import CONFIDENCE, Found, check_threshold, label_frames
@@ -43,13 +44,12 @@ class HuggingFaceDetector:
         Raises:
             LabelError: no such checkpoint, one that is no detector, or a confidence out of (0, 1).
         """
-        import torch
 
         check_threshold("confidence", confidence)
         if not argument:
             raise LabelError("hf: which detector? For instance hf:PekingU/rtdetr_v2_r18vd, or a local folder.")
         self.name, self.confidence, self.every = f"hf:{argument}", confidence, max(1, every)
-        self._device = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+        self._device = device_for(device)
         self._model, self._processor = _load(argument)
         self.weights = _weights(self._model, argument)
         self._model.to(self._device).eval()

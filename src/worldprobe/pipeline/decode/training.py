@@ -13,6 +13,7 @@ from worldprobe.config import Decode
 from worldprobe.decoders.pairs import Averaged, StoredPairs
 from worldprobe.encoders.load import control_encoders
 from worldprobe.errors import DecoderError
+from worldprobe.execute.devices import device_for
 from worldprobe.io.files import write_whole
 from worldprobe.pipeline.decode.best_blocks import Summed
 from worldprobe.pipeline.decode.rows import Rows, lay_out, mismatched
@@ -24,7 +25,7 @@ from worldprobe.pipeline.decode.training_clips import (
     read_training_clips,
     write_training_clips,
 )
-from worldprobe.pipeline.ledger import Ledger, device_for
+from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.stored import unpooled
 from worldprobe.plugins import registry

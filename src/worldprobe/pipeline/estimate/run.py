@@ -78,6 +78,8 @@ def estimate_run(
         found += [label] if label.clips else []
     if experiment.protocol == "original":  # its steps ask few questions of few frames
         return found, failures
+    if not {"probe", "train", "predict"} & set(parts):
+        return found, failures
     encoder = _load(experiment.encoder, experiment)
     if "probe" in parts:
         plan = plan_of(experiment, encoder=encoder.name)

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from worldprobe.config import Experiment
 from worldprobe.encoders.load import load_encoder, parse_blocks, twin_of
 from worldprobe.errors import WorldprobeError
+from worldprobe.execute.devices import device_for
 from worldprobe.labels.load import load_labeller, reads_files
 from worldprobe.pipeline.decode.rows import side_of
 from worldprobe.pipeline.decode.stage import plan_of
 from worldprobe.pipeline.decode.training import module_of, recipe_of, trainings
 from worldprobe.pipeline.estimate.facts import Estimate, priced, timed
-from worldprobe.pipeline.ledger import device_for, device_of
+from worldprobe.pipeline.ledger import device_of
 from worldprobe.pipeline.predict.forecast import LEAK_CLIPS
 from worldprobe.pipeline.predict.surprise import HOP, SPARE
 from worldprobe.pipeline.predict.windows import Cut, cut_windows, read_windows, spread

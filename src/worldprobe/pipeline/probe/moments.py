@@ -225,8 +225,9 @@ def _subject_moments(tracks: Tracks, rows: Ints, series: Series, spec: ClipSpec,
     """One subject's labelled tubelets; ``visible`` counts the objects that the model sees at each of the frames."""
     # A repeated still is one moment: all its tubelets cover the same frame.
     position = (tracks.frame[rows] - spec.start) // max(spec.stride, 1)
-    covered = position // series.grid.tubelet < series.grid.time
-    rows, tubelet = rows[covered], position[covered] // series.grid.tubelet
+    covers = (series.grid.tubelet_of(sampled) for sampled in range(spec.frames))
+    tubelet = np.array([-1 if one is None else one for one in covers])[position]
+    rows, tubelet = rows[tubelet >= 0], tubelet[tubelet >= 0]
     if not len(rows):
         return []
     order = np.argsort(tubelet, kind="stable")
