@@ -74,13 +74,20 @@ def predicting(
     found = [_prediction(encoder, experiment, videos, price=price, seconds=each)]
     if twin:
         untrained = load_encoder(twin, device=experiment.device, precision=experiment.precision)
-        found.append(_prediction(untrained, experiment, videos, price=price, seconds=each))
+        found.append(_prediction(untrained, experiment, videos, price=price, seconds=each, renders=False))
     return found
 
 
 def _prediction(
-    encoder: Encoder, experiment: Experiment, videos: Sequence[Path], *, price: float | None, seconds: float
+    encoder: Encoder,
+    experiment: Experiment,
+    videos: Sequence[Path],
+    *,
+    price: float | None,
+    seconds: float,
+    renders: bool = True,
 ) -> Estimate:
+    """Foretell one encoder's part; ``renders``: with the pairs of videos, rendered once for all encoders."""
     settings = experiment.predict
     assert settings is not None
     predictor = VJEPA2Predictor.from_encoder(encoder)
@@ -109,13 +116,13 @@ def _prediction(
     if settings.pairs:
         surprised += len(violations.KINDS) * (2 * settings.pairs * slid + min(SPARE, settings.pairs) * spared)
         rendering = timed(lambda: violations.render_pair(violations.KINDS[0], experiment.seed, 0), 0.0)
-        rendered += settings.pairs * len(violations.KINDS) * rendering
+        rendered += settings.pairs * len(violations.KINDS) * rendering * renders
     if settings.robot_pairs:
         surprised += len(ROBOT_KINDS) * (
             2 * settings.robot_pairs * slid + min(SPARE, settings.robot_pairs) * spared
         )
         rendering = timed(lambda: render_robot_pair(ROBOT_KINDS[0], experiment.seed, 0), 0.0)
-        rendered += settings.robot_pairs * len(ROBOT_KINDS) * rendering
+        rendered += settings.robot_pairs * len(ROBOT_KINDS) * rendering * renders
     passes = windows + surprised + _LEAK_PASSES * min(LEAK_CLIPS, windows)
     grid = encoder.grid((context + horizon) * tubelet)
     # The last two tubelets of the context, all that came, and what was told.

@@ -68,12 +68,13 @@ def predict(
     ledger = Ledger(expected=foretold(out))
     found, failures, seen = list[AnyResult](), list[Failure](), list[VideoRef]()
     kept = {"error_map"}
-    surprised: list[tuple[Surprises, PredictionSetup]] = []
+    models: list[tuple[Encoder, VJEPA2Predictor, PredictionSetup]] = []
     for encoder_of, one in ((encoder, predictor), *_twins(experiment, encoder, settings)):
         setup = PredictionSetup(
             one.encoder.name, one.precision, settings.context, settings.horizon, settings.mode, experiment.seed,
             clip=one.clip or 0,
         )  # fmt: skip
+        models.append((encoder_of, one, setup))
         own = one is predictor
         decoded = DecodedFuture(loaded, encoder, setup, cut, videos=len(videos)) if loaded and own else None
         futures = _futures(labels, one)
@@ -93,15 +94,13 @@ def predict(
             pixel_lines = _drawn(decoded, out, encoder, ledger)
             found += pixel_lines
             kept |= {"prediction_comparison"} if any(line.n for line in pixel_lines) else set()
-        if settings.pairs or settings.robot_pairs:
-            at = _surprises(encoder_of, one, settings, setup, ledger, progress, controls=own)
-            surprised.append((at, setup))
-            if own:
-                keep_violations(at, encoder, place(out, "violations"), context=settings.context)
-                kept.add("violations")
-    twin = surprised[1][0] if len(surprised) > 1 else None
-    for at, setup in surprised:
-        found += surprise_lines(at, setup, None if at is twin else twin)
+    if settings.pairs or settings.robot_pairs:
+        surprised = _surprises(models, settings, ledger, progress)
+        keep_violations(surprised[0], encoder, place(out, "violations"), context=settings.context)
+        kept.add("violations")
+        twin = surprised[1] if len(surprised) > 1 else None
+        for at, (_, _, setup) in zip(surprised, models, strict=True):
+            found += surprise_lines(at, setup, None if at is twin else twin)
     drop_figures(out, but=kept)
     out.mkdir(parents=True, exist_ok=True)
     add_notes(out, merge(out, PREDICT, found, ledger.costs, revision=encoder.revision, videos=seen))
@@ -174,23 +173,16 @@ def _futures(labels: Labels | None, predictor: VJEPA2Predictor) -> Futures | Non
 
 
 def _surprises(
-    encoder: Encoder,
-    predictor: VJEPA2Predictor,
+    models: Sequence[tuple[Encoder, VJEPA2Predictor, PredictionSetup]],
     settings: Predict,
-    setup: PredictionSetup,
     ledger: Ledger,
     progress: Progress,
-    *,
-    controls: bool,
-) -> Surprises:
+) -> list[Surprises]:
     """Measure surprise at pairs of possible and impossible videos, and book what it took."""
     started = time.perf_counter()
-    found = surprises(
-        encoder, predictor, pairs=settings.pairs, robot_pairs=settings.robot_pairs, setup=setup, controls=controls,
-        progress=progress,
-    )  # fmt: skip
-    items = 2 * sum(len(ways["predictor"].l1) for ways in found.found.values())
-    ledger.book(f"predict: surprise {encoder.name}", started=started, items=items, device=device_of(encoder))
+    found = surprises(models, pairs=settings.pairs, robot_pairs=settings.robot_pairs, progress=progress)
+    items = 2 * sum(len(ways["predictor"].l1) for of_model in found for ways in of_model.found.values())
+    ledger.book("predict: surprise", started=started, items=items, device=device_of(models[0][0]))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
@@ -65,18 +65,19 @@ class Surprises:
 
 
 def surprises(
-    encoder: Encoder,
-    predictor: VJEPA2Predictor,
+    models: Sequence[tuple[Encoder, VJEPA2Predictor, PredictionSetup]],
     *,
     pairs: int,
     robot_pairs: int = 0,
-    setup: PredictionSetup,
-    controls: bool = True,
     progress: Progress,
-) -> Surprises:
-    """Render so many pairs of each kind, of sprites and of robots, and slide windows over both videos of each.
+) -> list[Surprises]:
+    """Render so many pairs of each kind, of sprites and of robots, and slide every model over both videos of each.
 
-    ``controls``: also by what knows nothing of the world: a ridge, the last tokens again, and change in pixels.
+    A pair is rendered once for all of the models, whose setups differ in their names alone. The first of them is
+    measured beside what knows nothing of the world: a ridge, the last tokens again, and change in pixels.
+
+    Returns:
+        A model's surprises each, in the order of ``models``.
 
     Raises:
         PredictionError: a context and horizon that the rendered videos have no room for.
@@ -87,25 +88,27 @@ def surprises(
         (ROBOT_KINDS, render_robot_pair, robot_pairs),
     ]
     total, done = sum(len(kinds) * count for kinds, _, count in every), 0
-    found: dict[str, dict[SurpriseMethod, Windows]] = {}
+    found: list[dict[str, dict[SurpriseMethod, Windows]]] = [{} for _ in models]
     examples: dict[str, Pair] = {}
+    encoder, predictor, setup = models[0]
     for kinds, render, count in every:
         if not count:
             continue
         spare = range(count, count + min(SPARE, count))
         possible = (render(kind, setup.seed, index).possible for index in spare for kind in kinds)
-        ridge = _ridge(possible, encoder, predictor, setup) if controls and setup.context > 1 else None
+        ridge = _ridge(possible, encoder, predictor, setup) if setup.context > 1 else None
         for kind in kinds:
-            rows: list[dict[SurpriseMethod, Windows]] = []
+            rows: list[list[dict[SurpriseMethod, Windows]]] = [[] for _ in models]
             for index in range(count):
                 pair = render(kind, setup.seed, index)
                 examples.setdefault(kind, pair)
-                for video in (pair.possible, pair.impossible):
-                    rows.append(_windows(encoder.preprocess(video), predictor, setup, ridge, controls))
+                for video, (number, (by, one, at)) in product((pair.possible, pair.impossible), enumerate(models)):
+                    rows[number].append(_windows(by.preprocess(video), one, at, ridge, controls=number == 0))
                 done += 1
-                progress(f"surprise {encoder.name}", done, total)
-            found[kind] = {method: _stacked([row[method] for row in rows]) for method in rows[0]}
-    return Surprises(found, examples)
+                progress("surprise", done, total)
+            for of_model, some in zip(found, rows, strict=True):
+                of_model[kind] = {method: _stacked([row[method] for row in some]) for method in some[0]}
+    return [Surprises(of_model, examples) for of_model in found]
 
 
 def _ridge(
