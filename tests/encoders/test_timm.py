@@ -130,6 +130,7 @@ def test_layouts_of_a_models_authors_are_renamed_as_timm_does(timm, tmp_path):
         (lambda w: w.update({"more": torch.zeros(1)}), "1 unexpected .'more'"),
         (lambda w: w.update({"pos_embed": torch.zeros(1, 64, 24)}), "1 of another shape .'pos_embed'"),
         (lambda w: w.update({"cls_token": torch.zeros(1, 1, 24, dtype=torch.int8)}), "is I8, and quantised"),
+        (lambda w: w["pos_embed"][0, 1].fill_(torch.nan), "1 weights hold NaN or infinity, such as pos_embed"),
     ],
 )
 def test_weights_that_do_not_fit_are_one_line(change, why, timm, tmp_path):

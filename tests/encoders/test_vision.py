@@ -313,6 +313,18 @@ def test_weights_of_few_bits_are_refused(tmp_path):
         assert "\n" not in str(found.value)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_weights_of_a_training_that_diverged_are_refused(value, tmp_path):
+    written("vit", tmp_path)
+    path = tmp_path / "model.safetensors"
+    weights = load_file(path)
+    key = next(key for key in weights if "dense.weight" in key)
+    weights[key][0, 0] = value
+    save_file(weights, path, metadata={"format": "pt"})
+    with pytest.raises(RegistryError, match=r"1 weights hold NaN or infinity, such as .*weight\..*use an earlier"):
+        load_encoder(str(tmp_path))
+
+
 def test_a_weight_that_files_share_with_another_is_not_made_up(tmp_path):
     """Tied weights are written once: what is tied is the library's to say, and what is left out is missing."""
     written("vit", tmp_path)

@@ -268,6 +268,16 @@ def test_quantised_weights_are_refused(version, dtype, of_g, tmp_path):
         loaded(changed)
 
 
+@pytest.mark.parametrize("part", ["encoder", "predictor"])
+@pytest.mark.parametrize("version", ["2", "2.1"])
+def test_weights_of_a_training_that_diverged_are_refused(version, part, of_g, tmp_path):
+    folder = of_g if version == "2.1" else official_vjepa.converted(tmp_path / "2", "2")
+    key = f"{part}.layer.1.mlp.fc1.weight"
+    changed = copied(folder, tmp_path / "x", weights=lambda w: {**w, key: w[key].mul(torch.inf)})
+    with pytest.raises(RegistryError, match=rf"weights hold NaN or infinity, such as {part}\.layer\.1\.mlp\.fc1"):
+        loaded(changed).load_predictor()
+
+
 def test_a_folder_without_a_predictor_or_without_safetensors(of_g, tmp_path):
     alone = copied(of_g, tmp_path / "a", weights=lambda w: {k: v for k, v in w.items() if k.startswith("encoder.")})
     with pytest.raises(RegistryError, match="holds no predictor"):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from worldprobe.encoders import checkpoint, layouts
 from worldprobe.encoders.forward import takes_actions
+from worldprobe.encoders.quantized import refuse_broken
 from worldprobe.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def load_predictor(source: str, config: VJEPA2Config, *, name: str) -> Any:
     _require(config, name)
     weights = layouts.read_part(checkpoint.weights_folder(source), "predictor", name=name)
     checkpoint.require_whole(weights, shapes(config), config, name=name, part="predictor")
+    refuse_broken(weights.items(), name=name)
     with torch.device("meta"):
         predictor = vjepa2_ac.Predictor(config)
     predictor.load_state_dict({key.removeprefix("predictor."): one for key, one in weights.items()}, assign=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from worldprobe.encoders import known, layouts
 from worldprobe.encoders.forward import is_21, takes_actions
+from worldprobe.encoders.quantized import refuse_broken
 from worldprobe.errors import RegistryError
 from worldprobe.io import hub
 from worldprobe.io.files import sha256
@@ -235,6 +236,7 @@ def _read_part(source: str, config: VJEPA2Config, part: str, *, name: str) -> An
         else:
             model = vjepa2.Model(config)
     require_whole(weights, model.state_dict(), config, name=name, part=part)
+    refuse_broken(weights.items(), name=name)
     model.load_state_dict(weights, strict=False, assign=True)
     return model
 

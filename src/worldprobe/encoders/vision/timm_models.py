@@ -15,7 +15,7 @@ from typing import Any
 
 from worldprobe.encoders import checkpoint
 from worldprobe.encoders.pixels import Fit, Pixels
-from worldprobe.encoders.quantized import refuse_quantized
+from worldprobe.encoders.quantized import refuse_broken, refuse_quantized
 from worldprobe.encoders.vision.spec import spec_of
 from worldprobe.encoders.vision.timm_forward import TimmForward, shapes_of
 from worldprobe.encoders.vision.tower import Tower, computed
@@ -155,6 +155,7 @@ def _load(model: Any, source: str, *, name: str) -> None:
     heads = model.pretrained_cfg.get("classifier") or ()
     apart = tuple(f"{head}." for head in ((heads,) if isinstance(heads, str) else heads))
     checkpoint.check(report, name=name, part="encoder", apart=apart)
+    refuse_broken(((key, one) for key, one in weights.items() if key not in report["unexpected_keys"]), name=name)
     model.load_state_dict({k: v for k, v in weights.items() if k not in report["mismatched_keys"]}, strict=False)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from worldprobe.encoders import checkpoint
-from worldprobe.encoders.quantized import refuse_quantized
+from worldprobe.encoders.quantized import refuse_broken, refuse_quantized
 from worldprobe.encoders.vision import videomae2
 from worldprobe.encoders.vision.families import FAMILIES, Family, titles
 from worldprobe.errors import ConfigError, RegistryError
@@ -108,6 +108,7 @@ def load(source: str, network: Network, *, name: str) -> Any:
     else:
         model, report = checkpoint.read(kind, source, network.config, name=name, **network.family.made)
     checkpoint.check(report, name=name, part="encoder", apart=network.family.apart)
+    refuse_broken(model.named_parameters(), name=name)
     zeros = {key: tuple(value.shape) for key, value in model.named_parameters() if not value.any()}
     lost = Counter(zeros.values()) - _zeros(folder, set(zeros.values()))
     if lost:
