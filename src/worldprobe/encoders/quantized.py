@@ -46,7 +46,7 @@ def refuse_broken(weights: Iterable[tuple[str, Tensor]], *, name: str) -> None:
 
     # A sum is not finite where one of its numbers is not, and reads each of them once.
     broken = [
-        key for key, one in weights if one.is_floating_point() and not one.sum(dtype=torch.float64).isfinite()
+        key for key, one in weights if one.is_floating_point() and not one.sum(dtype=torch.float32).isfinite()
     ]
     if broken:
         raise RegistryError(
