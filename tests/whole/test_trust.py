@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from tests.builders.checks import some
@@ -188,23 +189,19 @@ def test_checkpoints_are_loaded_as_safetensors_and_never_with_their_own_code():
 
 
 @pytest.mark.parametrize(
-    "playlist",
+    ("name", "playlist"),
     [
-        "ffconcat version 1.0\nfile '{film}'\n",
-        "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{film}\n#EXT-X-ENDLIST\n",
-        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nm=video 9999 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+        ("a.mp4", "ffconcat version 1.0\nfile 'private.ts'\n"),
+        ("a.mkv", "ffconcat version 1.0\nfile 'private.ts'\n"),
+        ("a.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nprivate.ts\n#EXT-X-ENDLIST\n"),
     ],
-    ids=["concat", "HLS", "SDP"],
 )
-def test_a_film_cannot_name_other_files(playlist, tmp_path, no_network):
-    film = tmp_path / "private.mp4"
-    write_video(film, np.zeros((3, 32, 32, 3), np.uint8), rate=5)
-    open_video(film).close()  # it could be read
-    for suffix in (".mp4", ".mkv", ".ts"):
-        (tmp_path / f"a{suffix}").write_text(playlist.format(film=film))
-        with pytest.raises(VideoError, match="playlists are not accepted"):
-            open_video(tmp_path / f"a{suffix}")
-    assert no_network == []
+def test_a_film_cannot_name_other_files(name, playlist, tmp_path):
+    write_video(tmp_path / "private.ts", np.zeros((3, 32, 32, 3), np.uint8), rate=5)
+    (tmp_path / name).write_text(playlist)
+    av.open(str(tmp_path / name)).close()  # FFmpeg alone would follow it
+    with pytest.raises(VideoError, match="playlists are not accepted"):
+        open_video(tmp_path / name)
 
 
 PROMISED = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "SECURITY.md").read_text(encoding="utf-8"))
