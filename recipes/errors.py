@@ -6,6 +6,7 @@ A message says what was asked, what was found and what to do.
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,16 +14,14 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "src" / "worldprobe"
 
 
-def messages() -> Iterator[tuple[str, int, str, str]]:
-    """Yield where each error of this package is raised (file, line), its class and its message as it is written."""
-    for path in sorted(SOURCES.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.Call):
-                continue
-            name = ast.unparse(node.func).rpartition(".")[2]
-            if name in ERRORS and node.args:
-                yield path.relative_to(SOURCES).as_posix(), node.lineno, name, written(node.args[0])
+def messages(sources: Path = SOURCES) -> Iterator[tuple[str, int, str, str]]:
+    """Yield where each error for users is made (file, line), its class, and its message as it is written."""
+    for path in sorted(sources.rglob("*.py")):
+        calls = [one for one in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(one, ast.Call)]
+        for call in sorted(calls, key=lambda one: one.lineno):
+            name = ast.unparse(call.func).rpartition(".")[2]
+            if name in ERRORS and call.args:
+                yield path.relative_to(sources).as_posix(), call.lineno, name, written(call.args[0])
 
 
 def written(node: ast.expr) -> str:
@@ -34,8 +33,6 @@ def written(node: ast.expr) -> str:
             return "".join(written(part) for part in parts)
         case ast.FormattedValue(value=value):
             return "{" + ast.unparse(value) + "}"
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return written(left) + written(right)
         case _:
             return "{" + ast.unparse(node) + "}"
 
@@ -51,16 +48,13 @@ def _errors() -> frozenset[str]:
 ERRORS = _errors()
 
 
-def page() -> str:
+def page(sources: Path = SOURCES) -> str:
     """Write the page: a heading a file, a line a message."""
-    lines, before, count = [], "", 0
-    for path, line, name, message in messages():
-        if path != before:
-            lines += ["", f"## {path}", ""]
-            before = path
-        lines.append(f"- {line} {name}: {message}")
-        count += 1
-    return f"# {count} messages\n" + "\n".join(lines) + "\n"
+    found = list(messages(sources))
+    lines = [f"# {len(found)} messages"]
+    for path, group in itertools.groupby(found, key=lambda one: one[0]):
+        lines += ["", f"## {path}", "", *(f"- {line} {name}: {message}" for _, line, name, message in group)]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
