@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' constraints.txt)
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install yolo extras demo test faults fuzz check docs wheel picture bench gpu clean
+.PHONY: install yolo extras demo test faults fuzz check docs dist wheel picture bench gpu clean
 
 install: $(INSTALLED)
 
@@ -52,9 +52,13 @@ check: install
 docs: install
 	$(BIN)/mkdocs build --strict --quiet
 
-# dist/worldprobe-*.whl, which holds weights and templates: pip install dist/*.whl && worldprobe demo
+# dist/worldprobe-*.whl, which holds weights and templates (pip install dist/*.whl && worldprobe demo), and the sources beside
+# it. The same sources give the same bytes, whenever and wherever they are built.
+dist: install
+	$(BIN)/python -m hatchling build --directory dist
+
 wheel: install
-	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	$(BIN)/python -m hatchling build --target wheel --directory dist
 
 # docs/modules.svg, from the contracts in pyproject.toml.
 picture: install

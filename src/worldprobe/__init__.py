@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from worldprobe.api import GroupedProbe, ProbeReport, cross_validate, probe
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["GroupedProbe", "ProbeReport", "__version__", "cross_validate", "probe"]
 
 

@@ -83,7 +83,10 @@ class Store:
             with self._place.using("write to"):
                 if path in self._opened or self._place.described(path):
                     if (found := self._open(path).shape) != shape:
-                        raise StoreError(f"{self.location}/{path} has shape {found}, this run would write {shape}")
+                        raise StoreError(
+                            f"{self.location}/{path} has shape {found}, this run would write {shape}: delete it, "
+                            "or encode into another store"
+                        )
                     continue
                 # Another run may have made it just now: it is the same, since the path is made of content.
                 with suppress(ContainsArrayError):
@@ -212,7 +215,7 @@ class Store:
             return found
         if not self._place.holds(f"{path}/zarr.json"):
             self._place.require_folder()
-            raise StoreError(f"no embeddings at {path} in {self.location}")
+            raise StoreError(f"no embeddings at {path} in {self.location}. Run `worldprobe encode` again.")
         try:
             with self._place.using("read"):
                 array = zarr.open_array(store=self._place.zarr, path=path, mode="r+")

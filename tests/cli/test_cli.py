@@ -248,6 +248,12 @@ def test_plugins_are_listed_and_used(worldprobe, place):
     assert pl.read_parquet(place / "plug" / "labels.parquet").height > 0
 
 
+def test_its_version_is_that_of_the_package():
+    from worldprobe import __version__
+
+    assert started("--version").stdout == f"worldprobe {__version__}\n"
+
+
 def test_help_teaches_and_importing_loads_nothing_heavy():
     assert "Example" in started("encode", "--help").stdout
     assert "[robots]" in started("predict", "--help").stdout  # help is markup, which takes brackets for its own

@@ -1,5 +1,6 @@
 """The authors' checkpoints, converted: nothing but weights is unpickled, none is lost, what is left out is said."""
 
+import argparse
 import json
 import pickle
 
@@ -67,7 +68,10 @@ def test_what_the_file_does_not_say_is_said_or_asked_for(tmp_path):
     with pytest.raises(ConfigError, match="is 96 wide, as no published model is: say how many --heads"):
         convert(source, tmp_path / "out")
     found = convert(source, tmp_path / "out", heads=2)
-    assert found.notes == ["384 px a side are assumed, as the file does not say it (--crop)"]
+    assert found.notes == [
+        "384 px a side are assumed, as the file does not say it (--crop)",
+        "its predictor is taken to have 12 heads, as the published ones have",
+    ]
     with pytest.raises(ConfigError, match="is there already"):
         convert(source, tmp_path / "out", heads=2)
 
@@ -84,6 +88,47 @@ def test_the_key_can_be_chosen_and_an_encoder_alone_is_one(tmp_path):
     torch.save(official_vjepa.encoder("2.1"), tmp_path / "bare.pt")
     assert convert(tmp_path / "bare.pt", tmp_path / "bare", **SMALL).taken == ""
     assert load_encoder(str(tmp_path / "bare")).blocks == 12
+
+
+def test_checkpoints_of_own_trainings_say_what_to_do(tmp_path):
+    """Keys, prefixes and objects that trainers leave: each message says how to go on, and that works."""
+    mine = official_vjepa.encoder("2")
+    torch.save({"model": mine, "epoch": 3}, tmp_path / "key.pt")
+    with pytest.raises(RegistryError, match=r"it has model, epoch\. Name the one .* --encoder KEY"):
+        convert(tmp_path / "key.pt", tmp_path / "out", **SMALL)
+    assert convert(tmp_path / "key.pt", tmp_path / "out", encoder="model", **SMALL).taken == "model"
+    torch.save({"state_dict": {f"net.{key}": one for key, one in mine.items()}}, tmp_path / "prefix.pt")
+    with pytest.raises(RegistryError, match=r"among net\.blocks\.0.* torch\.save\(\{.encoder"):
+        convert(tmp_path / "prefix.pt", tmp_path / "none", encoder="state_dict", **SMALL)
+    torch.save({"encoder": mine, "args": argparse.Namespace(lr=0.1)}, tmp_path / "args.pt")
+    with pytest.raises(
+        RegistryError, match=r"it names argparse\.Namespace\. .* save its weights alone: torch\.save"
+    ):
+        convert(tmp_path / "args.pt", tmp_path / "none", **SMALL)
+    own = official_vjepa.official(tmp_path / "own.pt", "2")
+    assert (
+        "its predictor is taken to have 12 heads, as the published ones have"
+        in convert(own, tmp_path / "own", **SMALL).notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("left", "says"),
+    [("model.safetensors", "does not say of which model .* config.json"), ("config.json", r"no \*\.safetensors")],
+)
+def test_half_a_folder_says_which_half_is_not_there(tmp_path, left, says):
+    source = official_vjepa.converted(tmp_path, "2")
+    for path in source.iterdir():
+        if path.name != left:
+            path.unlink()
+    with pytest.raises(RegistryError, match=says):
+        load_encoder(str(source))
+
+
+def test_weights_named_instead_of_their_folder(tmp_path):
+    source = official_vjepa.converted(tmp_path, "2")
+    with pytest.raises(RegistryError, match=f"an encoder is a folder: name {source}$"):
+        load_encoder(str(source / "model.safetensors"))
 
 
 def test_a_predictor_with_some_of_the_weights_that_take_actions_is_refused(tmp_path):

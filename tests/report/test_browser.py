@@ -1,5 +1,6 @@
 """The page in a real browser, opened from the disk: both themes, wide and narrow, by keyboard, printed."""
 
+import itertools
 import json
 import re
 
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image
 from tests.builders.browser import CHROMIUM, Browser
 from tests.builders.run_lines import prediction_step, probe_lines, run_with_moments
+from tests.builders.whole import write_whole_run
 
 from worldprobe.report.write import write_report
 from worldprobe.results import write_results
@@ -76,6 +78,57 @@ def test_a_table_sorts_by_keyboard(browser, page):
     assert down == sorted(down, reverse=True)
     assert up == down[::-1] != down
     assert quiet(browser, page)
+
+
+def test_what_a_verdict_means_is_read_by_keyboard(browser, page):
+    browser.open(page, width=1280)
+    said = browser.js(
+        "[...document.querySelector('table.scores').querySelectorAll('td[title]')].map(one => one.title)"
+    )
+    assert len(said) > 1
+    stops = "document.querySelectorAll('table.scores td[tabindex=\"0\"]')"
+    assert browser.js(f"{stops}.length") == 1  # one a table, however long it is
+    browser.js(f"{stops}[0].focus()")
+    for meaning in said[:2]:
+        assert browser.js("document.querySelector('.tip').textContent") == meaning
+        assert not browser.js("document.querySelector('.tip').hidden")
+        browser.press("ArrowDown")
+    browser.press("Escape")
+    assert browser.js("document.querySelector('.tip').hidden")
+    assert quiet(browser, page)
+
+
+UNNAMED = """[...document.querySelectorAll("svg, img, input, button, [role=img], [role=group]")].filter(
+  one => !one.closest("[aria-hidden]") && !(one.getAttribute("aria-label") || one.alt || one.textContent.trim()
+    || document.getElementById(one.getAttribute("aria-labelledby")))).map(one => one.outerHTML.slice(0, 99))"""
+UNREACHABLE = """[...document.querySelectorAll("*")].filter(
+  one => /auto|scroll/.test(getComputedStyle(one).overflowX) && one.scrollWidth > one.clientWidth
+    && one.tabIndex < 0
+).map(one => one.outerHTML.slice(0, 99))"""
+
+
+def test_everything_has_a_name_and_whatever_scrolls_is_reached_by_keyboard(browser, tmp_path):
+    write_whole_run(tmp_path)
+    write_report(tmp_path)
+    for width in (390, 1280):
+        browser.open(tmp_path / "report.html", width=width)
+        assert browser.js("document.querySelectorAll('svg [role=img]').length") > 100
+        assert browser.js(UNNAMED) == []
+        assert browser.js(UNREACHABLE) == []
+    levels = browser.js("[...document.querySelectorAll('h1, h2, h3, h4')].map(one => Number(one.tagName[1]))")
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    ids = browser.js("[...document.querySelectorAll('[id]')].map(one => one.id)")
+    assert len(ids) == len(set(ids))
+    # Sections are landmarks, told apart by their names; tables are none, and each of their heads says something.
+    marks = browser.js(
+        "[...document.querySelectorAll('section[aria-labelledby]')].map("
+        "one => document.getElementById(one.getAttribute('aria-labelledby')).textContent)"
+    )
+    assert len(marks) == len(set(marks)) > 10
+    assert browser.js("document.querySelectorAll('[role=region]').length") == 0
+    assert browser.js("[...document.querySelectorAll('th')].filter(one => !one.textContent.trim()).length") == 0
 
 
 def test_a_clip_is_scrubbed_by_keyboard(browser, page):

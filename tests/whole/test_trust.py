@@ -10,19 +10,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from tests.builders.checks import some
 from tests.builders.lerobot_format import write_dataset
 
 from worldprobe.config import make_experiment
-from worldprobe.errors import LabelError
+from worldprobe.errors import LabelError, VideoError
 from worldprobe.labels.table import read_labels
 from worldprobe.pipeline.run import run
 from worldprobe.report.write import write_report
 from worldprobe.results import read_results
+from worldprobe.video.read import open_video
 from worldprobe.video.rendered.scenes import render_scenes
+from worldprobe.video.write import write_video
 
-SOURCES = sorted((Path(__file__).resolve().parents[2] / "src").rglob("*.py"))
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
 NAMES = (
     "<script>alert(1)</script>".replace("/", "∕"),
     "\"quoted\" 'twice' & more",
@@ -164,6 +169,8 @@ def test_nothing_here_unpickles_what_comes_from_a_file():
             if name == "torch.load" and path.name == "official.py":  # tensors and plain containers only
                 assert ast.unparse(options["weights_only"]) == "True", path
                 continue
+            # What unpacks an archive has to hold its names to a folder: nothing here does, so nothing needs to.
+            assert name.rpartition(".")[2] not in ("unpack_archive", "extractall", "ZipFile", "TarFile"), path
             assert name not in ("torch.load", "np.load", "numpy.load", "joblib.load", "pd.read_pickle"), path
             assert "allow_pickle" not in options, path
 
@@ -181,11 +188,34 @@ def test_checkpoints_are_loaded_as_safetensors_and_never_with_their_own_code():
     assert loads >= 3
 
 
+@pytest.mark.parametrize(
+    ("name", "playlist"),
+    [
+        ("a.mp4", "ffconcat version 1.0\nfile 'private.ts'\n"),
+        ("a.mkv", "ffconcat version 1.0\nfile 'private.ts'\n"),
+        ("a.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nprivate.ts\n#EXT-X-ENDLIST\n"),
+    ],
+)
+def test_a_film_cannot_name_other_files(name, playlist, tmp_path):
+    write_video(tmp_path / "private.ts", np.zeros((3, 32, 32, 3), np.uint8), rate=5)
+    (tmp_path / name).write_text(playlist)
+    av.open(str(tmp_path / name)).close()  # FFmpeg alone would follow it
+    with pytest.raises(VideoError, match="playlists are not accepted"):
+        open_video(tmp_path / name)
+
+
+PROMISED = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "SECURITY.md").read_text(encoding="utf-8"))
+
+
+def test_every_promise_names_tests_that_exist():
+    for file, test in some(PROMISED):
+        source = (ROOT / file).read_text(encoding="utf-8")
+        assert f"def {test or 'test_'}" in source, (file, test)
+
+
 @pytest.mark.parametrize("version", ["v3.0", "v2.1"])
 @pytest.mark.parametrize("kind", ["dots", "absolute", "link"])
 def test_a_dataset_cannot_name_files_outside_of_its_folder(kind, version, tmp_path):
-    import numpy as np
-
     generator = np.random.default_rng(0)
     frames = generator.integers(0, 256, (3, 6, 32, 32, 3), dtype=np.uint8)
     rows = generator.normal(size=(3, 6, 2)).astype(np.float32)
@@ -204,8 +234,6 @@ def test_a_dataset_cannot_name_files_outside_of_its_folder(kind, version, tmp_pa
 
 
 def small_dataset(root, version="v3.0"):
-    import numpy as np
-
     generator = np.random.default_rng(0)
     frames = generator.integers(0, 256, (3, 6, 32, 32, 3), dtype=np.uint8)
     rows = generator.normal(size=(3, 6, 2)).astype(np.float32)

@@ -1,8 +1,10 @@
-"""The wheel holds weights and templates: installed elsewhere, it runs the demo from an empty folder."""
+"""What is published: a wheel that runs the demo from an empty folder, and the same bytes whoever builds it."""
 
 import os
+import re
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +16,29 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PIP = (sys.executable, "-m", "pip")
 
 
+WHEEL_BYTES = 15_000_000
+
+
+def build(sources, dist, **environment):
+    """Build wheel and sdist; returns both."""
+    command = (sys.executable, "-m", "hatchling", "build", "--directory", str(dist))
+    subprocess.run(
+        command, cwd=sources, env={**os.environ, **environment}, check=True, capture_output=True, timeout=900
+    )
+    (wheel,), (sdist,) = dist.glob("*.whl"), dist.glob("*.tar.gz")
+    return wheel, sdist
+
+
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
+def dist(tmp_path_factory):
+    return build(REPOSITORY, tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture(scope="module")
+def installed(dist, tmp_path_factory):
     """A folder that holds the wheel's content and nothing else."""
-    dist, target = tmp_path_factory.mktemp("dist"), tmp_path_factory.mktemp("site")
-    build = (*PIP, "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(dist), str(REPOSITORY))
-    subprocess.run(build, check=True, timeout=900)
-    (wheel,) = dist.glob("*.whl")
-    install = (*PIP, "install", "--quiet", "--no-deps", "--no-index", "--target", str(target), str(wheel))
+    target = tmp_path_factory.mktemp("site")
+    install = (*PIP, "install", "--quiet", "--no-deps", "--no-index", "--target", str(target), str(dist[0]))
     subprocess.run(install, check=True, timeout=900)
     return target
 
@@ -65,3 +82,28 @@ def test_the_wheel_holds_every_template(installed):
     names = {path.name for path in own.iterdir()}
     assert names == {path.name for path in (installed / "worldprobe" / "report" / "templates").iterdir()}
     assert (installed / "worldprobe" / "py.typed").exists()
+
+
+def test_the_published_sources_give_the_same_bytes_elsewhere_and_later(dist, tmp_path):
+    wheel, sdist = dist
+    with tarfile.open(sdist) as held:
+        held.extractall(tmp_path, filter="data")
+    (sources,) = tmp_path.iterdir()
+    for path in sources.rglob("*"):  # as somebody else has them: private, and of another day
+        os.utime(path, (10**9, 10**9))
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    again = build(sources, tmp_path / "dist", TZ="Asia/Tokyo")
+    assert [path.name for path in again] == [wheel.name, sdist.name]
+    assert [path.read_bytes() for path in again] == [wheel.read_bytes(), sdist.read_bytes()]
+
+
+def test_the_wheel_is_small_and_is_of_the_version_that_is_cited_and_described(dist):
+    from worldprobe import __version__
+
+    assert dist[0].stat().st_size < WHEEL_BYTES
+    assert dist[0].name.startswith(f"worldprobe-{__version__}-")
+    cited = (REPOSITORY / "CITATION.cff").read_text()
+    latest = re.search(r"^## (\d\S*) \((\S+)\)$", (REPOSITORY / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    assert latest is not None
+    assert latest.groups() == (__version__, re.search(r"^date-released: (\S+)$", cited, flags=re.MULTILINE)[1])
+    assert f"\nversion: {__version__}\n" in cited

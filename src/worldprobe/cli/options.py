@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from worldprobe import __version__
+
 
 class OnceCommand(TyperCommand):
     """A command whose options with one value are given once: of two values nobody could say which was meant."""
@@ -26,11 +28,26 @@ class OnceCommand(TyperCommand):
 
 app = typer.Typer(
     name="worldprobe",
-    help="What does a frozen video encoder know, where, and compared with what?",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=True,
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"worldprobe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _of_all(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    """What does a frozen video encoder know, where, and compared with what?"""
+
 
 Videos = Annotated[
     list[str],

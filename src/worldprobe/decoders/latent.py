@@ -61,7 +61,10 @@ class Latents:
                 "of a diffusers autoencoder (config.json and weights), or leave `latent` out to work on pixels."
             ) from error
         if not (hasattr(self._vae, "encode") and hasattr(self._vae, "decode")):
-            raise DecoderError(f"{source!r} is a {type(self._vae).__name__}, not an autoencoder")
+            raise DecoderError(
+                f"{source!r} is a {type(self._vae).__name__}, not an autoencoder. Name one (AutoencoderKL, for "
+                "instance), or leave `latent` out to work on pixels."
+            )
         config = self._vae.config
         self._scale = float(getattr(config, "scaling_factor", None) or 1.0)
         self._shift = float(getattr(config, "shift_factor", None) or 0.0)

@@ -130,7 +130,10 @@ def load(folder: str | Path, *, device: str = "auto") -> TrainedDecoder:
         module.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, RuntimeError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0]
-        raise DecoderError(f"{folder / WEIGHTS} does not fit {CONFIG} beside it: {first}") from error
+        raise DecoderError(
+            f"{folder / WEIGHTS} does not fit {CONFIG} beside it: {first}. Take both from one training, or train "
+            "it again."
+        ) from error
     return TrainedDecoder(module, facts, device=device_for(device))
 
 

@@ -49,7 +49,10 @@ class _Floor:
         """
         tubelet = min(self.tubelet, frames)
         if frames < 1 or frames % tubelet:
-            raise ConfigError(f"{self.name} takes an even number of frames a clip, or one, got {frames}")
+            raise ConfigError(
+                f"{self.name} takes an even number of frames a clip, or one, got {frames}. Use --frames "
+                f"{max(self.tubelet, frames - frames % self.tubelet)}."
+            )
         return TokenGrid(frames // tubelet, _CELLS, _CELLS, tubelet, _CROP // _CELLS)
 
 

@@ -165,8 +165,8 @@ def mixed_up(unexpected: Iterable[str], missing: Iterable[str], *, of_21: bool) 
 def _files(folder: Path, name: str) -> list[Path]:
     if not (found := sorted(folder.glob("*.safetensors"))):
         official = sorted(folder.glob("*.pt"))
-        how = f": `worldprobe convert {official[0]} OUT` makes them" if official else ""
-        raise RegistryError(f"{name} holds no *.safetensors, and nothing else is read{how}")
+        how = f"`worldprobe convert {official[0]} OUT` makes them" if official else "save_pretrained writes them"
+        raise RegistryError(f"{name} holds no *.safetensors, and nothing else is read: {how}")
     return found
 
 

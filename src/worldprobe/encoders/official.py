@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 # Where the encoder lies, the best first. Of a distilled model ``target_encoder`` may be the teacher.
 ENCODERS = ("ema_encoder", "target_encoder", "encoder")
 _HEADS = {768: 12, 1024: 16, 1280: 16, 1408: 22, 1664: 26}
-_PREDICTOR_HEADS = 12
+_PREDICTOR_HEADS, _PREDICTOR_WIDTH = 12, 384  # of all published ones; heads cannot be seen in weights
 _ACTION_HEADS = 16
 _EXTRINSICS = "extrinsics_encoder."
 _FRAMES = 64
+_SAVED = 'torch.save({"encoder": encoder.state_dict(), "predictor": predictor.state_dict()}, "weights.pt")'
 _ENCODER_NAMES = (
     (r"^patch_embed_img\.", "embeddings.patch_embeddings_img."),
     (r"^patch_embed\.", "embeddings.patch_embeddings."),
@@ -166,7 +167,10 @@ def _heads(wanted: int | None, width: int, source: Path) -> int:
     """Of attention, by the width. Raises ConfigError where no published model is so wide."""
     heads = wanted or _HEADS.get(width)
     if heads is None or width % heads:
-        raise ConfigError(f"{source} is {width} wide, as no published model is: say how many --heads it has")
+        raise ConfigError(
+            f"{source} is {width} wide, as no published model is: say how many --heads it has, of which {width} "
+            "is a multiple"
+        )
     return heads
 
 
@@ -187,8 +191,11 @@ def _read(source: Path) -> dict[str, Any]:
         raise RegistryError(f"cannot read {source}: {checkpoint.first_line(error)}") from error
     # What is left is torch's refusal, an UnpicklingError: to name it the module would have to be imported.
     except Exception as error:
+        named = re.search(r"GLOBAL ([\w.]+)", str(error))
+        what = f"; it names {named[1]}" if named else ""
         raise RegistryError(
-            f"{source} is no checkpoint of torch, or a pickle of more than weights, which could run code: refused"
+            f"{source} is no checkpoint of torch, or a pickle of more than weights, which could run code: "
+            f"refused{what}. Where you trust it, save its weights alone: {_SAVED}"
         ) from error
     if not isinstance(held, dict) or not held:
         raise RegistryError(f"{source} holds a {type(held).__name__}, no checkpoint by its keys")
@@ -202,7 +209,10 @@ def _encoder(held: Mapping[str, Any], wanted: str | None, source: Path) -> tuple
     there = [key for key in (ENCODERS if wanted is None else (wanted,)) if isinstance(held.get(key), Mapping)]
     if not there:
         which = f"no {wanted!r}" if wanted else f"none of {', '.join(ENCODERS)}"
-        raise RegistryError(f"{source} holds {which}: it has {', '.join(map(str, list(held)[:8]))}")
+        has = ", ".join(map(str, list(held)[:8]))
+        raise RegistryError(
+            f"{source} holds {which}: it has {has}. Name the one whose weights to take: --encoder KEY"
+        )
     return there[0], _clean(held[there[0]])
 
 
@@ -272,7 +282,11 @@ def _config(
         width, _, tubelet, patch, _ = patches.shape
         ratio = inner.shape[0] / width
     except (KeyError, ValueError) as error:
-        raise RegistryError(f"{source}: its encoder is no V-JEPA 2's: {checkpoint.first_line(error)}") from error
+        raise RegistryError(
+            f"{source}: its encoder is no V-JEPA 2's: {checkpoint.first_line(error)} cannot be read among "
+            f"{', '.join(sorted(raw)[:3])}, ... Weights are to be named as the authors name them "
+            f"(patch_embed.proj.weight, blocks.0.norm1.weight, ...): {_SAVED}"
+        ) from error
     newer = any(re.match(r"encoder\.norms_block\.", key) for key in weights)
     heads = _heads(heads, width, source)
     positions = raw["pos_embed"].shape[1] if "pos_embed" in raw else 0
@@ -287,6 +301,8 @@ def _config(
         "tubelet_size": tubelet, "qkv_bias": "encoder.layer.0.attention.query.bias" in weights,
     }  # fmt: skip
     told_by = _predictor_config(weights, width, newer) if "predictor.proj.weight" in weights else {}
+    if "action_dim" not in told_by and told_by.get("pred_hidden_size", _PREDICTOR_WIDTH) != _PREDICTOR_WIDTH:
+        notes.append(f"its predictor is taken to have {_PREDICTOR_HEADS} heads, as the published ones have")
     kind = {"model_type": "vjepa21"} if newer else {"model_type": "vjepa2", "architectures": ["VJEPA2Model"]}
     return {**kind, **common, **told_by}
 

@@ -123,7 +123,9 @@ def read_failures(path: Path) -> tuple[FailedClip, ...]:
             named = {key: entry.get(key) for key in ("video", "clip", "error")}
             failures.append(FailedClip(**{key: "" if of is None else str(of) for key, of in named.items()}))
         except (json.JSONDecodeError, AttributeError, RecursionError) as error:
-            raise WorldprobeError(f"{path} line {number} is not a failure record: {error}") from error
+            raise WorldprobeError(
+                f"{path} line {number} is not a failure record: {error}. Delete the line, or run the stage again."
+            ) from error
     return tuple(failures)
 
 

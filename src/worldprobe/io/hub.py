@@ -35,7 +35,9 @@ def answers(name: str) -> bool:
     except GatedRepoError:
         return True  # loading says what is needed
     except RepositoryNotFoundError as error:
-        raise RegistryError(f"the hub has no {name}, or shows it to its owner only") from error
+        raise RegistryError(
+            f"the hub has no {name}, or shows it to its owner only. Correct the name, or log in: `hf auth login`"
+        ) from error
     # No network in any of its forms: each version of the client has its own errors for them.
     except Exception:
         return False

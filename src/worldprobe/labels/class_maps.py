@@ -37,7 +37,7 @@ def class_map(classes: str | Mapping[str, Sequence[str]]) -> dict[str, str] | No
     for new, olds in classes.items():
         for old in olds:
             if new_of.setdefault(old, new) != new:
-                raise LabelError(f"class {old!r} is claimed by both {new_of[old]!r} and {new!r}")
+                raise LabelError(f"class {old!r} is claimed by both {new_of[old]!r} and {new!r}: leave it in one")
     return new_of
 
 

@@ -42,7 +42,10 @@ class SceneTruth:
                 f"{path} is damaged ({error}): delete it and {video.ref.path}, and render the scene again"
             ) from error
         if frames != video.ref.frames:
-            raise LabelError(f"{path} speaks of {frames} frames, {video.ref.path} has {video.ref.frames}")
+            raise LabelError(
+                f"{path} speaks of {frames} frames, {video.ref.path} has {video.ref.frames}: one of them is "
+                "another film's. Delete both, and render the scene again."
+            )
         return Labels(
             table.with_columns(video=pl.lit(video.ref.id), confidence=pl.lit(1.0), source=pl.lit(self.name))
         )

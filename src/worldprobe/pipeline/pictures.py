@@ -25,7 +25,7 @@ def read_frames(series: Series, spec: ClipSpec) -> tuple[Pixels, tuple[float, ..
     """All frames of a clip, uint8 [t, h, w, 3], and when each is shown."""
     with open_source(Path(series.video.path)) as video:
         if video.ref.id != series.video.id:
-            raise VideoError(f"{series.video.path} is another film than when it was encoded")
+            raise VideoError(f"{series.video.path} is another film than when it was encoded. Encode it again.")
         read = dict(video.frames(sorted(set(spec.indices))))
         seconds = tuple(float(video.pts_seconds[index]) for index in spec.indices)
     return np.stack([read[index] for index in spec.indices]), seconds

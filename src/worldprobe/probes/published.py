@@ -48,7 +48,7 @@ def published(
     require_finite(inputs)
     train, test = permuted(len(inputs), seed=seed)
     if question.classes and len(np.unique(question.target[train, 0])) < 2:
-        raise ProbeError("the training rows hold one class only")
+        raise ProbeError("the training rows hold one class only: nothing to tell apart. Label further classes.")
     predicted = _chosen(inputs, question, train, test, seed) if chosen else _fixed(inputs, question, train, test)
     truth = question.target[test]
     if question.classes:

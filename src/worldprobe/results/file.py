@@ -66,7 +66,10 @@ def read_results(path: StrPath, *, damaged: list[str] | None = None) -> list[Any
             results.append(_result(line))
         except (json.JSONDecodeError, ValidationError, RecursionError) as error:
             if damaged is None:
-                raise WorldprobeError(f"{path} line {number} is not a result: {_reason(error)}") from error
+                raise WorldprobeError(
+                    f"{path} line {number} is not a result: {_reason(error)}. Delete the line, or run the stage "
+                    "that wrote it again."
+                ) from error
             damaged.append(f"line {number} is not a result.")
     return results
 

@@ -188,7 +188,10 @@ class _Download:
             return int(span[2])
         length = response.headers.get("Content-Length", "")
         if not length.isdigit() or int(length) == 0:
-            raise VideoError(f"{self.url} does not say how long it is: whether it came whole could not be known.")
+            raise VideoError(
+                f"{self.url} does not say how long it is: whether it came whole could not be known. Fetch it by "
+                "other means, and name the file."
+            )
         return int(length)
 
     def _state(self) -> dict[str, Any] | None:

@@ -189,5 +189,5 @@ def _whole(path: Path, written: str | None) -> int | None:
     if written is None:
         return None
     if not re.fullmatch(r"\s*\d{1,9}\s*", written):
-        raise VideoError(f"{path}: {written!r} is no whole number.")
+        raise VideoError(f"{path}: {written!r} is no whole number. Correct it, or delete its line.")
     return int(written)

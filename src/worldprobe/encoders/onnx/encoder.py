@@ -85,7 +85,7 @@ class OnnxEncoder:
     def grid(self, frames: int) -> TokenGrid:
         """A token for each frame and cell. Raises ConfigError for no frames."""
         if frames < 1:
-            raise ConfigError(f"{self.name} takes one frame a clip or more, got {frames}")
+            raise ConfigError(f"{self.name} takes one frame a clip or more, got {frames}. Use --frames 1.")
         return TokenGrid(frames, self._cells.rows, self._cells.columns, 1, self._cells.px)
 
     def flop(self, frames: int) -> float | None:

@@ -83,7 +83,9 @@ def _pixels(network: Network, settings: dict[str, Any], spec: Spec, *, name: str
     pixels = pixels_of(settings, name=spec.source, square=family.square, patch=patch, places=places)
     if spec.size is not None and spec.size != pixels.size:
         if not family.sizes:
-            raise RegistryError(f"{name}: a {family.title} knows its own size alone, {_px(pixels.size)}")
+            raise RegistryError(
+                f"{name}: a {family.title} knows its own size alone, {_px(pixels.size)}: leave ?size= out"
+            )
         pixels = pixels.sized(*spec.size)
     if any(side % patch for side in pixels.size):
         raise RegistryError(f"{name}: {_px(pixels.size)} are no multiples of its patches' {patch} px")

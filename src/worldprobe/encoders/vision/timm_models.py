@@ -182,7 +182,7 @@ def _resize(model: Any, pixels: Pixels, *, name: str) -> None:
         ) from error
     if model.pretrained_cfg.get("fixed_input_size"):
         side = model.pretrained_cfg["input_size"][-1]
-        raise RegistryError(f"{name} knows its own size alone, {side} px")
+        raise RegistryError(f"{name} knows its own size alone, {side} px: leave ?size= out")
 
 
 def pixels_of(written: Mapping[str, Any], *, name: str) -> Pixels:

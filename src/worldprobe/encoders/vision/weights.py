@@ -66,7 +66,12 @@ def network_of(written: Mapping[str, Any], *, name: str, stage: int | None = Non
         raise RegistryError(f"{name} holds a model of timm ({written['architecture']}): name it timm:{name}")
     if family is None:
         own = "is code of its own (auto_map), which is never run" if "auto_map" in written else "is not read"
-        shown = kind or " ".join(map(str, written.get("architectures") or ())) or None
+        if not (shown := kind or " ".join(map(str, written.get("architectures") or ()))):
+            raise RegistryError(
+                f"{name} does not say of which model its weights are: it needs a config.json with a model_type, as "
+                "transformers' save_pretrained writes it. Of weights by the names of V-JEPA's authors `worldprobe "
+                "convert` makes a folder"
+            )
         raise RegistryError(
             f"{name} holds a model of type {shown!r}, which {own}. Read are V-JEPA 2, {titles()}; any network as "
             "an ONNX file: onnx:FILE"

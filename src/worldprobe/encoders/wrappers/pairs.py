@@ -41,7 +41,10 @@ class Pairs(Wrapper):
             ConfigError: an odd number of frames, or one that E does not take.
         """
         if frames < 2 or frames % 2:
-            raise ConfigError(f"{self.name} joins 2 frames to a token, {frames} frames a clip do not divide")
+            raise ConfigError(
+                f"{self.name} joins 2 frames to a token, {frames} frames a clip do not divide. Use --frames "
+                f"{max(2, frames - frames % 2)}."
+            )
         grid = self._encoder.grid(frames)
         return replace(grid, time=grid.time // 2, tubelet=2)
 

@@ -45,11 +45,15 @@ class Mcap:
         except (pl.exceptions.PolarsError, OSError) as error:
             raise LabelError(f"{path} is damaged ({error}): delete its folder, and it is made anew") from error
         if len(table) != ref.frames:
-            raise LabelError(f"{path} speaks of {len(table)} frames, {ref.path} has {ref.frames}")
+            raise LabelError(
+                f"{path} speaks of {len(table)} frames, {ref.path} has {ref.frames}: delete its folder, and it "
+                "is made anew"
+            )
         columns = {name: table[name].to_numpy() for name in table.columns if name.startswith(("state.", "action."))}
         if not columns:
             raise LabelError(
-                f"the recording that {ref.path} is from holds pictures, and no state or action in numbers"
+                f"the recording that {ref.path} is from holds pictures, and no state or action in numbers: label "
+                "it by another labeller, such as moving"
             )
         empty = int(np.isnan(np.stack(list(columns.values()))).any(axis=0).sum())
         notes = [

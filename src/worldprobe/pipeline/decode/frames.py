@@ -82,7 +82,10 @@ def keep_frames(
     need = len(clips) * int(np.prod(shape))
     path.parent.mkdir(parents=True, exist_ok=True)
     if (free := shutil.disk_usage(path.parent).free) < need:
-        raise DecoderError(f"frames need {need / 1e9:.1f} GB beside {path}, {free / 1e9:.1f} GB are free there")
+        raise DecoderError(
+            f"frames need {need / 1e9:.1f} GB beside {path}, {free / 1e9:.1f} GB are free there. Make room, or "
+            "use a smaller --size, fewer videos or an --out elsewhere."
+        )
     kept: list[tuple[int, int]] = []
     failures: list[Failure] = []
     with replacing(path) as temporary, temporary.open("wb") as file:

@@ -77,7 +77,10 @@ def _in_time(
         return np.asarray(values[tubelet])
     if len(values) == 1:
         if last is None or last[0] != index - 1:
-            raise StoreError(f"still {index - 1} is not in the store, and still {index} differs from it by {kind}")
+            raise StoreError(
+                f"still {index - 1} is not in the store, and still {index} differs from it by {kind}. Run "
+                "`worldprobe encode` again; it does only what is missing."
+            )
         before = last[1][tubelet]
     else:
         assert (tubelet > 0).all(), "a moment without one before it has no change"

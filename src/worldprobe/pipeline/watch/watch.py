@@ -129,7 +129,7 @@ class Watch:
         try:
             of.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise WriteError(f"cannot write {of.out}: {error.strerror or error}") from error
+            raise WriteError(f"cannot write {of.out}: {error.strerror or error}. Give another --out.") from error
         self._lock = FileLock(of.out / ".watch.lock", thread_local=False)
         try:
             self._lock.acquire(blocking=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from worldprobe.findings.wording import METRICS, count, property_name, with_interval
+from worldprobe.findings.wording import METRICS, count, number, property_name, with_interval
 from worldprobe.intervals import Score
 from worldprobe.report.drawing.axes import Axis
 from worldprobe.results import Metric
@@ -84,3 +84,18 @@ def said(name: str, where: str, score: Score, n: str, digits: int = 3) -> str:
 
 def in_groups(n: float, groups: int, unit: str = "group") -> str:
     return f"n = {n:,.0f} in {count(groups, unit)}"
+
+
+def in_words(panels: Sequence[Panel]) -> str:
+    """Write panels as text: of each line its first value and its last, for whoever does not see them."""
+    return "; ".join(
+        f"{panel.title}, {panel.metric} by {panel.x_name}: " + ", ".join(filter(None, map(_ends, panel.lines)))
+        for panel in panels
+        if any(line.points for line in panel.lines)
+    )
+
+
+def _ends(line: Line) -> str:
+    ends = [line.points[0], line.points[-1]] if len(line.points) > 1 else line.points
+    values = [f"{number(point.score.value, 2)} at {point.x:g}" for point in ends]
+    return f"{line.name} {' and '.join(values)}" if values else ""

@@ -128,8 +128,11 @@ def table(block: Table[Any]) -> Markup:
     from markupsafe import Markup
 
     columns = block.heads("html")
+    # A head without a name names nothing: to a screen reader it is a cell like others.
     heads = "".join(
         Markup('<th scope="col"{}>{}</th>').format(Markup(' class="r"') if column.right else "", column.head)
+        if column.head
+        else Markup("<td></td>")
         for column in columns
     )
     rows = []
@@ -137,7 +140,8 @@ def table(block: Table[Any]) -> Markup:
         tone = Markup(' class="{}"').format(block.tone(row)) if block.tone and block.tone(row) else ""
         cells = [_td(column.cell(row, "html"), right=column.right, head=column.row_head) for column in columns]
         rows.append(Markup("<tr{}>{}</tr>").format(tone, Markup("").join(cells)))
-    frame = Markup('<div class="scroll{}" tabindex="0" role="region" aria-label="{}">{}</div>')
+    # A group and no region: a landmark for each of thirty tables would be none.
+    frame = Markup('<div class="scroll{}" tabindex="0" role="group" aria-label="{}">{}</div>')
     inside = Markup('<table class="{}">\n<thead><tr>{}</tr></thead>\n<tbody>{}</tbody>\n</table>')
     look, tall = block.look.replace(" tall", ""), " tall" if " tall" in block.look else ""
     return frame.format(tall, block.title, inside.format(look, Markup(heads), Markup("\n").join(rows)))

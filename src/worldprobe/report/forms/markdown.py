@@ -11,6 +11,7 @@ from worldprobe.findings.facts import Summary
 from worldprobe.findings.setup import flatten
 from worldprobe.io.files import write_whole
 from worldprobe.printable import escaped, one_line, printable
+from worldprobe.report.drawing.panels import in_words
 from worldprobe.report.sections import sections
 from worldprobe.report.table import (
     BREAK,
@@ -120,7 +121,8 @@ def _block(block: Block, level: str, figures: Sequence[str]) -> str:
         case Terms():
             return grid(block.heads, [[text(name), text(entry)] for name, entry in block.pairs])
         case Figure():
-            return f"![{text(block.caption)}](figures/{block.name}.png)" if block.name in figures else ""
+            said = " ".join(filter(None, (block.caption, in_words(block.panels))))
+            return f"![{text(said)}](figures/{block.name}.png)" if block.name in figures else ""
         case Template():
             return ""
 

@@ -108,7 +108,9 @@ def render_robot_pair(kind: RobotKind, seed: int, index: int) -> Pair:
         differ = np.flatnonzero((possible != impossible).any(axis=(1, 2, 3)))
         if len(differ) and EARLIEST - 1 <= differ[0] <= LATEST + 2:
             return Pair(kind, possible, impossible, int(differ[0]))
-    raise VideoError(f"none of {_TRIES} clips shows what {kind} needs (seed {seed}, pair {index})")
+    raise VideoError(
+        f"none of {_TRIES} clips shows what {kind} needs (seed {seed}, pair {index}). Choose another seed."
+    )
 
 
 def _play(mujoco: Any, plan: ClipPlan) -> _Played:
