@@ -63,6 +63,8 @@ def answer(summary: Summary) -> Section:
         Column("Verdict", _verdict),
         Column("n", lambda one: in_groups(one.n, one.groups, one.unit), right=True),
     ]
+    if not summary.answers:
+        return Section("answer", "The answer", blocks, short="Answer", chapter="answer", warned=False)
     blocks.append(Table("The answer", columns, summary.answers, look="answers num", tone=lambda one: one.kind))
     sure = "In brackets: 95 % intervals."
     blocks += [

@@ -24,6 +24,7 @@ from worldprobe.findings.wording import (
     with_interval,
 )
 from worldprobe.intervals import Score
+from worldprobe.printable import one_line
 from worldprobe.report.charts.blocks import by_block, heat_map, layer_panels
 from worldprobe.report.charts.scores import beside_controls, leaks
 from worldprobe.report.table import (
@@ -97,7 +98,7 @@ def _columns(summary: Summary) -> list[Column[Scored]]:
         Column("Property", lambda s: _property(summary, s), forms=("html",)),
         Column(
             "Task", _task,
-            forms=("markdown", "terminal"), short="task", brief=lambda s: s[0].task,
+            forms=("markdown", "terminal"), short="task", brief=lambda s: one_line(s[0].task),
         ),
         Column(
             "Features", lambda s: summary.label(s[0]), forms=("markdown", "terminal"), short="feat.", fold=True
