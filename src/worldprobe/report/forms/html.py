@@ -203,7 +203,7 @@ def _inside(cell: Cell) -> Markup:
     for at, part in enumerate(cell.parts):
         text, emphasis = part
         beside = {cell.parts[at - 1][1] if at else "", cell.parts[at + 1][1] if at + 1 < len(cell.parts) else ""}
-        if emphasis == "joint":
+        if emphasis == "joint" and (beside & {"soft", "over"} or at + 1 == len(cell.parts)):
             continue
         if part == BREAK:  # soft parts stand on lines of their own already
             found += Markup("") if beside & {"soft", "over"} else Markup("<br>")

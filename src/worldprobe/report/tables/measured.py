@@ -10,7 +10,7 @@ from worldprobe.findings.score import tap_name
 from worldprobe.findings.wording import SPLITS, count, joined
 
 _VERSIONS = ("worldprobe", "python", "torch", "transformers")
-_MOST_FEATURES = 4
+_MOST_FEATURES, _LONGEST = 4, 40
 
 
 def how_measured(summary: Summary) -> list[tuple[str, str]]:
@@ -37,9 +37,14 @@ def _part(facts: dict[str, Any], name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _name(text: str) -> str:
+    """A name as far as a line has room for it."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
 def _encoder(summary: Summary) -> str:
     sight, cost = _part(summary.provenance, "sight"), _part(summary.provenance, "cost")
-    facts = [summary.encoder.name, summary.encoder.status]
+    facts = [_name(summary.encoder.name), summary.encoder.status]
     facts += [f"{cost['parameters']:,} parameters"] if isinstance(cost.get("parameters"), int) else []
     if {"frames", "width", "height"} <= sight.keys():
         facts.append(f"clips of {sight['frames']} frames, {sight['width']} × {sight['height']} px")
@@ -59,13 +64,13 @@ def _data(summary: Summary) -> str:
 def _probes(summary: Summary) -> str:
     if not summary.rows:
         return ""
-    features = list(dict.fromkeys(row.features for row in summary.rows))
+    features = list(dict.fromkeys(_name(row.features) for row in summary.rows))
     more = f" and {len(features) - _MOST_FEATURES} more" if len(features) > _MOST_FEATURES else ""
-    taps = list(dict.fromkeys(tap_name(row.tap) for row in summary.rows))
+    taps = list(dict.fromkeys(_name(tap_name(row.tap)) for row in summary.rows))
     where = taps[0] if len(taps) == 1 else f"{len(taps)} taps"
     splits = joined(f"{row}: {SPLITS[row]}" if row in SPLITS else row for row in _splits(summary))
     return (
-        f"{joined(dict.fromkeys(row.probe for row in summary.rows))} from {', '.join(features[:_MOST_FEATURES])}{more} "
+        f"{joined(dict.fromkeys(_name(row.probe) for row in summary.rows))} from {', '.join(features[:_MOST_FEATURES])}{more} "
         f"of {where}, the penalty chosen on inner folds, each example scored once, out of fold; split {splits}"
     )
 
