@@ -222,7 +222,7 @@ def test_each_verdict_of_the_page_says_what_it_rules_out_where_pointed_at_and_in
     assert len(re.findall(r'<td class="verdict" title="[A-Z][^"]{30,}">', page)) == 5 + 3
     assert all(f'title="{one.meaning}"' in page for one in some(summary.answers))
     legend = page.partition("What the verdicts rule out")[2].partition("</dl>")[0]
-    kinds = ("above every control", "below", "no evidence", "control")
+    kinds = ("above every control", "below", "no evidence", "control", "baseline", "tubelet")
     assert re.findall(r"<dt[^>]*>(?:\W )?([^<]*)</dt>", legend) == list(kinds)
     text = (tmp_path / "report.md").read_text()
     assert "| Verdict | What it rules out |" in text

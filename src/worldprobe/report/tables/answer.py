@@ -9,7 +9,7 @@ from functools import partial
 from worldprobe.findings import wording
 from worldprobe.findings.answer import Answer
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.meanings import CONTROL, LEGEND
+from worldprobe.findings.meanings import BASELINE, CONTROL, LEGEND, TUBELET
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import VerdictKind
 from worldprobe.findings.use_cases import UseCase
@@ -87,10 +87,12 @@ def answer_table(summary: Summary, *, most: int | None = None, linked: bool = Tr
 
 
 def _legend(answers: Sequence[Answer]) -> list[tuple[str, str]]:
-    """The verdicts of these lines, with their marks, and what a control is."""
+    """The verdicts of these lines, with their marks, and what controls, baselines and tubelets are."""
     kinds = {kind for one in answers for kind in (one.kind, one.mark)}
     said = [(f"{GLYPHS.get(kind, NONE)} {name}", what) for kind, (name, what) in LEGEND.items() if kind in kinds]
-    return [*said, ("control", CONTROL)] if any(one.about == "property" for one in answers) else said
+    about = {one.about for one in answers}
+    said += [("control", CONTROL)] if "property" in about else []
+    return [*said, ("baseline", BASELINE), ("tubelet", TUBELET)] if "prediction" in about else said
 
 
 def _what(one: Answer, places: dict[str, str] | None) -> Cell:
