@@ -136,6 +136,19 @@ def test_a_report_prints_the_table_of_a_run_and_says_what_would_have_shown():
     assert wp.probe(features, {"<b>": labels["loudness"]}, speaker)._repr_html_().count("&lt;b&gt;") >= 2
 
 
+def test_what_must_be_known_first_is_a_line_each_and_speaks_of_this_run_alone():
+    """Whatever a task is called, and of however few groups it is."""
+    features, tasks, speaker = speakers(groups=8)
+    report = wp.probe(features, {"a\nb \x1b[2J": tasks["loudness"]}, speaker)
+    assert report.notes
+    assert not [note for note in report.notes if "\n" in note or "\x1b" in note]
+    assert "Only 8 groups (a b \\x1b[2J from features)" in report.notes[0]
+    assert not any("older" in note for note in report.notes)
+    lines = repr(report).splitlines()
+    assert [line for line in lines if line.startswith("a b")]
+    assert not [line for line in lines if line.startswith("b ")]
+
+
 def test_a_positive_control_is_none_to_be_above():
     features, labels, speaker = speakers(groups=30)
     noise = np.random.default_rng(1).normal(size=features.shape)

@@ -108,4 +108,5 @@ class Browser:
         to.write_bytes(base64.b64decode(shot["data"]))
 
     def printed(self) -> bytes:
-        return base64.b64decode(self.call("Page.printToPDF")["data"])
+        """The page as PDF, on paper of the size that it asks for."""
+        return base64.b64decode(self.call("Page.printToPDF", preferCSSPageSize=True)["data"])

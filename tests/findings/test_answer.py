@@ -14,7 +14,14 @@ from worldprobe.findings.story import tell_story
 from worldprobe.findings.summary import summarize
 from worldprobe.report.charts.decoding import glimpse
 from worldprobe.report.write import write_report
-from worldprobe.results import PredictionResult, ProbeResult, SurpriseResult, write_results
+from worldprobe.results import (
+    EnergyResult,
+    PredictionResult,
+    ProbeResult,
+    SurpriseResult,
+    UnlabelledResult,
+    write_results,
+)
 
 
 def probe(task, score, control=0.1, *, features="z", tap="e/block0.out"):
@@ -215,12 +222,62 @@ def test_each_verdict_of_the_page_says_what_it_rules_out_where_pointed_at_and_in
     assert len(re.findall(r'<td class="verdict" title="[A-Z][^"]{30,}">', page)) == 5 + 3
     assert all(f'title="{one.meaning}"' in page for one in some(summary.answers))
     legend = page.partition("What the verdicts rule out")[2].partition("</dl>")[0]
-    kinds = ("above every control", "below", "no evidence", "control")
+    kinds = ("above every control", "below", "no evidence", "control", "baseline", "tubelet")
     assert re.findall(r"<dt[^>]*>(?:\W )?([^<]*)</dt>", legend) == list(kinds)
     text = (tmp_path / "report.md").read_text()
     assert "| Verdict | What it rules out |" in text
     assert "none explains the score" in legend
     assert "none explains the score" in text
+
+
+def energies(accuracy, twin=None, against_twin=None):
+    """Lines of true actions against others': how often the true one's energy is lower, of the twin too."""
+    told = {"n": 611, "n_groups": 29, "stride": 4, "protocol": "one step", "seed": 0}
+    return [
+        EnergyResult(
+            encoder=encoder, actions="shuffled", times=None, metric=metric, **told, score=score, low=score - 0.05,
+            high=score + 0.05, against_twin=against_twin if encoder == "e" and metric == "accuracy" else None,
+        )
+        for encoder, share in (("e", accuracy), ("random:e", twin))
+        if share is not None
+        for metric, score in (("l1", 0.5), ("excess", 0.1), ("accuracy", share))
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lines", "kind", "verdict"),
+    [
+        (energies(0.7), "above", "above chance"),
+        (energies(0.7, 0.5, "above"), "above", "above chance and the untrained twin"),
+        (energies(0.7, 0.65, "not shown"), "not-shown", "above chance, not shown above the untrained twin"),
+        (energies(0.7, 0.9, "below"), "below", "above chance, below the untrained twin"),
+        (energies(0.52), "no-evidence", "no evidence: not above chance"),
+    ],
+)
+def test_a_run_that_measured_the_energy_of_actions_alone_opens_with_its_answer(tmp_path, lines, kind, verdict):
+    summary = summary_of(tmp_path, lines)
+    assert [(one.about, one.kind, one.verdict, one.n) for one in summary.answers] == [
+        ("energy", kind, verdict, 611)
+    ]
+    (line,) = summary.story
+    assert line.startswith("Energy of the true action: lower in 0.")
+    assert line.endswith(f"] of transitions, {verdict}.")
+
+
+def test_a_run_that_answers_no_question_says_what_it_has_instead(tmp_path):
+    rank = UnlabelledResult(
+        encoder="e", tap="e/block0.out", input="native", measure="effective rank", control="none", score=3.1, low=3.0,
+        high=3.2, n=100, n_videos=9, width=8,
+    )  # fmt: skip
+    write_results(tmp_path / "results.jsonl", [rank])
+    summary = write_report(tmp_path)
+    assert summary.answers == ()
+    (line,) = summary.story
+    assert line.startswith("Measured without labels: effective rank.")
+    for form in ("report.html", "report.md"):
+        text = (tmp_path / form).read_text()
+        assert line in html.unescape(text)
+        assert "What the verdicts rule out" not in text
 
 
 def test_the_opening_shows_what_the_decoder_draws(tmp_path):

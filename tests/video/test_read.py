@@ -357,6 +357,21 @@ def test_each_fault_has_one_clear_message(tmp_path: Path) -> None:
             open_video(name)
 
 
+def test_a_film_whose_frames_all_have_one_time_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    """What a writer leaves that sets no times: speeds, clips and still regions would all be wrong of it."""
+    path = tmp_path / "timeless.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for at in range(20):
+            frame = av.VideoFrame.from_ndarray(picture(at), format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = 0, Fraction(1, 30)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with pytest.raises(VideoError, match=r"all its 20 frames the same time.* what wrote it .*frames\?fps=30"):
+        open_video(path)
+
+
 def test_absurd_header_is_refused(tmp_path: Path) -> None:
     path = make(tmp_path / "a.avi", codec="rawvideo", count=3)
     raw = bytearray(path.read_bytes())

@@ -17,7 +17,7 @@ from worldprobe.findings.scores import rows_of
 from worldprobe.findings.sections.evidence import Evidence
 from worldprobe.findings.setup import EncoderFacts
 from worldprobe.findings.wording import property_name
-from worldprobe.printable import printable
+from worldprobe.printable import one_line, printable
 from worldprobe.report.table import Table
 from worldprobe.report.tables.scores import scores_table
 from worldprobe.report.tables.worth import worth
@@ -69,7 +69,7 @@ class ProbeReport:
     def notes(self) -> tuple[str, ...]:
         """What must be known before a score is quoted, a sentence each."""
         each = {f"{row.task}: {note}." for row in self.rows for note in row.notes if not note.startswith("only ")}
-        return (*few_groups(self.rows), *sorted(each))
+        return tuple(map(one_line, (*few_groups(self.rows), *sorted(each))))
 
     def to_polars(self) -> pl.DataFrame:
         """A row for each task, metric, control ("none": the features) and split; the features' have a verdict."""
@@ -125,7 +125,7 @@ class ProbeReport:
     def _beneath(self) -> list[str]:
         """Sentences beneath the tables."""
         shown = [f"{property_name(task)}: {verdicts.would_show(one)}." for task, one in self.detectable.items()]
-        return [*shown, *self.notes]
+        return [*map(one_line, shown), *self.notes]
 
     @cached_property
     def _summary(self) -> Summary:

@@ -24,13 +24,18 @@ def export(
         bool, typer.Option("--latex", help="The report's tables for a paper (booktabs); printed, or into --out.")
     ] = False,
     csv: Annotated[bool, typer.Option("--csv", help="The report's tables, a file each, unrounded.")] = False,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="The run on one sheet of paper, as HTML that a browser prints.")
+    ] = False,
     embeddings: Annotated[str | None, typer.Option(help="parquet or safetensors.")] = None,
     rerun: Annotated[
         bool, typer.Option("--rerun", help="A recording of the clips that the report shows (extra \\[rerun]).")
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="The file, --csv's folder; by default clips.rrd, embeddings.FORM, tables in the run's."),
+        typer.Option(
+            help="The file, --csv's folder; by default summary.html, clips.rrd, embeddings.FORM, tables in the run's."
+        ),
     ] = None,
     features: Annotated[str, typer.Option(help="Of embeddings: z, grid, or both by comma.")] = "z",
     each: Annotated[str, typer.Option(help="Of embeddings: what a row is, clip or tubelet.")] = "clip",
@@ -39,16 +44,18 @@ def export(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a run elsewhere: scores to a model card, tables to a paper, embeddings to one file, clips to Rerun.
+    """Take a run elsewhere: scores to a model card, tables and a page to a paper, embeddings to one file, clips to Rerun.
 
     Example: worldprobe export runs/demo --embeddings parquet --features z,grid
     """
-    offered = {"--hf": hf, "--latex": latex, "--csv": csv, "--embeddings": embeddings, "--rerun": rerun}
+    offered = {
+        "--hf": hf, "--latex": latex, "--csv": csv, "--summary": summary, "--embeddings": embeddings, "--rerun": rerun,
+    }  # fmt: skip
     chosen = [name for name, on in offered.items() if on]
     if len(chosen) != 1:
         raise ConfigError(
             f"export makes one thing at a time, and {' and '.join(chosen) or 'nothing'} was asked for: "
-            "name one of --hf, --latex, --csv, --embeddings parquet, --embeddings safetensors, --rerun"
+            "name one of --hf, --latex, --csv, --summary, --embeddings parquet, --embeddings safetensors, --rerun"
         )
     if hf:
         _hf(run, out, as_json)
@@ -56,6 +63,8 @@ def export(
         _latex(run, out, as_json)
     elif csv:
         _csv(run, out or run / "tables", as_json)
+    elif summary:
+        _summary(run, out or run / "summary.html", as_json)
     elif embeddings:
         _embeddings(run, out, embeddings, features, each, store, as_json)
     else:
@@ -116,6 +125,15 @@ def _csv(run: Path, out: Path, as_json: bool) -> None:
     for name, text in found.items():
         write_whole(out / f"{name}.csv", text.encode())
     say({"tables": list(found), "path": str(out)}, as_json, [f"{len(found)} tables: {out}"])
+
+
+def _summary(run: Path, out: Path, as_json: bool) -> None:
+    from worldprobe.findings.summary import summarize
+    from worldprobe.io.files import write_whole
+    from worldprobe.report.forms.appendix import summary_page
+
+    write_whole(out, summary_page(summarize(run)).encode())
+    say({"path": str(out)}, as_json, [f"one page: {out} (print it from a browser, or save it as PDF there)"])
 
 
 def _embeddings(

@@ -12,6 +12,7 @@ from worldprobe.findings.meanings import beaten, explain
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import ABOVE, Fact, VerdictKind
 from worldprobe.findings.sections.decoding import DecoderScores, Decoding
+from worldprobe.findings.sections.energy import Energy
 from worldprobe.findings.sections.moments import Moments
 from worldprobe.findings.sections.prediction import Future, HorizonScores
 from worldprobe.findings.verdicts import quotable, quoted
@@ -36,7 +37,7 @@ class Answer(Fact):
         meaning: what the verdict rules out, and what it does not.
     """
 
-    about: Literal["property", "prediction", "surprise", "decoder"]
+    about: Literal["property", "prediction", "surprise", "energy", "decoder"]
     subject: str
     how: str
     metric: str
@@ -80,14 +81,30 @@ _SURPRISES: dict[VerdictKind, str] = {
 }
 
 
+_ENERGIES: dict[VerdictKind, str] = {
+    "above": "Rules out chance, and the untrained network where it was run: the predictor knows what the action "
+    "that was taken leads to better than what others would lead to.",
+    "not-shown": "Rules out chance, but not that an untrained predictor tells the true action as often.",
+    "below": "An untrained predictor tells the true action more often.",
+    "no-evidence": "The true action fits what came no more often than chance has it.",
+    "not-measured": "Nothing is ruled out: there is no score.",
+}
+
+
 def answer_questions(
-    rows: Sequence[Row], future: Future | None, decoding: Decoding | None, label: Callable[[Row], str]
+    rows: Sequence[Row],
+    future: Future | None,
+    energy: Energy | None,
+    decoding: Decoding | None,
+    label: Callable[[Row], str],
 ) -> tuple[Answer, ...]:
-    """One line a property, the first and the last horizon, surprise over all violations, one a decoder."""
+    """One line a property, the first and last horizon, surprise over all violations, energy, one a decoder."""
     tasks = dict.fromkeys(row.task for row in rows)
     found = [_property([row for row in rows if row.task == task], label) for task in tasks]
     if future:
         found += _of_prediction(future)
+    if energy:
+        found += _of_energy(energy)
     if decoding:
         found += _of_decoders(decoding)
     return tuple(found)
@@ -191,6 +208,43 @@ def _surprise(over: Violation, future: Future) -> Answer:
             "n": over.pairs, "groups": over.pairs, "unit": "pair", "meaning": _SURPRISES[kind],
         }
     )  # fmt: skip
+
+
+def _of_energy(energy: Energy) -> list[Answer]:
+    """How often the true action has less energy than those of other groups (than none, where these are not)."""
+    rows = {row.times: row for row in energy.rows if row.lower is not None}
+    times = next((one for one in (None, 0.0, *rows) if one in rows), None)
+    if times not in rows:
+        return []
+    row = rows[times]
+    score, twin = row.lower or _NOTHING, row.twin or _NOTHING
+    kind: VerdictKind = "above"
+    verdict = f"above chance{' and the untrained twin' if twin.interval else ''}"
+    if score.interval is None:
+        kind, verdict = "not-measured", "not measured"
+    elif score.interval[0] <= 0.5:
+        kind, verdict = "no-evidence", "no evidence: not above chance"
+    elif row.against_twin == "below":
+        kind, verdict = "below", "above chance, below the untrained twin"
+    elif row.against_twin == "not shown" or (row.against_twin is None and twin.interval):
+        kind, verdict = "not-shown", "above chance, not shown above the untrained twin"
+    return [
+        Answer(
+            about="energy",
+            subject="Energy of the true action",
+            how="than no action's" if times == 0.0 else f"than {row.name if times else 'that of other groups'}",
+            metric="lower in, of transitions",
+            digits=2,
+            score=score,
+            against="the untrained twin" if twin.interval else "chance",
+            floor=twin if twin.interval else _CHANCE,
+            kind=kind,
+            verdict=verdict + _of_few(kind, energy.n_groups),
+            n=energy.n,
+            groups=energy.n_groups,
+            meaning=_ENERGIES[kind],
+        )
+    ]
 
 
 def _of_few(kind: VerdictKind, groups: int) -> str:

@@ -49,11 +49,12 @@ def collect_caveats(
 
 def few_groups(rows: Sequence[Row]) -> list[str]:
     """Of how few groups scores are, where an interval from so few cannot be trusted."""
-    groups: dict[int, list[Row]] = {}
+    groups: dict[tuple[int, bool], list[Row]] = {}
     for row in rows:
         if row.main.score.value is not None and row.n_groups < FEW_GROUPS:
-            groups.setdefault(row.n_groups, []).append(row)
-    return [rough(number_, _names(few)) for number_, few in sorted(groups.items())]
+            old = row.main.z is None  # from before the test by groups
+            groups.setdefault((row.n_groups, old), []).append(row)
+    return [rough(number_, _names(few), old=old) for (number_, old), few in sorted(groups.items())]
 
 
 def left_out(labels: LabelFacts | None, failures: Sequence[FailedClip]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from worldprobe.findings.answer import Answer
 from worldprobe.findings.meanings import names
@@ -10,6 +11,9 @@ from worldprobe.findings.score import ABOVE
 from worldprobe.findings.sections.prediction import Future
 from worldprobe.findings.wording import count, joined, plain_name, with_interval
 from worldprobe.results import FEW_GROUPS
+
+if TYPE_CHECKING:
+    from worldprobe.findings.facts import Summary
 
 
 def tell_story(found: Sequence[Answer], future: Future | None) -> tuple[str, ...]:
@@ -24,8 +28,22 @@ def tell_story(found: Sequence[Answer], future: Future | None) -> tuple[str, ...
     order = sorted(of_each, key=lambda beginning: _ORDER.index(of_each[beginning][0].kind))
     lines = [f"{beginning}: {', '.join(map(_named, of_each[beginning]))}." for beginning in order]
     lines += [_of_future(future)] if any(one.about == "prediction" for one in found) and future else []
-    lines += [_measured(one) for one in found if one.about in ("surprise", "decoder")]
+    lines += [_measured(one) for one in found if one.about in ("surprise", "energy", "decoder")]
     return tuple(lines)
+
+
+def headlines(summary: Summary) -> tuple[str, ...]:
+    """Summarize a run that answers none of the questions which the report opens with, by what it has instead.
+
+    Those are the first lines of its other sections; of numbers that judge nothing, that they are there.
+    """
+    found = [one.headline for one in (summary.future, summary.readouts, summary.consistency) if one]
+    if summary.original:
+        found.append("The original experiment was made again; no score of it is by the sound protocol.")
+    if summary.unlabelled:
+        measures = joined(dict.fromkeys(row.measure for row in summary.unlabelled.rows))
+        found.append(f"Measured without labels: {measures}. None of these says what the features know.")
+    return tuple(found) or ("No property was read, no future predicted and nothing drawn in this run.",)
 
 
 _ORDER = ("above", "above-run", "not-shown", "below", "no-evidence", "too-few", "not-judged", "not-measured")

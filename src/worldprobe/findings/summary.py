@@ -16,7 +16,7 @@ from worldprobe.findings.finding import Run
 from worldprobe.findings.next_steps import suggest_next_steps
 from worldprobe.findings.scores import rows_of
 from worldprobe.findings.setup import encoder_of
-from worldprobe.findings.story import tell_story
+from worldprobe.findings.story import headlines, tell_story
 from worldprobe.findings.wording import count
 from worldprobe.io.files import StrPath
 from worldprobe.results import (
@@ -75,10 +75,10 @@ def summarize(run: StrPath) -> Summary:
     )
     found = Run(run, tuple(results), rows, encoder.name, files.read_alignment(run), provenance)
     whole = whole.model_copy(update={name: kind.of(found) for name, kind in Summary.findings().items()})
-    opening = answer_questions(rows, whole.future, whole.decoding, whole.label)
+    opening = answer_questions(rows, whole.future, whole.energy, whole.decoding, whole.label)
     update = {
         "answers": opening,
-        "story": tell_story(opening, whole.future),
+        "story": tell_story(opening, whole.future) or headlines(whole),
         "moments": quoted_only(whole.moments, opening),
         "use_cases": use_cases.grade_use_cases(rows, whole.future, whole.decoding),
         "caveats": (

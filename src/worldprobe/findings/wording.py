@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from worldprobe.intervals import Score
+from worldprobe.printable import one_line
 from worldprobe.results import FEW_GROUPS, Metric
 
 MINUS = "\N{MINUS SIGN}"
@@ -169,8 +170,9 @@ def joined(items: Iterable[str]) -> str:
 def plain_name(task: str, how: str) -> str:
     """A property in plain words, with what its row of the tables is called: ``where things are (xy, grid)``."""
     name = property_name(task)
-    words = PLAIN.get(task, name if name == task else name[:1].lower() + name[1:])
-    return f"{words} ({how})" if words == task else f"{words} ({task}, {how})"
+    known = name != one_line(task)
+    words = PLAIN.get(task, name[:1].lower() + name[1:] if known else name)
+    return f"{words} ({task}, {how})" if known else f"{words} ({how})"
 
 
 def size(bytes_: int) -> str:
@@ -191,14 +193,14 @@ def duration(seconds: float) -> str:
 
 
 def property_name(task: str) -> str:
-    """A task's name for a reader; the task itself where it is none of the known ones."""
+    """A task's name for a reader, on one line; the task itself where it is none of the known ones."""
     name, _, dimension = task.partition(".")
-    return " ".join(filter(None, (PROPERTIES[name], dimension))) if name in PROPERTIES else task
+    return " ".join(filter(None, (PROPERTIES[name], dimension))) if name in PROPERTIES else one_line(task)
 
 
-def rough(groups: int, what: str, *, noun: str = "group") -> str:
-    """The caveat of scores of so few groups."""
+def rough(groups: int, what: str, *, noun: str = "group", old: bool = False) -> str:
+    """The caveat of scores of so few groups; ``old``: their intervals are percentiles of resamples alone."""
+    narrow = "; as this run is an older one, they are too narrow as well" if old else ""
     return (
-        f"Only {count(groups, noun)} ({what}): below {FEW_GROUPS}, intervals are wide, and rough themselves; "
-        "those of older runs are too narrow."
+        f"Only {count(groups, noun)} ({what}): below {FEW_GROUPS}, intervals are wide, and rough themselves{narrow}."
     )

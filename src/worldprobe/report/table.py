@@ -39,6 +39,7 @@ class Cell:
         tone: the kind of verdict that colours it on the terminal.
         strip: a small drawing in place of text, in HTML alone.
         title: what is said of it where it is pointed at, in HTML alone.
+        link: the part of the page that its first words lead to, in HTML alone.
         values: what it holds for a program, by the ends of its columns' names: ``("", 0.8), (" low", 0.7)``; its
             text where there are none.
     """
@@ -50,6 +51,7 @@ class Cell:
     strip: Any = None
     sortable: bool = False
     title: str = ""
+    link: str = ""
     values: tuple[tuple[str, float | str | None], ...] = ()
 
 
@@ -185,10 +187,11 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Bullets:
-    """A list; ``boxes`` are to be ticked, and hold code between backticks."""
+    """A list; ``boxes`` are to be ticked, and hold code between backticks; the ``story`` stands out."""
 
     items: Sequence[str]
     boxes: bool = False
+    look: Literal["", "story"] = ""
     forms: tuple[Form, ...] = PAGES
 
 
@@ -231,10 +234,13 @@ class Section:
 
     Attributes:
         anchor: its address in the page.
+        title: what it is called; the page has the ``question`` that it answers, where it answers one.
         short: its name among the page's contents; nothing leaves it out there.
         chapter: the chapter of ``report.md`` that it is a part of; None where it has none there.
         heading: its heading there; nothing where it goes on from what stands before it.
         warned: whether the encoder's warning stands beneath its heading, as beside every table and figure.
+        folded: whether the page has it folded until it is opened.
+        on_paper: whether it is printed; a line at the end of what is printed names those that are not.
     """
 
     anchor: str
@@ -245,3 +251,11 @@ class Section:
     heading: str = ""
     warned: bool = True
     forms: tuple[Form, ...] = PAGES
+    question: str = ""
+    folded: bool = False
+    on_paper: bool = True
+
+    @property
+    def head(self) -> str:
+        """What stands above it in the page."""
+        return self.question or self.title

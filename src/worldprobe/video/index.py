@@ -239,6 +239,12 @@ def _counted(path: Path, table: _Table) -> FrameIndex:
     if run > 0:
         spoilt.add(0)
     known, first = _one_clock([t for t in times if t is not None]), 0.0
+    if len(known) > 1 and known[0] == known[-1]:
+        raise VideoError(
+            f"{path} gives all its {len(times)} frames the same time, so nothing says how fast they follow each "
+            f"other: what wrote it set no times. Write it anew, or make pictures of it (`ffmpeg -i FILE "
+            f"-fps_mode passthrough frames/%06d.png`) and name them with their rate: 'frames?fps=30'."
+        )
     if len(known) == len(times) and table.time_base:
         first = float(known[0]) * table.time_base
         pts_seconds = (known - known[0]).astype(np.float64) * table.time_base

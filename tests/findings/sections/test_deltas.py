@@ -80,6 +80,24 @@ def test_where_a_property_is_follows_from_the_intervals(tmp_path, z, delta, both
     assert row.gain.value == more
 
 
+@pytest.mark.parametrize(
+    ("z", "delta", "more", "said"),
+    [
+        (0.5, 0.7, 0.2, "Yes, more than in z: Velocity (linear)."),
+        (0.0, 0.6, None, "Yes, and not shown in z: Velocity (linear)."),
+        (0.6, 0.6, 0.0, "Yes, as well as in z, with no difference shown: Velocity (linear)."),
+        (0.8, 0.6, -0.2, "Yes, but less than in z: Velocity (linear)."),
+        (None, 0.6, None, "Yes, with no z beside it to compare with: Velocity (linear)."),
+        (0.1, 0.1, 0.0, "Not shown: what the deltas hold of it, some control holds as well."),
+    ],
+)
+def test_the_headline_does_not_claim_for_the_deltas_what_z_holds_as_well(tmp_path, z, delta, more, said):
+    scores = [(kind, score) for kind, score in (("z", z), ("delta", delta)) if score is not None]
+    gains = [] if more is None else [gain("velocity", more)]
+    folder = run(tmp_path, *(probed("velocity", kind, score) for kind, score in scores), *gains)
+    assert f"Does motion live in the deltas? {said} Native" in summarize(folder).deltas.conclusion
+
+
 @pytest.fixture
 def both(tmp_path):
     """Velocity in the deltas of native clips, by a linear probe and by an mlp; nowhere in stills."""
@@ -110,7 +128,7 @@ def both(tmp_path):
 def test_the_same_answer_stands_in_terminal_markdown_html_and_json(both: Path):
     summary = write_report(both)
     assert summary.deltas.conclusion == (
-        "Does motion live in the deltas? Yes, as far as these were shown: Velocity (linear), Velocity (mlp). "
+        "Does motion live in the deltas? Yes, more than in z: Velocity (linear); and not shown in z: Velocity (mlp). "
         "Native clips, 2 readings: 2 in the deltas. Stills, 2 readings: 2 nowhere: no evidence."
     )
     console = Console(width=130, record=True, file=open("/dev/null", "w"))  # noqa: SIM115

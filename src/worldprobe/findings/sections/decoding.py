@@ -162,18 +162,19 @@ def read_decoding(results: Sequence[object], losses: tuple[LossCurve, ...] = ())
     )
     first = next((group[0] for group in groups.values() if group[0].baseline == "none"), sound[0])
     lpips = next((one.notes[0] for one in sound if one.metric == "lpips" and one.notes), "")
+    old = not any(one.against for one in sound)
     return Decoding(
         tap=first.tap,
         width=first.width,
         height=first.height,
         split=first.split,
         headline=_headline(judged, controls),
-        rule=f"{_RULE if any(one.against for one in sound) else _OLD_RULE} {_YARDSTICK}",
+        rule=f"{_OLD_RULE if old else _RULE} {_YARDSTICK}",
         drawings=judged,
         rungs=_rungs([one for one in lines if one.protocol.startswith("ladder-")]),
         lpips=lpips,
         caveats=(
-            *([rough(min(few), "frames drawn by decoders")] if (few := _few(judged)) else []),
+            *([rough(min(few), "frames drawn by decoders", old=old)] if (few := _few(judged)) else []),
             *dict.fromkeys(note for one in sound if one.metric == "psnr" for note in one.notes),
         ),
         losses=losses,

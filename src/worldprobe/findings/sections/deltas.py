@@ -168,10 +168,14 @@ def _place(cells: Mapping[str, DeltaCell], gain: Score) -> Place:
 def _conclusion(rows: Sequence[DeltaRow]) -> str:
     """The answer in a sentence, and one for each kind of input that counts what was found."""
     native = [row for row in rows if row.input == "native"]
-    within = [row for row in native or rows if row.place in ("deltas", "both")]
+    within: dict[str, list[str]] = {}
+    for row in native or rows:
+        if row.place in ("deltas", "both"):
+            within.setdefault(_beside_z(row), []).append(_named(row))
     lead = "Does motion live in the deltas? "
     if within:
-        lead += "Yes, as far as these were shown: " + ", ".join(dict.fromkeys(_named(row) for row in within)) + "."
+        each = [f"{way}: {', '.join(dict.fromkeys(within[way]))}" for way in _WAYS if way in within]
+        lead += f"Yes, {'; '.join(each)}."
     elif any(row.place == "controls" for row in native or rows):
         lead += "Not shown: what the deltas hold of it, some control holds as well."
     else:
@@ -190,6 +194,26 @@ def _conclusion(rows: Sequence[DeltaRow]) -> str:
             parts = [f"{places.count(place)} {text}" for place, text in PLACES.items() if place in places]
             sentences.append(f"{title}, {count(len(mine), 'reading')}: {'; '.join(parts)}.")
     return " ".join(sentences)
+
+
+_MORE, _ALONE, _EVEN, _LESS, _UNKNOWN = _WAYS = (
+    "more than in z",
+    "and not shown in z",
+    "as well as in z, with no difference shown",
+    "but less than in z",
+    "with no z beside it to compare with",
+)
+
+
+def _beside_z(row: DeltaRow) -> str:
+    """How what the deltas hold stands to what z holds of it, by the paired difference."""
+    if all(cell.features != "z" for cell in row.cells):
+        return _UNKNOWN
+    if row.gain.low is not None and row.gain.low > 0:
+        return _MORE
+    if row.place == "deltas":
+        return _ALONE
+    return _LESS if row.gain.high is not None and row.gain.high < 0 else _EVEN
 
 
 def _named(row: DeltaRow) -> str:

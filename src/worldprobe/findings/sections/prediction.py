@@ -351,7 +351,8 @@ def _caveats(
                 "means anything."
             )
     if steps and steps[0].n_groups < FEW_GROUPS:
-        found.append(rough(steps[0].n_groups, "predictions"))
+        old = not any(r.against for r in predictions)
+        found.append(rough(steps[0].n_groups, "predictions", old=old))
     missing = {(method, s.note) for step in steps for method, s in step.l1.items() if s.value is None}
     found += [f"No {method} among the predictions: {note}." for method, note in sorted(missing)]
     undrawn = {

@@ -14,6 +14,7 @@ from worldprobe.intervals import Score
 from worldprobe.io.arrays import damaged, read_arrays
 from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis, around
+from worldprobe.report.drawing.frames import FrameGrid, FrameRow, frames_of
 from worldprobe.report.drawing.png import INK, plain, save
 
 _FAR, _GAP = 5, 1
@@ -108,6 +109,24 @@ def decoder_reconstructions(decoders: Path, path: Path, *, title: str) -> None:
         cells[0][column].set_title(plain(fill(name.replace("-", " "), 13)), fontsize=8)
     figure.suptitle(plain(title), fontsize=11, color=INK)
     save(figure, path)
+
+
+def decoder_frames(decoders: Path) -> dict[str, list[FrameGrid]]:
+    """The frames of that figure, in rows and columns for the page; none where the run kept no pictures.
+
+    Raises:
+        WorldprobeError: pictures that are damaged.
+    """
+    kept = decoders / "pictures.safetensors"
+    if not kept.exists():
+        return {}
+    titles, pictures = _pictures(kept)
+    rows = tuple(
+        FrameRow(f"moment {number}", frames_of(shown))
+        for number, shown in enumerate(zip(*pictures, strict=True), start=1)
+    )
+    heads = tuple(title.replace("-", " ") for title in titles)
+    return {"decoder_reconstructions": [FrameGrid(heads, rows)]}
 
 
 def glimpse(decoders: Path) -> tuple[str, NDArray[np.uint8]] | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from worldprobe.controls import NEGATIVE
 from worldprobe.findings.facts import Summary
@@ -20,10 +22,26 @@ _Named = tuple[str, str, Score]  # label, style and score
 
 def beside_controls(summary: Summary) -> list[Dots]:
     """A chart a task: each probe with its controls beneath it."""
+    places = anchors(list(summary.tasks))
     return [
-        _chart([_group(summary, row, [("probe", "probe", row.main.score), *_controls(row)]) for row in rows], rows)
-        for rows in summary.tasks.values()
+        replace(
+            _chart(
+                [_group(summary, row, [("probe", "probe", row.main.score), *_controls(row)]) for row in rows], rows
+            ),
+            anchor=places[task],
+        )
+        for task, rows in summary.tasks.items()
     ]
+
+
+def anchors(tasks: Sequence[str]) -> dict[str, str]:
+    """The address of each task's chart in a page: ``property-xy``; of names that read alike, numbered."""
+    found: dict[str, str] = {}
+    for task in tasks:
+        name = f"property-{re.sub('[^a-z0-9]+', '-', task.lower()).strip('-')}"
+        again = sum(other == name or other.startswith(f"{name}--") for other in found.values())
+        found[task] = f"{name}--{again + 1}" if again else name
+    return found
 
 
 def around_scores(summary: Summary) -> dict[str, str]:

@@ -44,13 +44,14 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Dots:
-    """One chart; ``signed``: of differences, which are printed with their sign."""
+    """One chart; ``signed``: of differences, which are printed with their sign; ``anchor``: its address in a page."""
 
     title: str
     metric: str
     axis: Axis
     groups: tuple[Group, ...]
     signed: bool = False
+    anchor: str = ""
 
     @property
     def entries(self) -> tuple[Entry, ...]:

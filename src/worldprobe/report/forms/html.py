@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from worldprobe.findings.facts import Summary
@@ -16,7 +19,9 @@ from worldprobe.io.files import write_whole
 from worldprobe.printable import printable
 from worldprobe.report.charts import decoding as decoding_plots
 from worldprobe.report.charts import surprise
+from worldprobe.report.charts.prediction import prediction_frames
 from worldprobe.report.drawing import svg
+from worldprobe.report.drawing.frames import FrameGrid
 from worldprobe.report.drawing.panels import Panel
 from worldprobe.report.forms import moments as moment_view
 from worldprobe.report.sections import sections
@@ -26,6 +31,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
     from markupsafe import Markup
 
+_SMALL = 32 * 32  # px: maps of tokens and scales, whose colours are read
 _MARKS = {
     "strong": "<b>{}</b>",
     "soft": '<span class="ci">{}</span>',
@@ -41,8 +47,9 @@ def write_html(run: Path, summary: Summary) -> None:
     peaks = surprise.peak_pictures(run, summary.future) if summary.future else []
     seen = [[(moment_view.inlined(path), caption) for path, caption in one] for one in peaks]
     page = render(
-        summary, figures=_pictures(run), moments=moments, labelled=labelled, peaks=seen, glimpse=_glimpse(run)
-    )
+        summary, figures=_pictures(run), frames=_frames(run, summary), moments=moments, labelled=labelled, peaks=seen,
+        glimpse=_glimpse(run),
+    )  # fmt: skip
     write_whole(run / "report.html", printable(page).encode())
 
 
@@ -55,15 +62,27 @@ def _pictures(run: Path) -> Callable[[str], str]:
     return inlined
 
 
+def _frames(run: Path, summary: Summary) -> dict[str, list[FrameGrid]]:
+    """The frames that figures show, by the figures' names."""
+    found = prediction_frames(run) if summary.future else {}
+    return found | (decoding_plots.decoder_frames(run / "decoders") if summary.decoding else {})
+
+
+def picture(pixels: NDArray[np.uint8]) -> str:
+    """A picture uint8 [h, w, 3 or 4] as an address that holds it whole; small ones to the bit."""
+    buffer = io.BytesIO()
+    small = pixels.shape[0] * pixels.shape[1] <= _SMALL
+    Image.fromarray(pixels).save(buffer, format="WEBP", quality=85, lossless=small)
+    return moment_view.address(buffer.getvalue(), ".webp")
+
+
 def _glimpse(run: Path) -> tuple[str, str] | None:
     """Real frames above those that the first decoder drew, as an address that holds them, and its name."""
     found = decoding_plots.glimpse(run / "decoders")
     if found is None:
         return None
     name, pixels = found
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="WEBP", quality=85)
-    return name, moment_view.address(buffer.getvalue(), ".webp")
+    return name, picture(pixels)
 
 
 @cache
@@ -85,6 +104,7 @@ def template(name: str) -> Template:
         coded=_coded,
         plots=_plots,
         dots=svg.dots,
+        picture=picture,
     )
     return environment.get_template(name)
 
@@ -93,6 +113,7 @@ def render(
     summary: Summary,
     *,
     figures: Callable[[str], str] = lambda name: "",
+    frames: Mapping[str, Sequence[FrameGrid]] = MappingProxyType({}),
     moments: Sequence[dict[str, Any]] = (),
     labelled: Sequence[dict[str, Any]] = (),
     peaks: Sequence[Sequence[tuple[str, str]]] = (),
@@ -102,13 +123,31 @@ def render(
     found = [section for section in sections(summary) if "html" in section.forms]
     return template("report.html.j2").render(
         summary=summary,
+        lead=lead(summary),
+        unprinted=[section for section in found if not section.on_paper],
         sections=found,
         contents=_contents(found),
         figures=figures,
+        frames=frames,
         moments=list(moments),
         labelled=list(labelled),
         peaks=list(peaks),
         glimpse=glimpse,
+    )
+
+
+def lead(summary: Summary) -> str:
+    """What was done to find the answer out, for a reader who has never heard of a probe or a control."""
+    if not summary.rows:
+        return (
+            "Nothing in the network was changed. What it predicts or draws stands beside what needs no network: the "
+            "baselines. What is no better than those is not counted as known."
+        )
+    return (
+        "Nothing in the network was changed. From what it makes of each video a simple formula, a linear probe, was "
+        "fitted to read a property off, and scored where it had not been fitted. The same was tried with what should "
+        "not work: a constant, plain pixels, the same network untrained. Those are the controls, and what is read no "
+        "better than from them is not counted as known."
     )
 
 
@@ -168,12 +207,13 @@ def _inside(cell: Cell) -> Markup:
     for at, part in enumerate(cell.parts):
         text, emphasis = part
         beside = {cell.parts[at - 1][1] if at else "", cell.parts[at + 1][1] if at + 1 < len(cell.parts) else ""}
-        if emphasis == "joint":
+        if emphasis == "joint" and (beside & {"soft", "over"} or at + 1 == len(cell.parts)):
             continue
         if part == BREAK:  # soft parts stand on lines of their own already
             found += Markup("") if beside & {"soft", "over"} else Markup("<br>")
         else:
-            found += Markup(_MARKS[emphasis]).format(text) if emphasis in _MARKS else escape(text)
+            written = Markup(_MARKS[emphasis]).format(text) if emphasis in _MARKS else escape(text)
+            found += Markup('<a href="#{}">{}</a>').format(cell.link, written) if cell.link and not at else written
     return found
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from worldprobe.findings import wording
 from worldprobe.findings.answer import Answer
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.meanings import CONTROL, LEGEND
+from worldprobe.findings.meanings import BASELINE, CONTROL, LEGEND, TUBELET
 from worldprobe.findings.rows import Row
 from worldprobe.findings.score import VerdictKind
 from worldprobe.findings.use_cases import UseCase
 from worldprobe.findings.verdicts import QUOTED, no_better
 from worldprobe.findings.wording import METRICS, NONE, property_name, with_interval
 from worldprobe.report.charts.answer import answer_strip
+from worldprobe.report.charts.scores import anchors
 from worldprobe.report.table import (
     BREAK,
     Block,
@@ -54,16 +56,11 @@ def answer(summary: Summary) -> Section:
     """A line a property, then the prediction, then the decoder."""
     blocks: list[Block] = []
     if summary.story:
-        blocks.append(Bullets(summary.story))
-    columns: list[Column[Answer]] = [
-        Column("What", _what, row_head=True),
-        Column("How well", lambda one: score_cell(one.score, one.digits, strong=True), right=True),
-        Column("Against what", _against, right=True),
-        Column("How sure", lambda one: Cell((), kind="strip", strip=answer_strip(one)), forms=("html",)),
-        Column("Verdict", _verdict),
-        Column("n", lambda one: in_groups(one.n, one.groups, one.unit), right=True),
-    ]
-    blocks.append(Table("The answer", columns, summary.answers, look="answers num", tone=lambda one: one.kind))
+        blocks.append(Bullets(summary.story, look="story"))
+    blocks.append(Template("contents"))
+    if not summary.answers:
+        return Section("answer", "The answer", blocks, short="Answer", chapter="answer", warned=False)
+    blocks.append(answer_table(summary))
     sure = "In brackets: 95 % intervals."
     blocks += [
         Heading("What the verdicts rule out"),
@@ -74,17 +71,39 @@ def answer(summary: Summary) -> Section:
     return Section("answer", "The answer", blocks, short="Answer", chapter="answer", warned=False)
 
 
+def answer_table(summary: Summary, *, most: int | None = None, linked: bool = True) -> Table[Answer]:
+    """A row an answer, or the first ``most`` of them; ``linked`` to where the page answers each in full."""
+    places = anchors(list(summary.tasks)) if linked else None
+    columns: list[Column[Answer]] = [
+        Column("What", partial(_what, places=places), row_head=True),
+        Column("How well", lambda one: score_cell(one.score, one.digits, strong=True), right=True),
+        Column("Against what", _against, right=True),
+        Column("How sure", lambda one: Cell((), kind="strip", strip=answer_strip(one)), forms=("html",)),
+        Column("Verdict", _verdict),
+        Column("n", lambda one: in_groups(one.n, one.groups, one.unit), right=True),
+    ]
+    found = summary.answers[:most]
+    return Table("The answer", columns, found, look="answers num", tone=lambda one: one.kind)
+
+
 def _legend(answers: Sequence[Answer]) -> list[tuple[str, str]]:
-    """The verdicts of these lines, with their marks, and what a control is."""
+    """The verdicts of these lines, with their marks, and what controls, baselines and tubelets are."""
     kinds = {kind for one in answers for kind in (one.kind, one.mark)}
     said = [(f"{GLYPHS.get(kind, NONE)} {name}", what) for kind, (name, what) in LEGEND.items() if kind in kinds]
-    return [*said, ("control", CONTROL)] if any(one.about == "property" for one in answers) else said
+    about = {one.about for one in answers}
+    said += [("control", CONTROL)] if "property" in about else []
+    return [*said, ("baseline", BASELINE), ("tubelet", TUBELET)] if "prediction" in about else said
 
 
-def _what(one: Answer) -> Cell:
+def _what(one: Answer, places: dict[str, str] | None) -> Cell:
+    """What was answered, leading to where it is answered in full."""
     ways = f", of {one.ways} ways" if one.ways > 1 else ""
     how = "; ".join(filter(None, (one.metric, one.how)))
-    return named_cell(one.subject, f"{how}{ways}")
+    found = named_cell(one.subject, f"{how}{ways}")
+    if places is None:
+        return found
+    others = {"energy": "energy", "decoder": "decoding"}
+    return replace(found, link=places[one.task] if one.about == "property" else others.get(one.about, "future"))
 
 
 def _against(one: Answer) -> Cell:
@@ -121,8 +140,9 @@ def uses(summary: Summary) -> Section | None:
         Paragraph(summary.use_case_rule, "rule", forms=("markdown",)),
     ]
     return Section(
-        "uses", "What it is good for", blocks, short="Uses", chapter="conclusions", heading="Implications"
-    )
+        "uses", "What it is good for", blocks, short="Uses", chapter="conclusions", heading="Implications",
+        question="What is it good for?",
+    )  # fmt: skip
 
 
 def conclusions(summary: Summary) -> Section | None:

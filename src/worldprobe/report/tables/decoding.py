@@ -58,6 +58,7 @@ def decoding(summary: Summary) -> Section | None:
         blocks += [Heading("What the blur is made of"), Paragraph(caption, "small"), _ladder(found.rungs)]
     return Section(
         "decoding", "What the embedding holds, drawn", blocks, short="Decoder", chapter="decoding",
+        question="What can be drawn from what it holds?",
     )  # fmt: skip
 
 

@@ -52,7 +52,10 @@ def prediction(summary: Summary) -> Section | None:
         *_impossible(future),
         *_over_time(future),
     ]
-    return Section("future", "Predicting the future", blocks, short="Prediction", chapter="future")
+    return Section(
+        "future", "Predicting the future", blocks, short="Prediction", chapter="future",
+        question="Does it predict what comes next?",
+    )  # fmt: skip
 
 
 def _horizons(future: Future) -> list[Block]:

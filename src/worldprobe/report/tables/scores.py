@@ -24,6 +24,7 @@ from worldprobe.findings.wording import (
     with_interval,
 )
 from worldprobe.intervals import Score
+from worldprobe.printable import one_line
 from worldprobe.report.charts.blocks import by_block, heat_map, layer_panels
 from worldprobe.report.charts.scores import beside_controls, leaks
 from worldprobe.report.table import (
@@ -97,7 +98,7 @@ def _columns(summary: Summary) -> list[Column[Scored]]:
         Column("Property", lambda s: _property(summary, s), forms=("html",)),
         Column(
             "Task", _task,
-            forms=("markdown", "terminal"), short="task", brief=lambda s: s[0].task,
+            forms=("markdown", "terminal"), short="task", brief=lambda s: one_line(s[0].task),
         ),
         Column(
             "Features", lambda s: summary.label(s[0]), forms=("markdown", "terminal"), short="feat.", fold=True
@@ -246,7 +247,10 @@ def scores(summary: Summary) -> Section | None:
         Paragraph("Leak: what the random split adds; after it that split's score.", forms=("markdown",)),
         Paragraph(f"{summary.rule} {SPEAKS}", "rule", lead="How verdicts are reached."),
     ]  # fmt: skip
-    return Section("table", "Each score beside its controls", blocks, short="Scores and controls", chapter="probes")
+    return Section(
+        "table", "Each score beside its controls", blocks, short="Scores and controls", chapter="probes",
+        question="Is each property read better than from every control?",
+    )  # fmt: skip
 
 
 def drawn(summary: Summary) -> Section | None:
@@ -284,7 +288,10 @@ def leak(summary: Summary) -> Section | None:
         *([Template("dots", {"charts": charts, "legend": "leak"})] if charts else []),
         *([Table("Leak", columns, pairs, forms=("markdown",))] if pairs else []),
     ]
-    return Section("leak", "The leak", blocks, short="Leak", chapter="probes", heading="The leak")
+    return Section(
+        "leak", "The leak", blocks, short="Leak", chapter="probes", heading="The leak",
+        question="By how much would a split that leaks have flattered?",
+    )  # fmt: skip
 
 
 def where(summary: Summary) -> Section | None:
@@ -305,8 +312,9 @@ def where(summary: Summary) -> Section | None:
             Paragraph(_TAPS_NOTE, "rule", lead="Which tap to quote."),
         ]
     return Section(
-        "where", "Where: properties by block", blocks, short="By block", chapter="probes", heading="Where"
-    )
+        "where", "Where: properties by block", blocks, short="By block", chapter="probes", heading="Where",
+        question="In which block is each property?",
+    )  # fmt: skip
 
 
 def tap_sentence(tap: TapEvidence) -> str:

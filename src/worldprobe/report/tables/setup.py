@@ -26,7 +26,10 @@ def moments(summary: Summary) -> Section | None:
         Template("moments"),
         *(Paragraph(note, "soft") for note in summary.moments.notes),
     ]
-    return Section("moments", "Moments", blocks, short="Moments", chapter=_chapter(summary), heading="Moments")
+    return Section(
+        "moments", "Moments", blocks, short="Moments", chapter=_chapter(summary), heading="Moments",
+        question="What was seen, and what was read from it?", on_paper=False,
+    )  # fmt: skip
 
 
 def _chapter(summary: Summary) -> Chapter:
@@ -121,7 +124,7 @@ def how_made(summary: Summary) -> Section:
     ]
     return Section(
         "made", "How it was made", blocks, short="How it was made", chapter="infrastructure",
-        heading="How it was made", warned=False,
+        heading="How it was made", warned=False, folded=True, on_paper=False,
     )  # fmt: skip
 
 
@@ -140,5 +143,5 @@ def reading(summary: Summary) -> Section | None:
     }
     return Section(
         "read", "How to read this", [Template("read", context)], short="How to read this", forms=("html",),
-        warned=False,
+        warned=False, on_paper=False,
     )  # fmt: skip
