@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tests.builders.checks import some
 
 from worldprobe.errors import VideoError
+from worldprobe.video import decode, index
 from worldprobe.video.read import open_video
 from worldprobe.video.video import Video
 from worldprobe.video.write import write_video
@@ -138,6 +139,7 @@ def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_distant_frames_are_sought_not_decoded_through(long_video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = 0
+    monkeypatch.setattr(index, "SMALL_BYTES", 0)
     with open_video(long_video) as video:
         place = type(video)._positions
 
@@ -153,6 +155,66 @@ def test_distant_frames_are_sought_not_decoded_through(long_video: Path, monkeyp
         decoded = 0
         numbers(video)
         assert decoded == 120
+
+
+def everything(path: Path) -> tuple[Any, ...]:
+    """All that is known of a film, and its pictures."""
+    try:
+        with open_video(path) as video:
+            pixels = {position: rgb.tobytes() for position, rgb in video.frames()}
+            some_again = {position: rgb.tobytes() for position, rgb in video.frames([1, video.ref.frames - 1])}
+            return video.ref, video.pts_seconds.tolist(), video.reasons, pixels, some_again
+    except VideoError as error:
+        return (str(error),)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.mp4", {"bf": 2}),
+        ("a.mkv", {"times": UNEVEN[:16]}),
+        ("a.webm", {"codec": "libvpx-vp9", "pix_fmt": "yuv420p"}),
+        ("a.mov", {"rotation": 90}),
+        ("a.avi", {"bf": 2}),
+        ("a.ts", {"gop": 5}),
+        ("a.mp4", {"pix_fmt": "yuv420p10le"}),
+    ],
+)
+def test_a_small_film_is_opened_once_and_is_what_reading_it_anew_gives(
+    name: str, options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = make(tmp_path / name, count=16, **options)
+    opened = 0
+    opening = decode.av.open
+
+    def counting(*rest: Any, **more: Any) -> Any:
+        nonlocal opened
+        opened += 1
+        return opening(*rest, **more)
+
+    monkeypatch.setattr(decode.av, "open", counting)
+    held = everything(film)
+    times, opened = opened, 0
+    monkeypatch.setattr(index, "SMALL_BYTES", 0)
+    assert everything(film) == held
+    assert len(held[3]) == 16
+    assert opened >= 4, "the other way opens it to index, to look, and for each reading"
+    assert times == 1 or name == "a.avi", "packets of AVI with B-frames do not tell"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_small_film_that_is_damaged_is_read_as_a_large_one_would_be(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = make(tmp_path / "a.mkv", count=30, gop=6, bf=2)
+    draw = np.random.default_rng(seed)
+    held = bytearray(film.read_bytes())
+    for at in draw.integers(600, len(held), 3):
+        held[at : at + 8] = draw.bytes(8)
+    film.write_bytes(held[: len(held) - 300 * (seed % 2)])
+    found = everything(film)
+    monkeypatch.setattr(index, "SMALL_BYTES", 0)
+    assert everything(film) == found
 
 
 def test_iterations_side_by_side_do_not_disturb_each_other(long_video: Path) -> None:

@@ -38,10 +38,12 @@ def blob(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (low + high) / 2, high - low
 
 
-def test_scenes_of_several_processes_are_those_of_one(
-    rendered: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("threads", [1, 2])
+def test_scenes_of_several_threads_and_processes_are_those_of_one(
+    threads: int, rendered: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_WORTH_PROCESSES", 2)
+    monkeypatch.setattr(module, "_THREADS", threads)
     calls: list[tuple[str, int, int]] = []
     films = render_scenes(5, 3, tmp_path, workers=2, progress=lambda *call: calls.append(call))
     assert calls == [("Rendering scenes", done, 5) for done in range(1, 6)]
@@ -60,10 +62,37 @@ def test_an_outline_covers_nothing_outside_of_its_extent(
 ) -> None:
     size = (module.WIDTH, module.HEIGHT)
     whole = sprites.coverage(shape, centre=centre, half=half, box=np.s_[0 : size[1], 0 : size[0]])
-    box = sprites.extent(centre, half, size)
+    box = sprites.extent(shape, centre, half, size)
     np.testing.assert_array_equal(whole[box], sprites.coverage(shape, centre=centre, half=half, box=box))
     whole[box] = 0
     assert not whole.any()
+
+
+@given(
+    shape=st.sampled_from(sprites.SHAPES),
+    name=st.sampled_from(sprites.TEXTURES),
+    centres=st.lists(st.tuples(st.floats(-90, 250), st.floats(-90, 230)), min_size=1, max_size=4),
+    half=st.tuples(st.floats(2, 60), st.floats(2, 60)),
+    angle=st.floats(0, np.pi),
+)
+def test_many_frames_at_once_are_each_frame_to_the_bit(
+    shape: sprites.Shape,
+    name: str,
+    centres: list[tuple[float, float]],
+    half: tuple[float, float],
+    angle: float,
+) -> None:
+    size = (module.WIDTH, module.HEIGHT)
+    found = sprites.appearances(
+        shape, name, centres=np.array(centres), half=half, period=half[0], angle=angle, size=size
+    )
+    for centre, (box, mask, pattern) in zip(some(centres), found, strict=True):
+        whole = sprites.coverage(shape, centre=centre, half=half, box=np.s_[0 : size[1], 0 : size[0]])
+        np.testing.assert_array_equal(mask, whole[box])
+        textured = sprites.texture(name, centre=centre, period=half[0], angle=angle, box=box)
+        np.testing.assert_array_equal(pattern, np.where(mask > 0, textured, 0))
+        whole[box] = 0
+        assert not whole.any()
 
 
 def test_the_subject_is_in_the_decoded_video_where_the_truth_says(rendered: list[Path]) -> None:
@@ -163,7 +192,7 @@ def test_the_four_outlines_differ_clearly() -> None:
 
 
 def test_the_background_pans_by_the_corner_between_pixels_too() -> None:
-    tile = sprites.noise_tile(np.random.default_rng(0), roughness=1.5)
+    tile = sprites.wrapped(sprites.noise_tile(np.random.default_rng(0), roughness=1.5), (40, 30))
     here = sprites.window(tile, corner=(250.0, 3.0), size=(40, 30))
     assert np.array_equal(here[:, 2:], sprites.window(tile, corner=(252.0, 3.0), size=(38, 30)))
     half = sprites.window(tile, corner=(250.5, 3.0), size=(39, 30))

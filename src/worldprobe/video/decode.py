@@ -13,7 +13,7 @@ spell a legal stream (likelier in HEVC, VP9 and AV1 than in H.264 or MPEG-4) dec
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -191,14 +191,22 @@ class DecodingPass:
         hurt: whether damage was met so far.
     """
 
-    def __init__(self, opened: Opened, *, seek: int | None = None, keyed: bool = True) -> None:
+    def __init__(
+        self,
+        opened: Opened,
+        *,
+        seek: int | None = None,
+        keyed: bool = True,
+        held: Iterable[Packet[VideoStream]] | None = None,
+    ) -> None:
         """Prepare a pass.
 
         Args:
             seek: time of the keyframe to start from (stream time base); None starts where the container is.
             keyed: whether the file marks keyframes, so that packets before the first can be left out.
+            held: the stream's packets, where they were read already.
         """
-        self._opened, self._seek, self._keyed = opened, seek, keyed
+        self._opened, self._seek, self._keyed, self._held = opened, seek, keyed, held
         self._damage = _Damage(resumed=seek is not None)
 
     @property
@@ -224,7 +232,7 @@ class DecodingPass:
         if self._seek is not None:
             self._opened.seek(self._seek)
         started = not self._keyed
-        for packet in packets(self._opened):
+        for packet in packets(self._opened) if self._held is None else self._held:
             time = time_of(packet)
             started = started or packet.is_keyframe
             if not started or time is None:

@@ -1,12 +1,16 @@
 """Which frames a file holds and when each is shown, found by reading its packets once, without decoding.
 
+A small film is decoded whole on this occasion: to open it again costs as much as its pictures do.
+
 Positions are never computed from the frame rate: on files of variable rate that names the wrong frame.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from fractions import Fraction
+from itertools import islice, pairwise
 from pathlib import Path
 
 import av
@@ -19,13 +23,15 @@ from numpy.typing import NDArray
 from worldprobe.errors import VideoError
 from worldprobe.video.cut import ends_early
 from worldprobe.video.decode import DecodingPass, Opened, open_stream, packets, pictures, time_of
-from worldprobe.video.picture import DisplayFormat, look_of
+from worldprobe.video.picture import DisplayFormat, coded_aspect, look_of
 
 PROBED = 8  # pictures decoded at opening, to learn the displayed size and whether packets are pictures
 WORTH_A_SEEK = 16  # frames; decoding fewer is as fast as seeking
 SET_BACK = 16  # frames back in time, more than any film reorders: two films were joined, each with its own clock
 WORTH_SAYING = 10  # frames, of which the rate can be known well enough to say that a header is wrong
 NONE: NDArray[np.int64] = np.zeros(0, np.int64)
+SMALL_BYTES = 2**20  # of a file whose packets are held while it is indexed
+SMALL_PIXELS = 2**20  # of a film whose pictures are held while it is open: 1.5 MB, or 6 MB of the deepest colours
 VP8_SHOWN = 0x10  # bit of a VP8 packet's first byte; hidden reference pictures lack it
 
 
@@ -45,6 +51,7 @@ class FrameIndex:
         cut: whether it ends too early without telling how many frames it lacks.
         notes: what a user must know of how it is read, as ``VideoRef.notes`` has it.
         first_pts_seconds: the first frame's time on the file's own clock; 0 where that does not tell.
+        pictures: every frame as decoded, of a small film without damage, and the aspect of its pixels; else none.
     """
 
     times: NDArray[np.int64]
@@ -57,6 +64,7 @@ class FrameIndex:
     notes: tuple[str, ...]
     first_pts_seconds: float = 0.0
     cut: bool = False
+    pictures: tuple[tuple[VideoFrame, Fraction], ...] = ()
 
     @property
     def counted(self) -> bool:
@@ -104,20 +112,27 @@ def build_index(path: Path) -> FrameIndex:
     Raises:
         VideoError: not a video, or nothing in it can be decoded.
     """
+    index: FrameIndex | None = None
+    small = path.stat().st_size <= SMALL_BYTES
     with open_stream(path) as opened:
-        table = _read_table(path, opened)
-    index = _timed(path, table) if table.tellable else None
+        held = list(packets(opened)) if small else None
+        table = _read_table(path, opened, packets(opened) if held is None else held)
+        if table.tellable and held is not None:
+            index = _timed(table, opened, held)
+    if table.tellable and not small:
+        with open_stream(path) as opened:
+            index = _timed(table, opened)
     return index or _counted(path, table)
 
 
-def _read_table(path: Path, opened: Opened) -> _Table:
+def _read_table(path: Path, opened: Opened, read: Iterable[Packet[VideoStream]]) -> _Table:
     stream = opened.stream
     times: list[int] = []
     keyframes: list[int] = []
     corrupt: list[bool] = []
     hidden, undecodable, tellable, last_dts = 0, 0, True, None
     reorders = bool(stream.codec_context.has_b_frames)
-    for packet in packets(opened):
+    for packet in read:
         time = time_of(packet)
         if packet.dts is not None:
             tellable = tellable and (last_dts is None or packet.dts >= last_dts)
@@ -178,34 +193,49 @@ def _is_hidden(packet: Packet[VideoStream], stream: VideoStream) -> bool:
     return stream.codec_context.name in ("vp8", "libvpx") and not memoryview(packet)[0] & VP8_SHOWN
 
 
-def _timed(path: Path, table: _Table) -> FrameIndex | None:
-    """The index by time; None where the first pictures decoded are not those that the packets promise."""
+def _timed(table: _Table, opened: Opened, held: Sequence[Packet[VideoStream]] | None = None) -> FrameIndex | None:
+    """The index by time; None where the first pictures decoded are not those that the packets promise.
+
+    Args:
+        held: the stream's packets, of a file whose container is at its end.
+    """
     positions: list[int] = []
-    firsts: list[VideoFrame] = []
-    with open_stream(path) as opened:
-        decoding = DecodingPass(opened, keyed=len(table.keyframes) > 0)
-        for picture in decoding:
-            at = int(np.searchsorted(table.times, picture.time))
-            if at < len(table.times) and table.times[at] == picture.time:
-                positions.append(at)
-                firsts.append(picture.frame)
-            if len(positions) == PROBED:
-                break
-        hurt = decoding.hurt
-        if not firsts:
-            return None
-        look = look_of(firsts, opened)
+    kept: list[tuple[VideoFrame, Fraction]] = []
+    decoding = DecodingPass(opened, keyed=len(table.keyframes) > 0, held=held)
+    found = _placed(table, decoding)
+    for at, frame, _ in islice(found, PROBED):
+        positions.append(at)
+        kept.append((frame, coded_aspect(opened)))
+    hurt = decoding.hurt
+    if not kept:
+        return None
+    look = look_of([frame for frame, _ in kept], opened)
     # Pictures shown before the first keyframe may refer to ones that the file no longer holds.
     leading = int(np.searchsorted(table.times, table.keyframes[0])) if len(table.keyframes) else 0
     start = min(positions[0], leading)
     if not hurt and positions != list(range(start, start + len(positions))):
         return None
+    whole = held is not None and len(table.times) * look.stored[0] * look.stored[1] <= SMALL_PIXELS
+    for at, frame, good in found if whole else ():
+        positions.append(at)
+        kept.append((frame, coded_aspect(opened)))
+        whole = whole and good
+    if decoding.hurt or positions != list(range(len(table.times))):
+        whole = False
     times = table.times[start:]
     return _index(
-        table, look, times=times, keyframes=table.keyframes,
+        table, look, times=times, keyframes=table.keyframes, kept=tuple(kept) if whole else (),
         pts_seconds=(times - times[0]).astype(np.float64) * table.time_base,
         first=float(times[0]) * table.time_base, last=float(times[-1]) * table.time_base,
     )  # fmt: skip
+
+
+def _placed(table: _Table, decoding: DecodingPass) -> Iterator[tuple[int, VideoFrame, bool]]:
+    """Pictures that the packets promise: the position of each among these, and whether it can be trusted."""
+    for time, frame, good in decoding:
+        at = int(np.searchsorted(table.times, time))
+        if at < len(table.times) and table.times[at] == time:
+            yield at, frame, good
 
 
 def _counted(path: Path, table: _Table) -> FrameIndex:
@@ -280,6 +310,7 @@ def _index(
     times: NDArray[np.int64] = NONE,
     keyframes: NDArray[np.int64] = NONE,
     damaged: frozenset[int] = frozenset(),
+    kept: tuple[tuple[VideoFrame, Fraction], ...] = (),
 ) -> FrameIndex:
     """What both ways of indexing lead to. ``first`` and ``last`` frame are shown then, by the file's own clock."""
     rate = _rate(pts_seconds, table.average_rate)
@@ -294,7 +325,7 @@ def _index(
             f"says {table.header_rate:.4g} frames a second and shows {rate:.4g}: the times of its frames are "
             "followed"
         )
-    return FrameIndex(times, pts_seconds, keyframes, damaged, look, rate, missing, tuple(notes), first, cut)
+    return FrameIndex(times, pts_seconds, keyframes, damaged, look, rate, missing, tuple(notes), first, cut, kept)
 
 
 def _rate(pts_seconds: NDArray[np.float64], otherwise: float) -> float:

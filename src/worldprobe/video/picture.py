@@ -31,6 +31,7 @@ Pixels = NDArray[np.uint8]
 
 MOST_OBLONG = 5  # times as wide as high; what claims more is a broken header (the widest in use is 2.91)
 EXACT = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+WORTH_THREADS = 2**19  # px
 TRANSPARENT = "is transparent in parts: laid on black"
 
 _EXPANDED = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)  # from limited range
@@ -241,7 +242,7 @@ class Pictures:
             interpolation |= EXACT
         return self._reformatter.reformat(
             frame, *look.square, format=form, src_colorspace=matrix, dst_colorspace=matrix,
-            interpolation=interpolation,
+            interpolation=interpolation, threads=threads_for(frame),
         )  # fmt: skip
 
     def _on_black(self, rgb: Pixels, alpha: Pixels) -> Pixels:
@@ -252,6 +253,12 @@ class Pictures:
     def _meet(self, note: str) -> None:
         if note not in self.met:
             self.met.append(note)
+
+
+def threads_for(frame: VideoFrame) -> int:
+    """Threads for libav to convert a picture with, 0 for as many as there are cores: those of a small one take
+    longer to begin than its pixels, and to come by a core where others use them."""
+    return 1 if frame.width * frame.height < WORTH_THREADS else 0
 
 
 def on_black(rgb: Pixels, alpha: Pixels) -> Pixels:

@@ -16,6 +16,7 @@ from worldprobe.records import Clip, ClipSpec, VideoRef
 
 Pixels = NDArray[np.uint8]
 
+_TOGETHER = 2**19  # px of small frames that are preprocessed at once: each call takes as long as some of them
 DAMAGED = "the file is damaged there"
 
 
@@ -109,16 +110,26 @@ def _stream(
 ) -> Iterator[Clip | tuple[ClipSpec, VideoError]]:
     waiting = deque(ordered)
     kept: dict[int, Pixels] = {}
+    fresh: dict[int, Pixels] = {}  # frames of ``kept`` that are still to be preprocessed
+
+    def keep() -> None:
+        if fresh:
+            kept.update(zip(fresh, preprocess(np.stack(list(fresh.values()))), strict=True))
+            fresh.clear()
+
+    def due(last: int) -> Iterator[Clip | tuple[ClipSpec, VideoError]]:
+        while waiting and waiting[0].last <= last:
+            keep()
+            yield _assemble(video, waiting.popleft(), kept, view)
+            _forget(kept, waiting)
+
     for index, rgb in video.frames(sorted({i for spec in ordered for i in spec.indices})):
-        while waiting and waiting[0].last < index:  # its last frame was left out
-            yield _assemble(video, waiting.popleft(), kept, view)
-            _forget(kept, waiting)
-        kept[index] = preprocess(rgb[None])[0]
-        while waiting and waiting[0].last <= index:
-            yield _assemble(video, waiting.popleft(), kept, view)
-            _forget(kept, waiting)
-    while waiting:
-        yield _assemble(video, waiting.popleft(), kept, view)
+        yield from due(index - 1)  # clips whose last frame was left out
+        fresh[index] = rgb
+        if len(fresh) * rgb.shape[0] * rgb.shape[1] >= _TOGETHER:
+            keep()
+        yield from due(index)
+    yield from due(max((spec.last for spec in ordered), default=0))
 
 
 def _forget(kept: dict[int, Pixels], waiting: deque[ClipSpec]) -> None:

@@ -7,8 +7,10 @@ B-frames a handful), so memory does not grow with the film.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError
 from worldprobe.records import VideoRef
-from worldprobe.video.decode import DecodingPass, Opened, open_stream, pictures
+from worldprobe.video.decode import DecodingPass, open_stream, pictures
 from worldprobe.video.index import FrameIndex
 from worldprobe.video.picture import Pictures, coded_aspect
 from worldprobe.video.sample import DAMAGED
@@ -31,7 +33,8 @@ from worldprobe.video.webp import webp_frames
 class Video:
     """An open video file; satisfies ``protocols.FrameSource``. Made by ``open_video``.
 
-    Every iteration opens the file for itself, so that several can run side by side.
+    Every iteration opens the file for itself, so that several can run side by side; a small film's pictures are
+    held while it is open.
 
     Attributes:
         reasons: why each frame that was asked for so far and could not be read was left out, as what a sentence
@@ -40,6 +43,8 @@ class Video:
 
     def __init__(self, ref: VideoRef, index: FrameIndex) -> None:
         self._ref, self._index = ref, index
+        self._pictures = index.pictures
+        self._converting = threading.Lock()  # libav writes on a picture while it converts it
         self._closed = False
         self._shots: tuple[int, ...] | None = None
         self.reasons: dict[int, str] = {}
@@ -100,6 +105,8 @@ class Video:
         if wanted and (wanted[0] < 0 or wanted[-1] >= count):
             wrong = wanted[0] if wanted[0] < 0 else wanted[-1]
             raise VideoError(f"frame {wrong} of {self._ref.path} was asked for; it has frames 0 to {count - 1}.")
+        if self._pictures:
+            return self._held(wanted)
         if self._index.counted:
             return self._by_count(wanted)
         return self._by_time(wanted)
@@ -118,7 +125,7 @@ class Video:
 
     def close(self) -> None:
         """Nothing can be read afterwards."""
-        self._closed = True
+        self._closed, self._pictures = True, ()
 
     def __enter__(self) -> Self:
         return self
@@ -127,6 +134,15 @@ class Video:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _held(self, wanted: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Convert pictures that were decoded when the film was opened."""
+        rgb, pictures = Pictures(self._index.look), self._pictures
+        for target in wanted:
+            frame, aspect = pictures[target]
+            with self._converting:
+                converted = list(self._converted(target, frame, rgb, aspect))
+            yield from converted
 
     def _by_time(self, wanted: Sequence[int], *, seeking: bool = True) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Decode forward, seeking only where a later keyframe lies well ahead.
@@ -148,7 +164,7 @@ class Video:
                 while reached < target:
                     reached, frame, good = next(run, (self._ref.frames, None, False))
                 if reached == target and good and frame is not None:
-                    yield from self._converted(target, frame, rgb, opened)
+                    yield from self._converted(target, frame, rgb, coded_aspect(opened))
                 elif resumed:
                     yield from self._by_time(wanted[n:], seeking=False)
                     return
@@ -179,11 +195,11 @@ class Video:
                 if position in self._index.damaged or frame.is_corrupt:
                     self.reasons[position] = DAMAGED
                 else:
-                    yield from self._converted(position, frame, rgb, opened)
+                    yield from self._converted(position, frame, rgb, coded_aspect(opened))
         self.reasons |= dict.fromkeys(queue, DAMAGED)
 
     def _converted(
-        self, position: int, frame: VideoFrame, rgb: Pictures, opened: Opened
+        self, position: int, frame: VideoFrame, rgb: Pictures, aspect: Fraction
     ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """The picture as displayed, unless the stream has changed its size or the shape of its pixels."""
         if not rgb.fits(frame):
@@ -193,7 +209,7 @@ class Video:
                 f"pictures of one size are read"
             )
             return
-        if (aspect := coded_aspect(opened)) != (before := self._index.look.coded):
+        if aspect != (before := self._index.look.coded):
             self.reasons[position] = (
                 f"the shape of the film's pixels changes there from {before.numerator}:{before.denominator} to "
                 f"{aspect.numerator}:{aspect.denominator}, and pictures of one shape are read"

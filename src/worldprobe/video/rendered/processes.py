@@ -1,10 +1,10 @@
-"""Films rendered by several processes at a time."""
+"""Films rendered by several threads or processes at a time."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
@@ -22,6 +22,7 @@ def render_films(
     what: str,
     worth: int,
     workers: int | None = None,
+    threads: int = 1,
     progress: Progress = lambda *_: None,
 ) -> None:
     """Render films that are absent, in this process where they are few, else in as many as there are cores.
@@ -31,20 +32,27 @@ def render_films(
         films: number and path of each.
         what: is said in progress and in the error.
         worth: fewer films than these are drawn here: a process takes seconds to begin.
-        workers: processes, as many as there are cores unless given.
+        workers: threads or processes, as many as there are cores unless given.
+        threads: how many threads of this process are worth as many processes; 1 where ``render`` wants one alone.
         progress: called with ``what``, how much of it is done, and of how much.
 
     Raises:
         VideoError: a process was ended from outside, or could not begin; or as ``render`` raises it.
     """
     workers = min(workers or _cores(), len(films))
-    if workers < 2 or len(films) < worth:
+    if workers > threads and len(films) < worth:
+        workers = threads
+    if workers < 2:
         for number, film in enumerate(films):
             render(*film)
             progress(what, number + 1, len(films))
         return
-    # Not forked: threads and GL contexts of this process would come along, half alive.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    pool: Executor
+    if workers <= threads:
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="render")
+    else:
+        # Not forked: threads and GL contexts of this process would come along, half alive.
+        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
     try:
         # A few at a time: each costs its way to the process and back.
         some = max(1, min(16, len(films) // (4 * workers)))

@@ -6,7 +6,7 @@ What is to be decoded (class, size, position, direction, speed) is drawn indepen
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,13 +23,16 @@ from worldprobe.video.write import write_video
 
 VERSION = 1  # part of every seed and path: another generator must not pass for this one
 FRAMES, WIDTH, HEIGHT, RATE = 16, 160, 144, 24
+_PIXELS_AT_ONCE = 2**16  # of an object, over frames: what they need stays in a core's cache
 Floats = NDArray[np.float64]
+Appearance = tuple[sprites.Box, sprites.Floats, sprites.Floats]
 
 _HEADINGS = {"right": 0.0, "down": np.pi / 2, "left": np.pi, "up": -np.pi / 2}
 _HEADING_JITTER = np.deg2rad(25)
 _STILL_SHARE = 0.2
 _STOP_SHARE = 0.15
-_WORTH_PROCESSES = 100  # fewer scenes are drawn before a process has begun
+_WORTH_PROCESSES = 200  # fewer scenes are drawn before processes have begun
+_THREADS = 4  # two thirds of the work are x264's, which needs no interpreter; with more they wait for each other
 _MARGIN = 0.1  # centres stay this share of the frame away from its edges
 
 
@@ -62,36 +65,52 @@ class Scene:
 
     def frames(self) -> Iterator[tuple[NDArray[np.uint8], list[float]]]:
         """Each frame uint8 [h, w, 3], and the visible fraction of each object in it."""
-        for time in range(len(self.pan)):
-            yield self._frame(time)
-
-    def _frame(self, time: int) -> tuple[NDArray[np.uint8], list[float]]:
-        corner = (float(self.pan[time, 0]), float(self.pan[time, 1]))
-        noise = sprites.window(self.tile, corner=corner, size=self.size)
+        width, height = self.size
+        tile = sprites.wrapped(self.tile, self.size)
         # Channel by channel: a colour's three numbers are a short row to broadcast along.
-        picture = noise * self.tint[:, None, None] + self.colour[:, None, None]
+        picture, canvas = np.empty((3, height, width)), np.zeros((height, width), dtype=np.float32)
+        largest = max((4 * half[0] * half[1] for half in (one.half for one in self.sprites)), default=1)
+        together = max(1, int(_PIXELS_AT_ONCE / largest))
+        for first in range(0, len(self.pan), together):
+            times = slice(first, first + together)
+            drawn = [
+                sprites.appearances(
+                    one.shape, one.texture, centres=one.centre[times], half=one.half, period=one.period,
+                    angle=one.angle, size=self.size,
+                )
+                for one in self.sprites
+            ]  # fmt: skip
+            for corner, *objects in zip(self.pan[times].tolist(), *drawn, strict=True):
+                noise = sprites.window(tile, corner=(corner[0], corner[1]), size=self.size)
+                np.multiply(noise, self.tint[:, None, None], out=picture)
+                picture += self.colour[:, None, None]
+                visible = self._draw(picture, canvas, objects)
+                picture += 0.5
+                planes = np.clip(picture, 0, 255, out=picture).astype(np.uint8)
+                yield np.stack(tuple(planes), axis=-1), visible
+
+    def _draw(
+        self, picture: Floats, canvas: NDArray[np.float32], objects: Sequence[Appearance]
+    ) -> list[float]:
+        """Draw objects into a picture [3, h, w], and tell how much of each is seen; ``canvas`` [h, w] is 0."""
+        order = sorted(range(len(self.sprites)), key=lambda number: self.sprites[number].depth)
         visible = [0.0] * len(self.sprites)
-        uncovered = np.ones(noise.shape, dtype=np.float32)
-        drawn = []
-        for index in sorted(range(len(self.sprites)), key=lambda i: self.sprites[i].depth):
-            sprite = self.sprites[index]
-            centre = (float(sprite.centre[time, 0]), float(sprite.centre[time, 1]))
-            box = sprites.extent(centre, sprite.half, self.size)
-            mask = sprites.coverage(sprite.shape, centre=centre, half=sprite.half, box=box)
-            seen = np.zeros(noise.shape, dtype=np.float32)
-            seen[box] = mask * uncovered[box]
-            visible[index] = min(1.0, float(seen.sum()) / sprites.area(sprite.shape, *sprite.half))
+        uncovered = np.ones_like(canvas)
+        for number in order:
+            sprite, (box, mask, _) = self.sprites[number], objects[number]
+            canvas[box] = mask * uncovered[box]
+            # Of the whole frame: the sum of fewer numbers would be rounded otherwise.
+            visible[number] = min(1.0, float(canvas.sum()) / sprites.area(sprite.shape, *sprite.half))
+            canvas[box] = 0
             uncovered[box] *= 1 - mask
-            drawn.append((sprite, centre, box, mask))
-        for sprite, centre, box, mask in reversed(drawn):
-            pattern = sprites.texture(
-                sprite.texture, centre=centre, period=sprite.period, angle=sprite.angle, box=box
-            )
-            surface = sprite.colour[:, None, None] * (1 + 0.25 * pattern)
+        for number in reversed(order):
+            box, mask, pattern = objects[number]
             below = picture[:, *box]
-            below += mask * (surface - below)
-        rounded = np.clip(picture + 0.5, 0, 255).astype(np.uint8)
-        return np.ascontiguousarray(rounded.transpose(1, 2, 0)), visible
+            change = self.sprites[number].colour[:, None, None] * (1 + 0.25 * pattern)
+            change -= below
+            change *= mask
+            below += change
+        return visible
 
 
 def plan_scene(
@@ -157,15 +176,18 @@ def _path(generator: np.random.Generator, frames: int, width: int, height: int, 
     velocity = np.zeros(2) if still else pace * np.array([np.cos(angle), np.sin(angle)])
     stop = int(generator.integers(frames // 4, frames)) if generator.random() < _STOP_SHARE else frames
     centre, speed = np.zeros((frames, 2)), np.zeros((frames, 2))
-    for time in range(frames):
-        centre[time] = position
-        speed[time] = velocity if time < stop else 0.0
-        if time >= stop:
-            continue
-        position = position + velocity / rate
-        over, under = position > high, position < low
-        position = np.where(over, 2 * high - position, np.where(under, 2 * low - position, position))
-        velocity = np.where(over | under, -velocity, velocity)
+    # Axis by axis, in plain numbers: numpy takes longer to begin than two of them take.
+    for axis in (0, 1):
+        place, step, least, most = (float(of[axis]) for of in (position, velocity, low, high))
+        for time in range(frames):
+            centre[time, axis], speed[time, axis] = place, step if time < stop else 0.0
+            if time >= stop:
+                continue
+            place += step / rate
+            if place > most:
+                place, step = 2 * most - place, -step
+            elif place < least:
+                place, step = 2 * least - place, -step
     return centre, speed
 
 
@@ -181,7 +203,8 @@ def render_scenes(
         count: scenes.
         seed: of all that is drawn by chance; a scene is the same whatever else is rendered.
         folder: its films are in a folder of it.
-        workers: processes; None for as many as there are cores, of which each imports the script that calls this.
+        workers: scenes at a time, None for as many as there are cores: in threads, beyond four of them and for many
+            scenes in processes, of which each imports the script that calls this.
         progress: called with what is done, how much of it, and of how much.
 
     Raises:
@@ -199,6 +222,7 @@ def render_scenes(
         what="Rendering scenes",
         worth=_WORTH_PROCESSES,
         workers=workers,
+        threads=_THREADS,
         progress=progress,
     )
     return paths
