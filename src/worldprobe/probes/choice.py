@@ -170,7 +170,9 @@ def _as_it_is(question: Question, training: TrainingRows) -> Validated:
 def _of_numbers(questions: Sequence[Question], training: TrainingRows) -> list[Validated]:
     """Of questions whose blocks are equally wide, by the same probe."""
     owner = np.repeat(np.arange(len(questions)), [one.blocks for one in questions])
-    values = np.concatenate([one.target for one in questions], axis=1) if len(questions) > 1 else questions[0].target
+    values = (
+        np.concatenate([one.target for one in questions], axis=1) if len(questions) > 1 else questions[0].target
+    )
     joined = replace(questions[0], target=values, blocks=len(owner))
     known = [Numbers.of(values[train]) for _, train, _, _ in training.inner]
     held = [values[rows] for *_, rows in training.inner]

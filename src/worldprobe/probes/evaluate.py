@@ -135,12 +135,19 @@ class Collected:
 
 def require_finite(inputs: NDArray[np.float32]) -> None:
     """Raises ProbeError where features [n, d] hold NaN or infinity."""
-    few = max(1, _CHECKED // max(inputs.shape[1], 1))
-    parts = (inputs[start : start + few] for start in range(0, len(inputs), few))
-    if bad := sum(int((~np.isfinite(part).all(axis=1)).sum()) for part in parts):
+    if bad := int((~finite_rows(inputs)).sum()):
         raise ProbeError(
             f"{bad} of {len(inputs)} examples hold NaN or infinite features; encode them again in fp32"
         )
+
+
+def finite_rows(inputs: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Find the rows of features [n, d] that hold neither NaN nor infinity: bool [n]."""
+    few = max(1, _CHECKED // max(inputs.shape[1], 1))
+    starts = range(0, len(inputs), few)
+    return np.concatenate(
+        [np.ones(0, dtype=np.bool_), *(np.isfinite(inputs[at : at + few]).all(axis=1) for at in starts)]
+    )
 
 
 def evidence(question: Question, answer: OutOfFold, unit: Ints) -> float:
