@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from worldprobe.config import Experiment
     from worldprobe.findings.facts import Summary
-    from worldprobe.pipeline.estimate.facts import StageName
+    from worldprobe.pipeline.estimate.facts import Estimate, StageName
     from worldprobe.pipeline.failures import Failure
 
 
@@ -86,15 +86,21 @@ def show_estimates(
     experiment: Experiment, videos: Sequence[Path], stages: Collection[StageName], as_json: bool, *, store: str = ""
 ) -> None:
     """What these stages would take, on stdout; nothing is kept. Raises WorldprobeError as the stages do."""
-    from worldprobe.pipeline.estimate.facts import as_facts, as_lines
     from worldprobe.pipeline.estimate.run import estimate_run
     from worldprobe.store import Store
 
     with TemporaryDirectory() as nowhere:  # no run's folder, and where no store is named an empty one
         place = Store(store or str(Path(nowhere, "store")))
         found, failures = estimate_run(experiment, videos, place, Path(nowhere, "run"), stages=stages)
-    say(as_facts(found), as_json, as_lines(found, alone=set(stages) <= {"encode", "label"}))
+    say_estimates(found, as_json, alone=set(stages) <= {"encode", "label"})
     end(failures)
+
+
+def say_estimates(found: Sequence[Estimate], as_json: bool, *, alone: bool) -> None:
+    """Print estimates; ``alone``: of a command that nothing follows."""
+    from worldprobe.pipeline.estimate.facts import as_facts, as_lines
+
+    say(as_facts(found), as_json, as_lines(found, alone=alone))
 
 
 def show_comparison(runs: Sequence[Path], out: Path, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -193,9 +194,17 @@ def bootstrap(
             value = float(statistic(np.ones((1, groups)))[0])
         if not np.isfinite(value):
             return no_draws(undefined)
-        weights = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES)
         left = statistic(1.0 - np.eye(groups)) if groups <= _MOST_LEFT_OUT else None
-        return Draws(value, statistic(weights.astype(np.float64)), left=left, scale=scale)
+        return Draws(value, statistic(resamples(groups, seed)), left=left, scale=scale)
+
+
+@lru_cache(maxsize=2)
+def resamples(groups: int, seed: int) -> Floats:
+    """Draw how often each group is in each resample, float64 [1000, groups]; the last are kept, to be read only."""
+    weights = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES)
+    found = weights.astype(np.float64)
+    found.flags.writeable = False
+    return found
 
 
 def standings(

@@ -13,6 +13,7 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -148,18 +149,28 @@ class Store:
             if not folder.startswith(start):
                 continue
             for sampling in self._place.children(f"{prefix}/{folder}"):
-                arrays = self._place.children(f"{prefix}/{folder}/{sampling}")
                 at = f"{prefix}/{folder}/{sampling}"
-                named = in_order(block for name in arrays if (block := _block_of(name)) is not None)
-                blocks = [block for block in named if self._place.holds(f"{at}/{_array_name(block)}/zarr.json")]
-                if blocks:
-                    yield Series.from_attributes(self._attributes(f"{at}/{_array_name(blocks[0])}")), blocks
+                named = [block for name in self._place.children(at) if (block := _block_of(name)) is not None]
+                if len(named) > 1:
+                    named = in_order(named)
+                blocks, attributes = list[Block](), None
+                for block in named:
+                    path = f"{at}/{_array_name(block)}"
+                    if attributes is None:  # what can be read is there, so that nobody has to ask first
+                        attributes = self._attributes(path)
+                        blocks += [block] if attributes is not None else []
+                    elif self._place.holds(f"{path}/zarr.json"):
+                        blocks.append(block)
+                if attributes is not None:
+                    yield Series.from_attributes(attributes), blocks
 
-    def _attributes(self, path: str) -> dict[str, Any]:
+    def _attributes(self, path: str) -> dict[str, Any] | None:
         """What an array's description says that it holds; read as it is, since opening an array takes ten times as
-        long. Raises StoreError as ``_open``."""
+        long. None where there is none. Raises StoreError as ``_open``."""
+        if (description := self._place.read(f"{path}/zarr.json")) is None:
+            return None
         try:
-            return dict(json.loads(self._place.read(f"{path}/zarr.json") or b"")["attributes"])
+            return dict(json.loads(description)["attributes"])
         except (ValueError, KeyError, TypeError):
             return dict(self._open(path).attrs)  # says what is wrong with it
 
@@ -175,6 +186,10 @@ class Store:
     def held(self, series: Series, block: Block) -> list[int]:
         """Positions of the clips of a series that are there at a block, increasing."""
         return sorted(self._done(f"{series.path}/{_array_name(block)}"))
+
+    def width(self, series: Series, block: Block) -> int:
+        """Values of a token of a series at a block. Raises StoreError where nothing is stored there."""
+        return int(self._open(f"{series.path}/{_array_name(block)}").shape[-1])
 
     def clip_bytes(self, series: Series, block: Block) -> int:
         """Bytes that each clip of a series takes at a block: values in float16, which are not compressed."""
@@ -243,6 +258,7 @@ def _array_name(block: Block) -> str:
     return f"{blocks_name([block])}.out"
 
 
+@lru_cache(maxsize=1024)
 def _block_of(array: str) -> Block | None:
     """What ``_array_name`` made an array's name of; None where it is another file."""
     if not (m := re.fullmatch(r"(?P<kind>block|sum|join)(?P<blocks>\d+(\+\d+)*)\.out", array)):

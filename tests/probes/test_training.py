@@ -1,5 +1,7 @@
 """Training sets that share their sums give what training sets of their own give."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge as SklearnRidge
@@ -7,8 +9,9 @@ from sklearn.preprocessing import StandardScaler
 from tests.builders.checks import some
 from tests.builders.known_rows import Known
 
+from worldprobe.probes.detection import power
 from worldprobe.probes.evaluate import cross_fit
-from worldprobe.probes.linear import design
+from worldprobe.probes.linear import design, picked
 from worldprobe.probes.linear.design import Design
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
@@ -154,3 +157,62 @@ def test_a_shared_set_answers_every_kind_of_probe_at_once():
     for question in together:
         alone = cross_fit(data.inputs, [question], folds)[question.name]
         np.testing.assert_allclose(both[question.name].prediction, alone.prediction, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("d", [12, 500], ids=["n>d", "n<d"])
+def test_regressions_side_by_side_are_what_each_is_alone(d):
+    data, folds = world("grouped", n=200, d=d)
+    rng = np.random.default_rng(2)
+    targets = [data.target[:, :1], rng.normal(size=(200, 1)), data.target, 1e3 * data.target[:, 1:] - 5.0]
+    questions = [Question(number, Ridge(), target) for number, target in enumerate(targets)]
+    plants = [power.planted(data.inputs, target, folds, seed=0) for target in targets[:2]]
+    questions += [power.question_of(number, planted) for number, planted in enumerate(plants)]
+    together = cross_fit(data.inputs, questions, folds)
+    assert len({together[number].chosen for number in range(4)}) > 1
+    for question in questions:
+        alone, beside = cross_fit(data.inputs, [question], folds)[question.name], together[question.name]
+        assert beside.chosen == alone.chosen
+        np.testing.assert_allclose(beside.slopes, alone.slopes, rtol=1e-9)
+        scale = np.abs(question.target).max()
+        np.testing.assert_allclose(beside.prediction, alone.prediction, rtol=1e-9, atol=1e-9 * scale)
+
+
+def test_wide_features_are_not_copied(monkeypatch):
+    monkeypatch.setattr(design, "_FEW", 0)
+    monkeypatch.setattr(picked, "_BLOCK", 2**16)
+    rng = np.random.default_rng(0)
+    inputs = rng.standard_normal((150, 30_000), dtype=np.float32)
+    target, group = inputs[:, :2].sum(axis=1, dtype=float)[:, None], np.arange(150) // 5
+    folds = make_folds(SplitRows(group, group, np.arange(150.0), 0.5), kind="grouped", seed=0)
+    codes = (target > 0).astype(float)
+    questions = [Question("size", Ridge(), target), Question("class", Logistic(), codes, 2)]
+
+    tracemalloc.start()
+    try:
+        planted = power.question_of("it", power.planted(inputs, target, folds, seed=0))
+        cross_fit(inputs, [*questions, planted], folds)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    # Of what is kept of training sets only means and spreads grow with the columns.
+    assert peak < inputs.nbytes, peak
+
+
+def test_blocks_of_columns_add_up_to_all_of_them(monkeypatch):
+    rng = np.random.default_rng(0)
+    inputs, target = rng.normal(size=(40, 331)).astype(np.float32), rng.normal(size=(40, 2))
+    rows, others = np.arange(0, 40, 2), picked.Picked(inputs, np.arange(1, 40, 2))
+    target = target[rows] - target[rows].mean(axis=0)
+    whole = Design(inputs, rows=rows)
+    expected = whole.ridge(target, [0.1, 10.0])(others.values())
+    monkeypatch.setattr(design, "_FEW", 0)
+    monkeypatch.setattr(picked, "_BLOCK", 1)  # as narrow as they get
+    assert len(list(picked.blocks(20, 331))) > 3
+    parts = Design(inputs, rows=rows)
+    np.testing.assert_array_equal(parts.mean, whole.mean)
+    np.testing.assert_array_equal(parts.scale, whole.scale)
+    for one, other in zip(parts.ridge(target, [0.1, 10.0])(others.as_inputs()), expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+    for one, other in zip(parts.solve(target, [0.1, 10.0]), whole.solve(target, [0.1, 10.0]), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)

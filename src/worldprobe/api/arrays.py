@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.probes.evaluate import finite_rows
 from worldprobe.probes.linear.estimators import InputError
 from worldprobe.probes.linear.grouped import Kind
 
@@ -43,7 +44,7 @@ def features_of(values: Any, name: str) -> NDArray[np.float32]:
         raise InputError(f"{name} are no array of numbers: {error}") from error
     if found.ndim != 2 or not found.size:
         raise InputError(f"{name} have the shape {found.shape}: rows of features are needed, [n, d]")
-    bad = ~np.isfinite(found).all(axis=1)
+    bad = ~finite_rows(found)
     if bad.any():
         raise InputError(
             f"{name} hold NaN or infinity in {int(bad.sum())} of {len(found)} rows, first in row "
@@ -52,8 +53,8 @@ def features_of(values: Any, name: str) -> NDArray[np.float32]:
     if found.dtype == np.float64:  # float32 would lose what varies around a large mean
         found = found - found.mean(axis=0)
     with np.errstate(over="ignore"):
-        found = found.astype(np.float32)
-    if not np.isfinite(found).all():
+        found = found.astype(np.float32, copy=False)
+    if not finite_rows(found).all():
         raise InputError(f"{name} hold numbers beyond those of float32: divide them first")
     return found
 

@@ -92,8 +92,8 @@ def probe(
     found: dict[Control, Answers] = {
         "none": answer(inputs, questions, leaky=True, shuffle=True, seed=seed, planted=planted)
     }
-    noise: dict[Control, NDArray[np.float32]] = {"gaussian": made.gaussian(inputs.shape, seed=seed)}
-    found |= {control: answer(rows, questions, seed=seed) for control, rows in (noise | given).items()}
+    found["gaussian"] = answer(made.gaussian(inputs.shape, seed=seed), questions, seed=seed)
+    found |= {control: answer(rows, questions, seed=seed) for control, rows in given.items()}
     tap = f"{name}/given"
     answered = beside_controls(plan, questions, found, tap, name, twin=f"random:{name}")
     answered = [with_power(one, planted, found["none"]) for one in answered]

@@ -22,7 +22,7 @@ from worldprobe.cli.options import (
     app,
     evidence_of,
 )
-from worldprobe.console import bars, end, resolve_videos, say, show, show_estimates, warn
+from worldprobe.console import bars, end, resolve_videos, say, say_estimates, show, show_estimates, warn
 from worldprobe.labels.values import counted
 
 if TYPE_CHECKING:
@@ -183,6 +183,7 @@ def probe(
     probes: Annotated[str, typer.Option(help="linear, mlp, knn, attentive, or others by name.")] = "linear",
     pca: Annotated[int | None, typer.Option(help="Probes see so many principal components.")] = None,
     evidence: Annotated[str, typer.Option(help=EVIDENCE)] = "code,learning,unlabelled",
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Probe embeddings in a store for labelled properties, each score beside its controls.
@@ -221,6 +222,11 @@ def probe(
     values |= {"videos": [one.video.path for one in series] or [store]}
     values["labeller"] = ", ".join(sorted(set(table.table["source"])))
     require_own(out, {**values, "protocol": "sound"}, ids=lambda: {one.video.id for one in series})
+    if dry_run:
+        from worldprobe.pipeline.estimate.run import estimate_probe
+
+        say_estimates(estimate_probe(embeddings, table, plan, experiment.inputs), as_json, alone=False)
+        return
     with bars() as progress:
         probed = probe_into(out, embeddings, table, plan, Ledger(), inputs=experiment.inputs, progress=progress)
     write_labels(table, out / "labels.parquet")

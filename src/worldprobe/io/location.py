@@ -70,7 +70,7 @@ class Location:
         from zarr.core.sync import sync
 
         if self.local:
-            return Path(self.location, key).exists()
+            return os.path.exists(f"{self.location}/{key}")
         with self.using("read"):
             return bool(sync(self.zarr.exists(key)))
 
@@ -122,36 +122,51 @@ class Location:
 
     def children(self, prefix: str) -> list[str]:
         """Names right below a prefix, sorted; none where there is nothing. Old leftovers of cut-off writes go."""
-        with self.using("read"):
-            names = sorted(self._listed(prefix))
-        for name in [name for name in names if name.endswith(".partial")]:
-            self._sweep(Path(self.location, prefix, name))
+        names = sorted(self._listed_here(prefix) if self.local else self._listed(prefix))
+        for name in names:
+            if name.endswith(".partial"):
+                self._sweep(Path(self.location, prefix, name))
         return names
 
+    def _listed_here(self, prefix: str) -> list[str]:
+        """By the system alone: a hundred times as fast as through Zarr's event loop."""
+        try:
+            return os.listdir(f"{self.location}/{prefix}")
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            with self.using("read"):
+                raise error
+
     def _listed(self, prefix: str) -> list[str]:
-        if self.local:  # a hundred times as fast as through Zarr's event loop
-            try:
-                return os.listdir(Path(self.location, prefix))
-            except (FileNotFoundError, NotADirectoryError):
-                return []
         from zarr.core.sync import sync
 
         async def listed() -> list[str]:
             return [name async for name in self.zarr.list_dir(prefix)]
 
-        return list(sync(listed()))
+        with self.using("read"):
+            return list(sync(listed()))
 
     def read(self, key: str) -> bytes | None:
         """What is stored under a key, as it is; None where nothing is."""
+        if self.local:
+            return self._read_here(key)
         with self.using("read"):
-            if self.local:
-                path = Path(self.location, key)
-                return path.read_bytes() if path.is_file() else None
             from zarr.core.buffer import default_buffer_prototype
             from zarr.core.sync import sync
 
             found = sync(self.zarr.get(key, default_buffer_prototype()))
             return None if found is None else found.to_bytes()
+
+    def _read_here(self, key: str) -> bytes | None:
+        try:
+            with open(f"{self.location}/{key}", "rb", buffering=0) as file:
+                return file.read()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except OSError as error:
+            with self.using("read"):
+                raise error
 
     def remove(self, key: str) -> None:
         """Delete a key."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.probes.linear.picked import Picked
 from worldprobe.probes.question import Question
 from worldprobe.probes.slope import Believed, Numbers, Shares, class_slope, number_slopes
 from worldprobe.probes.training import TrainingRows
@@ -44,37 +45,83 @@ class Validated:
         fitted: predicts values [m, k], or log-probabilities [m, classes].
         choices: of each block of the target.
         errors: mean squared error of each column on held-out rows, [k]; empty for classes.
+        by_products: whether the probe reads rows through its training set alone, and so need not have copies.
     """
 
     fitted: Fitted
     choices: tuple[PenaltyChoice, ...]
     errors: Floats
+    by_products: bool = False
 
     @property
     def choice(self) -> PenaltyChoice:
         """That of the first block."""
         return self.choices[0]
 
-    def predict(self, inputs: NDArray[np.float32]) -> Floats:
-        """As the fitted probe."""
-        return self.fitted.predict(inputs)
+    def predict(self, inputs: NDArray[np.float32] | Picked) -> Floats:
+        """As the fitted probe, of rows or of some that are picked out of others."""
+        return self.fitted.predict(_read(inputs, by_products=self.by_products))
+
+
+def _read(inputs: NDArray[np.float32] | Picked, *, by_products: bool) -> NDArray[np.float32]:
+    """Rows as a probe reads them: picked ones as they are, if it can, else their values."""
+    if not isinstance(inputs, Picked):
+        return inputs
+    return inputs.as_inputs() if by_products else inputs.values()
+
+
+def _by_products(question: Question) -> bool:
+    return bool(getattr(question.probe, "by_products", False))
 
 
 @dataclass(slots=True, eq=False)
 class _Best:
-    """Of each block, the penalty, slope and summed loss [blocks] that did best so far; its deviations [m, k]."""
+    """Of each block, the penalty, slope and summed loss [blocks] that did best so far; its deviations [m, k].
+
+    A search ends for each question by itself: ``owner`` says whose each block is, ``behind`` for how many penalties
+    in a row a question gained too little. Its blocks then stay as they are.
+    """
 
     strengths: Floats
     slopes: Floats
     losses: Floats
     deviation: Floats
+    constant: Floats
+    owner: NDArray[np.int64]
+    behind: NDArray[np.int64]
+
+    @classmethod
+    def begin(cls, constant: Floats, deviation: Floats, owner: NDArray[np.int64]) -> _Best:
+        """Begin with the constant: its losses [blocks] and deviations [m, k]."""
+        blocks = len(constant)
+        none = np.zeros(owner.max() + 1, dtype=np.int64)
+        return cls(np.full(blocks, np.inf), np.zeros(blocks), constant.copy(), deviation, constant, owner, none)
 
     def improve(self, strength: float, slopes: Floats, losses: Floats, deviation: Floats) -> None:
         """Take what is better; a weaker penalty has to win by more than rounding."""
-        better = (slopes > 0) & (losses < self.losses * (1 - _ROUNDING))
+        going = self.behind[self.owner] < _PATIENCE
+        better = going & (slopes > 0) & (losses < self.losses * (1 - _ROUNDING))
         self.strengths[better], self.slopes[better], self.losses[better] = strength, slopes[better], losses[better]
         columns = np.repeat(better, self.deviation.shape[1] // len(better))
         self.deviation[:, columns] = deviation[:, columns]
+        gain, gained = self.constant - losses, self.constant - self.losses
+        some = np.bincount(self.owner, gained > 0) > 0
+        short = some & (np.bincount(self.owner, ~(gain <= _LEAST_SHARE * gained)) == 0)
+        self.behind = np.where(self.behind == _PATIENCE, _PATIENCE, np.where(short, self.behind + 1, 0))
+
+    @property
+    def done(self) -> bool:
+        """Whether weaker penalties are to be tried for no question."""
+        return bool((self.behind == _PATIENCE).all())
+
+    def of(self, question: int) -> _Best:
+        """What was found of one question."""
+        mine = self.owner == question
+        columns = np.repeat(mine, self.deviation.shape[1] // len(mine))
+        return _Best(
+            self.strengths[mine], self.slopes[mine], self.losses[mine], self.deviation[:, columns],
+            self.constant[mine], np.zeros(int(mine.sum()), dtype=np.int64), self.behind[[question]],
+        )  # fmt: skip
 
 
 # Of the inner folds' held-out predictions: slopes and losses [blocks], and deviations from the constant [m, k].
@@ -88,35 +135,68 @@ def fit_chosen(question: Question, training: TrainingRows) -> Validated:
     (``probes.slope``), and the penalty that then loses least is taken. A probe that offers one penalty is taken as
     it is; without inner folds the strongest penalty is.
     """
-    target = question.target[training.rows]
-    if len(question.probe.strengths) == 1 or not training.inner:
-        strength = max(question.probe.strengths)
-        fitted = question.probe.fit(training.design, target, strength=strength, classes=question.classes)
-        return Validated(fitted, (PenaltyChoice(strength, 1.0, np.inf),) * question.blocks, target.var(axis=0))
-    if question.classes:
-        return _of_classes(question, training, target)
-    return _of_numbers(question, training, target)
+    return fit_all([question], training)[0]
 
 
-def _of_numbers(question: Question, training: TrainingRows, target: Floats) -> Validated:
-    known = [Numbers.of(question.target[train]) for _, train, _, _ in training.inner]
-    held = [question.target[rows] for *_, rows in training.inner]
+def fit_all(questions: Sequence[Question], training: TrainingRows) -> list[Validated]:
+    """Fit each question's probe as ``fit_chosen`` does, each at a penalty and a slope of its own.
+
+    Ridge regressions of equally wide targets are solved for side by side: the same numbers for less work.
+    """
+    found: dict[int, Validated] = {}
+    beside: dict[Hashable, list[int]] = {}
+    for index, question in enumerate(questions):
+        if len(question.probe.strengths) == 1 or not training.inner:
+            found[index] = _as_it_is(question, training)
+        elif question.classes:
+            found[index] = _of_classes(question, training)
+        else:
+            joined = type(question.probe) if getattr(question.probe, "side_by_side", False) else index
+            width = question.target.shape[1] // question.blocks
+            beside.setdefault((joined, width), []).append(index)
+    for together in beside.values():
+        found |= zip(together, _of_numbers([questions[index] for index in together], training), strict=True)
+    return [found[index] for index in range(len(questions))]
+
+
+def _as_it_is(question: Question, training: TrainingRows) -> Validated:
+    """The only penalty there is, or the strongest."""
+    target, strength = question.target[training.rows], max(question.probe.strengths)
+    fitted = question.probe.fit(training.design, target, strength=strength, classes=question.classes)
+    choices = (PenaltyChoice(strength, 1.0, np.inf),) * question.blocks
+    return Validated(fitted, choices, target.var(axis=0), _by_products(question))
+
+
+def _of_numbers(questions: Sequence[Question], training: TrainingRows) -> list[Validated]:
+    """Of questions whose blocks are equally wide, by the same probe."""
+    owner = np.repeat(np.arange(len(questions)), [one.blocks for one in questions])
+    values = (
+        np.concatenate([one.target for one in questions], axis=1) if len(questions) > 1 else questions[0].target
+    )
+    joined = replace(questions[0], target=values, blocks=len(owner))
+    known = [Numbers.of(values[train]) for _, train, _, _ in training.inner]
+    held = [values[rows] for *_, rows in training.inner]
     truth = np.concatenate([one.truth(values) for one, values in zip(known, held, strict=True)])
-    width = target.shape[1] // question.blocks
+    width = values.shape[1] // len(owner)
 
     def judge(outputs: list[Floats]) -> tuple[Floats, Floats, Floats]:
         deviation = np.concatenate([one.deviation(output) for one, output in zip(known, outputs, strict=True)])
         return *number_slopes(truth, deviation, together=width), deviation
 
     constant = (truth**2).sum(axis=0).reshape(-1, width).sum(axis=1)
-    best = _search(question, training, judge, constant, np.zeros_like(truth))
-    slope = np.repeat(best.slopes, width)
+    best = _search(joined, training, judge, _Best.begin(constant, np.zeros_like(truth), owner))
     spread = np.repeat([one.spread for one in known], [len(values) for values in held], axis=0)
+    slope = np.repeat(best.slopes, width)
     errors = (((truth - slope * best.deviation) * spread) ** 2).mean(axis=0)
-    return _validated(question, training, target, best, Numbers.of(target), slope, errors)
+    found = []
+    for index, (question, fitted) in enumerate(zip(questions, _fit_each(questions, training, best), strict=True)):
+        mine, columns = best.of(index), np.repeat(owner == index, width)
+        of = Numbers.of(question.target[training.rows])
+        found.append(_validated(question, fitted, mine, of, slope[columns], errors[columns]))
+    return found
 
 
-def _of_classes(question: Question, training: TrainingRows, target: Floats) -> Validated:
+def _of_classes(question: Question, training: TrainingRows) -> Validated:
     known = [Shares.of(question.target[train], question.classes) for _, train, _, _ in training.inner]
     held = [question.target[rows, 0].astype(np.int64) for *_, rows in training.inner]
     codes = np.concatenate(held)
@@ -127,42 +207,60 @@ def _of_classes(question: Question, training: TrainingRows, target: Floats) -> V
         slope, loss = class_slope(codes, shares, deviation)
         return np.array([slope]), np.array([loss]), deviation
 
-    constant = -float(shares[np.arange(len(codes)), codes].sum())
-    best = _search(question, training, judge, np.array([constant]), np.zeros_like(shares))
+    constant = np.array([-float(shares[np.arange(len(codes)), codes].sum())])
+    begun = _Best.begin(constant, np.zeros_like(shares), np.zeros(1, dtype=np.int64))
+    best = _search(question, training, judge, begun)
+    target = question.target[training.rows]
     of = Shares.of(target, question.classes)
-    return _validated(question, training, target, best, of, best.slopes, np.empty(0))
+    fitted = _fit_at(question, training, target, best.strengths)
+    return _validated(question, fitted, best, of, best.slopes, np.empty(0))
 
 
-def _search(question: Question, training: TrainingRows, judge: _Judge, constant: Floats, zeros: Floats) -> _Best:
-    """Try penalties from the strongest on, beside a constant of these losses [blocks] and deviations [m, k]."""
-    best = _Best(np.full(len(constant), np.inf), np.zeros(len(constant)), constant.copy(), zeros)
+def _search(question: Question, training: TrainingRows, judge: _Judge, best: _Best) -> _Best:
+    """Try penalties from the strongest on, beside a constant."""
     fitted: list[Fitted | None] = [None] * len(training.inner)
-    behind = 0
+    targets = [question.target[train] for _, train, _, _ in training.inner]
+    held = [_read(rows, by_products=_by_products(question)) for _, _, rows, _ in training.inner]
     for strength in sorted(question.probe.strengths, reverse=True):
         outputs = []
-        for index, (design, train, rows, _) in enumerate(training.inner):
+        for index, ((design, *_), rows) in enumerate(zip(training.inner, held, strict=True)):
             fitted[index] = now = question.probe.fit(
-                design, question.target[train], strength=strength, classes=question.classes, start=fitted[index]
+                design, targets[index], strength=strength, classes=question.classes, start=fitted[index]
             )
             outputs.append(now.predict(rows))
-        slopes, losses, deviation = judge(outputs)
-        best.improve(strength, slopes, losses, deviation)
-        gain, gained = constant - losses, constant - best.losses
-        behind = behind + 1 if (gained > 0).any() and (gain <= _LEAST_SHARE * gained).all() else 0
+        best.improve(strength, *judge(outputs))
         # The slope sets how long weights are, which is all that weaker penalties would still change.
-        if behind == _PATIENCE or all(getattr(one, "certain", False) for one in fitted):
+        if best.done or all(getattr(one, "certain", False) for one in fitted):
             break
     return best
 
 
 def _validated(
-    question: Question, training: TrainingRows, target: Floats, best: _Best, of: Numbers | Shares, slope: Floats,
-    errors: Floats,
-) -> Validated:  # fmt: skip
-    fitted = Believed(_fit_at(question, training, target, best.strengths), of, slope)
+    question: Question, fitted: Fitted, best: _Best, of: Numbers | Shares, slope: Floats, errors: Floats
+) -> Validated:
     losses = best.losses / len(best.deviation)
     found = zip(best.strengths.tolist(), best.slopes.tolist(), losses.tolist(), strict=True)
-    return Validated(fitted, tuple(PenaltyChoice(*one) for one in found), errors)
+    choices = tuple(PenaltyChoice(*one) for one in found)
+    return Validated(Believed(fitted, of, slope), choices, errors, _by_products(question))
+
+
+def _fit_each(questions: Sequence[Question], training: TrainingRows, best: _Best) -> list[Fitted]:
+    """Each question's probe at its penalties; those at the same one are fitted side by side."""
+    if len(questions) == 1:
+        return [_fit_at(questions[0], training, questions[0].target[training.rows], best.strengths)]
+    alike: dict[float | None, list[int]] = {}
+    for index in range(len(questions)):
+        strengths = set(best.strengths[best.owner == index].tolist())
+        alike.setdefault(strengths.pop() if len(strengths) == 1 else None, []).append(index)
+    found: dict[int, Fitted] = {}
+    for together in alike.values():
+        targets = [questions[index].target[training.rows] for index in together]
+        strengths = best.strengths[np.isin(best.owner, together)]
+        shared = _Shared(_fit_at(questions[0], training, np.concatenate(targets, axis=1), strengths))
+        ends = np.cumsum([target.shape[1] for target in targets]).tolist()
+        for index, target, end in zip(together, targets, ends, strict=True):
+            found[index] = _Part(shared, slice(end - target.shape[1], end))
+    return [found[index] for index in range(len(questions))]
 
 
 def _fit_at(question: Question, training: TrainingRows, target: Floats, strengths: Floats) -> Fitted:
@@ -177,6 +275,32 @@ def _fit_at(question: Question, training: TrainingRows, target: Floats, strength
     start = fit(max(question.probe.strengths))
     width = target.shape[1] // len(strengths)
     return _Several(tuple((fit(one, start), np.repeat(strengths == one, width)) for one in wanted))
+
+
+class _Shared:
+    """One probe of several questions' targets, which are asked for the same rows one after the other."""
+
+    def __init__(self, fitted: Fitted) -> None:
+        self._fitted = fitted
+        self._last: tuple[NDArray[np.float32], Floats] | None = None
+
+    def predict(self, inputs: NDArray[np.float32]) -> Floats:
+        """Values float64 [m, k]."""
+        if self._last is None or self._last[0] is not inputs:
+            self._last = (inputs, self._fitted.predict(inputs))
+        return self._last[1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """One question's columns of a probe of several."""
+
+    shared: _Shared
+    columns: slice
+
+    def predict(self, inputs: NDArray[np.float32]) -> Floats:
+        """Values float64 [m, k]."""
+        return self.shared.predict(inputs)[:, self.columns]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.intervals import TAIL, Draws, Score
-from worldprobe.probes.choice import fit_chosen
+from worldprobe.probes.choice import fit_all
 from worldprobe.probes.evaluate import OutOfFold, Step, draws, require_finite, unwatched
+from worldprobe.probes.linear.picked import Picked
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds
 from worldprobe.probes.training import TrainingSets
@@ -129,9 +130,9 @@ def learning_curves(
         for fold, order in zip(folds.folds, orders, strict=True):
             kept = order[: round(fraction * len(order))]
             train = fold.train[np.isin(folds.unit[fold.train], kept)]
-            training, shown = sets.prepare(train, folds.inner(train, seed)), inputs[fold.test]
-            for curve in curves:
-                curve.answer(fold.test, fit_chosen(curve.question, training).predict(shown))
+            training, shown = sets.prepare(train, folds.inner(train, seed)), Picked(inputs, fold.test)
+            for curve, fitted in zip(curves, fit_all(questions, training), strict=True):
+                curve.answer(fold.test, fitted.predict(shown))
                 curve.seen.append((len(train), len(kept)))
                 step()
         for curve in curves:
@@ -222,21 +223,26 @@ def fit_power_law(n: Floats, scores: Floats, weight: Floats) -> tuple[Floats, Fl
     """
     weight = weight / weight.sum()
     mean = scores @ weight
-    best = np.full(len(scores), np.inf)
-    ceiling, scale, exponent = mean.copy(), np.zeros(len(scores)), np.full(len(scores), _EXPONENTS[-1])
-    for power in _EXPONENTS:
-        # Scaled to 1 at the smallest n, so that the numbers stay near 1 at every exponent.
-        fall = (n / n[0]) ** -power
-        middle = fall @ weight
-        slope = -((scores - mean[:, None]) @ (weight * (fall - middle))) / ((fall - middle) ** 2 @ weight)
-        slope = np.maximum(slope, 0.0)
-        top = mean + slope * middle
-        capped = top > 1
-        slope = np.where(capped, ((1 - scores) @ (weight * fall)) / (fall**2 @ weight), slope).clip(0)
-        top = np.where(capped, 1.0, top)
-        loss = (scores - top[:, None] + slope[:, None] * fall) ** 2 @ weight
-        better = loss < best
-        best = np.where(better, loss, best)
-        ceiling, exponent = np.where(better, top, ceiling), np.where(better, power, exponent)
-        scale = np.where(better, slope * n[0] ** power, scale)
-    return ceiling, scale, exponent
+    # Scaled to 1 at the smallest n, so that the numbers stay near 1 at every exponent: [exponents, points].
+    fall = (n / n[0]) ** -_EXPONENTS[:, None]
+    middle = fall @ weight
+    apart = fall - middle[:, None]
+    # Curves by exponents from here on.
+    slope = -((scores - mean[:, None]) @ (weight * apart).T) / (apart**2 @ weight)
+    slope = np.maximum(slope, 0.0)
+    top = mean[:, None] + slope * middle
+    capped = top > 1
+    slope = np.where(capped, ((1 - scores) @ (weight * fall).T) / (fall**2 @ weight), slope).clip(0)
+    top[capped] = 1.0
+    loss = np.zeros_like(slope)
+    for point, share in enumerate(weight):
+        left = slope * fall[:, point]
+        left -= top
+        left += scores[:, [point]]
+        left *= left
+        left *= share
+        loss += left
+    best = loss.argmin(axis=1)
+    rows = np.arange(len(scores))
+    exponent = _EXPONENTS[best]
+    return top[rows, best], slope[rows, best] * n[0] ** exponent, exponent

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from worldprobe.errors import ProbeError
 from worldprobe.intervals import Draws
 from worldprobe.probes import metrics
-from worldprobe.probes.choice import PenaltyChoice, fit_chosen
+from worldprobe.probes.choice import PenaltyChoice, fit_all
 from worldprobe.probes.detection.by_group import group_z, indicators
 from worldprobe.probes.linear.logistic import Logistic
+from worldprobe.probes.linear.picked import Picked
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Fold, Folds
@@ -22,6 +23,8 @@ from worldprobe.probes.training import Sums, TrainingSets
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Step = Callable[[], None]
+# Values that are looked at together: whether each is finite takes a byte.
+_CHECKED = 2**24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,14 +76,15 @@ def cross_fit(
     tests = {q.name: Collected(_of_indicators(q)) for q in questions if isinstance(q.probe, Logistic)}
     sets = TrainingSets(inputs, folds.unit, folds.folds, sums=sums, components=components)
     for fold in folds.folds:
-        training, rows = sets.prepare(fold.train, fold.inner), inputs[fold.test]
+        training, rows = sets.prepare(fold.train, fold.inner), Picked(inputs, fold.test)
         # Logistic regression needs a decomposition, which ridge can use where it is there, and need not where not.
-        for question in sorted(questions, key=lambda one: not one.classes):
-            fitted = fit_chosen(question, training)
-            found[question.name].add(fold, fitted.predict(rows), fitted.choice)
-            step()
-        for test in tests.values():
-            fitted = fit_chosen(test.question, training)
+        for classes in (True, False):
+            these = [question for question in questions if bool(question.classes) == classes]
+            for question, fitted in zip(these, fit_all(these, training), strict=True):
+                found[question.name].add(fold, fitted.predict(rows), fitted.choice)
+                step()
+        others = list(tests.values())
+        for test, fitted in zip(others, fit_all([one.question for one in others], training), strict=True):
             test.add(fold, fitted.predict(rows), fitted.choice)
         training.forget()
     answers = {name: one.answer() for name, one in found.items()}
@@ -131,11 +135,19 @@ class Collected:
 
 def require_finite(inputs: NDArray[np.float32]) -> None:
     """Raises ProbeError where features [n, d] hold NaN or infinity."""
-    if not np.isfinite(inputs).all():
-        bad = int((~np.isfinite(inputs).all(axis=1)).sum())
+    if bad := int((~finite_rows(inputs)).sum()):
         raise ProbeError(
             f"{bad} of {len(inputs)} examples hold NaN or infinite features; encode them again in fp32"
         )
+
+
+def finite_rows(inputs: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Find the rows of features [n, d] that hold neither NaN nor infinity: bool [n]."""
+    few = max(1, _CHECKED // max(inputs.shape[1], 1))
+    starts = range(0, len(inputs), few)
+    return np.concatenate(
+        [np.ones(0, dtype=np.bool_), *(np.isfinite(inputs[at : at + few]).all(axis=1) for at in starts)]
+    )
 
 
 def evidence(question: Question, answer: OutOfFold, unit: Ints) -> float:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
 from worldprobe.intervals import Draws, Score, no_draws
-from worldprobe.probes.choice import fit_chosen
+from worldprobe.probes.choice import Validated, fit_all
 from worldprobe.probes.evaluate import Step, require_finite, unwatched
+from worldprobe.probes.linear.picked import Picked
 from worldprobe.probes.metrics import varying
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds
@@ -166,9 +167,10 @@ def online_code_lengths(
         known = folds.apart(np.flatnonzero(place < start), sent)
         inner = folds.inner(known, seed)
         training = sets.prepare(known, inner) if inner else None
+        shown, fitted = Picked(inputs, sent), fit_all(questions, training) if training else []
         for number, question in enumerate(questions):
             if training is not None:
-                by_probe, by_constant = _block_bits(training, question, inputs[sent], known, sent)
+                by_probe, by_constant = _block_bits(training, question, fitted[number], shown, known, sent)
             else:  # all that came before lies too near
                 by_probe = by_constant = float(uniform[number][sent].sum())
             online[number] += by_probe
@@ -194,10 +196,9 @@ def _what_varies(question: Question) -> Question:
 
 
 def _block_bits(
-    training: TrainingRows, question: Question, shown: NDArray[np.float32], known: Ints, sent: Ints
+    training: TrainingRows, question: Question, fitted: Validated, shown: Picked, known: Ints, sent: Ints
 ) -> tuple[float, float]:
     """Bits of the rows sent, by the probe and by the constant, both fitted to the rows known."""
-    fitted = fit_chosen(question, training)
     truth = question.target[sent]
     output = fitted.predict(shown)
     if question.classes:

@@ -10,17 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.probes.linear.design import Design
+from worldprobe.probes.linear.picked import Picked
 from worldprobe.probes.linear.scatter import Scatter
 from worldprobe.probes.splits import Fold
 
 Ints = NDArray[np.int64]
 # A training set of an inner fold, its rows, and the inputs and rows held out of it.
-Inner = tuple[Design, Ints, NDArray[np.float32], Ints]
+Inner = tuple[Design, Ints, Picked, Ints]
 Sums = Callable[[Sequence[Ints]], list[Scatter]]
 # Each is a d x d matrix; the usual 5 folds fit.
 _MOST_PARTS = 5
-# Ten training sets of so many rows, fewer than columns, decomposed and reduced: two n x n matrices each, 0.6 GB.
-_MOST_ROWS = 2000
+# Of training sets of so many rows, fewer than columns, six at most are kept at a time: an n x n matrix each, 0.5 GB,
+# and one more where they are both decomposed and reduced.
+_MOST_ROWS = 3200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +79,7 @@ class TrainingSets:
             scatter = self._scatter(rows, everything, self._whole)
         parts = []
         for train, held in inner:
-            parts.append((self._inner_design(train, rows, scatter), train, self.inputs[held], held))
+            parts.append((self._inner_design(train, rows, scatter), train, Picked(self.inputs, held), held))
         design = self._design(rows, scatter)
         return TrainingRows(rows, design, tuple(parts))
 

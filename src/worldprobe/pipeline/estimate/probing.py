@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from worldprobe.config import Experiment
 from worldprobe.controls import CONTROLS, Control, of_motion
-from worldprobe.encoders.load import parse_blocks
+from worldprobe.encoders.load import control_encoders, parse_blocks
 from worldprobe.errors import WorldprobeError
 from worldprobe.intervals import Floats
 from worldprobe.labels import targets
@@ -24,6 +24,7 @@ from worldprobe.pipeline.encode.stage import controls_of
 from worldprobe.pipeline.estimate.facts import Estimate, priced
 from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS
 from worldprobe.pipeline.probe.plan import LINEAR_PROBES, Plan
+from worldprobe.pipeline.probe.probe import foresee
 from worldprobe.pipeline.probe.questions import probe_of, reads_tokens
 from worldprobe.pipeline.sources import open_source
 from worldprobe.probes.choice import fit_chosen
@@ -37,7 +38,8 @@ from worldprobe.probes.question import Question
 from worldprobe.probes.splits import INNER_FOLDS, OUTER_FOLDS, Fold, Folds, partition
 from worldprobe.probes.training import TrainingSets
 from worldprobe.protocols import Encoder, Probe
-from worldprobe.records import breadth
+from worldprobe.records import Block, Labels, breadth
+from worldprobe.store import Input, Store
 
 # Of the sets that the inner folds of five outer ones train on, each serves two of these.
 _SHARED = (OUTER_FOLDS + OUTER_FOLDS * INNER_FOLDS / 2) / (OUTER_FOLDS * (1 + INNER_FOLDS))
@@ -62,6 +64,19 @@ class QuestionCount:
     kind: _Kind
     count: int
     motion: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much there is to probe: moments of videos, in clips of so many time steps; values of a token at one block;
+    the blocks, and the controls that read other encoders."""
+
+    rows: int
+    videos: int
+    time_steps: int
+    width: int
+    blocks: Sequence[Block]
+    controls: Sequence[Control]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,55 +124,101 @@ def probing(
         plan: as the run makes it of the experiment.
         encoded: what is told of the encoder: its clips, and the width of its tokens.
     """
-    counts = _question_counts(experiment, plan, videos)
+    counts, time_steps = _question_counts(experiment, plan, videos), encoder.grid(experiment.frames).time
+    # Of stills there is one for each tubelet of a native clip.
+    share = sum(time_steps if input == "still" else 1 for input in experiment.inputs)
+    sizes = Sizes(
+        encoded.clips // share * time_steps,
+        encoded.videos,
+        time_steps,
+        encoded.width,
+        parse_blocks(plan.blocks, encoder.blocks),
+        tuple(controls_of(experiment, encoder)),
+    )
     found = []
-    for name, works in works_of(experiment, plan, encoder, encoded, counts).items():
+    for name, works in works_of(plan, experiment.inputs, sizes, counts).items():
         fits = sum(one.fits for one in works)
-        if not fits:
-            continue
-        expected = _seconds(works, seconds / 2)
-        one = Estimate(
-            encoder=name, device="cpu", videos=len(videos), clips=fits, stored=0, tokens=0, gflop=None,
-            store_bytes=0, seconds=expected, price=priced(expected, price), stage="probe", unit="fits", most=True,
-        )  # fmt: skip
-        found.append(one)
+        if fits:
+            expected = _seconds(works, seconds / 2)
+            found.append(_fits(name, fits, len(videos), expected, priced(expected, price), most=True))
     return found
 
 
+def probing_stored(
+    store: Store, labels: Labels, plan: Plan, inputs: Sequence[Input], *, seconds: float
+) -> list[Estimate]:
+    """Fits of embeddings that are there: of the moments at which labels meet them, so that their number is known.
+
+    Probes of tokens are left out.
+
+    Raises:
+        StoreError, ProbeError, ConfigError: as ``probe``.
+    """
+    fits, expected, videos = Counter[str](), Counter[str](), 0
+    for number, input in enumerate(inputs):
+        foreseen = foresee(store, labels, replace(plan, input=input))
+        series, last = foreseen.series[0], foreseen.blocks[-1]
+        read, videos = tuple(control_encoders(plan.encoder, series.twin)), len(foreseen.series)
+        sizes = Sizes(
+            len(foreseen.moments),
+            videos,
+            series.grid.time,
+            store.width(series, last) // breadth(last),
+            foreseen.blocks,
+            tuple(control for control in read if control in plan.controls),
+        )
+        kinds = Counter((one.probe, one.question.probe.kind) for one in foreseen.probe_tasks)
+        counts = [
+            QuestionCount(
+                next(one.question.probe for one in foreseen.probe_tasks if one.probe == name), name, kind, count,
+                motion=sum(of_motion(one.task) for one in foreseen.probe_tasks if one.probe == name),
+            )
+            for (name, kind), count in kinds.items()
+        ]  # fmt: skip
+        for name, works in works_of(plan, [input], sizes, counts).items():
+            fits[name] += foreseen.fits[name]
+            expected[name] += _seconds(works, seconds / 2 / (number + 1)) if foreseen.fits[name] else 0.0
+    return [_fits(name, count, videos, expected[name], None) for name, count in fits.items() if count]
+
+
+def _fits(
+    name: str, fits: int, videos: int, seconds: float, price: float | None, *, most: bool = False
+) -> Estimate:
+    return Estimate(
+        encoder=name, device="cpu", videos=videos, clips=fits, stored=0, tokens=0, gflop=None, store_bytes=0,
+        seconds=seconds, price=price, stage="probe", unit="fits", most=most,
+    )  # fmt: skip
+
+
 def works_of(
-    experiment: Experiment, plan: Plan, encoder: Encoder, encoded: Estimate, counts: Sequence[QuestionCount]
+    plan: Plan, inputs: Sequence[Input], sizes: Sizes, counts: Sequence[QuestionCount]
 ) -> dict[str, list[Work]]:
     """All fits by what they are for, as ``probe`` does them on every kind of input."""
-    time_steps = encoder.grid(experiment.frames).time
-    # Of stills there is one for each tubelet of a native clip.
-    share = sum(time_steps if input == "still" else 1 for input in experiment.inputs)
-    rows = encoded.clips // share * time_steps
-    folds = encoded.videos if plan.split == "video" else OUTER_FOLDS
+    rows, time_steps, read, others = sizes.rows, sizes.time_steps, sizes.blocks, sizes.controls
+    folds = sizes.videos if plan.split == "video" else OUTER_FOLDS
     training = rows - rows // max(folds, 1)
-    read = parse_blocks(plan.blocks, encoder.blocks)
     wide_as = Counter(map(breadth, read))
-    others = controls_of(experiment, encoder)
     # What is read beside the features themselves: another split of them, noise like them, those of the twin.
     beside = (plan.split != "random") + ("gaussian" in plan.controls) + sum(not CONTROLS[c].once for c in others)
     twice = 1 + ("shuffled" in plan.controls)
     kinds = [kind for kind in plan.features if kind != "tokens"]
     # These are the same beside all blocks, and beside all kinds that take no difference in time.
     reads = len({kind in CHANGES and kind for kind in kinds})
-    columns = min(MOST_BUMPS, rows // (2 * time_steps)) + encoded.videos
+    columns = min(MOST_BUMPS, rows // (2 * time_steps)) + sizes.videos
     floors = {control: _FLOORS[control] for control in others if CONTROLS[control].once}
     floors |= {control: columns for control in COLUMNS if control in plan.controls}
     questions, curves = list[Work](), list[Work]()
     asked = [one for one in counts if not reads_tokens(one.probe)]
-    for one, input in product(asked, experiment.inputs):
+    for one, input in product(asked, inputs):
         n = one.count
         for kind in kinds:
             for times, blocks in wide_as.items():
-                wide = columns_of(kind, encoded.width * times)
+                wide = columns_of(kind, sizes.width * times)
                 questions.append(Work(one, training, wide, blocks * folds, twice * n, False, blocks * twice * n))
                 if beside:
                     sets = blocks * folds * beside
                     questions.append(Work(one, training, wide, sets, n, False, blocks * beside * n))
-            wide = columns_of(kind, encoded.width * breadth(read[-1]))  # the rest is worked out at the last one
+            wide = columns_of(kind, sizes.width * breadth(read[-1]))  # the rest is worked out at the last one
             for times in (twice, beside - 1) if plan.hold_out else ():  # the leak is not told again
                 questions.append(Work(one, training, wide, _HELD * times, n, False, 2 * times * n))
             if one.name in LINEAR_PROBES:

@@ -20,17 +20,17 @@ from worldprobe.pipeline.checks import check
 from worldprobe.pipeline.encode.clips import plan_sampled, plan_series
 from worldprobe.pipeline.encode.stage import controls_of
 from worldprobe.pipeline.estimate.facts import ALL_STAGES, Estimate, StageName, priced, timed
-from worldprobe.pipeline.estimate.probing import probing
+from worldprobe.pipeline.estimate.probing import probing, probing_stored
 from worldprobe.pipeline.estimate.stages import labelling, predicting, training
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.ledger import device_of
 from worldprobe.pipeline.original.films import native_starts, open_films
-from worldprobe.pipeline.probe.plan import plan_of
+from worldprobe.pipeline.probe.plan import Plan, plan_of
 from worldprobe.pipeline.sources import open_source
 from worldprobe.pipeline.stored import to_encode
 from worldprobe.protocols import Encoder
-from worldprobe.records import Block, Clip, ClipSpec, breadth
-from worldprobe.store import Series, Store
+from worldprobe.records import Block, Clip, ClipSpec, Labels, breadth
+from worldprobe.store import Input, Series, Store
 from worldprobe.video.sample import read_clips
 from worldprobe.video.video import Video
 
@@ -89,6 +89,17 @@ def estimate_run(
     if "predict" in parts:
         found += predicting(experiment, encoder, readable, price=price, seconds=each)
     return found, failures
+
+
+def estimate_probe(
+    store: Store, labels: Labels, plan: Plan, inputs: Sequence[Input], *, seconds: float | None = None
+) -> list[Estimate]:
+    """Estimate what probing what is in a store would take, by about 10 s of such fits. Nothing is stored.
+
+    Raises:
+        WorldprobeError: as probing itself.
+    """
+    return probing_stored(store, labels, plan, inputs, seconds=CALIBRATION_SECONDS if seconds is None else seconds)
 
 
 def estimate(

@@ -32,6 +32,8 @@ from worldprobe.protocols import Executor
 from worldprobe.records import Block, Tap
 from worldprobe.store import Series, Store
 
+# Features of more bytes than this are read again rather than kept beside those of a control.
+_MOST_BESIDE = 2**29
 # The rows that a control reads, and who adds them up, where that is not this process.
 Read = Callable[[], tuple[Rows, Sums | None]]
 
@@ -124,7 +126,11 @@ class Place:
 
         sums = self._sums(self._at(block, kind), block, kind)
         found: dict[Control, Answers] = {"none": work(source, sums, probe_tasks, "none")}
-        for control, read in self._others(source, block, kind).items():
+        others = self._others(source, block, kind)
+        if not tokens and source.nbytes > _MOST_BESIDE:
+            del source
+            self._last = None
+        for control, read in others.items():
             beside = self._beside(control, probe_tasks)
             if control not in plan.controls or not beside:
                 continue
@@ -212,14 +218,18 @@ class Place:
             return read
 
         named = control_encoders(self._plan.encoder, self._series[0].twin)
-        others: dict[Control, Read] = {"gaussian": lambda: (self._noise(source), None)}
+        shape = source.shape  # features themselves need not be there while their controls are answered
+        noise = (lambda: (self._noise(source), None)) if tokens else lambda: (self._noise_rows(shape), None)
+        others: dict[Control, Read] = {"gaussian": noise}
         others |= {control: columns(control) for control in controls.COLUMNS}
         return others | {control: of(control, encoder) for control, encoder in named.items()}
 
+    def _noise_rows(self, shape: tuple[int, ...]) -> Rows:
+        """Noise of the shape of features [n, d]."""
+        return controls.gaussian((shape[0], shape[1]), seed=self._plan.seed)
+
     def _noise(self, like: Rows) -> Rows:
-        """Noise of the features' shape; that of tokens lies in a file, as they do."""
-        if like.ndim == 2:
-            return controls.gaussian((like.shape[0], like.shape[1]), seed=self._plan.seed)
+        """Noise of the shape of tokens, in a file, as they are."""
         into = np.memmap(self._folder / "gaussian", np.float16, "w+", shape=like.shape)
         return gaussian_like(like, into, seed=self._plan.seed)
 

@@ -14,7 +14,7 @@ from worldprobe.controls import CONTROLS
 from worldprobe.errors import ProbeError
 from worldprobe.intervals import Score
 from worldprobe.pipeline.probe.answers import Answered, Answers, ProbeTask, numbers
-from worldprobe.pipeline.probe.fit import Rows, rows_of
+from worldprobe.pipeline.probe.fit import Rows, only, rows_of
 from worldprobe.pipeline.probe.plan import LINEAR_PROBES, Plan
 from worldprobe.pipeline.progress import Tally, silent
 from worldprobe.probes.curves import FRACTIONS, LearningCurve, learning_curves
@@ -105,7 +105,7 @@ def worked_out(
             by_rows.setdefault(rows_of(one.probe_task), []).append(one)
     found: dict[tuple[int, str], EvidenceLine] = {}
     for together in by_rows.values():
-        inputs = rows[together[0].probe_task.target.usable]
+        inputs = only(rows, np.flatnonzero(together[0].probe_task.target.usable))
         for name, count in steps(plan, together[0].probe_task).items():
             work = _codes if name == "code" else _learning
             with tally.part(count * len(together)) as step:

@@ -41,12 +41,12 @@ def answer(
 
     def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[Hashable, OutOfFold]:
         known = None if sums is None else lambda sets: sums([usable[rows] for rows in sets])
-        return cross_fit(inputs[usable], questions, folds, sums=known, components=components, step=step)
+        return cross_fit(only(inputs, usable), questions, folds, sums=known, components=components, step=step)
 
     def plant(usable: NDArray[np.int64], one: ProbeTask) -> list[Question]:
         if planted is None or one.probe not in LINEAR_PROBES:
             return []
-        targets = power.planted(inputs[usable], numbers(one.question), one.folds, seed=seed)
+        targets = power.planted(only(inputs, usable), numbers(one.question), one.folds, seed=seed)
         planted[one.question.name] = power.question_of(one.question.name, targets)
         return [planted[one.question.name]]
 
@@ -68,6 +68,11 @@ def answer_tokens(
         return cross_fit_tokens(tokens, usable, questions, folds, seed=seed, step=step)
 
     return _answers(fit, probe_tasks, leaky=leaky, shuffle=shuffle, seed=seed)
+
+
+def only(inputs: Rows, usable: NDArray[np.int64]) -> Rows:
+    """Some rows of features [n, d]; all of them are not copied."""
+    return inputs if len(usable) == len(inputs) else inputs[usable]
 
 
 def rows_of(one: ProbeTask) -> Hashable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -98,6 +98,33 @@ def probe(
     kinds = [*plan.features, CHOSEN]
     result.results.sort(key=lambda line: (order.index(line.task), kinds.index(line.features)))
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What ``probe`` would do: the moments of which series and blocks, asked what; fits by what they are for, without
+    those of probes of tokens."""
+
+    series: list[Series]
+    blocks: list[Block]
+    moments: LabelledTubelets
+    probe_tasks: list[ProbeTask]
+    fits: dict[str, int]
+
+
+def foresee(store: Store, labels: Labels, plan: Plan) -> Foreseen:
+    """Count what ``probe`` would fit to what is in the store. Raises as ``probe``."""
+    check_probes(plan)
+    series, blocks, moments = _aligned(store, labels, plan, partial=True)
+    result = Probed(kept=moments.kept, dropped=dict(moments.dropped), series=list(series), moments=moments)
+    probe_tasks = ask(plan, moments, result)
+    rows = replace(plan, features=tuple(kind for kind in plan.features if kind != "tokens"))
+    place = Place(store, series, moments, plan, probe_tasks, Path())  # nothing is read, so nothing is put anywhere
+    fitted, curves = _tallies(rows, place, probe_tasks, len(blocks), silent)
+    fits = {QUESTIONS: fitted.total, CURVES: curves.total}
+    if plan.hold_out is not None and probe_tasks:
+        fits[QUESTIONS] += Shift(place, plan, moments, probe_tasks, result).fits
+    return Foreseen(series, blocks, moments, probe_tasks, fits)
 
 
 def _hold_out(shift: Shift, result: Probed, progress: Progress) -> None:

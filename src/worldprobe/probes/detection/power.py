@@ -19,6 +19,7 @@ from worldprobe.probes.controls import shuffled
 from worldprobe.probes.detection.by_group import LEAST_Z, group_z
 from worldprobe.probes.detection.memory import rolled
 from worldprobe.probes.linear.design import column_scale, principal
+from worldprobe.probes.linear.picked import blocks, mean_and_spread
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.metrics import varying
 from worldprobe.probes.question import Question
@@ -143,13 +144,16 @@ class _MixedRidge:
     """Ridge for ``planted`` targets, solved for those alone of which all are sums: it is linear in the target."""
 
     name, kind, strengths = Ridge.name, Ridge.kind, Ridge.strengths
+    side_by_side, by_products = Ridge.side_by_side, Ridge.by_products
 
     def fit(
         self, training: TrainingSet, target: Floats, *, strength: float, classes: int, start: Fitted | None = None
     ) -> Fitted:
         """As ``Ridge.fit``."""
         before = start.fitted if isinstance(start, _FittedMixture) else None
-        few = Ridge().fit(training, target[:, _SPANNING], strength=strength, classes=classes, start=before)
+        if before is None:  # else it is the same target, and the start knows it
+            target = target.reshape(len(target), -1, len(_MIXTURE[0]))[:, :, _SPANNING].reshape(len(target), -1)
+        few = Ridge().fit(training, target, strength=strength, classes=classes, start=before)
         return _FittedMixture(few)
 
 
@@ -159,7 +163,8 @@ class _FittedMixture:
 
     def predict(self, inputs: NDArray[np.float32]) -> Floats:
         """Values float64 [m, columns]."""
-        return self.fitted.predict(inputs) @ _MIXTURE
+        found = self.fitted.predict(inputs)
+        return (found.reshape(len(found), -1, len(_MIXTURE)) @ _MIXTURE).reshape(len(found), -1)
 
 
 def _mixture() -> tuple[Ints, Floats]:
@@ -182,11 +187,14 @@ _SPANNING, _MIXTURE = _mixture()
 
 def _signals(inputs: NDArray[np.float32], generator: np.random.Generator) -> tuple[Floats, Floats]:
     """Random directions of standardised features [n, d], and of whitened ones: [n, PLANTS] each, of spread 1."""
-    centred = inputs - inputs.mean(axis=0, dtype=np.float64)
-    rows = centred / column_scale(centred.std(axis=0))
-    n, d = rows.shape
-    easy = rows @ generator.standard_normal((d, PLANTS))
+    n, d = inputs.shape
+    mean, spread = mean_and_spread(inputs)
+    scale, directions = column_scale(spread), generator.standard_normal((d, PLANTS))
+    easy = np.zeros((n, PLANTS))
+    for some in blocks(n, d):
+        easy += ((inputs[:, some] - mean[some]) / scale[some]) @ directions[some]
     if n > d:
+        rows = (inputs - mean) / scale
         squares, axes = principal(rows.T @ rows)
         hard = rows @ (axes @ (generator.standard_normal((len(squares), PLANTS)) / np.sqrt(squares)[:, None]))
     else:

@@ -4,7 +4,8 @@ L2-penalised linear models see their inputs only through the inner products of t
 standardised inputs X = U S V' to Z = U S loses nothing: weights found on Z are the weights on X, turned.
 S and U, or V, come from the smaller of the two Gram matrices (n x n or d x d), in float64; they and Z itself are
 made only for those that ask for them. Ridge does not: it solves with the Gram matrix reduced to three diagonals.
-Of fewer rows than columns it predicts by products of rows, and never has weights as long as a row.
+Of fewer rows than columns it predicts by products of rows, and never has weights as long as a row. These products
+are added up over blocks of columns, so that nothing as large as the rows is made besides them.
 
 A design may be cut to the first few axes: principal components, found in its own rows alone. All is then done on
 these, at about the cost of ridge's reduction.
@@ -12,12 +13,13 @@ these, at about the cost of ridge's reduction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.probes.linear.picked import Picked, block, blocks, mean_and_spread, values_of
 from worldprobe.probes.linear.scatter import Scatter
 from worldprobe.probes.linear.shifted import Shifted
 
@@ -58,9 +60,9 @@ class Design:
         self._rows = np.arange(len(inputs)) if rows is None else rows
         self._scatter = scatter
         self.unit: Ints = np.arange(len(self._rows)) if unit is None else unit
+        self.mean: Floats
         if scatter is None:
-            self.mean: Floats = self.inputs.mean(axis=0, dtype=np.float64)
-            spread = self.inputs.std(axis=0, dtype=np.float64)
+            self.mean, spread = mean_and_spread(self._own)
         else:
             self.mean, spread = scatter.mean, np.sqrt(np.diag(scatter.matrix).clip(0) / scatter.count)
         self.scale = column_scale(spread)
@@ -68,8 +70,9 @@ class Design:
         fewer = components is not None and components < min(len(self._rows), len(self.mean))
         self._components = components if fewer else None
         # All targets and strengths of a fold ask for the same rows one after the other.
-        self._centred = _Last(lambda rows: np.asarray(rows - self.mean))
-        self._crossed = _Last(lambda rows: self._times_rows(self._standardize(rows)))
+        self._centred = _Last(lambda rows: np.asarray(values_of(rows) - self.mean))
+        self._crossed = _Last(self._cross)
+        self._reflected = _Last(lambda rows: self._reduced.turn(self._crossed(rows).T).T)
         self._turned = _Last(self._rotate)
         self._known: dict[bytes, Floats] = {}
 
@@ -93,7 +96,7 @@ class Design:
     def standardize(self, inputs: NDArray[np.float32]) -> Floats:
         """Rows [m, d] less the training rows' mean, over their spread: float64 [m, d], or components [m, r]."""
         if self._components is None or not self.squares.size:  # rows that do not vary have no axes
-            return self._standardize(inputs)
+            return self._standardize(values_of(inputs))
         # Over the spread of all components together: those that vary least are not made as long as the others.
         return np.asarray(self.rotate(inputs) / np.sqrt(self.squares.mean() / len(self._rows)))
 
@@ -114,8 +117,10 @@ class Design:
 
     def ridge(self, target: Floats, strengths: Sequence[float]) -> Callable[[Inputs], list[Floats]]:
         """Ridge at each strength for a centred target [n, k]: predicts rows [m, d], float64 [m, k] each."""
-        found = self._reduced_solutions(target, strengths)
-        seen = self._crossed if self._wide else None
+        if self._wide and (turned := self._try(self._solve_turned, target, strengths)) is not None:
+            return self._by_rows(np.concatenate(turned, axis=1), len(strengths))
+        found = None if self._wide else self._try(self._solve_reduced, target, strengths)
+        seen = None
         if found is None:
             found, seen = self._turned_solutions(target, strengths), self._turned
         weights = np.concatenate(found, axis=1)
@@ -126,9 +131,25 @@ class Design:
 
         return predict
 
+    def _by_rows(self, turned: Floats, parts: int) -> Callable[[Inputs], list[Floats]]:
+        """Predict by products of rows with weights [n, parts k] as the reduction has them.
+
+        Whatever is less is turned: the weights, or the products, which all targets share.
+        """
+        weights: list[Floats] = []
+
+        def predict(inputs: Inputs) -> list[Floats]:
+            if turned.shape[1] > len(inputs):
+                return np.split(self._reflected(inputs) @ turned, parts, axis=1)
+            if not weights:
+                weights.append(self._reduced.turn(turned, back=True))
+            return np.split(self._crossed(inputs) @ weights[0], parts, axis=1)
+
+        return predict
+
     def solve(self, target: Floats, strengths: Sequence[float]) -> list[Floats]:
         """Ridge weights [d, k] on standardised inputs at each strength, for a centred target [n, k]."""
-        found = self._reduced_solutions(target, strengths)
+        found = self._try(self._solve_reduced, target, strengths)
         if found is None:
             weights = self.unrotate(np.concatenate(self._turned_solutions(target, strengths), axis=1))
         elif self._wide:
@@ -146,14 +167,22 @@ class Design:
             turned = self._vectors.T @ self._products(target)
         return [turned / (squares + strength) for strength in strengths]
 
-    def _reduced_solutions(self, target: Floats, strengths: Sequence[float]) -> list[Floats] | None:
+    def _try(
+        self,
+        solve: Callable[[Floats, Sequence[float]], list[Floats]],
+        target: Floats,
+        strengths: Sequence[float],
+    ) -> list[Floats] | None:
         """Weights on rows [n, k] or columns [d, k], whichever are fewer; None where the axes do better."""
         if self._decomposed or self._components is not None or min(strengths) <= 0:
             return None
         try:
-            return self._solve_reduced(target, strengths)
+            return solve(target, strengths)
         except np.linalg.LinAlgError:
             return None  # rounding made it indefinite; the axes leave out what is rounding
+
+    def _solve_turned(self, target: Floats, strengths: Sequence[float]) -> list[Floats]:
+        return self._reduced.solve_turned(target, strengths)
 
     def _solve_reduced(self, target: Floats, strengths: Sequence[float]) -> list[Floats]:
         if self._wide:
@@ -170,7 +199,7 @@ class Design:
 
     def forget(self) -> None:
         """Let go of what grows with the rows; the decomposition stays, the rest is made again if asked for."""
-        for kept in (self._centred, self._crossed, self._turned):
+        for kept in (self._centred, self._crossed, self._reflected, self._turned):
             kept.forget()
         for name in ("inputs", "rotated", "_standard"):
             self.__dict__.pop(name, None)
@@ -185,19 +214,23 @@ class Design:
     def _sum_products(self, target: Floats) -> Floats:
         if self._few:
             return np.asarray(self._standard.T @ target)
+        if self._wide:
+            parts = [self._standardize_some(self._own, some).T @ target for some in self._blocks()]
+            return np.concatenate(parts)
         sums = np.zeros((target.shape[1], len(self.mean)))
         for start in range(0, len(target), _CHUNK):
             rows = slice(start, start + _CHUNK)
             sums += target[rows].T @ (self._source[self._rows[rows]] - self.mean)
         return (sums / self.scale).T
 
-    def _times_rows(self, others: Floats) -> Floats:
-        """Standardised rows [m, d] times the training rows': float64 [m, n]."""
+    def _cross(self, inputs: Inputs) -> Floats:
+        """Other rows [m, d] times the training rows', both standardised: float64 [m, n]."""
         if self._few:
-            return np.asarray(others @ self._standard.T)
-        others = others / self.scale
-        chunks = [self._rows[start : start + _CHUNK] for start in range(0, len(self._rows), _CHUNK)]
-        return np.concatenate([others @ (self._source[rows] - self.mean).T for rows in chunks], axis=1)
+            return np.asarray(self._standardize(values_of(inputs)) @ self._standard.T)
+        total = np.zeros((len(inputs), len(self._rows)))
+        for some in self._blocks():
+            total += self._standardize_some(inputs, some) @ self._standardize_some(self._own, some).T
+        return total
 
     def _rotate(self, inputs: Inputs) -> Floats:
         if self._wide:
@@ -217,6 +250,12 @@ class Design:
         """The smaller one of the standardised rows: of the rows [n, n], or of the columns [d, d]."""
         if not self._wide and self._scatter is not None:
             return np.asarray(self._scatter.matrix / self.scale / self.scale[:, None])
+        if self._wide and not self._few:
+            total = np.zeros((len(self._rows),) * 2)
+            for some in self._blocks():
+                x = self._standardize_some(self._own, some)
+                total += x @ x.T
+            return total
         x = self._standard if self._few else self._standardize(self.inputs)
         return np.asarray(x @ x.T if self._wide else x.T @ x)
 
@@ -242,6 +281,20 @@ class Design:
 
     def _standardize(self, inputs: Inputs) -> Floats:
         return np.asarray((inputs - self.mean) / self.scale, dtype=np.float64)
+
+    def _standardize_some(self, inputs: Inputs, columns: slice) -> Floats:
+        found = block(inputs, columns) - self.mean[columns]
+        found /= self.scale[columns]
+        return np.asarray(found)
+
+    def _blocks(self) -> Iterator[slice]:
+        return blocks(len(self._rows), len(self.mean))
+
+    @property
+    def _own(self) -> Inputs:
+        """The training rows, which need not be copied."""
+        whole = len(self._rows) == len(self._source)
+        return self._source if whole else Picked(self._source, self._rows).as_inputs()
 
 
 class _Last:

@@ -33,6 +33,8 @@ class Logistic:
     name = "logistic"
     kind: Literal["regression", "classification"] = "classification"
     strengths: tuple[float, ...] = (*np.logspace(-2, 6, 9).tolist(), np.inf)
+    # As ``Ridge``: rows are read through the training set alone.
+    by_products = True
 
     def __init__(self, argument: str | None = None) -> None:
         if argument is not None:

@@ -28,6 +28,10 @@ class Ridge:
     name = "ridge"
     kind: Literal["regression", "classification"] = "regression"
     strengths: tuple[float, ...] = (*np.logspace(-2, 7, 13).tolist(), np.inf)
+    # Each column of a target is found as if it were alone: targets may stand side by side (``choice.fit_all``).
+    side_by_side = True
+    # Rows are read through the training set alone, which need not have copies of them (``picked.Picked``).
+    by_products = True
 
     def __init__(self, argument: str | None = None) -> None:
         if argument is not None:

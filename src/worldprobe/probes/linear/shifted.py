@@ -40,22 +40,29 @@ class Shifted:
         Raises:
             numpy.linalg.LinAlgError: a shift so small beside the matrix that rounding makes it indefinite.
         """
+        solved = self.solve_turned(right, shifts)
+        return np.split(self.turn(np.concatenate(solved, axis=1), back=True), len(solved), axis=1)
+
+    def solve_turned(self, right: Floats, shifts: Sequence[float]) -> list[Floats]:
+        """``Q'`` times what ``solve`` gives: for those who turn the other factor of a product, if that is less."""
         from scipy.linalg import solveh_banded
 
         if self._size == 1:
             return [right / (self._diagonal + shift) for shift in shifts]
-        turned, bands = self._turn(right, back=False), np.zeros((2, self._size))
+        turned, bands = self.turn(right), np.zeros((2, self._size))
         bands[1, :-1] = self._beside
         solved = []
         for shift in shifts:
             bands[0] = self._diagonal + shift
             solved.append(solveh_banded(bands, turned, lower=True, check_finite=False))
-        return np.split(self._turn(np.concatenate(solved, axis=1), back=True), len(solved), axis=1)
+        return solved
 
-    def _turn(self, columns: Floats, *, back: bool) -> Floats:
-        """``Q`` (back) or ``Q'`` times columns [m, k]."""
+    def turn(self, columns: Floats, *, back: bool = False) -> Floats:
+        """``Q'`` times columns [m, k], or ``Q`` to turn back."""
         from scipy.linalg import lapack
 
+        if self._size == 1:
+            return columns
         rest = np.asfortranarray(columns[1:])
         turned, _, failed = lapack.dormqr(
             "L", "N" if back else "T", self._reflectors, self._tau, rest, lwork=64 * rest.shape[1]
