@@ -2,7 +2,6 @@
 
 import json
 import os
-import pickle
 import signal
 import threading
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.builders.checks import some
+from tests.builders.executors import Posted
 from tests.builders.killing import findings, tree
 
 from worldprobe.config import make_experiment
@@ -201,15 +201,6 @@ class Counted:
     def map(self, function, items):
         self.asked += [(type(function).__name__, item) for item in items]
         return self._executor.map(function, items)
-
-
-class Posted(Local):
-    """This process, to which functions and items come as they would come to another one."""
-
-    def map(self, function, items):
-        sent = pickle.dumps((function, items))
-        for item, outcome in zip(items, super().map(*pickle.loads(sent)), strict=True):
-            yield Outcome(item, pickle.loads(pickle.dumps(outcome.value)), outcome.error)
 
 
 def check_sums(executor, films, folder, monkeypatch):
