@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.builders.checks import some
-from tests.builders.executors import Posted
+from tests.builders.executors import Posted, every_stage
 from tests.builders.killing import findings, tree
 
 from worldprobe.config import make_experiment
@@ -20,7 +20,7 @@ from worldprobe.execute.local import Local
 from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.encode.workers import Spread
 from worldprobe.pipeline.run import run
-from worldprobe.protocols import Executor, Outcome
+from worldprobe.protocols import Executor
 from worldprobe.store import Store
 from worldprobe.video.rendered.scenes import render_scenes
 
@@ -251,6 +251,43 @@ class Killing(Counted):
             self.killed = True
             os.kill(pids(self._executor)[0], signal.SIGKILL)
         return found
+
+
+class KillingEach(Counted):
+    """Kills a worker as soon as it is asked to train, to work out curves, and to predict, once each."""
+
+    labels_videos = fits_curves = predicts_windows = trains_decoders = trains_apart = True
+    name = "ray"
+
+    def map(self, function, items):
+        kind = type(function).__name__
+        first = kind in ("TrainDecoders", "WorkOut", "PredictWindows") and kind not in dict(self.asked)
+        workers = pids(self._executor) if first else []
+        found = super().map(function, items)
+        for number, outcome in enumerate(found):
+            if first and not number:
+                os.kill(workers[0], signal.SIGKILL)
+            yield outcome
+
+
+@pytest.mark.slow
+def test_two_workers_do_every_stage_as_one_process_does_though_one_is_killed(two, tmp_path, monkeypatch):
+    monkeypatch.setattr("worldprobe.pipeline.predict.windows._TOKENS_PER_BATCH", 512)
+    asked, videos = every_stage(tmp_path)
+    here = run(asked, videos, tmp_path / "here")
+    executor = KillingEach(two)
+    assert run(asked, videos, tmp_path / "there", executor=executor) == here
+    assert {"TrainDecoders", "WorkOut", "PredictWindows"} < set(dict(executor.asked))
+    # Sums that workers add up differ in a last digit, as said above.
+    mine, theirs = (findings(tmp_path / name) for name in ("here", "there"))
+    apart = {json.loads(line)["kind"] for line in set(mine) ^ set(theirs)}
+    print(f"{len(mine)} lines; kinds of those that differ: {sorted(apart)}")
+    assert apart <= {"probe", "evidence", "verdict", "power"}
+    assert tree(tmp_path / "there" / "embeddings.zarr") == tree(tmp_path / "here" / "embeddings.zarr")
+    for decoder in ("cnn", "cnn-shuffled"):
+        mine, theirs = (tmp_path / name / "decoders" / decoder for name in ("here", "there"))
+        for name in ("model.safetensors", "losses.jsonl"):
+            assert (theirs / name).read_bytes() == (mine / name).read_bytes()
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ class Ray:
     """ray: actors of a Ray cluster, each with the model loaded (extra [ray]; --ray-address, else started here)."""
 
     name = "ray"
-    labels_videos = adds_sums = trains_decoders = trains_apart = True
+    labels_videos = adds_sums = fits_curves = predicts_windows = trains_decoders = trains_apart = True
 
     def __init__(
         self, argument: str | None = None, *, address: str | None = None, workers: int | None = None

@@ -1,8 +1,8 @@
 """Decoders trained on an executor's machines: tokens and films go there, weights, losses and cost come home.
 
 All of a plan are one task, or each is a task of its own where the executor says that it trains them apart. What
-comes home lies where this process would have put it, under the same key; so scoring goes on as if it had been trained
-here, and a second run trains nothing again.
+comes home lies where this process would have put it, under the same key; so scoring goes on as if it had been
+trained here, and a second run trains nothing again.
 """
 
 from __future__ import annotations

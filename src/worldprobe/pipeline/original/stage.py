@@ -80,8 +80,9 @@ def run_original(
     parts = Parts(out / "labels.parquet", labeller=experiment.labeller, settings=to_toml(experiment))
     label_elsewhere(parts, paths, experiment, executor=executor, progress=progress)
     found = label(
-        paths, labeller=labeller, tracker=experiment.tracker, camera=experiment.camera, parts=parts, progress=progress
-    )
+        paths, labeller=labeller, tracker=experiment.tracker, camera=experiment.camera, parts=parts,
+        progress=progress,
+    )  # fmt: skip
     labels = merge_classes(found, class_map(experiment.classes))
     write_labels(labels, out / "labels.parquet")
     ledger.book("label", started=started, items=len(labels.table), device="cpu")
