@@ -126,12 +126,23 @@ class Ray:
             value, error = self._ray.get(ready)
             if error is None:
                 bring_home(function, item, value)
+        except self._ray.exceptions.RayTaskError as failed:  # around our own code, which returns its errors
+            reason = (
+                f"a worker could not take its work or give its answer ({_last_line(failed)}). Give all machines "
+                "the same version of worldprobe, and the plug-ins that are used here"
+            )
+            return Outcome(item, None, WorldprobeError(reason))
         except self._ray.exceptions.RayError as lost:
             reason = f"the worker was lost {_RETRIES + 1} times: {str(lost).splitlines()[0]}"
             return Outcome(item, None, WorldprobeError(reason))
         except WorldprobeError as missing:
             return Outcome(item, None, missing)
         return Outcome(item, value, error)
+
+
+def _last_line(error: BaseException) -> str:
+    """What went wrong, beneath the traceback of another process."""
+    return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
 
 
 def _reach(address: str) -> None:
