@@ -314,7 +314,13 @@ class Executor(Protocol):
 
     - ``labels_videos``: its workers label too, videos that they reach by their paths.
     - ``adds_sums``: they add up the sums of linear probes, from the store that this process uses.
-    - ``trains_decoders``: they train decoders; what ``execute.modal.Movable`` names goes there and comes home.
+    - ``fits_curves``: they work out code lengths and learning curves, likewise.
+    - ``predicts_windows``: they predict windows of videos that they reach by their paths; tokens come back through
+      the store that this process uses.
+    - ``trains_decoders``: they train decoders; what ``execute.movable.Movable`` names goes there and comes home, by
+      ``execute.movable.bring_home`` where they share the store with this process.
+    - ``trains_apart``: each decoder is an item of its own, so that they train side by side; else all of a plan are
+      one, whose frames are read once.
     - ``in_process``: it is this process, which encodes as it would without an executor.
     """
 
@@ -339,7 +345,9 @@ class Executor(Protocol):
         ...
 
 
-Ability = Literal["labels_videos", "adds_sums", "trains_decoders", "in_process"]
+Ability = Literal[
+    "labels_videos", "adds_sums", "fits_curves", "predicts_windows", "trains_decoders", "trains_apart", "in_process"
+]
 
 
 def able(executor: Executor | None, ability: Ability) -> TypeGuard[Executor]:

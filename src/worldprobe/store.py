@@ -28,6 +28,8 @@ from worldprobe.series import Pool as Pool
 from worldprobe.series import Series as Series
 from worldprobe.series import folder_of
 
+# What workers leave for the process that asked them, until it is brought home: no videos.
+BESIDE = (DECODERS, PREDICTIONS) = ("decoders", "predictions")
 _MOST_OPEN = 64
 
 
@@ -125,7 +127,23 @@ class Store:
 
     def videos(self) -> list[str]:
         """What ``find`` knows each video by that something is stored of: the beginnings of their ids, sorted."""
-        return [name for name in self._place.children("") if name != "zarr.json"]
+        return [name for name in self._place.children("") if name != "zarr.json" and name not in BESIDE]
+
+    def keep(self, key: str, content: bytes) -> None:
+        """Put down bytes for another machine beside the embeddings, in a folder of ``BESIDE``.
+
+        Raises:
+            StoreError: the place cannot be written.
+        """
+        self._place.write(key, content)
+
+    def kept(self, key: str) -> bytes | None:
+        """What was put down under a key; None where nothing is."""
+        return self._place.read(key)
+
+    def drop(self, folder: str) -> None:
+        """Delete what was put down in a folder."""
+        self._place.remove_below(folder)
 
     def find(
         self, video: str, *, encoder: str, input: Input = "native", frames: int | None = None

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pickle
 import signal
 import threading
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.builders.checks import some
+from tests.builders.executors import Posted, every_stage
 from tests.builders.killing import findings, tree
 
 from worldprobe.config import make_experiment
@@ -20,7 +20,7 @@ from worldprobe.execute.local import Local
 from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.encode.workers import Spread
 from worldprobe.pipeline.run import run
-from worldprobe.protocols import Executor, Outcome
+from worldprobe.protocols import Executor
 from worldprobe.store import Store
 from worldprobe.video.rendered.scenes import render_scenes
 
@@ -73,7 +73,7 @@ def two(tmp_path_factory):
     from worldprobe.execute.ray import Ray
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{ROOT / 'src'}")
         started = time.perf_counter()
         executor = Ray("2")
         print(f"a cluster of 2 workers started in {time.perf_counter() - started:.1f} s")
@@ -92,6 +92,25 @@ def test_what_a_lost_worker_was_at_is_done_again(two, tmp_path):
     killed = int((tmp_path / "killed").read_text())
     assert sorted(outcome.get()[0] for outcome in outcomes) == [item * item for item in range(8)]
     assert next(outcome.get()[1] for outcome in outcomes if outcome.item == 3) != killed
+
+
+def missing():
+    """As a module that a worker lacks."""
+    raise ModuleNotFoundError("No module named 'colours'")
+
+
+class Foreign(Halves):
+    """A function that only this process knows."""
+
+    def __reduce__(self):
+        return missing, ()
+
+
+@pytest.mark.slow
+def test_work_that_a_worker_cannot_take_is_one_clear_error(two):
+    (outcome,) = two.map(Foreign(), [2])
+    with pytest.raises(WorldprobeError, match=r"could not take its .*No module named 'colours'.* Give all"):
+        outcome.get()
 
 
 @dataclass(frozen=True)
@@ -203,15 +222,6 @@ class Counted:
         return self._executor.map(function, items)
 
 
-class Posted(Local):
-    """This process, to which functions and items come as they would come to another one."""
-
-    def map(self, function, items):
-        sent = pickle.dumps((function, items))
-        for item, outcome in zip(items, super().map(*pickle.loads(sent)), strict=True):
-            yield Outcome(item, pickle.loads(pickle.dumps(outcome.value)), outcome.error)
-
-
 def check_sums(executor, films, folder, monkeypatch):
     """Rows in pieces of ten, of an encoder with fewer columns than that, by real probes, controls and the leak."""
     few = experiment(films, encoder="pixels", tasks=["xy", "size", "class"], controls=["majority", "shuffled"])
@@ -260,6 +270,39 @@ class Killing(Counted):
             self.killed = True
             os.kill(pids(self._executor)[0], signal.SIGKILL)
         return found
+
+
+class KillingEach(Counted):
+    """Kills a worker as soon as it is asked to train, to work out curves, and to predict, once each."""
+
+    labels_videos = fits_curves = predicts_windows = trains_decoders = trains_apart = True
+    name = "ray"
+
+    def map(self, function, items):
+        kind = type(function).__name__
+        first = kind in ("TrainDecoders", "WorkOut", "PredictWindows") and kind not in dict(self.asked)
+        workers = pids(self._executor) if first else []
+        found = super().map(function, items)
+        for number, outcome in enumerate(found):
+            if first and not number:
+                os.kill(workers[0], signal.SIGKILL)
+            yield outcome
+
+
+@pytest.mark.slow
+def test_two_workers_do_every_stage_as_one_process_does_though_one_is_killed(two, tmp_path, monkeypatch):
+    monkeypatch.setattr("worldprobe.pipeline.predict.windows._TOKENS_PER_BATCH", 512)
+    asked, videos = every_stage(tmp_path)
+    here = run(asked, videos, tmp_path / "here")
+    executor = KillingEach(two)
+    assert run(asked, videos, tmp_path / "there", executor=executor) == here
+    assert {"TrainDecoders", "WorkOut", "PredictWindows"} < set(dict(executor.asked))
+    assert findings(tmp_path / "there") == findings(tmp_path / "here")
+    assert tree(tmp_path / "there" / "embeddings.zarr") == tree(tmp_path / "here" / "embeddings.zarr")
+    for decoder in ("cnn", "cnn-shuffled"):
+        mine, theirs = (tmp_path / name / "decoders" / decoder for name in ("here", "there"))
+        for name in ("model.safetensors", "losses.jsonl"):
+            assert (theirs / name).read_bytes() == (mine / name).read_bytes()
 
 
 @pytest.mark.slow

@@ -28,7 +28,10 @@ def decode(
     steps: Annotated[int | None, typer.Option(help="Training steps; by default the decoder's own.")] = None,
     split: Annotated[str, typer.Option(help="grouped, blocked or video.")] = "grouped",
     video: Annotated[Path | None, typer.Option(help="Also a film (mp4): real above decoded.")] = None,
-    executor: Annotated[str, typer.Option(help="Who encodes and trains: local, or modal\\[:GPU].")] = "local",
+    executor: Annotated[
+        str, typer.Option(help="Who encodes and trains: local, ray\\[:WORKERS], modal\\[:GPU].")
+    ] = ("local"),
+    ray_address: Annotated[str | None, typer.Option(help="A Ray cluster; none: one is started here.")] = None,
     price: Annotated[float | None, typer.Option(help="Of an hour of Modal's GPU, in place of the list's.")] = None,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
@@ -55,7 +58,7 @@ def decode(
     table: dict[str, Any] = {"decoders": decoder.split(","), "blocks": blocks, "size": size, "steps": steps}
     values: dict[str, Any] = {"videos": videos, "encoder": encoder, "split": split, "blocks": blocks}
     experiment = make_experiment({**values, "controls": ["random-init", "pixels"], "decode": table})
-    workers = registry.create("executors", executor, offered={"price": price})
+    workers = registry.create("executors", executor, offered={"address": ray_address, "price": price})
     paths = resolve_videos(videos)
     # What is wrong is said before anything is encoded.
     require_own(out, {"videos": videos, "encoder": encoder}, ids=lambda: ids_among(paths), part=True)

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar
 
 from worldprobe.errors import ConfigError
+from worldprobe.execute.movable import Movable as Movable
 from worldprobe.io.files import replacing
 from worldprobe.protocols import Outcome
 
@@ -27,39 +28,6 @@ SET_UP = (
     "MODAL_TOKEN_ID and MODAL_TOKEN_SECRET)  3. run the same command again. Volumes worldprobe-films, -store and "
     "-weights are made on the first run; a checkpoint that needs a login on its hub has to be put into -weights."
 )
-
-
-@runtime_checkable
-class Movable(Protocol):
-    """A function that can be sent elsewhere: it says what it needs there, and what it leaves to be brought home.
-
-    Attributes:
-        store: where its embeddings are.
-        remote: the class of ``modal_app`` that runs it.
-    """
-
-    store: str
-    remote: Literal["Encoding", "Training"]
-
-    def at(self, store: str) -> Any:
-        """The same with another store."""
-        ...
-
-    def films(self, item: Any) -> Sequence[str]:
-        """Paths of the films that an item reads."""
-        ...
-
-    def moved(self, item: Any, films: Mapping[str, str]) -> Any:
-        """An item with its films where ``films`` says."""
-        ...
-
-    def reads(self, item: Any) -> Sequence[str]:
-        """Keys of the store that have to be there before."""
-        ...
-
-    def leaves(self, item: Any, value: Any) -> Mapping[str, Path]:
-        """What is in the store there afterwards, by key, and where it belongs here; in that order."""
-        ...
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from worldprobe.errors import ConfigError, WorldprobeError
+from worldprobe.execute.movable import bring_home
 from worldprobe.protocols import Outcome
 
 # A worker that dies takes its item with it; Ray starts another and gives it the item again, so many times.
@@ -20,7 +21,7 @@ class Ray:
     """ray: actors of a Ray cluster, each with the model loaded (extra [ray]; --ray-address, else started here)."""
 
     name = "ray"
-    labels_videos = adds_sums = True
+    labels_videos = adds_sums = fits_curves = predicts_windows = trains_decoders = trains_apart = True
 
     def __init__(
         self, argument: str | None = None, *, address: str | None = None, workers: int | None = None
@@ -86,7 +87,7 @@ class Ray:
                 [ready], _ = ray.wait(list(at_work), num_returns=1)
                 actor, item = at_work.pop(ready)
                 give(actor)
-                yield self._outcome(ready, item)
+                yield self._outcome(ready, function, item)
         finally:
             if at_work:  # who asked has stopped: nobody wants what is being done
                 self._let_go()
@@ -119,13 +120,29 @@ class Ray:
         if self._started:
             self._ray.shutdown()
 
-    def _outcome(self, ready: Any, item: Any) -> Outcome[Any, Any]:
+    def _outcome(self, ready: Any, function: Callable[[Any], Any], item: Any) -> Outcome[Any, Any]:
+        """What became of an item; what it left in the store is brought to where it belongs here."""
         try:
             value, error = self._ray.get(ready)
+            if error is None:
+                bring_home(function, item, value)
+        except self._ray.exceptions.RayTaskError as failed:  # around our own code, which returns its errors
+            reason = (
+                f"a worker could not take its work or give its answer ({_last_line(failed)}). Give all machines "
+                "the same version of worldprobe, and the plug-ins that are used here"
+            )
+            return Outcome(item, None, WorldprobeError(reason))
         except self._ray.exceptions.RayError as lost:
             reason = f"the worker was lost {_RETRIES + 1} times: {str(lost).splitlines()[0]}"
             return Outcome(item, None, WorldprobeError(reason))
+        except WorldprobeError as missing:
+            return Outcome(item, None, missing)
         return Outcome(item, value, error)
+
+
+def _last_line(error: BaseException) -> str:
+    """What went wrong, beneath the traceback of another process."""
+    return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
 
 
 def _reach(address: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from worldprobe.errors import StoreError, WorldprobeError
+from worldprobe.io.files import write_whole
 
 # A write that was cut off leaves a temporary file; one that goes on is younger than this.
 _STALE_SECONDS = 600.0
@@ -167,6 +169,29 @@ class Location:
         except OSError as error:
             with self.using("read"):
                 raise error
+
+    def write(self, key: str, content: bytes) -> None:
+        """Store bytes under a key as they are, whole or not at all."""
+        with self.using("write to"):
+            if self.local:
+                write_whole(Path(self.location, key), content)
+                return
+            from zarr.core.buffer import default_buffer_prototype
+            from zarr.core.sync import sync
+
+            sync(self.zarr.set(key, default_buffer_prototype().buffer.from_bytes(content)))
+
+    def remove_below(self, prefix: str) -> None:
+        """Delete every key below a prefix; nothing where there is none."""
+        from zarr.core.sync import sync
+
+        with self.using("write to"):
+            if self.local:
+                shutil.rmtree(Path(self.location, prefix), ignore_errors=True)
+                with suppress(OSError):  # others are there too
+                    Path(self.location, prefix).parent.rmdir()
+                return
+            sync(self.zarr.delete_dir(prefix))
 
     def remove(self, key: str) -> None:
         """Delete a key."""

@@ -41,7 +41,7 @@ def run(
 
     Args:
         verify: read what is stored, and make anew what is damaged.
-        executor: who encodes and labels, where it is not this process.
+        executor: who does the work that its workers can do, where it is not this process.
 
     Returns:
         What failed; the rest was done without it.
@@ -83,7 +83,9 @@ def run(
         )  # fmt: skip
     if experiment.predict is not None:
         # After decoders, which it draws with.
-        failures += predict(experiment, readable, out, labels=labels, progress=progress)
+        failures += predict(
+            experiment, readable, out, labels=labels, executor=executor, store=store, progress=progress
+        )
     if experiment.predict is not None or experiment.decode is not None:
         write_failures(out / "failures.jsonl", failures)
     parts.clear()

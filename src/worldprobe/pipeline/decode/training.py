@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -236,11 +236,12 @@ def recipe_of(plan: DecodingPlan, module: Any, device: str) -> Any:
     wishes = {name: getattr(plan.decode, name) for name in ("steps", "batch", "learning_rate", "patience")}
     chosen = {name: value for name, value in wishes.items() if value is not None}
     own = {"steps": _STEPS, **getattr(module, "recipe", {})}
-    return Recipe(**{**own, **chosen, "precision": _precision(plan.precision, device), "seed": plan.seed})
+    return Recipe(**{**own, **chosen, "precision": precision_for(plan.precision, device), "seed": plan.seed})
 
 
-def _precision(chosen: str, device: str) -> str:
-    """bf16 where it halves the time: on GPUs, and on CPUs that multiply its matrices."""
+def precision_for(chosen: Literal["auto", "fp32", "bf16"], device: str) -> Literal["fp32", "bf16"]:
+    """Choose a precision where none is asked for: bf16 where it halves the time, which is on GPUs, and on CPUs (of
+    this machine's kind) that multiply its matrices."""
     import torch
 
     if chosen != "auto":
@@ -301,13 +302,15 @@ def trainings(table: Decode, *, encoder: str, twin: str | None) -> list[DecoderS
     return found
 
 
-def train_all(shop: Workshop) -> list[ScoredDecoder]:
-    """Train all that the plan lists, or take the weights that it names."""
+def train_all(shop: Workshop, only: Collection[str] | None = None) -> list[ScoredDecoder]:
+    """Train all that the plan lists, or those of these names; or take the weights that it names."""
     plan, table, own = shop.plan, shop.plan.decode, shop.series[0]
     if plan.weights is not None:
         return [shop.reuse(plan.weights)]
     found = []
     for one in trainings(table, encoder=plan.encoder, twin=own.twin):
+        if only is not None and one.name not in only:
+            continue
         source: TokenPairs = shop.rows.pairs
         norm = own.status != "floor"
         if one.baseline == "shuffled-embedding":

@@ -12,10 +12,10 @@ from worldprobe.labels.table import write_labels
 from worldprobe.pipeline.failures import Failure, write_failures
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.label.parts import Parts
-from worldprobe.pipeline.label.workers import LabelVideos, label_into
+from worldprobe.pipeline.label.workers import label_elsewhere
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import Progress
-from worldprobe.protocols import Executor, Labeller, able
+from worldprobe.protocols import Executor, Labeller
 from worldprobe.records import Labels
 
 
@@ -36,9 +36,7 @@ def label_all(
     What fails is added to ``failures``, and written.
     """
     started = time.perf_counter()
-    if able(executor, "labels_videos") and len(videos) > 1:
-        by_video = LabelVideos.of(experiment)
-        label_into(parts, videos, executor=executor, labeller=by_video, progress=progress)
+    label_elsewhere(parts, videos, experiment, executor=executor, progress=progress)
     found = label(
         videos,
         labeller=labeller,

@@ -15,7 +15,7 @@ from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.label.parts import Parts
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import open_source
-from worldprobe.protocols import Executor
+from worldprobe.protocols import Executor, able
 from worldprobe.records import Labels
 
 
@@ -44,16 +44,21 @@ class LabelVideos:
         return replace(found, notes=tuple(note for note in found.notes if note not in repeated))
 
 
-def label_into(
+def label_elsewhere(
     parts: Parts,
     videos: Sequence[Path],
+    experiment: Experiment,
     *,
-    executor: Executor,
-    labeller: LabelVideos,
+    executor: Executor | None,
     progress: Progress,
 ) -> None:
-    """Label the videos that have no part yet; what fails is left for ``label`` to meet and to name."""
-    missing = []
+    """Have an executor's workers, where they label, label the videos that have no part yet; nothing of one video.
+
+    What fails is left for ``label`` to meet and to name.
+    """
+    if not able(executor, "labels_videos") or len(videos) < 2:
+        return
+    labeller, missing = LabelVideos.of(experiment), list[tuple[str, str]]()
     for path in videos:
         try:
             with open_source(path) as video:

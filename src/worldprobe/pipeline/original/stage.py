@@ -29,6 +29,8 @@ from worldprobe.pipeline.failures import Encoded, Failure, write_failures
 from worldprobe.pipeline.folder import PROBE, STORE, merge
 from worldprobe.pipeline.groups import Groups
 from worldprobe.pipeline.label.label import label
+from worldprobe.pipeline.label.parts import Parts
+from worldprobe.pipeline.label.workers import label_elsewhere
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.original.films import SampledFilm, embed, open_films
 from worldprobe.pipeline.original.published import scaling
@@ -75,7 +77,12 @@ def run_original(
 
     started = time.perf_counter()
     paths = [film.path for film in films]
-    found = label(paths, labeller=labeller, tracker=experiment.tracker, camera=experiment.camera, progress=progress)
+    parts = Parts(out / "labels.parquet", labeller=experiment.labeller, settings=to_toml(experiment))
+    label_elsewhere(parts, paths, experiment, executor=executor, progress=progress)
+    found = label(
+        paths, labeller=labeller, tracker=experiment.tracker, camera=experiment.camera, parts=parts,
+        progress=progress,
+    )  # fmt: skip
     labels = merge_classes(found, class_map(experiment.classes))
     write_labels(labels, out / "labels.parquet")
     ledger.book("label", started=started, items=len(labels.table), device="cpu")
@@ -98,6 +105,7 @@ def run_original(
     write_failures(out / "failures.jsonl", failures)
     material = _held_only(material)
     _write(out, experiment, films, labels, material, ledger, store, progress)
+    parts.clear()
     return failures
 
 

@@ -120,7 +120,7 @@ def forecast(
     predictor itself are of full precision.
     """
     grid = predictor.encoder.grid((context + horizon) * predictor.tubelet)
-    modes: list[Mode] = [mode, *(other for other in get_args(Mode) if other != mode)]
+    modes = modes_from(mode)
     none = np.empty(0, np.int64)
     done = Forecast([], (grid.height, grid.width), {}, np.empty(0, np.bool_), {}, none, none, "grouped")
     found: _Found = {}
@@ -130,8 +130,9 @@ def forecast(
     with tempfile.TemporaryDirectory(prefix="worldprobe-") as folder:
         spool = {name: _Spool(Path(folder) / name) for name in ("known", "true", "forecast")}
         for batch in batches:
-            pieces = fitting.map(lambda some: _tokens(predictor, some, context, horizon, modes), batch.pixels)
-            known, true, *told = (np.concatenate(one) for one in zip(*pieces, strict=True))
+            known, true, *told = batch.tokens or tokens_of(
+                predictor, batch.pixels, context=context, horizon=horizon, mode=mode, fitting=fitting
+            )
             forecasts = told[0]
             changed = scores.changed(
                 batch.pixels, context=context, horizon=horizon, tubelet=predictor.tubelet, side=grid.height
@@ -175,15 +176,31 @@ def forecast(
     return done
 
 
-def _tokens(
-    predictor: VJEPA2Predictor, pixels: NDArray[np.uint8], context: int, horizon: int, modes: Sequence[Mode]
+def modes_from(mode: Mode) -> list[Mode]:
+    """Both modes, beginning with this one."""
+    return [mode, *(other for other in get_args(Mode) if other != mode)]
+
+
+def tokens_of(
+    predictor: VJEPA2Predictor,
+    pixels: NDArray[np.uint8],
+    *,
+    context: int,
+    horizon: int,
+    mode: Mode,
+    fitting: Fitting,
 ) -> tuple[Errors, ...]:
     """Tokens of windows' pixels, float32 [b, t', s, d]: the context's (layer-normed), true ones, and those of each
-    mode."""
-    known = predictor.context_tokens(pixels, context)
-    true = predictor.targets(pixels, context=context)
-    told = (predictor.forecast(known, horizon=horizon, mode=mode) for mode in modes)
-    return tuple(tokens.cpu().numpy() for tokens in (predictor.normed(known), true, *told))
+    mode, this one first."""
+
+    def tokens(some: NDArray[np.uint8]) -> tuple[Errors, ...]:
+        known = predictor.context_tokens(some, context)
+        true = predictor.targets(some, context=context)
+        told = (predictor.forecast(known, horizon=horizon, mode=one) for one in modes_from(mode))
+        return tuple(one.cpu().numpy() for one in (predictor.normed(known), true, *told))
+
+    pieces = fitting.map(tokens, pixels)
+    return tuple(np.concatenate(one) for one in zip(*pieces, strict=True))
 
 
 def split_rows(windows: Sequence[Window]) -> SplitRows:

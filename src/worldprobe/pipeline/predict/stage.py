@@ -12,7 +12,7 @@ from worldprobe.errors import PredictionError, VideoError
 from worldprobe.findings.run_files import read_json
 from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.failures import Failure
-from worldprobe.pipeline.folder import PREDICT, add_notes, merge
+from worldprobe.pipeline.folder import PREDICT, STORE, add_notes, merge
 from worldprobe.pipeline.ledger import Ledger, device_of, foretold
 from worldprobe.pipeline.predict.consistency import consistency_lines
 from worldprobe.pipeline.predict.decoder import will_draw
@@ -25,13 +25,15 @@ from worldprobe.pipeline.predict.readouts import readout_lines
 from worldprobe.pipeline.predict.scores import PredictionSetup, leak_lines, lines
 from worldprobe.pipeline.predict.surprise import Surprises, surprise_lines, surprises
 from worldprobe.pipeline.predict.windows import Cut, read_windows
+from worldprobe.pipeline.predict.workers import PredictSpread, spread_of
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.sources import ref_of
 from worldprobe.pipeline.stage_record import record_experiment, write_provenance
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
-from worldprobe.protocols import Encoder
+from worldprobe.protocols import Encoder, Executor
 from worldprobe.records import Labels, VideoRef
 from worldprobe.results import AnyResult, PredictionResult
+from worldprobe.store import Store
 from worldprobe.video.rendered.robots.draw import gl_context
 
 
@@ -41,12 +43,17 @@ def predict(
     out: StrPath,
     *,
     labels: Labels | None = None,
+    executor: Executor | None = None,
+    store: Store | None = None,
     progress: Progress = silent,
 ) -> list[Failure]:
     """Predict what ``experiment.predict`` asks for and write it into a run's folder, beside what is there.
 
     Where there are ``labels``, also what of the experiment's tasks is read from predicted futures; and where these
     hold actions or states, whether the futures hold them.
+
+    Windows are predicted by the executor's workers where these do that; their tokens come through ``store`` (the
+    run's own by default), and all else is done here: scores, pictures, surprise.
 
     Lines of the same kinds from an earlier run are replaced; those of other kinds (probes, decoders) stay.
 
@@ -65,7 +72,8 @@ def predict(
     # A decoder that does not fit is refused before anything is predicted.
     loaded = find_decoder(settings.decoder, out, encoder)
     cut = Cut(settings.context, settings.horizon, experiment.stride, settings.windows)
-    ledger = Ledger(expected=foretold(out))
+    ledger = Ledger(expected=foretold(out)).by(executor)
+    store = store or Store(str(out / STORE))
     found, failures, seen = list[AnyResult](), list[Failure](), list[VideoRef]()
     kept = {"error_map"}
     models: list[tuple[Encoder, VJEPA2Predictor, PredictionSetup]] = []
@@ -78,7 +86,9 @@ def predict(
         own = one is predictor
         decoded = DecodedFuture(loaded, encoder, setup, cut, videos=len(videos)) if loaded and own else None
         futures = _futures(labels, one)
-        done, lost = _forecast(videos, encoder_of, one, cut, setup, decoded, futures, ledger, progress)
+        name = experiment.encoder if own else encoder_of.name
+        spread = spread_of(executor, store, encoder=name, device=experiment.device, mode=setup.mode)
+        done, lost = _forecast(videos, encoder_of, one, cut, setup, decoded, futures, ledger, progress, spread)
         if experiment.strict and lost:
             raise VideoError(lost[0].error)
         # What cannot be read for one encoder cannot for the other: it is counted once.
@@ -118,12 +128,14 @@ def _forecast(
     futures: Futures | None,
     ledger: Ledger,
     progress: Progress,
+    spread: PredictSpread | None,
 ) -> tuple[Forecast, list[Failure]]:
     """Predict all windows once, to be scored and to be drawn; and what could not be read."""
     stage, started = f"predict {encoder.name}", time.perf_counter()
     lost: list[Failure] = []
     selection = decoded.selection if decoded else None
-    batches = read_windows(videos, encoder, cut, failures=lost, progress=progress, stage=stage, selection=selection)
+    read = read_windows if spread is None else spread.read
+    batches = read(videos, encoder, cut, failures=lost, progress=progress, stage=stage, selection=selection)
     at = {"context": setup.context, "horizon": setup.horizon, "seed": setup.seed}
     done = forecast(batches, predictor, mode=setup.mode, draw=decoded, keep=futures, **at)
     if done is None:
@@ -131,7 +143,8 @@ def _forecast(
         raise VideoError(f"nothing could be predicted of {len(videos)} videos. The first: {first.error}")
     started += decoded.seconds if decoded else 0.0  # drawing is booked apart
     items, each = len(done.windows), ledger.expected.get(stage)
-    ledger.book(stage, started=started, items=items, device=device_of(encoder), each=each)
+    where = {"device": device_of(encoder), "each": each} if spread is None else spread.cost()
+    ledger.book(stage, started=started, items=items, **where)
     return done, lost
 
 

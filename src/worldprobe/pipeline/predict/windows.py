@@ -18,6 +18,7 @@ from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Encoder
 from worldprobe.records import Clip, ClipSpec, VideoRef
 from worldprobe.video.sample import read_clips, spans
+from worldprobe.video.video import Video
 
 # About the most tokens that a batch may hold: as for encoding, less what the predictor adds.
 _TOKENS_PER_BATCH = 4096
@@ -87,10 +88,12 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Windows and their pixels, uint8 [b, t, 3, h, w]."""
+    """Windows and their pixels, uint8 [b, t, 3, h, w]; their tokens too, as ``forecast.tokens_of`` gives them,
+    where these were predicted elsewhere."""
 
     windows: list[Window]
     pixels: NDArray[np.uint8]
+    tokens: tuple[NDArray[np.float32], ...] | None = None
 
 
 def cut_windows(ref: VideoRef, shots: Sequence[int], cut: Cut, *, tubelet: int) -> list[tuple[ClipSpec, int, bool]]:
@@ -150,7 +153,7 @@ def read_windows(
         failures: gets what cannot be read of those that are scored.
         selection: which windows are drawn, whether they are scored or not; none unless given.
     """
-    size = max(1, _TOKENS_PER_BATCH // encoder.grid((cut.context + cut.horizon) * encoder.tubelet).tokens)
+    size = batch_size(encoder, cut)
     windows: list[Window] = []
     pixels: list[NDArray[np.uint8]] = []
     for window, clip in prefetch(_read(videos, encoder, cut, selection, failures, progress, stage), depth=_AHEAD):
@@ -161,6 +164,49 @@ def read_windows(
             windows, pixels = [], []
     if windows:
         yield Batch(windows, np.stack(pixels))
+
+
+def batch_size(encoder: Encoder, cut: Cut) -> int:
+    """How many windows are predicted at once."""
+    return max(1, _TOKENS_PER_BATCH // encoder.grid((cut.context + cut.horizon) * encoder.tubelet).tokens)
+
+
+def plan_windows(
+    videos: Sequence[Path], encoder: Encoder, cut: Cut, *, failures: list[Failure], selection: Selection | None
+) -> Iterator[tuple[Path, list[Window]]]:
+    """Cut each video into windows without reading them; ``failures`` gets the videos that cannot be."""
+    numbers = Groups()
+    for number, path in enumerate(videos):
+        try:
+            with open_source(path) as video:
+                failures += cut_short(video.ref)
+                yield path, _windows_of(video, number, encoder, cut, selection, numbers)
+        except VideoError as error:
+            failures.append(Failure(str(path), None, str(error)))
+
+
+def _windows_of(
+    video: Video, number: int, encoder: Encoder, cut: Cut, selection: Selection | None, numbers: Groups
+) -> list[Window]:
+    """The windows of a video that are scored or drawn. Raises VideoError as ``cut_windows``."""
+    every = cut_windows(video.ref, video.shots, cut, tubelet=encoder.tubelet)
+    scored, decoded = set(spread(every, cut.most)), _decoded(every, video.shots, selection)
+    groups = numbers.of(video.ref, video.shots).tolist()
+    found = []
+    for one in every:
+        if one not in scored and one not in decoded:
+            continue
+        spec, shot, first = one
+        times = video.pts_seconds[list(spec.indices)]
+        ends, span = float(times[cut.context * encoder.tubelet - 1]), float(times[-1] - times[0])
+        began = float(video.pts_seconds[video.shots[shot]])
+        found.append(
+            Window(
+                spec, number, groups[shot], ends, began, span, first, scored=one in scored, decoded=one in decoded,
+                shots=tuple(video.shots),
+            )
+        )  # fmt: skip
+    return found
 
 
 def _read(
@@ -177,25 +223,12 @@ def _read(
         try:
             with open_source(path) as video:
                 failures += cut_short(video.ref)
-                every = cut_windows(video.ref, video.shots, cut, tubelet=encoder.tubelet)
-                scored, decoded = set(spread(every, cut.most)), _decoded(every, video.shots, selection)
-                found = [one for one in every if one in scored or one in decoded]
-                groups = numbers.of(video.ref, video.shots).tolist()
-                view = encoder.view(video.ref.width, video.ref.height)
-                specs = [spec for spec, _, _ in found]
-                read = read_clips(video, specs, preprocess=encoder.preprocess, view=view)
-                for done, (one, clip) in enumerate(zip(found, read, strict=True)):
-                    spec, shot, first = one
-                    if not isinstance(clip, Clip):
-                        failures += [Failure(str(path), spec.start, str(clip[1]))] if one in scored else []
+                found = _windows_of(video, number, encoder, cut, selection, numbers)
+                read = pixels_of(video, found, encoder, failures=failures, path=str(path))
+                for done, (window, clip) in enumerate(zip(found, read, strict=True)):
+                    if clip is None:
                         continue
-                    times = clip.pts_seconds
-                    ends = float(times[cut.context * encoder.tubelet - 1])
-                    span = float(times[-1] - times[0])
-                    began = float(video.pts_seconds[video.shots[shot]])
-                    place = (number, groups[shot], ends, began, span, first)
-                    is_one_of = {"scored": one in scored, "decoded": one in decoded}
-                    yield Window(spec, *place, **is_one_of, shots=tuple(video.shots)), clip.pixels
+                    yield window, clip
                     if len(videos) == 1:
                         progress(stage, done + 1, len(found))
                 if len(videos) == 1 and found:  # the last ones may be damaged
@@ -204,3 +237,20 @@ def _read(
             failures.append(Failure(str(path), None, str(error)))
         if len(videos) > 1:
             progress(stage, number + 1, len(videos))
+
+
+def pixels_of(
+    video: Video, windows: Sequence[Window], encoder: Encoder, *, failures: list[Failure], path: str
+) -> Iterator[NDArray[np.uint8] | None]:
+    """Read windows of a video in their order: uint8 [t, 3, h, w], or None of one that cannot be read.
+
+    ``failures`` gets why, of those that are scored, under the video's ``path``.
+    """
+    view = encoder.view(video.ref.width, video.ref.height)
+    clips = read_clips(video, [one.spec for one in windows], preprocess=encoder.preprocess, view=view)
+    for window, clip in zip(windows, clips, strict=True):
+        if isinstance(clip, Clip):
+            yield clip.pixels
+            continue
+        failures += [Failure(path, window.spec.start, str(clip[1]))] if window.scored else []
+        yield None

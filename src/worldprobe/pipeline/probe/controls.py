@@ -14,13 +14,13 @@ from worldprobe.encoders.load import control_encoders
 from worldprobe.encoders.vision.spec import class_name
 from worldprobe.io.names import short_names
 from worldprobe.pipeline.probe.answers import Answered, Answers, ProbeTask, beside_controls
-from worldprobe.pipeline.probe.evidence import with_power
+from worldprobe.pipeline.probe.evidence import Working, with_power
 from worldprobe.pipeline.probe.fit import Rows, answer, answer_tokens, fits, planted_fits
 from worldprobe.pipeline.probe.inputs import gather, gather_tokens
 from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.questions import reads_tokens
-from worldprobe.pipeline.probe.workers import adding
+from worldprobe.pipeline.probe.workers import adding, working
 from worldprobe.pipeline.stored import class_series, find_series, matching_series
 from worldprobe.probes import controls, features
 from worldprobe.probes.detection.copies import ALIKE, near_copies
@@ -43,7 +43,7 @@ class Place:
 
     Args:
         folder: where tokens lie while they are read.
-        executor: who adds up the sums of linear probes, where it is not this process.
+        executor: who adds up the sums of linear probes and works out curves, where it is not this process.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Place:
         *,
         executor: Executor | None = None,
     ) -> None:
-        self._adding = adding(executor, store, moments)
+        self._executor, self._adding = executor, adding(executor, store, moments)
         self._store, self._series, self._moments, self._plan = store, series, moments, plan
         self._probe_tasks, self._folder = probe_tasks, folder
         self._once: dict[tuple[Control, str], Answers] = {}
@@ -151,6 +151,10 @@ class Place:
             read = gather(self._store, self._at(block, kind), self._moments, block=block, kind=kind)
             self._last = (block, kind, read)
         return self._last[2]
+
+    def working(self, block: Block, kind: str) -> Working | None:
+        """Who works out what a kind of features at a block is worth, where it is not this process."""
+        return working(self._executor, self._store, self._moments, self._at(block, kind), block, kind)
 
     def copies(self) -> list[str]:
         """Say which groups show what others show, though the split keeps them apart; the pixels control tells."""

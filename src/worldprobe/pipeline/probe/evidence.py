@@ -3,12 +3,13 @@ each linear probe would have shown, had it been there."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from worldprobe.controls import CONTROLS
 from worldprobe.errors import ProbeError
@@ -19,11 +20,11 @@ from worldprobe.pipeline.probe.plan import LINEAR_PROBES, Plan
 from worldprobe.pipeline.progress import Tally, silent
 from worldprobe.probes.curves import FRACTIONS, LearningCurve, learning_curves
 from worldprobe.probes.detection.power import accuracy_over_chance, detectable, effect_of_accuracy
-from worldprobe.probes.evaluate import Step
+from worldprobe.probes.evaluate import Step, unwatched
 from worldprobe.probes.evidence import PORTIONS, CodeLength, difference, online_code_lengths, selectivity, skill
 from worldprobe.probes.features import CHANGES
 from worldprobe.probes.question import Question
-from worldprobe.probes.splits import OUTER_FOLDS
+from worldprobe.probes.splits import OUTER_FOLDS, Folds
 from worldprobe.results import (
     CodeResult,
     EvidenceLine,
@@ -81,21 +82,72 @@ def contrasts(answered: Sequence[Answered]) -> list[EvidenceLine]:
     return found
 
 
-def steps(plan: Plan, probe_task: ProbeTask) -> dict[str, int]:
+def steps(plan: Plan, probe_task: ProbeTask) -> dict[Literal["code", "learning"], int]:
     """How many fits at most a question's code and curve take, inner ones apart; none where it has neither."""
     if probe_task.probe not in LINEAR_PROBES:
         return {}
+    of: dict[Literal["code", "learning"], int]
     of = {"code": len(PORTIONS) - 1, "learning": len(FRACTIONS) * len(probe_task.folds.folds)}
     return {name: count for name, count in of.items() if name in plan.evidence}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class WorthPart:
+    """Questions on the same rows, of which code lengths or learning curves are worked out together.
+
+    Attributes:
+        usable: bool [n], which of all moments are their rows.
+        fits: how many that takes at most, inner ones apart.
+    """
+
+    measure: Literal["code", "learning"]
+    questions: tuple[Question, ...]
+    folds: Folds
+    usable: NDArray[np.bool_]
+    fits: int
+    seed: int
+    components: int | None
+
+    def work_out(self, inputs: Rows, step: Step = unwatched) -> Worth:
+        """Work them out from the features [m, d] of their rows; what cannot be says why, and keeps no other."""
+        if self.measure == "code":
+            return self._codes(self.questions, inputs, step)
+        return learning_curves(
+            inputs, self.questions, self.folds, seed=self.seed, components=self.components, step=step
+        )
+
+    def _codes(self, questions: Sequence[Question], inputs: Rows, step: Step) -> list[CodeLength | str]:
+        try:
+            return [
+                *online_code_lengths(
+                    inputs, questions, self.folds, seed=self.seed, components=self.components, step=step
+                )
+            ]
+        except ProbeError as error:
+            if len(questions) > 1:
+                return [found for one in questions for found in self._codes([one], inputs, step)]
+            return [str(error)]
+
+
+Worth = Sequence[CodeLength | LearningCurve | str]
+# Of parts what is worked out of each, in any order, by its number among them.
+Working = Callable[[Sequence[WorthPart]], Iterator[tuple[int, Worth]]]
+
+
 def worked_out(
-    plan: Plan, rows: Rows, answered: Sequence[Answered], tap: str, kind: str, *, tally: Tally | None = None
+    plan: Plan,
+    rows: Rows,
+    answered: Sequence[Answered],
+    tap: str,
+    kind: str,
+    *,
+    tally: Tally | None = None,
+    working: Working | None = None,
 ) -> list[EvidenceLine]:
     """Code lengths and learning curves of the linear probes on one kind of features [n, d] of one tap; of questions
     on the same rows together.
 
-    ``tally`` counts what ``steps`` says.
+    ``tally`` counts what ``steps`` says; ``working`` is who works them out, where it is not this process.
     """
     tally = tally or Tally("", 0, silent)
     by_rows: dict[Hashable, list[Answered]] = {}
@@ -103,16 +155,28 @@ def worked_out(
         linear = one.probe_task.probe in LINEAR_PROBES and one.control == "none" and not one.leaky
         if linear and (one.tap, one.features) == (tap, kind):
             by_rows.setdefault(rows_of(one.probe_task), []).append(one)
-    found: dict[tuple[int, str], EvidenceLine] = {}
+    members, parts = list[list[Answered]](), list[WorthPart]()
     for together in by_rows.values():
-        inputs = only(rows, np.flatnonzero(together[0].probe_task.target.usable))
-        for name, count in steps(plan, together[0].probe_task).items():
-            work = _codes if name == "code" else _learning
-            with tally.part(count * len(together)) as step:
-                lines: Sequence[EvidenceLine] = work(together, inputs, step)
-            found |= {(id(one), name): line for one, line in zip(together, lines, strict=True)}
+        first, questions = together[0], tuple(one.question for one in together)
+        for name, count in steps(plan, first.probe_task).items():
+            members.append(together)
+            fits, usable = count * len(together), first.probe_task.target.usable
+            parts.append(WorthPart(name, questions, first.folds, usable, fits, first.plan.seed, first.plan.pca))
+    found: dict[tuple[int, str], EvidenceLine] = {}
+    for number, worth in working(parts) if working else _here(parts, rows, tally):
+        if working:
+            tally.add(parts[number].fits)
+        lines = zip(members[number], worth, strict=True)
+        found |= {(id(one), parts[number].measure): _worth(one, value) for one, value in lines}
     order = {id(one): number for number, one in enumerate(answered)}
     return [found[key] for key in sorted(found, key=lambda key: (order[key[0]], key[1]))]
+
+
+def _here(parts: Sequence[WorthPart], rows: Rows, tally: Tally) -> Iterator[tuple[int, Worth]]:
+    for number, part in enumerate(parts):
+        with tally.part(part.fits) as step:
+            worth = part.work_out(only(rows, np.flatnonzero(part.usable)), step)
+        yield number, worth
 
 
 def with_controls(answered: Sequence[Answered]) -> Iterator[tuple[Answered, list[Answered]]]:
@@ -149,18 +213,11 @@ def _line(one: Answered, measure: Measure, against: str, found: Score) -> Eviden
     )
 
 
-def _codes(together: Sequence[Answered], inputs: Rows, step: Step) -> list[CodeResult]:
-    """Of questions on the same rows; what cannot be sent says why, and keeps no other from being sent."""
-    plan, folds = together[0].plan, together[0].folds
-    try:
-        codes = online_code_lengths(
-            inputs, [one.question for one in together], folds, seed=plan.seed, components=plan.pca, step=step
-        )
-    except ProbeError as error:
-        if len(together) > 1:
-            return [line for one in together for line in _codes([one], inputs, step)]
-        return [CodeResult(**about(together[0]), rows=len(inputs), notes=[str(error)])]
-    return [_code(one, code) for one, code in zip(together, codes, strict=True)]
+def _worth(one: Answered, found: CodeLength | LearningCurve | str) -> EvidenceLine:
+    """The line of what was worked out of an answer, or why it was not."""
+    if isinstance(found, str):
+        return CodeResult(**about(one), rows=int(one.probe_task.target.usable.sum()), notes=[found])
+    return _code(one, found) if isinstance(found, CodeLength) else _curve(one, found)
 
 
 def _code(one: Answered, code: CodeLength) -> CodeResult:
@@ -170,14 +227,6 @@ def _code(one: Answered, code: CodeLength) -> CodeResult:
         compression=code.compression, compression_of_constant=code.compression_of_constant,
         saved_bits_per_row=code.saved_bits_per_row, notes=[code.note] if code.note else [],
     )  # fmt: skip
-
-
-def _learning(together: Sequence[Answered], inputs: Rows, step: Step) -> list[LearningResult]:
-    """Of questions on the same rows."""
-    plan, folds = together[0].plan, together[0].folds
-    questions = [one.question for one in together]
-    curves = learning_curves(inputs, questions, folds, seed=plan.seed, components=plan.pca, step=step)
-    return [_curve(one, curve) for one, curve in zip(together, curves, strict=True)]
 
 
 def _curve(one: Answered, curve: LearningCurve) -> LearningResult:

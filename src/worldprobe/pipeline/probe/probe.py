@@ -57,7 +57,8 @@ def probe(
 
     Args:
         partial: go on without the labels of clips and videos that are not in the store, counted as dropped.
-        executor: whose workers add up the sums of linear probes, where it is not this process.
+        executor: whose workers add up the sums of linear probes and work out learning curves, where it is not this
+            process.
 
     Raises:
         StoreError: embeddings that the plan needs are not there.
@@ -84,7 +85,8 @@ def probe(
                     result.answered += place.read(block, kind, last=last, step=step)
                 if last and plan.evidence and kind != "tokens":
                     tap, rows = str(Tap(plan.encoder, block)), place.rows(block, kind)
-                    result.evidence += worked_out(plan, rows, result.answered, tap, kind, tally=curves)
+                    who = place.working(block, kind)
+                    result.evidence += worked_out(plan, rows, result.answered, tap, kind, tally=curves, working=who)
         if plan.hold_out is not None and probe_tasks:
             _hold_out(Shift(place, plan, moments, probe_tasks, result), result, progress)
     if "unlabelled" in plan.evidence:

@@ -1,13 +1,15 @@
-"""The sums that linear probes need, added up by an executor's workers, which read the features from the store."""
+"""What an executor's workers do of probing, who read the features from the store: they add up the sums that linear
+probes need, and work out code lengths and learning curves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.pipeline.probe.evidence import Working, Worth, WorthPart
 from worldprobe.pipeline.probe.inputs import gather
 from worldprobe.pipeline.probe.moments import LabelledTubelets
 from worldprobe.probes.linear.scatter import PIECE, Scatter
@@ -75,7 +77,61 @@ def adding(executor: Executor | None, store: Store, moments: LabelledTubelets) -
     return of
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CurveTask:
+    """Questions to be worked out, of that number, and the moments that are their rows, with the series of these."""
+
+    number: int
+    part: WorthPart
+    series: tuple[Series, ...]
+    moments: LabelledTubelets
+
+
+@dataclass(frozen=True, slots=True)
+class WorkOut:
+    """The function that workers run on tasks: features from the store, and what they are worth."""
+
+    store: str
+    block: Block
+    kind: str
+
+    def __call__(self, task: CurveTask) -> Worth:
+        """Work out a task's code lengths or learning curves."""
+        rows = gather(Store(self.store), task.series, task.moments, block=self.block, kind=self.kind)
+        return task.part.work_out(rows)
+
+
+def working(
+    executor: Executor | None,
+    store: Store,
+    moments: LabelledTubelets,
+    series: Sequence[Series],
+    block: Block,
+    kind: str,
+) -> Working | None:
+    """Workers that work out what features of a kind at a block are worth; None where this process does."""
+    if not able(executor, "fits_curves"):
+        return None
+    work = WorkOut(shared(store), block, kind)
+
+    def worked(parts: Sequence[WorthPart]) -> Iterator[tuple[int, Worth]]:
+        tasks = []
+        for number, part in enumerate(parts):
+            used, theirs = _with_series(series, moments.at(np.flatnonzero(part.usable)))
+            tasks.append(CurveTask(number, part, used, theirs))
+        for outcome in executor.map(work, tasks):
+            yield outcome.item.number, outcome.get()
+
+    return worked
+
+
 def _piece(index: int, start: int, series: Sequence[Series], moments: LabelledTubelets) -> Piece:
-    """With those series alone in which its moments lie."""
+    return Piece(index, start, *_with_series(series, moments))
+
+
+def _with_series(
+    series: Sequence[Series], moments: LabelledTubelets
+) -> tuple[tuple[Series, ...], LabelledTubelets]:
+    """Moments with those series alone in which they lie."""
     videos, number = np.unique(moments.video, return_inverse=True)
-    return Piece(index, start, tuple(series[video] for video in videos), replace(moments, video=number))
+    return tuple(series[video] for video in videos), replace(moments, video=number)
