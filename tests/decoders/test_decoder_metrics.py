@@ -101,6 +101,7 @@ def test_spread_says_how_far_off_the_mean_of_samples_is():
     assert sum(share for _, _, share in rows) == pytest.approx(1)
     expected, found = (sum(row[which] ** 2 * row[2] for row in rows) for which in (0, 1))
     assert expected == pytest.approx(found, rel=0.03)
+    assert all(row[0] == pytest.approx(row[1], rel=0.06) for row in rows if row[2] > 0.01)
     unsure = SpreadBins()
     unsure.add(0.5 + (drawn[:8] - 0.5) / 3, drawn[8])
     expected, found = (sum(row[which] ** 2 * row[2] for row in unsure.rows()) for which in (0, 1))

@@ -35,8 +35,7 @@ _LEAST_SIGMA = 0.02
 _FAR = 5.0
 _NEAR = 7  # px within which what the linear picture lacks is brought to one scale
 _MOST_EXAMPLES = 512
-_MOST_CALIBRATED, _DRAWS = 160, 4
-_TIMES = 2  # of the path that each picture is seen at in a step: the trunk, which takes most of it, runs once
+_MOST_CALIBRATED, _DRAWS = 96, 4
 
 
 class FlowDecoder(nn.Module):
@@ -115,15 +114,13 @@ class FlowDecoder(nn.Module):
         likelihood = (deviation.log() + off / (1 + off.detach() / _FAR**2) / 2).mean()
         with torch.no_grad():
             # A deviation that has yet to be learnt would have the flow's gradient drown all others.
-            lack = (lack / deviation).clamp(-_FAR, _FAR).repeat(_TIMES, 1, 1, 1)
+            lack = (lack / deviation).clamp(-_FAR, _FAR)
             noise = self.noise(len(lack), generator=generator)
             # Evenly: sampling begins at 1, which times drawn about the middle would hardly ever show.
-            lots = torch.rand(len(picture), generator=generator, device=lack.device)
-            sigma = torch.cat([(lots + part) / _TIMES for part in range(_TIMES)])
+            sigma = torch.rand(len(lack), generator=generator, device=lack.device)
             s = sigma[:, None, None, None]
             noisy = torch.lerp(lack, noise, s)
-        repeated = (picture.detach().repeat(_TIMES, 1, 1, 1), grid.repeat(_TIMES, 1, 1, 1))
-        cleaned = self._cleaned(noisy, sigma, *repeated)
+        cleaned = self._cleaned(noisy, sigma, picture.detach(), grid)
         weight = _variance(s) / s.clamp(min=_LEAST_SIGMA) ** 2
         return mean + _LIKELIHOOD_WEIGHT * likelihood + (weight * (cleaned - lack) ** 2).mean()
 
@@ -135,26 +132,22 @@ class FlowDecoder(nn.Module):
         """One sample of each tubelet's frames, in so many steps (``solver.draw``)."""
         picture, deviation, grid = self._coarse(tokens)
         lack = self._lack(picture, grid, generator=generator, steps=steps)
-        return self.space.decode(picture + self.recalibration(deviation) * lack)
+        return self.space.decode(picture + self.recalibration(lack, deviation))
 
     def calibrate(self, source: Source, rows: Sequence[int]) -> None:
-        """Fit the recalibration of deviations on rows that were not trained on."""
+        """Fit the recalibration of samples on rows that were not trained on."""
         device = self.usual.device
         generator = torch.Generator(device).manual_seed(0)
         each = max(1, _MOST_CALIBRATED // source.per_row)
-        found: list[tuple[Tensor, Tensor, Tensor]] = []
-        with torch.inference_mode():
+        found: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        with torch.no_grad():
             for row in rows[:: -(-len(rows) // each)]:
                 tokens, frames = (torch.from_numpy(one).to(device) for one in ready(*source.read(row)))
                 picture, deviation, grid = self._coarse(tokens)
                 draws = [self._lack(picture, grid, generator=generator, steps=self.steps) for _ in range(_DRAWS)]
-                lacks = torch.stack(draws) * deviation
-                missed = (self.space.encode(frames) - picture - lacks.mean(dim=0)) ** 2
-                found.append((deviation, lacks.var(dim=0) * (1 + 1 / _DRAWS), missed))
-        deviations, drawn, missed = (
-            torch.cat([one.flatten().cpu() for one in part]) for part in zip(*found, strict=True)
-        )
-        self.recalibration.fit(deviations, drawn, missed)
+                found.append((torch.stack(draws, dim=1), deviation, picture, self.space.encode(frames)))
+            draws_, *others = (torch.cat(part) for part in zip(*found, strict=True))
+            self.recalibration.fit(draws_.transpose(0, 1), *others)
 
     def mean(self, tokens: Tensor) -> Tensor:
         """The mean picture, before the flow: frames [n, frames, 3, H, W]."""

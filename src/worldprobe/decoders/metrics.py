@@ -82,8 +82,9 @@ class FrameMetrics:
 class SpreadBins:
     """Errors of samples' means, expected and found, of px by how much the samples differ there.
 
-    Where the real frame is to S samples as one more of them, of deviation s (divisor S), their mean is off by
-    s sqrt((S + 1) / (S - 1)): the root of the mean square over px.
+    Where the real frame is to S samples as one more of them, of variance v (divisor S - 1), the square of their
+    mean's error is v (1 + 1 / S): the roots of both means over px. By one half of the samples px are put into
+    ranges, the other half is measured, and the other way round: those few that seem to differ least differ by more.
     """
 
     expected: Floats = field(default_factory=lambda: np.zeros(len(_SPREADS) + 1))
@@ -92,12 +93,12 @@ class SpreadBins:
 
     def add(self, samples: Frames, real: Frames) -> None:
         """Count the px of samples [S, n, 3, H, W] of real frames [n, 3, H, W]."""
-        number = len(samples)
-        squared = samples.var(axis=0, dtype=np.float64).ravel() * ((number + 1) / (number - 1))
-        error = ((samples.mean(axis=0, dtype=np.float64) - real) ** 2).ravel()
-        place = np.searchsorted(np.square(_SPREADS), squared)
-        for sums, values in ((self.expected, squared), (self.found, error), (self.count, None)):
-            sums += np.bincount(place, values, len(sums))
+        halves = [samples[::2], samples[1::2]] if len(samples) > 3 else [samples, samples]
+        for places, measured in (halves, halves[::-1]):
+            of = np.searchsorted(np.square(_SPREADS), _variance(places))
+            error = ((measured.mean(axis=0, dtype=np.float64) - real) ** 2).ravel()
+            for sums, values in ((self.expected, _variance(measured)), (self.found, error), (self.count, None)):
+                sums += np.bincount(of, values, len(sums))
 
     def rows(self) -> list[tuple[float, float, float]]:
         """Of each range of expected errors that has px: expected, found (roots of mean squares), their share."""
@@ -120,6 +121,12 @@ def coverage(samples: Frames, real: Frames, *, share: float) -> Floats:
     high = (below + (samples == real).sum(axis=0) + 1) / (number + 1)
     within = np.minimum(high, 1.0 - tail) - np.maximum(low, tail)
     found: Floats = (within.clip(0) / (high - low)).mean(axis=(1, 2, 3))
+    return found
+
+
+def _variance(samples: Frames) -> Floats:
+    """The squared error of samples' mean that follows from how they differ, of each px."""
+    found: Floats = samples.var(axis=0, dtype=np.float64, ddof=1).ravel() * (1 + 1 / len(samples))
     return found
 
 
