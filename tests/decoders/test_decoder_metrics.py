@@ -101,7 +101,29 @@ def test_spread_says_how_far_off_the_mean_of_samples_is():
     assert sum(share for _, _, share in rows) == pytest.approx(1)
     expected, found = (sum(row[which] ** 2 * row[2] for row in rows) for which in (0, 1))
     assert expected == pytest.approx(found, rel=0.03)
+    assert all(row[0] == pytest.approx(row[1], rel=0.06) for row in rows if row[2] > 0.01)
     unsure = SpreadBins()
     unsure.add(0.5 + (drawn[:8] - 0.5) / 3, drawn[8])
     expected, found = (sum(row[which] ** 2 * row[2] for row in unsure.rows()) for which in (0, 1))
     assert expected < found / 5
+
+
+@pytest.mark.parametrize(
+    "shape", [lambda normal: normal, lambda normal: normal**3, np.sign], ids=["normal", "wide tails", "two values"]
+)
+def test_central_intervals_hold_as_many_px_as_they_are_to_whatever_the_distribution(shape):
+    drawn = shape(np.random.default_rng(0).normal(size=(9, 20, 3, 32, 32))).astype(np.float32)
+    for share in (0.5, 0.9):
+        found = metrics.coverage(drawn[:8], drawn[8], share=share)
+        assert found.shape == (20,)
+        assert found.mean() == pytest.approx(share, abs=0.01)
+
+
+def test_samples_that_differ_too_little_hold_too_few_px():
+    drawn = np.random.default_rng(0).normal(size=(9, 20, 3, 32, 32)).astype(np.float32)
+    tally = FrameMetrics()
+    tally.add_samples(drawn[:8] / 3, drawn[8], group=0)
+    half, most = (tally.score(metric, seed=0)[0].value for metric in ("coverage-50", "coverage-90"))
+    assert half < 0.25
+    assert most < 0.75
+    assert tally.score("spread", seed=0)[0].value == pytest.approx(drawn[:8].std(axis=0).mean() / 3, rel=1e-5)

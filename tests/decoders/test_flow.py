@@ -32,7 +32,6 @@ def test_samples_differ_by_seed_and_are_the_same_for_one():
 
 
 def test_with_the_true_values_any_number_of_steps_ends_at_the_frames(monkeypatch):
-    """Straight paths: Euler is exact."""
     flow = module("flow").eval()
     real = torch.rand(2, 2, 3, 16, 16, generator=generator(0)) * 0.8 + 0.1
     picture, deviation, _ = flow._coarse(tokens(2))
@@ -70,6 +69,43 @@ def test_what_the_tokens_leave_open_shows_as_spread(tmp_path):
     spread = samples.std(dim=0).mean(dim=(0, 1, 2))
     assert spread[5:].mean() > 2 * spread[:3].mean()
     assert spread[5:].mean() > 0.15
+
+
+def test_deviations_that_are_too_small_are_mended_on_rows_that_were_not_trained_on(monkeypatch):
+    """Frames are the mean picture and noise; the network says that errors are half as large."""
+    flow = module("flow").eval()
+
+    class Noisy(Blobs):
+        def read(self, row):
+            given, _ = super().read(row)
+            with torch.inference_mode():
+                picture, deviation, _ = flow._coarse(torch.from_numpy(given.astype(np.float32)))
+                drawn = picture + 2 * deviation * torch.randn(picture.shape, generator=generator(row))
+            frames = (drawn.reshape(-1, 2, 3, 16, 16) + 1) / 2
+            return given, (frames.clamp(0, 1) * 255).round().byte().numpy()
+
+    with torch.no_grad():
+        flow.usual.fill_(-1.0)
+    monkeypatch.setattr(
+        flow, "_cleaned", lambda noisy, s, *_: ((1 - s) / ((1 - s) ** 2 + s**2))[:, None, None, None] * noisy
+    )
+    rows = Noisy()
+    before, after = [], []
+    for found in (before, after):
+        given, real = (torch.from_numpy(one) for one in rows.read(900))
+        with torch.inference_mode():
+            samples = torch.stack([flow.sample(given.float(), generator=generator(seed)) for seed in range(16)])
+        found.append(
+            samples.std(dim=0).square().mean().sqrt() / (samples.mean(dim=0) - real / 255).square().mean().sqrt()
+        )
+        flow.calibrate(rows, range(20))
+    assert before[0] < 0.6
+    assert after[0] == pytest.approx(1, abs=0.15)
+
+
+def test_training_ends_with_the_recalibration(tmp_path):
+    made, _ = run(tmp_path / "checkpoint", name="flow", steps=2, every=1)
+    assert made.recalibration.factors.abs().max() > 0
 
 
 def test_it_is_kept_and_loaded_like_any_decoder(tmp_path):

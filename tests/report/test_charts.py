@@ -171,9 +171,16 @@ def test_calibration_is_drawn_and_put_into_a_sentence():
     lines = decoder_lines(none=24.0, mean_image=17.0)
     rows = [(0.01, 0.02, 0.5), (0.04, 0.04, 0.5)]
     spread = lines[0].model_copy(update={"metric": "spread", "variant": "mean of 8 samples", "calibration": rows})
-    facts = read_decoding([*lines, spread])
+    covered = [
+        spread.model_copy(update={"metric": f"coverage-{n}", "score": held, "calibration": []})
+        for n, held in ((50, 0.41), (90, 0.8))
+    ]
+    older = read_decoding([*lines, spread])
+    facts = read_decoding([*lines, spread, *covered])
     (one,) = (drawn for drawn in facts.drawings if drawn.calibration)
     assert "0.92 times" in one.sureness
+    assert "middle 50 % of samples hold 41% of the px, the middle 90 % hold 80%" in one.sureness
+    assert "middle" not in older.drawings[-1].sureness
     assert "for 50% of the px" in one.sureness
     assert not facts.drawings[0].sureness
     (panel,) = calibration_panels(facts)

@@ -15,12 +15,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from worldprobe.decoders import solver
 from worldprobe.decoders.batches import ready
 from worldprobe.decoders.cnn import GRADIENT_WEIGHT, gradient_loss
 from worldprobe.decoders.denoiser import Denoiser, LikeNoise
 from worldprobe.decoders.latent import open_space
 from worldprobe.decoders.linear import LinearPatches
 from worldprobe.decoders.pairs import Source
+from worldprobe.decoders.recalibration import Recalibration
 from worldprobe.decoders.tokens import grid_of
 from worldprobe.decoders.trunk import Trunk, require_counts
 from worldprobe.errors import DecoderError
@@ -33,6 +35,7 @@ _LEAST_SIGMA = 0.02
 _FAR = 5.0
 _NEAR = 7  # px within which what the linear picture lacks is brought to one scale
 _MOST_EXAMPLES = 512
+_MOST_CALIBRATED, _DRAWS = 96, 4
 
 
 class FlowDecoder(nn.Module):
@@ -73,6 +76,7 @@ class FlowDecoder(nn.Module):
             nn.Conv2d(features, features, 3, padding=1), nn.GELU(), nn.Conv2d(features, values, 3, padding=1)
         )
         self.usual = nn.Parameter(torch.zeros(()), requires_grad=False)
+        self.recalibration = Recalibration()
         self.noise = LikeNoise(values, size)
         self.denoiser = Denoiser(shape, values=values, patch=self.linear.patch, channels=channels, layers=layers)
 
@@ -125,18 +129,34 @@ class FlowDecoder(nn.Module):
         return self.draw(tokens, generator=generator, steps=self.steps)
 
     def draw(self, tokens: Tensor, *, generator: torch.Generator, steps: int) -> Tensor:
-        """One sample of each tubelet's frames, in so many Euler steps along straight paths."""
+        """One sample of each tubelet's frames, in so many steps (``solver.draw``)."""
         picture, deviation, grid = self._coarse(tokens)
-        state = self.noise(len(tokens), generator=generator)
-        for step in range(steps):
-            sigma = torch.full((len(tokens),), 1 - step / steps, device=state.device)
-            cleaned = self._cleaned(state, sigma, picture, grid)
-            state = torch.lerp(cleaned, state, (steps - step - 1) / (steps - step))
-        return self.space.decode(picture + deviation * state)
+        lack = self._lack(picture, grid, generator=generator, steps=steps)
+        return self.space.decode(picture + self.recalibration(lack, deviation))
+
+    def calibrate(self, source: Source, rows: Sequence[int]) -> None:
+        """Fit the recalibration of samples on rows that were not trained on."""
+        device = self.usual.device
+        generator = torch.Generator(device).manual_seed(0)
+        each = max(1, _MOST_CALIBRATED // source.per_row)
+        found: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+        with torch.no_grad():
+            for row in rows[:: -(-len(rows) // each)]:
+                tokens, frames = (torch.from_numpy(one).to(device) for one in ready(*source.read(row)))
+                picture, deviation, grid = self._coarse(tokens)
+                draws = [self._lack(picture, grid, generator=generator, steps=self.steps) for _ in range(_DRAWS)]
+                found.append((torch.stack(draws, dim=1), deviation, picture, self.space.encode(frames)))
+            draws_, *others = (torch.cat(part) for part in zip(*found, strict=True))
+            self.recalibration.fit(draws_.transpose(0, 1), *others)
 
     def mean(self, tokens: Tensor) -> Tensor:
         """The mean picture, before the flow: frames [n, frames, 3, H, W]."""
         return self.space.decode(self._coarse(tokens)[0])
+
+    def _lack(self, picture: Tensor, grid: Tensor, *, generator: torch.Generator, steps: int) -> Tensor:
+        """A draw of what the mean picture lacks, in units of its deviation [n, values, h, w]."""
+        noise = self.noise(len(picture), generator=generator)
+        return solver.draw(lambda noisy, sigma: self._cleaned(noisy, sigma, picture, grid), noise, steps=steps)
 
     def _coarse(self, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The mean picture [n, values, h, w], how far off it is, and the tokens' grid [n, d, h', w'].

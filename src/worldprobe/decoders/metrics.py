@@ -19,6 +19,8 @@ Frames = NDArray[np.float32]
 Masks = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 METRICS: tuple[Literal["psnr", "ssim", "sharpness"], ...] = ("psnr", "ssim", "sharpness")
+COVERAGES: dict[Literal["coverage-50", "coverage-90"], float] = {"coverage-50": 0.5, "coverage-90": 0.9}
+"""Central intervals of the samples, and the share of px that each is to hold."""
 _SPREADS = 2.0 ** np.arange(-9, -1)
 _LEAST_ERROR = 1e-10  # 100 dB: equal bytes have no finite PSNR
 
@@ -34,13 +36,16 @@ class FrameMetrics:
     decoded: list[Floats] = field(default_factory=list)
     real: list[Floats] = field(default_factory=list)
     spread: list[Floats] = field(default_factory=list)
+    covered: dict[str, list[Floats]] = field(default_factory=lambda: {name: [] for name in COVERAGES})
     lpips: list[Floats] = field(default_factory=list)
     group: list[NDArray[np.int64]] = field(default_factory=list)
 
-    def add_spread(self, deviation: Frames, *, group: int) -> None:
-        """Note the deviation between samples of each px of frames [n, 3, H, W]."""
-        self.spread.append(deviation.mean(axis=(1, 2, 3), dtype=np.float64))
-        self.group.append(np.full(len(deviation), group, dtype=np.int64))
+    def add_samples(self, samples: Frames, real: Frames, *, group: int) -> None:
+        """Measure samples [S, n, 3, H, W] of frames [n, 3, H, W]: how they differ, and how often they hold them."""
+        self.spread.append(samples.std(axis=0).mean(axis=(1, 2, 3), dtype=np.float64))
+        for name, share in COVERAGES.items():
+            self.covered[name].append(coverage(samples, real, share=share))
+        self.group.append(np.full(len(real), group, dtype=np.int64))
 
     def add(self, decoded: Frames, real: Frames, *, group: int, masks: Masks | None = None) -> None:
         """Measure frames [n, 3, H, W] in 0 to 1 of one group; ``masks`` [n, H, W] say where objects are."""
@@ -57,7 +62,7 @@ class FrameMetrics:
         self.outside.append(_within(squared, nowhere if masks is None else ~masks))
 
     def score(self, metric: str, *, region: str = "all", seed: int) -> tuple[Draws, int]:
-        """Score the frames by ``psnr``, ``ssim``, ``sharpness`` or ``spread``; PSNR also inside or outside objects.
+        """Score the frames by a metric of ``DecodingResult``; PSNR also inside or outside objects.
 
         Returns: the score and its resamples, and of how many frames it is; 0 where nothing could be measured.
         """
@@ -65,7 +70,8 @@ class FrameMetrics:
         if metric == "sharpness":
             real = np.concatenate(self.real)
             return ratio(np.concatenate(self.decoded), real, group, seed=seed), int((real > 0).sum())
-        values = {"psnr": self.psnr, "ssim": self.ssim, "spread": self.spread, "lpips": self.lpips}[metric]
+        scalars = {"psnr": self.psnr, "ssim": self.ssim, "spread": self.spread, "lpips": self.lpips}
+        values = (scalars | self.covered)[metric]
         if region != "all":
             values = {"inside": self.inside, "outside": self.outside}[region]
         found = np.concatenate(values)
@@ -76,8 +82,9 @@ class FrameMetrics:
 class SpreadBins:
     """Errors of samples' means, expected and found, of px by how much the samples differ there.
 
-    Where the real frame is to S samples as one more of them, of deviation s (divisor S), their mean is off by
-    s sqrt((S + 1) / (S - 1)): the root of the mean square over px.
+    Where the real frame is to S samples as one more of them, of variance v (divisor S - 1), the square of their
+    mean's error is v (1 + 1 / S): the roots of both means over px. By one half of the samples px are put into
+    ranges, the other half is measured, and the other way round: those few that seem to differ least differ by more.
     """
 
     expected: Floats = field(default_factory=lambda: np.zeros(len(_SPREADS) + 1))
@@ -86,12 +93,12 @@ class SpreadBins:
 
     def add(self, samples: Frames, real: Frames) -> None:
         """Count the px of samples [S, n, 3, H, W] of real frames [n, 3, H, W]."""
-        number = len(samples)
-        squared = samples.var(axis=0, dtype=np.float64).ravel() * ((number + 1) / (number - 1))
-        error = ((samples.mean(axis=0, dtype=np.float64) - real) ** 2).ravel()
-        place = np.searchsorted(np.square(_SPREADS), squared)
-        for sums, values in ((self.expected, squared), (self.found, error), (self.count, None)):
-            sums += np.bincount(place, values, len(sums))
+        halves = [samples[::2], samples[1::2]] if len(samples) > 3 else [samples, samples]
+        for places, measured in (halves, halves[::-1]):
+            of = np.searchsorted(np.square(_SPREADS), _variance(places))
+            error = ((measured.mean(axis=0, dtype=np.float64) - real) ** 2).ravel()
+            for sums, values in ((self.expected, _variance(measured)), (self.found, error), (self.count, None)):
+                sums += np.bincount(of, values, len(sums))
 
     def rows(self) -> list[tuple[float, float, float]]:
         """Of each range of expected errors that has px: expected, found (roots of mean squares), their share."""
@@ -99,6 +106,28 @@ class SpreadBins:
         expected, found = (np.sqrt(sums[some] / self.count[some]) for sums in (self.expected, self.found))
         share = self.count[some] / self.count.sum()
         return [tuple(map(float, row)) for row in np.stack([expected, found, share], axis=1)]  # type: ignore[misc]
+
+
+def coverage(samples: Frames, real: Frames, *, share: float) -> Floats:
+    """Count the share of each frame's px [n, 3, H, W] in the central interval of its samples [S, n, 3, H, W].
+
+    By the px's rank among the samples, randomised within its place (the mean over that lot, so nothing is drawn):
+    where a px is to its samples as one more of them, this is ``share`` for any S and distribution (Hamill 2001;
+    Czado, Gneiting and Held 2009). Equal values share their places.
+    """
+    number, tail = len(samples), (1.0 - share) / 2
+    below = (samples < real).sum(axis=0)
+    low = below / (number + 1)
+    high = (below + (samples == real).sum(axis=0) + 1) / (number + 1)
+    within = np.minimum(high, 1.0 - tail) - np.maximum(low, tail)
+    found: Floats = (within.clip(0) / (high - low)).mean(axis=(1, 2, 3))
+    return found
+
+
+def _variance(samples: Frames) -> Floats:
+    """The squared error of samples' mean that follows from how they differ, of each px."""
+    found: Floats = samples.var(axis=0, dtype=np.float64, ddof=1).ravel() * (1 + 1 / len(samples))
+    return found
 
 
 def decibel(squared_error: Floats) -> Floats:

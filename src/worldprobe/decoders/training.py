@@ -126,6 +126,9 @@ def train(
             progress(stage, sitting.step, recipe.steps, sitting.note)
     progress(stage, recipe.steps, recipe.steps, sitting.note)  # it may have stopped earlier
     module.load_state_dict(sitting.best)
+    if hasattr(module, "calibrate"):
+        module.eval()
+        module.calibrate(source, rows)
     checkpoint.unlink(missing_ok=True)
     return TrainingHistory(
         tuple(sitting.losses), sitting.step, sitting.best_step, before + seconds, sitting.step < recipe.steps

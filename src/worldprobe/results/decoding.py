@@ -13,14 +13,15 @@ DecodingBaseline = Literal[
     "none", "mean-image", "shuffled-embedding", "random-init", "pixels", "bicubic-8", "bicubic-16", "copy-last"
 ]
 
-DecodingMetric = Literal["psnr", "ssim", "lpips", "sharpness", "spread"]
+DecodingMetric = Literal["psnr", "ssim", "lpips", "sharpness", "spread", "coverage-50", "coverage-90"]
 
 
 class DecodingResult(Result):
     """How near the frames drawn from embeddings come to the real ones, on groups that no decoder was trained on.
 
     ``metric``: PSNR in dB and SSIM, means over frames; ``sharpness``, the mean length of differences between
-    neighbouring px over that of the real frames; ``spread``, the mean deviation of a px (0 to 1) between samples.
+    neighbouring px over that of the real frames; ``spread``, the mean deviation of a px (0 to 1) between samples;
+    ``coverage-50`` and ``-90``, the share of px in the central interval of samples that is to hold so many %.
     ``region`` is "all", or the px "inside" or "outside" the labelled objects' boxes. ``variant`` says how a decoder
     sampled ("4 steps", "mean of 4 samples"). ``protocol`` is "sound", or a rung of the ladder from the original
     protocol to it, whose ``change`` says what was changed; only there may frames be of training pairs.

@@ -20,7 +20,7 @@ class DecoderScores(Fact):
 
     ``verdict`` is empty for controls. ``best_control`` is that of the highest PSNR, ``floor`` its PSNR; bicubic
     frames are no controls but ``yardsticks``, and ``beyond`` names those that the whole interval lies above.
-    ``calibration``: as in ``DecodingResult``.
+    ``calibration`` and coverage of central intervals (``middle_50``, ``middle_90``): as in ``DecodingResult``.
     """
 
     name: str
@@ -41,6 +41,8 @@ class DecoderScores(Fact):
     floor: Score = Score(value=None)
     beyond: tuple[str, ...] = ()
     calibration: tuple[tuple[float, float, float], ...] = ()
+    middle_50: Score = Score(value=None)
+    middle_90: Score = Score(value=None)
     yardsticks: tuple[str, ...] = ()
 
     @property
@@ -53,7 +55,16 @@ class DecoderScores(Fact):
         return (
             f"{self.name}: the spread of samples is {expected / max(found, 1e-9):.2f} times what the error of "
             f"their mean asks for (1: calibrated); for {close:.0%} of the px it is so to within a factor of 1.5."
+            f"{self._coverage}"
         )
+
+    @property
+    def _coverage(self) -> str:
+        """How many px the central intervals hold; empty in runs of older versions."""
+        half, most = self.middle_50.value, self.middle_90.value
+        if half is None or most is None:
+            return ""
+        return f" The middle 50 % of samples hold {half:.0%} of the px, the middle 90 % hold {most:.0%}."
 
 
 class Rung(Fact):
@@ -203,6 +214,8 @@ def _drawing(lines: Sequence[DecodingResult]) -> DecoderScores:
         sharpness=found.get(("sharpness", "all"), _NOTHING),
         spread=found.get(("spread", "all"), _NOTHING),
         calibration=tuple(row for one in lines for row in one.calibration),
+        middle_50=found.get(("coverage-50", "all"), _NOTHING),
+        middle_90=found.get(("coverage-90", "all"), _NOTHING),
         n=first.n,
         n_groups=first.n_groups,
         n_train=first.n_train,

@@ -88,7 +88,7 @@ def lines_of(shop: Workshop, one: ScoredDecoder, regions: Regions | None = None)
             each.tally.add(frames[0], real, group=group, masks=masks)
             if number == count:
                 together.tally.add(np.mean(frames, axis=0), real, group=group, masks=masks)
-                together.spread.add_spread(np.std(frames, axis=0), group=group)
+                together.spread.add_samples(np.stack(frames), real, group=group)
                 together.bins.add(np.stack(frames), real)
     return [steps[count], *(each for number, each in steps.items() if number != count), together]
 
@@ -152,7 +152,8 @@ def results_of(
         if inside[0].value is not None:
             found.append(("psnr", region, inside))
     if line.spread.spread:
-        found.append(("spread", "all", line.spread.score("spread", seed=shop.plan.seed)))
+        sampled: tuple[DecodingMetric, ...] = ("spread", *metrics.COVERAGES)
+        found += [(metric, "all", line.spread.score(metric, seed=shop.plan.seed)) for metric in sampled]
     if line.baseline == "none":
         reason = metrics.lpips_missing()
         lpips = (no_draws(""), 0) if reason else line.tally.score("lpips", seed=shop.plan.seed)

@@ -44,7 +44,9 @@ def decoding(summary: Summary) -> Section | None:
         Paragraph(f"{found.rule}{_SPREAD * spread} {SPEAKS}", "rule", lead="How verdicts are reached."),
         *([Paragraph(f"{found.lpips}.", "soft")] if found.lpips else []),
     ]  # fmt: skip
-    blocks += [Paragraph(one.sureness) for one in found.drawings if one.sureness]
+    for one in found.drawings:
+        if one.sureness:
+            blocks += [Paragraph(one.sureness), _spreads(one)]
     charts = {"decoder_calibration": calibration_panels(found), "decoder_loss": loss_panels(found)}
     for name in sorted(DECODER_CAPTIONS):  # charts, then pictures, as the write-up has them
         panels = charts.get(name)
@@ -87,6 +89,20 @@ def _columns(drawings: tuple[DecoderScores, ...]) -> list[Column[DecoderScores]]
 
 def _name(one: DecoderScores) -> Cell:
     return cell((one.name, "" if one.control else "strong"), kind="name")
+
+
+def _spreads(one: DecoderScores) -> Table[tuple[float, float, float]]:
+    """Px by how much their samples differ: the error that follows from it, and the error found."""
+    columns: list[Column[tuple[float, float, float]]] = [
+        Column("Error expected", lambda row: f"{row[0]:.4f}", right=True, short="expected"),
+        Column("Error found", lambda row: f"{row[1]:.4f}", right=True, short="found"),
+        Column("Ratio", lambda row: f"{row[0] / max(row[1], 1e-9):.2f}", right=True, short="ratio"),
+        Column("Share of px", lambda row: f"{row[2]:.1%}", right=True, short="px"),
+    ]
+    caption = (
+        "Px by how much samples differ: how far off their mean is to be (root of the mean square, 0 to 1), and is."
+    )
+    return Table(f"Spread against error: {one.name}", columns, one.calibration, caption=caption)
 
 
 def _ladder(rungs: tuple[Rung, ...]) -> Table[Rung]:
