@@ -125,6 +125,16 @@ RUNS = (
         needs=(_DETECTOR,),
     ),
     Run(
+        name="deltas",
+        title="Motion in the differences of embeddings?",
+        asks="The original write-up's next experiment: is motion read from what changes between successive embeddings?",
+        command=("run", "recipes/gallery/deltas.toml", "--out", "{out}"),
+        pages=_REPORT,
+        picture="figures/probe_summary.png",
+        alt="Scores of motion from embeddings, from their differences, and from both",
+        minutes=3,
+    ),
+    Run(
         name="watch",
         title="A training, watched",
         asks="What a small V-JEPA 2 learns when, over the first 300 steps of the recipe that made vjepa2-tiny, "
