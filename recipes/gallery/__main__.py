@@ -29,8 +29,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m recipes.gallery", description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(run.name for run in RUNS)}; all")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "gallery", help="where runs are and are made")
-    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="whose gallery/ and findings.md are written")
-    parser.add_argument("--pages-only", action="store_true", help="make no run: write the pages of those that are there")
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="whose gallery/ and findings.md to write")
+    parser.add_argument(
+        "--pages-only", action="store_true", help="make no run, write pages of those that are there"
+    )
     parser.add_argument("--again", action="store_true", help="make the named runs even if they are there")
     asked = parser.parse_args()
     try:

@@ -1,4 +1,4 @@
-"""What a page of the gallery states, as plain JSON: the part that the index and the findings page are written of."""
+"""What a page of the gallery states, as plain JSON: the part that the index and the findings are written of."""
 
 from __future__ import annotations
 

@@ -46,7 +46,9 @@ def of_original(original: Facts) -> list[str]:
     """Say what the original protocol gives as published, at its sound end, and by which step most went."""
     falls = original["falls"]
     first = joined(f"{_name(fall)} {_value(fall['steps'][0])}" for fall in falls)
-    last = joined(f"{_name(fall)} {_value(fall['steps'][-1])} ({fall['verdict'] or 'not judged'})" for fall in falls)
+    last = joined(
+        f"{_name(fall)} {_value(fall['steps'][-1])} ({fall['verdict'] or 'not judged'})" for fall in falls
+    )
     costs = [
         f"{property_name(fall['task'])} {step['name']} ({signed(step['change'])})"
         for fall in falls

@@ -1,4 +1,4 @@
-"""A run becomes pages of the gallery: its reports written anew, a small picture, and the facts that others quote."""
+"""A run becomes pages of the gallery: reports written anew, a small picture, and the facts that others quote."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ def check_sizes(gallery: Path) -> int:
         largest = sorted(sizes, key=lambda path: -sizes[path])[:5]
         named = ", ".join(f"{path.relative_to(gallery)} {sizes[path]:,}" for path in largest)
         raise GalleryError(
-            f"{gallery} holds {whole:,} bytes, {FOLDER_BYTES:,} are the most; the largest: {named}. Take a page from "
-            "the list of runs (recipes/gallery/runs.py), or frames from it (films=True)."
+            f"{gallery} holds {whole:,} bytes, {FOLDER_BYTES:,} are the most; the largest: {named}. Take a "
+            "page from the list of runs (recipes/gallery/runs.py), or frames from it (films=True)."
         )
     return whole
 
@@ -148,7 +148,9 @@ def _anonymous(text: str, places: dict[str, str], what: str) -> str:
     for folder in _private():
         if f"{folder}/" in text:
             at = text.index(f"{folder}/")
-            raise GalleryError(f"{what} would name a folder of this machine: ...{text[max(at - 60, 0) : at + 80]}...")
+            raise GalleryError(
+                f"{what} would name a folder of this machine: ...{text[max(at - 60, 0) : at + 80]}..."
+            )
     return text
 
 

@@ -71,8 +71,8 @@ RUNS = (
     Run(
         name="robots",
         title="Simulated robots",
-        asks="What two small trained encoders hold of a robot's hand, of what it touches and of how things lie, and "
-        "whether it survives another camera.",
+        asks="What two small trained encoders hold of a robot's hand, of what it touches and of how things lie, "
+        "and whether it survives another camera.",
         command=("run", "examples/robots.toml", "--out", "{out}"),
         pages=(
             Page("report.html", "vjepa2-tiny", "vjepa2-tiny's report"),
@@ -113,7 +113,7 @@ RUNS = (
     Run(
         name="encoders",
         title="Encoders compared",
-        asks="Which of eight small encoders, two of them trained, holds most of 60 rendered scenes, and at what cost.",
+        asks="Which of eight small encoders, two of them trained, holds most of 60 scenes, and at what cost.",
         command=("run", "examples/encoders.toml", "--out", "{out}"),
         pages=(
             Page("compare.html", "", "the comparison", "comparison"),
@@ -127,7 +127,7 @@ RUNS = (
     Run(
         name="deltas",
         title="Motion in the differences of embeddings?",
-        asks="The original write-up's next experiment: is motion read from what changes between successive embeddings?",
+        asks="The write-up's next experiment: is motion read from what changes between successive embeddings?",
         command=("run", "recipes/gallery/deltas.toml", "--out", "{out}"),
         pages=_REPORT,
         picture="figures/probe_summary.png",

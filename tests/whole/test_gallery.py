@@ -21,7 +21,7 @@ from worldprobe.config import read_encoders
 
 GALLERY, FINDINGS = ROOT / "docs" / "gallery", ROOT / "docs" / "findings.md"
 MADE_UP = Run(
-    name="made-up", title="A made-up run", asks="What a made-up run asks.", command=("demo", "--out", "{out}"),
+    name="made-up", title="Made up", asks="What a made-up run asks.", command=("demo", "--out", "{out}"),
     pages=(Page("report.html", "", "report"),), picture="figures/probe_summary.png", alt="Made-up scores", minutes=1,
 )  # fmt: skip
 

@@ -26,7 +26,7 @@ def test_clips_of_another_length_are_refused_before_anything_is_encoded(tmp_path
     # With the store gone, as the error says, the same command does it.
     shutil.rmtree(out / "embeddings.zarr")
     run(make_experiment({**wanted, "frames": 8, "stride": 2}), films, out)
-    (found, _), = Store(str(out / "embeddings.zarr")).find(_id(films[0]), encoder="pixels")
+    ((found, _),) = Store(str(out / "embeddings.zarr")).find(_id(films[0]), encoder="pixels")
     assert (found.specs[0].frames, found.specs[0].stride) == (8, 2)
 
 
