@@ -37,7 +37,7 @@ def write_index(gallery: Mapping[str, Facts], runs: Sequence[Run] = RUNS) -> str
         "# Gallery",
         "Runs with their reports as pages. What is learnt of each is worked out from its own figures by the rules "
         "that its report prints; none of it is written by hand, and `make gallery` writes it anew. The "
-        "[findings](../findings.md) set the same figures in the order of the experiment that worldprobe began with.",
+        "[findings](../findings.md) set the same figures in the order of the experiment that it all began with.",
         "Pages of films hold tables and charts alone: frames of them are not this project's to give away. The "
         "same command on your machine writes the report with its pictures into `runs/gallery/`.",
     ]

@@ -46,8 +46,11 @@ def of_original(original: Facts) -> list[str]:
     """Say what the original protocol gives as published, at its sound end, and by which step most went."""
     falls = original["falls"]
     first = joined(f"{_name(fall)} {_value(fall['steps'][0])}" for fall in falls)
+    judged = {fall["verdict"] or "not judged" for fall in falls}
+    each = "" if len(judged) > 1 else f"; of each: {min(judged)}"
     last = joined(
-        f"{_name(fall)} {_value(fall['steps'][-1])} ({fall['verdict'] or 'not judged'})" for fall in falls
+        f"{_name(fall)} {_value(fall['steps'][-1])}" + ("" if each else f" ({fall['verdict'] or 'not judged'})")
+        for fall in falls
     )
     costs = [
         f"{property_name(fall['task'])} {step['name']} ({signed(step['change'])})"
@@ -56,7 +59,7 @@ def of_original(original: Facts) -> list[str]:
     ]
     found = [
         f"As published, on {original['labelled']:,} labelled frames: {first}.",
-        f"With every artefact taken away: {last}.",
+        f"With every artefact taken away: {last}{each}.",
     ]
     return [*found, f"The step that costs most: of {joined(costs)}."] if costs else found
 

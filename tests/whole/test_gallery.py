@@ -22,7 +22,7 @@ from worldprobe.config import read_encoders
 GALLERY, FINDINGS = ROOT / "docs" / "gallery", ROOT / "docs" / "findings.md"
 MADE_UP = Run(
     name="made-up", title="Made up", asks="What a made-up run asks.", command=("demo", "--out", "{out}"),
-    pages=(Page("report.html", "", "report"),), picture="figures/probe_summary.png", alt="Made-up scores", minutes=1,
+    pages=(Page("report.html", "", "report"),), picture="figures/probe_summary.png", alt="Scores", minutes=1,
 )  # fmt: skip
 
 
@@ -169,8 +169,17 @@ def test_the_original_protocol_says_what_is_left_and_which_step_cost_most():
     falls = [{"task": "xy", "metric": "r2", "verdict": "too few to tell", "steps": steps}]
     assert of_original({"labelled": 2093, "falls": falls}) == [
         "As published, on 2,093 labelled frames: XY position R² 0.80.",
-        "With every artefact taken away: XY position R² 0.10 (too few to tell).",
+        "With every artefact taken away: XY position R² 0.10; of each: too few to tell.",
         "The step that costs most: of XY position held-out blocks (\N{MINUS SIGN}0.60).",
+    ]
+
+
+def test_verdicts_that_differ_stand_with_their_scores():
+    falls = [{"task": task, "metric": "r2", "verdict": verdict, "steps": [{"score": score(0.5), "change": None}]}
+             for task, verdict in (("xy", "above every control"), ("size", ""))]  # fmt: skip
+    assert of_original({"labelled": 9, "falls": falls})[1:] == [
+        "With every artefact taken away: XY position R² 0.50 (above every control) and Object size R² 0.50 "
+        "(not judged)."
     ]
 
 
