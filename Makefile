@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' constraints.txt)
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install yolo extras demo test faults fuzz check docs dist wheel picture bench gpu clean
+.PHONY: install yolo extras demo gallery test faults fuzz check docs dist wheel picture bench gpu clean
 
 install: $(INSTALLED)
 
@@ -27,6 +27,11 @@ extras: install
 
 demo: install
 	$(BIN)/worldprobe demo --out runs/demo
+
+# The runs of docs/gallery that are not in runs/gallery yet, then every page of it and docs/findings.md: half an hour
+# the first time, about two minutes after that. Films and a detector are read from the folder WORLDPROBE_DATA.
+gallery: install
+	$(BIN)/python -m recipes.gallery
 
 # Two files at a time, each on one core: as fast as two cores are, and no test waits for another's threads.
 # Long files come first (tests/conftest.py), which an order by numbers of tests would undo.

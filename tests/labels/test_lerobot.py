@@ -1,6 +1,7 @@
 """LeRobot datasets: every row at its frame, episodes as groups, and what does not fit is said."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -152,3 +153,18 @@ def test_rendered_robots_as_a_dataset_hold_state_and_action_to_the_bit(tmp_path_
             labels.table.select(measured).to_numpy(), truth.select(measured).to_numpy().astype(np.float32)
         )
         assert labels.table["pts_seconds"].to_list() == pytest.approx(truth["pts_seconds"].to_list())
+
+
+def test_a_place_without_a_dataset_says_where_one_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sets" / "one" / "meta").mkdir(parents=True)
+    (tmp_path / "sets" / "one" / "meta" / "info.json").touch()
+    for given, said in (
+        ("sets", "which sets/one has. Write lerobot:sets/one."),
+        ("sets/one/meta/info.json", "which sets/one has. Write lerobot:sets/one."),
+        ("sets/gone", "hf download --repo-type dataset sets/gone"),
+        ("gone", "there is no such folder. Give the one that holds meta/info.json."),
+    ):
+        with pytest.raises(LabelError) as caught:
+            list(videos(Path(given)))
+        assert said in str(caught.value), given

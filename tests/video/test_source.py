@@ -97,6 +97,8 @@ def test_scenes_are_rendered_into_the_cache(tmp_path: Path) -> None:
         ("*.nothing", "matches 0 files"),
         ("*.txt", "matches 1 files, none with a video's suffix"),
         ("empty", "no video files in the folder empty"),
+        ("dataset", "dataset holds a LeRobot dataset: lerobot:dataset gives its films"),
+        ("bags", "bags holds 1 recording of ROS 2 (.mcap): mcap:bags gives its films"),
         ("scenes:many", "Write scenes:N"),
         ("scenes:0", "Write scenes:N"),
         ("scenes:3@", "Write scenes:N"),
@@ -113,6 +115,9 @@ def test_what_cannot_be_resolved_says_so(
 ) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").touch()
+    for file in ("dataset/meta/info.json", "bags/run.mcap"):
+        (tmp_path / file).parent.mkdir(parents=True)
+        (tmp_path / file).touch()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(VideoError) as caught:
         resolve([source], cache=tmp_path / "cache", scenes=no_scenes, lerobot=no_dataset)

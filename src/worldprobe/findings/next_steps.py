@@ -12,6 +12,7 @@ from worldprobe.findings.wording import property_name
 from worldprobe.results import FEW_GROUPS
 
 SHIPPED, PUBLIC = "vjepa2-tiny", "facebook/vjepa2-vitl-fpc64-256"
+BOXED = ("xy", "size")
 MOVING = ("motion", "motion8", "velocity", "direction")
 
 
@@ -35,7 +36,8 @@ def suggest_next_steps(summary: Summary) -> tuple[str, ...]:
         found.append("Other blocks: one was read, and a property may lie in another (`--blocks all`).")
     if any(row.task in MOVING for row in rows) and not any(row.features == "delta" for row in rows):
         found.append("Differences in time: motion may lie in them (`--features z,delta,z+delta`).")
-    if rows and not any(row.task == "approach" for row in rows):
+    # What comes nearer is told from boxes: a robot's recorded states have none.
+    if any(row.task in BOXED for row in rows) and not any(row.task == "approach" for row in rows):
         found.append("Approach, which grasping needs and which was not asked (`--tasks approach`).")
     if not summary.future and not summary.energy:
         found.append("The future: how well the predictor tells it (`worldprobe predict`, or the table [predict]).")
@@ -50,14 +52,30 @@ def suggest_commands(summary: Summary, run: Path) -> list[tuple[str, str]]:
     """Commands that go on from a run, and what each is for: arguments of ``worldprobe``, as a shell takes them."""
     folder = shlex.quote(str(run))
     found = [(f"report {folder} --open", "the report, in the browser")]
-    if _rendered(summary.experiment):
+    videos = _videos(summary.experiment)
+    if videos and all(one.startswith(("scenes:", "robots:")) for one in videos):
         found.append(("demo film.mp4 --out runs/film", "a film of yours"))
-    if summary.encoder.name == SHIPPED:
+    # What comes with labels of its own is taken by the same command whatever the encoder.
+    if videos and all(one.startswith(("lerobot:", "mcap:")) for one in videos):
+        named = " ".join(map(shlex.quote, videos))
+        if not summary.future:
+            future = f"predict {named} --context 2 --horizon 2 --out {_beside(run, 'future')}"
+            found.append((future, "is the robot's future predicted?"))
+        if summary.encoder.name == SHIPPED:
+            frames = tomllib.loads(summary.experiment).get("frames", 16)
+            short = f" --frames {frames}" if frames != 16 else ""
+            public = f"demo {named} --encoder {PUBLIC}{short} --out {_beside(run, 'vitl')}"
+            found.append((public, "a public checkpoint"))
+    elif summary.encoder.name == SHIPPED:
         found.append((f"demo film.mp4 --encoder {PUBLIC} --out runs/film-vitl", "a public checkpoint"))
     return [*found, (f"export {folder} --latex", "the tables, for a paper")]
 
 
-def _rendered(experiment: str) -> bool:
-    """Whether a run's videos are all of this package's own making."""
-    videos = tomllib.loads(experiment).get("videos", []) if experiment else []
-    return bool(videos) and all(str(video).startswith(("scenes:", "robots:")) for video in videos)
+def _videos(experiment: str) -> list[str]:
+    """A run's videos as they were named."""
+    return list(map(str, tomllib.loads(experiment).get("videos", []))) if experiment else []
+
+
+def _beside(run: Path, ending: str) -> str:
+    """A folder for what follows a run, beside that of the run."""
+    return shlex.quote(str(run.with_name(f"{run.name}-{ending}")))

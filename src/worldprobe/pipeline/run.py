@@ -61,8 +61,9 @@ def run(
     store = store or Store(str(out / STORE))
     ledger = Ledger(expected=foretold(out)).by(executor)
     encoder, failures = encode_all(
-        videos, experiment, store, verify=verify, executor=executor, progress=progress, ledger=ledger
-    )
+        videos, experiment, store, verify=verify, executor=executor, progress=progress, ledger=ledger,
+        one_kind=True,
+    )  # fmt: skip
     write_failures(out / "failures.jsonl", failures)
     readable = require_readable(videos, failures)
     parts = Parts(out / "labels.parquet", labeller=experiment.labeller, settings=to_toml(experiment))

@@ -186,6 +186,8 @@ def _folder(folder: Path, tell: Tell) -> list[Path]:
     if files := _videos(inside):
         _tell_of_pictures(_pictures(inside), files, tell)
         return files
+    if recorded := _recording(folder, inside):
+        raise VideoError(f"{folder} holds {recorded} its films with what was recorded beside them.")
     if is_sequence(folder):
         return [folder]
     below = [one for one in sorted(inside) if one.is_dir() and one.name[0] != "." and _has_pictures(one)]
@@ -199,6 +201,15 @@ def _folder(folder: Path, tell: Tell) -> list[Path]:
         f"no video files in the folder {folder} (looked for .mp4, .mkv, .avi, .webm, .mov, ..., and for numbered "
         f"pictures; not in subfolders). Give another folder, or a glob such as '{folder}/**/*.mp4'."
     )
+
+
+def _recording(folder: Path, inside: Sequence[Path]) -> str:
+    """What a robot's recordings are named by instead; empty where the folder holds none."""
+    if (folder / "meta" / "info.json").is_file():
+        return f"a LeRobot dataset: lerobot:{folder} gives"
+    bags = sum(path.suffix == ".mcap" for path in inside)
+    plural = "s" if bags > 1 else ""
+    return f"{bags} recording{plural} of ROS 2 (.mcap): mcap:{folder} gives" if bags else ""
 
 
 def _has_pictures(folder: Path) -> bool:

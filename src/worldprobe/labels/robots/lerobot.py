@@ -38,6 +38,7 @@ TASKS = {"observation.state": "state", "action": "action"}
 # Rows whose frames lie this near, in frames, share their clock with the film, and some of them may lack a frame;
 # what lies farther off, though nearer to this frame than to any other, is of another film.
 _CLOSE = 0.1
+_INFO = "meta/info.json"
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -301,9 +302,23 @@ def left_out(folder: Path) -> tuple[str, ...]:
 
 
 def _at(folder: Path) -> Dataset:
-    if not (folder / "meta" / "info.json").is_file():
-        raise LabelError(f"{folder} is no LeRobot dataset: it has no meta/info.json")
+    if not (folder / _INFO).is_file():
+        raise LabelError(f"{folder} is no LeRobot dataset: {_why_none(folder)}")
     return Dataset.at(folder)
+
+
+def _why_none(folder: Path) -> str:
+    """What is at a dataset's place, and where one may be."""
+    beside = [*folder.parents[:3], *(sorted(folder.iterdir()) if folder.is_dir() else ())]
+    found = [one for one in beside if (one / _INFO).is_file()]
+    if found:
+        return f"it has no {_INFO}, which {found[0]} has. Write lerobot:{found[0]}."
+    if folder.exists():
+        return f"it has no {_INFO}. Give the folder that holds meta, data and videos."
+    hub = len(folder.parts) == 2 and not folder.is_absolute()
+    fetch = f"hf download --repo-type dataset {folder} --local-dir dataset"
+    more = f" One of the hub is fetched first: {fetch}" if hub else ""
+    return f"there is no such folder. Give the one that holds {_INFO}.{more}"
 
 
 def _nearest(sorted_times: Floats, times: Floats) -> Ints:

@@ -11,13 +11,15 @@ from worldprobe.config import Experiment
 from worldprobe.controls import CONTROLS, Control, stands_beside
 from worldprobe.encoders.load import class_tokens_of, control_encoders, load_encoder, parse_blocks, twin_of
 from worldprobe.encoders.network import network_of
-from worldprobe.errors import ConfigError, VideoError
+from worldprobe.errors import ConfigError, StoreError, VideoError
+from worldprobe.findings.wording import count
 from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.encode.workers import Spread, device_here, spread_of
 from worldprobe.pipeline.failures import Failure, cut_short
 from worldprobe.pipeline.ledger import Ledger, device_of
 from worldprobe.pipeline.progress import Progress
+from worldprobe.pipeline.sources import ref_of
 from worldprobe.pipeline.stored import decoded_blocks
 from worldprobe.protocols import Encoder, Executor
 from worldprobe.records import Block, in_order
@@ -33,13 +35,23 @@ def encode_all(
     executor: Executor | None = None,
     progress: Progress,
     ledger: Ledger,
+    one_kind: bool = False,
 ) -> tuple[Encoder, list[Failure]]:
-    """Encode with the experiment's encoder and with those that its controls read."""
+    """Encode with the experiment's encoder and with those that its controls read.
+
+    Args:
+        one_kind: whether the store may hold these videos in clips of this kind alone, since probes follow.
+
+    Raises:
+        StoreError: it holds clips of another kind.
+    """
     videos = paths_of(videos)
     device = device_here(experiment, executor)
     encoder = load_encoder(experiment.encoder, device=device, precision=experiment.precision)
     blocks = parse_blocks(experiment.blocks, encoder.blocks)
     check_blocks(experiment, encoder)
+    if one_kind:
+        _require_one_kind(videos, experiment, encoder.name, store)
     if classes := "cls" in experiment.features:
         class_tokens_of(encoder)
     ledger.network = network_of(encoder, experiment.frames)
@@ -69,6 +81,30 @@ def encode_all(
             kept = classes and not CONTROLS[control].once
             work.encode(other, at, input, spread, beside=beside, classes=kept)
     return encoder, failures
+
+
+def _require_one_kind(videos: Sequence[Path], experiment: Experiment, encoder: str, store: Store) -> None:
+    """Refuse before anything is encoded what probes would refuse after: clips of two kinds in one store."""
+    if "native" not in experiment.inputs or not videos:
+        return
+    try:
+        found = store.find(ref_of(videos[0]).id, encoder=encoder)
+    except VideoError:  # it fails when it is encoded, and is counted
+        return
+    wanted = (experiment.frames, experiment.stride, experiment.pool)
+    for series, _ in found:
+        held = (series.specs[0].frames, series.specs[0].stride, series.pool)
+        if held != wanted:
+            raise StoreError(
+                f"{store.location} holds {_in_words(*held)} of {series.video.path}, and {_in_words(*wanted)} were "
+                "asked for: probes could not tell which to read. Give another folder (--out), or delete that store "
+                "to do without it."
+            )
+
+
+def _in_words(frames: int, stride: int, pool: str) -> str:
+    every = f", {stride} frames apart" if stride != 1 else ""
+    return f"clips of {count(frames, 'frame')}{every}{', averaged over space' if pool == 'space' else ''}"
 
 
 def controls_of(experiment: Experiment, encoder: Encoder) -> dict[Control, str]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from worldprobe.findings.caveats import few_groups, left_out
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.wording import count
 from worldprobe.report.sections import sections
-from worldprobe.report.table import Cell, Section, Table
+from worldprobe.report.table import Cell, Column, Section, Table
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
     from rich.text import Text
 
 NARROW = 116
+# As wide as a column of words has to be for them not to be broken within.
+_LEAST_WORDS = 16
 _TONES = {
     "above": "bold green",
     "above-run": "green",
@@ -56,7 +60,10 @@ def rich_table(table: Table[Any], *, width: int = 120) -> RichTable:
         show_edge=False,
     )  # fmt: skip
     rows = table.rows if table.brief_rows is None else table.brief_rows
-    cells = [[_text(column.cell(row, "terminal")) for column in columns] for row in rows]
+    found = [[column.cell(row, "terminal") for column in columns] for row in rows]
+    if _crowded(columns, found, width):
+        found = [[_stacked(one) for one in row] for row in found]
+    cells = [[_text(one) for one in row] for row in found]
     for at, column in enumerate(columns):
         head = Text(column.short or "")
         if column.fold:
@@ -69,6 +76,20 @@ def rich_table(table: Table[Any], *, width: int = 120) -> RichTable:
     if table.closing:
         result.add_row(*map(_text, table.closing))
     return result
+
+
+def _crowded(columns: Sequence[Column[Any]], rows: Sequence[Sequence[Cell]], width: int) -> bool:
+    """Whether columns that may not wrap leave too little to those of words, which may."""
+    wrapping = sum(column.fold for column in columns)
+    texts = [[_text(one).plain for one in row] for row in rows]
+    longest = [max(len(text) for text in (column.short or "", *(row[at] for row in texts)))
+               for at, column in enumerate(columns) if not column.fold]  # fmt: skip
+    return wrapping > 0 and width - sum(longest) - len(columns) < wrapping * _LEAST_WORDS
+
+
+def _stacked(cell: Cell) -> Cell:
+    """A score with its interval beneath it."""
+    return replace(cell, parts=tuple(("\n", part[1]) if part == (" ", "joint") else part for part in cell.parts))
 
 
 def story_lines(summary: Summary) -> list[str]:

@@ -1,0 +1,1 @@
+"""The gallery: runs whose reports stand in ``docs/gallery``, and the pages that are written of their figures."""

@@ -1,0 +1,121 @@
+"""``docs/gallery/README.md`` and ``docs/findings.md``, written of the facts that lie in the gallery."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from recipes.gallery.facts import Facts
+from recipes.gallery.learnt import learnt
+from recipes.gallery.pages import FACTS, PICTURE, GalleryError
+from recipes.gallery.runs import RUNS, Run
+
+from worldprobe.findings.sections.original import PUBLISHED, PUBLISHED_NOISE
+from worldprobe.findings.wording import METRICS, NONE, difference, interval, number, property_name, with_interval
+from worldprobe.intervals import Score
+
+INDEX = "README.md"
+_FOLDER = Path(__file__).parent
+TEMPLATE = "findings.md.j2"
+
+
+def read_gallery(gallery: Path, runs: Sequence[Run] = RUNS) -> dict[str, Facts]:
+    """The facts of each run that the gallery has, in the order of the list of runs, by name."""
+    return {
+        run.name: json.loads((gallery / run.name / FACTS).read_text(encoding="utf-8"))
+        for run in runs
+        if (gallery / run.name / FACTS).exists()
+    }
+
+
+def write_index(gallery: Mapping[str, Facts], runs: Sequence[Run] = RUNS) -> str:
+    """The index page: of each run a picture, what it asks, three sentences of what is learnt, and its pages."""
+    parts = [
+        "# Gallery",
+        "Runs with their reports as pages. What is learnt of each is worked out from its own figures by the rules "
+        "that its report prints; none of it is written by hand, and `make gallery` writes it anew. The "
+        "[findings](../findings.md) set the same figures in the order of the experiment that it all began with.",
+        "Pages of films hold tables and charts alone: frames of them are not this project's to give away. The "
+        "same command on your machine writes the report with its pictures into `runs/gallery/`.",
+    ]
+    for run in runs:
+        if run.name in gallery:
+            parts += _entry(run, gallery[run.name])
+    return "\n\n".join(parts) + "\n"
+
+
+def _entry(run: Run, facts: Facts) -> list[str]:
+    links = ", ".join(f"[{page.title}]({run.name}/{page.file})" for page in run.pages)
+    left = "" if facts["frames"] else " (without frames)"
+    return [
+        f"## {run.title}",
+        f"[![{run.alt}]({run.name}/{PICTURE})]({run.name}/{run.pages[0].file})",
+        run.asks,
+        "\n".join(f"- {_text(sentence)}" for sentence in learnt(facts["pages"])),
+        f"Pages: {links}{left}. Made in about {run.minutes} minutes on two cores by",
+        f"```\nworldprobe {command(run)}\n```",
+    ]
+
+
+def command(run: Run, runs: str = "runs/gallery") -> str:
+    """What is typed after ``worldprobe`` to make a run."""
+    return " ".join(word.format(out=f"{runs}/{run.name}", runs=runs) for word in run.command)
+
+
+def write_findings(gallery: Mapping[str, Facts]) -> str:
+    """The findings page: every figure of a stored run, beside what was published.
+
+    Raises:
+        GalleryError: the gallery lacks a run that the page quotes.
+    """
+    names = ("scenes", "robots", "pets", "original", "encoders", "deltas", "watch")
+    if missing := [name for name in names if name not in gallery]:
+        raise GalleryError(
+            f"docs/findings.md quotes {', '.join(missing)}, which the gallery lacks: run `make gallery` where the "
+            "folder that WORLDPROBE_DATA names is."
+        )
+    loader = FileSystemLoader(_FOLDER, encoding="utf-8")
+    # Markdown, not HTML: names are escaped where they are put in.
+    environment = Environment(
+        loader=loader, undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters |= {"text": _text, "plain": _plain, "number": number, "ends": _ends, "cell": _cell}
+    first = {name: next(iter(gallery[name]["pages"].values())) for name in names}
+    return environment.get_template(TEMPLATE).render(
+        **first, learnt={name: learnt(gallery[name]["pages"]) for name in names}, published=PUBLISHED,
+        published_noise=PUBLISHED_NOISE, metrics=METRICS, name=property_name, none=NONE,
+        over=lambda score: difference(_score(score)), step=_step,
+    )  # fmt: skip
+
+
+def _score(score: Mapping[str, Any] | None) -> Score:
+    return Score(value=None) if score is None else Score(**score)
+
+
+def _cell(score: Mapping[str, Any] | None, digits: int = 2) -> str:
+    """``0.83 [0.79, 0.86]``."""
+    return with_interval(_score(score), digits)
+
+
+def _plain(score: Mapping[str, Any] | None, digits: int = 2) -> str:
+    return number(_score(score).value, digits)
+
+
+def _ends(score: Mapping[str, Any] | None, digits: int = 2) -> str:
+    return interval(_score(score), digits)
+
+
+def _step(fall: Facts, name: str) -> Facts | None:
+    """A step of the waterfall by its name; None where the run has none of that name."""
+    return next((one for one in fall["steps"] if one["name"] == name), None)
+
+
+def _text(words: str) -> str:
+    """Words as Markdown has them, in a table's cell too."""
+    for sign in ("\\", "|", "*", "_", "<"):
+        words = words.replace(sign, f"\\{sign}")
+    return words

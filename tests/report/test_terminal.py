@@ -1,0 +1,37 @@
+"""Tables on the terminal keep the words of a column whole."""
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from worldprobe.intervals import Score
+from worldprobe.report.forms.terminal import rich_table
+from worldprobe.report.table import Column, Table, score_cell
+
+WORDS = "not shown better than linear, ridge"
+
+
+def printed(width, scores):
+    score = Score(value=0.334, low=0.301, high=0.370)
+    numbers = [Column(f"n{at}", lambda _: score_cell(score, 3), right=True, short=f"n{at}") for at in range(scores)]
+    verdict = Column("Verdict", lambda _: WORDS, short="verdict", fold=True)
+    console = Console(file=io.StringIO(), width=width)
+    console.print(rich_table(Table("T", [*numbers, verdict], [1]), width=width))
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("scores", [2, 5, 6])
+def test_words_are_not_broken_within_where_scores_leave_little_room(scores):
+    text = printed(120, scores)
+    found = set(re.findall(r"[a-z]+", text))
+    assert set(re.findall(r"[a-z]+", WORDS)) <= found
+    assert "verdict" in found
+    assert text.count("0.334") == scores
+    assert text.count("[0.301, 0.370]") == scores
+
+
+def test_intervals_stand_beside_their_scores_where_there_is_room():
+    assert "0.334 [0.301, 0.370]" in printed(120, 2)
+    assert "0.334 [0.301, 0.370]" not in printed(120, 5)
