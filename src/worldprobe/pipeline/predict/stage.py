@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from worldprobe.config import Experiment, Predict
 from worldprobe.encoders.load import load_encoder, twin_of
@@ -16,7 +17,8 @@ from worldprobe.pipeline.folder import PREDICT, add_notes, merge
 from worldprobe.pipeline.ledger import Ledger, device_of, foretold
 from worldprobe.pipeline.predict.consistency import consistency_lines
 from worldprobe.pipeline.predict.decoder import will_draw
-from worldprobe.pipeline.predict.forecast import Forecast, forecast
+from worldprobe.pipeline.predict.dressed_scores import futures_lines
+from worldprobe.pipeline.predict.forecast import Forecast, Which, forecast
 from worldprobe.pipeline.predict.futures import Futures, measures
 from worldprobe.pipeline.predict.pictures import drop_figures, keep_curves, keep_errors, keep_violations, place
 from worldprobe.pipeline.predict.pixels import DecodedFuture, find_decoder
@@ -77,13 +79,13 @@ def predict(
         own = one is predictor
         decoded = DecodedFuture(loaded, encoder, setup, cut, videos=len(videos)) if loaded and own else None
         futures = _futures(labels, one)
-        done, lost = _forecast(videos, encoder_of, one, cut, setup, decoded, futures, ledger, progress)
+        done, lost = _forecast(videos, encoder_of, one, cut, setup, decoded, futures, ledger, progress, several=own)
         if experiment.strict and lost:
             raise VideoError(lost[0].error)
         # What cannot be read for one encoder cannot for the other: it is counted once.
         failures = failures or lost
         seen = seen or [ref_of(videos[number]) for number in sorted({window.video for window in done.windows})]
-        found += [*lines(done, setup), *leak_lines(done, setup)]
+        found += [*lines(done, setup), *leak_lines(done, setup), *_sampled(done, setup)]
         if futures and labels is not None:
             found += _read_out(futures, labels, experiment, encoder_of, setup, ledger)
         if own:
@@ -119,6 +121,8 @@ def _forecast(
     futures: Futures | None,
     ledger: Ledger,
     progress: Progress,
+    *,
+    several: bool,
 ) -> tuple[Forecast, list[Failure]]:
     """Predict all windows once, to be scored and to be drawn; and what could not be read."""
     stage, started = f"predict {encoder.name}", time.perf_counter()
@@ -126,7 +130,7 @@ def _forecast(
     selection = decoded.selection if decoded else None
     batches = read_windows(videos, encoder, cut, failures=lost, progress=progress, stage=stage, selection=selection)
     at = {"context": setup.context, "horizon": setup.horizon, "seed": setup.seed}
-    done = forecast(batches, predictor, mode=setup.mode, draw=decoded, keep=futures, **at)
+    done = forecast(batches, predictor, mode=setup.mode, draw=decoded, keep=futures, several=several, **at)
     if done is None:
         first = next((one for one in lost if one.clip is None), lost[0])
         raise VideoError(f"nothing could be predicted of {len(videos)} videos. The first: {first.error}")
@@ -134,6 +138,15 @@ def _forecast(
     items, each = len(done.windows), ledger.expected.get(stage)
     ledger.book(stage, started=started, items=items, device=device_of(encoder), each=each)
     return done, lost
+
+
+def _sampled(done: Forecast, setup: PredictionSetup) -> list[AnyResult]:
+    """Scores of futures that were sampled, of all tokens and of the changed ones."""
+    if done.dressed is None:
+        return []
+    which: tuple[Which, ...] = get_args(Which)
+    counted = {of: done.counted(of)[done.dressed.rows] for of in which}
+    return [line for of in which for line in futures_lines(done.dressed, setup, of=of, counted=counted[of])]
 
 
 def _read_out(
