@@ -58,7 +58,7 @@ def dress_tokens(
         return None
     most = max(FEWEST, _MOST // max(1, int(np.prod(future.shape[1:]))))
     rows = np.unique(np.linspace(0, len(future) - 1, min(most, len(future))).round().astype(np.int64))
-    cut = folds if len(rows) == len(future) else _of_some(folds, rows)
+    cut = folds if len(rows) == len(future) else of_some(folds, rows)
     if not enough(cut):
         return None
     seen = future[rows].astype(np.float32)
@@ -93,11 +93,11 @@ def in_order(parts: Sequence[Dressed], folds: Folds) -> Dressed:
     return Dressed(*(np.concatenate(one)[place] for one in zip(*parts, strict=True)))
 
 
-def _of_some(folds: Folds, rows: Ints) -> Folds:
-    """The same folds of some rows alone, which are numbered anew."""
+def of_some(folds: Folds, rows: Ints) -> Folds:
+    """The same folds of some rows alone, sorted, which are numbered anew."""
 
     def kept(of: Ints) -> Ints:
-        return np.searchsorted(rows, np.intersect1d(of, rows))
+        return np.asarray(np.searchsorted(rows, np.intersect1d(of, rows)), dtype=np.int64)
 
     cut = (
         Fold(kept(fold.train), kept(fold.test), tuple((kept(train), kept(held)) for train, held in fold.inner))

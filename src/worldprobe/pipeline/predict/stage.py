@@ -87,7 +87,7 @@ def predict(
         seen = seen or [ref_of(videos[number]) for number in sorted({window.video for window in done.windows})]
         found += [*lines(done, setup), *leak_lines(done, setup), *_sampled(done, setup)]
         if futures and labels is not None:
-            found += _read_out(futures, labels, experiment, encoder_of, setup, ledger)
+            found += _read_out(futures, labels, experiment, encoder_of, setup, ledger, several=own)
         if own:
             keep_errors(done, videos, encoder, place(out, "error_map"), context=settings.context)
             keep_curves(done, videos, encoder, out, context=settings.context)
@@ -156,11 +156,13 @@ def _read_out(
     encoder: Encoder,
     setup: PredictionSetup,
     ledger: Ledger,
+    *,
+    several: bool,
 ) -> list[AnyResult]:
     """What of the scene, and of what a robot did, is read from the futures that were kept."""
     started, items = time.perf_counter(), len(futures.windows)
     windows = Readable(futures, setup)
-    found: list[AnyResult] = [*readout_lines(windows, labels, experiment.tasks, encoder)]
+    found: list[AnyResult] = [*readout_lines(windows, labels, experiment.tasks, encoder, several=several)]
     ledger.book(f"predict: read-outs {setup.encoder}", started=started, items=items, device="cpu")
     if measures(labels):
         started = time.perf_counter()
