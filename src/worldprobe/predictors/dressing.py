@@ -71,21 +71,22 @@ class ErrorSize:
     root: Floats
 
     @classmethod
-    def fit(cls, before: Floats, sizes: Floats) -> ErrorSize:
-        """To what is known before [n, k, s, f], with f 0 for one size of all, and errors' sizes [n, k, s]."""
-        horizons = range(sizes.shape[1])
-        fits = tuple(_Fit.to(before[:, k].reshape(sizes[:, k].size, before.shape[-1]), sizes[:, k].ravel()) for k in horizons)
-        units = sizes / _expected(fits, before)
-        return cls(
-            fits,
-            np.quantile(units, LEVELS, axis=(0, 2)).T,
-            units.mean(axis=(0, 2)),
-            np.sqrt((units**2).mean(axis=(0, 2))),
-        )
+    def fit(cls, before: Floats, sizes: Floats) -> tuple[ErrorSize, Floats]:
+        """To what is known before [n, k, s, f], with f 0 for one size of all, and errors' sizes [n, k, s].
+
+        Returns what is expected of these, [n, k, s], beside it.
+        """
+        n, horizons, s = sizes.shape
+        found = [_Fit.to(before[:, k].reshape(n * s, -1 if before.shape[-1] else 0), sizes[:, k].ravel()) for k in range(horizons)]
+        expected = np.stack([one.reshape(n, s) for _, one in found], axis=1)
+        units = sizes / expected
+        levels = np.quantile(units, LEVELS, axis=(0, 2)).T
+        root = np.sqrt((units**2).mean(axis=(0, 2)))
+        return cls(tuple(fit for fit, _ in found), levels, units.mean(axis=(0, 2)), root), expected
 
     def expected(self, before: Floats) -> Floats:
         """[n, k, s, f] to expected sizes [n, k, s], to which ``levels``, ``mean`` and ``root`` are relative."""
-        return _expected(self.fits, before)
+        return np.stack([fit.expected(before[:, k]) for k, fit in enumerate(self.fits)], axis=1)
 
 
 class Dressed(NamedTuple):
@@ -121,34 +122,35 @@ def dress(
     rng = np.random.default_rng(seed)
     known = before[..., :0] if shape == "constant" else before
     sizes = np.concatenate([_sizes(errors(rows)) for rows in _some(errors, train)])
-    usual = ErrorSize.fit(known[train], sizes)
-    here, there = usual.expected(known[test]), usual.expected(known[train])
+    usual, there = ErrorSize.fit(known[train], sizes)
+    here = usual.expected(known[test])
     if inflate is not None:
         here = here * inflate[:, None]
     parts = []
     for at in _some(errors, np.arange(len(test))):
         error = errors(test[at])
-        drawn = np.stack([_draw(errors, train, here[at], there, usual, error.shape, shape, rng) for _ in range(FUTURES)])
+        drawn = np.empty((*error.shape[:-1], FUTURES, error.shape[-1]), dtype=np.float32)
+        for i in range(FUTURES):
+            drawn[..., i, :] = _draw(errors, train, here[at], there, usual, error.shape, shape, rng)
         parts.append(_scored(drawn, error, here[at], usual))
     return Dressed(*(np.concatenate(one) for one in zip(*parts, strict=True)))
 
 
 def energy_score(drawn: Tokens, true: Tokens) -> tuple[Tokens, Tokens]:
-    """Score futures [m, ..., d] by what came [..., d]: energy [...], and how far each future is off [m, ...].
+    """Score futures [..., m, d] by what came [..., d]: energy [...], and how far each future is off [..., m].
 
     ``mean |x - y| - mean |x - x'| / 2`` (Gneiting and Raftery 2007, eq. 22), with x and x' two different futures, so
     that few futures score on average as many do (Ferro 2014). Of one future alone it is how far that is off. Lengths
     are root mean squares over d.
     """
-    m = len(drawn)
-    points = np.concatenate([drawn, true[None]]).astype(np.float32)
-    points = np.ascontiguousarray(np.moveaxis(points, 0, -2))
-    products = points @ points.swapaxes(-1, -2) / points.shape[-1]
+    *_, m, d = drawn.shape
+    off = drawn - true[..., None, :]
+    products = off @ off.swapaxes(-1, -2) / d  # differences of futures are those of how they are off
     squares = np.diagonal(products, axis1=-2, axis2=-1)
-    apart = np.sqrt(np.maximum(squares[..., :, None] + squares[..., None, :] - 2 * products, 0.0))
-    off = apart[..., :m, m]
-    among = apart[..., :m, :m].sum(axis=(-1, -2)) / max(m * (m - 1), 1)
-    return np.asarray(off.mean(axis=-1) - among / 2, np.float32), np.asarray(np.moveaxis(off, -1, 0), np.float32)
+    among = np.sqrt(np.maximum(squares[..., :, None] + squares[..., None, :] - 2 * products, 0.0)).sum(axis=(-1, -2))
+    apart = np.sqrt(squares)
+    energy = apart.mean(axis=-1) - among / (2 * max(m * (m - 1), 1))
+    return np.asarray(energy, np.float32), np.asarray(apart, np.float32)
 
 
 def _draw(
@@ -172,7 +174,7 @@ def _scored(drawn: Tokens, error: Tokens, expected: Floats, usual: ErrorSize) ->
         point=point,
         spread=(expected * usual.mean[:, None]).astype(np.float32),
         energy=energy,
-        nearest=off.mean(axis=-1).min(axis=0),
+        nearest=off.mean(axis=2).min(axis=2),
         radius=radius,
         within=point[..., None] <= radius,
     )
@@ -190,8 +192,8 @@ class _Fit(NamedTuple):
     offset: float
 
     @classmethod
-    def to(cls, before: Floats, sizes: Floats) -> _Fit:
-        """[r, f] and [r]."""
+    def to(cls, before: Floats, sizes: Floats) -> tuple[_Fit, Floats]:
+        """Fit to [r, f] and [r]; what is expected of these rows [r] beside it."""
         mean, scale = before.mean(axis=0), before.std(axis=0) + 1e-6
         units = (before - mean) / scale
         inputs, target = _squares(units), np.log(sizes + _FLOOR)
@@ -201,17 +203,14 @@ class _Fit(NamedTuple):
         # Every column is penalised as if it had a deviation of 1.
         gram[np.diag_indices_from(gram)] += _PENALTY * np.maximum(inputs.var(axis=0), 1e-6)
         weights = np.linalg.solve(gram, inputs.T @ (target - offset))
-        return cls(mean, scale, units.min(axis=0), units.max(axis=0), centre, weights, offset)
+        fit = cls(mean, scale, units.min(axis=0), units.max(axis=0), centre, weights, offset)
+        return fit, np.exp(inputs @ weights + offset)
 
     def expected(self, before: Floats) -> Floats:
         """[..., f] to [...]."""
         # Squares of what was never seen would go anywhere.
         units = ((before - self.mean) / self.scale).clip(self.low, self.high)
         return np.asarray(np.exp((_squares(units) - self.centre) @ self.weights + self.offset))
-
-
-def _expected(fits: tuple[_Fit, ...], before: Floats) -> Floats:
-    return np.stack([fit.expected(before[:, k]) for k, fit in enumerate(fits)], axis=1)
 
 
 def _squares(inputs: Floats) -> Floats:

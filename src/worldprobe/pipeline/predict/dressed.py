@@ -23,7 +23,7 @@ Method = Literal["predictor", "copy-last", "ridge"]
 # Of fewer windows of other groups nothing says how errors lie.
 FEWEST = 40
 # Numbers of all windows' futures that are dressed; of more windows, some that are evenly spread.
-_MOST = 2**27
+_MOST = 2**25
 _CHUNK = 16
 
 
@@ -67,10 +67,10 @@ def dress_tokens(
     by: dict[tuple[Method, Shape], Dressed] = {}
     shapes: tuple[Shape, ...] = ("dressed", "constant", "noise")
     for method, center in (("predictor", guess), ("copy-last", last)):
-        before = _before(context, center, grid)
+        before, errors = _before(context, center, grid), _less(seen, center)
         for shape in shapes if method == "predictor" else shapes[:1]:
             parts = [
-                dress(_less(seen, center), before, train=fold.train, test=fold.test, shape=shape, seed=seed)
+                dress(errors, before, train=fold.train, test=fold.test, shape=shape, seed=seed)
                 for fold in cut.folds
             ]
             by[method, shape] = in_order(parts, cut)  # type: ignore[index]
@@ -138,4 +138,6 @@ def _before(context: Half, center: Half, grid: tuple[int, int]) -> Floats:
 
 
 def _less(seen: NDArray[np.float32], center: Half) -> Errors:
-    return lambda rows: np.asarray(seen[rows] - center[rows].astype(np.float32), dtype=np.float32)
+    # Half precision is slow to convert, and each error is asked for several times.
+    errors = seen - center.astype(np.float32)
+    return lambda rows: errors[rows]
