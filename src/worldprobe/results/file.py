@@ -16,6 +16,7 @@ from worldprobe.results.line import CostResult, OtherResult
 from worldprobe.results.prediction import (
     ConsistencyResult,
     EnergyResult,
+    FuturesResult,
     LeakResult,
     PredictionResult,
     ReadoutResult,
@@ -33,6 +34,7 @@ KnownResult = (
     | EnergyResult
     | ConsistencyResult
     | ReadoutResult
+    | FuturesResult
     | DecodingResult
     | CostResult
 )

@@ -174,6 +174,50 @@ class ReadoutResult(FutureReading):
     metric: ReadoutMetric
 
 
+FuturesShape = Literal["point", "dressed", "constant", "noise"]
+FuturesMetric = Literal["energy", "nearest", "within50", "within90", "radius90", "spread", "surest", "unsure"]
+
+
+class FuturesResult(Result):
+    """Score futures that are sampled around a prediction, and whether they say how sure it is.
+
+    ``of``: "all" tokens, "changed" ones, or the places ("xy") that a probe reads from predicted tokens; lengths are
+    root mean squares over a token's numbers, or distances in shares of a frame's sides. ``method`` is what is
+    predicted by, ``shape`` what is added to it: nothing ("point"); errors of other groups' windows, each scaled by
+    what is known before the future is seen ("dressed") or as it was ("constant"); independent normal numbers of the
+    same size ("noise"). ``metric``: "energy", the energy score (of a point how far it is off; less is better);
+    "nearest", how far the nearest of 8 futures is off; "within50" and "within90", the share within the radius that
+    holds so many of the errors in other groups, "radius90" that radius on average; "spread", how far it was
+    expected to be off, with ``calibration``: by how sure it is the size expected, the size found (means), and their
+    share; "surest" and "unsure", how far it is off where the expected size is in its lowest and highest quarter.
+    ``n`` counts tokens, of "nearest" and of places windows. ``against`` of the predictor's dressed energy: how it
+    stands ("above": better) to its other shapes' and to the other methods' dressed.
+    """
+
+    written_by = "predict"
+    kind: Literal["futures"] = "futures"
+    encoder: str
+    of: Literal["all", "changed", "xy"]
+    features: str
+    method: Literal["predictor", "copy-last", "ridge"]
+    shape: FuturesShape
+    context: int
+    horizon: int
+    mode: Literal["joint", "rolling"]
+    protocol: str
+    metric: FuturesMetric
+    score: float | None
+    low: float | None
+    high: float | None
+    n: int
+    n_groups: int
+    split: str
+    seed: int
+    against: dict[str, Standing] = Field(default_factory=dict)
+    calibration: list[tuple[float, float, float]] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+
+
 class EnergyResult(Result):
     """How far the frame that came lies from what a robot's actions would lead to, by a predictor that takes them.
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from worldprobe.errors import ProbeError
 from worldprobe.execute.fitting import Fitting
 from worldprobe.pipeline.groups import recordings
+from worldprobe.pipeline.predict.dressed import DressedFutures, dress_tokens
 from worldprobe.pipeline.predict.windows import MOST, Batch, Window
 from worldprobe.predictors import baselines, scores
 from worldprobe.predictors.leak import Leak, PlainForward, Predicts, leak
@@ -54,6 +55,7 @@ class Forecast:
         unit: int64 [n], what is resampled; ``split`` is how it was made.
         excess: how many deviations each window's errors lie above what is usual in other groups, by method, float64
             [n]; none of few windows.
+        dressed: futures sampled around what is predicted, of some or all windows; None unless asked for, or of few.
         missing: methods that could not be had, and why.
         leaks: largest changes when only the future changes, for ours and for the plain forward.
     """
@@ -70,6 +72,7 @@ class Forecast:
     fitted: dict[Which, dict[str, Errors]] = field(default_factory=dict)
     best_fitted: dict[Which, list[Counter[str]]] = field(default_factory=dict)
     excess: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    dressed: DressedFutures | None = None
     missing: dict[str, str] = field(default_factory=dict)
     leaks: dict[str, tuple[Leak, int]] = field(default_factory=dict)
 
@@ -111,11 +114,12 @@ def forecast(
     seed: int,
     draw: Draw | None = None,
     keep: Keep | None = None,
+    several: bool = False,
 ) -> Forecast | None:
     """Score the predictor, in both modes, and every baseline on the windows to be scored; None where there is none.
 
     ``draw`` is given what is predicted of the windows to be drawn, ``keep`` that of those to be scored, in every
-    mode. Tokens wait on the disk in half precision until
+    mode; ``several``: also sample futures. Tokens wait on the disk in half precision until
     all windows are known: the fitted baselines and the search among moments need them all. The scores of the
     predictor itself are of full precision.
     """
@@ -165,7 +169,10 @@ def forecast(
         done.changed = np.concatenate(moved)
         known_all, true_all, forecasts_all = (spool[name].read() for name in ("known", "true", "forecast"))
         folds = _group(done, seed)
-        _fitted(done, folds, known_all, true_all[:, context - 1 : context], true_all[:, context:])
+        ridges = _fitted(done, folds, known_all, true_all[:, context - 1 : context], true_all[:, context:])
+        if several:
+            sampled = known_all, forecasts_all, true_all[:, context:], ridges
+            done.dressed = dress_tokens(folds, *sampled, grid=done.grid, seed=seed)
         done.excess = _excess(folds, known_all, forecasts_all, true_all[:, context:])
         _retrieve(done, {"predictor": forecasts_all, "copy-last": known_all[:, -1:]}, true_all, context)
         for one in spool.values():
@@ -236,8 +243,10 @@ def _fitted(
     known: NDArray[np.float16],
     same: NDArray[np.float16],
     future: NDArray[np.float16],
-) -> None:
+) -> list[tuple[baselines.RidgePredictor, baselines.RidgePredictor]]:
     """Score what is fitted, on other groups than it is fitted on; and the best of it, by validation groups.
+
+    Returns the ridge of each fold, as ``RidgePredictor.fit`` does.
 
     Args:
         known: the contexts' last tubelets, at most 2, [n, c, s, d].
@@ -245,8 +254,9 @@ def _fitted(
     """
     if known.shape[1] < 2:
         done.missing |= dict.fromkeys(("linear", "ridge"), "needs a context of 2 tubelets or more")
+    ridges: list[tuple[baselines.RidgePredictor, baselines.RidgePredictor]] = []
     if folds is None:
-        return
+        return ridges
     ways = [way for way in _FITTED if way not in done.missing]
     ahead = {way: _unscored(future) for way in ways}
     at_once = _unscored(same)
@@ -257,6 +267,7 @@ def _fitted(
     for fold in folds.folds:
         validation = fold.inner[0][1]
         fits = {way: _fit(way, known, same, future, fold) for way in ways}
+        ridges += [cast("tuple[baselines.RidgePredictor, baselines.RidgePredictor]", fits["ridge"])] if "ridge" in fits else []
         trial = {way: _scored(first, known, future, validation)["l1"] for way, (first, _) in fits.items()}
         tested = {way: _scored(last, known, future, fold.test) for way, (_, last) in fits.items()}
         for way, metric in itertools.product(ways, _METRICS):
@@ -273,6 +284,7 @@ def _fitted(
     else:
         done.errors |= ahead
         done.at_once["corrected"] = at_once
+    return ridges
 
 
 def _excess(

@@ -5,7 +5,7 @@ Axes: n windows, m of them, t tubelets of a window, k horizons, s cells, d width
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +17,10 @@ from worldprobe.pipeline.predict.futures import MODES, Futures, Pooled
 from worldprobe.pipeline.predict.scores import PredictionSetup
 from worldprobe.predictors.baselines import RidgePredictor
 from worldprobe.predictors.vjepa2 import Mode
-from worldprobe.probes.choice import fit_chosen
+from worldprobe.probes.choice import Validated, fit_chosen
 from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Fold, Folds, make_folds
-from worldprobe.probes.training import TrainingSets
+from worldprobe.probes.training import TrainingRows, TrainingSets
 from worldprobe.results import ConsistencyMethod
 
 Tokens = NDArray[np.float32]
@@ -28,6 +28,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Way = tuple[ConsistencyMethod, Mode | None]
 """How a future was had, and the predictor's mode."""
+After = Callable[[int, Question, Validated, TrainingRows], None]
 WAYS: tuple[Way, ...] = (
     ("true", None), *(("predictor", mode) for mode in MODES), *(("predictor-corrected", mode) for mode in MODES),
     ("corrected", None), ("ridge", None),
@@ -61,6 +62,8 @@ def read_futures(
     told: Iterable[dict[Way, Tokens]],
     horizon: int,
     folds: Folds,
+    *,
+    after: After | None = None,
 ) -> list[tuple[dict[Way, Floats], Floats]]:
     """Fit probes to true futures of other groups and read them out of each way's.
 
@@ -68,6 +71,7 @@ def read_futures(
         questions: of each window's steps, [n steps, a], known at the same ones.
         inputs: of true futures, [n, steps, c]; ``known`` [n, steps] says of which the targets are known.
         told: of each fold, the inputs of its test windows by each way, [m, k, c] at ``horizon`` horizons.
+        after: is called once a probe is fitted, with the fold's number, the question, the probe and what it saw.
 
     Returns:
         For each question, by way what its probe gives, [n, k, outputs], NaN where it could not be fitted; and its
@@ -90,7 +94,7 @@ def read_futures(
         for question, width in zip(questions, widths, strict=True)
     ]
     constants = [np.full((n, width), np.nan) for width in widths]
-    for fold, each, ways in zip(folds.folds, by_row, told, strict=True):
+    for number, (fold, each, ways) in enumerate(zip(folds.folds, by_row, told, strict=True)):
         if not len(each.train) or not all(len(one) and len(held) for one, held in each.inner):
             continue
         training = sets.prepare(each.train, each.inner)
@@ -100,6 +104,8 @@ def read_futures(
                 found = fitted.predict(columns.reshape(len(fold.test) * horizon, -1))
                 answers[way][fold.test] = found.reshape(len(fold.test), horizon, -1)
             constant[fold.test] = question.constant(each.train)
+            if after is not None:
+                after(number, question, fitted, training)
         training.forget()
     return list(zip(read, constants, strict=True))
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from worldprobe.intervals import Draws, Standing, no_draws, standings
 from worldprobe.labels import targets
 from worldprobe.pipeline.predict.futures import FEATURES, MODES
+from worldprobe.pipeline.predict.places import PlaceAnswers
 from worldprobe.pipeline.predict.reading import NOTHING, Readable, Tokens, Way, read_futures
 from worldprobe.pipeline.predict.scores import PredictionSetup
 from worldprobe.pipeline.predict.windows import Window
@@ -34,7 +35,7 @@ from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds
 from worldprobe.protocols import Encoder
 from worldprobe.records import Labels
-from worldprobe.results import READOUT_ERRORS, ConsistencyMethod, ReadoutMethod, ReadoutMetric, ReadoutResult
+from worldprobe.results import READOUT_ERRORS, ConsistencyMethod, FuturesResult, ReadoutMethod, ReadoutMetric, ReadoutResult
 from worldprobe.store import Series
 
 Floats = NDArray[np.float64]
@@ -73,14 +74,15 @@ class _Known:
 
 
 def readout_lines(
-    windows: Readable, labels: Labels, tasks: Sequence[str], encoder: Encoder
-) -> Iterator[ReadoutResult]:
+    windows: Readable, labels: Labels, tasks: Sequence[str], encoder: Encoder, *, several: bool = False
+) -> Iterator[ReadoutResult | FuturesResult]:
     """Scores of tasks read from true and predicted futures, by features, horizon and method.
 
     Args:
         windows: those that were kept.
         labels: of their videos; each window's main subject is asked about.
         encoder: whose view of a frame and grid of tokens the windows have.
+        several: also whether futures around the places that are read say how sure these are.
     """
     setup, kept, folds = windows.setup, windows.futures, windows.folds
     if folds is None:
@@ -99,9 +101,12 @@ def readout_lines(
         for some in alike.values():
             told = ({way: _flat(tokens) for way, tokens in ways.items()} for ways in guesses.ahead())
             questions = [one.question for one in some]
-            read = read_futures(questions, _flat(true), some[0].known, told, setup.horizon, folds)
+            places = PlaceAnswers(guesses.arrays, folds, setup) if several else None
+            read = read_futures(questions, _flat(true), some[0].known, told, setup.horizon, folds, after=places)
             for one, (answers, constant) in zip(some, read, strict=True):
                 yield from _lines_of(one, kind, answers, constant, folds, setup)
+                if places and one.task == "xy":
+                    yield from places.lines(one.values[:, setup.context :], _tested(one, setup), kind)
 
 
 def _flat(tokens: Tokens) -> Tokens:
@@ -156,13 +161,17 @@ def _known(
     return _Known(task, values, known, len(found.classes))
 
 
+def _tested(asked: _Known, setup: PredictionSetup) -> NDArray[np.int64]:
+    """The same windows at every horizon and for every method: the last two tubelets of their context are known."""
+    return np.flatnonzero(asked.known[:, max(0, setup.context - 2) :].all(axis=1))
+
+
 def _lines_of(
     asked: _Known, kind: str, read: dict[Way, Floats], constant: Floats, folds: Folds, setup: PredictionSetup
 ) -> Iterator[ReadoutResult]:
     """Lines of a task, of what its probe gives by each way [n, k, outputs] and of its constants [n, a]."""
     c = setup.context
-    # The same windows at every horizon and for every method, those of which the last two of the context are known.
-    tested = np.flatnonzero(asked.known[:, max(0, c - 2) :].all(axis=1))
+    tested = _tested(asked, setup)
     answers = _answers(asked, read, constant, c, setup.horizon)
     groups = len(np.unique(folds.unit[tested]))
     for metric in asked.metrics:

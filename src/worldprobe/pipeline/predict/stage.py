@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from worldprobe.config import Experiment, Predict
 from worldprobe.encoders.load import load_encoder, twin_of
@@ -16,7 +17,8 @@ from worldprobe.pipeline.folder import PREDICT, STORE, add_notes, merge
 from worldprobe.pipeline.ledger import Ledger, device_of, foretold
 from worldprobe.pipeline.predict.consistency import consistency_lines
 from worldprobe.pipeline.predict.decoder import will_draw
-from worldprobe.pipeline.predict.forecast import Forecast, forecast
+from worldprobe.pipeline.predict.dressed_scores import futures_lines
+from worldprobe.pipeline.predict.forecast import Forecast, Which, forecast
 from worldprobe.pipeline.predict.futures import Futures, measures
 from worldprobe.pipeline.predict.pictures import drop_figures, keep_curves, keep_errors, keep_violations, place
 from worldprobe.pipeline.predict.pixels import DecodedFuture, find_decoder
@@ -88,15 +90,17 @@ def predict(
         futures = _futures(labels, one)
         name = experiment.encoder if own else encoder_of.name
         spread = spread_of(executor, store, encoder=name, device=experiment.device, mode=setup.mode)
-        done, lost = _forecast(videos, encoder_of, one, cut, setup, decoded, futures, ledger, progress, spread)
+        done, lost = _forecast(
+            videos, encoder_of, one, cut, setup, decoded, futures, ledger, progress, spread, several=own
+        )
         if experiment.strict and lost:
             raise VideoError(lost[0].error)
         # What cannot be read for one encoder cannot for the other: it is counted once.
         failures = failures or lost
         seen = seen or [ref_of(videos[number]) for number in sorted({window.video for window in done.windows})]
-        found += [*lines(done, setup), *leak_lines(done, setup)]
+        found += [*lines(done, setup), *leak_lines(done, setup), *_sampled(done, setup)]
         if futures and labels is not None:
-            found += _read_out(futures, labels, experiment, encoder_of, setup, ledger)
+            found += _read_out(futures, labels, experiment, encoder_of, setup, ledger, several=own)
         if own:
             keep_errors(done, videos, encoder, place(out, "error_map"), context=settings.context)
             keep_curves(done, videos, encoder, out, context=settings.context)
@@ -129,6 +133,8 @@ def _forecast(
     ledger: Ledger,
     progress: Progress,
     spread: PredictSpread | None,
+    *,
+    several: bool,
 ) -> tuple[Forecast, list[Failure]]:
     """Predict all windows once, to be scored and to be drawn; and what could not be read."""
     stage, started = f"predict {encoder.name}", time.perf_counter()
@@ -137,7 +143,7 @@ def _forecast(
     read = read_windows if spread is None else spread.read
     batches = read(videos, encoder, cut, failures=lost, progress=progress, stage=stage, selection=selection)
     at = {"context": setup.context, "horizon": setup.horizon, "seed": setup.seed}
-    done = forecast(batches, predictor, mode=setup.mode, draw=decoded, keep=futures, **at)
+    done = forecast(batches, predictor, mode=setup.mode, draw=decoded, keep=futures, several=several, **at)
     if done is None:
         first = next((one for one in lost if one.clip is None), lost[0])
         raise VideoError(f"nothing could be predicted of {len(videos)} videos. The first: {first.error}")
@@ -148,6 +154,15 @@ def _forecast(
     return done, lost
 
 
+def _sampled(done: Forecast, setup: PredictionSetup) -> list[AnyResult]:
+    """Scores of futures that were sampled, of all tokens and of the changed ones."""
+    if done.dressed is None:
+        return []
+    which: tuple[Which, ...] = get_args(Which)
+    counted = {of: done.counted(of)[done.dressed.rows] for of in which}
+    return [line for of in which for line in futures_lines(done.dressed, setup, of=of, counted=counted[of])]
+
+
 def _read_out(
     futures: Futures,
     labels: Labels,
@@ -155,11 +170,13 @@ def _read_out(
     encoder: Encoder,
     setup: PredictionSetup,
     ledger: Ledger,
+    *,
+    several: bool,
 ) -> list[AnyResult]:
     """What of the scene, and of what a robot did, is read from the futures that were kept."""
     started, items = time.perf_counter(), len(futures.windows)
     windows = Readable(futures, setup)
-    found: list[AnyResult] = [*readout_lines(windows, labels, experiment.tasks, encoder)]
+    found: list[AnyResult] = [*readout_lines(windows, labels, experiment.tasks, encoder, several=several)]
     ledger.book(f"predict: read-outs {setup.encoder}", started=started, items=items, device="cpu")
     if measures(labels):
         started = time.perf_counter()

@@ -1,0 +1,143 @@
+"""Sample futures around what is predicted, and around what knows nothing of the future.
+
+Axes: n windows, k horizons, s tokens of a tubelet, d width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worldprobe.predictors.baselines import RidgePredictor
+from worldprobe.predictors.dressing import Dressed, Errors, Shape, dress, token_features
+from worldprobe.probes.splits import Fold, Folds
+
+Half = NDArray[np.float16]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Method = Literal["predictor", "copy-last", "ridge"]
+# Of fewer windows of other groups nothing says how errors lie.
+FEWEST = 40
+# Numbers of all windows' futures that are dressed; of more windows, some that are evenly spread.
+_MOST = 2**25
+_CHUNK = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DressedFutures:
+    """Windows' scores by what is predicted by and what is added to it; ``rows`` are those windows, ``unit`` theirs."""
+
+    rows: Ints
+    unit: Ints
+    split: str
+    by: dict[tuple[Method, Shape], Dressed]
+
+
+def dress_tokens(
+    folds: Folds | None,
+    known: Half,
+    told: Half,
+    future: Half,
+    ridges: Sequence[tuple[RidgePredictor, RidgePredictor]],
+    *,
+    grid: tuple[int, int],
+    seed: int,
+) -> DressedFutures | None:
+    """Dress what is predicted, the context's last tokens, and a ridge's guess; None where there are too few windows.
+
+    Args:
+        known: the contexts' last tubelets [n, c, s, d]; ``told`` and ``future`` [n, k, s, d].
+        ridges: of each fold, fitted to training groups, and to the validation groups too; none of a context of 1.
+        grid: rows and columns of the s tokens.
+    """
+    if folds is None:
+        return None
+    most = max(FEWEST, _MOST // max(1, int(np.prod(future.shape[1:]))))
+    rows = np.unique(np.linspace(0, len(future) - 1, min(most, len(future))).round().astype(np.int64))
+    cut = folds if len(rows) == len(future) else of_some(folds, rows)
+    if not enough(cut):
+        return None
+    seen = future[rows].astype(np.float32)
+    context, guess = known[rows], told[rows]
+    last = np.broadcast_to(context[:, -1:], guess.shape)
+    by: dict[tuple[Method, Shape], Dressed] = {}
+    shapes: tuple[Shape, ...] = ("dressed", "constant", "noise")
+    for method, center in (("predictor", guess), ("copy-last", last)):
+        before, errors = _before(context, center, grid), _less(seen, center)
+        for shape in shapes if method == "predictor" else shapes[:1]:
+            parts = [
+                dress(errors, before, train=fold.train, test=fold.test, shape=shape, seed=seed)
+                for fold in cut.folds
+            ]
+            by[method, shape] = in_order(parts, cut)  # type: ignore[index]
+    if len(ridges) == len(cut.folds):
+        guesses = [_ridge(pair, fold, context, seen, grid, seed) for pair, fold in zip(ridges, cut.folds, strict=True)]
+        by["ridge", "dressed"] = in_order(guesses, cut)
+    return DressedFutures(rows, cut.unit, cut.kind, by)
+
+
+def enough(folds: Folds) -> bool:
+    """Whether every fold leaves enough windows of other groups to say how errors lie, and every window is tested."""
+    tested = sum(len(fold.test) for fold in folds.folds)
+    fewest = min((len(fold.train) if len(fold.test) else 0 for fold in folds.folds), default=0)
+    return fewest >= FEWEST and tested == len(folds.unit)
+
+
+def in_order(parts: Sequence[Dressed], folds: Folds) -> Dressed:
+    """Put the folds' test windows back in the order of all windows; each was tested once."""
+    place = np.argsort(np.concatenate([fold.test for fold in folds.folds]))
+    return Dressed(*(np.concatenate(one)[place] for one in zip(*parts, strict=True)))
+
+
+def of_some(folds: Folds, rows: Ints) -> Folds:
+    """The same folds of some rows alone, sorted, which are numbered anew."""
+
+    def kept(of: Ints) -> Ints:
+        return np.asarray(np.searchsorted(rows, np.intersect1d(of, rows)), dtype=np.int64)
+
+    cut = (
+        Fold(kept(fold.train), kept(fold.test), tuple((kept(train), kept(held)) for train, held in fold.inner))
+        for fold in folds.folds
+    )
+    return replace(folds, folds=tuple(cut), unit=folds.unit[rows], purge=None)
+
+
+def _ridge(
+    pair: tuple[RidgePredictor, RidgePredictor], fold: Fold, context: Half, seen: NDArray[np.float32],
+    grid: tuple[int, int], seed: int,
+) -> Dressed:  # fmt: skip
+    """Dress a fitted guess, whose errors are larger where it was not fitted.
+
+    By how much, the ridge that was fitted without the validation groups shows there.
+    """
+    first, last = (_guess(one, context) for one in pair)
+    train, held = (np.intersect1d(rows, fold.train) for rows in fold.inner[0])
+    off = [np.sqrt(((seen[rows] - first[rows]) ** 2).mean(axis=(0, 2, 3), dtype=np.float64)) for rows in (train, held)]
+    inflate = np.maximum(off[1] / np.maximum(off[0], 1e-9), 1.0) if len(train) and len(held) else None
+    before = _before(context, last, grid)
+    return dress(
+        _less(seen, last), before, train=fold.train, test=fold.test, shape="dressed", seed=seed, inflate=inflate
+    )
+
+
+def _guess(model: RidgePredictor, context: Half) -> Half:
+    parts = [model.predict(context[at : at + _CHUNK].astype(np.float32)) for at in range(0, len(context), _CHUNK)]
+    return np.concatenate(parts).astype(np.float16)
+
+
+def _before(context: Half, center: Half, grid: tuple[int, int]) -> Floats:
+    """What is known before, [n, k, s, f]."""
+    parts = [slice(at, at + _CHUNK) for at in range(0, len(context), _CHUNK)]
+    return np.concatenate(
+        [token_features(context[at].astype(np.float32), center[at].astype(np.float32), grid) for at in parts]
+    )
+
+
+def _less(seen: NDArray[np.float32], center: Half) -> Errors:
+    # Half precision is slow to convert, and each error is asked for several times.
+    errors = seen - center.astype(np.float32)
+    return lambda rows: errors[rows]
