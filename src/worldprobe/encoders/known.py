@@ -89,8 +89,8 @@ def require_place(name: str) -> None:
         if Path(name).suffix == ".safetensors" and Path(name).with_name("config.json").is_file():
             raise RegistryError(f"{name} is a file, and an encoder is a folder: name {Path(name).parent}")
         raise RegistryError(
-            f"{name} is a file, and an encoder is a folder or a hub id. Of weights by the names of V-JEPA's authors "
-            f"`worldprobe convert {name} OUT` makes a folder; others need their config.json beside them."
+            f"{name} is a file, and an encoder is a folder or a hub id. Of weights by the names of V-JEPA's "
+            f"authors `worldprobe convert {name} OUT` makes a folder; others need their config.json beside them."
         )
     if not Path(place).is_dir() and not hub.is_id(place):
         raise RegistryError(f"no encoder {name!r}: no known name, no folder, no hub id (OWNER/NAME){instead(name)}")
