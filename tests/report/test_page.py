@@ -151,17 +151,17 @@ def sheets(browser):
 def test_it_prints_on_few_sheets_and_says_what_they_leave_out(browser, run, tmp_path):
     """A run with five properties on six; one with every section there is on few more than a dozen."""
     browser.open(run / "report.html", width=1280, dark=True)
-    assert sheets(browser) <= 14
+    assert sheets(browser) <= 12
     browser.call("Emulation.setEmulatedMedia", media="print")
     shown = "[...document.querySelectorAll('h2')].filter(one => one.offsetHeight).map(one => one.id)"
     places = browser.js(shown)
     assert "table" in places
-    assert not {"made", "read"} & set(places)
+    assert not {"made", "cost", "read"} & set(places)
     left = browser.js("document.querySelector('p.paper').innerText")
     assert "How it was made" in left
     assert "provenance.json" in left
     columns = "getComputedStyle(document.querySelector('#property-xy').parentElement).gridTemplateColumns"
-    assert len(browser.js(columns).split()) == 2
+    assert len(browser.js(columns).split()) == 3
     assert browser.js("getComputedStyle(document.querySelector('table.scores tbody tr')).breakInside") == "avoid"
     (tmp_path / "provenance.json").write_text(json.dumps({"encoder": {"name": "e", "status": "trained"}}))
     tasks = ("xy", "size", "class", "motion", "velocity")

@@ -32,9 +32,11 @@ def versions(summary: Summary) -> str:
 
 
 def _part(facts: dict[str, Any], name: str) -> dict[str, Any]:
-    """An object within the run's record; empty where there is none."""
-    found = facts.get(name)
-    return found if isinstance(found, dict) else {}
+    """An object within the run's record, or within that of a stage which was made otherwise; empty without one."""
+    stages = facts.get("otherwise")
+    records = [facts, *(stages.values() if isinstance(stages, dict) else [])]
+    parts = [record.get(name) for record in records if isinstance(record, dict)]
+    return next((part for part in parts if isinstance(part, dict) and part), {})
 
 
 def _name(text: str) -> str:
