@@ -20,6 +20,7 @@ from worldprobe.results import (
     ProbeResult,
     SurpriseResult,
     UnlabelledResult,
+    VerdictResult,
     write_results,
 )
 
@@ -228,6 +229,22 @@ def test_each_verdict_of_the_page_says_what_it_rules_out_where_pointed_at_and_in
     assert "| Verdict | What it rules out |" in text
     assert "none explains the score" in legend
     assert "none explains the score" in text
+
+
+def test_the_story_says_what_was_too_few_and_why_something_was_not_measured(tmp_path):
+    gone = [
+        one.model_copy(update={"score": None, "low": None, "high": None, "notes": ["the labeller gives no classes"]})
+        for one in probe("class", 0.5)
+    ]
+    at = {"task": "xy", "encoder": "e", "tap": "e/block0.out", "features": "z", "input": "native", "probe": "ridge"}
+    at |= {"split": "grouped", "metric": "r2", "n_groups": 9, "seed": 0}
+    few = [one.model_copy(update={"n_groups": 9}) for one in probe("xy", 0.0)]
+    unsure = VerdictResult(**at, verdict="too few to tell")
+    assert summary_of(tmp_path, few, gone, [unsure]).story == (
+        "Too few groups to tell (9 scenes, shots or stretches of film, which are held out whole): where things are "
+        "(xy, z).",
+        "Not measured (the labeller gives no classes): what they are (class, z).",
+    )
 
 
 def energies(accuracy, twin=None, against_twin=None):

@@ -12,6 +12,7 @@ from worldprobe.findings.wording import property_name
 from worldprobe.results import FEW_GROUPS
 
 SHIPPED, PUBLIC = "vjepa2-tiny", "facebook/vjepa2-vitl-fpc64-256"
+_MOST_NAMED = 3  # films in a command that is printed
 MOVING = ("motion", "motion8", "velocity", "direction")
 
 
@@ -50,14 +51,20 @@ def suggest_commands(summary: Summary, run: Path) -> list[tuple[str, str]]:
     """Commands that go on from a run, and what each is for: arguments of ``worldprobe``, as a shell takes them."""
     folder = shlex.quote(str(run))
     found = [(f"report {folder} --open", "the report, in the browser")]
-    if _rendered(summary.experiment):
-        found.append(("demo film.mp4 --out runs/film", "a film of yours"))
+    own = _own_films(summary.experiment)
+    films = shlex.join(own) if own and len(own) <= _MOST_NAMED else "film.mp4"
+    if own == []:
+        found.append(("demo film.mp4 --out runs/film", "a film of yours, or a folder of them"))
+    elif own and any(0 < row.n_groups < FEW_GROUPS for row in summary.rows):
+        found.append((f"demo {films} MORE-FILMS --out {folder}", f"more films: {FEW_GROUPS} groups and more make sure"))
     if summary.encoder.name == SHIPPED:
-        found.append((f"demo film.mp4 --encoder {PUBLIC} --out runs/film-vitl", "a public checkpoint"))
+        other = shlex.quote(f"{run}-vitl") if own else "runs/film-vitl"
+        found.append((f"demo {films} --encoder {PUBLIC} --out {other}", "a public checkpoint"))
     return [*found, (f"export {folder} --latex", "the tables, for a paper")]
 
 
-def _rendered(experiment: str) -> bool:
-    """Whether a run's videos are all of this package's own making."""
-    videos = tomllib.loads(experiment).get("videos", []) if experiment else []
-    return bool(videos) and all(str(video).startswith(("scenes:", "robots:")) for video in videos)
+def _own_films(experiment: str) -> list[str] | None:
+    """A run's videos as they were named; none where all are of this package's own making, None where not known."""
+    videos = [str(video) for video in tomllib.loads(experiment).get("videos", [])] if experiment else []
+    rendered = all(video.startswith(("scenes:", "robots:")) for video in videos)
+    return None if not videos else [] if rendered else videos

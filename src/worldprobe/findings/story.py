@@ -59,12 +59,12 @@ def _beginning(one: Answer) -> str:
         return f"Read, but not shown to be better than {names(one.even)}"
     if one.kind == "below":
         return f"Better read from {names(one.higher)} than from the encoder"
-    return {
-        "no-evidence": "No evidence of",
-        "too-few": "Too few groups to tell",
-        "not-judged": "Not judged",
-        "not-measured": "Not measured",
-    }[one.kind]
+    if one.kind == "too-few":
+        return f"Too few groups to tell ({one.groups} scenes, shots or stretches of film, which are held out whole)"
+    if one.kind == "no-evidence":
+        return "No evidence of"
+    name, _, reason = one.verdict.partition(": ")
+    return f"{name[:1].upper()}{name[1:]}{f' ({reason})' if reason else ''}"
 
 
 def _measured(one: Answer) -> str:
