@@ -233,7 +233,9 @@ def test_each_verdict_of_the_page_says_what_it_rules_out_where_pointed_at_and_in
 
 def test_the_story_says_what_was_too_few_and_why_something_was_not_measured(tmp_path):
     gone = [
-        one.model_copy(update={"score": None, "low": None, "high": None, "notes": ["the labeller gives no classes"]})
+        one.model_copy(
+            update={"score": None, "low": None, "high": None, "notes": ["the labeller gives no classes"]}
+        )
         for one in probe("class", 0.5)
     ]
     at = {"task": "xy", "encoder": "e", "tap": "e/block0.out", "features": "z", "input": "native", "probe": "ridge"}
@@ -283,7 +285,8 @@ def test_a_run_that_measured_the_energy_of_actions_alone_opens_with_its_answer(t
 
 def test_a_run_that_answers_no_question_says_what_it_has_instead(tmp_path):
     rank = UnlabelledResult(
-        encoder="e", tap="e/block0.out", input="native", measure="effective rank", control="none", score=3.1, low=3.0,
+        encoder="e", tap="e/block0.out", input="native", measure="effective rank", control="none", score=3.1,
+        low=3.0,
         high=3.2, n=100, n_videos=9, width=8,
     )  # fmt: skip
     write_results(tmp_path / "results.jsonl", [rank])

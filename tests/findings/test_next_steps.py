@@ -25,7 +25,8 @@ def commands(folder, videos, groups):
 @pytest.mark.parametrize(
     ("videos", "groups", "more", "public"),
     [
-        (["scenes:200"], 200, "demo film.mp4 --out runs/film", f"demo film.mp4 --encoder {PUBLIC} --out runs/film-vitl"),
+        (["scenes:200"], 200, "demo film.mp4 --out runs/film",
+         f"demo film.mp4 --encoder {PUBLIC} --out runs/film-vitl"),
         (["my films/"], 10, "demo 'my films/' MORE-FILMS --out 'runs/my run'",
          f"demo 'my films/' --encoder {PUBLIC} --out 'runs/my run-vitl'"),
         (["films/"], 40, None, f"demo films/ --encoder {PUBLIC} --out 'runs/my run-vitl'"),

@@ -40,7 +40,9 @@ def write_frames(run):
     write_arrays(run / "predictions/prediction_comparison.safetensors", ways, facts)
     surprise = np.array([[[0.5, 0.625], [0.75, 0.875]]])
     pairs = {"frames": shaded(1, 3), "surprise": surprise}
-    write_arrays(run / "predictions/violations.safetensors", pairs, {"encoder": "e", "first": 8, "kinds": ["vanish"]})
+    write_arrays(
+        run / "predictions/violations.safetensors", pairs, {"encoder": "e", "first": 8, "kinds": ["vanish"]}
+    )
     drawn = {f"{at:02d}": shaded(2) for at in range(3)}
     write_arrays(run / "decoders/pictures.safetensors", drawn, {"titles": ["real", "cnn", "mean-image"]})
 
@@ -184,8 +186,7 @@ def test_a_link_to_a_part_shows_where_the_keyboard_reaches_it(browser, run):
 def test_pictures_have_no_white_ground_in_the_dark(browser, run):
     browser.open(run / "report.html", width=1280, dark=True)
     grounds = browser.js(
-        "[...document.querySelectorAll('figure img, figure svg')]"
-        ".map(one => getComputedStyle(one).backgroundColor)"
+        "[...document.querySelectorAll('figure img, figure svg')].map(one => getComputedStyle(one).backgroundColor)"
     )
     assert len(grounds) > 20
     assert set(grounds) == {"rgba(0, 0, 0, 0)"}

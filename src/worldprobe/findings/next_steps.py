@@ -56,7 +56,9 @@ def suggest_commands(summary: Summary, run: Path) -> list[tuple[str, str]]:
     if own == []:
         found.append(("demo film.mp4 --out runs/film", "a film of yours, or a folder of them"))
     elif own and any(0 < row.n_groups < FEW_GROUPS for row in summary.rows):
-        found.append((f"demo {films} MORE-FILMS --out {folder}", f"more films: {FEW_GROUPS} groups and more make sure"))
+        found.append(
+            (f"demo {films} MORE-FILMS --out {folder}", f"more films: {FEW_GROUPS} groups and more make sure")
+        )
     if summary.encoder.name == SHIPPED:
         other = shlex.quote(f"{run}-vitl") if own else "runs/film-vitl"
         found.append((f"demo {films} --encoder {PUBLIC} --out {other}", "a public checkpoint"))

@@ -71,9 +71,10 @@ def _probes(summary: Summary) -> str:
     taps = list(dict.fromkeys(_name(tap_name(row.tap)) for row in summary.rows))
     where = taps[0] if len(taps) == 1 else f"{len(taps)} taps"
     splits = joined(f"{row}: {SPLITS[row]}" if row in SPLITS else row for row in _splits(summary))
+    probes = joined(dict.fromkeys(_name(row.probe) for row in summary.rows))
     return (
-        f"{joined(dict.fromkeys(_name(row.probe) for row in summary.rows))} from {', '.join(features[:_MOST_FEATURES])}{more} "
-        f"of {where}, the penalty chosen on inner folds, each example scored once, out of fold; split {splits}"
+        f"{probes} from {', '.join(features[:_MOST_FEATURES])}{more} of {where}, the penalty chosen on inner folds, "
+        f"each example scored once, out of fold; split {splits}"
     )
 
 
@@ -92,6 +93,8 @@ def _compared(summary: Summary) -> str:
 
 def _sure(summary: Summary) -> str:
     groups = sorted({row.n_groups for row in summary.rows})
-    span = count(groups[0], "group") if len(groups) == 1 else f"{groups[0]} to {groups[-1]} groups" if groups else ""
+    span = (
+        count(groups[0], "group") if len(groups) == 1 else f"{groups[0]} to {groups[-1]} groups" if groups else ""
+    )
     caveats = f"; {count(len(summary.caveats), 'caveat')} in the report" if summary.caveats else ""
     return f"95 % intervals resample whole groups{f' ({span})' if span else ''}; above means beyond chance{caveats}"

@@ -92,7 +92,8 @@ def costs(summary: Summary) -> Section | None:
     note += " Expected is what a dry run foretold from a clip or more." * expected
     blocks: list[Block] = [Table("Cost", columns, summary.costs), Paragraph(note, "soft")]
     return Section(
-        "cost", "Cost", blocks, short="Cost", chapter="infrastructure", heading="Cost", warned=False, on_paper=False,
+        "cost", "Cost", blocks, short="Cost", chapter="infrastructure", heading="Cost", warned=False,
+        on_paper=False,
     )  # fmt: skip
 
 
