@@ -73,8 +73,8 @@ def _probes(summary: Summary) -> str:
     splits = joined(f"{row}: {SPLITS[row]}" if row in SPLITS else row for row in _splits(summary))
     probes = joined(dict.fromkeys(_name(row.probe) for row in summary.rows))
     return (
-        f"{probes} from {', '.join(features[:_MOST_FEATURES])}{more} of {where}, the penalty chosen on inner folds, "
-        f"each example scored once, out of fold; split {splits}"
+        f"{probes} from {', '.join(features[:_MOST_FEATURES])}{more} of {where}, the penalty chosen on inner "
+        f"folds, each example scored once, out of fold; split {splits}"
     )
 
 
