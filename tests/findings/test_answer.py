@@ -20,6 +20,7 @@ from worldprobe.results import (
     ProbeResult,
     SurpriseResult,
     UnlabelledResult,
+    VerdictResult,
     write_results,
 )
 
@@ -230,6 +231,24 @@ def test_each_verdict_of_the_page_says_what_it_rules_out_where_pointed_at_and_in
     assert "none explains the score" in text
 
 
+def test_the_story_says_what_was_too_few_and_why_something_was_not_measured(tmp_path):
+    gone = [
+        one.model_copy(
+            update={"score": None, "low": None, "high": None, "notes": ["the labeller gives no classes"]}
+        )
+        for one in probe("class", 0.5)
+    ]
+    at = {"task": "xy", "encoder": "e", "tap": "e/block0.out", "features": "z", "input": "native", "probe": "ridge"}
+    at |= {"split": "grouped", "metric": "r2", "n_groups": 9, "seed": 0}
+    few = [one.model_copy(update={"n_groups": 9}) for one in probe("xy", 0.0)]
+    unsure = VerdictResult(**at, verdict="too few to tell")
+    assert summary_of(tmp_path, few, gone, [unsure]).story == (
+        "Too few groups to tell (9 scenes, shots or stretches of film, which are held out whole): where things are "
+        "(xy, z).",
+        "Not measured (the labeller gives no classes): what they are (class, z).",
+    )
+
+
 def energies(accuracy, twin=None, against_twin=None):
     """Lines of true actions against others': how often the true one's energy is lower, of the twin too."""
     told = {"n": 611, "n_groups": 29, "stride": 4, "protocol": "one step", "seed": 0}
@@ -266,7 +285,8 @@ def test_a_run_that_measured_the_energy_of_actions_alone_opens_with_its_answer(t
 
 def test_a_run_that_answers_no_question_says_what_it_has_instead(tmp_path):
     rank = UnlabelledResult(
-        encoder="e", tap="e/block0.out", input="native", measure="effective rank", control="none", score=3.1, low=3.0,
+        encoder="e", tap="e/block0.out", input="native", measure="effective rank", control="none", score=3.1,
+        low=3.0,
         high=3.2, n=100, n_videos=9, width=8,
     )  # fmt: skip
     write_results(tmp_path / "results.jsonl", [rank])

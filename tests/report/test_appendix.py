@@ -61,7 +61,7 @@ def test_it_says_the_answer_each_score_and_what_it_was_made_with(whole):
 def test_what_a_sheet_cannot_hold_is_counted_and_names_are_escaped(long):
     page = summary_page(summarize(long))
     assert f"{MOST_ROWS} more rows in the report." in read(page)
-    assert page.count("<td class=\"verdict\"") == MOST_ROWS
+    assert page.count('<td class="verdict"') == MOST_ROWS
     assert "<script" not in page
     assert "\x1b" not in page
 

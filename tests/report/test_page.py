@@ -40,7 +40,9 @@ def write_frames(run):
     write_arrays(run / "predictions/prediction_comparison.safetensors", ways, facts)
     surprise = np.array([[[0.5, 0.625], [0.75, 0.875]]])
     pairs = {"frames": shaded(1, 3), "surprise": surprise}
-    write_arrays(run / "predictions/violations.safetensors", pairs, {"encoder": "e", "first": 8, "kinds": ["vanish"]})
+    write_arrays(
+        run / "predictions/violations.safetensors", pairs, {"encoder": "e", "first": 8, "kinds": ["vanish"]}
+    )
     drawn = {f"{at:02d}": shaded(2) for at in range(3)}
     write_arrays(run / "decoders/pictures.safetensors", drawn, {"titles": ["real", "cnn", "mean-image"]})
 
@@ -151,17 +153,17 @@ def sheets(browser):
 def test_it_prints_on_few_sheets_and_says_what_they_leave_out(browser, run, tmp_path):
     """A run with five properties on six; one with every section there is on few more than a dozen."""
     browser.open(run / "report.html", width=1280, dark=True)
-    assert sheets(browser) <= 14
+    assert sheets(browser) <= 12
     browser.call("Emulation.setEmulatedMedia", media="print")
     shown = "[...document.querySelectorAll('h2')].filter(one => one.offsetHeight).map(one => one.id)"
     places = browser.js(shown)
     assert "table" in places
-    assert not {"made", "read"} & set(places)
+    assert not {"made", "cost", "read"} & set(places)
     left = browser.js("document.querySelector('p.paper').innerText")
     assert "How it was made" in left
     assert "provenance.json" in left
     columns = "getComputedStyle(document.querySelector('#property-xy').parentElement).gridTemplateColumns"
-    assert len(browser.js(columns).split()) == 2
+    assert len(browser.js(columns).split()) == 3
     assert browser.js("getComputedStyle(document.querySelector('table.scores tbody tr')).breakInside") == "avoid"
     (tmp_path / "provenance.json").write_text(json.dumps({"encoder": {"name": "e", "status": "trained"}}))
     tasks = ("xy", "size", "class", "motion", "velocity")
@@ -184,8 +186,7 @@ def test_a_link_to_a_part_shows_where_the_keyboard_reaches_it(browser, run):
 def test_pictures_have_no_white_ground_in_the_dark(browser, run):
     browser.open(run / "report.html", width=1280, dark=True)
     grounds = browser.js(
-        "[...document.querySelectorAll('figure img, figure svg')]"
-        ".map(one => getComputedStyle(one).backgroundColor)"
+        "[...document.querySelectorAll('figure img, figure svg')].map(one => getComputedStyle(one).backgroundColor)"
     )
     assert len(grounds) > 20
     assert set(grounds) == {"rgba(0, 0, 0, 0)"}

@@ -34,7 +34,7 @@ def export(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The file, --csv's folder; by default summary.html, clips.rrd, embeddings.FORM, tables in the run's."
+            help="The file, --csv's folder; by default summary.html, clips.rrd, embeddings.FORM, tables in the run."
         ),
     ] = None,
     features: Annotated[str, typer.Option(help="Of embeddings: z, grid, or both by comma.")] = "z",
@@ -44,12 +44,13 @@ def export(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a run elsewhere: scores to a model card, tables and a page to a paper, embeddings to one file, clips to Rerun.
+    """Take a run elsewhere: a model card, tables and a page for a paper, embeddings in one file, clips for Rerun.
 
     Example: worldprobe export runs/demo --embeddings parquet --features z,grid
     """
     offered = {
-        "--hf": hf, "--latex": latex, "--csv": csv, "--summary": summary, "--embeddings": embeddings, "--rerun": rerun,
+        "--hf": hf, "--latex": latex, "--csv": csv, "--summary": summary, "--embeddings": embeddings,
+        "--rerun": rerun,
     }  # fmt: skip
     chosen = [name for name, on in offered.items() if on]
     if len(chosen) != 1:

@@ -15,8 +15,8 @@ CONTROL = "the same probe on what should not work, one easy explanation each: " 
     f"{name}, {one.what.removeprefix('the same probe ')}" for name, one in RECORDS.items() if not one.positive
 )
 BASELINE = (
-    "a way to guess what comes that needs no predictor: copy-last takes the last tokens again, linear carries their "
-    "last step on, mean and ridge are fitted on other groups"
+    "a way to guess what comes that needs no predictor: copy-last takes the last tokens again, linear carries "
+    "their last step on, mean and ridge are fitted on other groups"
 )
 TUBELET = "a few frames in a row, which the network takes as one; so many tubelets ahead is so far into the future"
 LEGEND: dict[VerdictKind, tuple[str, str]] = {

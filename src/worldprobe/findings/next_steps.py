@@ -13,6 +13,7 @@ from worldprobe.results import FEW_GROUPS
 
 SHIPPED, PUBLIC = "vjepa2-tiny", "facebook/vjepa2-vitl-fpc64-256"
 BOXED = ("xy", "size")
+_MOST_NAMED = 3  # films in a command that is printed
 MOVING = ("motion", "motion8", "velocity", "direction")
 
 
@@ -53,27 +54,34 @@ def suggest_commands(summary: Summary, run: Path) -> list[tuple[str, str]]:
     folder = shlex.quote(str(run))
     found = [(f"report {folder} --open", "the report, in the browser")]
     videos = _videos(summary.experiment)
-    if videos and all(one.startswith(("scenes:", "robots:")) for one in videos):
-        found.append(("demo film.mp4 --out runs/film", "a film of yours"))
-    # What comes with labels of its own is taken by the same command whatever the encoder.
-    if videos and all(one.startswith(("lerobot:", "mcap:")) for one in videos):
-        named = " ".join(map(shlex.quote, videos))
-        if not summary.future:
-            future = f"predict {named} --context 2 --horizon 2 --out {_beside(run, 'future')}"
-            found.append((future, "is the robot's future predicted?"))
-        if summary.encoder.name == SHIPPED:
-            frames = tomllib.loads(summary.experiment).get("frames", 16)
-            short = f" --frames {frames}" if frames != 16 else ""
-            public = f"demo {named} --encoder {PUBLIC}{short} --out {_beside(run, 'vitl')}"
-            found.append((public, "a public checkpoint"))
-    elif summary.encoder.name == SHIPPED:
-        found.append((f"demo film.mp4 --encoder {PUBLIC} --out runs/film-vitl", "a public checkpoint"))
+    made, recorded = (_all(videos, kinds) for kinds in (("scenes:", "robots:"), ("lerobot:", "mcap:")))
+    own = bool(videos) and not made
+    named = shlex.join(videos) if own and (recorded or len(videos) <= _MOST_NAMED) else "film.mp4"
+    if made:
+        found.append(("demo film.mp4 --out runs/film", "a film of yours, or a folder of them"))
+    elif recorded and not summary.future:
+        future = f"predict {named} --context 2 --horizon 2 --out {_beside(run, 'future')}"
+        found.append((future, "is the robot's future predicted?"))
+    elif own and not recorded and any(0 < row.n_groups < FEW_GROUPS for row in summary.rows):
+        more = f"more films: {FEW_GROUPS} groups and more make sure"
+        found.append((f"demo {named} MORE-FILMS --out {folder}", more))
+    if summary.encoder.name == SHIPPED:
+        # What comes with labels of its own may be shorter than clips usually are.
+        frames = tomllib.loads(summary.experiment).get("frames", 16) if recorded else 16
+        short = f" --frames {frames}" if frames != 16 else ""
+        other = _beside(run, "vitl") if own else "runs/film-vitl"
+        found.append((f"demo {named} --encoder {PUBLIC}{short} --out {other}", "a public checkpoint"))
     return [*found, (f"export {folder} --latex", "the tables, for a paper")]
 
 
 def _videos(experiment: str) -> list[str]:
     """A run's videos as they were named."""
     return list(map(str, tomllib.loads(experiment).get("videos", []))) if experiment else []
+
+
+def _all(videos: list[str], kinds: tuple[str, ...]) -> bool:
+    """Whether there are videos, and all are of these kinds."""
+    return bool(videos) and all(one.startswith(kinds) for one in videos)
 
 
 def _beside(run: Path, ending: str) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from worldprobe.findings.answer import Answer
 from worldprobe.findings.meanings import names
 from worldprobe.findings.score import ABOVE
+from worldprobe.findings.sections.consistency import Consistency
+from worldprobe.findings.sections.original import Original
 from worldprobe.findings.sections.prediction import Future
+from worldprobe.findings.sections.readouts import Readouts
+from worldprobe.findings.sections.unlabelled import Unlabelled
 from worldprobe.findings.wording import count, joined, plain_name, with_interval
 from worldprobe.results import FEW_GROUPS
-
-if TYPE_CHECKING:
-    from worldprobe.findings.facts import Summary
 
 
 def tell_story(found: Sequence[Answer], future: Future | None) -> tuple[str, ...]:
@@ -32,16 +32,18 @@ def tell_story(found: Sequence[Answer], future: Future | None) -> tuple[str, ...
     return tuple(lines)
 
 
-def headlines(summary: Summary) -> tuple[str, ...]:
+def headlines(
+    told: Sequence[Future | Readouts | Consistency | None], original: Original | None, unlabelled: Unlabelled | None
+) -> tuple[str, ...]:
     """Summarize a run that answers none of the questions which the report opens with, by what it has instead.
 
     Those are the first lines of its other sections; of numbers that judge nothing, that they are there.
     """
-    found = [one.headline for one in (summary.future, summary.readouts, summary.consistency) if one]
-    if summary.original:
+    found = [one.headline for one in told if one]
+    if original:
         found.append("The original experiment was made again; no score of it is by the sound protocol.")
-    if summary.unlabelled:
-        measures = joined(dict.fromkeys(row.measure for row in summary.unlabelled.rows))
+    if unlabelled:
+        measures = joined(dict.fromkeys(row.measure for row in unlabelled.rows))
         found.append(f"Measured without labels: {measures}. None of these says what the features know.")
     return tuple(found) or ("No property was read, no future predicted and nothing drawn in this run.",)
 
@@ -59,12 +61,12 @@ def _beginning(one: Answer) -> str:
         return f"Read, but not shown to be better than {names(one.even)}"
     if one.kind == "below":
         return f"Better read from {names(one.higher)} than from the encoder"
-    return {
-        "no-evidence": "No evidence of",
-        "too-few": "Too few groups to tell",
-        "not-judged": "Not judged",
-        "not-measured": "Not measured",
-    }[one.kind]
+    if one.kind == "too-few":
+        return f"Too few groups to tell ({one.groups} scenes, shots or stretches of film, which are held out whole)"
+    if one.kind == "no-evidence":
+        return "No evidence of"
+    name, _, reason = one.verdict.partition(": ")
+    return f"{name[:1].upper()}{name[1:]}{f' ({reason})' if reason else ''}"
 
 
 def _measured(one: Answer) -> str:

@@ -78,7 +78,8 @@ def summarize(run: StrPath) -> Summary:
     opening = answer_questions(rows, whole.future, whole.energy, whole.decoding, whole.label)
     update = {
         "answers": opening,
-        "story": tell_story(opening, whole.future) or headlines(whole),
+        "story": tell_story(opening, whole.future)
+        or headlines((whole.future, whole.readouts, whole.consistency), whole.original, whole.unlabelled),
         "moments": quoted_only(whole.moments, opening),
         "use_cases": use_cases.grade_use_cases(rows, whole.future, whole.decoding),
         "caveats": (

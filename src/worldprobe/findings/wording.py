@@ -202,5 +202,6 @@ def rough(groups: int, what: str, *, noun: str = "group", old: bool = False) -> 
     """The caveat of scores of so few groups; ``old``: their intervals are percentiles of resamples alone."""
     narrow = "; as this run is an older one, they are too narrow as well" if old else ""
     return (
-        f"Only {count(groups, noun)} ({what}): below {FEW_GROUPS}, intervals are wide, and rough themselves{narrow}."
+        f"Only {count(groups, noun)} ({what}): below {FEW_GROUPS}, intervals are wide, and rough themselves"
+        f"{narrow}."
     )

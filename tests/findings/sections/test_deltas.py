@@ -128,7 +128,8 @@ def both(tmp_path):
 def test_the_same_answer_stands_in_terminal_markdown_html_and_json(both: Path):
     summary = write_report(both)
     assert summary.deltas.conclusion == (
-        "Does motion live in the deltas? Yes, more than in z: Velocity (linear); and not shown in z: Velocity (mlp). "
+        "Does motion live in the deltas? Yes, more than in z: Velocity (linear); and not shown in z: "
+        "Velocity (mlp). "
         "Native clips, 2 readings: 2 in the deltas. Stills, 2 readings: 2 nowhere: no evidence."
     )
     console = Console(width=130, record=True, file=open("/dev/null", "w"))  # noqa: SIM115

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -138,14 +139,26 @@ def _lost(path: Path, ref: VideoRef, reasons: Mapping[int, str]) -> list[Failure
     return [*found, *cut_short(ref)]
 
 
+_SO_MANY = re.compile(r"(\d+) of (\d+)(?=\s)")
+
+
 def _folded(notes: Iterable[str]) -> Iterator[str]:
-    """Sentences on several films ("a.mp4: ...") that say the same are one, with the films' names before it."""
+    """Sentences on several films ("a.mp4: ...") that say the same are one, with the films' names before it.
+
+    Those that begin with so many of so many ("a.mp4: 3 of 40 boxes ...") are one with the sums of both.
+    """
     films_of: dict[str, list[str]] = {}
-    for note in notes:
+    sums: dict[str, list[int]] = {}
+    for note in dict.fromkeys(notes):
         film, mark, sentence = note.partition(": ")
+        if mark and (found := _SO_MANY.match(sentence)):
+            sentence = sentence[found.end() :]
+            sums[sentence] = [a + int(b) for a, b in zip(sums.get(sentence, (0, 0)), found.groups(), strict=True)]
         films_of.setdefault(sentence if mark else note, []).append(film if mark else "")
     for sentence, films in films_of.items():
         films = list(dict.fromkeys(films))
+        if sentence in sums:
+            sentence = "{} of {}".format(*sums[sentence]) + sentence
         more = f" and {len(films) - MOST_NAMED} more" if len(films) > MOST_NAMED else ""
         named = ", ".join(films[:MOST_NAMED]) + more
         yield f"{named}: {sentence}" if named else sentence

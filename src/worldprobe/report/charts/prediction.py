@@ -1,4 +1,4 @@
-"""Figures of predictions that show frames, drawn from what the run keeps in ``predictions/``: as PNG, and in rows."""
+"""Figures of predictions that show frames, from what the run keeps in ``predictions/``: as PNG, and in rows."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _violation_rows(arrays: Arrays, facts: dict[str, Any]) -> list[FrameGrid]:
 
 
 def _surprised(kind: str, curves: Any, first: int) -> panels.Panel:
-    """Mean surprise of windows at possible and impossible videos [2, windows], by the first frame that one tells."""
+    """Mean surprise of windows at possible and impossible videos [2, windows], by their first frame."""
     frames = [first + 2 * at for at in range(curves.shape[1])]
     lines = []
     for name, look, values in zip(("possible", "impossible"), (0, 1), curves.tolist(), strict=True):

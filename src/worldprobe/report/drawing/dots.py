@@ -44,7 +44,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Dots:
-    """One chart; ``signed``: of differences, which are printed with their sign; ``anchor``: its address in a page."""
+    """One chart; ``signed``: of differences, printed with their sign; ``anchor``: its address in a page."""
 
     title: str
     metric: str

@@ -47,8 +47,8 @@ def write_html(run: Path, summary: Summary) -> None:
     peaks = surprise.peak_pictures(run, summary.future) if summary.future else []
     seen = [[(moment_view.inlined(path), caption) for path, caption in one] for one in peaks]
     page = render(
-        summary, figures=_pictures(run), frames=_frames(run, summary), moments=moments, labelled=labelled, peaks=seen,
-        glimpse=_glimpse(run),
+        summary, figures=_pictures(run), frames=_frames(run, summary), moments=moments, labelled=labelled,
+        peaks=seen, glimpse=_glimpse(run),
     )  # fmt: skip
     write_whole(run / "report.html", printable(page).encode())
 
@@ -140,14 +140,14 @@ def lead(summary: Summary) -> str:
     """What was done to find the answer out, for a reader who has never heard of a probe or a control."""
     if not summary.rows:
         return (
-            "Nothing in the network was changed. What it predicts or draws stands beside what needs no network: the "
-            "baselines. What is no better than those is not counted as known."
+            "Nothing in the network was changed. What it predicts or draws stands beside what needs no network: "
+            "the baselines. What is no better than those is not counted as known."
         )
     return (
-        "Nothing in the network was changed. From what it makes of each video a simple formula, a linear probe, was "
-        "fitted to read a property off, and scored where it had not been fitted. The same was tried with what should "
-        "not work: a constant, plain pixels, the same network untrained. Those are the controls, and what is read no "
-        "better than from them is not counted as known."
+        "Nothing in the network was changed. From what it makes of each video a simple formula, a linear probe, "
+        "was fitted to read a property off, and scored where it had not been fitted. The same was tried with what "
+        "should not work: a constant, plain pixels, the same network untrained. Those are the controls, and what "
+        "is read no better than from them is not counted as known."
     )
 
 

@@ -32,9 +32,11 @@ def versions(summary: Summary) -> str:
 
 
 def _part(facts: dict[str, Any], name: str) -> dict[str, Any]:
-    """An object within the run's record; empty where there is none."""
-    found = facts.get(name)
-    return found if isinstance(found, dict) else {}
+    """An object within the run's record, or within that of a stage which was made otherwise; empty without one."""
+    stages = facts.get("otherwise")
+    records = [facts, *(stages.values() if isinstance(stages, dict) else [])]
+    parts = [record.get(name) for record in records if isinstance(record, dict)]
+    return next((part for part in parts if isinstance(part, dict) and part), {})
 
 
 def _name(text: str) -> str:
@@ -69,9 +71,10 @@ def _probes(summary: Summary) -> str:
     taps = list(dict.fromkeys(_name(tap_name(row.tap)) for row in summary.rows))
     where = taps[0] if len(taps) == 1 else f"{len(taps)} taps"
     splits = joined(f"{row}: {SPLITS[row]}" if row in SPLITS else row for row in _splits(summary))
+    probes = joined(dict.fromkeys(_name(row.probe) for row in summary.rows))
     return (
-        f"{joined(dict.fromkeys(_name(row.probe) for row in summary.rows))} from {', '.join(features[:_MOST_FEATURES])}{more} "
-        f"of {where}, the penalty chosen on inner folds, each example scored once, out of fold; split {splits}"
+        f"{probes} from {', '.join(features[:_MOST_FEATURES])}{more} of {where}, the penalty chosen on inner "
+        f"folds, each example scored once, out of fold; split {splits}"
     )
 
 
@@ -90,6 +93,8 @@ def _compared(summary: Summary) -> str:
 
 def _sure(summary: Summary) -> str:
     groups = sorted({row.n_groups for row in summary.rows})
-    span = count(groups[0], "group") if len(groups) == 1 else f"{groups[0]} to {groups[-1]} groups" if groups else ""
+    span = (
+        count(groups[0], "group") if len(groups) == 1 else f"{groups[0]} to {groups[-1]} groups" if groups else ""
+    )
     caveats = f"; {count(len(summary.caveats), 'caveat')} in the report" if summary.caveats else ""
     return f"95 % intervals resample whole groups{f' ({span})' if span else ''}; above means beyond chance{caveats}"

@@ -91,7 +91,10 @@ def costs(summary: Summary) -> Section | None:
     note = f"All stages: {wording.duration(total)}. Peak memory is the process's."
     note += " Expected is what a dry run foretold from a clip or more." * expected
     blocks: list[Block] = [Table("Cost", columns, summary.costs), Paragraph(note, "soft")]
-    return Section("cost", "Cost", blocks, short="Cost", chapter="infrastructure", heading="Cost", warned=False)
+    return Section(
+        "cost", "Cost", blocks, short="Cost", chapter="infrastructure", heading="Cost", warned=False,
+        on_paper=False,
+    )  # fmt: skip
 
 
 def _cost_columns(found: Sequence[CostResult]) -> list[Column[CostResult]]:
