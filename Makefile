@@ -77,6 +77,7 @@ bench: install
 	$(BIN)/python -m benchmarks.encode
 	$(BIN)/python -m benchmarks.limit
 	$(BIN)/python -m benchmarks.reading
+	$(BIN)/python -m benchmarks.small
 	$(BIN)/python -m benchmarks.end_to_end --samples 30
 
 # What needs an NVIDIA GPU: the tests of tests/gpu, then benchmarks/gpu.py, six minutes at most.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from worldprobe.errors import VideoError
 from worldprobe.geometry import View
 from worldprobe.records import Clip, ClipSpec, VideoRef
+from worldprobe.video import sample
 from worldprobe.video.sample import clips, read_clips, stills
 
 VIEW = View(scale=(0.5, 0.5), offset=(0.0, 0.0), size=(3, 2))
@@ -107,7 +108,30 @@ def test_every_clip_comes_once_whole_or_with_its_error(
     assert film.decoded == sorted({i for s in specs for i in s.indices} - unreadable)
 
 
-def test_shared_frames_are_preprocessed_once_and_dropped_when_done() -> None:
+@pytest.mark.parametrize("together", [1, 24, 5 * 24, 2**19])
+def test_small_frames_are_preprocessed_together_once_each(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample, "_TOGETHER", together)
+    film = Film(90, unreadable=[7, 40, 41])
+    calls: list[list[int]] = []
+
+    def watched(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        calls.append(frames[:, 0, 0, 0].tolist())
+        return halve(frames)
+
+    specs = [ClipSpec(film.ref, start, 8, 2) for start in (0, 8, 16, 16, 24, 60)] + [ClipSpec(film.ref, 1, 60, 1)]
+    found = list(read_clips(film, specs, preprocess=watched, view=VIEW))
+    wanted = sorted(specs, key=lambda spec: (spec.start, spec.last))
+    for spec, item in zip(wanted, found, strict=True):
+        if {7, 40, 41} & set(spec.indices):
+            assert not isinstance(item, Clip)
+            assert item[0] == spec
+        else:
+            assert shown(item) == list(spec.indices)
+    assert sum(calls, []) == sorted({i for spec in specs for i in spec.indices} - {7, 40, 41})
+    assert max(map(len, calls)) <= max(1, together // 24)
+
+
+def test_shared_frames_are_preprocessed_once_and_dropped_when_done(monkeypatch: pytest.MonkeyPatch) -> None:
     film = Film(200)
     made: list[weakref.ref[NDArray[np.uint8]]] = []
 
@@ -116,6 +140,7 @@ def test_shared_frames_are_preprocessed_once_and_dropped_when_done() -> None:
         made.append(weakref.ref(pixels))
         return pixels
 
+    monkeypatch.setattr(sample, "_TOGETHER", 1)
     specs = [ClipSpec(film.ref, start, 8, 1) for start in range(0, 190, 4)]
     for spec, item in zip(specs, read_clips(film, specs, preprocess=watched, view=VIEW), strict=True):
         assert shown(item) == list(spec.indices)

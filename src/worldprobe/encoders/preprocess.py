@@ -42,8 +42,9 @@ def crop_frames(frames: NDArray[np.uint8], *, crop: int) -> NDArray[np.uint8]:
         pixels = interpolate(
             pixels, size=(new_height, new_width), mode="bilinear", antialias=True, align_corners=False
         )
-    cropped = pixels[:, :, top : top + crop, left : left + crop].contiguous()
-    return np.asarray(cropped.numpy(), dtype=np.uint8)
+    # Copied by numpy: torch would share out so small a copy among threads, and wait for them where cores are busy.
+    found: NDArray[np.uint8] = np.ascontiguousarray(pixels.numpy()[:, :, top : top + crop, left : left + crop])
+    return found
 
 
 def normalize(pixels: torch.Tensor) -> torch.Tensor:

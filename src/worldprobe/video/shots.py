@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ Floats = NDArray[np.float32]
 _VERSION = 1  # of the method: shots that another one found are not taken for its
 _SIDE = 16  # of the coarse picture
 _BINS = 16  # of each channel's histogram
+_CHANNELS = np.arange(3, dtype=np.uint8) * _BINS  # where each channel's bins begin
 _WINDOW = 6  # frames on either side that a cut is compared with
 _LEAST = 0.18  # a smaller difference is never a cut
 _TIMES = 3.0  # a cut differs by this many times what its neighbours do
@@ -57,9 +59,9 @@ def find_shots(video: FrameSource) -> tuple[int, ...]:
     for index, rgb in video.frames():
         look = _look(rgb)
         row = np.full(_REACH, np.inf, dtype=np.float32)
-        for apart, before in enumerate(reversed(recent)):
-            row[apart] = _difference(before, look)
-        recent.append(look)
+        if recent:
+            row[: len(recent)] = _differences(recent, look)
+        recent.appendleft(look)
         rows.append(row)
         black.append(bool(look.picture.mean() < _BLACK))
         indices.append(index)
@@ -117,10 +119,13 @@ class _Look:
     histogram: Floats
 
 
-def _difference(before: _Look, after: _Look) -> float:
-    colour = np.abs(after.histogram - before.histogram).sum(axis=1).mean() / 2
-    place = np.abs(after.picture - before.picture).mean()
-    return float((colour + 3 * place) / 2)
+def _differences(before: Sequence[_Look], after: _Look) -> Floats:
+    """How far a frame is from each of some others, float32 [n]."""
+    colour = np.abs(after.histogram - np.stack([look.histogram for look in before])).sum(axis=2).mean(axis=1) / 2
+    pictures = np.stack([look.picture for look in before])
+    place = np.abs(after.picture - pictures).reshape(len(before), -1).mean(axis=1)
+    found: Floats = (colour + 3 * place) / 2
+    return found
 
 
 def _look(rgb: NDArray[np.uint8]) -> _Look:
@@ -130,7 +135,9 @@ def _look(rgb: NDArray[np.uint8]) -> _Look:
     # Frames smaller than the coarse picture are taken as they are.
     rows, columns = min(_SIDE, small.shape[0]), min(_SIDE, small.shape[1])
     h, w = small.shape[0] // rows * rows, small.shape[1] // columns * columns
-    cells = small[:h, :w].reshape(rows, h // rows, columns, w // columns, 3)
-    picture = cells.mean(axis=(1, 3), dtype=np.float32) / 255
-    counts = [np.bincount(small[..., c].ravel() >> 4, minlength=_BINS) for c in range(3)]
-    return _Look(picture, np.asarray(np.stack(counts) / small[..., 0].size, dtype=np.float32))
+    # Rows are added first, which lie together; a cell has fewer than 256 of them.
+    sums = small[:h, :w].reshape(rows, h // rows, w * 3).sum(axis=1, dtype=np.uint16)
+    sums = sums.reshape(rows, columns, w // columns, 3).sum(axis=2, dtype=np.uint32)
+    picture = sums.astype(np.float32) / np.float32(h // rows * (w // columns)) / 255
+    counts = np.bincount(((small >> 4) + _CHANNELS).ravel(), minlength=3 * _BINS).reshape(3, _BINS)
+    return _Look(picture, np.asarray(counts / (small.shape[0] * small.shape[1]), dtype=np.float32))
