@@ -3,8 +3,8 @@
 It is what `worldprobe demo lerobot:FOLDER` does for a small set: 12 episodes of 30 tubelets, 3,072 columns. Each
 dimension has shuffled labels and planted effects beside it, a code length and a learning curve. In the same run
 scikit-learn does the nested search of the first dimension (`GridSearchCV` over scaler and ridge in an outer loop),
-one of the 28 that `scores` does beside the planted ones. Its R2 is printed beside ours, which shrinks by a slope and
-differs where rows are few; `benchmarks.probes` holds the two to each other.
+one of the 28 that `scores` does beside the planted ones. Its R2 is printed beside ours, which shrinks by a slope
+and differs where rows are few; `benchmarks.probes` holds the two to each other.
 
     python -m benchmarks.many_targets [--targets 14] [--episodes 12] [--tubelets 30] [--columns 3072] [--repeats 1]
 
