@@ -70,13 +70,15 @@ picture: install
 	$(BIN)/python -m recipes.draw_modules
 
 bench: install
-	$(BIN)/python benchmarks/probes.py --repeats 1
+	$(BIN)/python benchmarks/probes.py --repeats 1 --rows 6000 --logistic-rows 2000
 	$(BIN)/python -m benchmarks.many_targets
+	$(BIN)/python -m benchmarks.wide --rows 2000 --columns 1024,16384
 	$(BIN)/python -m benchmarks.large
 	$(BIN)/python -m benchmarks.growth
-	$(BIN)/python -m benchmarks.encode
-	$(BIN)/python -m benchmarks.limit
-	$(BIN)/python -m benchmarks.reading
+	$(BIN)/python -m benchmarks.growth --clips 500,10000
+	$(BIN)/python -m benchmarks.encode --repeats 2
+	$(BIN)/python -m benchmarks.limit --repeats 3
+	$(BIN)/python -m benchmarks.reading --repeats 1
 	$(BIN)/python -m benchmarks.small
 	$(BIN)/python -m benchmarks.end_to_end --samples 30
 

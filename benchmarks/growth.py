@@ -1,5 +1,9 @@
 """Time and peak memory of `worldprobe encode` on films of 1, 2, 4 and 8 times the frames, each in its own process.
 
+With --clips it is `--encoder pixels` on one film of 500 and of 10,000 clips of two frames instead, 64 px high.
+
+    python -m benchmarks.growth [--clips 500,10000]
+
 Prints a table and one last line of JSON with `peak_mb` and `seconds` (of all cores) by frames, the memory's `ratio`
 of the longest to the shortest, and the `exponent` with which time grows between them (1 is linear; what a process
 takes to start is in all of them).
@@ -7,6 +11,7 @@ takes to start is in all of them).
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
@@ -33,9 +38,17 @@ def film(frames: int) -> Iterator[NDArray[np.uint8]]:
         yield picture
 
 
-def encoded(path: Path, store: Path) -> tuple[float, float]:
+def drift(frames: int) -> Iterator[NDArray[np.uint8]]:
+    """A pattern that moves a pixel a frame, and is cheap to draw."""
+    pattern = np.random.default_rng(0).integers(0, 256, (64, 64, 1), dtype=np.uint8).repeat(3, axis=2)
+    pattern = np.kron(pattern[::8, ::8], np.ones((8, 8, 1), dtype=np.uint8))
+    for frame in range(frames):
+        yield np.roll(pattern, frame, axis=1)
+
+
+def encoded(path: Path, store: Path, *options: str) -> tuple[float, float]:
     """Peak resident memory in MB, and seconds of processor time, of encoding a file in a fresh process."""
-    arguments = ["encode", str(path), "--store", str(store), "--json"]
+    arguments = ["encode", str(path), "--store", str(store), "--json", *options]
     done = subprocess.run(
         [sys.executable, "-c", _RUN.format(arguments=arguments)], capture_output=True, text=True, check=True
     )
@@ -44,20 +57,29 @@ def encoded(path: Path, store: Path) -> tuple[float, float]:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", default="", help="of two frames, by `pixels`, in place of films by vjepa2-tiny")
+    counts = [int(one) for one in parser.parse_args().clips.split(",") if one]
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        for frames in LENGTHS:
-            path = Path(folder) / f"film{frames}.mp4"
-            write_video(path, film(frames), rate=RATE)
-            peak, seconds = found[frames] = encoded(path, Path(folder) / f"store{frames}")
-            print(f"{frames:6d} frames of {SIZE[0]} x {SIZE[1]}: peak {peak:7.1f} MB, {seconds:7.1f} s")
+        for count in counts or LENGTHS:
+            path, store = Path(folder) / f"film{count}.mp4", Path(folder) / f"store{count}"
+            if counts:
+                write_video(path, drift(2 * count), rate=RATE)
+                peak, seconds = found[count] = encoded(path, store, "--encoder", "pixels", "--frames", "2")
+                print(f"{count:6d} clips of two frames: peak {peak:7.1f} MB, {seconds:7.1f} s", flush=True)
+                continue
+            write_video(path, film(count), rate=RATE)
+            peak, seconds = found[count] = encoded(path, store)
+            print(f"{count:6d} frames of {SIZE[0]} x {SIZE[1]}: peak {peak:7.1f} MB, {seconds:7.1f} s", flush=True)
+    lengths = list(found)
     peaks, times = ([row[part] for row in found.values()] for part in range(2))
-    exponent = np.polyfit(np.log(LENGTHS), np.log(times), 1)[0]
+    exponent = np.polyfit(np.log(lengths), np.log(times), 1)[0]
     print(
         json.dumps(
             {
-                "peak_mb": dict(zip(LENGTHS, np.round(peaks, 1), strict=True)),
-                "seconds": dict(zip(LENGTHS, np.round(times, 1), strict=True)),
+                "peak_mb": dict(zip(lengths, np.round(peaks, 1), strict=True)),
+                "seconds": dict(zip(lengths, np.round(times, 1), strict=True)),
                 "ratio": round(peaks[-1] / peaks[0], 3),
                 "exponent": round(float(exponent), 3),
             }

@@ -1,9 +1,10 @@
 """Many clips and labels: a million labels to their tubelets, and a store of 100,000 clips opened.
 
 Made-up series of `pixels`, 8 wide. What is stored is found by worldprobe's own reading of the descriptions, and, in
-the same run, by zarr's opening of every array, which is how it was done before.
+the same run, by zarr's opening of every array, which is how it was done before; clips are read by worldprobe and by
+zarr in turn. Last a store of films of one clip each, where every clip costs the listing of three folders.
 
-    python -m benchmarks.large [--films 1000] [--clips 100] [--labelled-films 100] [--objects 6]
+    python -m benchmarks.large [--films 1000] [--clips 100] [--labelled-films 100] [--objects 6] [--single 10000]
 
 Prints seconds and one last line of JSON.
 """
@@ -80,6 +81,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=100)
     parser.add_argument("--labelled-films", type=int, default=100)
     parser.add_argument("--objects", type=int, default=6)
+    parser.add_argument("--single", type=int, default=10_000)
     given = parser.parse_args()
     found: dict[str, float] = {}
 
@@ -103,11 +105,22 @@ def main() -> None:
 
         stored = timed(f"find {total}", all_found)
         timed(f"resume: {total} that are all there", lambda: [store.pending(one, [0]) for one in stored])
+        some = stored[: max(1, 2000 // given.clips)]
+        count = sum(len(one.specs) for one in some)
+        timed(
+            f"read {count:,} clips",
+            lambda: [embeddings.values for one in some for _, embeddings in store.read(one, 0)],
+        )
+        arrays = [zarr.open_array(Path(place) / "store" / one.path / ARRAY, mode="r") for one in some]
+        timed(f"by zarr: read {count:,} clips", lambda: [array[at] for array in arrays for at in range(len(array))])
         paths = [Path(place) / "store" / one.path / ARRAY for one in stored]
         timed(
             f"by zarr: open the arrays of {total}",
             lambda: [zarr.open_array(path, mode="r").attrs for path in paths],
         )
+    with tempfile.TemporaryDirectory() as place:
+        store = fill(Path(place) / "store", given.single, 1)
+        timed(f"find {given.single:,} films of one clip", all_found)
     print(json.dumps(found))
 
 

@@ -4,7 +4,7 @@ The matrix rate is that of a large product in bfloat16, the memory rate that of 
 operations at the matrix rate. The parts of a block are timed alone, on tensors of the clip's size; last a clip with
 one more beside it, on a CPU each on half of the cores.
 
-    python -m benchmarks.limit [--frames 16] [--blocks 4] [--device cpu]
+    python -m benchmarks.limit [--frames 16] [--blocks 4] [--device cpu] [--repeats 7]
 
 ViT-L with random weights and so many blocks. Prints tables and one last line of JSON.
 """
@@ -25,13 +25,13 @@ from transformers import VJEPA2Config, VJEPA2Model
 from worldprobe.encoders.forward import Forward, rotations, turned
 from worldprobe.encoders.lanes import side_by_side
 
-REPEATS = 7
+repeats = 7  # of which the median is taken, after one that warms up
 
 
 def seconds(what: Callable[[], Any], device: str) -> float:
     """Median time of one call."""
     times = []
-    for repeat in range(REPEATS + 1):
+    for repeat in range(repeats + 1):
         started = time.perf_counter()
         what()
         if device != "cpu":
@@ -84,29 +84,33 @@ def parts(forward: Forward, pixels: torch.Tensor, device: str) -> dict[str, floa
 
 
 def main() -> None:
+    global repeats
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--blocks", type=int, default=4)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--repeats", type=int, default=repeats)
     asked = parser.parse_args()
+    repeats = asked.repeats
     torch.manual_seed(0)
     model = VJEPA2Model(VJEPA2Config(num_hidden_layers=asked.blocks))
     forward = Forward(model.encoder, device=asked.device, dtype=torch.bfloat16)
     pixels = torch.randint(0, 256, (1, asked.frames, 3, 256, 256), dtype=torch.uint8).to(asked.device)
     tokens = asked.frames // 2 * 256
     rates = machine(asked.device)
-    whole = seconds(lambda: forward(pixels, {asked.blocks - 1}), asked.device)
-    floor = forward.flop(tokens) / 1e9 / rates["matrix_gflop_per_second"]
-    found = parts(forward, pixels, asked.device)
-    last = {asked.blocks - 1}
-    beside = seconds(lambda: side_by_side(forward, pixels.repeat(2, 1, 1, 1, 1), last), asked.device) / 2
     for name, rate in rates.items():
-        print(f"{name:28} {rate:9.1f}")
+        print(f"{name:28} {rate:9.1f}", flush=True)
+    last = {asked.blocks - 1}
+    whole = seconds(lambda: forward(pixels, last), asked.device)
+    floor = forward.flop(tokens) / 1e9 / rates["matrix_gflop_per_second"]
     print(f"{'floor of a clip':28} {1e3 * floor:9.1f} ms")
-    print(f"{'measured':28} {1e3 * whole:9.1f} ms, {floor / whole:.0%} of the machine's matrix rate")
+    share = f"{floor / whole:.0%} of the machine's matrix rate"
+    print(f"{'measured':28} {1e3 * whole:9.1f} ms, {share}", flush=True)
+    found = parts(forward, pixels, asked.device)
     for name, took in found.items():
         print(f"  {name:26} {1e3 * took:9.1f} ms, {took / whole:.0%}")
     print(f"  {'the rest':26} {1e3 * (whole - sum(found.values())):9.1f} ms")
+    beside = seconds(lambda: side_by_side(forward, pixels.repeat(2, 1, 1, 1, 1), last), asked.device) / 2
     print(f"{'with one more beside it':28} {1e3 * beside:9.1f} ms a clip, {floor / beside:.0%}")
     print(
         json.dumps(

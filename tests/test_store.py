@@ -1,10 +1,15 @@
 """The store loses nothing, finds damage, and knows what is done."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import zarr
+from google_crc32c import value as crc32c
+from zarr.codecs import Crc32cCodec, ZstdCodec
 
+from worldprobe import store as store_module
 from worldprobe.errors import StoreError
 from worldprobe.records import ClipSpec, TokenGrid, VideoRef, View
 from worldprobe.store import Series, Store
@@ -80,6 +85,40 @@ def test_one_flipped_bit_is_found_and_named(store, tmp_path):
     content = bytearray(chunk.read_bytes())
     content[40] ^= 1
     chunk.write_bytes(bytes(content))
+    with pytest.raises(StoreError, match=r"clip 2 of cat\.mp4 at org/model/block0\.out is damaged"):
+        list(store.read(s, 0))
+
+
+@pytest.mark.parametrize("compressed", [False, True], ids=["as this package writes", "compressed"])
+def test_a_clip_is_what_zarr_reads_however_its_chunks_are_laid_out(store, tmp_path, monkeypatch, compressed):
+    s = series()
+    store.create(s, [0], width=5)
+    [folder] = (tmp_path / "store").rglob("block0.out")
+    if compressed:
+        written = zarr.open_array(folder, mode="r")
+        shutil.rmtree(folder)
+        codecs = {"compressors": [ZstdCodec(), Crc32cCodec()], "attributes": dict(written.attrs)}
+        layout = {"chunk_key_encoding": {"name": "default", "separator": "."}, "fill_value": float("nan")}
+        zarr.create_array(
+            folder, shape=written.shape, chunks=(1, *written.shape[1:]), dtype="float16", **codecs, **layout
+        )
+    store.write(s, 0, 1, values(1))
+    by_itself = []
+    monkeypatch.setattr(store_module, "crc32c", lambda found: by_itself.append(found) or crc32c(found))
+    [(index, read)] = Store(str(tmp_path / "store")).read(s, 0)
+    assert index == 1
+    assert bool(by_itself) != compressed
+    np.testing.assert_array_equal(read.values, zarr.open_array(folder, mode="r")[1])
+    assert read.values.dtype == np.float16
+    read.values[:] = 0  # it is the caller's own
+
+
+def test_a_chunk_that_is_too_short_is_damaged(store, tmp_path):
+    s = series()
+    store.create(s, [0], width=5)
+    store.write(s, 0, 2, values(2))
+    [chunk] = (tmp_path / "store").rglob("c.2.*")
+    chunk.write_bytes(chunk.read_bytes()[:7])
     with pytest.raises(StoreError, match=r"clip 2 of cat\.mp4 at org/model/block0\.out is damaged"):
         list(store.read(s, 0))
 

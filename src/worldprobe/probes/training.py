@@ -20,8 +20,8 @@ Inner = tuple[Design, Ints, Picked, Ints]
 Sums = Callable[[Sequence[Ints]], list[Scatter]]
 # Each is a d x d matrix; the usual 5 folds fit.
 _MOST_PARTS = 5
-# Of training sets of so many rows, fewer than columns, six at most are kept at a time: an n x n matrix each, 0.5 GB,
-# and one more where they are both decomposed and reduced.
+# Of training sets of so many rows, fewer than columns, six at most are kept at a time: an n x n matrix each makes
+# 0.5 GB, and twice that where they are both decomposed and reduced.
 _MOST_ROWS = 3200
 
 

@@ -68,8 +68,13 @@ class QuestionCount:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much there is to probe: moments of videos, in clips of so many time steps; values of a token at one block;
-    the blocks, and the controls that read other encoders."""
+    """Describe what there is to probe.
+
+    Attributes:
+        rows: moments, in clips of ``time_steps`` each, of so many ``videos``.
+        width: values of a token at one block.
+        controls: those that read other encoders.
+    """
 
     rows: int
     videos: int
@@ -147,15 +152,15 @@ def probing(
 def probing_stored(
     store: Store, labels: Labels, plan: Plan, inputs: Sequence[Input], *, seconds: float
 ) -> list[Estimate]:
-    """Fits of embeddings that are there: of the moments at which labels meet them, so that their number is known.
+    """Count the fits to moments of embeddings that are there, and estimate their time.
 
     Probes of tokens are left out.
 
     Raises:
         StoreError, ProbeError, ConfigError: as ``probe``.
     """
-    fits, expected, videos = Counter[str](), Counter[str](), 0
-    for number, input in enumerate(inputs):
+    fits, expected, videos = Counter[str](), dict[str, float](), 0
+    for input in inputs:
         foreseen = foresee(store, labels, replace(plan, input=input))
         series, last = foreseen.series[0], foreseen.blocks[-1]
         read, videos = tuple(control_encoders(plan.encoder, series.twin)), len(foreseen.series)
@@ -177,7 +182,8 @@ def probing_stored(
         ]  # fmt: skip
         for name, works in works_of(plan, [input], sizes, counts).items():
             fits[name] += foreseen.fits[name]
-            expected[name] += _seconds(works, seconds / 2 / (number + 1)) if foreseen.fits[name] else 0.0
+            own = _seconds(works, seconds / 2 / len(inputs)) if foreseen.fits[name] else 0.0
+            expected[name] = expected.get(name, 0.0) + own
     return [_fits(name, count, videos, expected[name], None) for name, count in fits.items() if count]
 
 

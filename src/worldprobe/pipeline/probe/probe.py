@@ -104,8 +104,7 @@ def probe(
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """What ``probe`` would do: the moments of which series and blocks, asked what; fits by what they are for, without
-    those of probes of tokens."""
+    """Describe what ``probe`` would do; ``fits`` are by what they are for, without those of probes of tokens."""
 
     series: list[Series]
     blocks: list[Block]
