@@ -183,3 +183,17 @@ def test_what_is_read_as_it_was_is_found_again(store):
 def test_a_store_without_a_name_is_refused():
     with pytest.raises(StoreError, match="no store is named"):
         Store(" ")
+
+
+@pytest.mark.parametrize("place", ["folder", "url"])
+def test_what_workers_put_down_beside_embeddings_is_no_video_and_goes_with_its_folder(place, tmp_path):
+    store = Store(str(tmp_path / "store") if place == "folder" else f"memory://{tmp_path.name}/store")
+    for key in ("decoders/a/x.bin", "decoders/a/b/y.bin", "predictions/c/0.npz"):
+        store.keep(key, key.encode())
+    assert store.kept("decoders/a/b/y.bin") == b"decoders/a/b/y.bin"
+    assert store.kept("decoders/a") is store.kept("decoders/z.bin") is None
+    assert store.videos() == []
+    store.drop("decoders/a")
+    store.drop("decoders/never")
+    assert [store.kept(key) for key in ("decoders/a/x.bin", "decoders/a/b/y.bin")] == [None, None]
+    assert store.kept("predictions/c/0.npz") == b"predictions/c/0.npz"

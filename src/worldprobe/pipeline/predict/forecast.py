@@ -7,6 +7,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol, cast, get_args
 
@@ -131,12 +132,11 @@ def forecast(
     nought: _Found = {}
     moved = []
     fitting = Fitting(predictor.encoder.name, most=MOST, instead=INSTEAD)
+    work = partial(tokens_of, predictor, context=context, horizon=horizon, mode=mode)
     with tempfile.TemporaryDirectory(prefix="worldprobe-") as folder:
         spool = {name: _Spool(Path(folder) / name) for name in ("known", "true", "forecast")}
         for batch in batches:
-            known, true, *told = batch.tokens or tokens_of(
-                predictor, batch.pixels, context=context, horizon=horizon, mode=mode, fitting=fitting
-            )
+            known, true, *told = batch.tokens or joined(fitting.map(work, batch.pixels))
             forecasts = told[0]
             changed = scores.changed(
                 batch.pixels, context=context, horizon=horizon, tubelet=predictor.tubelet, side=grid.height
@@ -195,18 +195,17 @@ def tokens_of(
     context: int,
     horizon: int,
     mode: Mode,
-    fitting: Fitting,
 ) -> tuple[Errors, ...]:
     """Tokens of windows' pixels, float32 [b, t', s, d]: the context's (layer-normed), true ones, and those of each
     mode, this one first."""
+    known = predictor.context_tokens(pixels, context)
+    true = predictor.targets(pixels, context=context)
+    told = (predictor.forecast(known, horizon=horizon, mode=one) for one in modes_from(mode))
+    return tuple(tokens.cpu().numpy() for tokens in (predictor.normed(known), true, *told))
 
-    def tokens(some: NDArray[np.uint8]) -> tuple[Errors, ...]:
-        known = predictor.context_tokens(some, context)
-        true = predictor.targets(some, context=context)
-        told = (predictor.forecast(known, horizon=horizon, mode=one) for one in modes_from(mode))
-        return tuple(one.cpu().numpy() for one in (predictor.normed(known), true, *told))
 
-    pieces = fitting.map(tokens, pixels)
+def joined(pieces: Sequence[tuple[Errors, ...]]) -> tuple[Errors, ...]:
+    """Tokens of windows that were predicted in pieces."""
     return tuple(np.concatenate(one) for one in zip(*pieces, strict=True))
 
 

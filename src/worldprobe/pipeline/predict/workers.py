@@ -6,7 +6,7 @@ import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import ConfigError, StoreError, VideoError
 from worldprobe.execute.fitting import Fitting
 from worldprobe.pipeline.failures import Failure
-from worldprobe.pipeline.predict.forecast import tokens_of
+from worldprobe.pipeline.predict.forecast import joined, tokens_of
 from worldprobe.pipeline.predict.windows import (
     MOST,
     Batch,
@@ -91,9 +91,8 @@ class PredictWindows:
         if clips:
             pixels = np.stack(list(clips.values()))
             fitting = Fitting(self.encoder, most=MOST, instead=INSTEAD)
-            tokens = tokens_of(
-                predictor, pixels, context=self.context, horizon=self.horizon, mode=self.mode, fitting=fitting
-            )
+            work = partial(tokens_of, predictor, context=self.context, horizon=self.horizon, mode=self.mode)
+            tokens = joined(fitting.map(work, pixels))
             content = io.BytesIO()
             np.savez(content, pixels, *tokens)
             Store(self.store).keep(self.key(task), content.getvalue())
