@@ -221,7 +221,8 @@ class Decoder(Protocol):
     """Draws frames from the tokens of a tubelet: a ``torch.nn.Module`` that the one training loop trains.
 
     Called as ``Decoder(argument, shape=DecoderShape, **options)``. One with a method
-    ``prepare(source, rows)`` is given the training rows of a ``decoders.pairs.Source`` before the first step.
+    ``prepare(source, rows)`` is given the training rows of a ``decoders.pairs.Source`` before the first step, one
+    with ``calibrate(source, rows)`` validation rows after the last.
 
     Attributes:
         name: as on the command line; with ``shape`` and ``options`` it makes the same module again.

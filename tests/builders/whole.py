@@ -263,6 +263,10 @@ def _decoders(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
         **common, **next(score), variant="mean of 8 samples, 4 steps", metric="spread", region="all",
         calibration=[(0.004, 0.005, 0.61), (0.011, 0.017, 0.32), (0.04, 0.037, 0.07)],
     )  # fmt: skip
+    for metric in ("coverage-50", "coverage-90"):
+        yield DecodingResult(
+            **common, **next(score), variant="mean of 8 samples, 4 steps", metric=metric, region="all"
+        )
 
 
 def _costs() -> Iterator[AnyResult]:

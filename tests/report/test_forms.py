@@ -110,6 +110,9 @@ def words(summary):
         yield from (curve.name, *peak_captions(curve))
     for rung in summary.decoding.rungs:
         yield rung.change
+    for drawn in summary.decoding.drawings:
+        yield from (text for text in (drawn.sureness,) if text)
+        yield from (f"{expected / found:.2f}" for expected, found, _ in drawn.calibration)
     for worth in summary.evidence.rows:
         if worth.saved_bits_per_row is not None:
             yield f"{number(worth.saved_bits_per_row)} ({number(worth.compression_of_constant)}×)"

@@ -2,7 +2,8 @@
 
 Rectified flow (Liu et al. 2023; Lipman et al. 2023) refines a mean picture, as in "Deblurring via Stochastic
 Refinement" (Whang et al. 2022): the best linear picture and a convolutional trunk draw what the tokens settle, and
-how far off it is, and the flow draws the rest. What the embedding leaves open is what differs between samples.
+how far off it is, and the flow draws the rest. What the embedding leaves open is what differs between samples, as
+much as held-out groups say (``recalibration``).
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class FlowDecoder(nn.Module):
         channels: of the trunk's first stage, and of the transformer.
         layers: of the transformer.
         latent: hub id or local folder of a diffusers VAE to work in; None works on pixels.
-        steps: Euler steps of a sample, unless ``draw`` is told otherwise.
+        steps: of the solver, for a sample, unless ``draw`` is told otherwise.
 
     Raises:
         DecoderError: the VAE cannot be had, or diffusers, which reads it, is not installed.

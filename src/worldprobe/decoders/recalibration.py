@@ -29,8 +29,9 @@ class Recalibration(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        for name, value in (("blur", torch.zeros(())), ("gain", torch.ones(())), ("factors", torch.zeros(_KNOTS))):
-            self.register_parameter(name, nn.Parameter(value, requires_grad=False))
+        self.blur = nn.Parameter(torch.zeros(()), requires_grad=False)
+        self.gain = nn.Parameter(torch.ones(()), requires_grad=False)
+        self.factors = nn.Parameter(torch.zeros(_KNOTS), requires_grad=False)
         self.knots = nn.Parameter(torch.linspace(-6.0, 0.0, _KNOTS), requires_grad=False)
 
     def forward(self, draws: Tensor, deviation: Tensor) -> Tensor:
@@ -104,7 +105,8 @@ def _smoothed(values: Tensor, blur: float) -> Tensor:
     down = torch.fft.fftfreq(height, device=values.device)[:, None]
     across = torch.fft.rfftfreq(width, device=values.device)
     passes = torch.exp(-2 * (math.pi * blur) ** 2 * (down**2 + across**2))
-    return torch.fft.irfft2(torch.fft.rfft2(values.float()) * passes, s=(height, width))
+    found: Tensor = torch.fft.irfft2(torch.fft.rfft2(values.float()) * passes, s=(height, width))
+    return found
 
 
 def _edges(values: Tensor) -> Tensor:

@@ -26,8 +26,8 @@ class DecodingResult(Result):
     sampled ("4 steps", "mean of 4 samples"). ``protocol`` is "sound", or a rung of the ladder from the original
     protocol to it, whose ``change`` says what was changed; only there may frames be of training pairs.
     ``against``: how its PSNR stands to each baseline's, frames paired. ``calibration`` of a spread, of px by how
-    much samples differ: the error of their mean that follows from it, the error found (roots of mean squares), and
-    their share.
+    much one half of the samples differ: the error of the other half's mean that follows from how these differ, the
+    error found (roots of mean squares), and their share.
     """
 
     written_by = "decode"

@@ -20,7 +20,10 @@ from worldprobe.report.table import (
     score_cell,
 )
 
-_SPREAD = " Spread: the mean deviation of a px (0 to 1) between samples of the same embedding: what it leaves open."
+_SPREAD = (
+    " Spread: the mean deviation of a px (0 to 1) between samples of the same embedding: what it leaves open. In "
+    "middle 50 %: the share of px that lie in that central interval of the samples."
+)
 
 
 def decoding(summary: Summary) -> Section | None:
@@ -74,6 +77,8 @@ def _columns(drawings: tuple[DecoderScores, ...]) -> list[Column[DecoderScores]]
     ]  # fmt: skip
     spreads: list[Column[DecoderScores]] = [
         Column("Spread", lambda one: score_cell(one.spread, 3), right=True, short="spread", value_only=True),
+        Column("In middle 50 %", lambda one: score_cell(one.middle_50), right=True),
+        Column("In middle 90 %", lambda one: score_cell(one.middle_90), right=True),
     ]  # fmt: skip
     return [
         Column("Drawn by", _name, short="drawn by", fold=True),
