@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from worldprobe.config import Experiment, to_toml
+from worldprobe.errors import StoreError
 from worldprobe.io.files import StrPath, paths_of, write_whole
 from worldprobe.pipeline.checks import check
 from worldprobe.pipeline.decode.stage import decode_into
@@ -57,13 +58,19 @@ def run(
         return run_original(experiment, videos, out, store=store, executor=executor, progress=progress)
     labeller = check(experiment, videos, out)
     out.mkdir(parents=True, exist_ok=True)
+    held = (out / "experiment.toml").read_bytes() if (out / "results.jsonl").exists() else b""
     write_whole(out / "experiment.toml", to_toml(experiment).encode())
     store = store or Store(str(out / STORE))
     ledger = Ledger(expected=foretold(out)).by(executor)
-    encoder, failures = encode_all(
-        videos, experiment, store, verify=verify, executor=executor, progress=progress, ledger=ledger,
-        one_kind=True,
-    )  # fmt: skip
+    try:
+        encoder, failures = encode_all(
+            videos, experiment, store, verify=verify, executor=executor, progress=progress, ledger=ledger,
+            one_kind=True,
+        )  # fmt: skip
+    except StoreError:  # the results that are there stay, and with them what was asked for them
+        if held:
+            write_whole(out / "experiment.toml", held)
+        raise
     write_failures(out / "failures.jsonl", failures)
     readable = require_readable(videos, failures)
     parts = Parts(out / "labels.parquet", labeller=experiment.labeller, settings=to_toml(experiment))
