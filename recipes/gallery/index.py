@@ -14,7 +14,7 @@ from recipes.gallery.pages import FACTS, PICTURE, GalleryError
 from recipes.gallery.runs import RUNS, Run
 
 from worldprobe.findings.sections.original import PUBLISHED, PUBLISHED_NOISE
-from worldprobe.findings.wording import METRICS, NONE, difference, interval, number, property_name, with_interval
+from worldprobe.findings.wording import METRICS, NONE, number, property_name, with_interval
 from worldprobe.intervals import Score
 
 INDEX = "README.md"
@@ -83,13 +83,20 @@ def write_findings(gallery: Mapping[str, Facts]) -> str:
         loader=loader, undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True,
     )  # fmt: skip
-    environment.filters |= {"text": _text, "plain": _plain, "number": number, "ends": _ends, "cell": _cell}
+    environment.filters |= {
+        "text": _text,
+        "plain": _plain,
+        "number": number,
+        "cell": _cell,
+        "published": _published,
+    }
     first = {name: next(iter(gallery[name]["pages"].values())) for name in names}
-    return environment.get_template(TEMPLATE).render(
+    text = environment.get_template(TEMPLATE).render(
         **first, learnt={name: learnt(gallery[name]["pages"]) for name in names}, published=PUBLISHED,
         published_noise=PUBLISHED_NOISE, metrics=METRICS, name=property_name, none=NONE,
-        over=lambda score: difference(_score(score)), step=_step,
+        step=_step,
     )  # fmt: skip
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
 def _score(score: Mapping[str, Any] | None) -> Score:
@@ -105,8 +112,9 @@ def _plain(score: Mapping[str, Any] | None, digits: int = 2) -> str:
     return number(_score(score).value, digits)
 
 
-def _ends(score: Mapping[str, Any] | None, digits: int = 2) -> str:
-    return interval(_score(score), digits)
+def _published(value: float) -> str:
+    """A figure of the write-up, as many digits as it has there."""
+    return number(value, 2 if round(value, 2) == value else 3)
 
 
 def _step(fall: Facts, name: str) -> Facts | None:

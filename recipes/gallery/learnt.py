@@ -29,7 +29,7 @@ def learnt(pages: Mapping[str, Facts]) -> list[str]:
         (report,) = reports
         found = of_original(report["original"]) if report["original"] else []
         if report["deltas"]:
-            found.append(report["deltas"]["conclusion"])
+            found += [report["deltas"]["conclusion"], *report["story"]]
         return (found or [*report["story"]])[:SENTENCES]
     found = [sentence for facts in others for sentence in _of_form(facts)]
     shifts = [sentence for report in reports[:1] if (sentence := of_shift(report))]
