@@ -107,6 +107,10 @@ def _copy(run: Path, copy: Path, *, frames: bool) -> None:
     """What reports are written of: no embeddings, no models, and no frames where none may be seen."""
     left = (_FIGURES, "*.zarr", "*.parts", "*.lock", "model.safetensors", *(() if frames else _FRAMES))
     shutil.copytree(run, copy, ignore=shutil.ignore_patterns(*left))
+    # Before anything is drawn: names stand in pictures too.
+    for path in copy.rglob("*"):
+        if path.suffix in (".json", ".jsonl", ".toml"):
+            path.write_text(_of_data(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _without_frames(folder: Path) -> None:
@@ -155,12 +159,18 @@ def read_watch(folder: Path) -> Watched:
     return watched("checkpoints", settings.get("split", ""), twin, checkpoints, ())
 
 
+def _of_data(text: str) -> str:
+    """Files of the data by the variable that names their folder."""
+    for path in sorted({str(data_folder()), str(data_folder().resolve())}, key=len, reverse=True):
+        text = text.replace(path, "${WORLDPROBE_DATA}")
+    return text
+
+
 def _anonymous(text: str, places: dict[str, str], what: str) -> str:
     """Folders of this machine by the names that they have in the docs. Raises GalleryError where one is left."""
-    known = {**places, str(data_folder()): "${WORLDPROBE_DATA}", str(data_folder().resolve()): "${WORLDPROBE_DATA}"}
-    for path in sorted(known, key=len, reverse=True):
+    for path in sorted(places, key=len, reverse=True):
         for form in {path, html.escape(path)}:
-            text = text.replace(form, known[path])
+            text = text.replace(form, places[path])
     for folder in _private():
         if f"{folder}/" in text:
             at = text.index(f"{folder}/")
