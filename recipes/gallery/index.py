@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,15 +69,11 @@ def command(run: Run, runs: str = "runs/gallery") -> str:
 def write_findings(gallery: Mapping[str, Facts]) -> str:
     """The findings page: every figure of a stored run, beside what was published.
 
-    Raises:
-        GalleryError: the gallery lacks a run that the page quotes.
+    What was not run has no section. Raises GalleryError where the gallery lacks the rendered scenes, which most of
+    it quotes.
     """
-    names = ("scenes", "robots", "pets", "original", "encoders", "deltas", "watch")
-    if missing := [name for name in names if name not in gallery]:
-        raise GalleryError(
-            f"docs/findings.md quotes {', '.join(missing)}, which the gallery lacks: run `make gallery` where the "
-            "folder that WORLDPROBE_DATA names is."
-        )
+    if "scenes" not in gallery:
+        raise GalleryError("docs/findings.md quotes scenes, which the gallery lacks: run `make gallery`")
     loader = FileSystemLoader(_FOLDER, encoding="utf-8")
     # Markdown, not HTML: names are escaped where they are put in.
     environment = Environment(
@@ -90,13 +87,17 @@ def write_findings(gallery: Mapping[str, Facts]) -> str:
         "cell": _cell,
         "published": _published,
     }
-    first = {name: next(iter(gallery[name]["pages"].values())) for name in names}
+    names = [run.name for run in RUNS]
+    first = {name: next(iter(gallery[name]["pages"].values())) if name in gallery else None for name in names}
+    said = {name: learnt(gallery[name]["pages"]) if name in gallery else [] for name in names}
     text = environment.get_template(TEMPLATE).render(
-        **first, learnt={name: learnt(gallery[name]["pages"]) for name in names}, published=PUBLISHED,
+        **first, learnt=said, published=PUBLISHED,
         published_noise=PUBLISHED_NOISE, metrics=METRICS, name=property_name, none=NONE,
         step=_step,
     )  # fmt: skip
-    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+    text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+    text = re.sub(r"\n+(#+ )", r"\n\n\1", text)  # a heading after a table, whatever lies between in the template
+    return re.sub(r"\n{3,}", "\n\n", text)
 
 
 def _score(score: Mapping[str, Any] | None) -> Score:
