@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from worldprobe.findings.comparison import Comparison
+from worldprobe.findings.comparison import ComparedRun, Comparison
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.sections.decoding import Decoding
 from worldprobe.findings.sections.deltas import PLACES, Deltas
@@ -59,7 +59,7 @@ def of_comparison(comparison: Comparison) -> Facts:
     """Take a comparison's differences, and how many are shown."""
     return {
         "form": "comparison",
-        "runs": [run.name for run in comparison.runs],
+        "runs": [_with_status(run) for run in comparison.runs],
         "by_chance": comparison.by_chance,
         "readings": [
             {
@@ -73,6 +73,11 @@ def of_comparison(comparison: Comparison) -> Facts:
             for reading in comparison.readings
         ],
     }  # fmt: skip
+
+
+def _with_status(run: ComparedRun) -> str:
+    """A run's name; of one that is no trained network with what it is, which the name alone may not say."""
+    return run.name if run.status == "trained" else f"{run.name} ({run.status})"
 
 
 def of_watch(found: Watched) -> Facts:

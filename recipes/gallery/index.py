@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from recipes.gallery.pages import FACTS, PICTURE, GalleryError
 from recipes.gallery.runs import RUNS, Run
 
 from worldprobe.findings.sections.original import PUBLISHED, PUBLISHED_NOISE
-from worldprobe.findings.wording import METRICS, NONE, difference, interval, number, property_name, with_interval
+from worldprobe.findings.wording import METRICS, NONE, number, property_name, with_interval
 from worldprobe.intervals import Score
 
 INDEX = "README.md"
@@ -68,28 +69,35 @@ def command(run: Run, runs: str = "runs/gallery") -> str:
 def write_findings(gallery: Mapping[str, Facts]) -> str:
     """The findings page: every figure of a stored run, beside what was published.
 
-    Raises:
-        GalleryError: the gallery lacks a run that the page quotes.
+    What was not run has no section. Raises GalleryError where the gallery lacks the rendered scenes, which most of
+    it quotes.
     """
-    names = ("scenes", "robots", "pets", "original", "encoders", "deltas", "watch")
-    if missing := [name for name in names if name not in gallery]:
-        raise GalleryError(
-            f"docs/findings.md quotes {', '.join(missing)}, which the gallery lacks: run `make gallery` where the "
-            "folder that WORLDPROBE_DATA names is."
-        )
+    if "scenes" not in gallery:
+        raise GalleryError("docs/findings.md quotes scenes, which the gallery lacks: run `make gallery`")
     loader = FileSystemLoader(_FOLDER, encoding="utf-8")
     # Markdown, not HTML: names are escaped where they are put in.
     environment = Environment(
         loader=loader, undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True,
         keep_trailing_newline=True,
     )  # fmt: skip
-    environment.filters |= {"text": _text, "plain": _plain, "number": number, "ends": _ends, "cell": _cell}
-    first = {name: next(iter(gallery[name]["pages"].values())) for name in names}
-    return environment.get_template(TEMPLATE).render(
-        **first, learnt={name: learnt(gallery[name]["pages"]) for name in names}, published=PUBLISHED,
+    environment.filters |= {
+        "text": _text,
+        "plain": _plain,
+        "number": number,
+        "cell": _cell,
+        "published": _published,
+    }
+    names = [run.name for run in RUNS]
+    first = {name: next(iter(gallery[name]["pages"].values())) if name in gallery else None for name in names}
+    said = {name: learnt(gallery[name]["pages"]) if name in gallery else [] for name in names}
+    text = environment.get_template(TEMPLATE).render(
+        **first, learnt=said, published=PUBLISHED,
         published_noise=PUBLISHED_NOISE, metrics=METRICS, name=property_name, none=NONE,
-        over=lambda score: difference(_score(score)), step=_step,
+        step=_step,
     )  # fmt: skip
+    text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+    text = re.sub(r"\n+(#+ )", r"\n\n\1", text)  # a heading after a table, whatever lies between in the template
+    return re.sub(r"\n{3,}", "\n\n", text)
 
 
 def _score(score: Mapping[str, Any] | None) -> Score:
@@ -105,8 +113,9 @@ def _plain(score: Mapping[str, Any] | None, digits: int = 2) -> str:
     return number(_score(score).value, digits)
 
 
-def _ends(score: Mapping[str, Any] | None, digits: int = 2) -> str:
-    return interval(_score(score), digits)
+def _published(value: float) -> str:
+    """A figure of the write-up, as many digits as it has there."""
+    return number(value, 2 if round(value, 2) == value else 3)
 
 
 def _step(fall: Facts, name: str) -> Facts | None:

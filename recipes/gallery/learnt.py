@@ -29,7 +29,7 @@ def learnt(pages: Mapping[str, Facts]) -> list[str]:
         (report,) = reports
         found = of_original(report["original"]) if report["original"] else []
         if report["deltas"]:
-            found.append(report["deltas"]["conclusion"])
+            found += [report["deltas"]["conclusion"], *report["story"]]
         return (found or [*report["story"]])[:SENTENCES]
     found = [sentence for facts in others for sentence in _of_form(facts)]
     shifts = [sentence for report in reports[:1] if (sentence := of_shift(report))]
@@ -89,10 +89,10 @@ def of_comparison(facts: Facts) -> list[str]:
 
 def of_watch(facts: Facts) -> list[str]:
     """Say what was learnt when, property by property, and then what became of the ranks."""
-    ranks = ("rankme", "effective rank", "lidar", "Tokens")
+    ranks = ("effective rank", "rankme", "lidar", "Tokens")
     properties = [one for one in facts["conclusions"] if not one.startswith(ranks)]
-    return [*properties, *(one for one in facts["conclusions"] if one.startswith("effective rank")), *(
-        one for one in facts["conclusions"] if one.startswith("rankme"))]  # fmt: skip
+    rest = [one for name in ranks[:2] for one in facts["conclusions"] if one.startswith(name)]
+    return [f"{one[:1].upper()}{one[1:]}" for one in (*properties, *rest)]
 
 
 def of_shift(facts: Facts) -> str:

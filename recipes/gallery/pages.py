@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -28,6 +30,8 @@ FACTS, PICTURE = "facts.json", "picture.png"
 PAGE_BYTES, FOLDER_BYTES = 1_500_000, 8_000_000
 # What shows frames of the videos: without these folders a report is tables and charts.
 _FRAMES = ("moments", "surprise", "predictions", "decoders")
+_FIGURES = "figures"  # drawn anew of what is left
+_PNG = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]{40000,})")
 _WIDTH, _COLOURS = 640, 64
 
 
@@ -101,12 +105,16 @@ def check_sizes(gallery: Path) -> int:
 
 def _copy(run: Path, copy: Path, *, frames: bool) -> None:
     """What reports are written of: no embeddings, no models, and no frames where none may be seen."""
-    left = ("*.zarr", "*.parts", "*.lock", "model.safetensors", *(() if frames else _FRAMES))
+    left = (_FIGURES, "*.zarr", "*.parts", "*.lock", "model.safetensors", *(() if frames else _FRAMES))
     shutil.copytree(run, copy, ignore=shutil.ignore_patterns(*left))
+    # Before anything is drawn: names stand in pictures too.
+    for path in copy.rglob("*"):
+        if path.suffix in (".json", ".jsonl", ".toml"):
+            path.write_text(_of_data(path.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def _without_frames(folder: Path) -> None:
-    for name in _FRAMES:
+    for name in (*_FRAMES, _FIGURES):
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
@@ -121,7 +129,19 @@ def _page(page: Page, copy: Path) -> tuple[str, Facts]:
         write_watched(folder, found)
         return watched_html(found), of_watch(found)
     summary = write_report(folder)
-    return (folder / "report.html").read_text(encoding="utf-8"), of_report(summary)
+    return _light((folder / "report.html").read_text(encoding="utf-8")), of_report(summary)
+
+
+def _light(page: str) -> str:
+    """A page with its large pictures as WebP: a tenth of the bytes of what the report holds to the bit."""
+
+    def smaller(found: re.Match[str]) -> str:
+        buffer = io.BytesIO()
+        with Image.open(io.BytesIO(base64.b64decode(found[1]))) as picture:
+            picture.convert("RGBA").save(buffer, format="webp", quality=85, method=4)
+        return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+    return _PNG.sub(smaller, page)
 
 
 def _compared(folder: Path) -> Comparison:
@@ -139,12 +159,18 @@ def read_watch(folder: Path) -> Watched:
     return watched("checkpoints", settings.get("split", ""), twin, checkpoints, ())
 
 
+def _of_data(text: str) -> str:
+    """Files of the data by the variable that names their folder."""
+    for path in sorted({str(data_folder()), str(data_folder().resolve())}, key=len, reverse=True):
+        text = text.replace(path, "${WORLDPROBE_DATA}")
+    return text
+
+
 def _anonymous(text: str, places: dict[str, str], what: str) -> str:
     """Folders of this machine by the names that they have in the docs. Raises GalleryError where one is left."""
-    known = {**places, str(data_folder()): "${WORLDPROBE_DATA}", str(data_folder().resolve()): "${WORLDPROBE_DATA}"}
-    for path in sorted(known, key=len, reverse=True):
+    for path in sorted(places, key=len, reverse=True):
         for form in {path, html.escape(path)}:
-            text = text.replace(form, known[path])
+            text = text.replace(form, places[path])
     for folder in _private():
         if f"{folder}/" in text:
             at = text.index(f"{folder}/")

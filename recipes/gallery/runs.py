@@ -137,7 +137,7 @@ RUNS = (
     Run(
         name="watch",
         title="A training, watched",
-        asks="What a small V-JEPA 2 learns when, over the first 300 steps of the recipe that made vjepa2-tiny, "
+        asks="What a small V-JEPA 2 learns when, over 300 steps of vjepa2-tiny's own recipe at half its width, "
         "checkpoint by checkpoint beside the untrained twin.",
         command=("watch", CHECKPOINTS, "scenes:60", "--tasks", "xy,velocity", "--once", "--out", "{out}"),
         pages=(Page("watch.html", "", "the watch's page", "watch"),),

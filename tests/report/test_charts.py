@@ -14,6 +14,7 @@ from worldprobe.errors import WorldprobeError
 from worldprobe.findings.sections.decoding import read_decoding, read_losses
 from worldprobe.findings.sections.evidence import CurveFact, CurvePoint, Evidence, Worth
 from worldprobe.findings.sections.prediction import read_curves, read_prediction
+from worldprobe.findings.setup import UNTRAINED
 from worldprobe.findings.summary import summarize
 from worldprobe.intervals import Score
 from worldprobe.report.charts.blocks import heat_map, layer_panels
@@ -277,3 +278,15 @@ def test_a_figure_of_several_readings_prints_what_lies_beyond_the_axis(tmp_path)
     assert set(printed) >= {"−3.00"}
     assert names == ["probe", *NEGATIVE]
     assert leaks(summarize(tmp_path)) == []
+
+
+@pytest.mark.parametrize("warning", ["", f"{UNTRAINED}: {'untrained-network' * 6}"])
+def test_a_title_of_one_long_word_stays_within_its_picture(warning):
+    name = "onnx:/data/detectors/yolox_nano_416.onnx#986?pixels=bytes&colours=bgr&fit=letterbox"
+    figure = png.blank(1, height=2.0)[0]
+    png.headed(figure, f"{name}: each score beside its controls", warning)
+    figure.canvas.draw()
+    box = figure._suptitle.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
+    assert "letterbox" in figure._suptitle.get_text().replace("\n", "")

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from worldprobe.config import Experiment, to_toml
+from worldprobe.errors import StoreError
 from worldprobe.io.files import StrPath, paths_of, write_whole
 from worldprobe.pipeline.checks import check
 from worldprobe.pipeline.decode.stage import decode_into
 from worldprobe.pipeline.decode.stage import plan_of as decode_plan_of
 from worldprobe.pipeline.encode.stage import encode_all
 from worldprobe.pipeline.failures import Failure, require_readable, write_failures
-from worldprobe.pipeline.folder import STORE
+from worldprobe.pipeline.folder import RESULTS, STORE
 from worldprobe.pipeline.label.parts import Parts
 from worldprobe.pipeline.label.stage import label_all
 from worldprobe.pipeline.ledger import Ledger, foretold
@@ -57,13 +58,20 @@ def run(
         return run_original(experiment, videos, out, store=store, executor=executor, progress=progress)
     labeller = check(experiment, videos, out)
     out.mkdir(parents=True, exist_ok=True)
-    write_whole(out / "experiment.toml", to_toml(experiment).encode())
+    file = out / "experiment.toml"
+    held = file.read_bytes() if file.exists() and (out / RESULTS).exists() else b""
+    write_whole(file, to_toml(experiment).encode())
     store = store or Store(str(out / STORE))
     ledger = Ledger(expected=foretold(out)).by(executor)
-    encoder, failures = encode_all(
-        videos, experiment, store, verify=verify, executor=executor, progress=progress, ledger=ledger,
-        one_kind=True,
-    )  # fmt: skip
+    try:
+        encoder, failures = encode_all(
+            videos, experiment, store, verify=verify, executor=executor, progress=progress, ledger=ledger,
+            one_kind=True,
+        )  # fmt: skip
+    except StoreError:  # the results that are there stay, and with them what was asked for them
+        if held:
+            write_whole(file, held)
+        raise
     write_failures(out / "failures.jsonl", failures)
     readable = require_readable(videos, failures)
     parts = Parts(out / "labels.parquet", labeller=experiment.labeller, settings=to_toml(experiment))

@@ -30,6 +30,7 @@ SERIES = (
 BANDS = {"random-init": "#999999", "pixels": "#E69F00"}
 INK, FAINT, ALARM = "#333333", "#888888", "#B00020"
 ABOVE, BELOW = "#9ecae1", "#f4c7b0"
+_LETTER, _CAPITAL = 0.65, 0.85  # of its size, what a letter of a title takes on average
 _LINE = 0.15  # inches that a score needs
 _SPREAD = 0.7  # of a line, over which groups stand
 
@@ -60,10 +61,16 @@ def blank(count: int, *, height: float, width: float = 3.9) -> tuple[Figure, lis
 
 def headed(figure: Figure, title: str, warning: str) -> None:
     """A title, and beneath it what must stand beside every figure of the encoder."""
-    style: dict[str, object] = {"fontsize": 11.5, "color": INK}
+    size, style = 11.5, {"color": INK}
     if warning:
-        title, style = f"{title}\n{warning.upper()}", {"fontsize": 10, "color": ALARM, "weight": "bold"}
-    figure.suptitle(plain(title), wrap=True, **style)
+        title, size, style = f"{title}\n{warning.upper()}", 10.0, {"color": ALARM, "weight": "bold"}
+    # Matplotlib wraps between words alone, and an encoder of a file is one long word.
+    room = figure.get_figwidth() * 72 / size
+    lines = [
+        fill(line, int(room / (_CAPITAL if line.isupper() else _LETTER)), break_on_hyphens=False)
+        for line in title.splitlines()
+    ]
+    figure.suptitle(plain("\n".join(lines)), wrap=True, fontsize=size, **style)
 
 
 def draw(charts: Sequence[Panel | Dots], path: Path, *, title: str, key: str, warning: str = "") -> bool:
