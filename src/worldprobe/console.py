@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Collection, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from shutil import which
@@ -27,31 +29,60 @@ if TYPE_CHECKING:
     from worldprobe.pipeline.failures import Failure
 
 
-def resolve_videos(sources: Sequence[str]) -> list[Path]:
-    """Arguments to files, each once: globs and folders spread out, scenes and robots rendered, films fetched."""
+# Rendered videos that stand for all in a dry run.
+_STAND_INS = 8
+
+
+def resolve_videos(sources: Sequence[str], *, dry_run: bool = False) -> list[Path]:
+    """Arguments to files, each once: globs and folders spread out, scenes and robots rendered, films fetched.
+
+    In a ``dry_run`` a few of the rendered ones stand for those that are not there yet, and it is said how long
+    these will take; a run renders them.
+    """
     from worldprobe.labels.robots.lerobot import videos
     from worldprobe.video.films import fetch_film
     from worldprobe.video.rendered.robots.render import RobotSource, render_robots
-    from worldprobe.video.rendered.scenes import render_scenes
+    from worldprobe.video.rendered.scenes import render_scenes, scene_paths
     from worldprobe.video.source import distinct, resolve
 
     def films(name: str, folder: Path) -> Path:
         with bars() as progress:
             return fetch_film(name, folder, progress=progress)
 
+    stand_ins: list[Path] = []
+
+    def few(paths: list[Path], render: Callable[[int], list[Path]]) -> list[Path]:
+        """All of the paths, or of a dry run the first; others like these stand for the rest."""
+        absent = sum(not path.exists() for path in paths) if dry_run else 0
+        if absent <= _STAND_INS:
+            return render(len(paths))
+        begun, new = time.perf_counter(), sum(not path.exists() for path in paths[:_STAND_INS])
+        first = render(_STAND_INS)
+        each = (time.perf_counter() - begun) / new if new else None
+        soon = f" (about {each * (absent - new) / (os.cpu_count() or 1) / 60:.0f} min here)" if each else ""
+        warn(f"{absent - new:,} videos are rendered when this is run{soon}; {_STAND_INS} stand for all")
+        stand_ins.extend(first[i % _STAND_INS] for i in range(_STAND_INS, len(paths)))
+        return first
+
     def scenes(count: int, seed: int, folder: Path) -> list[Path]:
         with bars() as progress:
-            return render_scenes(count, seed, folder, workers=None, progress=progress)
+            return few(
+                scene_paths(count, seed, folder),
+                lambda some: render_scenes(some, seed, folder, workers=None, progress=progress),
+            )
 
     def robots(source: RobotSource, folder: Path) -> list[Path]:
         with bars() as progress:
-            return render_robots(source, folder, progress=progress)
+            return few(
+                source.paths(folder),
+                lambda some: render_robots(replace(source, count=some), folder, progress=progress),
+            )
 
     found = resolve(sources, cache=cache(), scenes=scenes, robots=robots, lerobot=videos, films=films, tell=warn)
     kept, again = distinct(found)
     for path, same in again:
         warn(f"{path} holds the same as {same}, and is left out")
-    return kept
+    return kept + stand_ins
 
 
 def show(summary: Summary, out: Path, as_json: bool) -> None:

@@ -22,6 +22,7 @@ from worldprobe.results import (
     DecodingResult,
     EnergyResult,
     EvidenceResult,
+    FuturesResult,
     LeakResult,
     LearningPoint,
     LearningResult,
@@ -177,6 +178,7 @@ def _future(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
             encoder=TWIN, **{**at, "method": "predictor", "mode": "joint"}, **next(score)
         )  # fmt: skip
     yield from _readouts(told, score)
+    yield from _futures(told, score)
     for violation, encoder, measure in itertools.product(("vanish", "all"), (ENCODER, TWIN), ("mean", "max")):
         for metric in ("relative_accuracy", "auroc"):
             yield SurpriseResult(
@@ -226,6 +228,27 @@ def _readouts(told: dict[str, Any], score: Iterator[dict[str, float]]) -> Iterat
             yield ReadoutResult(encoder=ENCODER, **line, **next(score))
             if method == "predictor":
                 yield ReadoutResult(encoder=TWIN, **{**at, "mode": mode}, **next(score))
+
+
+def _futures(told: dict[str, Any], score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:
+    own = (
+        *((shape, "energy") for shape in ("point", "dressed", "constant", "noise")), ("noise", "nearest"),
+        *(("dressed", metric) for metric in
+          ("nearest", "within50", "within90", "radius90", "spread", "surest", "unsure")),
+    )  # fmt: skip
+    ways = [
+        *(("predictor", *one) for one in own),
+        ("copy-last", "dressed", "energy"),
+        ("ridge", "dressed", "energy"),
+    ]
+    against = {"point": "above", "constant": "not shown", "noise": "above", "copy-last": "above", "ridge": "below"}
+    for of, horizon, (method, shape, metric) in itertools.product(("all", "changed", "xy"), (1, 2), ways):
+        yield FuturesResult(
+            encoder=ENCODER, **told | {"horizon": horizon, "of": of, "features": "grid" if of == "xy" else ""},
+            method=method, shape=shape, metric=metric, **next(score),
+            against=against if (method, shape, metric) == ("predictor", "dressed", "energy") else {},
+            calibration=[(0.06, 0.05, 0.5), (0.16, 0.19, 0.5)] if metric == "spread" else [],
+        )  # fmt: skip
 
 
 def _energies(score: Iterator[dict[str, float]]) -> Iterator[AnyResult]:

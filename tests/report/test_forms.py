@@ -99,8 +99,8 @@ def words(summary):
     yield from (summary.energy.headline, f"{summary.energy.n:,} transitions")
     yield from (row.name for row in summary.energy.rows)
     yield summary.readouts.headline
-    yield summary.consistency.headline
-    for one in (*summary.readouts.shown, *summary.consistency.rows):
+    yield from (summary.consistency.headline, summary.futures.headline)
+    for one in (*summary.readouts.shown, *summary.futures.rows, *summary.consistency.rows):
         yield from (one.verdict, f"{one.n:,}")
     for one in summary.future.leaks:
         yield f"{one.context_change:.3g}"
@@ -154,6 +154,7 @@ def test_losses_are_marks_of_a_chart_in_html_and_a_figure_in_markdown(written, f
         "surprise",
         "energy",
         "readouts",
+        "futures",
     ):
         assert f"(figures/{name}.png)" in forms["markdown"].replace("\\", "")
         assert (folder / "figures" / f"{name}.png").stat().st_size > 10_000
@@ -170,8 +171,8 @@ def test_the_page_has_its_sections_in_order_and_each_is_in_its_contents(written)
     page = (folder / "report.html").read_text()
     order = [
         "answer", "uses", "original", "waterfall", "table", "chart", "leak", "where", "deltas", "inputs", "scaling",
-        "worth", "shift", "unlabelled", "future", "readouts", "consistency", "energy", "decoding", "labels",
-        "failed", "cost", "made", "caveats", "read",
+        "worth", "shift", "unlabelled", "future", "readouts", "futures", "consistency", "energy", "decoding",
+        "labels", "failed", "cost", "made", "caveats", "read",
     ]  # fmt: skip
     found = re.findall(r'<h[23] id="([a-z]+)"', page)
     assert found == order

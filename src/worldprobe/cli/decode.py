@@ -59,7 +59,7 @@ def decode(
     values: dict[str, Any] = {"videos": videos, "encoder": encoder, "split": split, "blocks": blocks}
     experiment = make_experiment({**values, "controls": ["random-init", "pixels"], "decode": table})
     workers = registry.create("executors", executor, offered={"address": ray_address, "price": price})
-    paths = resolve_videos(videos)
+    paths = resolve_videos(videos, dry_run=dry_run)
     # What is wrong is said before anything is encoded.
     require_own(out, {"videos": videos, "encoder": encoder}, ids=lambda: ids_among(paths), part=True)
     check_decoders(experiment.decode or Decode())

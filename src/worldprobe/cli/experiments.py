@@ -59,7 +59,7 @@ def demo(
     from worldprobe.pipeline.estimate.facts import ALL_STAGES
 
     sources = videos or [DEMO_SCENES]
-    paths = resolve_videos(sources)
+    paths = resolve_videos(sources, dry_run=dry_run)
     kinds = {source.partition(":")[0] for source in sources}
     robots = kinds in _RECORDED
     values: dict[str, Any] = {
@@ -127,7 +127,8 @@ def run_experiment(
         read = {name: one.model_copy(update={"strict": True}) for name, one in read.items()}
     folder = out or Path("runs") / experiment.stem
     if dry_run:
-        _estimate(read, folder, store or str(folder / "embeddings.zarr"), price, as_json)
+        rented = gpu if executor == "modal" else ""
+        _estimate(read, folder, store or str(folder / "embeddings.zarr"), price, rented, as_json)
         return
     from worldprobe.plugins import registry
 
@@ -142,9 +143,11 @@ def run_experiment(
 
 
 def _estimate(
-    experiments: Mapping[str, Experiment], out: Path, store: str, price: float | None, as_json: bool
+    experiments: Mapping[str, Experiment], out: Path, store: str, price: float | None, rented: str, as_json: bool
 ) -> None:
+    """``rented``: also what a GPU that an executor rents would take, of which ``price`` is then an hour's."""
     from worldprobe.pipeline.estimate.facts import as_facts, as_lines, foretell
+    from worldprobe.pipeline.estimate.rented import on_rented
     from worldprobe.pipeline.estimate.run import estimate_run
     from worldprobe.store import Store
 
@@ -153,10 +156,12 @@ def _estimate(
     lines: list[str] = []
     for name, one in experiments.items():
         work = partial(
-            estimate_run, videos=resolve_videos(one.videos), store=Store(store), out=out / name, price=price
-        )
+            estimate_run, videos=resolve_videos(one.videos, dry_run=True), store=Store(store), out=out / name,
+            price=None if rented else price,
+        )  # fmt: skip
         found, failed = _with_class_tokens_or_without(work, one, name)
         foretell(out / name, found)
+        found = on_rented(found, rented, price=price) if rented else found
         failures += failed
         facts += as_facts(found) if not name else [{"run": name, **fact} for fact in as_facts(found)]
         lines += as_lines(found) if not name else [f"{name}: {line}" for line in as_lines(found)]

@@ -61,7 +61,7 @@ def predict(
     values: dict[str, Any] = {"videos": videos, "encoder": encoder, "stride": stride, "precision": precision}
     values |= {"tasks": tasks.split(",")} if labels else {}
     experiment = make_experiment({**values, "predict": table})
-    paths = resolve_videos(videos)
+    paths = resolve_videos(videos, dry_run=dry_run)
     require_own(out, {"videos": videos, "encoder": encoder}, ids=lambda: ids_among(paths), part=True)
     if actions:
         _refuse(others=bool(pairs or robot_pairs or decoder or labels), steps=(context, horizon, mode))

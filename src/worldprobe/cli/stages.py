@@ -66,7 +66,7 @@ def encode(
     values |= {"stride": stride, "input": input.split(","), "device": device, "precision": precision}
     if not controls:  # "majority" reads no embeddings: with it alone nothing but the encoder itself is run
         values["controls"] = ["majority"]
-    ledger, paths = Ledger(), resolve_videos(videos)
+    ledger, paths = Ledger(), resolve_videos(videos, dry_run=dry_run)
     if dry_run:
         show_estimates(make_experiment(values), paths, ["encode"], as_json, store=store)
         return
@@ -113,7 +113,7 @@ def label(
         raise ConfigError(f"--out {out} is a folder: name the table to write, such as {out / 'labels.parquet'}")
     check_form(out)
     loaded = load_labeller(labeller, confidence=confidence, every=every, folder=out.parent)
-    paths = resolve_videos(videos)
+    paths = resolve_videos(videos, dry_run=dry_run)
     check_labeller(loaded, paths, tracker=tracker)
     if dry_run:
         values = {"videos": videos, "labeller": labeller, "confidence": confidence, "every": every}

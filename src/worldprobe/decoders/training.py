@@ -153,6 +153,35 @@ def seconds_a_step(module: Decoder, recipe: Recipe, *, device: str, seconds: flo
     return sorted(times[1:])[len(times[1:]) // 2]
 
 
+def step_cost(module: Decoder, recipe: Recipe) -> tuple[float, int]:
+    """Operations of a training step in units of 10^9, forward and back, and the bytes of memory that it needs.
+
+    Counted on two rows of noise and taken for the batch: a float32 weight, its gradient, two moments and an average
+    (Polyak), and all that the forward pass keeps for the gradient.
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    shape, rows = module.shape, 2
+    kept: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    weights = sum(one.numel() for one in module.parameters())
+    own = {one.untyped_storage().data_ptr() for one in module.parameters()}
+    tokens, frames = torch.randn(rows, *shape.grid, shape.width), torch.rand(rows, shape.frames, 3, *shape.size)
+    with FlopCounterMode(display=False) as counted, torch.autograd.graph.saved_tensors_hooks(note, lambda one: one):
+        loss = module.loss(tokens, frames, generator=torch.Generator().manual_seed(0))
+        torch.autograd.backward(loss)
+    for one in module.parameters():
+        one.grad = None
+    activations = sum(size for place, size in kept.items() if place not in own)
+    each = recipe.batch / rows
+    return counted.get_total_flops() * each / 1e9, 5 * 4 * weights + round(activations * each)
+
+
 def key_of(module: Decoder, source: Source, training: Sequence[int], recipe: Recipe) -> str:
     """What a training depends on, so that neither weights nor a checkpoint are taken for another's."""
     settings = (module.name, asdict(module.shape), module.options, asdict(recipe))

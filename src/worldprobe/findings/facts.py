@@ -16,6 +16,7 @@ from worldprobe.findings.sections.decoding import Decoding
 from worldprobe.findings.sections.deltas import Deltas
 from worldprobe.findings.sections.energy import Energy
 from worldprobe.findings.sections.evidence import Evidence
+from worldprobe.findings.sections.futures import SeveralFutures
 from worldprobe.findings.sections.inputs import Inputs
 from worldprobe.findings.sections.moments import Moments
 from worldprobe.findings.sections.original import Original
@@ -60,6 +61,7 @@ class Summary(Fact):
     future: Future | None = None
     energy: Energy | None = None
     readouts: Readouts | None = None
+    futures: SeveralFutures | None = None
     consistency: Consistency | None = None
     decoding: Decoding | None = None
     moments: Moments | None = None

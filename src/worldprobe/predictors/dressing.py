@@ -77,7 +77,10 @@ class ErrorSize:
         Returns what is expected of these, [n, k, s], beside it.
         """
         n, horizons, s = sizes.shape
-        found = [_Fit.to(before[:, k].reshape(n * s, -1 if before.shape[-1] else 0), sizes[:, k].ravel()) for k in range(horizons)]
+        found = [
+            _Fit.to(before[:, k].reshape(n * s, -1 if before.shape[-1] else 0), sizes[:, k].ravel())
+            for k in range(horizons)
+        ]
         expected = np.stack([one.reshape(n, s) for _, one in found], axis=1)
         units = sizes / expected
         levels = np.quantile(units, LEVELS, axis=(0, 2)).T
@@ -109,7 +112,13 @@ class Dressed(NamedTuple):
 
 
 def dress(
-    errors: Errors, before: Floats, *, train: Ints, test: Ints, shape: Shape, seed: int, inflate: Floats | None = None
+    errors: Errors,
+    before: Floats,
+    *,
+    train: Ints,
+    test: Ints,
+    shape: Shape,
+    seed: int,
 ) -> Dressed:
     """Draw futures of some windows, and score them.
 
@@ -117,15 +126,12 @@ def dress(
         errors: of any of the windows, of which those of ``train`` are what futures are made of.
         before: what is known of all of them before the future is seen, [n, k, s, f].
         train: windows of other groups than those of ``test``.
-        inflate: by what factor errors are larger where a prediction was not fitted than where it was, [k].
     """
     rng = np.random.default_rng(seed)
     known = before[..., :0] if shape == "constant" else before
     sizes = np.concatenate([_sizes(errors(rows)) for rows in _some(errors, train)])
     usual, there = ErrorSize.fit(known[train], sizes)
     here = usual.expected(known[test])
-    if inflate is not None:
-        here = here * inflate[:, None]
     parts = []
     for at in _some(errors, np.arange(len(test))):
         error = errors(test[at])
@@ -139,15 +145,17 @@ def dress(
 def energy_score(drawn: Tokens, true: Tokens) -> tuple[Tokens, Tokens]:
     """Score futures [..., m, d] by what came [..., d]: energy [...], and how far each future is off [..., m].
 
-    ``mean |x - y| - mean |x - x'| / 2`` (Gneiting and Raftery 2007, eq. 22), with x and x' two different futures, so
-    that few futures score on average as many do (Ferro 2014). Of one future alone it is how far that is off. Lengths
-    are root mean squares over d.
+    ``mean |x - y| - mean |x - x'| / 2`` (Gneiting and Raftery 2007, eq. 22), with x and x' two different futures,
+    so that few futures score on average as many do (Ferro 2014). Of one future alone it is how far that is off.
+    Lengths are root mean squares over d.
     """
     *_, m, d = drawn.shape
     off = drawn - true[..., None, :]
     products = off @ off.swapaxes(-1, -2) / d  # differences of futures are those of how they are off
     squares = np.diagonal(products, axis1=-2, axis2=-1)
-    among = np.sqrt(np.maximum(squares[..., :, None] + squares[..., None, :] - 2 * products, 0.0)).sum(axis=(-1, -2))
+    among = np.sqrt(np.maximum(squares[..., :, None] + squares[..., None, :] - 2 * products, 0.0)).sum(
+        axis=(-1, -2)
+    )
     apart = np.sqrt(squares)
     energy = apart.mean(axis=-1) - among / (2 * max(m * (m - 1), 1))
     return np.asarray(energy, np.float32), np.asarray(apart, np.float32)
@@ -194,15 +202,16 @@ class _Fit(NamedTuple):
     @classmethod
     def to(cls, before: Floats, sizes: Floats) -> tuple[_Fit, Floats]:
         """Fit to [r, f] and [r]; what is expected of these rows [r] beside it."""
-        mean, scale = before.mean(axis=0), before.std(axis=0) + 1e-6
-        units = (before - mean) / scale
+        mean: Floats = before.mean(axis=0)
+        scale: Floats = before.std(axis=0) + 1e-6
+        units: Floats = (before - mean) / scale
         inputs, target = _squares(units), np.log(sizes + _FLOOR)
         centre, offset = inputs.mean(axis=0), float(target.mean())
         inputs -= centre
         gram = inputs.T @ inputs
         # Every column is penalised as if it had a deviation of 1.
         gram[np.diag_indices_from(gram)] += _PENALTY * np.maximum(inputs.var(axis=0), 1e-6)
-        weights = np.linalg.solve(gram, inputs.T @ (target - offset))
+        weights = np.asarray(np.linalg.solve(gram, inputs.T @ (target - offset)), dtype=np.float64)
         fit = cls(mean, scale, units.min(axis=0), units.max(axis=0), centre, weights, offset)
         return fit, np.exp(inputs @ weights + offset)
 
@@ -221,7 +230,7 @@ def _squares(inputs: Floats) -> Floats:
 
 def _sizes(errors: Tokens) -> Floats:
     """Root mean squares over d, float64 [...]."""
-    return np.sqrt(np.einsum("...d,...d->...", errors, errors, dtype=np.float64) / errors.shape[-1])
+    return np.asarray(np.sqrt(np.einsum("...d,...d->...", errors, errors, dtype=np.float64) / errors.shape[-1]))
 
 
 def _some(errors: Errors, rows: Ints) -> Iterator[Ints]:

@@ -10,6 +10,7 @@ from worldprobe.io.files import StrPath, write_whole
 from worldprobe.report.charts.blocks import layer_panels
 from worldprobe.report.charts.decoding import calibration_panels, decoder_reconstructions, loss_panels
 from worldprobe.report.charts.energy import energy_panels
+from worldprobe.report.charts.futures import futures_panels
 from worldprobe.report.charts.horizons import horizon_panels
 from worldprobe.report.charts.learning import learning_panels
 from worldprobe.report.charts.moments import labels_figure, moments_figure
@@ -57,6 +58,8 @@ def write_report(run: StrPath) -> Summary:
     panels = readout_panels(summary.readouts) if summary.readouts else []
     title = f"{name}: read from predicted futures"
     draw(panels, figures / "readouts.png", title=title, key=_READ, warning=warning)
+    panels = futures_panels(summary.futures) if summary.futures else []
+    draw(panels, figures / "futures.png", title=f"{name}: how sure predictions are", key="", warning=warning)
     panels = energy_panels(summary.energy) if summary.energy else []
     draw(panels, figures / "energy.png", title=f"{name}: energy of actions", key=_ENERGY, warning=warning)
     if summary.decoding:

@@ -42,6 +42,8 @@ class Estimate:
         width: values of a token at one block, where they were found out.
         items: that the run books for each of ``unit``.
         most: whether the run may do with less.
+        memory_bytes: of weights, their gradients and moments, and what a step keeps for them, where it was counted.
+        rented, rented_seconds, rented_price: a GPU elsewhere, and what the operations would take there.
     """
 
     encoder: str
@@ -60,6 +62,10 @@ class Estimate:
     width: int = 0
     items: int = 1
     most: bool = False
+    memory_bytes: int = 0
+    rented: str = ""
+    rented_seconds: float | None = None
+    rented_price: float | None = None
 
     @property
     def pending(self) -> int:
@@ -101,7 +107,23 @@ def as_lines(found: Sequence[Estimate], *, alone: bool = False) -> list[str]:
     end = f"; {rest} on top. Nothing was stored; the run will say how near this came."
     if alone:
         end = ". Nothing was stored; other work on this machine makes it longer."
-    return [*lines, f"{what} in all: {estimate}{end}"]
+    return [*lines, f"{what} in all: {estimate}{end}", *_elsewhere(found)]
+
+
+def _elsewhere(found: Sequence[Estimate]) -> list[str]:
+    """What is counted in operations on a GPU that is rented, and what is not."""
+    there = [one for one in found if one.rented_seconds is not None]
+    if not there:
+        return []
+    price = [one.rented_price for one in there if one.rented_price is not None]
+    each = ", ".join(f"{one.booked_as} {_time(one.rented_seconds or 0.0)}" for one in there)
+    total = sum(one.rented_seconds or 0.0 for one in there)
+    cost = f" ({sum(price):.2f} dollars)" if price else ""
+    return [
+        f"On a rented {there[0].rented}, at a quarter of the operations that are printed on it (bf16, dense): "
+        f"about {_time(total)}{cost}: {each}. Reading videos, labels and probes come on top; nothing was "
+        "measured there."
+    ]
 
 
 def _line(one: Estimate) -> str:
@@ -113,9 +135,10 @@ def _line(one: Estimate) -> str:
     scratch = f"; {one.scratch_bytes / 1e6:,.0f} MB of disk meanwhile" if one.scratch_bytes else ""
     of = f" of {one.clips:,}" if one.stage == "encode" else ""
     most = "at most " if one.most else ""
+    memory = f"; {one.memory_bytes / 1e9:,.1f} GB of memory" if one.memory_bytes else ""
     return (
         f"{one.encoder}: {most}{one.pending:,}{of} {one.unit} {_DOING[one.stage]} on {one.device}{tokens}{work}"
-        f"{stored}{scratch}; about {_time(one.seconds)}{_price(one.price)}"
+        f"{stored}{scratch}{memory}; about {_time(one.seconds)}{_price(one.price)}"
     )
 
 

@@ -10,11 +10,12 @@ import numpy as np
 
 from worldprobe.config import Experiment
 from worldprobe.controls import CONTROLS, Control, stands_beside
+from worldprobe.encoders.known import names
 from worldprobe.encoders.load import class_tokens_of, load_encoder, parse_blocks
 from worldprobe.encoders.network import flop_of
 from worldprobe.encoders.reductions import blocks_within
 from worldprobe.encoders.wrappers.squashed import PREFIX
-from worldprobe.errors import VideoError
+from worldprobe.errors import RegistryError, VideoError
 from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.checks import check
 from worldprobe.pipeline.encode.clips import plan_sampled, plan_series
@@ -153,7 +154,19 @@ def estimate(
 
 
 def _load(name: str, experiment: Experiment) -> Encoder:
-    return load_encoder(name, device=experiment.device, precision=experiment.precision)
+    """The encoder of a name; of a known checkpoint that is not at hand, the same network with random weights.
+
+    These take as long, and a dry run needs no network: what it says is found under the checkpoint's own name.
+    """
+    options = {"device": experiment.device, "precision": experiment.precision}
+    try:
+        return load_encoder(name, **options)
+    except RegistryError:
+        if name not in names() or Path(name).is_dir():
+            raise
+        stand_in = load_encoder(f"random:{name}", **options)
+        stand_in.name, stand_in.twin = name, stand_in.name  # type: ignore[attr-defined]
+        return stand_in
 
 
 def _planned(
@@ -215,9 +228,9 @@ def _one(
     clips = stored = 0
     per_clip: float | None = None
     width = 0
-    seen: set[str] = set()
+    seen: list[str] = []
     for video, series in _planned(experiment, videos, encoder, pool, store, failures):
-        seen.add(series.video.id)
+        seen.append(series.video.id)
         pending = to_encode(store, series, blocks)
         if of_class is not None:
             frames, input = experiment.frames, series.input
@@ -239,7 +252,8 @@ def _one(
     return Estimate(
         encoder=encoder.name,
         device=device_of(encoder),
-        videos=len(seen),
+        # Once for each kind of input; rendered videos may stand for others that are not there yet.
+        videos=len(set(seen)) if experiment.protocol == "original" else len(seen) // len(experiment.inputs),
         clips=clips,
         stored=stored,
         tokens=grid.tokens,

@@ -160,7 +160,10 @@ def training(
     Args:
         encoded: what is told of the encoder: its clips' frames wait on the disk.
     """
-    from worldprobe.decoders.training import seconds_a_step  # with torch, which importing this does not load
+    from worldprobe.decoders.training import (  # with torch, which importing this does not load
+        seconds_a_step,
+        step_cost,
+    )
 
     table = experiment.decode
     if table is None:
@@ -177,6 +180,7 @@ def training(
         shape = DecoderShape((rows, columns), wide, (side, side), encoder.tubelet, parts=parts)
         module = module_of(plan, one.decoder, shape)
         recipe = recipe_of(plan, module, device)
+        gflop, memory = step_cost(module, recipe)
         each = seconds_a_step(module, recipe, device=device, seconds=seconds / len(listed))
         expected = recipe.steps * each
         found.append(
@@ -187,7 +191,8 @@ def training(
                 clips=recipe.steps,
                 stored=0,
                 tokens=recipe.batch * rows * columns,
-                gflop=None,
+                gflop=gflop,
+                memory_bytes=memory,
                 store_bytes=0,
                 scratch_bytes=0 if found else encoded.clips * experiment.frames * 3 * side * side,
                 seconds=expected,

@@ -29,7 +29,7 @@ _CHUNK = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DressedFutures:
-    """Windows' scores by what is predicted by and what is added to it; ``rows`` are those windows, ``unit`` theirs."""
+    """Scores of the windows ``rows``, by what is predicted by and what is added to it; ``unit`` is theirs."""
 
     rows: Ints
     unit: Ints
@@ -42,16 +42,17 @@ def dress_tokens(
     known: Half,
     told: Half,
     future: Half,
-    ridges: Sequence[tuple[RidgePredictor, RidgePredictor]],
+    ridges: Sequence[RidgePredictor],
     *,
     grid: tuple[int, int],
     seed: int,
 ) -> DressedFutures | None:
-    """Dress what is predicted, the context's last tokens, and a ridge's guess; None where there are too few windows.
+    """Dress what is predicted, the context's last tokens, and a ridge's guess; None of too few windows.
 
     Args:
         known: the contexts' last tubelets [n, c, s, d]; ``told`` and ``future`` [n, k, s, d].
-        ridges: of each fold, fitted to training groups, and to the validation groups too; none of a context of 1.
+        ridges: of each fold, fitted to its training windows, whose errors are taken as they are: it has far fewer
+            inputs than there are tokens. None of a context of 1.
         grid: rows and columns of the s tokens.
     """
     if folds is None:
@@ -75,13 +76,17 @@ def dress_tokens(
             ]
             by[method, shape] = in_order(parts, cut)  # type: ignore[index]
     if len(ridges) == len(cut.folds):
-        guesses = [_ridge(pair, fold, context, seen, grid, seed) for pair, fold in zip(ridges, cut.folds, strict=True)]
+        guesses = []
+        for ridge, fold in zip(ridges, cut.folds, strict=True):
+            center = _guess(ridge, context)
+            before, errors = _before(context, center, grid), _less(seen, center)
+            guesses.append(dress(errors, before, train=fold.train, test=fold.test, shape="dressed", seed=seed))
         by["ridge", "dressed"] = in_order(guesses, cut)
     return DressedFutures(rows, cut.unit, cut.kind, by)
 
 
 def enough(folds: Folds) -> bool:
-    """Whether every fold leaves enough windows of other groups to say how errors lie, and every window is tested."""
+    """Whether each fold leaves enough windows of other groups to say how errors lie, and all are tested."""
     tested = sum(len(fold.test) for fold in folds.folds)
     fewest = min((len(fold.train) if len(fold.test) else 0 for fold in folds.folds), default=0)
     return fewest >= FEWEST and tested == len(folds.unit)
@@ -104,24 +109,6 @@ def of_some(folds: Folds, rows: Ints) -> Folds:
         for fold in folds.folds
     )
     return replace(folds, folds=tuple(cut), unit=folds.unit[rows], purge=None)
-
-
-def _ridge(
-    pair: tuple[RidgePredictor, RidgePredictor], fold: Fold, context: Half, seen: NDArray[np.float32],
-    grid: tuple[int, int], seed: int,
-) -> Dressed:  # fmt: skip
-    """Dress a fitted guess, whose errors are larger where it was not fitted.
-
-    By how much, the ridge that was fitted without the validation groups shows there.
-    """
-    first, last = (_guess(one, context) for one in pair)
-    train, held = (np.intersect1d(rows, fold.train) for rows in fold.inner[0])
-    off = [np.sqrt(((seen[rows] - first[rows]) ** 2).mean(axis=(0, 2, 3), dtype=np.float64)) for rows in (train, held)]
-    inflate = np.maximum(off[1] / np.maximum(off[0], 1e-9), 1.0) if len(train) and len(held) else None
-    before = _before(context, last, grid)
-    return dress(
-        _less(seen, last), before, train=fold.train, test=fold.test, shape="dressed", seed=seed, inflate=inflate
-    )
 
 
 def _guess(model: RidgePredictor, context: Half) -> Half:

@@ -6,7 +6,7 @@ Axes: n windows, k horizons, s tokens of a tubelet (1 of a place).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,14 +49,14 @@ def futures_lines(
             found = draws.score()
             own = (method, shape) == ("predictor", "dressed")
             whole = of == "xy" or metric == "nearest"
+            bins = _calibration(done.by[method, "dressed"], counted, k, scale) if metric == "spread" else []
             yield FuturesResult(
                 encoder=setup.encoder, of=of, features=features, method=method, shape=shape, context=setup.context,
                 horizon=k + 1, mode=setup.mode, protocol=_protocol(setup, of), metric=metric, score=found.value,
                 low=found.low, high=found.high, n=len(counted) if whole else int(counted[:, k].sum()),
                 n_groups=len(np.unique(done.unit)), split=done.split, seed=setup.seed,
                 against=stands[k] if own and metric == "energy" else {},
-                calibration=_calibration(done.by[method, "dressed"], counted, k, scale) if metric == "spread" else [],
-                notes=[found.note] if found.note else [],
+                calibration=bins, notes=[found.note] if found.note else [],
             )  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def _scored(
     mask = counted[:, k]
     count = mask.sum(axis=1).astype(np.float64)
 
-    def mean(values: NDArray[np.floating] | NDArray[np.bool_], bound: Scale, over: NDArray[np.bool_] = mask) -> Draws:
+    def mean(values: NDArray[Any], bound: Scale, over: NDArray[np.bool_] = mask) -> Draws:
         total = np.where(over, values, 0).sum(axis=1, dtype=np.float64)
         divisor = count if over is mask else over.sum(axis=1).astype(np.float64)
         return ratio_draws(total, divisor, done.unit, seed=seed, scale=bound, empty="no token changed")

@@ -242,10 +242,10 @@ def _fitted(
     known: NDArray[np.float16],
     same: NDArray[np.float16],
     future: NDArray[np.float16],
-) -> list[tuple[baselines.RidgePredictor, baselines.RidgePredictor]]:
+) -> list[baselines.RidgePredictor]:
     """Score what is fitted, on other groups than it is fitted on; and the best of it, by validation groups.
 
-    Returns the ridge of each fold, as ``RidgePredictor.fit`` does.
+    Returns the ridge of each fold, fitted to all of its training groups.
 
     Args:
         known: the contexts' last tubelets, at most 2, [n, c, s, d].
@@ -253,7 +253,7 @@ def _fitted(
     """
     if known.shape[1] < 2:
         done.missing |= dict.fromkeys(("linear", "ridge"), "needs a context of 2 tubelets or more")
-    ridges: list[tuple[baselines.RidgePredictor, baselines.RidgePredictor]] = []
+    ridges: list[baselines.RidgePredictor] = []
     if folds is None:
         return ridges
     ways = [way for way in _FITTED if way not in done.missing]
@@ -266,7 +266,7 @@ def _fitted(
     for fold in folds.folds:
         validation = fold.inner[0][1]
         fits = {way: _fit(way, known, same, future, fold) for way in ways}
-        ridges += [cast("tuple[baselines.RidgePredictor, baselines.RidgePredictor]", fits["ridge"])] if "ridge" in fits else []
+        ridges += [one for one in fits.get("ridge", ())[1:] if isinstance(one, baselines.RidgePredictor)]
         trial = {way: _scored(first, known, future, validation)["l1"] for way, (first, _) in fits.items()}
         tested = {way: _scored(last, known, future, fold.test) for way, (_, last) in fits.items()}
         for way, metric in itertools.product(ways, _METRICS):

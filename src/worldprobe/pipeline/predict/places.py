@@ -72,7 +72,7 @@ class PlaceAnswers:
         self._of[number] = found
 
     def lines(self, truth: Floats, tested: Ints, features: str) -> Iterator[FuturesResult]:
-        """Score futures around places of these windows [m], whose true ones at the horizons are ``truth`` [n, k, 2]."""
+        """Score futures around places of the windows ``tested`` [m]; the true ones are ``truth`` [n, k, 2]."""
         horizon = truth.shape[1]
         cut = of_some(self._folds, tested)
         if len(self._of) != len(self._folds.folds) or not enough(cut):
@@ -92,7 +92,7 @@ class PlaceAnswers:
                     answers = self._of[number][tested]
                     places = answers[:, at]
                     off = (truth[tested] - places)[:, :, None].astype(np.float32)
-                    known = np.isfinite(off).all(axis=(1, 2, 3))
+                    known = np.asarray(np.isfinite(off).all(axis=(1, 2, 3)))
                     if not known[fold.test].all() or not known[fold.train].any():
                         return
                     parts.append(
@@ -112,9 +112,12 @@ class PlaceAnswers:
 
 
 def _before(seen: Floats, places: Floats, answers: Floats, horizon: int) -> Floats:
-    """What is known before, [m, k, 1, 7]: of the tokens; how far the two modes' places lie apart, and how far the place
-    is from where the object is read to be now."""
+    """What is known before, [m, k, 1, 7].
+
+    Of the tokens; how far the two modes' places lie apart; and how far from where the object is read to be now.
+    """
     other, now = answers[:, horizon : 2 * horizon], answers[:, 2 * horizon :]
     far = [np.log(np.linalg.norm(places - one, axis=2) + _FLOOR) for one in (other, now)]
     every = np.broadcast_to(seen[:, None], (len(seen), horizon, seen.shape[1]))
-    return np.nan_to_num(np.concatenate([every, np.stack(far, axis=2)], axis=2)[:, :, None])
+    found: Floats = np.nan_to_num(np.concatenate([every, np.stack(far, axis=2)], axis=2)[:, :, None])
+    return found

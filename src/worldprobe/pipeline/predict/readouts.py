@@ -35,7 +35,14 @@ from worldprobe.probes.question import Question
 from worldprobe.probes.splits import Folds
 from worldprobe.protocols import Encoder
 from worldprobe.records import Labels
-from worldprobe.results import READOUT_ERRORS, ConsistencyMethod, FuturesResult, ReadoutMethod, ReadoutMetric, ReadoutResult
+from worldprobe.results import (
+    READOUT_ERRORS,
+    ConsistencyMethod,
+    FuturesResult,
+    ReadoutMethod,
+    ReadoutMetric,
+    ReadoutResult,
+)
 from worldprobe.store import Series
 
 Floats = NDArray[np.float64]

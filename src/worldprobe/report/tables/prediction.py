@@ -43,8 +43,8 @@ def prediction(summary: Summary) -> Section | None:
     future = summary.future
     if future is None:
         return None
-    known = summary.readouts.opening if summary.readouts else ""
-    opening = [Paragraph(known)] if known else []
+    known = (one.opening for one in (summary.readouts, summary.futures) if one)
+    opening = [Paragraph(said)] if (said := " ".join(filter(None, known))) else []
     blocks: list[Block] = [
         *opening,
         *_horizons(future),

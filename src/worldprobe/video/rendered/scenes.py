@@ -210,11 +210,9 @@ def render_scenes(
     Raises:
         VideoError: fewer than one scene, or a process that was ended from outside.
     """
-    folder = Path(folder)
     if count < 1:
         raise VideoError(f"scenes:{count} asks for {count} scenes: ask for one or more, such as scenes:200")
-    target = folder / f"v{VERSION}-seed{seed}"
-    paths = [target / f"scene-{index:06d}.mp4" for index in range(count)]
+    paths = scene_paths(count, seed, folder)
     absent = [(index, path) for index, path in enumerate(paths) if not path.exists()]
     render_films(
         partial(_render_scene, seed),
@@ -226,6 +224,12 @@ def render_scenes(
         progress=progress,
     )
     return paths
+
+
+def scene_paths(count: int, seed: int, folder: StrPath) -> list[Path]:
+    """Where ``render_scenes`` puts its films."""
+    target = Path(folder) / f"v{VERSION}-seed{seed}"
+    return [target / f"scene-{index:06d}.mp4" for index in range(count)]
 
 
 def truth_path(video: Path) -> Path:

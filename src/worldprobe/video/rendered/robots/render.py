@@ -63,6 +63,10 @@ class RobotSource:
             parts.append(hashlib.sha256(self.model.read_bytes()).hexdigest()[:16])
         return "-".join(parts)
 
+    def paths(self, folder: Path) -> list[Path]:
+        """Where ``render_robots`` puts its films."""
+        return [folder / self.name / f"robot-{index:06d}.mp4" for index in range(self.count)]
+
 
 def _whole(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 10
@@ -84,12 +88,11 @@ def render_robots(
     Raises:
         VideoError: MuJoCo is not installed or cannot draw here; the model does not load, or has no gripper.
     """
-    target = folder / source.name
-    paths = [target / f"robot-{index:06d}.mp4" for index in range(source.count)]
+    paths = source.paths(folder)
     absent = [(index, path) for index, path in enumerate(paths) if not path.exists()]
     if not absent:
         return paths
-    target.mkdir(parents=True, exist_ok=True)
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
     # The first is drawn here: what is wrong with the model or this machine is said once, and at once.
     _render(source, *absent[0])
     render_films(

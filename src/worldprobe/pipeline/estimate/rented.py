@@ -1,0 +1,37 @@
+"""What is counted in operations would take on a GPU that is not here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from worldprobe.errors import ConfigError
+from worldprobe.execute.modal import PRICES
+from worldprobe.pipeline.estimate.facts import Estimate
+
+# As printed by their maker, dense, of 16 bits, in 10^12 operations a second; a multiply-add is two.
+_PRINTED = {"T4": 65, "L4": 121, "A10G": 125, "L40S": 362, "A100-80GB": 312, "H100": 989}
+# Of which networks such as these keep about a quarter (docs/howto/scale.md).
+_SUSTAINED = 0.25
+
+
+def on_rented(found: Sequence[Estimate], gpu: str, *, price: float | None = None) -> list[Estimate]:
+    """Add to what has operations how long they take on a GPU, and at ``price`` an hour (or the list's) how much.
+
+    Raises:
+        ConfigError: a GPU of which nothing is known here.
+    """
+    if gpu not in _PRINTED:
+        raise ConfigError(f"--dry-run knows nothing of a GPU {gpu!r}: it knows {', '.join(_PRINTED)}")
+    rate, hour = _PRINTED[gpu] * 1e3 * _SUSTAINED, PRICES[gpu] if price is None else price
+    return [
+        one
+        if one.gflop is None
+        else replace(
+            one,
+            rented=gpu,
+            rented_seconds=one.gflop * one.pending / rate,
+            rented_price=one.gflop * one.pending / rate / 3600 * hour,
+        )
+        for one in found
+    ]
