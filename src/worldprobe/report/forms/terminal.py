@@ -8,13 +8,16 @@ from worldprobe.findings.caveats import few_groups, left_out
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.wording import count
 from worldprobe.report.sections import sections
-from worldprobe.report.table import Cell, Section, Table
+from worldprobe.report.table import Cell, Column, Section, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.table import Table as RichTable
     from rich.text import Text
 
 NARROW = 116
+_LEAST = 10  # characters of a column that folds: words of verdicts stay whole. Columns stand two apart
 _TONES = {
     "above": "bold green",
     "above-run": "green",
@@ -57,6 +60,8 @@ def rich_table(table: Table[Any], *, width: int = 120) -> RichTable:
     )  # fmt: skip
     rows = table.rows if table.brief_rows is None else table.brief_rows
     cells = [[_text(column.cell(row, "terminal")) for column in columns] for row in rows]
+    kept = _with_room(columns, cells, width)
+    columns, cells = [columns[at] for at in kept], [[row[at] for at in kept] for row in cells]
     for at, column in enumerate(columns):
         head = Text(column.short or "")
         if column.fold:
@@ -67,8 +72,21 @@ def rich_table(table: Table[Any], *, width: int = 120) -> RichTable:
     for row in cells:
         result.add_row(*row)
     if table.closing:
-        result.add_row(*map(_text, table.closing))
+        result.add_row(*(_text(table.closing[at]) for at in kept if at < len(table.closing)))
     return result
+
+
+def _with_room(columns: Sequence[Column[Any]], cells: Sequence[Sequence[Text]], width: int) -> list[int]:
+    """Choose columns that leave room for one that folds: plain values go, the last first; the report has them."""
+    texts = [[column.short or "", *(row[at].plain for row in cells)] for at, column in enumerate(columns)]
+    wide = [max(len(line) for text in column for line in text.split("\n")) for column in texts]
+    kept = list(range(len(columns)))
+    plain = [at for at in kept if columns[at].value_only and not columns[at].fold]
+    while any(columns[at].fold for at in kept) and plain:
+        if width - sum(wide[at] + 2 for at in kept if not columns[at].fold) >= _LEAST:
+            break
+        kept.remove(plain.pop())
+    return kept
 
 
 def story_lines(summary: Summary) -> list[str]:
