@@ -109,10 +109,13 @@ UNREACHABLE = """[...document.querySelectorAll("*")].filter(
 
 def test_everything_has_a_name_and_whatever_scrolls_is_reached_by_keyboard(browser, tmp_path):
     write_whole_run(tmp_path)
+    with (tmp_path / "experiment.toml").open("a") as file:
+        file.write(f"videos = {[f'a/long/way/to/film{at}.mp4' for at in range(9)]}\n")
     write_report(tmp_path)
     for width in (390, 1280):
         browser.open(tmp_path / "report.html", width=width)
         assert browser.js("document.querySelectorAll('svg [role=img]').length") > 100
+        browser.js("document.querySelectorAll('details').forEach(one => { one.open = true })")
         assert browser.js(UNNAMED) == []
         assert browser.js(UNREACHABLE) == []
     levels = browser.js("[...document.querySelectorAll('h1, h2, h3, h4')].map(one => Number(one.tagName[1]))")

@@ -19,7 +19,8 @@ from worldprobe.intervals import Score
 from worldprobe.records import Labels
 from worldprobe.report.charts.scores import beside_controls
 from worldprobe.report.drawing import svg
-from worldprobe.report.forms.terminal import tables
+from worldprobe.report.forms.terminal import rich_table, tables
+from worldprobe.report.table import Column, Table
 from worldprobe.report.write import write_report
 from worldprobe.results import CostResult, Metric, PredictionResult, ProbeResult, read_results, write_results
 
@@ -353,6 +354,25 @@ def test_the_table_fits_the_terminal(run: Path, width: int, lines: int) -> None:
     for shown in ("0.83", "[0.80, 0.86]", "0.61", "0.55", "−1.72", "+0.14"):
         assert shown in body
     assert CONSTANT.split()[-1] in body
+
+
+def test_words_stay_whole_where_a_table_is_full_and_the_last_plain_values_go() -> None:
+    verdict = "better than copy-last"
+    columns: list[Column[int]] = [
+        Column("h", str, short="h", right=True),
+        *(Column(name, lambda one: "0.8000", short=name, value_only=True) for name in ("mean", "ridge", "untr.")),
+        Column("Verdict", lambda one: verdict, short="verdict", fold=True),
+    ]
+    heads = {width: [str(one.header) for one in rich_table(Table("t", columns, [1, 2]), width=width).columns]
+             for width in (40, 37, 30)}  # fmt: skip
+    assert heads == {
+        40: ["h", "mean", "ridge", "untr.", "verdict"],
+        37: ["h", "mean", "ridge", "untr.", "verdict"],
+        30: ["h", "mean", "ridge", "verdict"],
+    }
+    console = Console(width=30, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(rich_table(Table("t", columns, [1, 2]), width=30))
+    assert "copy-last" in console.export_text()
 
 
 @pytest.mark.parametrize("tasks", [1, 2, 4, 8])

@@ -13,12 +13,14 @@ from worldprobe.report.sections import sections
 from worldprobe.report.table import Cell, Column, Section, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.table import Table as RichTable
     from rich.text import Text
 
 NARROW = 116
-# As wide as a column of words has to be for them not to be broken within.
-_LEAST_WORDS = 16
+# As wide as a column of words has to be for them not to be broken within; below the least of them other columns give way.
+_ROOM_FOR_WORDS, _LEAST_ROOM = 16, 10
 _TONES = {
     "above": "bold green",
     "above-run": "green",
@@ -64,6 +66,8 @@ def rich_table(table: Table[Any], *, width: int = 120) -> RichTable:
     if _crowded(columns, found, width):
         found = [[_stacked(one) for one in row] for row in found]
     cells = [[_text(one) for one in row] for row in found]
+    kept = _with_room(columns, cells, width)
+    columns, cells = [columns[at] for at in kept], [[row[at] for at in kept] for row in cells]
     for at, column in enumerate(columns):
         head = Text(column.short or "")
         if column.fold:
@@ -74,7 +78,7 @@ def rich_table(table: Table[Any], *, width: int = 120) -> RichTable:
     for row in cells:
         result.add_row(*row)
     if table.closing:
-        result.add_row(*map(_text, table.closing))
+        result.add_row(*(_text(table.closing[at]) for at in kept if at < len(table.closing)))
     return result
 
 
@@ -84,12 +88,25 @@ def _crowded(columns: Sequence[Column[Any]], rows: Sequence[Sequence[Cell]], wid
     texts = [[_text(one).plain for one in row] for row in rows]
     longest = [max(len(text) for text in (column.short or "", *(row[at] for row in texts)))
                for at, column in enumerate(columns) if not column.fold]  # fmt: skip
-    return wrapping > 0 and width - sum(longest) - len(columns) < wrapping * _LEAST_WORDS
+    return wrapping > 0 and width - sum(longest) - len(columns) < wrapping * _ROOM_FOR_WORDS
 
 
 def _stacked(cell: Cell) -> Cell:
     """A score with its interval beneath it."""
     return replace(cell, parts=tuple(("\n", part[1]) if part == (" ", "joint") else part for part in cell.parts))
+
+
+def _with_room(columns: Sequence[Column[Any]], cells: Sequence[Sequence[Text]], width: int) -> list[int]:
+    """Choose columns that leave room for one that folds: plain values go, the last first; the report has them."""
+    texts = [[column.short or "", *(row[at].plain for row in cells)] for at, column in enumerate(columns)]
+    wide = [max(len(line) for text in column for line in text.split("\n")) for column in texts]
+    kept = list(range(len(columns)))
+    plain = [at for at in kept if columns[at].value_only and not columns[at].fold]
+    while any(columns[at].fold for at in kept) and plain:
+        if width - sum(wide[at] + 2 for at in kept if not columns[at].fold) >= _LEAST_ROOM:
+            break
+        kept.remove(plain.pop())
+    return kept
 
 
 def story_lines(summary: Summary) -> list[str]:
