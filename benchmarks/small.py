@@ -8,8 +8,8 @@
   both in float32. What the passes alone take is printed, and how far bfloat16 would be off, beside what the store
   rounds.
 
-Both sides in turn, in one process; medians of the repeats. Seconds by the clock and of processors: on a machine that
-does other things too only the latter say much, and OMP_NUM_THREADS=1 keeps waiting threads out of them.
+Both sides in turn, in one process; medians of the repeats. Seconds by the clock and of processors: on a machine
+that does other things too only the latter say much, and OMP_NUM_THREADS=1 keeps waiting threads out of them.
 
     python -m benchmarks.small [--scenes 40] [--films 2000] [--clips 60] [--repeats 3]
 
