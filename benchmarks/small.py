@@ -1,14 +1,15 @@
 """Small jobs: scenes rendered, small films read, clips of `vjepa2-tiny` encoded; plainly, and by worldprobe.
 
-- rendered: every frame drawn whole, one scene after another, against ``render_scenes`` with all cores; both write the
-  same H.264 films, byte for byte, which is checked. What x264 alone takes is printed: no way of drawing is below it.
+- rendered: every frame drawn whole, one scene after another, against ``render_scenes`` with all cores; both write
+  the same H.264 films, byte for byte, which is checked. What x264 alone takes is printed: no drawing is below it.
 - read: each film by PyAV, its frames resized one at a time by torch, against worldprobe's readers as encoding uses
-  them: hashed, indexed, checked for damage.
-- encoded: PyAV, transformers' model and ``numpy.save``, a clip at a time, against ``pipeline.encode`` into a store; both
-  in float32. What the passes alone take is printed, and how far bfloat16 would be off, beside what the store rounds.
+  them: hashed, indexed, searched for cuts, checked for damage.
+- encoded: PyAV, transformers' model and ``numpy.save``, a clip at a time, against ``pipeline.encode`` into a store;
+  both in float32. What the passes alone take is printed, and how far bfloat16 would be off, beside what the store
+  rounds.
 
-Both sides in turn, in one process; medians of the repeats. Seconds by the clock and of processors: on a machine that
-does other things too only the latter say much.
+Both sides in turn, in one process; medians of the repeats. Seconds by the clock and of processors: on a machine
+that does other things too only the latter say much, and OMP_NUM_THREADS=1 keeps waiting threads out of them.
 
     python -m benchmarks.small [--scenes 40] [--films 2000] [--clips 60] [--repeats 3]
 
@@ -238,8 +239,8 @@ def main() -> None:
             ))  # fmt: skip
             rate = told["gflop"] / told["passes"]["pass, worldprobe"][1]
             print(
-                f"  {told['gflop']:.2f} GFLOP a clip: {rate:.0f} GFLOP/s of a processor; plain products of 4096 x 512 "
-                f"by 512 x 512: {told['gflop_per_second_of_products']:.0f}"
+                f"  {told['gflop']:.2f} GFLOP a clip: {rate:.0f} GFLOP/s of a processor; plain products of 4096 x "
+                f"512 by 512 x 512: {told['gflop_per_second_of_products']:.0f}"
             )
             found |= {"distances": told["distances"]}
     print(json.dumps(found))

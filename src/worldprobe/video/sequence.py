@@ -115,10 +115,12 @@ class PictureFilm(Video):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Order:
-    """What there is of an index where frames are files: their times, and that they are known by counting."""
+    """What there is of an index where frames are files: their times, that they are known by counting, and that none
+    was decoded when the film was opened."""
 
     pts_seconds: NDArray[np.float64]
     counted: bool = True
+    pictures: tuple[()] = ()
 
 
 def _name(picture: Picture | str) -> str:

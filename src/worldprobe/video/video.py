@@ -43,7 +43,7 @@ class Video:
 
     def __init__(self, ref: VideoRef, index: FrameIndex) -> None:
         self._ref, self._index = ref, index
-        self._pictures = index.pictures
+        self._decoded = index.pictures
         self._converting = threading.Lock()  # libav writes on a picture while it converts it
         self._closed = False
         self._shots: tuple[int, ...] | None = None
@@ -105,7 +105,7 @@ class Video:
         if wanted and (wanted[0] < 0 or wanted[-1] >= count):
             wrong = wanted[0] if wanted[0] < 0 else wanted[-1]
             raise VideoError(f"frame {wrong} of {self._ref.path} was asked for; it has frames 0 to {count - 1}.")
-        if self._pictures:
+        if self._decoded:
             return self._held(wanted)
         if self._index.counted:
             return self._by_count(wanted)
@@ -125,7 +125,7 @@ class Video:
 
     def close(self) -> None:
         """Nothing can be read afterwards."""
-        self._closed, self._pictures = True, ()
+        self._closed, self._decoded = True, ()
 
     def __enter__(self) -> Self:
         return self
@@ -137,7 +137,7 @@ class Video:
 
     def _held(self, wanted: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Convert pictures that were decoded when the film was opened."""
-        rgb, pictures = Pictures(self._index.look), self._pictures
+        rgb, pictures = Pictures(self._index.look), self._decoded
         for target in wanted:
             frame, aspect = pictures[target]
             with self._converting:

@@ -89,9 +89,7 @@ class Scene:
                 planes = np.clip(picture, 0, 255, out=picture).astype(np.uint8)
                 yield np.stack(tuple(planes), axis=-1), visible
 
-    def _draw(
-        self, picture: Floats, canvas: NDArray[np.float32], objects: Sequence[Appearance]
-    ) -> list[float]:
+    def _draw(self, picture: Floats, canvas: NDArray[np.float32], objects: Sequence[Appearance]) -> list[float]:
         """Draw objects into a picture [3, h, w], and tell how much of each is seen; ``canvas`` [h, w] is 0."""
         order = sorted(range(len(self.sprites)), key=lambda number: self.sprites[number].depth)
         visible = [0.0] * len(self.sprites)

@@ -99,10 +99,8 @@ def _texture(name: str, x: Floats, y: Floats, period: float, angle: float) -> Fl
         pattern = np.clip(along / (2 * np.pi), -1, 1)
     else:
         across = (y * np.cos(angle) - x * np.sin(angle)) * turn
-        if name == "checks":
-            pattern = np.sign(np.sin(along) * np.sin(across))
-        else:
-            pattern = np.cos(along) * np.cos(across)
+        checks = name == "checks"
+        pattern = np.sign(np.sin(along) * np.sin(across)) if checks else np.cos(along) * np.cos(across)
     return np.asarray(pattern, dtype=np.float32)
 
 
@@ -130,7 +128,7 @@ def appearances(
     """
     start, (width, height) = _boxes(shape, centres, half)
     low = np.clip(start, 0, size)
-    high = np.clip(start + (width, height), 0, size)
+    high = np.clip(start + np.array((width, height)), 0, size)
     middle = centres.astype(np.float32)
     columns, rows = (
         (start[:, axis, None] + np.arange(length)).astype(np.float32) + np.float32(0.5) - middle[:, axis, None]
@@ -151,9 +149,9 @@ def appearances(
     patterns[inside] = shown
     boxes = []
     for time, (first, begin, end) in enumerate(zip(start.tolist(), low.tolist(), high.tolist(), strict=True)):
-        part = (time, *(slice(begin[i] - first[i], max(begin[i], end[i]) - first[i]) for i in (1, 0)))
         box = (slice(begin[1], end[1]), slice(begin[0], end[0]))
-        boxes.append((box, masks[part], patterns[part]))
+        down, across = (slice(begin[i] - first[i], max(begin[i], end[i]) - first[i]) for i in (1, 0))
+        boxes.append((box, masks[time, down, across], patterns[time, down, across]))
     return boxes
 
 
