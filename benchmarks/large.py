@@ -112,7 +112,10 @@ def main() -> None:
             lambda: [embeddings.values for one in some for _, embeddings in store.read(one, 0)],
         )
         arrays = [zarr.open_array(Path(place) / "store" / one.path / ARRAY, mode="r") for one in some]
-        timed(f"by zarr: read {count:,} clips", lambda: [array[at] for array in arrays for at in range(len(array))])
+        timed(
+            f"by zarr: read {count:,} clips",
+            lambda: [array[at] for array in arrays for at in range(array.shape[0])],
+        )
         paths = [Path(place) / "store" / one.path / ARRAY for one in stored]
         timed(
             f"by zarr: open the arrays of {total}",

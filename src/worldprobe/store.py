@@ -235,7 +235,7 @@ class Store:
         return Embeddings(series.specs[index], tap, series.grid, series.view, values)
 
     def _whole_chunk(self, array: Any, path: str, key: str) -> NDArray[np.float16] | None:
-        """A chunk of a folder read and checked by itself, eight times as fast as through Zarr's event loop.
+        """A chunk of a folder read and checked by itself, five to ten times as fast as through Zarr's event loop.
 
         None where it is not as this package writes it, or damaged: Zarr knows what to say of that.
         """

@@ -81,11 +81,15 @@ class Design:
         """As they came: float32 [n, d]."""
         return self._source if len(self._rows) == len(self._source) else self._source[self._rows]
 
-    @cached_property
+    @property
     def rotated(self) -> Floats:
         """U S, float64 [n, r]."""
-        if self._wide:
+        if self._wide:  # as large as U, and made in no time: not kept beside it
             return np.asarray(self._vectors * np.sqrt(self.squares))
+        return self._rotated
+
+    @cached_property
+    def _rotated(self) -> Floats:
         return self.apply(self.inputs, self._vectors)
 
     @property
@@ -201,7 +205,7 @@ class Design:
         """Let go of what grows with the rows; the decomposition stays, the rest is made again if asked for."""
         for kept in (self._centred, self._crossed, self._reflected, self._turned):
             kept.forget()
-        for name in ("inputs", "rotated", "_standard"):
+        for name in ("inputs", "_rotated", "_standard"):
             self.__dict__.pop(name, None)
 
     def _products(self, target: Floats) -> Floats:
@@ -234,7 +238,7 @@ class Design:
 
     def _rotate(self, inputs: Inputs) -> Floats:
         if self._wide:
-            return np.asarray(self._crossed(inputs) @ (self._vectors / np.sqrt(self.squares)))
+            return np.asarray(self._cross(inputs) @ (self._vectors / np.sqrt(self.squares)))
         return self.apply(inputs, self._vectors)
 
     @cached_property

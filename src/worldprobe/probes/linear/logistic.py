@@ -58,7 +58,7 @@ class Logistic:
             weights, offsets, tolerance = start.weights, start.offsets, _ON_THE_WAY
         else:
             tolerance = _ALONE
-            weights, offsets = np.zeros((training.rotated.shape[1], len(present))), np.log(truth.mean(axis=0))
+            weights, offsets = np.zeros((len(training.squares), len(present))), np.log(truth.mean(axis=0))
         certain = False
         if np.isfinite(strength):
             weights, offsets, loss = _solve(training, truth, strength, weights, offsets, tolerance)
