@@ -32,7 +32,7 @@ PAGE_BYTES, FOLDER_BYTES = 1_500_000, 8_000_000
 _FRAMES = ("moments", "surprise", "predictions", "decoders")
 _FIGURES = "figures"  # drawn anew of what is left
 _PNG = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]{40000,})")
-_WIDTH, _COLOURS = 640, 64
+_WIDTH, _COLOURS = 640, 256
 
 
 class GalleryError(RuntimeError):
@@ -191,5 +191,5 @@ def _small(path: Path) -> bytes:
     if picture.width > _WIDTH:
         picture = picture.resize((_WIDTH, round(picture.height * _WIDTH / picture.width)), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    picture.quantize(_COLOURS).save(buffer, format="png", optimize=True)
+    picture.quantize(_COLOURS, kmeans=2).save(buffer, format="png", optimize=True)
     return buffer.getvalue()
