@@ -207,9 +207,9 @@ def _surprise(rows: list[Line]) -> str:
 def _calibrated(rows: list[Line]) -> str:
     lines = [
         f"Surprise at impossible scenes, {rows[0]['n']} pairs of each kind (windows of 4 + 4 tubelets),",
-        "calibrated: how rare a video's least usual window is among possible videos of other pairs, by what is known",
-        "before the future is seen; flagged: as rare as 1 possible video in 20. Beside it the mean and the maximum of the",
-        "windows' L1, which say how much happens:",
+        "calibrated: how rare a video's least usual window is among possible videos of other pairs, by what is",
+        "known before the future is seen; flagged: as rare as 1 possible video in 20. Beside it the mean and the",
+        "maximum of the windows' L1, which say how much happens:",
         "",
         "| violation | AUROC | relative accuracy | flagged | AUROC, mean | AUROC, maximum |",
         "|---|---|---|---|---|---|",

@@ -1,6 +1,7 @@
 """A dry run of what is not here: checkpoints, rendered scenes, a rented GPU."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from worldprobe.config import read_experiment
 from worldprobe.decoders.training import Recipe, step_cost
 from worldprobe.encoders import known
 from worldprobe.errors import ConfigError
-from worldprobe.pipeline.estimate.facts import Estimate
+from worldprobe.pipeline.estimate.facts import Estimate, as_lines
 from worldprobe.pipeline.estimate.rented import on_rented
 from worldprobe.plugins import registry
 from worldprobe.records import DecoderShape
@@ -53,9 +54,6 @@ def test_the_example_for_vit_l_is_foretold_without_its_weights_its_films_or_a_ne
         assert one["rented_seconds"] == pytest.approx(1e6 * asked.decode.steps / (989e3 / 4))
         assert one["rented_price"] == pytest.approx(one["rented_seconds"] / 3600 * 3.95)
         assert one["memory_bytes"] == 3_000_000_000
-    told = CliRunner().invoke(app, command, catch_exceptions=False).stdout
-    assert "3.0 GB of memory" in told
-    assert "On a rented H100" in told
 
 
 def test_a_checkpoint_that_nobody_knows_is_still_refused(tmp_path, monkeypatch):
@@ -75,6 +73,10 @@ def test_a_gpu_of_which_nothing_is_known_is_refused_and_what_has_no_operations_i
     (found,) = on_rented([encode], "A10G", price=2.0)
     assert found.rented_seconds == pytest.approx(6 * 1000 / (125e3 / 4))
     assert found.rented_price == pytest.approx(found.rented_seconds / 3600 * 2)
+    train = replace(encode, stage="train", unit="steps", memory_bytes=3_000_000_000)
+    told = "\n".join(as_lines(on_rented([label, train], "H100")))
+    assert "; 3.0 GB of memory; about" in told
+    assert "On a rented H100" in told
     with pytest.raises(ConfigError, match=r"knows nothing of a GPU 'TPU'.*H100"):
         on_rented([encode], "TPU")
 
@@ -82,7 +84,7 @@ def test_a_gpu_of_which_nothing_is_known_is_refused_and_what_has_no_operations_i
 def test_a_steps_operations_and_memory_grow_with_the_batch():
     shape = DecoderShape(grid=(4, 4), width=24, size=(32, 32), frames=2)
     module = registry.create("decoders", "cnn", shape=shape)
-    (one, held), (two, more) = (step_cost(module, Recipe(batch=batch)) for batch in (8, 16))
+    (one, held), (two, more) = (step_cost(module, Recipe(steps=9, batch=batch)) for batch in (8, 16))
     assert two == pytest.approx(2 * one)
     weights = 5 * 4 * sum(parameter.numel() for parameter in module.parameters())
     assert held > weights
