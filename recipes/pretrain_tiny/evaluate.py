@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from worldprobe.pipeline.run import run
 from worldprobe.pipeline.sources import ids_of
 from worldprobe.predictors import VJEPA2Predictor
 from worldprobe.predictors.surprise import scored, slide
+from worldprobe.predictors.unusual import held_out, known_before, rare, window_errors
 from worldprobe.results import read_results
 from worldprobe.store import Store
 from worldprobe.video.rendered.scenes import render_scenes
@@ -38,6 +40,7 @@ from worldprobe.video.rendered.violations import Kind, render_pair
 SCENES, SEED = 1000, 770_001  # training uses another generator; trials were judged on other seeds
 KINDS: tuple[Kind, ...] = ("teleport", "vanish")
 PAIRS = 100
+FOLDS = 5  # pairs by whose possible videos others are calibrated
 CONTEXT, HORIZON = 4, 4  # tubelets
 DECODER_STEPS = 400  # of 32 frames: about 45 s on two cores
 _TASKS = ["xy", "size", "class", "velocity", "motion"]
@@ -81,21 +84,27 @@ def measure(
 
 
 def _surprise(encoder: VJEPA2Encoder, pairs: int) -> list[dict[str, Any]]:
-    """AUROC and relative accuracy of both statistics, for each kind of violation."""
+    """AUROC and relative accuracy of each statistic, for each kind of violation; and how many are flagged."""
     predictor = VJEPA2Predictor.from_encoder(encoder)
+    slid = []
+    for kind, index in product(KINDS, range(pairs)):
+        pair = render_pair(kind, SEED, index)
+        both = (encoder.preprocess(video) for video in (pair.possible, pair.impossible))
+        slid.append([slide(predictor, video, context=CONTEXT, horizon=HORIZON) for video in both])
+    l1 = np.array([[one.l1 for one in both] for both in slid])  # [kinds * pairs, 2, windows]
+    known = np.array([[known_before(one.known, one.predicted) for one in both] for both in slid])
+    errors = np.array([[window_errors(one.predicted, one.true) for one in both] for both in slid])
+    fold = np.tile(np.arange(pairs), len(KINDS)) % min(FOLDS, pairs)
+    measures = {"mean": l1.mean(axis=2), "max": l1.max(axis=2)}
+    measures |= {"calibrated": held_out(known, errors, fold)[1]} if pairs > 1 else {}
     rows = []
-    for kind in KINDS:
-        windows = []
-        for index in range(pairs):
-            pair = render_pair(kind, SEED, index)
-            both = (encoder.preprocess(video) for video in (pair.possible, pair.impossible))
-            windows.append([slide(predictor, video, context=CONTEXT, horizon=HORIZON).l1 for video in both])
-        for measure in ("mean", "max"):
-            one = [[getattr(values, measure)() for values in both] for both in windows]
-            possible, impossible = (np.array([both[i] for both in one]) for i in (0, 1))
-            for metric, draws in scored(possible, impossible, seed=0).items():
-                score = draws.score().model_dump()
-                rows.append({"kind": kind, "measure": measure, "metric": metric, "n": pairs, **score})
+    for (measure, values), (at, kind) in product(measures.items(), enumerate(KINDS)):
+        possible, impossible = values[at * pairs : (at + 1) * pairs].T
+        found = scored(possible, impossible, seed=0)
+        found |= {"flagged": rare(impossible, seed=0)["flagged"]} if measure == "calibrated" else {}
+        for metric, draws in found.items():
+            score = draws.score().model_dump()
+            rows.append({"kind": kind, "measure": measure, "metric": metric, "n": pairs, **score})
     return rows
 
 

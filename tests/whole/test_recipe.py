@@ -5,10 +5,12 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
-from recipes.pretrain_tiny import masks, targets
+from recipes.pretrain_tiny import card, evaluate, masks, targets
 from recipes.pretrain_tiny.export import export
 from recipes.pretrain_tiny.objective import effective_rank, encode, patches, predict
 from recipes.pretrain_tiny.pool import Pool
@@ -17,6 +19,8 @@ from recipes.pretrain_tiny.settings import SETTINGS
 from recipes.pretrain_tiny.train import CHECKPOINT, CollapseError, Trainer
 from tests.builders.checks import some
 from transformers import VJEPA2Model
+
+from worldprobe.predictors.surprise import Slid
 
 TOY = SETTINGS["toy"]
 
@@ -250,3 +254,27 @@ def test_an_export_loads_with_plain_transformers_and_holds_the_average(trained: 
     assert not info["mismatched_keys"]
     for name, value in model.encoder.state_dict().items():
         torch.testing.assert_close(value, trained.target.state_dict()[name], rtol=1e-3, atol=1e-6)
+
+
+def test_the_card_says_surprise_by_the_calibrated_statistic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails to come errs less than usual: calibrated that is found, by a mean of errors it is not."""
+    rng = np.random.default_rng(0)
+
+    def slid(_: object, impossible: bool, **__: int) -> Slid:
+        known, told = (rng.normal(size=(6, t, 16, 4)).astype(np.float32) for t in (2, 4))
+        size = 0.01 if impossible else 0.2
+        return Slid(known, told, (told + size * rng.normal(size=told.shape)).astype(np.float32))
+
+    pair = SimpleNamespace(possible=False, impossible=True)
+    monkeypatch.setattr(evaluate, "render_pair", lambda *_: pair)
+    monkeypatch.setattr(evaluate, "slide", slid)
+    monkeypatch.setattr(evaluate.VJEPA2Predictor, "from_encoder", lambda _: None)
+    rows = evaluate._surprise(SimpleNamespace(preprocess=lambda video: video), 20)  # type: ignore[arg-type]
+    by = {(row["kind"], row["measure"], row["metric"]): row["value"] for row in rows}
+    assert by["vanish", "calibrated", "auroc"] > 0.99
+    assert by["vanish", "calibrated", "flagged"] > 0.9
+    assert by["vanish", "mean", "auroc"] < 0.01
+    told = card._surprise(rows)
+    assert "| violation | AUROC | relative accuracy | flagged | AUROC, mean | AUROC, maximum |" in told
+    for kind in evaluate.KINDS:
+        assert f"| {kind} | {by[kind, 'calibrated', 'auroc']:.2f} [" in told
