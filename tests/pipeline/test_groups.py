@@ -16,8 +16,7 @@ from worldprobe.labels.robots.lerobot import LeRobot, videos
 from worldprobe.pipeline.decode.rows import deal
 from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.label.label import label
-from worldprobe.pipeline.predict.forecast import unit_of
-from worldprobe.pipeline.predict.windows import Cut, read_windows
+from worldprobe.pipeline.predict.windows import Cut, read_windows, unit_of
 from worldprobe.pipeline.probe.moments import align
 from worldprobe.pipeline.probe.targets import split_rows, target
 from worldprobe.pipeline.sources import ref_of

@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
 from worldprobe.execute.fitting import Fitting
-from worldprobe.pipeline.groups import recordings
 from worldprobe.pipeline.predict.dressed import DressedFutures, dress_tokens
-from worldprobe.pipeline.predict.windows import MOST, Batch, Window
+from worldprobe.pipeline.predict.windows import MOST, Batch, Window, split_rows, unit_of
 from worldprobe.predictors import baselines, scores
 from worldprobe.predictors.leak import Leak, PlainForward, Predicts, leak
 from worldprobe.predictors.unusual import Usual, known_before, window_errors
 from worldprobe.predictors.vjepa2 import INSTEAD, Mode, VJEPA2Predictor
-from worldprobe.probes.splits import Fold, Folds, SplitKind, SplitRows, make_folds, units
+from worldprobe.probes.splits import Fold, Folds, SplitKind, make_folds
 
 Errors = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -32,7 +31,6 @@ _Found = dict[tuple[str, str], list[Errors]]
 _FITTED = ("corrected", "mean", "ridge")
 _METRICS = ("l1", "cosine")
 _Model = baselines.MeanToken | baselines.RidgePredictor
-FEW_GROUPS = 10  # below this many shots, contiguous blocks of the videos serve as groups
 LEAK_CLIPS = 4
 OTHER = "other mode"
 """The predictor in the mode that is not the one that is asked for: it is scored beside it, and no more."""
@@ -207,23 +205,6 @@ def tokens_of(
 def joined(pieces: Sequence[tuple[Errors, ...]]) -> tuple[Errors, ...]:
     """Tokens of windows that were predicted in pieces."""
     return tuple(np.concatenate(one) for one in zip(*pieces, strict=True))
-
-
-def split_rows(windows: Sequence[Window]) -> SplitRows:
-    """Describe windows to a split."""
-    span = max(window.span for window in windows)
-    group = np.array([window.group for window in windows], np.int64)
-    video = np.array([window.video for window in windows], np.int64)
-    seconds, began = (np.array([getattr(window, name) for window in windows]) for name in ("seconds", "began"))
-    recording, seconds = recordings(video, group, seconds, began, apart=span)
-    return SplitRows(group, recording, seconds, span)
-
-
-def unit_of(windows: Sequence[Window]) -> tuple[SplitKind, Ints]:
-    """What is resampled, int64 [n]: shots, or contiguous blocks of the videos where there are few shots."""
-    rows = split_rows(windows)
-    split: SplitKind = "grouped" if len(np.unique(rows.group)) >= FEW_GROUPS else "blocked"
-    return split, units(rows, split)
 
 
 def _group(done: Forecast, seed: int) -> Folds | None:

@@ -19,9 +19,8 @@ from worldprobe.io.arrays import write_arrays
 from worldprobe.io.names import short_names
 from worldprobe.pipeline.decode.training_clips import TrainingClips, read_training_clips
 from worldprobe.pipeline.predict.decoder import place_of
-from worldprobe.pipeline.predict.forecast import unit_of
 from worldprobe.pipeline.predict.scores import PredictionSetup
-from worldprobe.pipeline.predict.windows import MOST, Cut, Selection, Window
+from worldprobe.pipeline.predict.windows import MOST, Cut, Selection, Window, unit_of
 from worldprobe.predictors.vjepa2 import INSTEAD
 from worldprobe.protocols import Encoder
 from worldprobe.records import ClipSpec, DecoderShape

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
-from worldprobe.pipeline.predict.forecast import split_rows, unit_of
 from worldprobe.pipeline.predict.futures import MODES, Futures, Pooled
 from worldprobe.pipeline.predict.scores import PredictionSetup
+from worldprobe.pipeline.predict.windows import split_rows, unit_of
 from worldprobe.predictors.baselines import RidgePredictor
 from worldprobe.predictors.vjepa2 import Mode
 from worldprobe.probes.choice import Validated, fit_chosen

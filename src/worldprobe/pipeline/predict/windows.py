@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from worldprobe.errors import PredictionError, VideoError
 from worldprobe.execute.local import prefetch
 from worldprobe.pipeline.failures import Failure, cut_short
-from worldprobe.pipeline.groups import Groups
+from worldprobe.pipeline.groups import Groups, recordings
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import open_source
+from worldprobe.probes.splits import SplitKind, SplitRows, units
 from worldprobe.protocols import Encoder
 from worldprobe.records import Clip, ClipSpec, VideoRef
 from worldprobe.video.sample import read_clips, spans
@@ -24,6 +25,7 @@ from worldprobe.video.video import Video
 _TOKENS_PER_BATCH = 4096
 MOST = 4096  # windows at once, to begin with: a batch holds fewer
 _AHEAD = 8
+FEW_GROUPS = 10  # below this many shots, contiguous blocks of the videos serve as groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,3 +256,20 @@ def pixels_of(
             continue
         failures += [Failure(path, window.spec.start, str(clip[1]))] if window.scored else []
         yield None
+
+
+def split_rows(windows: Sequence[Window]) -> SplitRows:
+    """Describe windows to a split."""
+    span = max(window.span for window in windows)
+    group = np.array([window.group for window in windows], np.int64)
+    video = np.array([window.video for window in windows], np.int64)
+    seconds, began = (np.array([getattr(window, name) for window in windows]) for name in ("seconds", "began"))
+    recording, seconds = recordings(video, group, seconds, began, apart=span)
+    return SplitRows(group, recording, seconds, span)
+
+
+def unit_of(windows: Sequence[Window]) -> tuple[SplitKind, NDArray[np.int64]]:
+    """What is resampled, int64 [n]: shots, or contiguous blocks of the videos where there are few shots."""
+    rows = split_rows(windows)
+    split: SplitKind = "grouped" if len(np.unique(rows.group)) >= FEW_GROUPS else "blocked"
+    return split, units(rows, split)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 NARROW = 116
-# As wide as a column of words has to be for them not to be broken within; below the least of them other columns give way.
+# As wide as a column of words has to be for them not to be broken within; for the lesser one others give way.
 _ROOM_FOR_WORDS, _LEAST_ROOM = 16, 10
 _TONES = {
     "above": "bold green",
