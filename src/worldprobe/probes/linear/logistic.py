@@ -20,7 +20,6 @@ _CERTAIN = 0.05
 # Of the gradient, for each row: of a fit alone, and of one on the way through all penalties, of which held-out rows
 # only have to tell which does best.
 _ALONE, _ON_THE_WAY = 1e-4, 1e-3
-_CACHED = 2**20  # bytes of a core's cache, of which rows may have half beside what is worked out of them
 
 
 class Logistic:
@@ -79,28 +78,18 @@ def _solve(
     weight_scale = 1.0 / np.sqrt(0.25 * training.squares + strength)[:, None]
     offset_scale = 1.0 / np.sqrt(0.25 * n)
 
-    # Scores and gradient in one pass over rows that stay in a core's cache, where all of them would not.
-    step = n if z.nbytes <= _CACHED else max(1, _CACHED // (2 * z.strides[0]))
-    parts = [(z[rows], own[:, rows]) for rows in (slice(at, at + step) for at in range(0, n, step))]
-
     def loss(flat: Floats) -> tuple[float, Floats]:
         w = flat[:split].reshape(-1, classes) * weight_scale
-        weights, offsets = w.T.astype(np.float32), (flat[split:] * offset_scale)[:, None]
-        value = 0.5 * strength * float(np.vdot(w, w))
-        slope, errors = np.zeros(weights.shape), np.zeros(classes)
-        for rows, right in parts:
-            scores = weights @ rows.T + offsets
-            scores -= scores.max(axis=0)
-            value -= float(np.vdot(right, scores))
-            error = np.exp(scores, out=scores)
-            total = error.sum(axis=0)
-            value += float(np.log(total).sum())
-            error /= total
-            error -= right
-            slope += error.astype(np.float32) @ rows
-            errors += error.sum(axis=1)
-        gradient = (slope.T + strength * w) * weight_scale
-        return value, np.concatenate([gradient.ravel(), errors * offset_scale])
+        scores = w.T.astype(np.float32) @ z.T + (flat[split:] * offset_scale)[:, None]
+        scores -= scores.max(axis=0)
+        value = 0.5 * strength * float(np.vdot(w, w)) - float(np.vdot(own, scores))
+        error = np.exp(scores, out=scores)
+        total = error.sum(axis=0)
+        value += float(np.log(total).sum())
+        error /= total
+        error -= own
+        gradient = ((error.astype(np.float32) @ z).T + strength * w) * weight_scale
+        return value, np.concatenate([gradient.ravel(), error.sum(axis=1) * offset_scale])
 
     start = np.concatenate([(weight / weight_scale).ravel(), offset / offset_scale])
     # In these coordinates the curvature is about 1, so a gradient this small is a loss as close as its square.
