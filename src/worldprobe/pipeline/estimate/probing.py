@@ -91,7 +91,7 @@ class Work:
     Attributes:
         rows, columns: of what is trained on.
         sets: that are trained on, each with its inner ones. questions: asked of each of them.
-        alone: whether each question has them decomposed anew, as code lengths and learning curves do.
+        alone: whether no two of these sets share inner ones, as those of code lengths and learning curves do not.
         scored: answers whose interval is resampled.
         planted: whether effects are looked for that are planted in the features of other questions.
     """
@@ -315,7 +315,7 @@ class _Cost:
             return work.fits * _PLANTED * more
         intervals = work.scored * self._interval
         if work.alone:
-            return work.fits * alone + intervals
+            return work.sets * (alone - more) + work.fits * more + intervals
         return work.sets * ((alone - more) * _SHARED + work.questions * more) + intervals
 
 
