@@ -154,7 +154,7 @@ def _opening(rows: Sequence[FuturesRow]) -> str:
 
 
 def _holds(row: FuturesRow) -> bool:
-    """Whether as many lie within the radius as are to, as far as that can be told."""
+    """Whether the interval of the share within the radius holds what it is to be."""
     ends = row.within[1].interval
     return ends is not None and ends[0] <= _LEVEL <= ends[1]
 

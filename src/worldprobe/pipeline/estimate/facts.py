@@ -120,7 +120,8 @@ def _elsewhere(found: Sequence[Estimate]) -> list[str]:
     total = sum(one.rented_seconds or 0.0 for one in there)
     cost = f" ({sum(price):.2f} dollars)" if price else ""
     return [
-        f"On a rented {there[0].rented}, at a quarter of the operations that are printed on it (bf16, dense): "
+        f"On a rented {there[0].rented}, at a quarter of the operations that are printed on it (bf16, dense), "
+        "and 20 ms a step of training at least: "
         f"about {_time(total)}{cost}: {each}. Reading videos, labels and probes come on top; nothing was "
         "measured there."
     ]

@@ -13,6 +13,8 @@ from worldprobe.pipeline.estimate.facts import Estimate
 _PRINTED = {"T4": 65, "L4": 121, "A10G": 125, "L40S": 362, "A100-80GB": 312, "H100": 989}
 # Of which networks such as these keep about a quarter (docs/howto/scale.md).
 _SUSTAINED = 0.25
+# Seconds: a small network's step is spent on starting its kernels and moving its data, not on operations.
+LEAST_STEP = 0.02
 
 
 def on_rented(found: Sequence[Estimate], gpu: str, *, price: float | None = None) -> list[Estimate]:
@@ -24,14 +26,12 @@ def on_rented(found: Sequence[Estimate], gpu: str, *, price: float | None = None
     if gpu not in _PRINTED:
         raise ConfigError(f"--dry-run knows nothing of a GPU {gpu!r}: it knows {', '.join(_PRINTED)}")
     rate, hour = _PRINTED[gpu] * 1e3 * _SUSTAINED, PRICES[gpu] if price is None else price
-    return [
-        one
-        if one.gflop is None
-        else replace(
-            one,
-            rented=gpu,
-            rented_seconds=one.gflop * one.pending / rate,
-            rented_price=one.gflop * one.pending / rate / 3600 * hour,
-        )
-        for one in found
-    ]
+
+    def there(one: Estimate) -> Estimate:
+        if one.gflop is None:
+            return one
+        each = max(one.gflop / rate, LEAST_STEP if one.stage == "train" else 0.0)
+        seconds = each * one.pending
+        return replace(one, rented=gpu, rented_seconds=seconds, rented_price=seconds / 3600 * hour)
+
+    return [there(one) for one in found]
