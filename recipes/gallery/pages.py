@@ -27,12 +27,12 @@ from worldprobe.report.write import write_report
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTS, PICTURE = "facts.json", "picture.png"
-PAGE_BYTES, FOLDER_BYTES = 1_500_000, 8_000_000
+PAGE_BYTES, PICTURE_BYTES, FOLDER_BYTES = 1_500_000, 90_000, 8_000_000
 # What shows frames of the videos: without these folders a report is tables and charts.
 _FRAMES = ("moments", "surprise", "predictions", "decoders")
 _FIGURES = "figures"  # drawn anew of what is left
 _PNG = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]{40000,})")
-_WIDTH, _COLOURS = 640, 256
+_WIDTH, _COLOURS = 640, (256, 64, 16)
 
 
 class GalleryError(RuntimeError):
@@ -168,6 +168,7 @@ def _of_data(text: str) -> str:
 
 def _anonymous(text: str, places: dict[str, str], what: str) -> str:
     """Folders of this machine by the names that they have in the docs. Raises GalleryError where one is left."""
+    text = _of_data(text)  # tables of answers name encoders as well
     for path in sorted(places, key=len, reverse=True):
         for form in {path, html.escape(path)}:
             text = text.replace(form, places[path])
@@ -181,7 +182,7 @@ def _anonymous(text: str, places: dict[str, str], what: str) -> str:
 
 
 def _private() -> Sequence[str]:
-    return [str(ROOT), str(ROOT.parent), str(Path.home()), tempfile.gettempdir()]
+    return [str(ROOT), str(ROOT.parent), str(data_folder().resolve()), str(Path.home()), tempfile.gettempdir()]
 
 
 def _small(path: Path) -> bytes:
@@ -190,6 +191,9 @@ def _small(path: Path) -> bytes:
         picture = whole.convert("RGB")
     if picture.width > _WIDTH:
         picture = picture.resize((_WIDTH, round(picture.height * _WIDTH / picture.width)), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.quantize(_COLOURS, kmeans=2).save(buffer, format="png", optimize=True)
+    for colours in _COLOURS:  # frames of videos take more bytes than charts do
+        buffer = io.BytesIO()
+        picture.quantize(colours, kmeans=2).save(buffer, format="png", optimize=True)
+        if buffer.tell() <= PICTURE_BYTES:
+            break
     return buffer.getvalue()
