@@ -29,7 +29,7 @@ demo: install
 	$(BIN)/worldprobe demo --out runs/demo
 
 # The runs of docs/gallery that are not in runs/gallery yet, then every page of it and docs/findings.md: half an hour
-# the first time, about two minutes after that. Films and a detector are read from the folder WORLDPROBE_DATA.
+# the first time, about a minute after that. Films and a detector are read from the folder WORLDPROBE_DATA.
 gallery: install
 	$(BIN)/python -m recipes.gallery
 

@@ -20,6 +20,7 @@ from recipes.gallery.runs import CHECKPOINTS, RUNS, Run
 from recipes.gallery.training import train
 
 from worldprobe.errors import WorldprobeError
+from worldprobe.findings.wording import count
 from worldprobe.io.files import write_whole
 
 DONE = "gallery.json"
@@ -88,7 +89,7 @@ def carry_out(run: Run, runs: Path) -> None:
     if CHECKPOINTS in run.command:
         train(runs / "training")
     words = [word.format(out=runs / run.name, runs=runs) for word in run.command]
-    _say(f"{run.name}: worldprobe {' '.join(words)} (about {run.minutes} minutes on two cores)")
+    _say(f"{run.name}: worldprobe {' '.join(words)} (about {count(run.minutes, 'minute')} on two cores)")
     done = subprocess.run(
         [sys.executable, "-m", "worldprobe", *words],
         cwd=ROOT, env={**os.environ, "WORLDPROBE_DATA": str(data_folder())}, check=False,

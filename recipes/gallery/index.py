@@ -15,7 +15,7 @@ from recipes.gallery.pages import FACTS, PICTURE, GalleryError
 from recipes.gallery.runs import RUNS, Run
 
 from worldprobe.findings.sections.original import PUBLISHED, PUBLISHED_NOISE
-from worldprobe.findings.wording import METRICS, NONE, number, property_name, with_interval
+from worldprobe.findings.wording import METRICS, NONE, count, number, property_name, with_interval
 from worldprobe.intervals import Score
 
 INDEX = "README.md"
@@ -56,7 +56,7 @@ def _entry(run: Run, facts: Facts) -> list[str]:
         f"[![{run.alt}]({run.name}/{PICTURE})]({run.name}/{run.pages[0].file})",
         run.asks,
         "\n".join(f"- {_text(sentence)}" for sentence in learnt(facts["pages"])),
-        f"Pages: {links}{left}. Made in about {run.minutes} minutes on two cores by",
+        f"Pages: {links}{left}. Made in about {count(run.minutes, 'minute')} on two cores by",
         f"```\nworldprobe {command(run)}\n```",
     ]
 

@@ -81,7 +81,7 @@ RUNS = (
         ),
         picture="vjepa2-tiny/figures/moments.png",
         alt="Clips of a simulated robot with what is read from frozen tokens",
-        minutes=5,
+        minutes=4,
         needs=(_DETECTOR,),
     ),
     Run(
@@ -93,7 +93,7 @@ RUNS = (
         pages=_REPORT,
         picture="figures/probe_summary.png",
         alt="Scores of position and size beside their controls, on PETS 2009 S2.L1",
-        minutes=3,
+        minutes=1,
         needs=("videos/pets09_s2l1.avi", "labels/pets09_s2l1_mot.txt", _DETECTOR),
         films=True,
     ),
@@ -121,7 +121,7 @@ RUNS = (
         ),
         picture="figures/score_by_cost.png",
         alt="Score against cost of eight encoders",
-        minutes=4,
+        minutes=3,
         needs=(_DETECTOR,),
     ),
     Run(
@@ -132,7 +132,7 @@ RUNS = (
         pages=_REPORT,
         picture="figures/probe_summary.png",
         alt="Scores of motion from embeddings, from their differences, and from both",
-        minutes=3,
+        minutes=1,
     ),
     Run(
         name="watch",
@@ -143,6 +143,6 @@ RUNS = (
         pages=(Page("watch.html", "", "the watch's page", "watch"),),
         picture="figures/training.png",
         alt="Ranks and scores over the steps of a training",
-        minutes=6,
+        minutes=3,
     ),
 )  # fmt: skip
