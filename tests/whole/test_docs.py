@@ -131,9 +131,11 @@ def test_the_readme_prints_of_the_demo_what_its_page_does():
 
 
 def written(page, folder, file):
-    """A page's first Python block as a file, and the checks that it shows, run: what they print."""
-    first, check, *_ = [block.text for block in blocks(ROOT / "docs/howto" / page) if block.language == "python"]
-    (folder / file).write_text(first)
+    """A page's class as a file, and the checks of it that follow, run: what they print."""
+    python_blocks = [block.text for block in blocks(ROOT / "docs/howto" / page) if block.language == "python"]
+    (whole,) = [text for text in python_blocks if "\nclass " in text]
+    (check,) = [text for text in python_blocks if text.startswith(f"from {Path(file).stem} import")]
+    (folder / file).write_text(whole)
     (folder / "check.py").write_text(check)
     return finished(python, "check.py", folder=folder)
 
