@@ -234,7 +234,7 @@ def test_every_run_of_the_list_is_whole_and_its_experiment_is_read():
 
 def test_the_index_and_the_findings_are_those_of_the_stored_figures():
     gallery = read_gallery(GALLERY)
-    assert {"scenes", "robots", "pets", "encoders", "deltas", "watch"} <= set(gallery)
+    assert {run.name for run in RUNS} == set(gallery)
     assert (GALLERY / INDEX).read_text() == write_index(gallery), "make gallery"
     assert FINDINGS.read_text() == write_findings(gallery), "make gallery"
     for facts in some(gallery.values()):
