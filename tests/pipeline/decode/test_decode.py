@@ -169,7 +169,7 @@ def test_a_run_leaves_weights_pictures_figures_and_a_film(run):
         assert film.ref.frames == 3 * 16
         assert (film.ref.width, film.ref.height) == (256, 512)
     page, text = (run / "report.html").read_text(), (run / "report.md").read_text()
-    for words in ("What the embedding holds, drawn", "What the blur is made of", "data:image/png;base64"):
+    for words in ("What can be drawn from what it holds?", "What the blur is made of", "data:image/webp;base64"):
         assert words in page
     assert "bicubic from 8 × 8" in text
     assert "train cnn" in page

@@ -147,7 +147,7 @@ def test_decoding_takes_the_price_of_the_machines_that_it_rents(monkeypatch):
     monkeypatch.setattr("worldprobe.plugins.registry.create", create)
     with pytest.raises(ConfigError, match="no account"):
         command("decode", "scenes:6", "--executor", "modal:T4", "--price", 0.5, "--out", "none")
-    assert asked == [("executors", "modal:T4", {"price": 0.5})]
+    assert asked == [("executors", "modal:T4", {"address": None, "price": 0.5})]
 
 
 @pytest.mark.parametrize("mode", ["joint", "rolling"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
@@ -13,6 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import ConfigError, StoreError, VideoError
@@ -93,10 +94,14 @@ class PredictWindows:
             fitting = Fitting(self.encoder, most=MOST, instead=INSTEAD)
             work = partial(tokens_of, predictor, context=self.context, horizon=self.horizon, mode=self.mode)
             tokens = joined(fitting.map(work, pixels))
-            content = io.BytesIO()
-            np.savez(content, pixels, *tokens)
-            Store(self.store).keep(self.key(task), content.getvalue())
+            arrays = {_name(number): np.ascontiguousarray(one) for number, one in enumerate((pixels, *tokens))}
+            Store(self.store).keep(self.key(task), save(arrays))
         return PredictedTask(tuple(clips), tuple(failures))
+
+
+def _name(number: int) -> str:
+    """What an array of a batch is kept as: its pixels are the first."""
+    return str(number)
 
 
 def _read(task: WindowTask, encoder: Encoder, failures: list[Failure]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
@@ -194,8 +199,13 @@ class PredictSpread:
                 "where this machine does not see it. Use --store with a folder that all machines share, or with "
                 "s3://..."
             )
-        with np.load(io.BytesIO(content)) as arrays:
-            pixels, *tokens = (arrays[f"arr_{number}"] for number in range(len(arrays.files)))
+        try:
+            arrays = load(content)
+        except SafetensorError as error:
+            raise StoreError(
+                f"{key} in {self.store.location} is damaged: {error}. Run the command again."
+            ) from error
+        pixels, *tokens = (arrays[_name(number)] for number in range(len(arrays)))
         return Batch(windows, pixels, tuple(tokens))
 
 
