@@ -101,5 +101,5 @@ def test_what_is_said_of_several_films_is_one_sentence():
     told = [*(f"{n}.mp4: 3 of 24 rows are left out." for n in range(5)), "x.mp4: other.", "none."]
     found = list(_folded(told))
     assert found[0].startswith("0.mp4, 1.mp4")
-    assert found[0].endswith("more: 3 of 24 rows are left out.")
+    assert found[0].endswith("more: 15 of 120 rows are left out.")
     assert found[1:] == ["x.mp4: other.", "none."]
