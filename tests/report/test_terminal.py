@@ -52,3 +52,21 @@ def test_a_verdict_is_read_on_a_narrow_terminal(width):
     for word in ("velocity", "[-0.27, 0.03]", "block3", "verdict", "below", "pixels", "shown", "r-init"):
         assert word in text
     assert "…" not in text
+
+
+def test_values_that_stand_whole_are_kept_and_others_go():
+    score = Score(value=12.5, low=9.6, high=16.4)
+    plain = [Column(name, lambda _: score_cell(score, 1), right=True, short=name, value_only=True)
+             for name in ("true", "rolling", "copy-last", "constant-velocity", "mean")]  # fmt: skip
+    columns = [Column("What", lambda _: "velocity", short="what"),
+               Column("joint", lambda _: score_cell(score, 1), right=True, short="joint"), *plain,
+               Column("Verdict", lambda _: "not shown", short="than guesses")]  # fmt: skip
+    found = {}
+    for width in (60, 100):
+        console = Console(file=io.StringIO(), width=width)
+        console.print(rich_table(Table("T", columns, [1]), width=width))
+        found[width] = console.file.getvalue()
+        assert "…" not in found[width]
+        assert all(word in found[width] for word in ("velocity", "12.5 [9.6, 16.4]", "true", "not shown"))
+    assert "constant-velocity" not in found[60]
+    assert "mean" in found[100]

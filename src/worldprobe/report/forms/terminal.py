@@ -96,16 +96,16 @@ def _stacked(cell: Cell) -> Cell:
 
 
 def _with_room(columns: Sequence[Column[Any]], cells: Sequence[Sequence[Text]], width: int) -> list[int]:
-    """Choose columns that leave room for those that fold: plain values go, then spare ones, each time the last first;
-    the report has them."""
+    """Choose columns that stand whole and leave room for those that fold: plain values go, then spare ones, each
+    time the last first; the report has them."""
     texts = [[column.short or "", *(row[at].plain for row in cells)] for at, column in enumerate(columns)]
     wide = [max(len(line) for text in column for line in text.split("\n")) for column in texts]
     kept = list(range(len(columns)))
     folding = [wide[at] for at in kept if columns[at].fold]
-    words = sum(min(one, _LONG_WORD) + 2 for one in folding) - 2
-    for least, may_go in ((_LEAST_ROOM, "value_only"), (words, "spare")):
+    words = sum(min(one, _LONG_WORD) + 2 for one in folding) - 2  # none: what stands after the last column
+    for least, may_go in ((_LEAST_ROOM if folding else words, "value_only"), (words, "spare")):
         going = [at for at in kept if getattr(columns[at], may_go) and not columns[at].fold]
-        while folding and going and width - sum(wide[at] + 2 for at in kept if not columns[at].fold) < least:
+        while going and width - sum(wide[at] + 2 for at in kept if not columns[at].fold) < least:
             kept.remove(going.pop())
     return kept
 
