@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
 from worldprobe import decoders
@@ -106,6 +107,15 @@ def test_a_decoder_of_the_hub_is_loaded_by_its_id(tmp_path, monkeypatch):
         decoders.load("someone/bad")
 
 
+def test_weights_of_another_version_are_named_by_what_they_lack(tmp_path):
+    trained.save(make(shape(), channels=16), tmp_path, {"tap": "vjepa2-tiny/block3.out"})
+    weights = load_file(tmp_path / "model.safetensors")
+    lacks = sorted(weights)[0]
+    save_file({key: one for key, one in weights.items() if key != lacks}, tmp_path / "model.safetensors")
+    with pytest.raises(DecoderError, match=rf"another version.*Missing key\(s\).*{lacks}.*delete that folder"):
+        decoders.load(tmp_path)
+
+
 def test_misfits_are_named(tmp_path):
     of = shape()
     trained.save(make(of, channels=16), tmp_path, {"tap": "vjepa2-tiny/block3.out"})
@@ -116,7 +126,7 @@ def test_misfits_are_named(tmp_path):
     config = json.loads((tmp_path / "config.json").read_text())
     config["options"]["channels"] = 32
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(DecoderError, match="does not fit"):
+    with pytest.raises(DecoderError, match=r"does not fit .*size mismatch for .*delete that folder"):
         decoders.load(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({**config, "format": 1}))
     with pytest.raises(DecoderError, match=r"of format 1, this version reads 2\. Train the decoder again"):

@@ -14,6 +14,7 @@ from tests.builders.checks import some
 from tests.builders.vision_checkpoints import FRAMES, PATCH, SIDE, config_of, settings_of, stir, written
 
 from worldprobe.encoders.load import load_encoder
+from worldprobe.encoders.quantized import refuse_broken
 from worldprobe.encoders.vision.families import FAMILIES
 from worldprobe.encoders.vision.public import PUBLIC
 from worldprobe.encoders.vision.settings import pixels_of
@@ -323,6 +324,13 @@ def test_weights_of_a_training_that_diverged_are_refused(value, tmp_path):
     save_file(weights, path, metadata={"format": "pt"})
     with pytest.raises(RegistryError, match=r"1 weights hold NaN or infinity, such as .*weight\..*use an earlier"):
         load_encoder(str(tmp_path))
+
+
+def test_weights_of_which_the_sum_overflows_are_no_infinity():
+    least = torch.finfo(torch.float32).min
+    refuse_broken([("mask", torch.full((2, 2), least)), ("none", torch.zeros(0))], name="m")
+    with pytest.raises(RegistryError, match="such as mask"):
+        refuse_broken([("mask", torch.tensor([least, least, -torch.inf]))], name="m")
 
 
 def test_a_weight_that_files_share_with_another_is_not_made_up(tmp_path):

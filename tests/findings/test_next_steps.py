@@ -30,7 +30,7 @@ def commands(folder, videos, groups):
         (["my films/"], 10, "demo 'my films/' MORE-FILMS --out 'runs/my run'",
          f"demo 'my films/' --encoder {PUBLIC} --out 'runs/my run-vitl'"),
         (["films/"], 40, None, f"demo films/ --encoder {PUBLIC} --out 'runs/my run-vitl'"),
-        (list("abcd"), 10, "demo film.mp4 MORE-FILMS --out 'runs/my run'",
+        (list("abcd"), 10, "demo THESE-FILMS MORE-FILMS --out 'runs/my run'",
          f"demo film.mp4 --encoder {PUBLIC} --out 'runs/my run-vitl'"),
         (None, 10, None, f"demo film.mp4 --encoder {PUBLIC} --out runs/film-vitl"),
     ],
@@ -73,3 +73,12 @@ def test_rendered_videos_go_on_with_a_film_and_films_with_themselves(tmp_path):
         assert ("demo film.mp4 --out runs/film" in commands) == own
         assert any(one.startswith(f"demo {'film.mp4' if own else 'a.mp4'} --encoder") for one in commands)
         assert any("approach" in step for step in steps)
+
+
+def test_more_films_are_asked_for_as_those_that_are_there_were(tmp_path):
+    """Another encoder, labeller or length of clips would be refused in the same folder."""
+    boxes = [one.model_copy(update={"n_groups": 5}) for one in probe_lines("xy", 0.5)]
+    asked = 'encoder = "dinov2 small"\nlabeller = "mot:boxes.txt"\nframes = 8\nstride = 1\n'
+    commands, _ = suggested(tmp_path, ["a.mp4"], lines=boxes, more=asked)
+    options = "--encoder 'dinov2 small' --labeller mot:boxes.txt --frames 8"
+    assert f"demo a.mp4 MORE-FILMS {options} --out {tmp_path}" in commands

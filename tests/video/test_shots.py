@@ -2,15 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from worldprobe.io.files import cache
+from worldprobe.protocols import FrameSource
 from worldprobe.video import shots as shots_module
 from worldprobe.video.read import open_video
 from worldprobe.video.rendered.scenes import plan_scene
+from worldprobe.video.shots import find_shots
 from worldprobe.video.write import write_video
 
 Frames = list[NDArray[np.uint8]]
@@ -81,3 +85,18 @@ def test_what_was_found_once_in_a_video_is_kept_by_its_content(
     (kept,) = (cache() / "shots").iterdir()
     kept.write_text('{"frames": 24, "shots"')  # torn
     assert shots(tmp_path, [*scene(3, 12), *scene(4, 12)]) == (0, 5)
+
+
+def test_a_narrow_film_that_brightens_is_one_shot() -> None:
+    """The rows of a cell add up to what 16 bits do not hold, from a brightness of 243 on."""
+
+    class Strip:
+        """Much higher than it is wide."""
+
+        ref = SimpleNamespace(rate=24.0)
+
+        def frames(self) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+            for index in range(15):
+                yield index, np.full((16 * 270, 16, 3), 240 + index, np.uint8)
+
+    assert find_shots(cast("FrameSource", Strip())) == (0,)

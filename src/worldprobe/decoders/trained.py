@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 FILES = (CONFIG, WEIGHTS, CARD, "trained_on.json")
 _FORMAT = 2  # since 2 a CNN begins with a linear picture
+_MOST_SAID = 200  # letters of why weights do not fit
 _AT_ONCE = 32
 _SEED_STEP = 1_000_003  # two batches of one call must not share their noise
 
@@ -129,10 +130,13 @@ def load(folder: str | Path, *, device: str = "auto") -> TrainedDecoder:
     try:
         module.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, RuntimeError, SafetensorError) as error:
-        first = str(error).strip().splitlines()[0]
+        # The first line of torch's says only that there is something.
+        lines = [line.strip().rstrip(".") for line in str(error).strip().splitlines()]
+        what = lines[min(1, len(lines) - 1)] if isinstance(error, RuntimeError) else lines[0]
         raise DecoderError(
-            f"{folder / WEIGHTS} does not fit {CONFIG} beside it: {first}. Take both from one training, or train "
-            "it again."
+            f"{folder / WEIGHTS} does not fit {CONFIG} beside it, or was written by another version of worldprobe: "
+            f"{what if len(what) <= _MOST_SAID else what[:_MOST_SAID] + '…'}. Take both from one training; or delete "
+            "that folder and train the decoder again."
         ) from error
     return TrainedDecoder(module, facts, device=device_for(device))
 

@@ -64,7 +64,9 @@ def suggest_commands(summary: Summary, run: Path) -> list[tuple[str, str]]:
         found.append((future, "is the robot's future predicted?"))
     elif own and not recorded and any(0 < row.n_groups < FEW_GROUPS for row in summary.rows):
         more = f"more films: {FEW_GROUPS} groups and more make sure"
-        found.append((f"demo {named} MORE-FILMS --out {folder}", more))
+        # Into the same folder: what is there has to be among what is asked for, or it is refused.
+        these = named if len(videos) <= _MOST_NAMED else "THESE-FILMS"
+        found.append((f"demo {these} MORE-FILMS{_as_asked(summary.experiment)} --out {folder}", more))
     if summary.encoder.name == SHIPPED:
         # What comes with labels of its own may be shorter than clips usually are.
         frames = tomllib.loads(summary.experiment).get("frames", 16) if recorded else 16
@@ -77,6 +79,13 @@ def suggest_commands(summary: Summary, run: Path) -> list[tuple[str, str]]:
 def _videos(experiment: str) -> list[str]:
     """A run's videos as they were named."""
     return list(map(str, tomllib.loads(experiment).get("videos", []))) if experiment else []
+
+
+def _as_asked(experiment: str) -> str:
+    """Options of ``demo`` that make it ask what an experiment did, where they are not its own."""
+    own = {"encoder": SHIPPED, "labeller": "moving", "frames": 16}
+    asked = {name: value for name, value in tomllib.loads(experiment).items() if own.get(name, value) != value}
+    return "".join(f" --{name} {shlex.quote(str(value))}" for name, value in asked.items())
 
 
 def _all(videos: list[str], kinds: tuple[str, ...]) -> bool:

@@ -112,6 +112,7 @@ class Column(Generic[Row]):
         brief: fills it on the terminal, where that is another cell.
         value_only: whether the terminal has a score's value alone, without its interval.
         fold: whether the terminal may wrap its text.
+        spare: whether a terminal too narrow for all columns leaves it out.
         when: on which terminals it stands: narrow ones, wide ones, or any.
         forms: where it stands at all.
         row_head: whether its cells name their rows.
@@ -124,6 +125,7 @@ class Column(Generic[Row]):
     brief: Callable[[Row], Cell | str] | None = None
     value_only: bool = False
     fold: bool = False
+    spare: bool = False
     when: Literal["any", "narrow", "wide"] = "any"
     forms: tuple[Form, ...] = EVERYWHERE
     row_head: bool = False

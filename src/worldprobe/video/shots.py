@@ -25,6 +25,7 @@ Floats = NDArray[np.float32]
 _VERSION = 1  # of the method: shots that another one found are not taken for its
 _SIDE = 16  # of the coarse picture
 _BINS = 16  # of each channel's histogram
+_MOST_IN_16_BITS = (2**16 - 1) // 255  # rows of the brightest pixels
 _CHANNELS = np.arange(3, dtype=np.uint8) * _BINS  # where each channel's bins begin
 _WINDOW = 6  # frames on either side that a cut is compared with
 _LEAST = 0.18  # a smaller difference is never a cut
@@ -135,8 +136,9 @@ def _look(rgb: NDArray[np.uint8]) -> _Look:
     # Frames smaller than the coarse picture are taken as they are.
     rows, columns = min(_SIDE, small.shape[0]), min(_SIDE, small.shape[1])
     h, w = small.shape[0] // rows * rows, small.shape[1] // columns * columns
-    # Rows are added first, which lie together; a cell has fewer than 256 of them.
-    sums = small[:h, :w].reshape(rows, h // rows, w * 3).sum(axis=1, dtype=np.uint16)
+    # Rows are added first, which lie together; of more than these 16 bits could not hold the sum.
+    narrow = np.uint16 if h // rows <= _MOST_IN_16_BITS else np.uint32
+    sums = small[:h, :w].reshape(rows, h // rows, w * 3).sum(axis=1, dtype=narrow)
     sums = sums.reshape(rows, columns, w // columns, 3).sum(axis=2, dtype=np.uint32)
     picture = sums.astype(np.float32) / np.float32(h // rows * (w // columns)) / 255
     counts = np.bincount(((small >> 4) + _CHANNELS).ravel(), minlength=3 * _BINS).reshape(3, _BINS)

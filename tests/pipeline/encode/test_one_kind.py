@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from worldprobe.config import make_experiment
-from worldprobe.errors import StoreError
+from worldprobe.errors import ProbeError, StoreError
 from worldprobe.pipeline.run import run
 from worldprobe.store import Store
 from worldprobe.video.rendered.scenes import render_scenes
@@ -30,6 +30,22 @@ def test_clips_of_another_length_are_refused_before_anything_is_encoded(tmp_path
     run(make_experiment({**wanted, "frames": 8, "stride": 2}), films, out)
     ((found, _),) = Store(str(out / "embeddings.zarr")).find(_id(films[0]), encoder="pixels")
     assert (found.specs[0].frames, found.specs[0].stride) == (8, 2)
+
+
+def test_a_new_film_before_those_that_are_there_hides_none_of_them(tmp_path):
+    films = render_scenes(7, 3, tmp_path / "films")
+    wanted = {"videos": ["films"], "labeller": "truth", "tasks": ["xy"], "features": ["z"],
+              "controls": ["majority"], "evidence": [], "encoder": "pixels"}  # fmt: skip
+    out, store = tmp_path / "run", Store(str(tmp_path / "store"))
+    run(make_experiment(wanted), films[1:], out, store=store)
+    stored = sorted((tmp_path / "store").rglob("*"))
+    with pytest.raises(StoreError, match="clips of 8 frames were asked for"):
+        run(make_experiment({**wanted, "frames": 8}), films, out, store=store)
+    assert sorted((tmp_path / "store").rglob("*")) == stored
+    # Films that are not asked for may be held in any way, damaged ones too: it gets as far as its probes.
+    next((tmp_path / "store").glob(f"{_id(films[1])[:24]}/*/*/*/zarr.json")).write_text("{")
+    with pytest.raises(ProbeError, match="found 1 group"):
+        run(make_experiment({**wanted, "frames": 8}), films[:1], tmp_path / "one", store=store)
 
 
 def _id(film):

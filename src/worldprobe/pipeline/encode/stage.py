@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from worldprobe.pipeline.sources import ref_of
 from worldprobe.pipeline.stored import decoded_blocks
 from worldprobe.protocols import Encoder, Executor
 from worldprobe.records import Block, in_order
-from worldprobe.store import Input, Store
+from worldprobe.store import Input, Series, Store
 
 
 def encode_all(
@@ -87,19 +88,37 @@ def _require_one_kind(videos: Sequence[Path], experiment: Experiment, encoder: s
     """Refuse before anything is encoded what probes would refuse after: clips of two kinds in one store."""
     if "native" not in experiment.inputs or not videos:
         return
-    try:
-        found = store.find(ref_of(videos[0]).id, encoder=encoder)
-    except VideoError:  # it fails when it is encoded, and is counted
-        return
-    wanted = (experiment.frames, experiment.stride, experiment.pool)
-    for series, _ in found:
-        held = (series.specs[0].frames, series.specs[0].stride, series.pool)
-        if held != wanted:
-            raise StoreError(
-                f"{store.location} holds {_in_words(*held)} of {series.video.path}, and {_in_words(*wanted)} were "
-                "asked for: probes could not tell which to read. Give another folder (--out), or delete that store "
-                "to do without it."
-            )
+    wanted, among = (experiment.frames, experiment.stride, experiment.pool), set(videos)
+    # The first video is opened, wherever it lay; of the others the store tells where they lay, which is enough to
+    # open those alone that are to be refused.
+    for video in [*_ids(videos[:1]), *store.videos()]:
+        try:
+            found = store.find(video, encoder=encoder)
+        except StoreError:  # damaged: it is said where that video is encoded
+            continue
+        for series, _ in found:
+            held = (series.specs[0].frames, series.specs[0].stride, series.pool)
+            if held != wanted and (video == series.video.id or _is_among(series, among)):
+                raise StoreError(
+                    f"{store.location} holds {_in_words(*held)} of {series.video.path}, and {_in_words(*wanted)} "
+                    "were asked for: probes could not tell which to read. Give another folder (--out) or store "
+                    "(--store), or delete that store to do without it."
+                )
+
+
+def _is_among(series: Series, videos: Collection[Path]) -> bool:
+    """Whether a series is of one of the videos, which lies where it lay."""
+    path = Path(series.video.path)
+    return path in videos and series.video.id in _ids([path])
+
+
+def _ids(videos: Sequence[Path]) -> list[str]:
+    """Ids of videos; one that cannot be read fails when it is encoded, and is counted."""
+    found = []
+    for path in videos:
+        with suppress(VideoError):
+            found.append(ref_of(path).id)
+    return found
 
 
 def _in_words(frames: int, stride: int, pool: str) -> str:

@@ -13,14 +13,13 @@ from worldprobe.report.sections import sections
 from worldprobe.report.table import Cell, Column, Section, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from rich.table import Table as RichTable
     from rich.text import Text
 
 NARROW = 116
 # As wide as a column of words has to be for them not to be broken within; for the lesser one others give way.
 _ROOM_FOR_WORDS, _LEAST_ROOM = 16, 10
+_LONG_WORD = 8  # letters; in narrower columns words are broken, and a table is as high as it has letters
 _TONES = {
     "above": "bold green",
     "above-run": "green",
@@ -97,15 +96,17 @@ def _stacked(cell: Cell) -> Cell:
 
 
 def _with_room(columns: Sequence[Column[Any]], cells: Sequence[Sequence[Text]], width: int) -> list[int]:
-    """Choose columns that leave room for one that folds: plain values go, the last first; the report has them."""
+    """Choose columns that stand whole and leave room for those that fold: plain values go, then spare ones, each
+    time the last first; the report has them."""
     texts = [[column.short or "", *(row[at].plain for row in cells)] for at, column in enumerate(columns)]
     wide = [max(len(line) for text in column for line in text.split("\n")) for column in texts]
     kept = list(range(len(columns)))
-    plain = [at for at in kept if columns[at].value_only and not columns[at].fold]
-    while any(columns[at].fold for at in kept) and plain:
-        if width - sum(wide[at] + 2 for at in kept if not columns[at].fold) >= _LEAST_ROOM:
-            break
-        kept.remove(plain.pop())
+    folding = [wide[at] for at in kept if columns[at].fold]
+    words = sum(min(one, _LONG_WORD) + 2 for one in folding) - 2  # none: what stands after the last column
+    for least, may_go in ((_LEAST_ROOM if folding else words, "value_only"), (words, "spare")):
+        going = [at for at in kept if getattr(columns[at], may_go) and not columns[at].fold]
+        while going and width - sum(wide[at] + 2 for at in kept if not columns[at].fold) < least:
+            kept.remove(going.pop())
     return kept
 
 

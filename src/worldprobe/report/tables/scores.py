@@ -109,10 +109,10 @@ def _columns(summary: Summary) -> list[Column[Scored]]:
         Column("", _score, right=True, short="score", when="wide", forms=("terminal",)),
         Column("", _narrow, forms=("terminal",), short="score", when="narrow"),
         *controls,
-        Column("", _folded, forms=("terminal",), short="controls", when="narrow"),
+        Column("", _folded, forms=("terminal",), short="controls", when="narrow", spare=True),
         Column("Verdict", _verdict, forms=("html",)),
         Column("Margin", lambda s: sorted_cell(s[1].margin, signed(s[1].margin)), right=True),
-        Column("Leak", _leak, right=True, short="leak", brief=lambda s: signed(s[1].leak)),
+        Column("Leak", _leak, right=True, short="leak", brief=lambda s: signed(s[1].leak), spare=True),
         Column("n", lambda s: in_groups(s[0].n_test, s[0].n_groups), right=True),
         Column("Penalty", lambda s: _chosen(s[0]), right=True, forms=("html",)),
         Column(
