@@ -214,7 +214,7 @@ def test_diverged_and_unlike_checkpoints_are_left_and_the_others_measured(scenes
         assert watch.round() == 2
         left = {one.name: one for one in watch.facts().left}
     assert set(left) == {"step-2", "step-3"}
-    assert "NaN or infinite" in left["step-2"].why
+    assert "NaN or infinity" in left["step-2"].why
     assert "of another architecture than those before it" in left["step-3"].why
     assert left["step-3"].final
 
