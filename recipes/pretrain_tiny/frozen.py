@@ -50,7 +50,8 @@ class Frozen:
                 ids = torch.arange(known * cells, device=device).expand(len(cut), -1)
                 contexts.append(encode(encoder, cut, ids, side=side).half().cpu())
                 goals.append(latents(encoder, cut, side=side).half().cpu())
-            self._groups.append((torch.cat(contexts), torch.cat(goals)))
+            with torch.autocast("cpu", enabled=False):  # in bf16, which some processors have, it joins no fp16
+                self._groups.append((torch.cat(contexts), torch.cat(goals)))
 
     def batch(self, step: int) -> Batch:
         """What a step learns from, the same for the same step."""
