@@ -11,6 +11,7 @@ from tests.builders.checks import some
 from tests.builders.decoder_training import SHAPE, Blobs, main, module, run
 from tests.builders.forked import Forked
 
+from worldprobe.decoders import checkpoints
 from worldprobe.decoders.batches import batches
 from worldprobe.decoders.training import Recipe, train, validation_loss
 from worldprobe.errors import DecoderError
@@ -105,6 +106,11 @@ def test_another_trainings_checkpoint_is_refused_and_so_is_a_broken_one(tmp_path
         run(tmp_path / "checkpoint", progress=stop)
     with pytest.raises(DecoderError, match="training with other options"):
         run(tmp_path / "checkpoint", learning_rate=0.5)
+    tensors, facts = checkpoints.read(tmp_path / "checkpoint")
+    lacks = min(name for name in tensors if name.startswith("weights/"))
+    checkpoints.write(tmp_path / "checkpoint", {name: tensors[name] for name in tensors if name != lacks}, facts)
+    with pytest.raises(DecoderError, match=rf"another version .*{lacks.removeprefix('weights/')}.*Delete it"):
+        run(tmp_path / "checkpoint")
     (tmp_path / "checkpoint").write_bytes(b"not this")
     with pytest.raises(DecoderError, match="not a checkpoint"):
         run(tmp_path / "checkpoint")

@@ -42,10 +42,13 @@ def test_a_verdict_is_read_on_a_narrow_terminal(width):
     """Numbers beside a score give way to what follows from them: the report has them."""
     long = [Column("", lambda _: "x" * 26, short="controls", spare=True),
             Column("Leak", lambda _: "+0.95", right=True, short="leak", spare=True)]  # fmt: skip
-    columns = [Column("Task", lambda _: "velocity", short="task"),
-               Column("Features", lambda _: "grid, block3", short="feat.", fold=True),
-               Column("", lambda _: "[-0.27, 0.03]", short="score"), *long,
-               Column("Verdict", lambda _: "below pixels; not shown > r-init", short="verdict", fold=True)]  # fmt: skip
+    columns = [
+        Column("Task", lambda _: "velocity", short="task"),
+        Column("Features", lambda _: "grid, block3", short="feat.", fold=True),
+        Column("", lambda _: "[-0.27, 0.03]", short="score"),
+        *long,
+        Column("Verdict", lambda _: "below pixels; not shown > r-init", short="verdict", fold=True),
+    ]
     console = Console(file=io.StringIO(), width=width)
     console.print(rich_table(Table("T", columns, [1]), width=width))
     text = console.file.getvalue()

@@ -135,8 +135,8 @@ def load(folder: str | Path, *, device: str = "auto") -> TrainedDecoder:
         what = lines[min(1, len(lines) - 1)] if isinstance(error, RuntimeError) else lines[0]
         raise DecoderError(
             f"{folder / WEIGHTS} does not fit {CONFIG} beside it, or was written by another version of worldprobe: "
-            f"{what if len(what) <= _MOST_SAID else what[:_MOST_SAID] + '…'}. Take both from one training; or delete "
-            "that folder and train the decoder again."
+            f"{what if len(what) <= _MOST_SAID else what[:_MOST_SAID] + '…'}. Take both from one training, or "
+            "delete that folder and train the decoder again."
         ) from error
     return TrainedDecoder(module, facts, device=device_for(device))
 

@@ -313,7 +313,14 @@ class _Sitting:
         def part(name: str) -> dict[str, Tensor]:
             return {key.removeprefix(name): one for key, one in tensors.items() if key.startswith(name)}
 
-        self.module.load_state_dict(part("weights/"))
+        weights = part("weights/")
+        if differing := weights.keys() ^ self.module.state_dict().keys():
+            raise DecoderError(
+                f"{self.checkpoint} was written by another version of worldprobe, and cannot be gone on from (of "
+                f"the weights it and this version differ in {min(differing)}). Delete it to train from the "
+                "beginning, or finish with that version."
+            )
+        self.module.load_state_dict(weights)
         self.average, self.best = part("average/"), part("best/")
         for kept in (self.average, self.best):
             kept.update({name: one.to(self.device) for name, one in kept.items()})

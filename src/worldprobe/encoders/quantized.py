@@ -44,13 +44,11 @@ def refuse_broken(weights: Iterable[tuple[str, Tensor]], *, name: str) -> None:
     """
     import torch
 
-    # A sum is not finite where one of its numbers is not, and reads each of them once. Of huge ones it may overflow.
+    # A sum is not finite where one of its numbers is not, and is quick. That of huge ones may overflow.
     broken = [
         key
         for key, one in weights
-        if one.is_floating_point()
-        and not one.sum(dtype=torch.float32).isfinite()
-        and not one.isfinite().all()
+        if one.is_floating_point() and not one.sum(dtype=torch.float32).isfinite() and not one.isfinite().all()
     ]
     if broken:
         raise RegistryError(
