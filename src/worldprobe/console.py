@@ -52,17 +52,22 @@ def resolve_videos(sources: Sequence[str], *, dry_run: bool = False) -> list[Pat
     stand_ins: list[Path] = []
 
     def few(paths: list[Path], render: Callable[[int], list[Path]]) -> list[Path]:
-        """All of the paths, or of a dry run the first; others like these stand for the rest."""
-        absent = sum(not path.exists() for path in paths) if dry_run else 0
-        if absent <= _STAND_INS:
+        """All of the paths, or of a dry run those that are there and the first of the others, which stand for the
+        rest: no store has what these have not."""
+        absent = [at for at, path in enumerate(paths) if not path.exists()] if dry_run else []
+        new, rest = absent[:_STAND_INS], absent[_STAND_INS:]
+        gone = set(rest)
+        if not rest:
             return render(len(paths))
-        begun, new = time.perf_counter(), sum(not path.exists() for path in paths[:_STAND_INS])
-        first = render(_STAND_INS)
-        each = (time.perf_counter() - begun) / new if new else None
-        soon = f" (about {each * (absent - new) / (os.cpu_count() or 1) / 60:.0f} min here)" if each else ""
-        warn(f"{absent - new:,} videos are rendered when this is run{soon}; {_STAND_INS} stand for all")
-        stand_ins.extend(first[i % _STAND_INS] for i in range(_STAND_INS, len(paths)))
-        return first
+        begun = time.perf_counter()
+        render(new[-1] + 1)
+        minutes = (time.perf_counter() - begun) / len(new) * len(rest) / (os.cpu_count() or 1) / 60
+        warn(
+            f"{len(rest):,} videos are rendered when this is run (about {minutes:.0f} min here); {len(new)} stand "
+            "for them"
+        )
+        stand_ins.extend(paths[new[i % len(new)]] for i in range(len(rest)))
+        return [path for at, path in enumerate(paths) if at not in gone]
 
     def scenes(count: int, seed: int, folder: Path) -> list[Path]:
         with bars() as progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from tests.builders.commanded import commanded
 from tests.builders.known_store import put
 
+from worldprobe.console import resolve_videos
 from worldprobe.labels.load import load_labeller
 from worldprobe.labels.table import write_labels
 from worldprobe.pipeline.label.label import label as label_videos
@@ -86,3 +88,18 @@ def test_a_dry_run_of_probing_says_what_probing_would_refuse(
 
     assert dry == whole
     assert dry[0] == 1
+
+
+def test_films_that_are_there_stand_for_none_that_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store may hold what is there, and of the others there would be nothing left to encode."""
+    monkeypatch.setenv("WORLDPROBE_CACHE", str(tmp_path))
+    there = resolve_videos(["scenes:3"])
+    found = resolve_videos(["scenes:20"], dry_run=True)
+    times = Counter(found)
+    assert len(found) == 20
+    assert [times.pop(path) for path in there] == [1, 1, 1]
+    assert len(times) == 8
+    assert set(times.values()) == {2, 3}
+    assert all(path.exists() for path in times)
+    # As many as stand for others are rendered rather than stood for.
+    assert len(set(resolve_videos(["scenes:19"], dry_run=True))) == 19

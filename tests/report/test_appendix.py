@@ -7,7 +7,7 @@ import pytest
 from tests.builders.browser import CHROMIUM, Browser
 from tests.builders.checks import some
 from tests.builders.named_badly import LOUD
-from tests.builders.run_lines import probe_lines
+from tests.builders.run_lines import prediction_step, probe_lines
 from tests.builders.whole import write_whole_run
 from typer.testing import CliRunner
 
@@ -87,3 +87,11 @@ def test_it_prints_on_one_sheet(whole, long, tmp_path):
             assert browser.said == []
     finally:
         browser.close()
+
+
+def test_a_run_that_only_predicted_has_a_sheet_too(tmp_path):
+    """It has no probes, splits, controls or labels to list."""
+    write_results(tmp_path / "results.jsonl", prediction_step(0.1, 0.2, 0.3, 0.4, 0.5))
+    page = summary_page(summarize(tmp_path))
+    assert "baselines that are fitted to" in page
+    assert "out of fold" not in page

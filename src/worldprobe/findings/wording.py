@@ -162,8 +162,8 @@ def count(items: int, noun: str) -> str:
 
 
 def joined(items: Iterable[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    *first, last = items
+    """``a``, ``a and b``, ``a, b and c``; nothing of nothing."""
+    *first, last = list(items) or [""]
     return f"{', '.join(first)} and {last}" if first else last
 
 
