@@ -18,7 +18,7 @@ def uneven(seed=0, *, d=6, together=0.0):
 
 
 def dressed(before, errors, shape="dressed"):
-    return dress(lambda rows: errors[rows], before, train=TRAIN, test=TEST, shape=shape, seed=3)
+    return dress(lambda rows: errors[rows], before, train=TRAIN, test=TEST, shapes=[shape], seed=3)[shape]
 
 
 def test_the_energy_score_is_its_definition_and_a_points_is_its_distance():

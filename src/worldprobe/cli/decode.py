@@ -30,7 +30,7 @@ def decode(
     video: Annotated[Path | None, typer.Option(help="Also a film (mp4): real above decoded.")] = None,
     executor: Annotated[
         str, typer.Option(help="Who encodes and trains: local, ray\\[:WORKERS], modal\\[:GPU].")
-    ] = ("local"),
+    ] = "local",
     ray_address: Annotated[str | None, typer.Option(help="A Ray cluster; none: one is started here.")] = None,
     price: Annotated[float | None, typer.Option(help="Of an hour of Modal's GPU, in place of the list's.")] = None,
     dry_run: DryRunOption = False,

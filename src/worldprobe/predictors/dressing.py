@@ -11,9 +11,9 @@ Axes: n windows, m futures, k horizons, s tokens of a tubelet (1 of a place), d 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ Tokens = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Shape = Literal["dressed", "constant", "noise"]
 """Errors made elsewhere, scaled; the same as they were; independent normal numbers of the expected size."""
+SHAPES: tuple[Shape, ...] = get_args(Shape)
 Errors = Callable[[Ints], Tokens]
 """What came less what was predicted, of these windows: float32 [n, k, s, d]."""
 FUTURES = 8
@@ -117,21 +118,35 @@ def dress(
     *,
     train: Ints,
     test: Ints,
-    shape: Shape,
+    shapes: Sequence[Shape],
     seed: int,
-) -> Dressed:
-    """Draw futures of some windows, and score them.
+) -> dict[Shape, Dressed]:
+    """Draw futures of some windows, of each shape, and score them.
 
     Args:
         errors: of any of the windows, of which those of ``train`` are what futures are made of.
         before: what is known of all of them before the future is seen, [n, k, s, f].
         train: windows of other groups than those of ``test``.
     """
-    rng = np.random.default_rng(seed)
-    known = before[..., :0] if shape == "constant" else before
     sizes = np.concatenate([_sizes(errors(rows)) for rows in _some(errors, train)])
-    usual, there = ErrorSize.fit(known[train], sizes)
-    here = usual.expected(known[test])
+    expected: dict[bool, tuple[ErrorSize, Floats, Floats]] = {}
+    found: dict[Shape, Dressed] = {}
+    for shape in shapes:
+        even = shape == "constant"
+        if even not in expected:
+            known = before[..., :0] if even else before
+            usual, there = ErrorSize.fit(known[train], sizes)
+            expected[even] = usual, there, usual.expected(known[test])
+        found[shape] = _futures(errors, train, test, *expected[even], shape, np.random.default_rng(seed))
+    return found
+
+
+def _futures(
+    errors: Errors, train: Ints, test: Ints, usual: ErrorSize, there: Floats, here: Floats, shape: Shape,
+    rng: np.random.Generator,
+) -> Dressed:  # fmt: skip
+    """Of one shape; errors are expected to be as large as ``there`` in the windows of train, ``here`` in those of
+    test."""
     parts = []
     for at in _some(errors, np.arange(len(test))):
         error = errors(test[at])

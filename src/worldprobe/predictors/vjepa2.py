@@ -28,6 +28,11 @@ Precision = Literal["fp32", "bf16", "fp16"]
 INSTEAD = "Use a smaller --context or --horizon, --precision bf16, or another device."
 
 
+def other_mode(mode: Mode) -> Mode:
+    """The one beside which a mode is scored."""
+    return "rolling" if mode == "joint" else "joint"
+
+
 class TokenEncoder(Protocol):
     """What a predictor needs of its encoder; ``encoders.vjepa2.VJEPA2Encoder`` has it."""
 

@@ -26,7 +26,7 @@ from worldprobe.pipeline.predict.windows import Cut, cut_windows, read_windows, 
 from worldprobe.pipeline.progress import silent
 from worldprobe.pipeline.sources import open_source
 from worldprobe.pipeline.stored import decoded_blocks
-from worldprobe.predictors.vjepa2 import Mode, VJEPA2Predictor
+from worldprobe.predictors.vjepa2 import VJEPA2Predictor, other_mode
 from worldprobe.protocols import Encoder
 from worldprobe.records import DecoderShape, VideoRef, breadth
 from worldprobe.video.rendered import violations
@@ -100,7 +100,7 @@ def _prediction(
     pixels = _window(videos, encoder, cut)
 
     known = predictor.context_tokens(pixels, context)
-    other: Mode = "rolling" if settings.mode == "joint" else "joint"
+    other = other_mode(settings.mode)
 
     def tell() -> None:
         predictor.predict(pixels, context=context, horizon=horizon, mode=settings.mode)

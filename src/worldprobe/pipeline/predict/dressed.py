@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.predictors.baselines import RidgePredictor
-from worldprobe.predictors.dressing import Dressed, Errors, Shape, dress, token_features
+from worldprobe.predictors.dressing import SHAPES, Dressed, Errors, Shape, dress, token_features
 from worldprobe.probes.splits import Fold, Folds
 
 Half = NDArray[np.float16]
@@ -66,22 +66,22 @@ def dress_tokens(
     context, guess = known[rows], told[rows]
     last = np.broadcast_to(context[:, -1:], guess.shape)
     by: dict[tuple[Method, Shape], Dressed] = {}
-    shapes: tuple[Shape, ...] = ("dressed", "constant", "noise")
-    for method, center in (("predictor", guess), ("copy-last", last)):
+    centers: dict[Method, Half] = {"predictor": guess, "copy-last": last}
+    for method, center in centers.items():
         before, errors = _before(context, center, grid), _less(seen, center)
-        for shape in shapes if method == "predictor" else shapes[:1]:
-            parts = [
-                dress(errors, before, train=fold.train, test=fold.test, shape=shape, seed=seed)
-                for fold in cut.folds
-            ]
-            by[method, shape] = in_order(parts, cut)  # type: ignore[index]
+        parts = [
+            dress(errors, before, train=fold.train, test=fold.test, shapes=shapes_of(method), seed=seed)
+            for fold in cut.folds
+        ]
+        by |= in_order(method, parts, cut)
     if len(ridges) == len(cut.folds):
-        guesses = []
+        parts = []
         for ridge, fold in zip(ridges, cut.folds, strict=True):
             center = _guess(ridge, context)
             before, errors = _before(context, center, grid), _less(seen, center)
-            guesses.append(dress(errors, before, train=fold.train, test=fold.test, shape="dressed", seed=seed))
-        by["ridge", "dressed"] = in_order(guesses, cut)
+            shapes = shapes_of("ridge")
+            parts.append(dress(errors, before, train=fold.train, test=fold.test, shapes=shapes, seed=seed))
+        by |= in_order("ridge", parts, cut)
     return DressedFutures(rows, cut.unit, cut.kind, by)
 
 
@@ -92,10 +92,22 @@ def enough(folds: Folds) -> bool:
     return fewest >= FEWEST and tested == len(folds.unit)
 
 
-def in_order(parts: Sequence[Dressed], folds: Folds) -> Dressed:
+def shapes_of(method: Method) -> tuple[Shape, ...]:
+    """The predictor's futures stand beside those of other shapes, and beside other methods' dressed."""
+    return SHAPES if method == "predictor" else ("dressed",)
+
+
+def in_order(
+    method: Method, parts: Sequence[dict[Shape, Dressed]], folds: Folds
+) -> dict[tuple[Method, Shape], Dressed]:
     """Put the folds' test windows back in the order of all windows; each was tested once."""
     place = np.argsort(np.concatenate([fold.test for fold in folds.folds]))
-    return Dressed(*(np.concatenate(one)[place] for one in zip(*parts, strict=True)))
+    return {
+        (method, shape): Dressed(
+            *(np.concatenate(one)[place] for one in zip(*(part[shape] for part in parts), strict=True))
+        )
+        for shape in shapes_of(method)
+    }
 
 
 def of_some(folds: Folds, rows: Ints) -> Folds:

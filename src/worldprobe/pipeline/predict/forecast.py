@@ -21,7 +21,7 @@ from worldprobe.pipeline.predict.windows import MOST, Batch, Window, split_rows,
 from worldprobe.predictors import baselines, scores
 from worldprobe.predictors.leak import Leak, PlainForward, Predicts, leak
 from worldprobe.predictors.unusual import Usual, known_before, window_errors
-from worldprobe.predictors.vjepa2 import INSTEAD, Mode, VJEPA2Predictor
+from worldprobe.predictors.vjepa2 import INSTEAD, Mode, VJEPA2Predictor, other_mode
 from worldprobe.probes.splits import Fold, Folds, SplitKind, make_folds
 
 Errors = NDArray[np.float32]
@@ -183,7 +183,7 @@ def forecast(
 
 def modes_from(mode: Mode) -> list[Mode]:
     """Both modes, beginning with this one."""
-    return [mode, *(other for other in get_args(Mode) if other != mode)]
+    return [mode, other_mode(mode)]
 
 
 def tokens_of(

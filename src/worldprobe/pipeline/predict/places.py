@@ -15,13 +15,13 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.pipeline.predict.dressed import DressedFutures, Method, enough, in_order, of_some
+from worldprobe.pipeline.predict.dressed import DressedFutures, Method, enough, in_order, of_some, shapes_of
 from worldprobe.pipeline.predict.dressed_scores import futures_lines
 from worldprobe.pipeline.predict.reading import Arrays
 from worldprobe.pipeline.predict.scores import PredictionSetup
 from worldprobe.predictors.dressing import Dressed, Shape, dress
 from worldprobe.predictors.unusual import known_before
-from worldprobe.predictors.vjepa2 import Mode
+from worldprobe.predictors.vjepa2 import other_mode
 from worldprobe.probes.choice import Validated
 from worldprobe.probes.question import Question
 from worldprobe.probes.slope import Believed, Numbers
@@ -34,7 +34,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 # Added before the logarithm of a distance in shares of a frame is taken.
 _FLOOR = 0.01
-_SHAPES: tuple[Shape, ...] = ("dressed", "constant", "noise")
 
 
 class PlaceAnswers:
@@ -45,8 +44,7 @@ class PlaceAnswers:
 
     def __init__(self, arrays: Arrays, folds: Folds, setup: PredictionSetup) -> None:
         self._arrays, self._folds, self._setup = arrays, folds, setup
-        other: Mode = "rolling" if setup.mode == "joint" else "joint"
-        ahead = [arrays.told[setup.mode], arrays.told[other], arrays.known[:, -1:]]
+        ahead = [arrays.told[setup.mode], arrays.told[other_mode(setup.mode)], arrays.known[:, -1:]]
         stacked = np.concatenate(ahead, axis=1)  # the predictor's, the other mode's, and the context's last tubelet
         self._columns = stacked.reshape(*stacked.shape[:2], -1)
         self._of: dict[int, Floats] = {}
@@ -86,23 +84,22 @@ class PlaceAnswers:
         by: dict[tuple[Method, Shape], Dressed] = {}
         for method, (tokens, at) in centers.items():
             seen = known_before(arrays.known[tested], tokens[tested])  # [m, 5]
-            for shape in _SHAPES if method == "predictor" else _SHAPES[:1]:
-                parts = []
-                for number, fold in enumerate(cut.folds):
-                    answers = self._of[number][tested]
-                    places = answers[:, at]
-                    off = (truth[tested] - places)[:, :, None].astype(np.float32)
-                    known = np.asarray(np.isfinite(off).all(axis=(1, 2, 3)))
-                    if not known[fold.test].all() or not known[fold.train].any():
-                        return
-                    parts.append(
-                        dress(
-                            lambda rows, off=off: off[rows],  # type: ignore[misc]
-                            _before(seen, places, answers, horizon),
-                            train=fold.train[known[fold.train]], test=fold.test, shape=shape, seed=self._setup.seed,
-                        )
-                    )  # fmt: skip
-                by[method, shape] = in_order(parts, cut)
+            parts = []
+            for number, fold in enumerate(cut.folds):
+                answers = self._of[number][tested]
+                places = answers[:, at]
+                off = (truth[tested] - places)[:, :, None].astype(np.float32)
+                known = np.asarray(np.isfinite(off).all(axis=(1, 2, 3)))
+                if not known[fold.test].all() or not known[fold.train].any():
+                    return
+                before, train = _before(seen, places, answers, horizon), fold.train[known[fold.train]]
+                parts.append(
+                    dress(
+                        off.__getitem__, before, train=train, test=fold.test, shapes=shapes_of(method),
+                        seed=self._setup.seed,
+                    )
+                )  # fmt: skip
+            by |= in_order(method, parts, cut)
         done = DressedFutures(tested, cut.unit, cut.kind, by)
         counted = np.ones((len(tested), horizon, 1), dtype=np.bool_)
         # From a root mean square over two numbers to a distance.

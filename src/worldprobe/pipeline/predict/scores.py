@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from worldprobe.intervals import Draws, Scale, no_draws, standings
 from worldprobe.pipeline.predict.forecast import OTHER, Forecast, Which
-from worldprobe.predictors.vjepa2 import Mode
+from worldprobe.predictors.vjepa2 import Mode, other_mode
 from worldprobe.probes.metrics import ratio_draws
 from worldprobe.results import LeakResult, PredictionMethod, PredictionMetric, PredictionResult
 
@@ -78,7 +78,7 @@ def _at_once(done: Forecast, setup: PredictionSetup) -> Iterator[PredictionResul
 
 def _errors(done: Forecast, setup: PredictionSetup) -> Iterator[PredictionResult]:
     which: tuple[Which, ...] = get_args(Which)
-    other: Mode = "rolling" if setup.mode == "joint" else "joint"
+    other = other_mode(setup.mode)
     for tokens in which:
         mask = done.counted(tokens)
         scored = [_horizon(done, setup, k, tokens) for k in range(setup.horizon)]

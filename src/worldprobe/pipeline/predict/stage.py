@@ -25,7 +25,7 @@ from worldprobe.pipeline.predict.pixels import DecodedFuture, find_decoder
 from worldprobe.pipeline.predict.reading import Readable
 from worldprobe.pipeline.predict.readouts import readout_lines
 from worldprobe.pipeline.predict.scores import PredictionSetup, leak_lines, lines
-from worldprobe.pipeline.predict.surprise import Surprises, surprise_lines, surprises
+from worldprobe.pipeline.predict.surprise import surprise_lines, surprises
 from worldprobe.pipeline.predict.windows import Cut, read_windows
 from worldprobe.pipeline.predict.workers import PredictSpread, spread_of
 from worldprobe.pipeline.progress import Progress, silent
@@ -34,7 +34,7 @@ from worldprobe.pipeline.stage_record import record_experiment, write_provenance
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder, Executor
 from worldprobe.records import Labels, VideoRef
-from worldprobe.results import AnyResult, PredictionResult
+from worldprobe.results import AnyResult, PredictionResult, SurpriseResult
 from worldprobe.store import Store
 from worldprobe.video.rendered.robots.draw import gl_context
 
@@ -109,12 +109,8 @@ def predict(
             found += pixel_lines
             kept |= {"prediction_comparison"} if any(line.n for line in pixel_lines) else set()
     if settings.pairs or settings.robot_pairs:
-        surprised = _surprises(models, settings, ledger, progress)
-        keep_violations(surprised[0], encoder, place(out, "violations"), context=settings.context)
+        found += _surprised(models, settings, out, ledger, progress)
         kept.add("violations")
-        twin = surprised[1] if len(surprised) > 1 else None
-        for at, (_, _, setup) in zip(surprised, models, strict=True):
-            found += surprise_lines(at, setup, None if at is twin else twin)
     drop_figures(out, but=kept)
     out.mkdir(parents=True, exist_ok=True)
     add_notes(out, merge(out, PREDICT, found, ledger.costs, revision=encoder.revision, videos=seen))
@@ -202,18 +198,27 @@ def _futures(labels: Labels | None, predictor: VJEPA2Predictor) -> Futures | Non
     return Futures(labels, (grid.height, grid.width), tubelet=predictor.tubelet, levels=predictor.levels)
 
 
-def _surprises(
+def _surprised(
     models: Sequence[tuple[Encoder, VJEPA2Predictor, PredictionSetup]],
     settings: Predict,
+    out: Path,
     ledger: Ledger,
     progress: Progress,
-) -> list[Surprises]:
-    """Measure surprise at pairs of possible and impossible videos, and book what it took."""
+) -> list[SurpriseResult]:
+    """Score surprise at pairs of possible and impossible videos; keep the first model's pictures, and book it.
+
+    The second model, where there is one, is the twin that the first is judged against.
+    """
     started = time.perf_counter()
     found = surprises(models, pairs=settings.pairs, robot_pairs=settings.robot_pairs, progress=progress)
     items = 2 * sum(len(ways["predictor"].l1) for of_model in found for ways in of_model.found.values())
     ledger.book("predict: surprise", started=started, items=items, device=device_of(models[0][0]))
-    return found
+    keep_violations(found[0], models[0][0], place(out, "violations"), context=settings.context)
+    own, *twins = found
+    scored = surprise_lines(own, models[0][2], *twins)
+    for of_twin, (*_, setup) in zip(twins, models[1:], strict=True):
+        scored += surprise_lines(of_twin, setup)
+    return scored
 
 
 def check(experiment: Experiment, out: Path) -> None:

@@ -133,13 +133,13 @@ def _surprised(kind: str, curves: Any, first: int) -> panels.Panel:
             for frame, value in zip(frames, values, strict=True)
         ]
         lines.append(panels.Line(name, look, panels.measured(scores)))
-    ends = (float(frames[0]), float(max(frames[-1], frames[0] + 1)))
+    across = Axis(float(frames[0]), float(max(frames[-1], frames[0] + 1)), step=None)
     return panels.Panel(
         title=kind,
         metric="mean surprise (L1)",
         x_name="first frame that a window tells",
-        across=Axis(*ends, step=None),
-        x_ticks=tuple((tick, f"{tick:g}") for tick in Axis(*ends, step=None).ticks),
+        across=across,
+        x_ticks=tuple((tick, f"{tick:g}") for tick in across.ticks),
         up=around(curves.ravel().tolist()),
         lines=tuple(lines),
     )

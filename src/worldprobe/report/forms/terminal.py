@@ -62,9 +62,9 @@ def rich_table(table: Table[Any], *, width: int = 120) -> RichTable:
     )  # fmt: skip
     rows = table.rows if table.brief_rows is None else table.brief_rows
     found = [[column.cell(row, "terminal") for column in columns] for row in rows]
-    if _crowded(columns, found, width):
-        found = [[_stacked(one) for one in row] for row in found]
     cells = [[_text(one) for one in row] for row in found]
+    if _crowded(columns, cells, width):
+        cells = [[_text(_stacked(one)) for one in row] for row in found]
     kept = _with_room(columns, cells, width)
     columns, cells = [columns[at] for at in kept], [[row[at] for at in kept] for row in cells]
     for at, column in enumerate(columns):
@@ -81,13 +81,17 @@ def rich_table(table: Table[Any], *, width: int = 120) -> RichTable:
     return result
 
 
-def _crowded(columns: Sequence[Column[Any]], rows: Sequence[Sequence[Cell]], width: int) -> bool:
+def _widths(columns: Sequence[Column[Any]], cells: Sequence[Sequence[Text]]) -> list[int]:
+    """The longest line of each column."""
+    texts = [[column.short or "", *(row[at].plain for row in cells)] for at, column in enumerate(columns)]
+    return [max(len(line) for text in column for line in text.split("\n")) for column in texts]
+
+
+def _crowded(columns: Sequence[Column[Any]], cells: Sequence[Sequence[Text]], width: int) -> bool:
     """Whether columns that may not wrap leave too little to those of words, which may."""
     wrapping = sum(column.fold for column in columns)
-    texts = [[_text(one).plain for one in row] for row in rows]
-    longest = [max(len(text) for text in (column.short or "", *(row[at] for row in texts)))
-               for at, column in enumerate(columns) if not column.fold]  # fmt: skip
-    return wrapping > 0 and width - sum(longest) - len(columns) < wrapping * _ROOM_FOR_WORDS
+    stiff = sum(wide for wide, column in zip(_widths(columns, cells), columns, strict=True) if not column.fold)
+    return wrapping > 0 and width - stiff - len(columns) < wrapping * _ROOM_FOR_WORDS
 
 
 def _stacked(cell: Cell) -> Cell:
@@ -98,8 +102,7 @@ def _stacked(cell: Cell) -> Cell:
 def _with_room(columns: Sequence[Column[Any]], cells: Sequence[Sequence[Text]], width: int) -> list[int]:
     """Choose columns that stand whole and leave room for those that fold: plain values go, then spare ones, each
     time the last first; the report has them."""
-    texts = [[column.short or "", *(row[at].plain for row in cells)] for at, column in enumerate(columns)]
-    wide = [max(len(line) for text in column for line in text.split("\n")) for column in texts]
+    wide = _widths(columns, cells)
     kept = list(range(len(columns)))
     folding = [wide[at] for at in kept if columns[at].fold]
     words = sum(min(one, _LONG_WORD) + 2 for one in folding) - 2  # none: what stands after the last column
