@@ -240,8 +240,8 @@ def recipe_of(plan: DecodingPlan, module: Any, device: str) -> Any:
 
 
 def precision_for(chosen: Literal["auto", "fp32", "bf16"], device: str) -> Literal["fp32", "bf16"]:
-    """Choose a precision where none is asked for: bf16 where it halves the time, which is on GPUs, and on CPUs (of
-    this machine's kind) that multiply its matrices."""
+    """Choose a precision where none is asked for: bf16 on GPUs and on CPUs (this machine's) that have instructions
+    for it, AMX or AVX512-bf16, fp32 elsewhere."""
     import torch
 
     if chosen != "auto":
@@ -249,7 +249,7 @@ def precision_for(chosen: Literal["auto", "fp32", "bf16"], device: str) -> Liter
     if device.startswith("cuda"):
         return "bf16"
     capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    return "bf16" if capabilities.get("amx_bf16") else "fp32"
+    return "bf16" if capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") else "fp32"
 
 
 def open_workshop(
