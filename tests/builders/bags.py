@@ -31,6 +31,7 @@ _TYPES = {
     ),
     "std_msgs/msg/Float64MultiArray": "float64[] data\n",
     "std_msgs/msg/String": "string data\n",
+    "geometry_msgs/msg/Quaternion": "float64 x\nfloat64 y\nfloat64 z\nfloat64 w\n",
     "sensor_msgs/msg/PointCloud2": _HEADER.format(fields="uint8[] data"),
 }
 

@@ -14,7 +14,8 @@ from tests.builders.bags import Bag, hand_waving
 from worldprobe.errors import LabelError, VideoError
 from worldprobe.labels.robots.mcap import Mcap
 from worldprobe.pipeline.sources import open_source
-from worldprobe.video.bags.films import bag_films, values_at
+from worldprobe.video.bags.between import rotations_at, values_at
+from worldprobe.video.bags.films import bag_films
 from worldprobe.video.source import resolve
 
 pytest.importorskip("mcap_ros2", reason="needs mcap-ros2-support (extra [mcap])")
@@ -73,6 +74,49 @@ def test_states_lie_between_messages_and_commands_are_those_last_sent() -> None:
     nan = np.nan
     np.testing.assert_allclose(between, [nan, 0.5, 2.0, nan, nan, 10.5, nan, nan])
     np.testing.assert_allclose(sent, [nan, 0.0, 2.0, 2.0, 2.0, 10.0, 11.0, nan])
+
+
+def test_a_rotation_between_two_messages_is_one_whichever_sign_was_recorded(tmp_path: Path) -> None:
+    """q and -q are the same rotation: halfway between them component by component lies nothing."""
+
+    def about_z(turns: np.ndarray) -> np.ndarray:
+        return np.stack([0 * turns, 0 * turns, np.sin(np.pi * turns), np.cos(np.pi * turns)], axis=1)
+
+    with Bag(tmp_path / "run.mcap") as bag:
+        for frame in range(8):
+            bag.jpeg("/cam", frame / 10 + 0.05, GREY)
+        for step, (x, y, z, w) in enumerate(about_z(np.arange(10) / 20)):
+            sign = -1.0 if step % 2 else 1.0
+            for topic in ("/tool/orientation", "/goal/orientation"):
+                bag.add(
+                    topic, "geometry_msgs/msg/Quaternion", step / 10, x=sign * x, y=sign * y, z=sign * z, w=sign * w
+                )
+
+    (film,) = bag_films(tmp_path / "run.mcap", tmp_path / "films")
+
+    readings = pl.read_parquet(film.with_suffix(".readings.parquet"))
+    found = readings.select(f"state.tool.orientation.{axis}" for axis in "xyzw").to_numpy()
+    np.testing.assert_allclose(found, about_z((np.arange(8) + 0.5) / 20), atol=1e-6)
+    sent = readings.select(f"action.goal.orientation.{axis}" for axis in "xyzw").to_numpy()
+    np.testing.assert_allclose(sent, about_z(np.arange(8) / 20) * np.tile([[1], [-1]], (4, 1)), atol=1e-9)
+
+
+def test_readings_of_an_earlier_version_are_made_anew(tmp_path: Path) -> None:
+    hand_waving(tmp_path / "run.mcap")
+    front, _ = bag_films(tmp_path / "run.mcap", tmp_path / "films")
+    readings, known = front.with_suffix(".readings.parquet"), front.parent / "recording.json"
+    kept = readings.read_bytes()
+    for written, expected in ((known.read_text(), b"kept"), ('{"recording": "1", "notes": []}', kept)):
+        readings.write_bytes(b"kept")
+        known.write_text(written)
+        bag_films(tmp_path / "run.mcap", tmp_path / "films")
+        assert readings.read_bytes() == expected
+
+
+def test_four_numbers_of_another_length_are_no_rotation() -> None:
+    times, frames = np.arange(3.0), np.array([0.5])
+    assert rotations_at(frames, times, np.zeros((3, 4))) is None
+    assert rotations_at(frames, times, np.tile([0.0, 0.0, 0.0, 1.1], (3, 1))) is None
 
 
 def test_a_topic_with_another_clock_is_timed_by_the_recorder(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def decode(
     from worldprobe.pipeline.folder import STORE, require_own
     from worldprobe.pipeline.ledger import Ledger
     from worldprobe.pipeline.sources import ids_of
-    from worldprobe.pipeline.stage_record import record_experiment
+    from worldprobe.pipeline.stage_record import put_back, record_experiment
     from worldprobe.plugins import registry
     from worldprobe.report.write import write_report
     from worldprobe.store import Store
@@ -71,10 +71,9 @@ def decode(
         stages: list[StageName] = [] if store else ["encode"]
         show_estimates(experiment, paths, stages + ["train"] * (weights is None), as_json, store=store or "")
         return
-    out.mkdir(parents=True, exist_ok=True)
-    record_experiment(experiment, out, "decode")
     embeddings, ledger, name = Store(store or str(out / STORE)), Ledger().by(workers), ""
-    with bars() as progress:
+    with put_back(out), bars() as progress:
+        record_experiment(experiment, out, "decode")
         failures: list[Failure] = []
         if store is None:
             loaded, failures = encode_all(

@@ -52,6 +52,7 @@ def predict(
     from worldprobe.pipeline.predict.energy import predict_energy
     from worldprobe.pipeline.predict.stage import predict as predict_videos
     from worldprobe.pipeline.predict.stage import record
+    from worldprobe.pipeline.stage_record import put_back
     from worldprobe.report.write import write_report
     from worldprobe.video.rendered.robots.draw import gl_context
 
@@ -76,8 +77,8 @@ def predict(
     if dry_run:
         show_estimates(experiment, paths, ["predict"], as_json)
         return
-    record(experiment, out)
-    with bars() as progress:
+    with put_back(out), bars() as progress:
+        record(experiment, out)
         if poses is not None:
             failures = predict_energy(experiment, paths, poses, out, progress=progress)
         else:

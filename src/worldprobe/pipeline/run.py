@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from worldprobe.config import Experiment, to_toml
-from worldprobe.errors import StoreError
 from worldprobe.io.files import StrPath, paths_of, write_whole
 from worldprobe.pipeline.checks import check
 from worldprobe.pipeline.decode.stage import decode_into
 from worldprobe.pipeline.decode.stage import plan_of as decode_plan_of
 from worldprobe.pipeline.encode.stage import encode_all
 from worldprobe.pipeline.failures import Failure, require_readable, write_failures
-from worldprobe.pipeline.folder import RESULTS, STORE
+from worldprobe.pipeline.folder import EXPERIMENT, STORE
 from worldprobe.pipeline.label.parts import Parts
 from worldprobe.pipeline.label.stage import label_all
 from worldprobe.pipeline.ledger import Ledger, foretold
@@ -24,7 +23,8 @@ from worldprobe.pipeline.probe.self_test import self_test
 from worldprobe.pipeline.probe.stage import probe_into
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.sources import ids_of
-from worldprobe.protocols import Executor
+from worldprobe.pipeline.stage_record import put_back
+from worldprobe.protocols import Executor, Labeller
 from worldprobe.store import Store
 
 
@@ -57,21 +57,30 @@ def run(
 
         return run_original(experiment, videos, out, store=store, executor=executor, progress=progress)
     labeller = check(experiment, videos, out)
-    out.mkdir(parents=True, exist_ok=True)
-    file = out / "experiment.toml"
-    held = file.read_bytes() if file.exists() and (out / RESULTS).exists() else b""
-    write_whole(file, to_toml(experiment).encode())
-    store = store or Store(str(out / STORE))
-    ledger = Ledger(expected=foretold(out)).by(executor)
-    try:
-        encoder, failures = encode_all(
-            videos, experiment, store, verify=verify, executor=executor, progress=progress, ledger=ledger,
-            one_kind=True,
+    with put_back(out):
+        write_whole(out / EXPERIMENT, to_toml(experiment).encode())
+        return _stages(
+            experiment, videos, out, labeller,
+            store=store or Store(str(out / STORE)), verify=verify, executor=executor, progress=progress,
         )  # fmt: skip
-    except StoreError:  # the results that are there stay, and with them what was asked for them
-        if held:
-            write_whole(file, held)
-        raise
+
+
+def _stages(
+    experiment: Experiment,
+    videos: Sequence[Path],
+    out: Path,
+    labeller: Labeller,
+    *,
+    store: Store,
+    verify: bool,
+    executor: Executor | None,
+    progress: Progress,
+) -> list[Failure]:
+    """One stage after the other, each on what those before it left. Returns and raises as ``run``."""
+    ledger = Ledger(expected=foretold(out)).by(executor)
+    encoder, failures = encode_all(
+        videos, experiment, store, verify=verify, executor=executor, progress=progress, ledger=ledger, one_kind=True
+    )
     write_failures(out / "failures.jsonl", failures)
     readable = require_readable(videos, failures)
     parts = Parts(out / "labels.parquet", labeller=experiment.labeller, settings=to_toml(experiment))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,6 +60,34 @@ def record_experiment(experiment: Experiment, out: Path, table: Literal["predict
         both = read_experiment(path).model_copy(update={table: getattr(experiment, table)})
         experiment = make_experiment(both.model_dump(), source=f"{table} into {out}, which holds results of {path}")
     write_whole(path, to_toml(experiment).encode())
+
+
+@contextmanager
+def put_back(out: Path) -> Iterator[None]:
+    """Make a run's folder, and where a stage fails before it writes results, leave it as it was found.
+
+    Results that are there stay, and with them the experiment that they are of: whatever is written of another one
+    before it fails would have a report speak of what is not there. What was made on the way (embeddings, labels) is
+    kept; a folder that was made for nothing but the file of the experiment goes.
+    """
+    path, results = out / "experiment.toml", out / "results.jsonl"
+    made, written = not out.exists(), _written(results)
+    held = path.read_bytes() if path.exists() else None
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if written and held and _written(results) == written:
+            write_whole(path, held)
+        elif made and set(out.iterdir()) <= {path}:
+            path.unlink(missing_ok=True)
+            out.rmdir()
+        raise
+
+
+def _written(path: Path) -> tuple[int, int] | None:
+    """When a file was written, ns, and its inode; None where there is none."""
+    return (path.stat().st_mtime_ns, path.stat().st_ino) if path.exists() else None
 
 
 def of_encoder(encoder: Encoder | Series) -> dict[str, Any]:

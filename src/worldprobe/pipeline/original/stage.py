@@ -26,7 +26,7 @@ from worldprobe.labels.table import write_labels
 from worldprobe.pipeline.checks import check
 from worldprobe.pipeline.encode.workers import device_here
 from worldprobe.pipeline.failures import Encoded, Failure, write_failures
-from worldprobe.pipeline.folder import PROBE, STORE, merge
+from worldprobe.pipeline.folder import EXPERIMENT, PROBE, STORE, merge
 from worldprobe.pipeline.groups import Groups
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.label.parts import Parts
@@ -38,10 +38,10 @@ from worldprobe.pipeline.original.steps import Material, split_rows
 from worldprobe.pipeline.original.waterfall import waterfall
 from worldprobe.pipeline.probe.plan import plan_of
 from worldprobe.pipeline.progress import Progress, silent
-from worldprobe.pipeline.stage_record import of_controls, write_provenance
+from worldprobe.pipeline.stage_record import of_controls, put_back, write_provenance
 from worldprobe.probes.published import permuted
 from worldprobe.probes.splits import make_folds
-from worldprobe.protocols import Executor
+from worldprobe.protocols import Encoder, Executor, Labeller
 from worldprobe.records import Labels
 from worldprobe.store import Store
 
@@ -69,9 +69,26 @@ def run_original(
     device, precision = device_here(experiment, executor), experiment.precision
     encoder = load_encoder(f"{PREFIX}{experiment.encoder}", device=device, precision=precision)
     encoder.grid(experiment.frames)
-    out.mkdir(parents=True, exist_ok=True)
-    write_whole(out / "experiment.toml", to_toml(experiment).encode())
-    store = store or Store(str(out / STORE))
+    with put_back(out):
+        write_whole(out / EXPERIMENT, to_toml(experiment).encode())
+        store = store or Store(str(out / STORE))
+        return _stages(
+            experiment, videos, out, labeller, encoder, store=store, executor=executor, progress=progress
+        )
+
+
+def _stages(
+    experiment: Experiment,
+    videos: Sequence[Path],
+    out: Path,
+    labeller: Labeller,
+    encoder: Encoder,
+    *,
+    store: Store,
+    executor: Executor | None,
+    progress: Progress,
+) -> list[Failure]:
+    """Label, encode, probe. Returns and raises as ``run_original``."""
     ledger = Ledger().by(executor)
     films, failures = open_films(videos, experiment, store)
 

@@ -17,16 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError
+from worldprobe.video.bags.between import rotations_at, values_at
 from worldprobe.video.bags.messages import PICTURES, form_of, is_action, is_numbers, numbers_of, picture_of
 from worldprobe.video.folder import content_of
 
 _KNOWN = "recording.json"
+_READ_AS = 2  # changes when the same recording is read as other numbers: what was kept is then made anew
 _TICK = Fraction(1, 1000)  # of a second
-# A state is known between two messages that are no further apart than so many of the topic's usual gaps, or than so
-# many seconds.
-_GAPS, _LEAST_GAP = 3.0, 0.1
 _OTHER_CLOCK = 1.0  # seconds from the recorder's
 _NANO = 1e-9
+_AXES = "xyzw"
 
 Floats = NDArray[np.float64]
 
@@ -50,17 +50,18 @@ def bag_films(bag: Path, folder: Path, *, tell: Callable[[str], None] = lambda _
         raise VideoError(f"mcap:{bag}: there is no such file. Give a recording of ROS 2, such as mcap:run.mcap.")
     content = content_of(bag)
     target = folder / f"{bag.stem}-{content[:12]}"
-    if not (target / _KNOWN).exists():
+    known = target / _KNOWN
+    if not known.exists() or json.loads(known.read_text()).get("read_as") != _READ_AS:
         partial = folder / f".{target.name}.{os.getpid()}.partial"
         partial.mkdir(parents=True, exist_ok=True)
         try:
             notes = _Recording(bag).write(partial)
-            (partial / _KNOWN).write_text(json.dumps({"recording": content, "notes": notes}))
+            (partial / _KNOWN).write_text(json.dumps({"recording": content, "notes": notes, "read_as": _READ_AS}))
             shutil.rmtree(target, ignore_errors=True)
             os.replace(partial, target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    for note in json.loads((target / _KNOWN).read_text())["notes"]:
+    for note in json.loads(known.read_text())["notes"]:
         tell(f"{bag.name}: {note}")
     return sorted(target.glob("*.mov"))
 
@@ -134,11 +135,29 @@ class _Recording:
 
         columns: dict[str, Any] = {"frame": np.arange(len(frames)), "pts_seconds": frames - frames[0]}
         for (topic, name), (times, values) in self.series.items():
-            action = is_action(topic)
-            of = topic.strip("/").replace("/", ".")
-            column = f"{'action' if action else 'state'}.{of}.{name}"
-            columns[column] = values_at(frames, np.array(times), np.array(values), held=action)
+            found = values_at(frames, np.array(times), np.array(values), held=is_action(topic))
+            columns[_column(topic, name)] = found
+        for topic, name in self.series:
+            if name == "w" or name.endswith(".w"):
+                columns |= self._rotation(topic, name.removesuffix("w"), frames)
         pl.DataFrame(columns).write_parquet(path)
+
+    def _rotation(self, topic: str, name: str, frames: Floats) -> dict[str, Floats]:
+        """The columns of a state that is a quaternion; none of any other, whose numbers lie on lines."""
+        found = [self.series.get((topic, f"{name}{axis}"), ([], [])) for axis in _AXES]
+        if is_action(topic) or any(times != found[0][0] for times, _ in found):
+            return {}
+        turned = rotations_at(frames, np.array(found[0][0]), np.array([values for _, values in found]).T)
+        return (
+            {}
+            if turned is None
+            else {_column(topic, f"{name}{axis}"): turned[:, n] for n, axis in enumerate(_AXES)}
+        )
+
+
+def _column(topic: str, name: str) -> str:
+    """What a topic's number is called among the readings."""
+    return f"{'action' if is_action(topic) else 'state'}.{topic.strip('/').replace('/', '.')}.{name}"
 
 
 class _Film:
@@ -190,24 +209,3 @@ def _messages(path: Path) -> Iterator[tuple[str, str, float, Any]]:
             f"{path} cannot be read as a recording of ROS 2 ({str(error) or type(error).__name__}). One that was "
             "cut short is mended by `mcap recover`; recordings of other systems are not read."
         ) from error
-
-
-def values_at(frames: Floats, times: Floats, values: Floats, *, held: bool) -> Floats:
-    """Values at the frames' times, float64 [n]; NaN where no message is near.
-
-    Args:
-        frames: seconds, float64 [n], increasing.
-        times: of the messages, float64 [m].
-        held: the last one sent counts, as it does for commands; else what lies on the line between two messages.
-    """
-    order = np.argsort(times, kind="stable")
-    times, values = times[order], values[order]
-    most = max(_LEAST_GAP, _GAPS * float(np.median(np.diff(times)))) if len(times) > 1 else _LEAST_GAP
-    after = np.searchsorted(times, frames, side="left").clip(0, len(times) - 1)
-    before = (np.searchsorted(times, frames, side="right") - 1).clip(0)
-    if held:
-        found, known = values[before], (frames - times[before] <= most) & (times[0] <= frames)
-    else:
-        found = np.interp(frames, times, values)
-        known = (times[after] - times[before] <= most) & (times[0] <= frames) & (frames <= times[-1])
-    return np.where(known, found, np.nan)
