@@ -71,7 +71,12 @@ def _read(inputs: NDArray[np.float32] | Picked, *, by_products: bool) -> NDArray
 
 
 def _by_products(question: Question) -> bool:
-    return bool(getattr(question.probe, "by_products", False))
+    return _declares(question.probe, "by_products")
+
+
+def _declares(probe: object, ability: str) -> bool:
+    """Whether a probe's own class has an ability: one that inherits and fits otherwise may have lost it."""
+    return bool(vars(type(probe)).get(ability, False))
 
 
 @dataclass(slots=True, eq=False)
@@ -151,7 +156,7 @@ def fit_all(questions: Sequence[Question], training: TrainingRows) -> list[Valid
         elif question.classes:
             found[index] = _of_classes(question, training)
         else:
-            joined = type(question.probe) if getattr(question.probe, "side_by_side", False) else index
+            joined = type(question.probe) if _declares(question.probe, "side_by_side") else index
             width = question.target.shape[1] // question.blocks
             beside.setdefault((joined, width), []).append(index)
     for together in beside.values():
