@@ -29,7 +29,7 @@ def test_what_the_parent_can_do_is_not_asked_of_it():
     data = Known(inputs, target, SplitRows(np.arange(120) // 6, np.arange(120) // 6, np.arange(120.0), 1.0))
     questions = [Question(name, FirstColumn(), target) for name in ("one", "two")]
     answers = cross_fit(inputs, questions, make_folds(data.rows, kind="grouped", seed=0))
-    for answer in answers.values():
+    for answer in answers.values():  # extremes are held within what was seen
         assert (
             np.corrcoef(answer.prediction[:, 0], target[:, 0])[0, 1] > 0.98
-        )  # extremes are held within what was seen
+        )
