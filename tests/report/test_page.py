@@ -165,6 +165,8 @@ def test_it_prints_on_few_sheets_and_says_what_they_leave_out(browser, run, tmp_
     columns = "getComputedStyle(document.querySelector('#property-xy').parentElement).gridTemplateColumns"
     assert len(browser.js(columns).split()) == 3
     assert browser.js("getComputedStyle(document.querySelector('table.scores tbody tr')).breakInside") == "avoid"
+    # A head that holds boxes of buttons is not repeated on the next sheet.
+    assert browser.js("getComputedStyle(document.querySelector('table.scores th button')).display") == "contents"
     (tmp_path / "provenance.json").write_text(json.dumps({"encoder": {"name": "e", "status": "trained"}}))
     tasks = ("xy", "size", "class", "motion", "velocity")
     lines = [line for task in tasks for kind in ("z", "grid") for line in probe_lines(task, 0.8, features=kind)]
