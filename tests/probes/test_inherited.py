@@ -30,6 +30,4 @@ def test_what_the_parent_can_do_is_not_asked_of_it():
     questions = [Question(name, FirstColumn(), target) for name in ("one", "two")]
     answers = cross_fit(inputs, questions, make_folds(data.rows, kind="grouped", seed=0))
     for answer in answers.values():  # extremes are held within what was seen
-        assert (
-            np.corrcoef(answer.prediction[:, 0], target[:, 0])[0, 1] > 0.98
-        )
+        assert np.corrcoef(answer.prediction[:, 0], target[:, 0])[0, 1] > 0.98

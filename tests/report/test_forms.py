@@ -1,10 +1,12 @@
 """HTML, Markdown and JSON say the same: each score, count, verdict, cost and caveat of a run that has all kinds."""
 
 import html
+import io
 import re
 
 import pytest
 from pydantic import BaseModel
+from rich.console import Console
 from tests.builders.checks import some
 from tests.builders.whole import write_whole_run
 
@@ -12,6 +14,7 @@ from worldprobe.findings.facts import Summary
 from worldprobe.findings.wording import duration, interval, number
 from worldprobe.intervals import Score
 from worldprobe.report.charts.surprise import peak_captions
+from worldprobe.report.forms.terminal import tables
 from worldprobe.report.write import write_report
 
 
@@ -178,3 +181,16 @@ def test_the_page_has_its_sections_in_order_and_each_is_in_its_contents(written)
     assert found == order
     linked = re.findall(r'<a href="#([a-z]+)"', page.partition("<nav")[2].partition("</nav>")[0])
     assert linked == [place for place in order if place not in ("chart", "failed")]
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_no_table_is_cut_on_a_narrow_terminal(written, width):
+    _, summary = written
+    found = tables(summary, width=width)
+    assert len(found) > 10
+    for table in found:
+        console = Console(file=io.StringIO(), width=width)
+        console.print(table)
+        text = console.file.getvalue()
+        assert "…" not in text
+        assert max(map(len, text.splitlines())) <= width

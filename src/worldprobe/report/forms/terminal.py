@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -66,14 +67,23 @@ def rich_table(table: Table[Any], *, width: int = 120) -> RichTable:
     if _crowded(columns, cells, width):
         cells = [[_text(_stacked(one)) for one in row] for row in found]
     kept = _with_room(columns, cells, width)
-    columns, cells = [columns[at] for at in kept], [[row[at] for at in kept] for row in cells]
+    columns = [columns[at] for at in kept]
+    found, cells = [[row[at] for at in kept] for row in found], [[row[at] for at in kept] for row in cells]
+    heads = [column.short or "" for column in columns]
+    stiff = [not column.fold for column in columns]
+    if not _stands(columns, cells, width):  # intervals beneath, heads over lines; then nothing is cut, but wrapped
+        cells = [[_text(_stacked(one)) for one in row] for row in found]
+        heads = [_over_lines(head, [row[at].plain for row in cells]) for at, head in enumerate(heads)]
+        if not _stands([replace(one, short=head) for one, head in zip(columns, heads, strict=True)], cells, width):
+            stiff = [False] * len(columns)
     for at, column in enumerate(columns):
-        head = Text(column.short or "")
         if column.fold:
-            result.add_column(head, overflow="fold")
+            result.add_column(Text(heads[at]), overflow="fold")
         else:  # lines beneath each other are read from the left
             right = column.right and not any("\n" in row[at].plain for row in cells)
-            result.add_column(head, no_wrap=True, justify="right" if right else "left")
+            result.add_column(
+                Text(heads[at]), no_wrap=stiff[at], overflow="fold", justify="right" if right else "left"
+            )
     for row in cells:
         result.add_row(*row)
     if table.closing:
@@ -92,6 +102,19 @@ def _crowded(columns: Sequence[Column[Any]], cells: Sequence[Sequence[Text]], wi
     wrapping = sum(column.fold for column in columns)
     stiff = sum(wide for wide, column in zip(_widths(columns, cells), columns, strict=True) if not column.fold)
     return wrapping > 0 and width - stiff - len(columns) < wrapping * _ROOM_FOR_WORDS
+
+
+def _stands(columns: Sequence[Column[Any]], cells: Sequence[Sequence[Text]], width: int) -> bool:
+    """Whether all columns stand whole beside each other; those that fold need room for a word."""
+    wide = _widths(columns, cells)
+    least = (min(one, _LONG_WORD) if column.fold else one for one, column in zip(wide, columns, strict=True))
+    return sum(least) + len(columns) - 1 <= width
+
+
+def _over_lines(head: str, below: Sequence[str]) -> str:
+    """A head in lines no longer than what stands below it, broken between words."""
+    wide = max((len(line) for text in below for line in text.split("\n")), default=0)
+    return "\n".join(textwrap.wrap(head, max(wide, 1), break_long_words=False, break_on_hyphens=False)) or head
 
 
 def _stacked(cell: Cell) -> Cell:

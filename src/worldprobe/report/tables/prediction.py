@@ -228,10 +228,10 @@ def _pixel_cell(one: PixelScores, way: str, measure: str) -> Cell:
     return score_cell(scores.get(way))
 
 
-def _brief(one: PixelScores, way: str) -> str:
+def _brief(one: PixelScores, way: str) -> Cell:
     whole, part, like = (scores.get(way) for scores in (one.psnr, one.changed, one.ssim))
-    decibel = f"{number(whole.value if whole else None, 1)} ({number(part.value if part else None, 1)})"
-    return f"{decibel}, {number(like.value if like else None)}"
+    decibel = f"{number(whole.value if whole else None, 1)} ({number(part.value if part else None, 1)}),"
+    return cell((decibel, ""), (" ", "joint"), (number(like.value if like else None), ""))
 
 
 def _impossible(future: Future) -> list[Block]:
