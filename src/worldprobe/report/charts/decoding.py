@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from worldprobe.io.arrays import damaged, read_arrays
 from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis, around
 from worldprobe.report.drawing.frames import FrameGrid, FrameRow, frames_of
-from worldprobe.report.drawing.png import INK, plain, save
+from worldprobe.report.drawing.grids import draw_grids
 
 _FAR, _GAP = 5, 1
 
@@ -88,27 +87,8 @@ def decoder_reconstructions(decoders: Path, path: Path, *, title: str) -> None:
     Raises:
         WorldprobeError: pictures that are damaged.
     """
-    kept = decoders / "pictures.safetensors"
-    if not kept.exists():
-        return
-    titles, pictures = _pictures(kept)
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    moments = len(pictures[0])
-    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02)
-    figure = Figure(figsize=(1.3 * len(titles) + 0.4, 1.3 * moments + 1.0), layout=layout)
-    FigureCanvasAgg(figure)
-    cells = figure.subplots(moments, len(titles), squeeze=False)
-    for column, (name, drawn) in enumerate(zip(titles, pictures, strict=True)):
-        for row in range(moments):
-            cell = cells[row][column]
-            cell.imshow(drawn[row], interpolation="nearest", vmin=0, vmax=255)
-            cell.set_axis_off()
-        cells[0][column].set_title(plain(fill(name.replace("-", " "), 13)), fontsize=8)
-    figure.suptitle(plain(title), fontsize=11, color=INK)
-    save(figure, path)
+    for grids in decoder_frames(decoders).values():
+        draw_grids(grids, path, title=title)
 
 
 def decoder_frames(decoders: Path) -> dict[str, list[FrameGrid]]:

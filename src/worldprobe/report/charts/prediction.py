@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +15,7 @@ from worldprobe.io.arrays import Arrays, damaged, read_arrays
 from worldprobe.report.drawing import panels
 from worldprobe.report.drawing.axes import Axis, around
 from worldprobe.report.drawing.frames import FrameGrid, FrameRow, coloured, frames_of, scale_of
-from worldprobe.report.drawing.pictures import PredictedWindow, comparison, error_map, violations
-
-_Made = TypeVar("_Made")
+from worldprobe.report.drawing.grids import draw_grids
 
 
 def prediction_figures(run: Path) -> None:
@@ -27,8 +24,10 @@ def prediction_figures(run: Path) -> None:
     Raises:
         WorldprobeError: a file that is damaged.
     """
-    for name, draw in _FIGURES.items():
-        _from_kept(run, name, partial(draw, run / "figures" / f"{name}.png"))
+    for name in _FIGURES:
+        if found := _from_kept(run, name):
+            title, grids = found
+            draw_grids(grids, run / "figures" / f"{name}.png", title=title)
 
 
 def prediction_frames(run: Path) -> dict[str, list[FrameGrid]]:
@@ -37,55 +36,20 @@ def prediction_frames(run: Path) -> dict[str, list[FrameGrid]]:
     Raises:
         WorldprobeError: a file that is damaged.
     """
-    found = {name: _from_kept(run, name, lay) for name, lay in _GRIDS.items()}
-    return {name: grids for name, grids in found.items() if grids}
+    return {name: found[1] for name in _FIGURES if (found := _from_kept(run, name))}
 
 
-def _from_kept(run: Path, name: str, make: Callable[[Arrays, dict[str, Any]], _Made]) -> _Made | None:
-    """What is made of the file that holds a figure's frames; None where the run keeps none."""
+def _from_kept(run: Path, name: str) -> tuple[str, list[FrameGrid]] | None:
+    """A figure's title and frames, of the file that holds them; None where the run keeps none."""
     kept = run / PREDICTIONS / f"{name}.safetensors"
     if not kept.exists():
         return None
+    title, rows = _FIGURES[name]
     arrays, facts = read_arrays(kept, stage="predict")
     try:
-        return make(arrays, facts)
+        return title.format(**facts), rows(arrays, facts)
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise damaged(kept, error, stage="predict") from error
-
-
-def _error_map(path: Path, arrays: Arrays, facts: dict[str, Any]) -> None:
-    error_map(
-        path,
-        encoder=facts["encoder"],
-        means={method: arrays[f"mean {method}"] for method in facts["methods"]},
-        frames=arrays["frames"],
-        context=arrays["context"],
-        example=arrays["example"],
-    )
-
-
-def _comparison(path: Path, arrays: Arrays, facts: dict[str, Any]) -> None:
-    frames = [arrays[name] for name in ("seen", "predicted", "decoded", "real")]
-    examples = [PredictedWindow(name, *shown) for name, *shown in zip(facts["windows"], *frames, strict=True)]
-    comparison(path, encoder=facts["encoder"], decoder=facts["decoder"], examples=examples)
-
-
-def _violations(path: Path, arrays: Arrays, facts: dict[str, Any]) -> None:
-    kinds = facts["kinds"]
-    violations(
-        path,
-        encoder=facts["encoder"],
-        examples=dict(zip(kinds, arrays["frames"], strict=True)),
-        curves=dict(zip(kinds, arrays["surprise"], strict=True)),
-        first=facts["first"],
-    )
-
-
-_FIGURES: dict[str, Callable[[Path, Arrays, dict[str, Any]], None]] = {
-    "error_map": _error_map,
-    "prediction_comparison": _comparison,
-    "violations": _violations,
-}
 
 
 def _error_rows(arrays: Arrays, facts: dict[str, Any]) -> list[FrameGrid]:
@@ -149,8 +113,9 @@ def _horizons(count: int) -> tuple[str, ...]:
     return tuple(f"horizon {k}" for k in range(1, count + 1))
 
 
-_GRIDS: dict[str, Callable[[Arrays, dict[str, Any]], list[FrameGrid]]] = {
-    "error_map": _error_rows,
-    "prediction_comparison": _compared_rows,
-    "violations": _violation_rows,
+# Of each figure its title, and what its rows are of.
+_FIGURES: dict[str, tuple[str, Callable[[Arrays, dict[str, Any]], list[FrameGrid]]]] = {
+    "error_map": ("{encoder}: where the prediction fails", _error_rows),
+    "prediction_comparison": ("{encoder}: the future, drawn by {decoder}", _compared_rows),
+    "violations": ("{encoder}: the impossible, and the surprise at it", _violation_rows),
 }

@@ -1,8 +1,8 @@
-"""Figures of predictions that show frames."""
+"""Pictures within figures, and surprise over time with its peaks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,39 +40,6 @@ class SurpriseTrace:
     unit: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PredictedWindow:
-    """One window: two frames that were seen [2, h, w, 3], and a frame of each horizon, [k, h, w, 3]."""
-
-    name: str
-    seen: Pictures
-    told: Pictures
-    actual: Pictures
-    real: Pictures
-
-
-def comparison(path: Path, *, encoder: str, decoder: str, examples: Sequence[PredictedWindow]) -> None:
-    """``prediction_comparison.png``: context, then the predicted future, as decoded from what came, as it came."""
-    k = len(examples[0].real)
-    names = ("predicted", "decoded from\nactual", "real")
-    rows = len(names) * len(examples)
-    figure, panels = figure_of(rows, 2 + k, width=1.3 * (2 + k) + 1.2, height=1.32 * rows + 0.9)
-    for number, one in enumerate(examples):
-        for line, (name, images) in enumerate(zip(names, (one.told, one.actual, one.real), strict=True)):
-            row = number * len(names) + line
-            for column in range(2):
-                if name == "real":
-                    picture(panels[row, column], one.seen[column], "context" if column else "context, first")
-                else:
-                    panels[row, column].set_axis_off()
-            for column, image in enumerate(images, start=2):
-                picture(panels[row, column], image, f"horizon {column - 1}" if line == 0 else "")
-            panels[row, 2].set_ylabel(name, fontsize=8, color=INK)
-        panels[number * len(names), 0].set_title(plain(one.name), fontsize=8, loc="left", color=INK)
-    figure.suptitle(plain(f"{encoder}: the future, drawn by {decoder}"), fontsize=11, color=INK)
-    save(figure, path)
-
-
 def figure_of(rows: int, columns: int, *, width: float, height: float) -> tuple[Figure, NDArray[np.object_]]:
     """A figure with a grid of panels [rows, columns]."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -90,39 +57,6 @@ def picture(panel: Axes, image: NDArray[np.generic], title: str = "", *, size: f
     _bare(panel)
     if title:
         panel.set_title(plain(title), fontsize=size, color=INK)
-
-
-def error_map(
-    path: Path, *, encoder: str, means: Mapping[str, Floats], frames: Pictures, example: Floats, context: Pictures
-) -> None:
-    """Where predictions fail: one window's frames with its errors, and the mean over all windows.
-
-    Args:
-        means: method to its mean L1 by token, [k, h', w'].
-        frames: what came, uint8 [k, h, w, 3], a frame of each tubelet; ``context`` [h, w, 3], the last one seen.
-        example: the predictor's L1 by token in that window, [k, h', w'].
-    """
-    horizons = len(example)
-    rows = ["what came", "its error", *(f"{name},\nall windows" for name in means)]
-    figure, panels = figure_of(
-        len(rows), horizons + 1, width=1.45 * (horizons + 1) + 1.6, height=1.5 * len(rows) + 0.9
-    )
-    low, high = (float(f([f(example), *(f(m) for m in means.values())])) for f in (np.min, np.max))
-    picture(panels[0, 0], context, "seen last")
-    for row in range(1, len(rows)):
-        panels[row, 0].set_axis_off()
-    for k in range(horizons):
-        picture(panels[0, k + 1], frames[k], f"horizon {k + 1}")
-        for row, values in enumerate((example, *means.values()), start=1):
-            shown = panels[row, k + 1].imshow(values[k], vmin=low, vmax=high, cmap="magma")
-            _bare(panels[row, k + 1])
-    for row, name in enumerate(rows):
-        panels[row, 0 if row == 0 else 1].set_ylabel(name, fontsize=8, color=INK)
-    bar = figure.colorbar(shown, ax=panels[1:, :].ravel().tolist(), shrink=0.6, pad=0.02)
-    bar.set_label("L1 of a token", fontsize=8, color=INK)
-    bar.ax.tick_params(labelsize=7, length=0)
-    figure.suptitle(plain(f"{encoder}: where the prediction fails"), fontsize=11, color=INK)
-    save(figure, path)
 
 
 def surprise_curves(path: Path, *, encoder: str, curves: Sequence[SurpriseTrace]) -> None:
@@ -166,52 +100,6 @@ def _curve(panel: Axes, curve: SurpriseTrace) -> None:
     panel.legend(fontsize=8, frameon=False, loc="upper right", ncols=2)
     for side in ("top", "right", "left"):
         panel.spines[side].set_visible(False)
-
-
-def violations(
-    path: Path,
-    *,
-    encoder: str,
-    examples: Mapping[str, Pictures],
-    curves: Mapping[str, Floats],
-    first: int,
-) -> None:
-    """A pair of each kind, and the mean surprise at the possible and the impossible over time.
-
-    Args:
-        examples: kind to a frame before the two differ, and then the possible and the impossible one, uint8
-            [3, h, w, 3].
-        curves: kind to the mean surprise of windows, [2, windows].
-        first: the first frame that the first window tells; each next one begins two frames later.
-    """
-    figure, grid = figure_of(len(examples), 6, width=11, height=1.55 * len(examples) + 0.9)
-    for row, (kind, shown) in enumerate(examples.items()):
-        titles = ["before", "possible", "impossible"] if row == 0 else [""] * 3
-        for column, (image, title) in enumerate(zip(shown, titles, strict=True)):
-            picture(grid[row, column], image, title)
-        grid[row, 0].set_ylabel(kind, fontsize=9, color=INK)
-        spec = grid[row, 3].get_gridspec()
-        for column in (3, 4, 5):
-            grid[row, column].remove()
-        panel = figure.add_subplot(spec[row, 3:])
-        frames = first + 2 * np.arange(curves[kind].shape[1])
-        for values, name, colour in zip(
-            curves[kind], ("possible", "impossible"), ("#0072B2", "#D55E00"), strict=True
-        ):
-            panel.plot(frames, values, color=colour, linewidth=1.4, label=name)
-        panel.tick_params(length=0, labelsize=7, colors=INK)
-        panel.grid(axis="y", color="#e6e6e6", linewidth=0.6)
-        for side in ("top", "right", "left"):
-            panel.spines[side].set_visible(False)
-        if row == 0:
-            panel.set_title("mean surprise of windows (L1)", fontsize=8, color=INK)
-            panel.legend(fontsize=7.5, frameon=False, ncols=2)
-        if row == len(examples) - 1:
-            panel.set_xlabel("first frame that a window tells", fontsize=8, color=INK)
-        else:
-            panel.set_xticklabels([])
-    figure.suptitle(plain(f"{encoder}: the impossible, and the surprise at it"), fontsize=11, color=INK)
-    save(figure, path)
 
 
 def _bare(panel: Axes) -> None:

@@ -94,7 +94,7 @@ def paint(charts: Sequence[Panel | Dots], *, title: str, key: str, warning: str 
             _draw_dots(place, chart, labels, names=index % columns == 0 or before != labels, printed=lone)
             before = labels
         else:
-            _draw(place, chart)
+            draw_panel(place, chart)
     headed(figure, title, warning)
     legend(figure, places, title=key)
     return figure
@@ -112,7 +112,8 @@ def _width(chart: Panel | Dots) -> float:
     return 5.4 if isinstance(chart, Dots) and any(entry.change for entry in chart.entries) else 3.9
 
 
-def _draw(place: Axes, panel: Panel) -> None:
+def draw_panel(place: Axes, panel: Panel) -> None:
+    """Draw a chart of points and lines without its title."""
     for band in panel.bands:
         x = [at for at, _, _ in band.ends]
         low, high = ([panel.up.clip(end[side]) for end in band.ends] for side in (1, 2))
