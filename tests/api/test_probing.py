@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -189,6 +190,8 @@ def test_scikit_learns_shape_of_the_same_scores():
         (lambda n: np.array([one % 7 / 2 for one in range(n)], dtype=object), "r2"),
         (lambda n: np.array([one % 3 for one in range(n)], dtype=object), "balanced_accuracy"),
         (lambda n: pl.Series([f"{one % 7}.5" for one in range(n)]).cast(pl.Decimal(4, 1)), "r2"),
+        (lambda n: pl.Series([date(2026, 1, 1 + one % 7) for one in range(n)]), "r2"),
+        (lambda n: np.array([timedelta(seconds=one % 7) for one in range(n)], dtype=object), "r2"),
     ],
     ids=[
         "few whole numbers",
@@ -201,12 +204,23 @@ def test_scikit_learns_shape_of_the_same_scores():
         "objects",
         "whole objects",
         "decimals",
+        "days",
+        "durations",
     ],
 )
 def test_what_labels_are_says_how_they_are_probed(values, metric):
     features, _, speaker = speakers(groups=6)
     found = wp.probe(features, values(len(features)), speaker)
     assert found.rows[0].main.metric == metric
+
+
+def test_dates_are_read_as_the_time_that_passes_between_them():
+    features, labels, speaker = speakers(groups=8)
+    seconds = (1e4 * (labels["loudness"] - labels["loudness"].min())).round()
+    days = [datetime(2026, 1, 1) + timedelta(seconds=one) for one in seconds.tolist()]
+    for same in (days, np.array(days, dtype="datetime64[ms]"), pl.Series(days)):
+        found, expected = (wp.probe(features, one, speaker).rows[0].main.score.value for one in (same, seconds))
+        assert found == pytest.approx(expected, abs=1e-6)
 
 
 def test_kinds_say_otherwise():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -118,6 +119,8 @@ def _labels(task: str, column: Any, kind: Kind | None, rows: int) -> Labels:
         if values.ndim != 1:
             raise InputError(f"{task!r} has the shape {values.shape}: one class a row is needed, [{rows}]")
         return Labels(task, kind, values.astype(np.str_))
+    if values.dtype.kind in "mM":  # seconds, from the first of them: what a score is of does not depend on either
+        values = (values - values.min()) / np.timedelta64(1, "s")
     try:
         numbers = values.astype(np.float64).reshape(rows, -1)
     except (TypeError, ValueError) as error:
@@ -133,6 +136,8 @@ def _kind(column: Any, values: NDArray[Any]) -> Kind:
     if values.dtype == object:  # as pandas keeps numbers among which some were missing, and polars decimals
         values = np.array(values.tolist())
         values = values.astype(np.float64) if all(isinstance(one, Decimal) for one in values.flat) else values
+    if values.dtype.kind in "mM":
+        return "regression"
     if values.dtype.kind not in "iuf":
         return "classification"
     few = values.ndim == 1 and len(np.unique(values)) <= MOST_CLASSES
@@ -152,6 +157,9 @@ def _column(column: Any, name: str, rows: int) -> NDArray[Any]:
             f"{name} are missing (None, NaN or empty text) in {int(missing.sum())} of {rows} rows, first in row "
             f"{int(missing.argmax())}: leave those rows out, everywhere"
         )
+    if values.dtype == object and all(isinstance(one, date | timedelta) for one in values.flat):
+        of = "timedelta64[us]" if all(isinstance(one, timedelta) for one in values.flat) else "datetime64[us]"
+        values = np.array(values.tolist(), dtype=of)
     return values
 
 
