@@ -22,7 +22,8 @@ from worldprobe.io.arrays import read_arrays
 from worldprobe.pipeline.decode.training_clips import TrainingClips
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.predict import stage as pipeline
-from worldprobe.pipeline.predict.forecast import _best, forecast
+from worldprobe.pipeline.predict.fitted import _best
+from worldprobe.pipeline.predict.forecast import forecast
 from worldprobe.pipeline.predict.pixels import DecodedFuture, LoadedDecoder, find_decoder
 from worldprobe.pipeline.predict.scores import PredictionSetup, lines
 from worldprobe.pipeline.predict.windows import Cut, cut_windows, read_windows

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol, cast, get_args
+from typing import BinaryIO, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,20 +16,14 @@ from numpy.typing import NDArray
 from worldprobe.errors import ProbeError
 from worldprobe.execute.fitting import Fitting
 from worldprobe.pipeline.predict.dressed import DressedFutures, dress_tokens
+from worldprobe.pipeline.predict.fitted import FITTED, Errors, Found, Ints, Which, add_errors, score_fitted
 from worldprobe.pipeline.predict.windows import MOST, Batch, Window, split_rows, unit_of
 from worldprobe.predictors import baselines, scores
 from worldprobe.predictors.leak import Leak, PlainForward, Predicts, leak
 from worldprobe.predictors.unusual import Usual, known_before, window_errors
 from worldprobe.predictors.vjepa2 import INSTEAD, Mode, VJEPA2Predictor, other_mode
-from worldprobe.probes.splits import Fold, Folds, SplitKind, make_folds
+from worldprobe.probes.splits import Folds, SplitKind, make_folds
 
-Errors = NDArray[np.float32]
-Ints = NDArray[np.int64]
-Which = Literal["all", "changed"]
-_Found = dict[tuple[str, str], list[Errors]]
-_FITTED = ("corrected", "mean", "ridge")
-_METRICS = ("l1", "cosine")
-_Model = baselines.MeanToken | baselines.RidgePredictor
 LEAK_CLIPS = 4
 OTHER = "other mode"
 """The predictor in the mode that is not the one that is asked for: it is scored beside it, and no more."""
@@ -123,62 +116,88 @@ def forecast(
     predictor itself are of full precision.
     """
     grid = predictor.encoder.grid((context + horizon) * predictor.tubelet)
-    modes = modes_from(mode)
     none = np.empty(0, np.int64)
     done = Forecast([], (grid.height, grid.width), {}, np.empty(0, np.bool_), {}, none, none, "grouped")
-    found: _Found = {}
-    nought: _Found = {}
-    moved = []
     fitting = Fitting(predictor.encoder.name, most=MOST, instead=INSTEAD)
     work = partial(tokens_of, predictor, context=context, horizon=horizon, mode=mode)
     with tempfile.TemporaryDirectory(prefix="worldprobe-") as folder:
-        spool = {name: _Spool(Path(folder) / name) for name in ("known", "true", "forecast")}
+        scored = _Scored(Path(folder), context)
         for batch in batches:
             known, true, *told = batch.tokens or joined(fitting.map(work, batch.pixels))
-            forecasts = told[0]
             changed = scores.changed(
                 batch.pixels, context=context, horizon=horizon, tubelet=predictor.tubelet, side=grid.height
             )
             if draw is not None and (rows := [i for i, window in enumerate(batch.windows) if window.decoded]):
                 windows = [batch.windows[i] for i in rows]
-                draw(windows, batch.pixels[rows], forecasts[rows], true[rows, context:], changed[rows])
+                draw(windows, batch.pixels[rows], told[0][rows], true[rows, context:], changed[rows])
             if not (rows := [i for i, window in enumerate(batch.windows) if window.scored]):
                 continue
-            known, true, changed = known[rows], true[rows], changed[rows]
-            by_mode = {one: tokens[rows] for one, tokens in zip(modes, told, strict=True)}
-            forecasts = by_mode[mode]
+            windows = [batch.windows[i] for i in rows]
+            by_mode = {one: tokens[rows] for one, tokens in zip(modes_from(mode), told, strict=True)}
             if keep is not None:
-                keep([batch.windows[i] for i in rows], known, by_mode, true)
+                keep(windows, known[rows], by_mode, true[rows])
             if not done.leaks:
                 done.leaks = _leaks(predictor, batch.pixels[rows][: min(LEAK_CLIPS, fitting.most)], context)
-            ways = {"predictor": forecasts, OTHER: by_mode[modes[1]]}
-            ways |= {"copy-last": baselines.copy_last(known, horizon=horizon)}
-            if context > 1:
-                ways["linear"] = baselines.linear(known, horizon=horizon)
-            for name, way in ways.items():
-                _score(found, name, way, true[:, context:])
-            _score(nought, "copy-last", known[:, -1:], true[:, context - 1 : context])
-            moved.append(changed)
-            done.windows += [batch.windows[i] for i in rows]
-            for name, tokens in (("known", known[:, -2:]), ("true", true), ("forecast", forecasts)):
-                spool[name].add(tokens)
+            scored.add(known[rows], true[rows], list(by_mode.values()), changed[rows])
+            done.windows += windows
         if not done.windows:
             return None
-        done.changed = np.concatenate(moved)
-        known_all, true_all, forecasts_all = (spool[name].read() for name in ("known", "true", "forecast"))
+        known_all, true_all, told_all = scored.read()
+        done.changed = np.concatenate(scored.changed)
+        ahead = true_all[:, context:]
         folds = _group(done, seed)
-        ridges = _fitted(done, folds, known_all, true_all[:, context - 1 : context], true_all[:, context:])
+        ridges = score_fitted(done, folds, known_all, true_all[:, context - 1 : context], ahead)
         if several:
-            sampled = known_all, forecasts_all, true_all[:, context:], ridges
-            done.dressed = dress_tokens(folds, *sampled, grid=done.grid, seed=seed)
-        done.excess = _excess(folds, known_all, forecasts_all, true_all[:, context:])
-        _retrieve(done, {"predictor": forecasts_all, "copy-last": known_all[:, -1:]}, true_all, context)
-        for one in spool.values():
-            one.close()
-    for kept, scored in ((done.errors, found), (done.at_once, nought)):
-        for (name, metric), parts in scored.items():
-            kept.setdefault(name, {})[metric] = np.concatenate(parts)
+            done.dressed = dress_tokens(folds, known_all, told_all, ahead, ridges, grid=done.grid, seed=seed)
+        done.excess = _excess(folds, known_all, told_all, ahead)
+        _retrieve(done, {"predictor": told_all, "copy-last": known_all[:, -1:]}, true_all, context)
+        scored.close()
+    scored.into(done)
     return done
+
+
+class _Scored:
+    """Errors that wait for no other windows (the predictor's, and of what is not fitted), and all tokens, which do,
+    in half precision on the disk."""
+
+    def __init__(self, folder: Path, context: int) -> None:
+        self.context = context
+        self.changed: list[NDArray[np.bool_]] = []
+        self._ahead: Found = {}
+        self._at_once: Found = {}
+        self._spools = [_Spool(folder / name) for name in ("known", "true", "forecast")]
+
+    def add(self, known: Errors, true: Errors, told: Sequence[Errors], changed: NDArray[np.bool_]) -> None:
+        """Tokens float32 [b, t', s, d]: the context's, the whole window's, and of each mode those ahead."""
+        ahead = true[:, self.context :]
+        ways = {
+            "predictor": told[0],
+            OTHER: told[1],
+            "copy-last": baselines.copy_last(known, horizon=ahead.shape[1]),
+        }
+        if self.context > 1:
+            ways["linear"] = baselines.linear(known, horizon=ahead.shape[1])
+        for name, way in ways.items():
+            add_errors(self._ahead, name, way, ahead)
+        add_errors(self._at_once, "copy-last", known[:, -1:], true[:, self.context - 1 : self.context])
+        self.changed.append(changed)
+        for spool, tokens in zip(self._spools, (known[:, -2:], true, told[0]), strict=True):
+            spool.add(tokens)
+
+    def read(self) -> list[NDArray[np.float16]]:
+        """All tokens: the contexts' last two tubelets, the windows', and those predicted."""
+        return [spool.read() for spool in self._spools]
+
+    def close(self) -> None:
+        """Let the files go."""
+        for spool in self._spools:
+            spool.close()
+
+    def into(self, done: Forecast) -> None:
+        """Add the errors to those of fitted baselines."""
+        for kept, found in ((done.errors, self._ahead), (done.at_once, self._at_once)):
+            for (name, metric), parts in found.items():
+                kept.setdefault(name, {})[metric] = np.concatenate(parts)
 
 
 def modes_from(mode: Mode) -> list[Mode]:
@@ -213,58 +232,8 @@ def _group(done: Forecast, seed: int) -> Folds | None:
     try:
         return make_folds(split_rows(done.windows), kind=done.split, seed=seed)
     except ProbeError as error:
-        done.missing |= dict.fromkeys((*_FITTED, "fitted"), f"nothing to fit on apart from what is scored: {error}")
+        done.missing |= dict.fromkeys((*FITTED, "fitted"), f"nothing to fit on apart from what is scored: {error}")
         return None
-
-
-def _fitted(
-    done: Forecast,
-    folds: Folds | None,
-    known: NDArray[np.float16],
-    same: NDArray[np.float16],
-    future: NDArray[np.float16],
-) -> list[baselines.RidgePredictor]:
-    """Score what is fitted, on other groups than it is fitted on; and the best of it, by validation groups.
-
-    Returns the ridge of each fold, fitted to all of its training groups.
-
-    Args:
-        known: the contexts' last tubelets, at most 2, [n, c, s, d].
-        same: the last of them within the whole window, [n, 1, s, d]; ``future`` the horizons, [n, k, s, d].
-    """
-    if known.shape[1] < 2:
-        done.missing |= dict.fromkeys(("linear", "ridge"), "needs a context of 2 tubelets or more")
-    ridges: list[baselines.RidgePredictor] = []
-    if folds is None:
-        return ridges
-    ways = [way for way in _FITTED if way not in done.missing]
-    ahead = {way: _unscored(future) for way in ways}
-    at_once = _unscored(same)
-    horizons = range(future.shape[1])
-    which: tuple[Which, ...] = get_args(Which)
-    done.fitted = {tokens: _unscored(future) for tokens in which}
-    done.best_fitted = {tokens: [Counter() for _ in horizons] for tokens in which}
-    for fold in folds.folds:
-        validation = fold.inner[0][1]
-        fits = {way: _fit(way, known, same, future, fold) for way in ways}
-        ridges += [one for one in fits.get("ridge", ())[1:] if isinstance(one, baselines.RidgePredictor)]
-        trial = {way: _scored(first, known, future, validation)["l1"] for way, (first, _) in fits.items()}
-        tested = {way: _scored(last, known, future, fold.test) for way, (_, last) in fits.items()}
-        for way, metric in itertools.product(ways, _METRICS):
-            ahead[way][metric][fold.test] = tested[way][metric]
-        for tokens, k in itertools.product(which, horizons):
-            best = _best({way: errors[:, k] for way, errors in trial.items()}, done.counted(tokens)[validation, k])
-            for metric in _METRICS:
-                done.fitted[tokens][metric][fold.test, k] = tested[best][metric][:, k]
-            done.best_fitted[tokens][k][best] += 1
-        for metric, values in _scored(fits["corrected"][1], known, same, fold.test).items():
-            at_once[metric][fold.test] = values
-    if np.isnan(at_once["l1"]).any():
-        done.missing |= dict.fromkeys((*ahead, "fitted"), "nothing was left to fit on for some windows")
-    else:
-        done.errors |= ahead
-        done.at_once["corrected"] = at_once
-    return ridges
 
 
 def _excess(
@@ -286,39 +255,6 @@ def _excess(
             usual = Usual.fit(before[fold.train], errors[fold.train])
             found[way][fold.test] = usual.excess(before[fold.test], errors[fold.test])
     return found
-
-
-def _best(errors: dict[str, Errors], counted: NDArray[np.bool_]) -> str:
-    """The way whose errors [n, s] are least on the tokens that count [n, s]; on all where none does."""
-    which = counted if counted.any() else np.ones_like(counted)
-    return min(errors, key=lambda way: float(errors[way][which].mean()))
-
-
-def _fit(
-    way: str, known: NDArray[np.float16], same: NDArray[np.float16], future: NDArray[np.float16], fold: Fold
-) -> tuple[_Model, _Model]:
-    """Fit a baseline to training groups, by which it is chosen, and to the validation groups too, for use."""
-    train, validation = fold.inner[0]
-    if way == "mean":
-        return baselines.MeanToken.fit(future, train), baselines.MeanToken.fit(future, fold.train)
-    # Copy-last is corrected by what makes its tokens those of the same frames within the window.
-    goal, tubelets = (future, 2) if way == "ridge" else (same, 1)
-    return baselines.RidgePredictor.fit(known, goal, train=train, validation=validation, tubelets=tubelets)
-
-
-def _unscored(goal: NDArray[np.float16]) -> dict[str, Errors]:
-    return {metric: np.full(goal.shape[:-1], np.nan, np.float32) for metric in _METRICS}
-
-
-def _scored(model: _Model, known: NDArray[np.float16], goal: NDArray[np.float16], rows: Ints) -> dict[str, Errors]:
-    """Errors of a fitted baseline on these rows, float32 [rows, k, s]."""
-    parts: _Found = {}
-    for start in range(0, len(rows), 16):
-        some = rows[start : start + 16]
-        true = goal[some].astype(np.float32)
-        told = model.predict(known[some].astype(np.float32))
-        _score(parts, "", np.broadcast_to(told, true.shape), true)
-    return {metric: np.concatenate(values) for (_, metric), values in parts.items()}
 
 
 def _retrieve(
@@ -344,11 +280,6 @@ def _retrieve(
             ahead = np.broadcast_to(tokens[rows], (len(rows), horizon, *tokens.shape[2:]))
             flat = ahead.reshape(-1, *tokens.shape[2:])
             done.ranks[way][rows] = scores.ranks(flat, every, places.ravel()).reshape(-1, horizon)
-
-
-def _score(found: _Found, way: str, forecasts: Errors, true: Errors) -> None:
-    found.setdefault((way, "l1"), []).append(scores.l1(forecasts, true))
-    found.setdefault((way, "cosine"), []).append(scores.cosine(forecasts, true))
 
 
 def _leaks(predictor: VJEPA2Predictor, pixels: NDArray[np.uint8], context: int) -> dict[str, tuple[Leak, int]]:

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.intervals import Draws, Scale, no_draws, standings
-from worldprobe.pipeline.predict.forecast import OTHER, Forecast, Which
+from worldprobe.pipeline.predict.fitted import Which
+from worldprobe.pipeline.predict.forecast import OTHER, Forecast
 from worldprobe.predictors.vjepa2 import Mode, other_mode
 from worldprobe.probes.metrics import ratio_draws
 from worldprobe.results import LeakResult, PredictionMethod, PredictionMetric, PredictionResult

@@ -18,7 +18,8 @@ from worldprobe.pipeline.ledger import Ledger, device_of, foretold
 from worldprobe.pipeline.predict.consistency import consistency_lines
 from worldprobe.pipeline.predict.decoder import will_draw
 from worldprobe.pipeline.predict.dressed_scores import futures_lines
-from worldprobe.pipeline.predict.forecast import Forecast, Which, forecast
+from worldprobe.pipeline.predict.fitted import Which
+from worldprobe.pipeline.predict.forecast import Forecast, forecast
 from worldprobe.pipeline.predict.futures import Futures, measures
 from worldprobe.pipeline.predict.pictures import drop_figures, keep_curves, keep_errors, keep_violations, place
 from worldprobe.pipeline.predict.pixels import DecodedFuture, find_decoder
