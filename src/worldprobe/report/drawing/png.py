@@ -36,9 +36,19 @@ _SPREAD = 0.7  # of a line, over which groups stand
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all."""
+    """Write a figure as PNG, whole or not at all.
+
+    It is drawn once, laid out as it is drawn. ``Figure.savefig`` draws twice where an engine lays out, the first time
+    for the layout alone, and resamples every picture both times.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.image import imsave
+
     buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=DPI, format="png", pil_kwargs={"compress_level": 6})
+    figure.set_dpi(DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    imsave(buffer, canvas.buffer_rgba(), format="png", dpi=DPI, pil_kwargs={"compress_level": 6})  # type: ignore[arg-type]
     write_whole(path, buffer.getvalue())
 
 
