@@ -1,5 +1,6 @@
 """What commands import sooner or later, for the server that forks processes (tests/builders/forked.py)."""
 
+import gc
 import importlib
 
 for _name in (
@@ -11,3 +12,7 @@ for _name in (
     "worldprobe.report.forms.terminal", "worldprobe.report.write", "worldprobe.video.films",
 ):  # fmt: skip
     importlib.import_module(_name)
+
+# A collection in a forked process would look at all of this again, and copy every page of it.
+gc.collect()
+gc.freeze()
