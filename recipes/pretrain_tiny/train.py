@@ -7,6 +7,7 @@ import json
 import math
 import sys
 import time
+from functools import lru_cache
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -33,6 +34,12 @@ class CollapseError(RuntimeError):
     """The features lost their spread: the loss may fall on, but nothing is learnt any more."""
 
 
+@lru_cache(maxsize=1)
+def _watched(crop: int, frames: int, seed: int, device: str, count: int) -> Tensor:
+    """Render the clips that a training is watched by, uint8 [n, t, 3, h, w]: once, however often it goes on."""
+    return Renderer(crop, frames, seed, device).batch(0, count)
+
+
 class Trainer:
     """A model on its way: ``run`` takes it to the last step.
 
@@ -57,8 +64,8 @@ class Trainer:
         self.optimizer = self._optimizer(self.model, self.heads)
         self.pool = Pool(settings, pool or out, device)
         self.frozen: Frozen | None = None
-        watched = Renderer(settings.crop, settings.frames, settings.seed + 1, device)
-        self.watched = watched.batch(0, min(_WATCHED_CLIPS, 4 * settings.hidden_size))
+        count = min(_WATCHED_CLIPS, 4 * settings.hidden_size)
+        self.watched = _watched(settings.crop, settings.frames, settings.seed + 1, device, count)
         self.step, self.seconds = 0, 0.0
         self.log: list[dict[str, Any]] = []
         self.since: list[dict[str, float]] = []  # losses of the steps since the log's last line

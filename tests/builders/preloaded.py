@@ -1,5 +1,7 @@
 """What commands import sooner or later, for the server that forks processes (tests/builders/forked.py)."""
 
+import contextlib
+import gc
 import importlib
 
 for _name in (
@@ -11,3 +13,11 @@ for _name in (
     "worldprobe.report.forms.terminal", "worldprobe.report.write", "worldprobe.video.films",
 ):  # fmt: skip
     importlib.import_module(_name)
+
+# Stores on s3:// ask for it, where the extra is installed.
+with contextlib.suppress(ImportError):
+    importlib.import_module("s3fs")
+
+# A collection in a forked process would look at all of this again, and copy every page of it.
+gc.collect()
+gc.freeze()

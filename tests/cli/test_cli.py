@@ -41,6 +41,7 @@ def experiment(place):
     path = place / "small.toml"
     path.write_text(
         'videos = ["scenes:12"]\nlabeller = "truth"\ntasks = ["xy", "motion"]\nfeatures = ["z", "grid"]\n'
+        "evidence = []\n"
     )
     return path
 
@@ -162,13 +163,13 @@ def test_predicting_prints_the_horizons_and_leaves_its_report(worldprobe, place)
 def test_an_experiment_with_the_table_predicts_into_the_same_report(worldprobe, place):
     (place / "both.toml").write_text(
         'videos = ["scenes:8"]\nlabeller = "truth"\ntasks = ["xy"]\nfeatures = ["z"]\ncontrols = ["majority"]\n'
-        "evidence = []\n[predict]\ntwin = false\n"
+        "evidence = []\n[predict]\ntwin = false\ncontext = 2\nhorizon = 2\n"
     )
     done = worldprobe("run", "both.toml", "--out", "both", "--json")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert summary["rows"]
-    assert len(summary["future"]["steps"]) == 8
+    assert len(summary["future"]["steps"]) == 4
     kinds = {r.kind for r in read_results(place / "both" / "results.jsonl")}
     assert kinds >= {"probe", "prediction", "leak", "cost"}
 

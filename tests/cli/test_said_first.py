@@ -46,7 +46,7 @@ def probing(made):
     """The command that all of these begin with."""
     return (
         "probe", "--store", made / "s", "--labels", made / "l.parquet", "--encoder", "pixels", "--features", "z",
-        "--controls", "majority",
+        "--controls", "majority", "--evidence", "none",
     )  # fmt: skip
 
 

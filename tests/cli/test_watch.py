@@ -61,6 +61,7 @@ def test_it_waits_measures_what_appears_and_goes_on_where_ctrl_c_ended_it(place,
 
 def test_a_dry_run_says_what_there_is_and_leaves_nothing(place, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("worldprobe.pipeline.estimate.run.CALIBRATION_SECONDS", 0.1)
     shutil.copytree(place / "all", tmp_path / "c")
     (tmp_path / "c" / "vitl.pt").write_bytes(b"")
     code, out, _ = commanded(capsys, monkeypatch, "watch", "c", place / "scenes", *PLAIN, "--dry-run")

@@ -210,7 +210,7 @@ def test_decoders_are_trained_there_and_come_home_to_be_scored(account, volumes,
     from worldprobe.execute.modal import Cloud
     from worldprobe.pipeline.decode import training as decode_module
 
-    paths = render_scenes(20, 2, tmp_path / "scenes")
+    paths = render_scenes(10, 2, tmp_path / "scenes")
     films, store = volumes
     cloud = Cloud(films, store, str(films.root), str(store.root))
     executor = sending(monkeypatch, cloud)
@@ -264,7 +264,7 @@ def test_gpus_there_train_decoders_in_bf16_unless_asked_otherwise(account, tmp_p
 def test_tokens_that_were_made_here_go_up_before_training(account, volumes, tmp_path, monkeypatch):
     from worldprobe.execute.modal import Cloud
 
-    paths = render_scenes(20, 2, tmp_path / "scenes")
+    paths = render_scenes(10, 2, tmp_path / "scenes")
     films, store = volumes
     asked = decoding(paths, controls=["mean-image"])
     assert run(asked.model_copy(update={"decode": None}), paths, tmp_path / "run") == []
@@ -293,7 +293,7 @@ def test_the_original_experiment_is_made_there_as_it_is_here(account, volumes, t
     paths = render_scenes(8, 5, tmp_path / "scenes")
     values = {"videos": ["made"], "protocol": "original", "labeller": "truth", "classes": "own"}
     values["precision"] = "fp32"  # a GPU's would be another
-    asked = make_experiment({**values, "controls": ["gaussian", "pixels", "majority"]})
+    asked = make_experiment({**values, "tasks": ["xy"], "controls": ["gaussian", "pixels", "majority"]})
     assert run(asked, paths, tmp_path / "here") == []
     films, store = volumes
     executor = sending(monkeypatch, Cloud(films, store, str(films.root), str(store.root)))

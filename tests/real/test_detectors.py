@@ -26,21 +26,27 @@ def recall_and_precision(found, truth, frames, threshold):
 
 
 def test_yolox_finds_the_people_of_pets(data):
-    detector = OnnxDetector(str(data / "detectors" / "yolox_nano_416.onnx"), every=5)
+    detector = OnnxDetector(str(data / "detectors" / "yolox_nano_416.onnx"), every=10)
     with open_video(data / "videos" / "pets09_s2l1.avi") as video:
         found = detector.label(video).table
         truth = Mot(str(data / "labels" / "pets09_s2l1_mot.txt")).label(video).table
     people = found.filter(found["class"] == "person")
-    recall, precision = recall_and_precision(people, truth, range(0, 795, 5), 0.5)
+    recall, precision = recall_and_precision(people, truth, range(0, 795, 10), 0.5)
     assert recall >= 0.88
     assert precision >= 0.75
-    assert np.isin(found["frame"].to_numpy() % 5, 0).all()
+    assert np.isin(found["frame"].to_numpy() % 10, 0).all()
 
 
-def test_moving_finds_about_half_of_the_people_of_pets(data):
-    with open_video(data / "videos" / "pets09_s2l1.avi") as video:
-        found = Moving().label(video).table
+def test_moving_finds_about_half_of_the_people_of_pets(data, tmp_path):
+    film = data / "videos" / "pets09_s2l1.avi"
+    half_minute = tmp_path / "part.avi"
+    half_minute.write_bytes(film.read_bytes()[: film.stat().st_size * 2 // 5])
+    with open_video(film) as video:
         truth = Mot(str(data / "labels" / "pets09_s2l1_mot.txt")).label(video).table
-    recall, precision = recall_and_precision(found, truth, range(0, 795, 5), 0.3)
+    with open_video(half_minute) as video:
+        frames = video.ref.frames
+        found = Moving().label(video).table
+    assert frames > 300
+    recall, precision = recall_and_precision(found, truth, range(0, frames, 5), 0.3)
     assert recall >= 0.5
     assert precision >= 0.55

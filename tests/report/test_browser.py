@@ -18,9 +18,9 @@ COLUMN = "[...document.querySelector('table.scores').tBodies[0].rows].map(row =>
 SAID = "document.querySelector('#scrub output').textContent"
 
 
-@pytest.fixture
-def run(tmp_path):
-    return run_with_moments(tmp_path)
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return run_with_moments(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def browser(tmp_path_factory):
     browser.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(run):
     write_report(run)
     return run / "report.html"

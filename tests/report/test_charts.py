@@ -2,9 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from tests.builders.checks import some
 from tests.builders.run_lines import decoder_lines, prediction_line, prediction_step, probe_lines
 from tests.builders.whole import write_surprise, write_whole_run
@@ -28,6 +30,7 @@ from worldprobe.report.drawing import axes, png, svg
 from worldprobe.report.drawing.dots import Dots, Entry, Group
 from worldprobe.report.drawing.panels import Line as PanelLine
 from worldprobe.report.drawing.panels import Panel, Point
+from worldprobe.report.drawing.sheet import Sheet
 from worldprobe.results import write_results
 
 spans = st.tuples(st.floats(-50, 50), st.floats(1e-3, 100)).map(lambda pair: (pair[0], pair[0] + pair[1]))
@@ -290,3 +293,37 @@ def test_a_title_of_one_long_word_stays_within_its_picture(warning):
     assert box.x0 >= 0
     assert box.x1 <= figure.bbox.width
     assert "letterbox" in figure._suptitle.get_text().replace("\n", "")
+
+
+def test_marks_of_a_sheet_stand_where_they_are_in_their_pictures_and_are_cut_at_their_edges(tmp_path):
+    wide, tall = np.zeros((20, 40, 3), np.uint8), np.zeros((30, 20, 3), np.uint8)
+    wide[10:18, 5:15] = tall[12:22, 4:12] = 255
+    sheet = Sheet([(40, 20), (20, 30), (40, 20)], 2, width=2.0, above=0.2, below=0.2, foot=0.3)
+    sheet.place(0, wide).rectangle(9.5, 13.5, 10, 8, "red")
+    sheet.place(1, tall).rectangle(7.5, 16.5, 8, 10, "lime")
+    last = sheet.place(2, np.full((20, 40, 3), 128, np.uint8))
+    last.rectangle(38, 2, 20, 20, "blue")
+    last.text(36, 10, "a long name", color="blue")
+    png.save(sheet.figure, tmp_path / "sheet.png")
+    drawn = np.asarray(Image.open(tmp_path / "sheet.png").convert("RGB")).astype(int)
+
+    def corners(which):
+        rows, columns = np.flatnonzero(which.any(axis=1)), np.flatnonzero(which.any(axis=0))
+        return np.array([rows[0], rows[-1], columns[0], columns[-1]])
+
+    unit = 160 * (2.0 - 0.065) / 40  # of the wide picture, px a pixel
+    red, green, blue = ((drawn[..., k] > 200) & (np.delete(drawn, k, 2).max(axis=2) < 60) for k in range(3))
+    assert np.ptp(corners(red)[2:]) == pytest.approx(10 * unit, abs=4)
+    assert np.ptp(corners(red)[:2]) == pytest.approx(8 * unit, abs=4)
+    for colour in (red, green):  # around what is white in the picture
+        top, bottom, left, right = corners(colour)
+        inside = drawn[top + 4 : bottom - 3, left + 4 : right - 3]
+        outside = drawn[[top - 5, bottom + 5], left:right]
+        assert inside.min() > 240
+        assert outside.max() < 20
+    grey = (np.abs(drawn - 128) < 3).all(axis=2)
+    assert blue.sum() > 100
+    top, bottom, left, right = corners(grey)
+    around = np.array([top, bottom, left, right])
+    assert (corners(blue)[[0, 2]] >= around[[0, 2]] - 1).all()
+    assert (corners(blue)[[1, 3]] <= around[[1, 3]] + 1).all()

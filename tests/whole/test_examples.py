@@ -17,7 +17,7 @@ def python(*arguments, folder):
 
 
 def test_ten_lines_print_scores_with_their_verdicts(tmp_path):
-    done = python(EXAMPLES / "ten_lines.py", 12, folder=tmp_path)
+    done = python(EXAMPLES / "ten_lines.py", 8, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert {line.split()[0] for line in done.stdout.splitlines()} == {"xy", "size"}
     assert (tmp_path / "runs" / "ten-lines" / "report.html").exists()

@@ -74,7 +74,8 @@ def test_the_stages_one_by_one_go_on_without_a_video_that_could_not_be_encoded(f
     assert "frames cannot be decoded, and have no labels" in labelled.stderr
     done = command(
         "probe", "--store", tmp_path / "s", "--labels", tmp_path / "l.parquet", "--encoder", "pixels",
-        "--tasks", "xy", "--features", "z", "--controls", "majority", "--split", "blocked", "--out", tmp_path / "p",
+        "--tasks", "xy", "--features", "z", "--controls", "majority", "--split", "blocked", "--evidence", "none",
+        "--out", tmp_path / "p",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     dropped = json.loads((tmp_path / "p" / "alignment.json").read_text())["dropped"]

@@ -76,7 +76,8 @@ def test_it_is_probed_and_decoded_beside_its_controls_by_the_name_that_the_user_
     command("label", "scenes:10", "--labeller", "truth", "--out", tmp_path / "l.parquet")
     command(
         "probe", "--store", tmp_path / "s", "--labels", tmp_path / "l.parquet", "--encoder", written,
-        "--tasks", "xy", "--features", "z,delta", "--controls", "pixels,majority", "--out", tmp_path / "p",
+        "--tasks", "xy", "--features", "z,delta", "--controls", "pixels,majority", "--evidence", "none",
+        "--out", tmp_path / "p",
     )  # fmt: skip
     found = [line for line in read_results(tmp_path / "p" / "results.jsonl") if line.kind == "probe"]
     assert {line.encoder for line in found if line.control == "none"} == {called}
