@@ -13,7 +13,8 @@ from huggingface_hub import EvalResult, ModelCard
 from huggingface_hub.repocard_data import eval_results_to_model_index, model_index_to_eval_results
 from safetensors import safe_open
 from tests.builders.checks import some
-from tests.builders.forked import command, finished
+from tests.builders.commanded import commanded
+from tests.builders.forked import finished, python
 
 from worldprobe.config import make_experiment
 from worldprobe.errors import ConfigError, ProbeError, StoreError, WorldprobeError
@@ -297,8 +298,8 @@ print(round(peak() - before), Path("large").stat().st_size // 2**20)
 
 def test_embeddings_are_streamed(tmp_path):
     """Ten times the clips (195 MB of vectors) take no more memory; polars' engine may keep a few batches more."""
-    code = [sys.executable, "-c", STREAMED]
-    done = subprocess.run(code, cwd=tmp_path, capture_output=True, text=True, timeout=900, check=True)
+    done = finished(python, "-c", STREAMED, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
     grown, _ = map(int, done.stdout.split())
     assert grown < 120  # how many batches the engine keeps depends on whose turn it is; all are 195 MB and more
 
@@ -362,9 +363,12 @@ def scalars(rows, name):
 # The command.
 
 
-def test_the_command_makes_one_thing_at_a_time(run, tmp_path):
+def test_the_command_makes_one_thing_at_a_time(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
     def call(*arguments):
-        return finished(command, "export", run, *arguments, folder=tmp_path)
+        code, out, err = commanded(capsys, monkeypatch, "export", run, *arguments)
+        return subprocess.CompletedProcess(arguments, code, out, err)
 
     done = call("--hf", "--rerun")
     assert (done.returncode, "one thing at a time" in done.stderr) == (1, True)

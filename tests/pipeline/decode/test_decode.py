@@ -31,7 +31,7 @@ from worldprobe.store import Store
 from worldprobe.video.read import open_video
 from worldprobe.video.rendered.scenes import render_scenes
 
-STEPS = 30
+STEPS = 16
 
 
 @pytest.fixture(scope="module")

@@ -555,8 +555,9 @@ class Tight:
 
 def a_run(**changes):
     values = {"videos": ["scenes:8@5151"], "labeller": "truth", "tasks": ["xy"], "features": ["z"], "evidence": []}
-    values |= {"controls": ["majority"], "decode": {"steps": 2, "size": 32, "controls": []}}
-    return make_experiment({**values, "predict": {"twin": False, "decoder": "cnn"}, **changes})
+    decode = {"steps": 2, "size": 32, "controls": [], "options": {"cnn": {"channels": 16}}}
+    predict = {"horizon": 2, "twin": False, "decoder": "cnn"}
+    return make_experiment({**values, "controls": ["majority"], "decode": decode, "predict": predict, **changes})
 
 
 def test_a_run_draws_its_predictions_with_the_decoder_of_its_own_that_is_named(scenes, tmp_path):
