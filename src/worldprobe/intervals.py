@@ -112,7 +112,9 @@ def no_draws(note: str) -> Draws:
 @lru_cache
 def _student(freedom: int) -> float:
     """The quantile of Student's t that ends a 95 % interval; NaN of no degree of freedom."""
-    from scipy.special import stdtrit  # what scipy.stats asks as well, less half a second of imports, and its checks
+    from scipy.special import (
+        stdtrit,  # what scipy.stats asks as well, less half a second of imports, and its checks
+    )
 
     return float(stdtrit(freedom, 1 - TAIL))
 

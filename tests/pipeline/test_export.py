@@ -28,20 +28,19 @@ from worldprobe.report.forms.model_card import eval_results, model_card
 from worldprobe.report.forms.rerun import write_rerun
 from worldprobe.results import read_results, write_results
 from worldprobe.store import Store
-from worldprobe.video.rendered.scenes import render_scenes
 
 VIDEOS = 10
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(rendered, tmp_path_factory):
     """A small run with two blocks, whose store lies in its folder."""
     folder = tmp_path_factory.mktemp("export") / "small"
     asked = {
         "videos": [f"scenes:{VIDEOS}"], "labeller": "truth", "tasks": ["xy", "class"], "blocks": "0,3",
         "controls": ["majority", "shuffled"], "evidence": [], "frames": 12,
     }  # fmt: skip
-    films = render_scenes(VIDEOS, 0, cache() / "scenes-of-export")
+    films = rendered(VIDEOS, 0, cache() / "scenes-of-export")
     run_experiment(make_experiment(asked), films, folder)
     return folder
 

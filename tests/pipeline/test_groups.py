@@ -60,7 +60,9 @@ def encoded(paths, store):
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     """A dataset by its version and seed, written once for all tests, which only read it."""
-    return cache(lambda version="v3.0", seed=0: dataset(tmp_path_factory.mktemp("recorded") / "robot", version, seed))
+    return cache(
+        lambda version="v3.0", seed=0: dataset(tmp_path_factory.mktemp("recorded") / "robot", version, seed)
+    )
 
 
 @pytest.fixture(params=["v3.0", "v2.1"])

@@ -148,7 +148,9 @@ def test_an_mlps_gradients_are_autograds_to_the_bit(classes):
     rows = torch.tensor(rng.normal(size=(50, 7)), dtype=torch.float32)
     truth = torch.tensor(rng.integers(0, 4, 50) if classes else rng.normal(size=(50, 3)).astype(np.float32))
     network = torch.nn.Sequential(torch.nn.Linear(7, 16), torch.nn.ReLU(), torch.nn.Linear(16, classes or 3))
-    output = torch.func.functional_call(network, dict(zip(dict(network.named_parameters()), weights, strict=True)), rows)
+    output = torch.func.functional_call(
+        network, dict(zip(dict(network.named_parameters()), weights, strict=True)), rows
+    )
     loss = (torch.nn.functional.cross_entropy if classes else torch.nn.functional.mse_loss)(output, truth)
     loss.backward()
     with torch.no_grad():

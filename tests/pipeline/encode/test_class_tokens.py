@@ -22,7 +22,6 @@ from worldprobe.pipeline.run import run
 from worldprobe.records import Reduction
 from worldprobe.results import EvidenceResult, ProbeResult, read_results
 from worldprobe.store import Store
-from worldprobe.video.rendered.scenes import render_scenes
 
 SUM = Reduction("sum", (1, 2))
 
@@ -36,8 +35,8 @@ def dino(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return render_scenes(10, 0, tmp_path_factory.mktemp("scenes"))
+def scenes(rendered, tmp_path_factory):
+    return rendered(10, 0, tmp_path_factory.mktemp("scenes"))
 
 
 def loaded(name):

@@ -209,9 +209,9 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def films(place):
+def films(rendered, place):
     """Rendered scenes, in which every label is exact."""
-    return render_scenes(6, 5, place / "scenes")
+    return rendered(6, 5, place / "scenes")
 
 
 def experiment(**changes):

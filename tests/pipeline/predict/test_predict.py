@@ -48,8 +48,8 @@ def ref(frames):
 
 
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return render_scenes(SCENES, 5151, tmp_path_factory.mktemp("scenes"))
+def scenes(rendered, tmp_path_factory):
+    return rendered(SCENES, 5151, tmp_path_factory.mktemp("scenes"))
 
 
 @pytest.fixture(scope="module")

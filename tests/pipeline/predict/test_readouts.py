@@ -178,9 +178,9 @@ def test_what_cannot_be_asked_has_no_lines():
     assert {one.task for one in some(lines)} == {"xy"}
 
 
-def test_the_command_reads_predicted_futures_of_labelled_videos(tmp_path, monkeypatch):
+def test_the_command_reads_predicted_futures_of_labelled_videos(rendered, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    films = render_scenes(16, 5, tmp_path)
+    films = rendered(10, 5, tmp_path)
     write_labels(label(films, labeller=load_labeller("truth")), tmp_path / "l.parquet")
     out = tmp_path / "run"
     asked = ["predict", *map(str, films), "--labels", str(tmp_path / "l.parquet"), "--tasks", "xy,class"]

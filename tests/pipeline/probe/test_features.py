@@ -25,15 +25,14 @@ from worldprobe.probes.linear.estimators import RidgeProbe
 from worldprobe.records import ClipSpec, Labels, TokenGrid
 from worldprobe.results import CodeResult, EvidenceResult, LearningResult
 from worldprobe.store import Series, Store
-from worldprobe.video.rendered.scenes import render_scenes
 
 OWN = ("gaussian", "shuffled", "nuisance", "majority")
 WIDTH = 12
 
 
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return render_scenes(30, 21, tmp_path_factory.mktemp("scenes"))
+def scenes(rendered, tmp_path_factory):
+    return rendered(30, 21, tmp_path_factory.mktemp("scenes"))
 
 
 @pytest.fixture(scope="module")

@@ -13,15 +13,14 @@ from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.probe import probe, probe_inputs
 from worldprobe.results import EvidenceResult, VerdictResult
 from worldprobe.store import Series, Store
-from worldprobe.video.rendered.scenes import render_scenes
 
 TASKS = ("xy", "velocity")
 INPUTS = ("native", "shuffled", "reversed")
 
 
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return render_scenes(60, 21, tmp_path_factory.mktemp("scenes"))
+def scenes(rendered, tmp_path_factory):
+    return rendered(60, 21, tmp_path_factory.mktemp("scenes"))
 
 
 @pytest.fixture(scope="module")

@@ -32,10 +32,10 @@ CAMERAS = ("front", "side", "wrist")
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory):
+def known(rendered, tmp_path_factory):
     """Scenes by three cameras: one column is held alike whichever films, another by a feature of its own each."""
     folder = tmp_path_factory.mktemp("filmed")
-    scenes, store = render_scenes(COUNT, 11, folder), Store(str(folder / "s"))
+    scenes, store = rendered(COUNT, 11, folder), Store(str(folder / "s"))
     truth = label(scenes, labeller=load_labeller("truth")).table.filter(pl.col("object") == 0)
     rng, tables, held = np.random.default_rng(0), [], {}
     for number, one in enumerate(truth.partition_by("video", maintain_order=True)):
