@@ -76,7 +76,8 @@ def test_an_episode_that_two_cameras_saw_is_one_group_of_every_score(two_cameras
     command("label", source, "--labeller", "lerobot", "--out", tmp_path / "labels.parquet")
     command(
         "probe", "--store", tmp_path / "s", "--labels", tmp_path / "labels.parquet", "--encoder", "pixels",
-        "--tasks", "state", "--features", "z", "--controls", "majority,shuffled", "--evidence", "none", "--out", out,
+        "--tasks", "state", "--features", "z", "--controls", "majority,shuffled", "--evidence", "none",
+        "--out", out,
     )  # fmt: skip
     found = [line for line in read_results(out / "results.jsonl") if line.kind == "probe"]
     assert {line.n_groups for line in found} == {EPISODES}

@@ -138,7 +138,7 @@ def _train(
     truth = torch.from_numpy(goal[:, 0]).long() if classes else torch.from_numpy(goal).float()
     fitting, stopping = torch.from_numpy(np.flatnonzero(~held)), torch.from_numpy(np.flatnonzero(held))
     weights = [one.detach() for one in model.parameters()]
-    moments = [[torch.zeros_like(one) for one in weights] for _ in range(2)]
+    means, squares = ([torch.zeros_like(one) for one in weights] for _ in range(2))
     taken = [torch.zeros(()) for _ in weights]
 
     steps = -(-len(fitting) // _BATCH)
@@ -151,7 +151,7 @@ def _train(
                 for batch in torch.split(fitting[torch.randperm(len(fitting), generator=generator)], _BATCH):
                     gradients = _gradients(weights, rows[batch], truth[batch], classes=bool(classes))
                     adamw(
-                        weights, list(gradients), *moments, [], taken, fused=True, amsgrad=False, beta1=0.9,
+                        weights, list(gradients), means, squares, [], taken, fused=True, amsgrad=False, beta1=0.9,
                         beta2=0.999, lr=_RATE, weight_decay=decay, eps=1e-8, maximize=False,
                     )  # fmt: skip
             output = _forward(weights, held_rows)[1]
@@ -166,7 +166,7 @@ def _train(
 
 
 def _forward(weights: Sequence[Tensor], rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Both layers' outputs of rows [m, d]: the hidden one after its ReLU, [m, width], and the last, [m, outputs]."""
+    """Compute both layers of rows [m, d]: the hidden one after its ReLU, [m, width], and the last, [m, outputs]."""
     import torch
 
     first, first_bias, last, last_bias = weights
@@ -181,7 +181,7 @@ def _loss(output: Tensor, truth: Tensor, *, classes: bool) -> Tensor:
 
 
 def _gradients(weights: Sequence[Tensor], rows: Tensor, truth: Tensor, *, classes: bool) -> tuple[Tensor, ...]:
-    """The gradient of the loss by each of the weights, written out: of two small layers autograd's own work is most.
+    """Compute the loss's gradient by each weight, written out: of two small layers autograd's own work is most.
 
     Bit for bit those of ``_loss(...).backward()`` (``tests/probes/test_nonlinear.py``).
     """
