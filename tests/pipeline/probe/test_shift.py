@@ -1,7 +1,5 @@
 """A read-out on values of a factor that it was not trained on, from labels to the report."""
 
-from functools import partial
-
 import numpy as np
 import polars as pl
 import pytest
@@ -12,6 +10,7 @@ from worldprobe.cli import app
 from worldprobe.config import make_experiment
 from worldprobe.errors import ConfigError, ProbeError
 from worldprobe.findings.sections.shift import ShiftFacts
+from worldprobe.findings.summary import summarize
 from worldprobe.labels.load import load_labeller
 from worldprobe.labels.table import write_labels
 from worldprobe.pipeline.checks import check
@@ -187,4 +186,4 @@ def test_the_report_asks_whether_the_read_out_survives(known, tmp_path):
     for written in (page, text):
         assert "Does the read-out survive another camera?" in written
         assert all(camera in written for camera in CAMERAS)
-    assert partial(write_report, tmp_path)().shift == summary.shift
+    assert summarize(tmp_path).shift == summary.shift
