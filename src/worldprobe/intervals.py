@@ -109,20 +109,36 @@ def no_draws(note: str) -> Draws:
     return Draws(None, np.full(RESAMPLES, np.nan), note)
 
 
+@lru_cache
+def _student(freedom: int) -> float:
+    """The quantile of Student's t that ends a 95 % interval; NaN of no degree of freedom."""
+    from scipy.special import (
+        stdtrit,  # what scipy.stats asks as well, less half a second of imports, and its checks
+    )
+
+    return float(stdtrit(freedom, 1 - TAIL))
+
+
+@lru_cache
+def _normal() -> float:
+    """The quantile of the normal distribution that ends a 95 % interval."""
+    from scipy.special import ndtri
+
+    return float(ndtri(1 - TAIL))
+
+
 def bound(value: float, left: Floats, scale: Scale) -> tuple[float, float]:
     """The 95 % interval of a score, from what it is with each group left out, [groups].
 
     Of a share in fewer than two groups nothing is known: it is 0 to 1.
     """
-    from scipy.stats import t
-
     left = left[np.isfinite(left)]
     groups = len(left)
     if scale == "share":
         return _share(value, left)
     if scale == "difference" and float(np.ptp(left)) ** 2 <= _ROUNDING:
         middle, spread = _apart(value, left)
-        reach = float(t.ppf(1 - TAIL, groups - 1)) * spread
+        reach = _student(groups - 1) * spread
         most = max(1.0, abs(value))
         return max(-most, min(middle - reach, value)), min(most, max(middle + reach, value))
     turned = scale == "explained"
@@ -133,7 +149,7 @@ def bound(value: float, left: Floats, scale: Scale) -> tuple[float, float]:
     spread = float(np.sqrt((groups - 1) / groups * ((parts - parts.mean()) ** 2).sum()))
     # What is explained is told from two sums, what is left and what there was: each costs a degree of freedom.
     freedom = max(1, groups - 2) if turned else groups - 1
-    reach = float(t.ppf(1 - TAIL, freedom)) * spread
+    reach = _student(freedom) * spread
     if on_log:  # of two groups an end may else be beyond all numbers
         reach = min(reach, _FARTHEST)
     low, high = (float(np.exp(end)) if on_log else float(end) for end in (middle - reach, middle + reach))
@@ -142,8 +158,6 @@ def bound(value: float, left: Floats, scale: Scale) -> tuple[float, float]:
 
 def _share(value: float, left: Floats) -> tuple[float, float]:
     """Wilson's interval with the quantile of Student's t, of as many trials as would vary as much as the groups."""
-    from scipy.stats import t
-
     groups = len(left)
     if groups < 2:
         return 0.0, 1.0
@@ -152,7 +166,7 @@ def _share(value: float, left: Floats) -> tuple[float, float]:
     trials = value * (1 - value) / variance if variance > _ROUNDING else 0.0
     # Groups that are all right, or all wrong, are so many trials and no more.
     trials = trials if trials > 0 else float(groups)
-    square = float(t.ppf(1 - TAIL, groups - 1)) ** 2
+    square = _student(groups - 1) ** 2
     middle = (value + square / (2 * trials)) / (1 + square / trials)
     reach = np.sqrt(square * (value * (1 - value) / trials + square / (4 * trials**2))) / (1 + square / trials)
     # The value itself lies within; rounding must not say otherwise.
@@ -240,8 +254,6 @@ def above_by_chance(pairs: Sequence[tuple[Draws, Draws]]) -> list[bool]:
 
     All are of the same groups, resampled alike.
     """
-    from scipy.stats import norm
-
     if not pairs:
         return []
     differences = [one.less(other) for one, other in pairs]
@@ -251,14 +263,12 @@ def above_by_chance(pairs: Sequence[tuple[Draws, Draws]]) -> list[bool]:
     known = spread > 0
     centred = (drawn - seen[:, None]) / np.where(known, spread, 1.0)[:, None]
     largest = np.nanmax(np.where(known[:, None], centred, -np.inf), axis=0) if known.any() else np.zeros(1)
-    reach = max(float(np.nanquantile(largest, 1 - TAIL)), float(norm.ppf(1 - TAIL)))
+    reach = max(float(np.nanquantile(largest, 1 - TAIL)), _normal())
     return [_beyond(one, reach, float(size)) for one, size in zip(differences, spread, strict=True)]
 
 
 def _beyond(difference: Draws, reach: float, spread: float) -> bool:
     """Whether a difference is above 0 by so many standard errors, of few groups by as many more as t asks for."""
-    from scipy.stats import norm, t
-
     assert difference.value is not None
     value = difference.value
     if difference.left is not None:
@@ -267,7 +277,7 @@ def _beyond(difference: Draws, reach: float, spread: float) -> bool:
         if groups < 2:
             return False
         # Of few groups a resample's spread is itself uncertain, and too small.
-        reach *= float(t.ppf(1 - TAIL, groups - 1) / norm.ppf(1 - TAIL))
+        reach *= _student(groups - 1) / _normal()
         each = groups * value - (groups - 1) * left
         spread = max(spread, float(np.sqrt(((each - each.mean()) ** 2).sum() / (groups * (groups - 1)))))
         if difference.scale == "difference":

@@ -65,5 +65,6 @@ def main(arguments):
             while not Path("go on").exists():  # to be killed in the middle of things
                 time.sleep(0.002)
 
-    made, _ = run(Path(checkpoint), name=name, progress=report)
+    steps = int(os.environ.get("STEPS", 40))
+    made, _ = run(Path(checkpoint), name=name, progress=report, steps=steps, every=steps // 4)
     torch.save(made.state_dict(), weights)

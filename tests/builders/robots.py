@@ -1,5 +1,6 @@
 """Simulated robots for tests, rendered once a session; without MuJoCo or a GL library tests are skipped."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -55,5 +56,6 @@ def require_robots() -> None:
 def some_robots(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A few clips, the same for every test of a session: none may change them."""
     require_robots()
-    folder = tmp_path_factory.getbasetemp() / "some-robots"
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "some-robots"
     return render_robots(RobotSource(COUNT, SEED), folder, workers=1)

@@ -23,14 +23,15 @@ def program(checkpoint, weights, name, **environment):
 
 @pytest.mark.parametrize("name", ["cnn", "flow"])
 def test_killed_and_resumed_it_ends_bit_equal(tmp_path, name):
-    whole = program(tmp_path / "a" / "checkpoint", tmp_path / "whole.pt", name)
+    steps = {"STEPS": "12"}  # with a checkpoint every 3
+    whole = program(tmp_path / "a" / "checkpoint", tmp_path / "whole.pt", name, **steps)
     assert whole.end() == 0, whole.said
-    killed = program(tmp_path / "b" / "checkpoint", tmp_path / "never.pt", name, STOP_AT="27")
+    killed = program(tmp_path / "b" / "checkpoint", tmp_path / "never.pt", name, STOP_AT="8", **steps)
     assert killed.kill_when(lambda: killed.printed == "here\n", 0)
     assert killed.end() == -signal.SIGKILL
     assert (tmp_path / "b" / "checkpoint").exists()
     assert not (tmp_path / "never.pt").exists()
-    resumed = program(tmp_path / "b" / "checkpoint", tmp_path / "resumed.pt", name)
+    resumed = program(tmp_path / "b" / "checkpoint", tmp_path / "resumed.pt", name, **steps)
     assert resumed.end() == 0, resumed.said
     one, other = (torch.load(tmp_path / file, weights_only=True) for file in ("whole.pt", "resumed.pt"))
     assert one.keys() == other.keys()

@@ -57,7 +57,7 @@ def test_what_the_tokens_leave_open_shows_as_spread(tmp_path):
 
     from worldprobe.decoders.training import Recipe, train
 
-    flow = module("flow")
+    flow = module("flow", channels=16)
     train(
         flow, Coins(), training=range(1000, 3000), validation=range(4), checkpoint=tmp_path / "checkpoint",
         recipe=Recipe(steps=360, batch=16, every=180, learning_rate=2e-3, average=0.99),

@@ -55,8 +55,20 @@ def with_square(index):
     return picture(frame)
 
 
-def test_a_square_that_crosses_is_found_as_one_object():
-    labels = Moving().label(Film(with_square, 60)).table
+@pytest.fixture(scope="module")
+def crossing():
+    """The labels of a square that crosses a film."""
+    return Moving().label(Film(with_square, 60))
+
+
+@pytest.fixture(scope="module")
+def unmoved():
+    """The labels of a film in which only noise changes."""
+    return Moving().label(Film(lambda i: picture(background(1, i)), 60))
+
+
+def test_a_square_that_crosses_is_found_as_one_object(crossing):
+    labels = crossing.table
     good = 0
     for row in labels.iter_rows(named=True):
         left, top = square_at(row["frame"])
@@ -71,8 +83,8 @@ def test_a_square_that_crosses_is_found_as_one_object():
     assert set(labels["class"]) == {""}
 
 
-def test_nothing_is_found_where_nothing_moves():
-    assert len(Moving().label(Film(lambda i: picture(background(1, i)), 60)).table) == 0
+def test_nothing_is_found_where_nothing_moves(unmoved):
+    assert len(unmoved.table) == 0
     assert len(Moving().label(Film(lambda i: picture(background(1, 0)), 3)).table) == 0
     assert len(Moving().label(Film(lambda i: picture(background(1, 0)), 1)).table) == 0
 
@@ -119,7 +131,7 @@ def test_a_camera_that_pans_and_shakes_gives_the_object_and_not_the_picture():
     assert labels.notes == ()
 
 
-def test_a_film_that_cannot_be_followed_or_shows_nothing_is_said_to_be_so():
+def test_a_film_that_cannot_be_followed_or_shows_nothing_is_said_to_be_so(crossing, unmoved):
     def tossed(index):
         left, top = np.random.default_rng(index).integers(0, [960, 240])
         return picture(3 * (WIDE[top : top + 240, left : left + 320].astype(float) - 60))
@@ -128,11 +140,10 @@ def test_a_film_that_cannot_be_followed_or_shows_nothing_is_said_to_be_so():
     assert "too shaky" in shaky.notes[0]
     assert "of 60 frames" in shaky.notes[0]
     assert "--labeller onnx:FILE" in shaky.notes[0]
-    still = Moving().label(Film(lambda i: picture(background(1, i)), 60))
-    assert "too still" in still.notes[0]
-    assert "made.mp4" in still.notes[0]
-    assert Labels.concat([shaky, still]).notes == shaky.notes + still.notes
-    assert Moving().label(Film(with_square, 60)).notes == ()
+    assert "too still" in unmoved.notes[0]
+    assert "made.mp4" in unmoved.notes[0]
+    assert Labels.concat([shaky, unmoved]).notes == shaky.notes + unmoved.notes
+    assert crossing.notes == ()
 
 
 def test_an_argument_is_refused():

@@ -27,19 +27,36 @@ def nms(boxes, scores, threshold):
 
 ops = SimpleNamespace(nms=nms)
 """
-_LABEL = """
-import json, sys
+# Weights are made in the labeller's own process, as it opened the library: to import it takes seconds.
+# Untrained scores are all but 0; the bias of the class scores lifts some above the threshold.
+_MAKE = """
+import sys
 from pathlib import Path
-import numpy as np, torch
+import torch
+from worldprobe.errors import LabelError
 from worldprobe.labels.load import load_labeller
+
+film, folder = Path(sys.argv[1]), Path(sys.argv[2])
+try:
+    load_labeller("yolo:" + str(folder / "run" / "absent.pt"), folder=folder / "run")
+except LabelError:
+    from ultralytics import YOLO
+torch.manual_seed(0)
+model = YOLO("yolov8n.yaml", task="detect")
+for branch in model.model.model[-1].cv3:
+    branch[-1].weight.data *= 20
+    branch[-1].bias.data += 11
+model.save(str(folder / "random.pt"))
+"""
+_LABEL = """
+import json
+import numpy as np
 from worldprobe.pipeline.label.label import label
 from worldprobe.video.read import open_video
 
-film, folder = Path(sys.argv[1]), Path(sys.argv[2])
 torch.manual_seed(0)
 detector = load_labeller("yolo:" + str(folder / "random.pt"), confidence=0.4, every=3, folder=folder / "run")
 labels = label([film], labeller=detector)
-from ultralytics import YOLO
 with open_video(film) as video:
     frames = dict(video.frames([3]))
 plain = YOLO(str(folder / "random.pt")).predict(frames[3][..., ::-1].copy(), conf=0.4, verbose=False)[0].boxes
@@ -52,17 +69,6 @@ print(json.dumps({
     "notes": labels.notes, "source": labels.table["source"][0],
     "written": [p.name for p in (folder / "run").rglob("*")],
 }))
-"""
-# Untrained scores are all but 0; the bias of the class scores lifts some above the threshold.
-_MAKE = """
-import sys, torch
-from ultralytics import YOLO
-torch.manual_seed(0)
-model = YOLO("yolov8n.yaml", task="detect")
-for branch in model.model.model[-1].cv3:
-    branch[-1].weight.data *= 20
-    branch[-1].bias.data += 11
-model.save(sys.argv[1])
 """
 
 
@@ -86,19 +92,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], P
         "WORLDPROBE_CACHE": str(folder / "cache"), "YOLO_OFFLINE": "true",
     }  # fmt: skip
 
-    def python(code: str, *arguments: str, **more: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", code, *arguments],
-            cwd=home,
-            env=environment | more,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr[-3000:]
-        return done.stdout
-
-    python(_MAKE, str(folder / "random.pt"), YOLO_CONFIG_DIR=str(folder / "maker"))
-    found = json.loads(python(_LABEL, str(film), str(folder)).splitlines()[-1])
+    done = subprocess.run(
+        [sys.executable, "-c", _MAKE + _LABEL, str(film), str(folder)],
+        cwd=home,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
     return found, home
 
 

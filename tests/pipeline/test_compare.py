@@ -20,7 +20,6 @@ from worldprobe.pipeline.probe.table import ANSWERS, write_answers
 from worldprobe.report.forms.comparison import comparison_html, comparison_markdown, write_comparison
 from worldprobe.results import read_results
 from worldprobe.store import Store
-from worldprobe.video.rendered.scenes import render_scenes
 
 GROUPS, EACH = 40, 10
 TRUTH = np.random.default_rng(0).integers(0, 3, GROUPS * EACH)
@@ -38,11 +37,14 @@ def rows(predicted, *, target=TRUTH, classes="cube\nbox\nball", task="class", un
     columns = {
         "video": [f"video{g}" for g in group], "tubelet": np.arange(n) % EACH, "pts_seconds": np.zeros(n),
         "unit": group if unit is None else unit,
-        "target": np.asarray(target, dtype=np.float32).reshape(n, -1).tolist(),
-        "prediction": np.asarray(predicted, dtype=np.float32).reshape(n, -1).tolist(),
-        "constant": np.zeros((n, 1), dtype=np.float32).tolist(),
+        "target": lists(target), "prediction": lists(predicted), "constant": lists(np.zeros(n)),
     }  # fmt: skip
     return pl.DataFrame(columns).with_columns(**{name: pl.lit(value) for name, value in values.items()})
+
+
+def lists(values):
+    """Numbers of each moment as a column of lists, made in one piece."""
+    return pl.Series(np.asarray(values, dtype=np.float32).reshape(len(values), -1)).cast(pl.List(pl.Float32))
 
 
 def run(folder, *tables):
@@ -211,9 +213,9 @@ def test_all_forms_say_the_same_and_names_come_out_escaped(tmp_path):
     assert "http" not in comparison_html(found).replace("http-equiv", "")
 
 
-def test_scores_are_those_that_the_runs_report(tmp_path):
+def test_scores_are_those_that_the_runs_report(rendered, tmp_path):
     """The whole way: embeddings and labels to results, answers, and the comparison of them."""
-    scenes = render_scenes(30, 11, tmp_path / "scenes")
+    scenes = rendered(20, 11, tmp_path / "scenes")
     truth = label(scenes, labeller=load_labeller("truth"))
     seen = {
         (r["video"], r["frame"] // 2): (r["x"], r["y"]) for r in truth.table.filter(object=0).iter_rows(named=True)

@@ -23,7 +23,6 @@ from worldprobe.report.charts.comparison import cost_panels
 from worldprobe.report.forms.comparison import comparison_html, comparison_markdown, write_comparison
 from worldprobe.results import CostResult
 from worldprobe.store import Store
-from worldprobe.video.rendered.scenes import render_scenes
 
 SIGHT = {
     "width": 256, "height": 256, "shares": [[0.5, 0.9]], "shape": "kept", "frames": 16, "stride": 1,
@@ -41,9 +40,9 @@ def recorded(folder, *, cost=None, sight=None):
 
 
 @pytest.fixture
-def probed(tmp_path):
+def probed(rendered, tmp_path):
     """A function that probes known features in a folder, at some costs."""
-    scenes = render_scenes(6, 11, tmp_path / "scenes")
+    scenes = rendered(6, 11, tmp_path / "scenes")
     store = Store(str(tmp_path / "known.zarr"))
     put(store, scenes, lambda video, t: np.random.default_rng(t).normal(size=16))
     labels = label(scenes, labeller=load_labeller("truth"))

@@ -13,7 +13,8 @@ from huggingface_hub import EvalResult, ModelCard
 from huggingface_hub.repocard_data import eval_results_to_model_index, model_index_to_eval_results
 from safetensors import safe_open
 from tests.builders.checks import some
-from tests.builders.forked import command, finished
+from tests.builders.commanded import commanded
+from tests.builders.forked import finished, python
 
 from worldprobe.config import make_experiment
 from worldprobe.errors import ConfigError, ProbeError, StoreError, WorldprobeError
@@ -27,20 +28,19 @@ from worldprobe.report.forms.model_card import eval_results, model_card
 from worldprobe.report.forms.rerun import write_rerun
 from worldprobe.results import read_results, write_results
 from worldprobe.store import Store
-from worldprobe.video.rendered.scenes import render_scenes
 
 VIDEOS = 10
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(rendered, tmp_path_factory):
     """A small run with two blocks, whose store lies in its folder."""
     folder = tmp_path_factory.mktemp("export") / "small"
     asked = {
         "videos": [f"scenes:{VIDEOS}"], "labeller": "truth", "tasks": ["xy", "class"], "blocks": "0,3",
         "controls": ["majority", "shuffled"], "evidence": [], "frames": 12,
     }  # fmt: skip
-    films = render_scenes(VIDEOS, 0, cache() / "scenes-of-export")
+    films = rendered(VIDEOS, 0, cache() / "scenes-of-export")
     run_experiment(make_experiment(asked), films, folder)
     return folder
 
@@ -297,8 +297,8 @@ print(round(peak() - before), Path("large").stat().st_size // 2**20)
 
 def test_embeddings_are_streamed(tmp_path):
     """Ten times the clips (195 MB of vectors) take no more memory; polars' engine may keep a few batches more."""
-    code = [sys.executable, "-c", STREAMED]
-    done = subprocess.run(code, cwd=tmp_path, capture_output=True, text=True, timeout=900, check=True)
+    done = finished(python, "-c", STREAMED, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
     grown, _ = map(int, done.stdout.split())
     assert grown < 120  # how many batches the engine keeps depends on whose turn it is; all are 195 MB and more
 
@@ -362,9 +362,12 @@ def scalars(rows, name):
 # The command.
 
 
-def test_the_command_makes_one_thing_at_a_time(run, tmp_path):
+def test_the_command_makes_one_thing_at_a_time(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
     def call(*arguments):
-        return finished(command, "export", run, *arguments, folder=tmp_path)
+        code, out, err = commanded(capsys, monkeypatch, "export", run, *arguments)
+        return subprocess.CompletedProcess(arguments, code, out, err)
 
     done = call("--hf", "--rerun")
     assert (done.returncode, "one thing at a time" in done.stderr) == (1, True)

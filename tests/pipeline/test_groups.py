@@ -1,6 +1,7 @@
 """What shows the same is one group: an episode seen by two cameras, a film under two names; and nothing else is."""
 
 import shutil
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -56,9 +57,17 @@ def encoded(paths, store):
     return find_series(store, ids, encoder="pixels", input="native", block=None)
 
 
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A dataset by its version and seed, written once for all tests, which only read it."""
+    return cache(
+        lambda version="v3.0", seed=0: dataset(tmp_path_factory.mktemp("recorded") / "robot", version, seed)
+    )
+
+
 @pytest.fixture(params=["v3.0", "v2.1"])
-def two_cameras(request, tmp_path):
-    return dataset(tmp_path / "robot", request.param)
+def two_cameras(request, recorded):
+    return recorded(request.param)
 
 
 def test_an_episode_that_two_cameras_saw_is_one_group_of_every_score(two_cameras, tmp_path):
@@ -67,7 +76,8 @@ def test_an_episode_that_two_cameras_saw_is_one_group_of_every_score(two_cameras
     command("label", source, "--labeller", "lerobot", "--out", tmp_path / "labels.parquet")
     command(
         "probe", "--store", tmp_path / "s", "--labels", tmp_path / "labels.parquet", "--encoder", "pixels",
-        "--tasks", "state", "--features", "z", "--controls", "majority,shuffled", "--out", out,
+        "--tasks", "state", "--features", "z", "--controls", "majority,shuffled", "--evidence", "none",
+        "--out", out,
     )  # fmt: skip
     found = [line for line in read_results(out / "results.jsonl") if line.kind == "probe"]
     assert {line.n_groups for line in found} == {EPISODES}
@@ -97,8 +107,8 @@ def test_no_split_has_one_camera_train_on_what_another_is_tested_on(two_cameras,
                 assert not set(episode[train]) & set(episode[held]), kind
 
 
-def test_leaving_a_video_out_leaves_out_all_that_show_its_episodes(tmp_path):
-    paths = list(videos(dataset(tmp_path / "robot", "v2.1")))
+def test_leaving_a_video_out_leaves_out_all_that_show_its_episodes(recorded, tmp_path):
+    paths = list(videos(recorded("v2.1")))
     series = encoded(paths, Store(str(tmp_path / "s")))
     moments = align(series, label(paths, labeller=LeRobot()))
     rows = split_rows(moments, target(moments, "state.x", moments.group).usable)
@@ -125,17 +135,17 @@ def test_decoders_and_predictions_hold_out_whole_episodes(two_cameras, tmp_path)
     assert len(np.unique(unit)) == EPISODES
 
 
-def test_episodes_of_equal_number_in_two_datasets_are_two_groups(tmp_path):
-    paths = [path for seed in (0, 1) for path in videos(dataset(tmp_path / f"robot{seed}", seed=seed))]
+def test_episodes_of_equal_number_in_two_datasets_are_two_groups(recorded, tmp_path):
+    paths = [path for seed in (0, 1) for path in videos(recorded(seed=seed))]
     series = encoded(paths, Store(str(tmp_path / "s")))
     moments = align(series, label(paths, labeller=LeRobot()))
     assert len(np.unique(moments.group)) == 2 * EPISODES
     assert len(np.unique(moments.recording)) == 2
 
 
-def test_a_dataset_that_lies_in_two_places_is_one(tmp_path):
+def test_a_dataset_that_lies_in_two_places_is_one(recorded, tmp_path):
     """One camera encoded here, the other one there: the store knows the episode by what was recorded."""
-    root = dataset(tmp_path / "here")
+    root = recorded()
     there = Path(shutil.copytree(root, tmp_path / "there"))
     store = Store(str(tmp_path / "s"))
     front = [path for path in videos(root) if "front" in str(path)]
@@ -145,12 +155,12 @@ def test_a_dataset_that_lies_in_two_places_is_one(tmp_path):
     assert len(np.unique(moments.group)) == EPISODES
 
 
-def test_embeddings_that_do_not_know_their_episodes_are_refused(tmp_path):
+def test_embeddings_that_do_not_know_their_episodes_are_refused(recorded, tmp_path):
     from dataclasses import replace
 
     from worldprobe.errors import StoreError
 
-    paths = list(videos(dataset(tmp_path / "robot")))
+    paths = list(videos(recorded()))
     series = encoded(paths, Store(str(tmp_path / "s")))
     forgot = [replace(one, video=replace(one.video, episodes=())) for one in series]
     with pytest.raises(StoreError, match=r"do not say which episodes.*Encode into another store"):

@@ -341,6 +341,12 @@ def test_ridge_is_scikit_learns_and_shrinks_to_the_mean_on_noise():
     assert ours.penalty >= 1e2
     x = np.concatenate((known[:, -1], known[:, -2]), -1).reshape(-1, 12).astype(float)
     y = future.transpose(0, 2, 1, 3).reshape(len(x), -1).astype(float)
+    held = slice(15 * 4, 20 * 4)
+    errors = [
+        ((Ridge(alpha=penalty).fit(x[:60], y[:60]).predict(x[held]) - y[held]) ** 2).sum()
+        for penalty in baselines.PENALTIES
+    ]
+    assert ours.penalty == baselines.PENALTIES[int(np.argmin(errors))]
     for fitted, clips in ((ours, 20), (trial, 15)):
         theirs = Ridge(alpha=ours.penalty).fit(x[: clips * 4], y[: clips * 4])
         expected = theirs.predict(x[20 * 4 :]).reshape(10, 4, 3, 6).transpose(0, 2, 1, 3)

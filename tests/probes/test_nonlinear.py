@@ -5,6 +5,7 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 
 from worldprobe.errors import RegistryError
+from worldprobe.probes import mlp
 from worldprobe.probes.evaluate import cross_fit, draws
 from worldprobe.probes.knn import KnnClassification, KnnRegression
 from worldprobe.probes.linear.design import Design
@@ -135,6 +136,27 @@ def test_an_mlp_depends_on_its_seed_and_on_nothing_else(radial):
     np.testing.assert_array_equal(fit(0), first)
     assert np.abs(fit(1) - first).max() > 1e-3
     torch.random.set_rng_state(state)
+
+
+@pytest.mark.parametrize("classes", [0, 4])
+def test_an_mlps_gradients_are_autograds_to_the_bit(classes):
+    import torch
+
+    rng = np.random.default_rng(6)
+    shapes = ((16, 7), (16,), (classes or 3, 16), (classes or 3,))
+    weights = [torch.tensor(rng.normal(size=shape), dtype=torch.float32, requires_grad=True) for shape in shapes]
+    rows = torch.tensor(rng.normal(size=(50, 7)), dtype=torch.float32)
+    truth = torch.tensor(rng.integers(0, 4, 50) if classes else rng.normal(size=(50, 3)).astype(np.float32))
+    network = torch.nn.Sequential(torch.nn.Linear(7, 16), torch.nn.ReLU(), torch.nn.Linear(16, classes or 3))
+    output = torch.func.functional_call(
+        network, dict(zip(dict(network.named_parameters()), weights, strict=True)), rows
+    )
+    loss = (torch.nn.functional.cross_entropy if classes else torch.nn.functional.mse_loss)(output, truth)
+    loss.backward()
+    with torch.no_grad():
+        found = mlp._gradients(weights, rows, truth, classes=bool(classes))
+    for weight, gradient in zip(weights, found, strict=True):
+        assert torch.equal(weight.grad, gradient)
 
 
 def test_an_mlp_stops_on_whole_units():

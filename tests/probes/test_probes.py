@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.metrics import balanced_accuracy_score, f1_score
 from sklearn.preprocessing import StandardScaler
 from tests.builders.known_rows import known
 
+from worldprobe import intervals
 from worldprobe.errors import ProbeError
 from worldprobe.probes import controls, features, metrics
 from worldprobe.probes.evaluate import cross_fit, draws
@@ -18,6 +20,13 @@ from worldprobe.probes.question import Question
 from worldprobe.probes.splits import make_folds
 
 RNG = np.random.default_rng(7)
+
+
+def test_intervals_end_at_scipys_quantiles():
+    for freedom in (1, 2, 7, 40, 1999):
+        assert intervals._student(freedom) == stats.t.ppf(1 - intervals.TAIL, freedom)
+    assert np.isnan(intervals._student(0))
+    assert intervals._normal() == stats.norm.ppf(1 - intervals.TAIL)
 
 
 @pytest.mark.parametrize("shape", [(120, 30), (40, 200)], ids=["n>d", "n<d"])

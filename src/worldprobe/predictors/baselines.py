@@ -11,7 +11,7 @@ Axes: n clips, c context tubelets, k horizons, s tokens of a tubelet, d width.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -100,7 +100,8 @@ class RidgePredictor:
                 f"the ridge looks at the last {tubelets} tubelets of the context, which has {known.shape[1]}"
             )
         fitted, held = (_Sums.of(known, future, rows, tubelets) for rows in (train, validation))
-        errors = [held.squared_error(*fitted.solve(penalty)) for penalty in PENALTIES]
+        turned = held.in_axes_of(fitted)
+        errors = [turned.squared_error(*fitted.solve_in_axes(penalty)) for penalty in PENALTIES]
         penalty = PENALTIES[int(np.argmin(errors))]
         on_train, on_both = (
             cls(weights.astype(np.float32), offset.astype(np.float32), penalty, future.shape[1], tubelets)
@@ -152,13 +153,30 @@ class _Sums:
 
     def solve(self, penalty: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Weights [tubelets d, k d] and offset [k d]; one decomposition serves every penalty."""
-        mean, goal = self.inputs / self.count, self.target / self.count
+        values, axes, turned = self.axes
+        weights = axes @ (turned / (values[:, None] + penalty))
+        return weights, self.target / self.count - self.inputs / self.count @ weights
+
+    def solve_in_axes(self, penalty: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The same of inputs that are turned into the decomposition's axes, which saves a product a penalty."""
+        values, axes, turned = self.axes
+        weights = turned / (values[:, None] + penalty)
+        return weights, self.target / self.count - (self.inputs / self.count @ axes) @ weights
+
+    def in_axes_of(self, other: _Sums) -> _Sums:
+        """These rows with their inputs turned into the axes of another's decomposition."""
+        axes = other.axes[1]
+        gram, cross = axes.T @ self.gram @ axes, axes.T @ self.cross
+        return replace(self, inputs=self.inputs @ axes, gram=gram, cross=cross, _axes=None)
+
+    @property
+    def axes(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Eigenvalues and axes of the centred Gram matrix, and the centred cross products in these axes."""
         if self._axes is None:
+            mean, goal = self.inputs / self.count, self.target / self.count
             values, axes = np.linalg.eigh(self.gram - self.count * np.outer(mean, mean))
             self._axes = values.clip(0), axes, axes.T @ (self.cross - self.count * np.outer(mean, goal))
-        values, axes, turned = self._axes
-        weights = axes @ (turned / (values[:, None] + penalty))
-        return weights, goal - mean @ weights
+        return self._axes
 
     def solve_once(self, penalty: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The same for a single penalty, at a tenth of a decomposition."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -27,6 +28,7 @@ _MOST_EPOCHS = 300
 _PATIENCE = 15
 _PATIENT_STEPS = 60
 _HELD_OUT = 0.2
+_MEAN = 1  # over rows, as aten's losses number it
 
 
 class _Mlp:
@@ -128,38 +130,74 @@ def _train(
     AdamW (Loshchilov and Hutter 2019) on batches of 256; the output layer begins at zero weights.
     """
     import torch
+    from torch.optim.adamw import adamw
 
     generator = torch.Generator().manual_seed(seed)
     model = _network(inputs.shape[1], width, constant, generator)
     rows = torch.from_numpy(inputs).float()
     truth = torch.from_numpy(goal[:, 0]).long() if classes else torch.from_numpy(goal).float()
     fitting, stopping = torch.from_numpy(np.flatnonzero(~held)), torch.from_numpy(np.flatnonzero(held))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=_RATE, weight_decay=decay, fused=True)
-
-    def loss(index: Tensor) -> Tensor:
-        output = model(rows[index])
-        if classes:
-            return torch.nn.functional.cross_entropy(output, truth[index])
-        return torch.nn.functional.mse_loss(output, truth[index])
+    weights = [one.detach() for one in model.parameters()]
+    means, squares = ([torch.zeros_like(one) for one in weights] for _ in range(2))
+    taken = [torch.zeros(()) for _ in weights]
 
     steps = -(-len(fitting) // _BATCH)
     patience = max(_PATIENCE, -(-_PATIENT_STEPS // steps))
     best, best_loss, waited = _copy(model), np.inf, 0
-    for epoch in range(_MOST_EPOCHS + 1):
-        if epoch:
-            for batch in torch.split(fitting[torch.randperm(len(fitting), generator=generator)], _BATCH):
-                optimizer.zero_grad()
-                loss(batch).backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-        with torch.no_grad():
-            now = float(loss(stopping))
-        waited += 1
-        if now < best_loss:
-            best, best_loss, waited = _copy(model), now, 0
-        if waited >= patience:
-            break
+    held_rows, held_truth = rows[stopping], truth[stopping]
+    with torch.no_grad():
+        for epoch in range(_MOST_EPOCHS + 1):
+            if epoch:
+                for batch in torch.split(fitting[torch.randperm(len(fitting), generator=generator)], _BATCH):
+                    gradients = _gradients(weights, rows[batch], truth[batch], classes=bool(classes))
+                    adamw(
+                        weights, list(gradients), means, squares, [], taken, fused=True, amsgrad=False, beta1=0.9,
+                        beta2=0.999, lr=_RATE, weight_decay=decay, eps=1e-8, maximize=False,
+                    )  # fmt: skip
+            output = _forward(weights, held_rows)[1]
+            now = float(_loss(output, held_truth, classes=bool(classes)))
+            waited += 1
+            if now < best_loss:
+                best, best_loss, waited = _copy(model), now, 0
+            if waited >= patience:
+                break
     model.load_state_dict(best)
     return model
+
+
+def _forward(weights: Sequence[Tensor], rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Compute both layers of rows [m, d]: the hidden one after its ReLU, [m, width], and the last, [m, outputs]."""
+    import torch
+
+    first, first_bias, last, last_bias = weights
+    hidden = torch.addmm(first_bias, rows, first.t()).relu_()
+    return hidden, torch.addmm(last_bias, hidden, last.t())
+
+
+def _loss(output: Tensor, truth: Tensor, *, classes: bool) -> Tensor:
+    from torch.nn import functional
+
+    return functional.cross_entropy(output, truth) if classes else functional.mse_loss(output, truth)
+
+
+def _gradients(weights: Sequence[Tensor], rows: Tensor, truth: Tensor, *, classes: bool) -> tuple[Tensor, ...]:
+    """Compute the loss's gradient by each weight, written out: of two small layers autograd's own work is most.
+
+    Bit for bit those of ``_loss(...).backward()`` (``tests/probes/test_nonlinear.py``).
+    """
+    import torch
+
+    hidden, output = _forward(weights, rows)
+    one = output.new_ones(())
+    if classes:
+        aten, logs = torch.ops.aten, output.log_softmax(dim=1)
+        _, count = aten.nll_loss_forward(logs, truth, None, _MEAN, -100)
+        error = aten.nll_loss_backward(one, logs, truth, None, _MEAN, -100, count)
+        error = aten._log_softmax_backward_data(error, logs, 1, output.dtype)
+    else:
+        error = torch.ops.aten.mse_loss_backward(one, output, truth, _MEAN)
+    back = error.mm(weights[2]).mul_(hidden > 0)
+    return back.t().mm(rows), back.sum(dim=0), error.t().mm(hidden), error.sum(dim=0)
 
 
 def _network(inputs: int, width: int, constant: Floats, generator: torch.Generator) -> nn.Module:

@@ -29,14 +29,13 @@ from worldprobe.report.write import write_report
 from worldprobe.results import read_results
 from worldprobe.store import Store
 from worldprobe.video.read import open_video
-from worldprobe.video.rendered.scenes import render_scenes
 
-STEPS = 30
+STEPS = 16
 
 
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return render_scenes(12, 0, tmp_path_factory.mktemp("scenes"))
+def scenes(rendered, tmp_path_factory):
+    return rendered(12, 0, tmp_path_factory.mktemp("scenes"))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from tests.builders.vision_checkpoints import written
 from typer.testing import CliRunner
 
 from worldprobe.cli import app
-from worldprobe.config import make_experiment
+from worldprobe.config import make_experiment, read_experiment
 from worldprobe.encoders.load import class_tokens_of, load_encoder
 from worldprobe.errors import NoClassToken, RegistryError, StoreError
 from worldprobe.labels.load import load_labeller
@@ -18,10 +18,10 @@ from worldprobe.pipeline.encode.workers import EncodeParts, Part
 from worldprobe.pipeline.estimate.run import estimate
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.probe.stream import fit_ridge
+from worldprobe.pipeline.run import run
 from worldprobe.records import Reduction
 from worldprobe.results import EvidenceResult, ProbeResult, read_results
 from worldprobe.store import Store
-from worldprobe.video.rendered.scenes import render_scenes
 
 SUM = Reduction("sum", (1, 2))
 
@@ -35,8 +35,8 @@ def dino(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return render_scenes(10, 0, tmp_path_factory.mktemp("scenes"))
+def scenes(rendered, tmp_path_factory):
+    return rendered(10, 0, tmp_path_factory.mktemp("scenes"))
 
 
 def loaded(name):
@@ -109,13 +109,11 @@ FILE = (
 )
 
 
-def ran(folder, scenes, encoder, features):
+def written_experiment(folder, scenes, encoder, features):
     folder.mkdir()
     films = [str(path) for path in scenes]
     (folder / "e.toml").write_text(FILE.format(films=films, encoder=encoder, features=features))
-    done = CliRunner().invoke(app, ["run", str(folder / "e.toml"), "--out", str(folder / "run")])
-    assert done.exit_code == 0, done.output
-    return read_results(folder / "run" / "results.jsonl")
+    return folder / "e.toml"
 
 
 def test_a_run_scores_class_tokens_as_a_run_of_their_own_does(dino, scenes, tmp_path):
@@ -128,8 +126,13 @@ def test_a_run_scores_class_tokens_as_a_run_of_their_own_does(dino, scenes, tmp_
             if isinstance(one, ProbeResult) and one.features == features
         }  # fmt: skip
 
-    both = ran(tmp_path / "both", scenes, dino, ["z", "cls"])
-    alone = ran(tmp_path / "alone", scenes, f"{dino}?tokens=cls", ["z"])
+    asked = written_experiment(tmp_path / "both", scenes, dino, ["z", "cls"])
+    done = CliRunner().invoke(app, ["run", str(asked), "--out", str(tmp_path / "both" / "run")])
+    assert done.exit_code == 0, done.output
+    both = read_results(tmp_path / "both" / "run" / "results.jsonl")
+    asked = written_experiment(tmp_path / "alone", scenes, f"{dino}?tokens=cls", ["z"])
+    run(read_experiment(asked), scenes, tmp_path / "alone" / "run")
+    alone = read_results(tmp_path / "alone" / "run" / "results.jsonl")
     found, wanted = scores(both, "cls"), scores(alone, "z")
     assert found.keys() == wanted.keys()
     assert {control for *_, control, _, _ in found} >= {"none", "random-init", "pixels", "gaussian", "shuffled"}
@@ -143,7 +146,7 @@ def test_a_run_scores_class_tokens_as_a_run_of_their_own_does(dino, scenes, tmp_
 
 def test_a_store_without_them_says_how_they_are_made(dino, scenes, tmp_path):
     place, table = str(tmp_path / "s.zarr"), tmp_path / "labels.parquet"
-    runner, films = CliRunner(), [str(path) for path in scenes]
+    runner, films = CliRunner(), [str(path) for path in scenes[:6]]
     how = ["--encoder", dino, "--store", place, "--frames", "4", "--precision", "fp32"]
     asked = ["--labels", str(table), "--tasks", "xy", "--controls", "random-init,majority", "--evidence", "none"]
     asked += ["--encoder", dino, "--store", place, "--features", "z,cls"]
@@ -165,7 +168,7 @@ def test_a_store_without_them_says_how_they_are_made(dino, scenes, tmp_path):
     after = tree(tmp_path / "s.zarr")
     assert before.keys() < after.keys()
     names = (dino, f"{dino}?tokens=cls", f"random:{dino}?tokens=cls")
-    assert {len(stored(Store(place), loaded(name), 2)) for name in names} == {len(scenes) * 4}
+    assert {len(stored(Store(place), loaded(name), 2)) for name in names} == {len(films) * 4}
 
 
 def test_clips_whose_class_tokens_are_lost_are_left_out_and_a_dry_run_counts_them(dino, scenes, tmp_path):
@@ -229,8 +232,9 @@ def test_what_has_no_class_token_by_its_kind_is_refused(dino):
         class_tokens_of(load_encoder(f"{dino}?tokens=cls"))
 
 
-def test_of_several_encoders_those_without_are_compared_without_it(dino, scenes, tmp_path):
-    films = [str(path) for path in scenes]
+def test_of_several_encoders_those_without_are_compared_without_it(dino, scenes, tmp_path, monkeypatch):
+    monkeypatch.setattr("worldprobe.pipeline.estimate.run.CALIBRATION_SECONDS", 0.1)
+    films = [str(path) for path in scenes[:6]]
     text = f"videos = {films}\nlabeller = 'truth'\ntasks = ['xy']\nfeatures = ['z', 'cls']\nevidence = []\n"
     text += "controls = ['majority']\nframes = 4\n"
     (tmp_path / "several.toml").write_text(f"{text}[encoders]\ndino = 'pairs:{dino}'\ntiny = 'vjepa2-tiny'\n")

@@ -8,11 +8,10 @@ from worldprobe.config import make_experiment
 from worldprobe.errors import ProbeError, StoreError
 from worldprobe.pipeline.run import run
 from worldprobe.store import Store
-from worldprobe.video.rendered.scenes import render_scenes
 
 
-def test_clips_of_another_length_are_refused_before_anything_is_encoded(tmp_path):
-    films = render_scenes(6, 3, tmp_path / "films")
+def test_clips_of_another_length_are_refused_before_anything_is_encoded(rendered, tmp_path):
+    films = rendered(6, 3, tmp_path / "films")
     wanted = {"videos": list(map(str, films)), "labeller": "truth", "tasks": ["xy"], "features": ["z"],
               "controls": ["majority"], "evidence": [], "encoder": "pixels"}  # fmt: skip
     out = tmp_path / "run"
@@ -32,8 +31,8 @@ def test_clips_of_another_length_are_refused_before_anything_is_encoded(tmp_path
     assert (found.specs[0].frames, found.specs[0].stride) == (8, 2)
 
 
-def test_a_new_film_before_those_that_are_there_hides_none_of_them(tmp_path):
-    films = render_scenes(7, 3, tmp_path / "films")
+def test_a_new_film_before_those_that_are_there_hides_none_of_them(rendered, tmp_path):
+    films = rendered(7, 3, tmp_path / "films")
     wanted = {"videos": ["films"], "labeller": "truth", "tasks": ["xy"], "features": ["z"],
               "controls": ["majority"], "evidence": [], "encoder": "pixels"}  # fmt: skip
     out, store = tmp_path / "run", Store(str(tmp_path / "store"))

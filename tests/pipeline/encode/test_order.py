@@ -10,12 +10,11 @@ from worldprobe.pipeline.encode.order import frame_order, in_video_order
 from worldprobe.pipeline.encode.workers import EncodeParts, Part
 from worldprobe.records import ClipSpec, VideoRef
 from worldprobe.store import Store
-from worldprobe.video.rendered.scenes import render_scenes
 
 
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return render_scenes(3, 5, tmp_path_factory.mktemp("scenes"))
+def scenes(rendered, tmp_path_factory):
+    return rendered(3, 5, tmp_path_factory.mktemp("scenes"))
 
 
 def spec(frames=16, *, start=0, video="a"):

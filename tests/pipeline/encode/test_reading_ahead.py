@@ -15,13 +15,12 @@ from worldprobe.execute.local import prefetch
 from worldprobe.pipeline.encode import read_ahead as lacking
 from worldprobe.pipeline.encode.encode import encode
 from worldprobe.store import Store
-from worldprobe.video.rendered.scenes import render_scenes
 
 
 @pytest.fixture(scope="module")
-def videos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def videos(rendered, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("videos")
-    films = render_scenes(8, 3, folder)
+    films = rendered(8, 3, folder)
     broken = folder / "broken.mp4"
     broken.write_bytes(films[0].read_bytes()[:2000])
     return [*films[:4], broken, *films[4:]]

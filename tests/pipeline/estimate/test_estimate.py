@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import VJEPA2Model
+from transformers import VJEPA2Config, VJEPA2Model
 
 from worldprobe.config import make_experiment
+from worldprobe.encoders import checkpoint
 from worldprobe.encoders.forward import Forward
 from worldprobe.encoders.known import TINY, config_of
 from worldprobe.encoders.load import load_encoder
@@ -62,6 +63,13 @@ def test_the_machine_is_calibrated_and_the_larger_models_go_by_their_operations(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("worldprobe.pipeline.estimate.machine._LEAST_REPEATS", 1)
+
+    def of_small_frames(config: VJEPA2Config, *, seed: int) -> VJEPA2Model:
+        config.crop_size = 64  # what is timed: a sixteenth of ViT-L's tokens
+        return fresh(config, seed=seed)
+
+    fresh = checkpoint.fresh
+    monkeypatch.setattr(checkpoint, "fresh", of_small_frames)
     rates, speeds = calibrate(seconds=0.1, price=2.0)
     tiny, large, huge, *_ = speeds
     assert (large.tokens, large.measured, huge.measured) == (2048, True, False)

@@ -40,6 +40,7 @@ decoder = "cnn"
 steps = 3
 size = 32
 controls = ["shuffled"]
+options = { cnn = { channels = 16 } }
 """
 
 

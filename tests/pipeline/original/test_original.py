@@ -1,6 +1,7 @@
 """The original protocol, part by part: what it labels, how it scores, what it refuses."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -209,9 +210,9 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def films(place):
+def films(rendered, place):
     """Rendered scenes, in which every label is exact."""
-    return render_scenes(6, 5, place / "scenes")
+    return rendered(6, 5, place / "scenes")
 
 
 def experiment(**changes):
@@ -225,6 +226,12 @@ def done(films, place):
     out = place / "run"
     assert run(experiment(), films, out) == []
     return out
+
+
+@pytest.fixture(scope="module")
+def reported(done):
+    """What its report says, which lies beside its lines."""
+    return write_report(done)
 
 
 def test_a_run_has_every_step_of_every_task_and_the_files_of_any_run(done):
@@ -264,20 +271,20 @@ def encoded(results):
     return sum(r.items for r in results if r.kind == "cost" and r.stage.startswith("encode"))
 
 
-def test_a_second_run_encodes_nothing_again(films, done, place):
+def test_a_second_run_encodes_nothing_again(films, done, tmp_path):
     results = read_results(done / "results.jsonl")
     # By the encoder and by pixels: a still of each frame, and each of the nine clips that a scene of 16 frames has.
     assert encoded(results) == 2 * 6 * (16 + 9)
-    run(experiment(), films, done)
-    again = read_results(done / "results.jsonl")
+    place = shutil.copytree(done, tmp_path / "run")
+    run(experiment(), films, place)
+    again = read_results(place / "results.jsonl")
     assert encoded(again) == 0
     keep = [r for r in results if r.kind == "probe"]
     assert [r for r in again if r.kind == "probe"] == keep
 
 
-def test_the_report_tells_the_table_the_scaling_and_the_waterfall(done):
-    summary = write_report(done)
-    original = summary.original
+def test_the_report_tells_the_table_the_scaling_and_the_waterfall(done, reported):
+    original = reported.original
     assert [fall.task for fall in original.falls] == ["xy", "size", "class", "motion"]
     assert all([step.protocol for step in fall.steps] == list(WATERFALL) for fall in some(original.falls))
     for fall in some(original.falls):
@@ -286,8 +293,8 @@ def test_the_report_tells_the_table_the_scaling_and_the_waterfall(done):
         total = fall.steps[-1].score.value - fall.steps[0].score.value
         assert sum(step.change for step in fall.steps[1:]) == pytest.approx(total)
     # The rest of the report speaks of the sound end alone.
-    assert {row.protocol for row in summary.rows} == {"sound"}
-    assert all(row.main.leak is not None for row in some(summary.rows))
+    assert {row.protocol for row in reported.rows} == {"sound"}
+    assert all(row.main.leak is not None for row in some(reported.rows))
     for name in ("probe_summary.png", "scaling.png", "waterfall.png"):
         assert (done / "figures" / name).stat().st_size > 10_000
     page, text = (done / "report.html").read_text(), (done / "report.md").read_text()
@@ -297,9 +304,9 @@ def test_the_report_tells_the_table_the_scaling_and_the_waterfall(done):
     assert "published: ViT-L, Big Buck Bunny and Sintel" in text
 
 
-def test_the_closing_tables_say_the_original_then_the_waterfall(done, capsys, monkeypatch):
+def test_the_closing_tables_say_the_original_then_the_waterfall(done, reported, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
-    show(write_report(done), done, False)
+    show(reported, done, False)
     printed = capsys.readouterr().out
     assert "The original protocol, as published: 96 of 96 frames labelled" in printed
     assert printed.index("delta") < printed.index("On fewer frames") < printed.index("The waterfall")

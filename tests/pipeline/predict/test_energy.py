@@ -20,14 +20,13 @@ from worldprobe.pipeline.predict.energy import SHUFFLED, TIMES, compared, energi
 from worldprobe.pipeline.predict.transitions import pose_difference, transitions
 from worldprobe.records import Labels
 from worldprobe.results import EnergyResult, read_results
-from worldprobe.video.rendered.scenes import render_scenes
 
 NAMES = ("x", "y", "z", "roll", "pitch", "yaw", "gripper")
 
 
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return render_scenes(10, 0, tmp_path_factory.mktemp("scenes"))
+def scenes(rendered, tmp_path_factory):
+    return rendered(10, 0, tmp_path_factory.mktemp("scenes"))
 
 
 @pytest.fixture(scope="module")

@@ -49,8 +49,8 @@ def ref(frames):
 
 
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return render_scenes(SCENES, 5151, tmp_path_factory.mktemp("scenes"))
+def scenes(rendered, tmp_path_factory):
+    return rendered(SCENES, 5151, tmp_path_factory.mktemp("scenes"))
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,12 @@ def run(scenes, tmp_path_factory):
     out = tmp_path_factory.mktemp("future")
     assert pipeline.predict(experiment(), scenes, out) == []
     return out
+
+
+@pytest.fixture(scope="module")
+def reported(run):
+    """What its report says, which lies beside its lines."""
+    return write_report(run)
 
 
 def told(run, **at):
@@ -204,7 +210,7 @@ def test_a_baseline_that_every_fold_chose_is_the_best_fitted(run):
         assert line.score == told(run, method="ridge", metric="l1", **at)[0].score
 
 
-def test_horizon_0_says_what_the_change_of_window_does(run):
+def test_horizon_0_says_what_the_change_of_window_does(run, reported):
     at = {"encoder": "vjepa2-tiny", "metric": "l1", "tokens": "all"}
     (copied,), (corrected,) = (told(run, method=m, horizon=0, **at) for m in ("copy-last", "corrected"))
     (ahead,) = told(run, method="copy-last", horizon=1, **at)
@@ -212,38 +218,33 @@ def test_horizon_0_says_what_the_change_of_window_does(run):
     # what comes after. That the map corrects what does is a known answer of test_predictors.py.
     assert 0 < copied.score / ahead.score < 0.2
     assert 0 < corrected.score < 0.2 * ahead.score
-    summary = summarize(run)
     share = f"{100 * copied.score / ahead.score:.0f} % of copy-last's error at horizon 1"
-    assert share in summary.future.window_change.verdict
-    write_report(run)
+    assert share in reported.future.window_change.verdict
     assert all(share in unescape((run / form).read_text()) for form in ("report.html", "report.md"))
 
 
-def test_no_run_is_without_a_leak_test(run):
+def test_no_run_is_without_a_leak_test(run, reported):
     found = {(r.encoder, r.call): r for r in read_results(run / "results.jsonl") if r.kind == "leak"}
     assert len(found) == 4
     for (_, call), r in some(found.items()):
         assert r.clips == 4
         zero = (r.context_change, r.prediction_change) == (0.0, 0.0)
         assert zero is (call == "prefix")
-    leaks = summarize(run).future.leaks
-    assert len(leaks) == 4
-    write_report(run)
+    assert len(reported.future.leaks) == 4
     for name in ("report.html", "report.md"):
         assert "seen the future" in (run / name).read_text()
 
 
-def test_the_report_says_all_of_it_in_every_form(run):
-    summary = write_report(run)
-    assert len(summary.future.steps) == 8
-    assert "horizons 1 to 4" in summary.future.headline
+def test_the_report_says_all_of_it_in_every_form(run, reported):
+    assert len(reported.future.steps) == 8
+    assert "horizons 1 to 4" in reported.future.headline
     assert (run / "figures" / "horizon.png").stat().st_size > 10_000
     html, markdown = (run / "report.html").read_text(), (run / "report.md").read_text()
-    for step in some(summary.future.steps):
+    for step in some(reported.future.steps):
         value = f"{step.l1['predictor'].value:.3f}"
         assert value in html
         assert value in markdown
-    assert html.count("data:image/webp;base64") > len(summary.future.steps)  # frames, and where errors are
+    assert html.count("data:image/webp;base64") > len(reported.future.steps)  # frames, and where errors are
     assert "figures/horizon.png" in markdown
     assert "linear probe" not in html.lower()
 
@@ -556,8 +557,9 @@ class Tight:
 
 def a_run(**changes):
     values = {"videos": ["scenes:8@5151"], "labeller": "truth", "tasks": ["xy"], "features": ["z"], "evidence": []}
-    values |= {"controls": ["majority"], "decode": {"steps": 2, "size": 32, "controls": []}}
-    return make_experiment({**values, "predict": {"twin": False, "decoder": "cnn"}, **changes})
+    decode = {"steps": 2, "size": 32, "controls": [], "options": {"cnn": {"channels": 16}}}
+    predict = {"horizon": 2, "twin": False, "decoder": "cnn"}
+    return make_experiment({**values, "controls": ["majority"], "decode": decode, "predict": predict, **changes})
 
 
 def test_a_run_draws_its_predictions_with_the_decoder_of_its_own_that_is_named(scenes, tmp_path):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tests.builders.checks import some
+from tests.builders.known_store import ref_of
 
 from worldprobe.errors import ConfigError, ProbeError, StoreError
 from worldprobe.geometry import resize_and_crop
@@ -24,16 +25,14 @@ from worldprobe.probes.linear.estimators import RidgeProbe
 from worldprobe.records import ClipSpec, Labels, TokenGrid
 from worldprobe.results import CodeResult, EvidenceResult, LearningResult
 from worldprobe.store import Series, Store
-from worldprobe.video.read import open_video
-from worldprobe.video.rendered.scenes import render_scenes
 
 OWN = ("gaussian", "shuffled", "nuisance", "majority")
 WIDTH = 12
 
 
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return render_scenes(30, 21, tmp_path_factory.mktemp("scenes"))
+def scenes(rendered, tmp_path_factory):
+    return rendered(30, 21, tmp_path_factory.mktemp("scenes"))
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +48,7 @@ def plan(**changes):
 def put(store, scenes, features, *, block=0, input="native", tokens=0):
     """Store each scene's clip, or its stills: pooled values, or ``tokens`` a side, of ``features(video, t)``."""
     for path in scenes:
-        with open_video(path) as video:
-            ref = video.ref
+        ref = ref_of(path)
         clips = [ClipSpec(ref, 0, 16, 1)] if input == "native" else [ClipSpec(ref, 2 * i, 16, 0) for i in range(8)]
         series = Series(
             video=ref, specs=tuple(clips), encoder="known", revision="0" * 64, status="floor", twin=None,
@@ -282,7 +280,8 @@ def test_probes_that_do_not_go_with_the_rest_are_named(changes, message):
         check_probes(plan(**changes))
 
 
-def test_probes_by_family_by_argument_and_by_their_own_name(store, truth):
+def test_probes_by_family_by_argument_and_by_their_own_name(store, truth, monkeypatch):
+    monkeypatch.setattr("worldprobe.probes.mlp._MOST_EPOCHS", 5)  # what they read is not asked
     few = Labels(truth.table.filter(truth.table["video"].is_in(labelled_videos(truth)[:10])))
     asked = plan(
         tasks=("velocity", "motion"),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from tests.builders.checks import some
+from tests.builders.known_store import ref_of
 
 from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import StoreError
@@ -11,17 +12,17 @@ from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.probe import probe, probe_inputs
+from worldprobe.records import Labels
 from worldprobe.results import EvidenceResult, VerdictResult
 from worldprobe.store import Series, Store
-from worldprobe.video.rendered.scenes import render_scenes
 
 TASKS = ("xy", "velocity")
 INPUTS = ("native", "shuffled", "reversed")
 
 
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return render_scenes(60, 21, tmp_path_factory.mktemp("scenes"))
+def scenes(rendered, tmp_path_factory):
+    return rendered(60, 21, tmp_path_factory.mktemp("scenes"))
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +122,8 @@ def test_of_stills_flow_is_left_out_and_that_is_said(probed, store, truth):
 
 def test_a_store_without_flow_names_the_command_and_tasks_without_motion_need_none(scenes, truth, tmp_path):
     store = Store(str(tmp_path / "s"))
+    scenes = scenes[:12]
+    truth = Labels(truth.table.filter(truth.table["video"].is_in([ref_of(path).id for path in scenes])))
     put_known(store, encode(scenes, encoder=load_encoder("pixels"), store=store, blocks=[0]).series)
     with pytest.raises(StoreError, match=r"control flow needs .* --controls"):
         probe(store, truth, plan(tasks=("velocity",)))

@@ -18,7 +18,6 @@ from worldprobe.pipeline.probe.targets import Target, unaskable
 from worldprobe.pipeline.stored import find_series, labelled_videos
 from worldprobe.records import Labels
 from worldprobe.store import Store
-from worldprobe.video.rendered.scenes import render_scenes
 
 
 def classes(*names, rows=6, notes=()):
@@ -48,10 +47,10 @@ def test_what_varies_can_be_asked():
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory):
+def seen(rendered, tmp_path_factory):
     """Eight scenes in a store, their truth, and what aligns labels with them."""
     folder = tmp_path_factory.mktemp("seen")
-    scenes, store = render_scenes(8, 5, folder), Store(str(folder / "s"))
+    scenes, store = rendered(8, 5, folder), Store(str(folder / "s"))
     truth = label(scenes, labeller=load_labeller("truth"))
     put(store, scenes, lambda video, t: np.ones(4))
 

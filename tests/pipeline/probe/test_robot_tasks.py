@@ -12,16 +12,15 @@ from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.probe import probe
 from worldprobe.records import Labels
 from worldprobe.store import Store
-from worldprobe.video.rendered.scenes import render_scenes
 
 COUNT = 24
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory):
+def known(rendered, tmp_path_factory):
     """Scenes whose subjects are turned, driven and named at random, and features that hold it."""
     folder = tmp_path_factory.mktemp("turned")
-    scenes, store = render_scenes(COUNT, 3, folder), Store(str(folder / "s"))
+    scenes, store = rendered(COUNT, 3, folder), Store(str(folder / "s"))
     truth = label(scenes, labeller=load_labeller("truth")).table.filter(pl.col("object") == 0)
     rng, tables, held = np.random.default_rng(0), [], {}
     for number, one in enumerate(truth.partition_by("video", maintain_order=True)):

@@ -1,7 +1,5 @@
 """A read-out on values of a factor that it was not trained on, from labels to the report."""
 
-from functools import partial
-
 import numpy as np
 import polars as pl
 import pytest
@@ -12,6 +10,7 @@ from worldprobe.cli import app
 from worldprobe.config import make_experiment
 from worldprobe.errors import ConfigError, ProbeError
 from worldprobe.findings.sections.shift import ShiftFacts
+from worldprobe.findings.summary import summarize
 from worldprobe.labels.load import load_labeller
 from worldprobe.labels.table import write_labels
 from worldprobe.pipeline.checks import check
@@ -32,10 +31,10 @@ CAMERAS = ("front", "side", "wrist")
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory):
+def known(rendered, tmp_path_factory):
     """Scenes by three cameras: one column is held alike whichever films, another by a feature of its own each."""
     folder = tmp_path_factory.mktemp("filmed")
-    scenes, store = render_scenes(COUNT, 11, folder), Store(str(folder / "s"))
+    scenes, store = rendered(COUNT, 11, folder), Store(str(folder / "s"))
     truth = label(scenes, labeller=load_labeller("truth")).table.filter(pl.col("object") == 0)
     rng, tables, held = np.random.default_rng(0), [], {}
     for number, one in enumerate(truth.partition_by("video", maintain_order=True)):
@@ -187,4 +186,4 @@ def test_the_report_asks_whether_the_read_out_survives(known, tmp_path):
     for written in (page, text):
         assert "Does the read-out survive another camera?" in written
         assert all(camera in written for camera in CAMERAS)
-    assert partial(write_report, tmp_path)().shift == summary.shift
+    assert summarize(tmp_path).shift == summary.shift

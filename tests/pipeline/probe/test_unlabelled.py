@@ -12,13 +12,12 @@ from worldprobe.probes.unlabelled import Spread, effective_rank
 from worldprobe.report.write import write_report
 from worldprobe.results import UnlabelledResult, read_results, write_results
 from worldprobe.store import Store
-from worldprobe.video.rendered.scenes import render_scenes
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(rendered, tmp_path_factory):
     folder = tmp_path_factory.mktemp("unlabelled")
-    scenes = render_scenes(12, 5, folder / "scenes")
+    scenes = rendered(12, 5, folder / "scenes")
     experiment = make_experiment(
         {"videos": [str(scenes[0].parent)], "encoder": "vjepa2-tiny", "labeller": "truth", "tasks": ["xy"],
          "features": ["z"], "controls": ["random-init", "majority"], "evidence": ["unlabelled"], "device": "cpu"}

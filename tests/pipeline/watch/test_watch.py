@@ -19,7 +19,6 @@ from worldprobe.pipeline.watch.measure import POOLED
 from worldprobe.pipeline.watch.watch import Watch, Watching
 from worldprobe.report.forms.watched import watched_html, watched_markdown, watched_tables, write_watched
 from worldprobe.report.write import write_report
-from worldprobe.video.rendered.scenes import render_scenes
 
 VALUES = {
     "encoder": "{}", "labeller": "truth", "frames": 8, "evidence": ["unlabelled"], "controls": ["majority"],
@@ -28,8 +27,8 @@ VALUES = {
 
 
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory):
-    return render_scenes(12, 5, tmp_path_factory.mktemp("scenes"))
+def scenes(rendered, tmp_path_factory):
+    return rendered(12, 5, tmp_path_factory.mktemp("scenes"))
 
 
 @pytest.fixture(autouse=True)
