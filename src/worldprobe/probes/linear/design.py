@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from worldprobe.probes.linear.picked import Picked, block, blocks, mean_and_spread, values_of
 from worldprobe.probes.linear.scatter import Scatter
 from worldprobe.probes.linear.shifted import Shifted
+from worldprobe.probes.linear.softmax import Axes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -135,6 +136,36 @@ class Design:
 
         return predict
 
+    @cached_property
+    def axes(self) -> Axes:
+        """The rows as logistic regression works on them: reduced to three diagonals, or principal components."""
+        if self._components is not None:
+            return Axes(self.rotated.astype(np.float32), self.squares, np.zeros(max(0, len(self.squares) - 1)), False)
+        diagonals = self._reduced.diagonals
+        if self._wide:
+            return Axes(self._basis, *diagonals, dual=True)
+        return Axes(self._standardize(self.inputs).astype(np.float32) @ self._basis, *diagonals, dual=False)
+
+    def along_axes(self, inputs: Inputs, weights: Floats) -> Floats:
+        """Other rows [m, d] times weights [r, k] on ``axes``: float64 [m, k]."""
+        if self._components is not None:
+            return np.asarray(self.rotate(inputs) @ weights)
+        if self._wide:
+            return np.asarray(self._reflected(inputs) @ weights)
+        return self.apply(inputs, self.of_axes(weights))
+
+    def of_axes(self, weights: Floats) -> Floats:
+        """Weights [r, k] on ``axes`` as weights [d, k] on standardised inputs."""
+        if self._components is not None:
+            return self.unrotate(weights)
+        if self._wide:
+            return self._sum_products(self._reduced.turn(weights, back=True))
+        return np.asarray(self._basis @ weights)
+
+    @cached_property
+    def _basis(self) -> Inputs:
+        return self._reduced.basis()
+
     def _by_rows(self, turned: Floats, parts: int) -> Callable[[Inputs], list[Floats]]:
         """Predict by products of rows with weights [n, parts k] as the reduction has them.
 
@@ -205,7 +236,7 @@ class Design:
         """Let go of what grows with the rows; the decomposition stays, the rest is made again if asked for."""
         for kept in (self._centred, self._crossed, self._reflected, self._turned):
             kept.forget()
-        for name in ("inputs", "_rotated", "_standard"):
+        for name in ("inputs", "_rotated", "_standard", *(() if self._wide else ("axes",))):
             self.__dict__.pop(name, None)
 
     def _products(self, target: Floats) -> Floats:
@@ -284,7 +315,9 @@ class Design:
         return self._standardize(self.inputs)
 
     def _standardize(self, inputs: Inputs) -> Floats:
-        return np.asarray((inputs - self.mean) / self.scale, dtype=np.float64)
+        found = inputs - self.mean
+        found /= self.scale
+        return np.asarray(found)
 
     def _standardize_some(self, inputs: Inputs, columns: slice) -> Floats:
         found = block(inputs, columns) - self.mean[columns]

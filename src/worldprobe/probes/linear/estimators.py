@@ -202,7 +202,7 @@ class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         fitted = Logistic().fit(
             design, codes[:, None].astype(np.float64), strength=self.alpha, classes=len(self.classes_)
         )
-        weights = design.unrotate(fitted.weights) / design.scale[:, None]
+        weights = fitted.coefficients() / design.scale[:, None]
         self.coef_ = weights.T
         self.intercept_ = fitted.offsets - (middle + design.mean) @ weights
         return self

@@ -167,8 +167,7 @@ def _linear(question: Question, design: Design, chosen: Validated) -> tuple[Floa
     if question.classes:
         assert isinstance(chosen.fitted, Believed)
         assert isinstance(chosen.fitted.fitted, FittedLogistic)
-        turned, offsets = chosen.fitted.fitted.weights, chosen.fitted.fitted.offsets
-        standard = design.unrotate(turned) if turned.any() else np.zeros((len(design.mean), len(offsets)))
+        standard, offsets = chosen.fitted.fitted.coefficients(), chosen.fitted.fitted.offsets
     else:
         offsets = question.target.mean(axis=0)
         standard = np.zeros((len(design.mean), len(offsets)))

@@ -1,64 +1,92 @@
-"""L-BFGS for smooth convex losses (Liu and Nocedal 1989; Nocedal and Wright 2006, algorithm 7.4)."""
+"""L-BFGS in its compact form (Byrd, Nocedal and Schnabel 1994; Nocedal and Wright 2006, theorem 7.4)."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-_MEMORY = 12
-_MOST_STEPS = 500
-_MOST_HALVINGS = 20
-_SUFFICIENT = 1e-4  # Armijo's constant
+Apply = Callable[[Floats], Floats]
+_MEMORY = 20
 
 
-def minimize(loss: Callable[[Floats], tuple[float, Floats]], start: Floats, *, tolerance: float) -> Floats:
-    """The minimiser of a convex loss, from a start [n].
+class Pairs:
+    """Remember steps, and how far the gradient turned on each, and make directions of them.
 
-    scipy's solver spends as long on its bounds, which we do not have, as on our losses.
+    Gradients come in three forms: as they are, "wide", as one of the two factors of an inner product, and "near", as
+    the preconditioner, which has to be self-adjoint, makes them. Where the function goes on with another penalty,
+    what is remembered is put right and stays of use.
 
     Args:
-        loss: value and gradient [n] at a point.
-        tolerance: stop where the gradient's norm is below it, or where no step lowers the loss any more.
+        size: of points.
     """
-    point, (value, gradient) = start, loss(start)
-    pairs: deque[tuple[Floats, Floats, float]] = deque(maxlen=_MEMORY)
-    for _ in range(_MOST_STEPS):
-        if float(np.linalg.norm(gradient)) <= tolerance:
-            break
-        direction = -_inverse_hessian_times(gradient, pairs)
-        slope = float(direction @ gradient)
-        step = 1.0
-        for _ in range(_MOST_HALVINGS):
-            there = point + step * direction
-            new_value, new_gradient = loss(there)
-            if new_value <= value + _SUFFICIENT * step * slope:
-                break
-            step /= 2
-        else:
-            break
-        moved, turned = there - point, new_gradient - gradient
-        curvature = float(moved @ turned)
-        if curvature > 1e-12 * float(moved @ moved):
-            pairs.append((moved, turned, curvature))
-        point, value, gradient = there, new_value, new_gradient
-    return point
 
+    def __init__(self, size: int) -> None:
+        from scipy.linalg.lapack import dtrtrs
 
-def _inverse_hessian_times(gradient: Floats, pairs: deque[tuple[Floats, Floats, float]]) -> Floats:
-    """The two-loop recursion over the remembered steps."""
-    result = gradient.copy()
-    shares = []
-    for moved, turned, curvature in reversed(pairs):
-        share = float(moved @ result) / curvature
-        result -= share * turned
-        shares.append(share)
-    if pairs:
-        _, turned, curvature = pairs[-1]
-        result *= curvature / float(turned @ turned)
-    for (moved, turned, curvature), share in zip(pairs, reversed(shares), strict=True):
-        result += (share - float(turned @ result) / curvature) * moved
-    return result
+        self._solve = dtrtrs
+        # Those from ``first`` to ``stop`` are remembered, the latest last; there is room for as many again, so that
+        # they are seldom moved to the front.
+        self._first = self._stop = 0
+        self._step, self._turned, self._wide, self._near = (np.zeros((2 * _MEMORY, size)) for _ in range(4))
+        # Inner products of steps with turns, and of turns with near ones.
+        self._along, self._across = (np.zeros((2 * _MEMORY, 2 * _MEMORY), order="F") for _ in range(2))
+        self._last: tuple[Floats, Floats, Floats] | None = None
+        self._moved: Floats | None = None
+
+    def begin(self, more: float, penalised: Apply, widen: Apply, precondition: Apply) -> None:
+        """Go on with so much more of a penalty, and its preconditioner. All three map rows [m, size]."""
+        self._last = self._moved = None
+        if self._first == self._stop:
+            return
+        now = slice(self._first, self._stop)
+        penalty = more * penalised(self._step[now])
+        self._turned[now] += penalty
+        self._wide[now] += widen(penalty)
+        self._near[now] = precondition(self._turned[now])
+        self._along[now, now] = self._step[now] @ self._wide[now].T
+        self._across[now, now] = self._wide[now] @ self._near[now].T
+        if not (self._along.diagonal()[now] > 0).all():  # rounding
+            self._first = self._stop = 0
+
+    def move(self, step: Floats) -> None:
+        """Remember a step [size], whose turn is the next gradient less the last."""
+        self._moved = step
+
+    def direction(self, gradient: Floats, wide: Floats, near: Floats) -> Floats:
+        """Where to go from a point with this gradient [size]: less the inverse Hessian times it."""
+        last, self._last = self._last, (gradient, wide, near)
+        if last is not None and self._moved is not None:
+            self._add(self._moved, gradient - last[0], wide - last[1], near - last[2])
+        if self._first == self._stop:
+            return -near
+        now = slice(self._first, self._stop)
+        along, across = self._along[now, now], self._across[now, now]
+        scale = float(along[-1, -1] / across[-1, -1])
+        inner = self._solve(along, self._step[now] @ wide)[0]
+        outer = along.diagonal() * inner + scale * (across @ inner - self._wide[now] @ near)
+        outer = self._solve(along, outer, trans=1)[0]
+        found = outer @ self._step[now]
+        found += scale * (near - inner @ self._near[now])
+        return np.negative(found, out=found)
+
+    def _add(self, step: Floats, turned: Floats, wide: Floats, near: Floats) -> None:
+        if float(step @ wide) <= 1e-12 * float(step @ step):
+            return
+        if self._stop - self._first == _MEMORY:
+            self._first += 1
+        if self._stop == 2 * _MEMORY:
+            kept = slice(self._first, self._stop)
+            self._first, self._stop = 0, self._stop - self._first
+            now = slice(0, self._stop)
+            for one in (self._step, self._turned, self._wide, self._near):
+                one[now] = one[kept].copy()
+            for square in (self._along, self._across):
+                square[now, now] = square[kept, kept].copy()
+        at, now = self._stop, slice(self._first, self._stop + 1)
+        self._stop += 1
+        self._step[at], self._turned[at], self._wide[at], self._near[at] = step, turned, wide, near
+        self._along[now, at], self._across[now, at] = self._step[now] @ wide, self._near[now] @ wide
+        self._across[at, now] = self._across[now, at]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import RegistryError
-from worldprobe.probes.linear.lbfgs import minimize
+from worldprobe.probes.linear.softmax import Path
 from worldprobe.protocols import Fitted, TrainingSet
 
 Floats = NDArray[np.float64]
@@ -51,53 +51,17 @@ class Logistic:
     ) -> FittedLogistic:
         """Fit to class indices [n, 1], out of ``classes``; after a ``start`` less exactly, as a search needs it."""
         present, codes = np.unique(target[:, 0].astype(np.int64), return_inverse=True)
-        truth = np.zeros((len(codes), len(present)))
-        truth[np.arange(len(codes)), codes] = 1.0
-        if isinstance(start, FittedLogistic):
-            weights, offsets, tolerance = start.weights, start.offsets, _ON_THE_WAY
+        if not np.isfinite(strength) or len(present) == 1:
+            shares = np.log(np.bincount(codes) / len(codes))
+            return FittedLogistic(training, None, shares, present, classes)
+        axes = training.axes
+        if isinstance(start, FittedLogistic) and start.path is not None:
+            path = start.path
         else:
-            tolerance = _ALONE
-            weights, offsets = np.zeros((len(training.squares), len(present))), np.log(truth.mean(axis=0))
-        certain = False
-        if np.isfinite(strength):
-            weights, offsets, loss = _solve(training, truth, strength, weights, offsets, tolerance)
-            certain = loss < _CERTAIN * len(truth)
-        return FittedLogistic(training, weights, offsets, present, classes, certain)
-
-
-def _solve(
-    training: TrainingSet, truth: Floats, strength: float, weight: Floats, offset: Floats, tolerance: float
-) -> tuple[Floats, Floats, float]:
-    """Weights [r, classes] and offsets [classes] at one strength, from a start, and the log loss of all rows."""
-    (n, classes), split = truth.shape, weight.size
-    # Passing over these rows is most of the work, and it is bound by memory: half the bytes, half the time.
-    z = training.rotated.astype(np.float32)
-    # A class a row: sums over classes are then sums of whole rows.
-    own = np.ascontiguousarray(truth.T)
-    # The softmax's Hessian is at most (I - 11'/K) / 2; scaling by half of that bound suits most data.
-    weight_scale = 1.0 / np.sqrt(0.25 * training.squares + strength)[:, None]
-    offset_scale = 1.0 / np.sqrt(0.25 * n)
-
-    def loss(flat: Floats) -> tuple[float, Floats]:
-        w = flat[:split].reshape(-1, classes) * weight_scale
-        scores = w.T.astype(np.float32) @ z.T + (flat[split:] * offset_scale)[:, None]
-        scores -= scores.max(axis=0)
-        value = 0.5 * strength * float(np.vdot(w, w)) - float(np.vdot(own, scores))
-        error = np.exp(scores, out=scores)
-        total = error.sum(axis=0)
-        value += float(np.log(total).sum())
-        error /= total
-        error -= own
-        gradient = ((error.astype(np.float32) @ z).T + strength * w) * weight_scale
-        return value, np.concatenate([gradient.ravel(), error.sum(axis=1) * offset_scale])
-
-    start = np.concatenate([(weight / weight_scale).ravel(), offset / offset_scale])
-    # In these coordinates the curvature is about 1, so a gradient this small is a loss as close as its square.
-    # Where a weak penalty lets rows be told apart for certain the optimum lies far out, and is not gone to: what is
-    # gained there is shrunk again by the slope.
-    flat = minimize(loss, start, tolerance=tolerance * np.sqrt(n))
-    weights, offsets = flat[:split].reshape(-1, classes) * weight_scale, flat[split:] * offset_scale
-    return weights, offsets, loss(flat)[0] - 0.5 * strength * float(np.vdot(weights, weights))
+            path = Path(axes, (codes == np.arange(len(present))[:, None]).astype(np.float64))
+        path.go(strength, (_ON_THE_WAY if isinstance(start, FittedLogistic) else _ALONE) * np.sqrt(len(codes)))
+        certain = path.loss < _CERTAIN * len(codes)
+        return FittedLogistic(training, path.weights, path.offsets, present, classes, certain, path)
 
 
 def log_softmax(scores: Floats) -> Floats:
@@ -106,24 +70,33 @@ def log_softmax(scores: Floats) -> Floats:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FittedLogistic:
     """Weights [r, present] on the training rows' axes, offsets [present], for the classes that were there.
 
-    ``certain`` says that the training rows are told apart as good as for certain: weaker penalties find about the
-    same weights, but for their length.
+    Without weights it predicts the classes' shares. ``certain`` says that the training rows are told apart as good
+    as for certain: weaker penalties find about the same weights, but for their length. ``path`` goes on from here.
     """
 
     training: TrainingSet
-    weights: Floats
+    weights: Floats | None
     offsets: Floats
     present: NDArray[np.int64]
     classes: int
     certain: bool = False
+    path: Path | None = None
 
     def predict(self, inputs: NDArray[np.float32]) -> Floats:
         """Log-probabilities float64 [n, classes]."""
         result = np.full((len(inputs), self.classes), NEVER)
-        scores = self.training.rotate(inputs) @ self.weights + self.offsets
+        scores = np.tile(self.offsets, (len(inputs), 1))
+        if self.weights is not None:
+            scores += self.training.along_axes(inputs, self.weights)
         result[:, self.present] = np.maximum(log_softmax(scores), NEVER)
         return result
+
+    def coefficients(self) -> Floats:
+        """Weights [d, present] on standardised inputs."""
+        if self.weights is None:
+            return np.zeros((self.training.inputs.shape[1], len(self.offsets)))
+        return self.training.of_axes(self.weights)

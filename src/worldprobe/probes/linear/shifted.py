@@ -57,6 +57,25 @@ class Shifted:
             solved.append(solveh_banded(bands, turned, lower=True, check_finite=False))
         return solved
 
+    @property
+    def diagonals(self) -> tuple[Floats, Floats]:
+        """Of ``T``: its diagonal [m], and what is beside that [m - 1]."""
+        return self._diagonal, self._beside
+
+    def basis(self) -> NDArray[np.float32]:
+        """``Q`` itself, float32 [m, m]."""
+        from scipy.linalg import lapack
+
+        found = np.zeros((self._size, self._size), dtype=np.float32)
+        found[0, 0] = 1.0
+        if self._size > 1:
+            q, _, failed = lapack.sorgqr(
+                self._reflectors.astype(np.float32), self._tau.astype(np.float32), lwork=64 * self._size, overwrite_a=1
+            )
+            assert not failed, f"sorgqr refused argument {-failed}"
+            found[1:, 1:] = q
+        return found
+
     def turn(self, columns: Floats, *, back: bool = False) -> Floats:
         """``Q'`` times columns [m, k], or ``Q`` to turn back."""
         from scipy.linalg import lapack
