@@ -212,8 +212,8 @@ class Store:
         """One clip that is there. Raises StoreError as ``read``."""
         path = f"{series.path}/{_array_name(block)}"
         tap = Tap(series.encoder, block)
-        # A folder's chunk is read and checked by itself, five to ten times as fast as through Zarr's event loop. Zarr
-        # knows what to say of one that is damaged, or not as this package writes it.
+        # A folder's chunk is read and checked by itself, five to ten times as fast as through Zarr's event loop.
+        # Zarr knows what to say of one that is damaged, or not as this package writes it.
         if (shape := self._plain_shape(path)) is not None:
             content = self._place.read(chunk(path, index, pool=series.pool))
             if content is not None and (values := values_of(content, shape[1:])) is not None:
@@ -245,7 +245,7 @@ class Store:
         return self._plain_shape(path) or tuple(self._open(path).shape)
 
     def _plain_shape(self, path: str) -> tuple[int, ...] | None:
-        """The shape of an array of a folder that is as this package writes it; None of all others, which Zarr reads.
+        """The shape of an array of a folder that is as this package writes it; None of others, which Zarr reads.
 
         Its description is read again where it was written anew.
         """

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.encoders.preprocess import crop_frames
+from worldprobe.encoders.preprocess import crop_frames, sight
 from worldprobe.errors import ConfigError, RegistryError
 from worldprobe.geometry import TokenGrid, View, resize_and_crop
 from worldprobe.records import Clip
@@ -27,6 +27,7 @@ class _Floor:
     tubelet = 2
     status: Literal["trained", "untrained", "floor"] = "floor"
     parameters = 0
+    sight = sight(_CROP)
 
     def __init__(self, argument: str | None = None, *, device: str = "auto", precision: str = "auto") -> None:
         if argument is not None:

@@ -15,10 +15,11 @@ _KEPT = 2**28  # bytes at most that lie free at the end of a heap
 
 @lru_cache(maxsize=1)
 def keep_freed_memory() -> bool:
-    """Have glibc keep what a pass frees for the next operation; says whether it does. Nothing where there is none.
+    """Have glibc keep what a pass frees for the next operation; says whether it does, nowhere but with glibc.
 
-    Torch asks for every intermediate result anew. By default glibc gets pieces of more than 128 kB from the system and
-    gives them back, and the system clears every page of them each time: a fifth of a small network's pass.
+    Torch asks for every intermediate result anew. By default glibc gives large ones back to the system as soon as
+    they are freed, which clears every page of them when they are asked for again: in a small network's pass 500 to
+    2,500 pages a clip, up to a sixth of its time.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,8 +1,8 @@
 """How the store's arrays are described and laid out in Zarr v3, without Zarr for those of a folder.
 
-Zarr takes 7 ms of a processor to describe an array and the folders above it, and 2 to write a chunk, which is as long
-as a small network takes for a clip. So it is asked once what it writes of an array of a shape, and its own words are
-written again for all others.
+Zarr takes 7 ms of a processor to describe an array and the folders above it, and 2 to write a chunk: together
+nearly half of what a small network takes for a clip. So it is asked once what it writes of an array of a shape, and
+its own words are written again for all others.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def create_array(store: Any, name: str, shape: Sequence[int], attributes: Mappin
 
 
 def array_description(shape: Sequence[int], attributes: Mapping[str, Any]) -> bytes | None:
-    """The ``zarr.json`` that ``create_array`` would write; None where the installed Zarr writes it in another form."""
+    """The ``zarr.json`` that ``create_array`` would write; None where the installed Zarr has another form of it."""
     template = _template(tuple(shape[1:]))
     return None if template is None else _written({**template, "shape": list(shape), "attributes": attributes})
 
@@ -106,7 +106,8 @@ def _described(store: Any, key: str) -> bytes:
     from zarr.core.buffer import default_buffer_prototype
     from zarr.core.sync import sync
 
-    return bytes(sync(store.get(key, default_buffer_prototype())).to_bytes())
+    found: Any = sync(store.get(key, default_buffer_prototype()))
+    return bytes(found.to_bytes())
 
 
 def _written(description: Mapping[str, Any]) -> bytes:
