@@ -9,8 +9,8 @@ import zarr
 from google_crc32c import value as crc32c
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
-from worldprobe import store as store_module
 from worldprobe.errors import StoreError
+from worldprobe.io import layout as layout_module
 from worldprobe.records import ClipSpec, TokenGrid, VideoRef, View
 from worldprobe.store import Series, Store
 
@@ -104,13 +104,36 @@ def test_a_clip_is_what_zarr_reads_however_its_chunks_are_laid_out(store, tmp_pa
         )
     store.write(s, 0, 1, values(1))
     by_itself = []
-    monkeypatch.setattr(store_module, "crc32c", lambda found: by_itself.append(found) or crc32c(found))
+    monkeypatch.setattr(layout_module, "crc32c", lambda found: by_itself.append(found) or crc32c(found))
     [(index, read)] = Store(str(tmp_path / "store")).read(s, 0)
     assert index == 1
     assert bool(by_itself) != compressed
     np.testing.assert_array_equal(read.values, zarr.open_array(folder, mode="r")[1])
     assert read.values.dtype == np.float16
     read.values[:] = 0  # it is the caller's own
+
+
+@pytest.mark.parametrize("pool", ["none", "space"])
+def test_a_folder_holds_the_very_bytes_that_zarr_writes(tmp_path, monkeypatch, pool):
+    s, seen = series(pool=pool), values(1).mean(axis=(1, 2)) if pool == "space" else values(1)
+    for name in ("own", "zarr"):
+        if name == "zarr":  # the way of a Zarr whose descriptions this package does not know
+            monkeypatch.setattr("worldprobe.store.array_description", lambda *_: None)
+            monkeypatch.setattr("worldprobe.store.plain_shape", lambda _: None)
+        one = Store(str(tmp_path / name))
+        one.create(s, [0, 3], width=5)
+        one.write(s, 3, 2, seen)
+    zarr.open_group(tmp_path / "folder", mode="a")
+    held = {
+        name: {str(file.relative_to(tmp_path / name)): file.read_bytes() for file in (tmp_path / name).rglob("*.*")
+               if file.is_file()}
+        for name in ("own", "zarr")
+    }  # fmt: skip
+    assert held["own"] == held["zarr"]
+    assert len(held["own"]) == 7  # four folders, two arrays, a chunk
+    assert held["own"]["zarr.json"] == (tmp_path / "folder" / "zarr.json").read_bytes()
+    with pytest.raises(StoreError, match="this run would write"):
+        Store(str(tmp_path / "own")).create(s, [0], width=6)
 
 
 def test_a_chunk_that_is_too_short_is_damaged(store, tmp_path):

@@ -30,8 +30,6 @@ class ControlRecord:
             of stills.
         once: whether it reads the same beside every block. An encoder of this kind has one block, and its
             tokens, which are few, are taken side by side.
-        along: the control that sees the very same frames: reading is most of a floor's work, and where both run on
-            this machine they are encoded in one pass.
     """
 
     short: str
@@ -42,7 +40,6 @@ class ControlRecord:
     once: bool = False
     positive: bool = False
     motion: bool = False
-    along: Control | None = None
 
 
 CONTROLS: dict[Control, ControlRecord] = {
@@ -99,7 +96,6 @@ CONTROLS: dict[Control, ControlRecord] = {
         once=True,
         positive=True,
         motion=True,
-        along="pixels",
     ),
 }
 """By name, in the order in which reports print them."""

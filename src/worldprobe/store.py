@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from google_crc32c import value as crc32c
 from numpy.typing import NDArray
 
 from worldprobe.errors import StoreError
+from worldprobe.io.layout import array_description, chunk_of, create_array, plain_shape, values_of
 from worldprobe.io.location import Location
 from worldprobe.records import Block, Embeddings, Reduction, Tap, VideoRef, blocks_name, in_order
 from worldprobe.series import Input as Input
@@ -32,7 +32,6 @@ from worldprobe.series import folder_of
 # What workers leave for the process that asked them, until it is brought home: no videos.
 BESIDE = (DECODERS, PREDICTIONS) = ("decoders", "predictions")
 _MOST_OPEN = 64
-_CHECKSUM = 4  # bytes
 
 
 class Store:
@@ -44,7 +43,7 @@ class Store:
             raise StoreError("no store is named: give a folder or an address, such as --store embeddings.zarr")
         self._place = Location(self.location)
         self._opened: dict[str, Any] = {}
-        self._plain: dict[str, bool] = {}
+        self._plain: dict[str, tuple[tuple[int, ...], tuple[int, ...] | None]] = {}
         self._opening = threading.Lock()
 
     def pending(self, series: Series, blocks: Sequence[Block]) -> list[int]:
@@ -76,40 +75,28 @@ class Store:
         Raises:
             StoreError: an array is there with another shape, or the place cannot be written.
         """
-        import zarr
-        from zarr.codecs import Crc32cCodec
         from zarr.errors import ContainsArrayError
 
         space = () if series.pool == "space" else (series.grid.height, series.grid.width)
         shape = (len(series.specs), series.grid.time, *space, width)
-        if self._opened:
+        if self._opened or self._plain:
             self._place.require("zarr.json")
         for block in blocks:
             path = f"{series.path}/{_array_name(block)}"
             with self._place.using("write to"):
-                if path in self._opened or self._place.described(path):
-                    if (found := self._open(path).shape) != shape:
+                if path in self._plain or path in self._opened or self._place.described(path):
+                    if (found := self._shape(path)) != shape:
                         raise StoreError(
                             f"{self.location}/{path} has shape {found}, this run would write {shape}: delete it, "
                             "or encode into another store"
                         )
                     continue
+                if self._place.local and (description := array_description(shape, series.attributes())):
+                    self._place.put(f"{path}/zarr.json", description, folders=True)
+                    continue
                 # Another run may have made it just now: it is the same, since the path is made of content.
                 with suppress(ContainsArrayError):
-                    zarr.create_array(
-                        store=self._place.zarr,
-                        name=path,
-                        shape=shape,
-                        chunks=(1, *shape[1:]),
-                        dtype="float16",
-                        compressors=[Crc32cCodec()],
-                        # One flat file a chunk: a folder left by a write that was cut off must not look done.
-                        chunk_key_encoding={"name": "default", "separator": "."},
-                        # Zarr leaves out chunks that equal the fill value; no clip that is written can be NaN.
-                        fill_value=float("nan"),
-                        attributes=series.attributes(),
-                        overwrite=False,
-                    )
+                    create_array(self._place.zarr, path, shape, series.attributes())
 
     def write(self, series: Series, block: Block, index: int, values: NDArray[np.float16]) -> None:
         """Write one clip's values [t', (h', w',) d] at one block.
@@ -124,6 +111,10 @@ class Store:
             )
         path = f"{series.path}/{_array_name(block)}"
         with self._place.using("write to"):
+            if (shape := self._plain_shape(path)) is not None and shape[1:] == values.shape:
+                self._place.require(f"{path}/zarr.json")
+                self._place.put(chunk(path, index, pool=series.pool), chunk_of(values))
+                return
             array = self._open(path)
             self._place.require(f"{path}/zarr.json")
             array[index] = values
@@ -210,21 +201,24 @@ class Store:
 
     def width(self, series: Series, block: Block) -> int:
         """Values of a token of a series at a block. Raises StoreError where nothing is stored there."""
-        return int(self._open(f"{series.path}/{_array_name(block)}").shape[-1])
+        return self._shape(f"{series.path}/{_array_name(block)}")[-1]
 
     def clip_bytes(self, series: Series, block: Block) -> int:
         """Bytes that each clip of a series takes at a block: values in float16, which are not compressed."""
-        shape = self._open(f"{series.path}/{_array_name(block)}").shape
+        shape = self._shape(f"{series.path}/{_array_name(block)}")
         return int(np.prod(shape[1:])) * np.dtype(np.float16).itemsize
 
     def clip(self, series: Series, block: Block, index: int) -> Embeddings:
         """One clip that is there. Raises StoreError as ``read``."""
         path = f"{series.path}/{_array_name(block)}"
-        array = self._open(path)
         tap = Tap(series.encoder, block)
-        values = self._whole_chunk(array, path, chunk(path, index, pool=series.pool))
-        if values is not None:
-            return Embeddings(series.specs[index], tap, series.grid, series.view, values)
+        # A folder's chunk is read and checked by itself, five to ten times as fast as through Zarr's event loop.
+        # Zarr knows what to say of one that is damaged, or not as this package writes it.
+        if (shape := self._plain_shape(path)) is not None:
+            content = self._place.read(chunk(path, index, pool=series.pool))
+            if content is not None and (values := values_of(content, shape[1:])) is not None:
+                return Embeddings(series.specs[index], tap, series.grid, series.view, values)
+        array = self._open(path)
         try:
             values = np.asarray(array[index])
         except (ValueError, OSError, RuntimeError) as error:
@@ -233,25 +227,6 @@ class Store:
                 f"{error}). Run `worldprobe encode` again with --verify: it makes anew what is damaged."
             ) from error
         return Embeddings(series.specs[index], tap, series.grid, series.view, values)
-
-    def _whole_chunk(self, array: Any, path: str, key: str) -> NDArray[np.float16] | None:
-        """A chunk of a folder read and checked by itself, five to ten times as fast as through Zarr's event loop.
-
-        None where it is not as this package writes it, or damaged: Zarr knows what to say of that.
-        """
-        if not self._place.local:
-            return None
-        if path not in self._plain:
-            self._plain[path] = _is_plain(array)
-        shape = array.shape[1:]
-        if not self._plain[path] or (found := self._place.read(key)) is None:
-            return None
-        count = int(np.prod(shape))
-        if len(found) != 2 * count + _CHECKSUM or crc32c(found[:-_CHECKSUM]) != int.from_bytes(
-            found[-_CHECKSUM:], "little"
-        ):
-            return None
-        return np.frombuffer(bytearray(found), "<f2", count).astype(np.float16, copy=False).reshape(shape)
 
     def drop_damaged(self, series: Series, blocks: Sequence[Block]) -> list[int]:
         """Read every clip of a series that is there, and delete those that are damaged; returns their positions."""
@@ -264,6 +239,26 @@ class Store:
                     self._place.remove(chunk(f"{series.path}/{_array_name(block)}", index, pool=series.pool))
                     found.add(index)
         return sorted(found)
+
+    def _shape(self, path: str) -> tuple[int, ...]:
+        """The shape of the array at a path. Raises StoreError where nothing is stored there."""
+        return self._plain_shape(path) or tuple(self._open(path).shape)
+
+    def _plain_shape(self, path: str) -> tuple[int, ...] | None:
+        """The shape of an array of a folder that is as this package writes it; None of others, which Zarr reads.
+
+        Its description is read again where it was written anew.
+        """
+        if (stamp := self._place.stamp(f"{path}/zarr.json")) is None:
+            return None
+        if (known := self._plain.get(path)) is None or known[0] != stamp:
+            description = self._place.read(f"{path}/zarr.json")
+            known = stamp, None if description is None else plain_shape(description)
+            with self._opening:  # clips are read ahead in threads of their own
+                while len(self._plain) >= _MOST_OPEN:
+                    self._plain.pop(next(iter(self._plain)))
+                self._plain[path] = known
+        return known[1]
 
     def _open(self, path: str) -> Any:
         """The array at a path; the last few stay open, since clip after clip goes to the same one."""
@@ -282,7 +277,6 @@ class Store:
                 f"{path}/zarr.json in {self.location} is damaged ({error}). Delete that file and run "
                 "`worldprobe encode` again, which makes anew what lies beside it."
             ) from error
-        # Clips are read ahead in a thread of their own.
         with self._opening:
             while len(self._opened) >= _MOST_OPEN:
                 self._opened.pop(next(iter(self._opened)))
@@ -295,14 +289,6 @@ class Store:
         if "zarr.json" not in names:
             return set()
         return {int(m[1]) for name in names if (m := re.fullmatch(r"c\.(\d+)(\.0)+", name))}
-
-
-def _is_plain(array: Any) -> bool:
-    """Whether an array's chunks are float16 as they are, a clip each, and a checksum behind them."""
-    codecs = [codec.to_dict() for codec in array.metadata.codecs]
-    little = {"name": "bytes", "configuration": {"endian": "little"}}
-    whole = array.chunks == (1, *array.shape[1:])
-    return whole and array.dtype == np.float16 and codecs == [little, {"name": "crc32c"}]
 
 
 def _array_name(block: Block) -> str:

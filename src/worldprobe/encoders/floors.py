@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.encoders.preprocess import crop_frames
+from worldprobe.encoders.preprocess import crop_frames, sight
 from worldprobe.errors import ConfigError, RegistryError
 from worldprobe.geometry import TokenGrid, View, resize_and_crop
 from worldprobe.records import Clip
@@ -27,6 +27,7 @@ class _Floor:
     tubelet = 2
     status: Literal["trained", "untrained", "floor"] = "floor"
     parameters = 0
+    sight = sight(_CROP)
 
     def __init__(self, argument: str | None = None, *, device: str = "auto", precision: str = "auto") -> None:
         if argument is not None:
@@ -67,7 +68,10 @@ class Pixels(_Floor):
         b, t = pixels.shape[:2]
         pair = min(2, t)
         side = _CROP // _CELLS
-        cells = pixels.reshape(b, t, 3, _CELLS, side, _CELLS, side).mean(axis=(4, 6), dtype=np.float32) / 255.0
+        # Sums of whole numbers are exact in any order, and the fastest with rows first, which lie together.
+        rows = pixels.reshape(b, t, 3, _CELLS, side, _CROP).sum(axis=4, dtype=np.uint16)
+        sums = rows.reshape(b, t, 3, _CELLS, _CELLS, side).sum(axis=5, dtype=np.uint32)
+        cells = sums.astype(np.float32) / np.float32(side * side) / np.float32(255.0)
         tokens = cells.reshape(b, t // pair, pair, 3, _CELLS, _CELLS).transpose(0, 1, 4, 5, 2, 3)
         values = tokens.reshape(b, t // pair, _CELLS, _CELLS, 3 * pair).astype(np.float16)
         return dict.fromkeys(blocks, values)

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from worldprobe.execute.heap import keep_freed_memory
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -29,6 +31,8 @@ def side_by_side(one: Pass, pixels: Tensor, blocks: set[int]) -> dict[int, Tenso
     """
     import torch
 
+    if pixels.device.type == "cpu":
+        keep_freed_memory()
     threads = torch.get_num_threads()
     lanes = min(threads, len(pixels)) if pixels.device.type == "cpu" else 1
     if lanes < 2:

@@ -47,6 +47,11 @@ def crop_frames(frames: NDArray[np.uint8], *, crop: int) -> NDArray[np.uint8]:
     return found
 
 
+def sight(crop: int) -> str:
+    """What is the same of encoders that see frames alike, through ``crop_frames``: they are preprocessed once."""
+    return f"V-JEPA 2's view, {crop} px"
+
+
 def normalize(pixels: torch.Tensor) -> torch.Tensor:
     """uint8 [..., 3, h, w] to float32 by ``(x - 255 mean) / (255 std)``."""
     import torch

@@ -16,7 +16,7 @@ from worldprobe.encoders.device import device_of, dtype_of, precision_of
 from worldprobe.encoders.forward import VERSION, Forward, is_21
 from worldprobe.encoders.lanes import side_by_side
 from worldprobe.encoders.pixels import Pixels
-from worldprobe.encoders.preprocess import crop_frames
+from worldprobe.encoders.preprocess import crop_frames, sight
 from worldprobe.encoders.transfer import to_device, to_host
 from worldprobe.errors import ConfigError, RegistryError
 from worldprobe.geometry import TokenGrid, View, resize_and_crop
@@ -66,6 +66,7 @@ class VJEPA2Encoder:
         self.tubelet = int(config.tubelet_size)
         self.width = int(config.hidden_size)
         self.crop = int(config.crop_size)
+        self.sight = sight(self.crop)
         self.patch = int(config.patch_size)
         self.parameters = sum(p.numel() for p in model.encoder.parameters())
         self.forward = Forward(model.encoder, device=self.device, dtype=dtype_of(self.precision))

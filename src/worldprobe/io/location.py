@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -13,6 +14,7 @@ from typing import Any
 
 from worldprobe.errors import StoreError, WorldprobeError
 from worldprobe.io.files import write_whole
+from worldprobe.io.layout import folder_description
 
 # A write that was cut off leaves a temporary file; one that goes on is younger than this.
 _STALE_SECONDS = 600.0
@@ -117,10 +119,42 @@ class Location:
 
         parts = path.split("/")[:-1]
         for prefix in ["/".join(parts[:count]) for count in range(len(parts) + 1)]:
-            if not self.holds(f"{prefix}/zarr.json".lstrip("/")):
+            key = f"{prefix}/zarr.json".lstrip("/")
+            if self.holds(key):
+                continue
+            if self.local:
+                self.put(key, folder_description(), folders=True)
+            else:
                 with suppress(ContainsGroupError):  # another run described it just now, with the same words
                     zarr.open_group(store=self.zarr, path=prefix, mode="a")
         return self.holds(f"{path}/zarr.json")
+
+    def stamp(self, key: str) -> tuple[int, int, int] | None:
+        """What changes when a file of a folder is written anew; None where there is none, and of URLs."""
+        if not self.local:
+            return None
+        try:
+            found = os.stat(f"{self.location}/{key}")
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def put(self, key: str, content: bytes, *, folders: bool = False) -> None:
+        """Write a file of a folder whole or not at all, ``folders`` with those above it. Raises OSError."""
+        path = f"{self.location}/{key}"
+        temporary = f"{path}.{uuid.uuid4().hex}.partial"
+        try:
+            if folders:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(temporary, "xb", buffering=0) as file:
+                written = file.write(content)
+                while written < len(content):
+                    written += file.write(content[written:])
+            os.replace(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
 
     def children(self, prefix: str) -> list[str]:
         """Names right below a prefix, sorted; none where there is nothing. Old leftovers of cut-off writes go."""

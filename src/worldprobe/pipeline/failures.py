@@ -29,7 +29,7 @@ class Encoded:
     """What an encode did: the series it looked after, clips made now and found done, and what failed.
 
     ``workers``: the machines that made them, where these are others than this process, each once. ``beside``: of
-    another encoder, which was served in the same pass, clips made and seconds that it took.
+    each other encoder that was served in the same pass, clips made and seconds that it took.
     """
 
     series: list[Series] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Encoded:
     found: int = 0
     failures: list[Failure] = field(default_factory=list)
     workers: list[dict[str, Any]] = field(default_factory=list)
-    beside: tuple[int, float] = (0, 0.0)
+    beside: list[tuple[int, float]] = field(default_factory=list)
 
 
 def cut_short(ref: VideoRef) -> list[Failure]:

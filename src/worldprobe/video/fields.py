@@ -8,7 +8,6 @@ would depend on where decoding began.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Literal
 
 import av.filter
@@ -52,11 +51,12 @@ def _seen(frames: Sequence[VideoFrame]) -> Order | None:
     """
     found = [_luma(frame) for frame in frames]
     lumas = [luma for luma in found if luma is not None and found[0] is not None and luma.shape == found[0].shape]
-    own = bottom_then_top = top_then_bottom = 0.0
-    for this, following in pairwise(lumas):
-        own += _combed(this[0::2], this[1::2])
-        bottom_then_top += _combed(following[0::2], this[1::2])
-        top_then_bottom += _combed(this[0::2], following[1::2])
+    if len(lumas) < 2:
+        return None
+    tops, bottoms = (np.stack([luma[start::2] for luma in lumas]) for start in (0, 1))
+    own = _combed(tops[:-1], bottoms[:-1])
+    bottom_then_top = _combed(tops[1:], bottoms[:-1])
+    top_then_bottom = _combed(tops[:-1], bottoms[1:])
     nearer, farther = sorted((bottom_then_top - own, top_then_bottom - own))
     if farther < LEAST * own + 1000 or nearer > SHARE * farther:
         return None
@@ -74,8 +74,8 @@ def _luma(frame: VideoFrame) -> NDArray[np.int16] | None:
 
 
 def _combed(top: NDArray[np.int16], bottom: NDArray[np.int16]) -> float:
-    """How much the bottom lines stand out from the top ones above and below them."""
-    off = np.abs(2 * bottom[:-1] - top[:-1] - top[1:])
+    """How much the bottom lines stand out from the top ones above and below them, of pictures [n, h / 2, w]."""
+    off = np.abs(2 * bottom[:, :-1] - top[:, :-1] - top[:, 1:])
     return float(np.maximum(off - COMB, 0).sum(dtype=np.int64))
 
 

@@ -15,6 +15,7 @@ from worldprobe.protocols import FrameSource
 from worldprobe.records import Clip, ClipSpec, VideoRef
 
 Pixels = NDArray[np.uint8]
+Preprocess = Callable[[Pixels], Pixels]
 
 _TOGETHER = 2**19  # px of small frames that are preprocessed at once: each call takes as long as some of them
 DAMAGED = "the file is damaged there"
@@ -78,12 +79,9 @@ def stills(ref: VideoRef, *, frames: int, every: int, shots: Sequence[int] = (0,
 
 
 def read_clips(
-    video: FrameSource, specs: Sequence[ClipSpec], *, preprocess: Callable[[Pixels], Pixels], view: View
+    video: FrameSource, specs: Sequence[ClipSpec], *, preprocess: Preprocess, view: View
 ) -> Iterator[Clip | tuple[ClipSpec, VideoError]]:
-    """Read clips in order of their start, in one pass over the file.
-
-    Each source frame is decoded and preprocessed once, even where clips share it; only frames that the
-    first unfinished clip or a later one needs are kept.
+    """Read clips as one model sees them; as ``read_views``, which has them by model.
 
     Args:
         specs: clips of this video, in any order.
@@ -94,6 +92,28 @@ def read_clips(
         A clip; or the spec and the error where some of its frames cannot be decoded.
 
     Raises:
+        VideoError: as ``read_views``.
+    """
+    found = read_views(video, specs, views=[(preprocess, view)])
+    return (one[0] if isinstance(one, list) else one for one in found)
+
+
+def read_views(
+    video: FrameSource, specs: Sequence[ClipSpec], *, views: Sequence[tuple[Preprocess, View]]
+) -> Iterator[list[Clip] | tuple[ClipSpec, VideoError]]:
+    """Read clips in order of their start, in one pass over the file, as several models see them.
+
+    Each source frame is decoded once and preprocessed once for each model, even where clips share it; only frames
+    that the first unfinished clip or a later one needs are kept.
+
+    Args:
+        specs: clips of this video, in any order.
+        views: each model's ``preprocess`` and ``view``, as ``read_clips`` has them.
+
+    Yields:
+        A clip for each of ``views``; or the spec and the error where some of its frames cannot be decoded.
+
+    Raises:
         VideoError: a clip of another video, or of a file that has changed since it was cut into clips.
     """
     for spec in specs:
@@ -102,25 +122,26 @@ def read_clips(
                 f"a clip of {spec.video.path} ({spec.video.id[:12]}) was asked of {video.ref.path} "
                 f"({video.ref.id[:12]}): the file has changed since. Run the command again on the file as it is."
             )
-    return _stream(video, sorted(specs, key=lambda s: (s.start, s.last)), preprocess, view)
+    return _stream(video, sorted(specs, key=lambda s: (s.start, s.last)), views)
 
 
 def _stream(
-    video: FrameSource, ordered: list[ClipSpec], preprocess: Callable[[Pixels], Pixels], view: View
-) -> Iterator[Clip | tuple[ClipSpec, VideoError]]:
+    video: FrameSource, ordered: list[ClipSpec], views: Sequence[tuple[Preprocess, View]]
+) -> Iterator[list[Clip] | tuple[ClipSpec, VideoError]]:
     waiting = deque(ordered)
-    kept: dict[int, Pixels] = {}
+    kept: dict[int, tuple[Pixels, ...]] = {}  # for each view
     fresh: dict[int, Pixels] = {}  # frames of ``kept`` that are still to be preprocessed
 
     def keep() -> None:
         if fresh:
-            kept.update(zip(fresh, preprocess(np.stack(list(fresh.values()))), strict=True))
+            frames = np.stack(list(fresh.values()))
+            kept.update(zip(fresh, zip(*(see(frames) for see, _ in views), strict=True), strict=True))
             fresh.clear()
 
-    def due(last: int) -> Iterator[Clip | tuple[ClipSpec, VideoError]]:
+    def due(last: int) -> Iterator[list[Clip] | tuple[ClipSpec, VideoError]]:
         while waiting and waiting[0].last <= last:
             keep()
-            yield _assemble(video, waiting.popleft(), kept, view)
+            yield _assemble(video, waiting.popleft(), kept, [view for _, view in views])
             _forget(kept, waiting)
 
     for index, rgb in video.frames(sorted({i for spec in ordered for i in spec.indices})):
@@ -132,15 +153,15 @@ def _stream(
     yield from due(max((spec.last for spec in ordered), default=0))
 
 
-def _forget(kept: dict[int, Pixels], waiting: deque[ClipSpec]) -> None:
+def _forget(kept: dict[int, tuple[Pixels, ...]], waiting: deque[ClipSpec]) -> None:
     needed_from = waiting[0].start if waiting else 0
     for index in [i for i in kept if i < needed_from]:
         del kept[index]
 
 
 def _assemble(
-    video: FrameSource, spec: ClipSpec, kept: dict[int, Pixels], view: View
-) -> Clip | tuple[ClipSpec, VideoError]:
+    video: FrameSource, spec: ClipSpec, kept: dict[int, tuple[Pixels, ...]], views: Sequence[View]
+) -> list[Clip] | tuple[ClipSpec, VideoError]:
     lost = sorted({i for i in spec.indices if i not in kept})
     if lost:
         examples = ", ".join(map(str, lost[:5])) + (", ..." if len(lost) > 5 else "")
@@ -151,5 +172,8 @@ def _assemble(
             f"clip of frames {spec.start} to {spec.last} of {spec.video.path}: {len(lost)} of them cannot be "
             f"{verb} ({examples}); {'; '.join(reasons)}."
         )
-    pixels = np.stack([kept[i] for i in spec.indices])
-    return Clip(spec, video.pts_seconds[list(spec.indices)], view, pixels)
+    times = video.pts_seconds[list(spec.indices)]
+    return [
+        Clip(spec, times, view, np.stack([kept[i][number] for i in spec.indices]))
+        for number, view in enumerate(views)
+    ]

@@ -1,11 +1,15 @@
-"""Clips that are seen shuffled or backwards, and two floors that are encoded in one pass."""
+"""Clips that are seen shuffled or backwards, and several encoders that are served by one pass."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from worldprobe.encoders.load import load_encoder
+from worldprobe.errors import ConfigError
 from worldprobe.pipeline.encode import read_ahead
 from worldprobe.pipeline.encode.encode import encode
+from worldprobe.pipeline.encode.job import Beside
 from worldprobe.pipeline.encode.order import frame_order, in_video_order
 from worldprobe.pipeline.encode.workers import EncodeParts, Part
 from worldprobe.records import ClipSpec, VideoRef
@@ -15,6 +19,10 @@ from worldprobe.store import Store
 @pytest.fixture(scope="module")
 def scenes(rendered, tmp_path_factory):
     return rendered(3, 5, tmp_path_factory.mktemp("scenes"))
+
+
+def contents(folder):
+    return {file.relative_to(folder): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def spec(frames=16, *, start=0, video="a"):
@@ -92,23 +100,49 @@ def test_a_worker_shuffles_as_this_process_does(scenes, tmp_path):
     assert (stored(here, done)[0] == next(iter(there.read(series, 0)))[1].values).all()
 
 
-def test_two_encoders_that_see_frames_alike_are_served_by_one_reading(scenes, tmp_path, monkeypatch):
-    opened = []
+@pytest.mark.parametrize("input", ["native", "still", "shuffled"])
+def test_several_encoders_are_served_by_one_decoding_and_store_what_each_would_alone(
+    scenes, tmp_path, monkeypatch, input
+):
+    # Of the same view (the floors), of another one (the network), and of clips that begin elsewhere: with a tubelet
+    # of one frame, flow has a still for each frame.
+    opened, seen = [], []
     was = read_ahead.open_source
     monkeypatch.setattr(read_ahead, "open_source", lambda path: opened.append(path) or was(path))
     store, apart = Store(str(tmp_path / "s")), Store(str(tmp_path / "apart"))
-    pixels, flow = load_encoder("pixels"), load_encoder("flow")
-    encode(scenes[:1], encoder=pixels, store=store, blocks=[0])
-    opened.clear()
-    done = encode(scenes, encoder=pixels, store=store, blocks=[0], beside=flow)
-    assert sorted(opened) == sorted(scenes)
-    assert (done.made, done.found, done.beside[0]) == (2, 1, 3)
-    assert done.beside[1] > 0
+    pixels, flow, network = (load_encoder(name) for name in ("pixels", "flow", "vjepa2-tiny"))
     for encoder in (pixels, flow):
-        alone = encode(scenes, encoder=encoder, store=apart, blocks=[0])
-        for one in alone.series:
-            (at,) = [s for s, _ in store.find(one.video.id, encoder=encoder.name)]
-            assert at.path == one.path
-            for (_, a), (_, b) in zip(store.read(at, 0), apart.read(one, 0), strict=True):
-                assert (a.values == b.values).all()
-    assert encode(scenes, encoder=pixels, store=store, blocks=[0], beside=flow).beside[0] == 0
+        see = encoder.preprocess
+        encoder.preprocess = lambda frames, see=see: seen.append(len(frames)) or see(frames)
+    encode(scenes[:1], encoder=pixels, store=store, blocks=[0], input=input)
+    opened.clear(), seen.clear()
+    beside = [Beside(flow, [0]), Beside(network, [1, 3])]
+    done = encode(scenes, encoder=pixels, store=store, blocks=[0], beside=beside, input=input)
+    assert sorted(opened) == sorted(scenes)
+    assert sum(seen) == 3 * 16  # every frame once for both floors
+    clips = 8 if input == "still" else 1  # of 16 frames a scene
+    flows = 16 if input == "still" else 1
+    assert (done.made, done.found) == (2 * clips, clips)
+    assert [made for made, _ in done.beside] == [3 * flows, 3 * clips]
+    assert all(seconds > 0 for _, seconds in done.beside)
+    for encoder, blocks in ((pixels, [0]), (flow, [0]), (network, [1, 3])):
+        encode(scenes, encoder=encoder, store=apart, blocks=blocks, input=input)
+    held, alone = (
+        {
+            file.relative_to(one.location): file.read_bytes()
+            for file in Path(one.location).rglob("*.*")
+            if file.is_file()
+        }
+        for one in (store, apart)
+    )
+    assert held.keys() == alone.keys()
+    assert [name for name in held if held[name] != alone[name]] == []
+    again = encode(scenes, encoder=pixels, store=store, blocks=[0], beside=beside, input=input)
+    assert (again.made, [made for made, _ in again.beside]) == (0, [0, 0])
+
+
+def test_a_number_of_frames_that_suits_one_encoder_alone_is_refused_before_anything_is_read(scenes, tmp_path):
+    odd, flow, network = Store(str(tmp_path / "s")), load_encoder("flow"), load_encoder("vjepa2-tiny")
+    with pytest.raises(ConfigError, match="vjepa2-tiny joins 2 frames"):
+        encode(scenes, encoder=flow, store=odd, blocks=[0], beside=[Beside(network, [3])], frames=5)
+    assert odd.videos() == []

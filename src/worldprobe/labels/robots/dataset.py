@@ -60,9 +60,12 @@ class Dataset:
     def containing(cls, video: Path) -> Dataset | None:
         """The dataset that a film lies in; None for any other file. Raises LabelError as ``at``."""
         # As the file is named first: in the hub's cache it is a link to a file that lies in no dataset.
-        for path in (_absolute(video), video.resolve()):
-            if folder := next((p for p in path.parents if (p / "meta" / "info.json").is_file()), None):
-                return _read(folder)
+        for name in dict.fromkeys((str(_absolute(video)), os.path.realpath(video))):
+            folder = name
+            # By names: every film is asked for, and a path takes pathlib as long as the system takes to look.
+            while (above := os.path.dirname(folder)) != folder:
+                if os.path.isfile(os.path.join(folder := above, "meta", "info.json")):
+                    return _read(Path(folder))
         return None
 
     @property

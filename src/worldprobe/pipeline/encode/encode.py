@@ -8,7 +8,7 @@ from dataclasses import replace
 from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.encode.clips import Sampler, evenly
 from worldprobe.pipeline.encode.here import encode_here
-from worldprobe.pipeline.encode.job import EncodeJob
+from worldprobe.pipeline.encode.job import Beside, EncodeJob
 from worldprobe.pipeline.encode.workers import Spread
 from worldprobe.pipeline.failures import Encoded
 from worldprobe.pipeline.progress import Progress, silent
@@ -33,7 +33,7 @@ def encode(
     sampler: Sampler | None = None,
     spread: Spread | None = None,
     alone: bool = False,
-    beside: Encoder | None = None,
+    beside: Sequence[Beside] = (),
     classes: bool = False,
 ) -> Encoded:
     """Encode every clip of every video that the store does not hold yet.
@@ -50,8 +50,8 @@ def encode(
         spread: the workers that do it instead of this process.
         alone: whether nobody else encodes these videos; else those that another run on this machine has are left
             for later, so that two share the work.
-        beside: another encoder to make clips with in the same pass, whose ``preprocess`` and ``view`` are the same;
-            not by workers.
+        beside: other encoders to make clips of the same videos with, so that each frame is decoded once for all;
+            not by workers, nor with a ``sampler``.
         classes: store class tokens too, of the same pass, as ``NAME?tokens=cls`` would.
 
     Raises:
@@ -64,8 +64,16 @@ def encode(
         sampler=sampler or evenly(encoder, store, frames, stride, input),
         strict=strict, verify=verify, progress=progress, classes=classes,
     )  # fmt: skip
-    if beside is not None:
+    if beside:
         assert spread is None, "workers have one encoder each"
-        job = replace(job, beside=replace(job, encoder=beside, classes=False))
+        assert sampler is None, "a sampler is of one encoder"
+        others = [
+            replace(
+                job, encoder=one.encoder, blocks=tuple(one.blocks), classes=one.classes,
+                sampler=evenly(one.encoder, store, frames, stride, input),
+            )
+            for one in beside
+        ]  # fmt: skip
+        job = replace(job, beside=tuple(others))
     paths = paths_of(videos)
     return encode_here(paths, job, alone=alone) if spread is None else spread.encode(paths, job)

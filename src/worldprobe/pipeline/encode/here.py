@@ -42,7 +42,8 @@ def encode_here(videos: Sequence[Path], job: EncodeJob, *, alone: bool = False) 
     Raises:
         WorldprobeError: what concerns all videos alike; with ``job.strict``, the first failure.
     """
-    job.encoder.grid(job.frames)  # refuses a number of frames that does not fit, before anything is read
+    for one in job.together:
+        one.encoder.grid(job.frames)  # refuses a number of frames that does not fit, before anything is read
     claims = Claims(None if alone else f"{shared(job.store)} {job.encoder.name}@{job.encoder.revision}")
     tally = Tally(job.stage, len(videos), job.progress if len(videos) > 1 else silent)
     parts: list[tuple[Path, Encoded]] = []
@@ -68,8 +69,7 @@ def encode_here(videos: Sequence[Path], job: EncodeJob, *, alone: bool = False) 
         remaining = taken.left
     result = _together(videos, parts)
     result.made = batches[job].made
-    if job.beside:
-        result.beside = (batches[job.beside].made, batches[job.beside].seconds)
+    result.beside = [(batches[one].made, batches[one].seconds) for one in job.beside]
     return result
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from worldprobe.encoders.load import class_tokens_of
@@ -18,9 +18,18 @@ from worldprobe.video.video import Video
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Beside:
+    """Another encoder to make clips with in the same pass, its blocks, and whether its class tokens are kept."""
+
+    encoder: Encoder
+    blocks: Sequence[Block]
+    classes: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class EncodeJob:
-    """One encoder's part of an encode: ``encode`` says what each field means; ``beside`` is another's, of the same
-    clips, whose frames it sees alike: each is read once for both."""
+    """One encoder's part of an encode: ``encode`` says what each field means; ``beside`` are others' parts, of the
+    same videos, each frame of which is decoded once for all."""
 
     encoder: Encoder
     store: Store
@@ -32,13 +41,13 @@ class EncodeJob:
     strict: bool = False
     verify: bool = False
     progress: Progress = silent
-    beside: EncodeJob | None = None
+    beside: tuple[EncodeJob, ...] = ()
     classes: bool = False
 
     @property
     def together(self) -> list[EncodeJob]:
-        """This one and that beside it."""
-        return [self, *([self.beside] if self.beside else [])]
+        """This one and those beside it."""
+        return [self, *self.beside]
 
     @property
     def stage(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Hashable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +17,14 @@ from worldprobe.pipeline.encode.order import reordered
 from worldprobe.pipeline.failures import Encoded, Failure, raise_or_keep
 from worldprobe.pipeline.progress import Progress, Tally, silent
 from worldprobe.pipeline.sources import open_source
-from worldprobe.records import Clip
+from worldprobe.protocols import Encoder
+from worldprobe.records import Clip, ClipSpec
 from worldprobe.store import Series
-from worldprobe.video.sample import read_clips
+from worldprobe.video.sample import read_views
+from worldprobe.video.video import Video
 
 _CLIPS_AHEAD = 8
+_Key = tuple[int, int, int]  # first frame, frames and stride of a clip
 # One decodes some 200 frames of 720p a second; what lies behind them is the store's and the bus's.
 _MOST_READERS = 8
 
@@ -106,29 +109,58 @@ def _read(
         tally.add()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Planned:
+    """What a job wants of a video: its series, positions of the clips that it lacks by what they are cut from, and
+    how many it holds."""
+
+    job: EncodeJob
+    series: tuple[Series, ...]
+    lacking: dict[_Key, int]
+    held: int
+
+
+def _planned(job: EncodeJob, video: Video) -> _Planned:
+    series, pending, held = job.pending(video)
+    return _Planned(job, series, {_key(series[0].specs[index]): index for index in pending}, held)
+
+
+def _key(spec: ClipSpec) -> _Key:
+    return spec.start, spec.frames, spec.stride
+
+
+def _sight(encoder: Encoder) -> Hashable:
+    """The same of encoders that are known to see frames alike."""
+    return getattr(encoder, "sight", None) or id(encoder)
+
+
 def _clips_of(path: Path, job: EncodeJob, part: Encoded, progress: Progress) -> Iterator[PendingClip]:
     """The clips of one video that are not done."""
     begun = 0
     try:
         with open_source(path) as video:
-            planned = [(one, *one.pending(video)) for one in job.together]
-            series = planned[0][1][0]
+            planned = [_planned(one, video) for one in job.together]
+            series = planned[0].series[0]
             part.series.append(series)
-            part.found += sum(held for *_, held in planned)
-            lacking = sorted({index for _, _, pending, _ in planned for index in pending})
-            missing = [series.specs[index] for index in lacking]
-            clips = read_clips(video, missing, preprocess=job.encoder.preprocess, view=series.view)
-            for index, read in zip(lacking, clips, strict=True):
-                if not isinstance(read, Clip):
+            part.found += sum(one.held for one in planned)
+            positions = {_key(spec): index for index, spec in enumerate(series.specs)}
+            wanted = [one for one in planned if one.lacking]
+            missing = {key: one.series[0].specs[index] for one in wanted for key, index in one.lacking.items()}
+            views = {_sight(one.job.encoder): (one.job.encoder.preprocess, one.series[0].view) for one in wanted}
+            for read in read_views(video, list(missing.values()), views=list(views.values())):
+                if not isinstance(read, list):
                     failure = Failure(str(path), read[0].start, str(read[1]))
                     raise_or_keep(failure, read[1], job.strict, part)
                     continue
-                for one, its, pending, _ in planned:
-                    if index in pending:
-                        clip = reordered(read, one.input, tubelet=its[0].grid.tubelet)
-                        yield PendingClip(path, one, its, index, clip)
-                begun = len(series.specs)
-                progress(job.stage, index + 1, begun)
+                seen, key = dict(zip(views, read, strict=True)), _key(read[0].spec)
+                for one in wanted:
+                    if (index := one.lacking.get(key)) is not None:
+                        clip = seen[_sight(one.job.encoder)]
+                        clip = reordered(clip, one.job.input, tubelet=one.series[0].grid.tubelet)
+                        yield PendingClip(path, one.job, one.series, index, clip)
+                if key in positions:
+                    begun = len(series.specs)
+                    progress(job.stage, positions[key] + 1, begun)
     except VideoError as error:
         raise_or_keep(Failure(str(path), None, str(error)), error, job.strict, part)
     if begun:  # those at the end may be stored, or cannot be read

@@ -16,6 +16,7 @@ from worldprobe.errors import ConfigError, StoreError, VideoError
 from worldprobe.findings.wording import count
 from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.encode.encode import encode
+from worldprobe.pipeline.encode.job import Beside
 from worldprobe.pipeline.encode.workers import Spread, device_here, spread_of
 from worldprobe.pipeline.failures import Failure, cut_short
 from worldprobe.pipeline.ledger import Ledger, device_of
@@ -56,31 +57,30 @@ def encode_all(
     if classes := "cls" in experiment.features:
         class_tokens_of(encoder)
     ledger.network = network_of(encoder, experiment.frames)
-    failures: list[Failure] = []
-    work = _Work(videos, experiment, store, verify, progress, ledger)
-    spread = spread_of(experiment, experiment.encoder, executor)
-    for input in experiment.inputs:
-        # A video that cannot be read fails once, whatever the input.
-        failed = work.encode(encoder, blocks, input, spread, classes=classes)
-        failures += [one for one in failed if one not in failures]
     names = controls_of(experiment, encoder)
     others = {
         control: load_encoder(name, device=device, precision=experiment.precision)
         for control, name in names.items()
     }
-    for control, other in others.items():
-        at = [0] if CONTROLS[control].once else blocks
-        spread = spread_of(experiment, names[control], executor)
-        if spread is None and CONTROLS[control].along in others:
-            continue
-        along = [one for one in others if CONTROLS[one].along == control] if spread is None else []
-        for input in experiment.inputs:
-            if not stands_beside(control, experiment.tasks, input):
-                continue
-            beside = next((others[one] for one in along if stands_beside(one, experiment.tasks, input)), None)
+    failures: list[Failure] = []
+    work = _Work(videos, experiment, store, verify, progress, ledger)
+    spread = spread_of(experiment, experiment.encoder, executor)
+    for input in experiment.inputs:
+        beside = [
+            (names[control], Beside(other, [0] if floor else blocks, classes and not floor))
+            for control, other in others.items()
+            if stands_beside(control, experiment.tasks, input)
+            for floor in [CONTROLS[control].once]
+        ]
+        # Decoding is most of a floor's work: in this process each frame is decoded once for all.
+        together = [one for _, one in beside] if spread is None else []
+        failed = work.encode(encoder, blocks, input, spread, beside=together, classes=classes)
+        # A video that cannot be read fails once, whatever the input.
+        failures += [one for one in failed if one not in failures]
+        for name, one in beside if spread is not None else []:
             # What fails for one encoder fails for all: it is the reading that fails, and it is counted once.
-            kept = classes and not CONTROLS[control].once
-            work.encode(other, at, input, spread, beside=beside, classes=kept)
+            of = spread_of(experiment, name, executor)
+            work.encode(one.encoder, one.blocks, input, of, classes=one.classes)
     return encoder, failures
 
 
@@ -154,7 +154,7 @@ class _Work:
         input: Input,
         spread: Spread | None,
         *,
-        beside: Encoder | None = None,
+        beside: Sequence[Beside] = (),
         classes: bool,
     ) -> list[Failure]:
         """Encode one kind of input, ``classes`` with class tokens; returns what failed."""
@@ -179,17 +179,18 @@ class _Work:
         device = device_of(encoder) if spread is None else spread.executor.name
         price = None if spread is None else spread.executor.spent()
         each = None if spread else ledger.expected.get(encoder.name)  # foretold for this machine
-        made, seconds = encoded.beside
+        apart = sum(seconds for _, seconds in encoded.beside)
         ledger.book(
-            f"encode {encoder.name}{of}", started=started + seconds, items=encoded.made, device=device, price=price,
+            f"encode {encoder.name}{of}", started=started + apart, items=encoded.made, device=device, price=price,
             each=each,
         )  # fmt: skip
-        if beside is not None:
+        for one, (made, seconds) in zip(beside, encoded.beside, strict=True):
             ledger.book(
-                f"encode {beside.name}{of}", started=time.perf_counter() - seconds, items=made, device=device,
-                each=ledger.expected.get(beside.name),
+                f"encode {one.encoder.name}{of}", started=time.perf_counter() - seconds, items=made,
+                device=device_of(one.encoder), each=ledger.expected.get(one.encoder.name),
             )  # fmt: skip
-        ledger.note(made=encoded.made + made, found=encoded.found, workers=encoded.workers)
+        made = encoded.made + sum(made for made, _ in encoded.beside)
+        ledger.note(made=made, found=encoded.found, workers=encoded.workers)
         ledger.videos |= {one.video.id: one.video for one in encoded.series}
         lost = [failure for one in encoded.series for failure in cut_short(one.video)]
         if lost and experiment.strict:

@@ -142,7 +142,7 @@ def estimate(
         pool = "none" if floor or not original else "space"
         inputs = [input for input in experiment.inputs if stands_beside(control, experiment.tasks, input)]
         of = experiment.model_copy(update={"input": inputs})
-        apart = control == "none" or CONTROLS[control].along not in controls
+        apart = original or control == "none"  # of all others frames are decoded once for all
         found.append(
             _one(
                 one, at, pool, of, videos, store, price=price, seconds=each, failures=lost, apart=apart,

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import VideoError
-from worldprobe.io.files import StrPath, replacing
+from worldprobe.io.files import StrPath, write_whole
 from worldprobe.video.rendered import sprites
 from worldprobe.video.rendered.processes import Progress, render_films
 from worldprobe.video.rendered.sprites import SHAPES, TEXTURES, Shape
@@ -262,6 +263,7 @@ def _render_scene(seed: int, index: int, path: Path) -> None:
         for time in range(len(pictures))
         for number, sprite in enumerate(scene.sprites)
     ]
-    with replacing(truth_path(path)) as temporary:
-        pl.DataFrame(rows).write_parquet(temporary)
+    truth = BytesIO()  # into a file polars writes by threads of its own, which wait for each other and for a core
+    pl.DataFrame(rows).write_parquet(truth)
+    write_whole(truth_path(path), truth.getvalue())
     write_video(path, pictures, rate=scene.rate)

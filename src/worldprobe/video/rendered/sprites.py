@@ -188,8 +188,9 @@ def _frequencies() -> tuple[NDArray[np.float64], Ints]:
 
 def wrapped(tile: Floats, size: tuple[int, int]) -> Floats:
     """A tile beyond its right and lower edges, such that any window of a size (width, height) lies within it."""
-    columns, rows = (np.arange(_TILE + side) % _TILE for side in size)
-    return tile[rows[:, None], columns]
+    width, height = size
+    across = np.concatenate([tile] * (1 + -(-width // _TILE)), axis=1)[:, : _TILE + width]
+    return np.concatenate([across] * (1 + -(-height // _TILE)))[: _TILE + height]
 
 
 def window(tile: Floats, *, corner: tuple[float, float], size: tuple[int, int]) -> Floats:
