@@ -1,8 +1,11 @@
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer.main
+import typer.testing
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,6 +30,16 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORLDPROBE_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("WORLDPROBE_PROGRESS", "off")  # what stderr says must not depend on how long a stage takes
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_parser() -> Iterator[None]:
+    """Typer builds every command anew at each call, in 25 ms; a process of its own does so once."""
+    with pytest.MonkeyPatch.context() as patch:
+        built = cache(typer.main.get_command)
+        patch.setattr(typer.main, "get_command", built)
+        patch.setattr(typer.testing, "_get_command", built)
         yield
 
 

@@ -64,8 +64,9 @@ def test_the_report_draws_every_figure_anew_without_the_videos(run):
 
 
 def test_what_figures_are_drawn_from_is_checked(run, tmp_path):
-    shutil.copytree(run / "predictions", tmp_path / "predictions")
-    kept, other = (tmp_path / "predictions" / f"{name}.safetensors" for name in ("violations", "error_map"))
+    (tmp_path / "predictions").mkdir()
+    kept, other = (run / "predictions" / f"{name}.safetensors" for name in ("violations", "error_map"))
+    kept = shutil.copy(kept, tmp_path / "predictions")
     for damage in (kept.read_bytes()[:100], other.read_bytes()):
         kept.write_bytes(damage)
         with pytest.raises(WorldprobeError, match=r"violations.safetensors is damaged: .* `worldprobe predict`"):
