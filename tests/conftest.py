@@ -1,9 +1,16 @@
 import os
+<<<<<<< HEAD
 import shutil
 from collections.abc import Callable, Iterator
+=======
+from collections.abc import Iterator
+from functools import cache
+>>>>>>> suite-a
 from pathlib import Path
 
 import pytest
+import typer.main
+import typer.testing
 from hypothesis import settings
 
 from worldprobe.video.rendered.scenes import render_scenes, scene_paths, truth_path
@@ -30,6 +37,16 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WORLDPROBE_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("WORLDPROBE_PROGRESS", "off")  # what stderr says must not depend on how long a stage takes
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_parser() -> Iterator[None]:
+    """Typer builds every command anew at each call, in 25 ms; a process of its own does so once."""
+    with pytest.MonkeyPatch.context() as patch:
+        built = cache(typer.main.get_command)
+        patch.setattr(typer.main, "get_command", built)
+        patch.setattr(typer.testing, "_get_command", built)
         yield
 
 

@@ -38,7 +38,7 @@ class Posted(Local):
 
 def every_stage(folder):
     """A small experiment of every stage that workers take part in, and its videos, of which one cannot be read."""
-    films, broken = render_scenes(12, 2, folder / "films"), folder / "broken.mp4"
+    films, broken = render_scenes(10, 2, folder / "films"), folder / "broken.mp4"
     broken.write_bytes(films[0].read_bytes()[:3000])
     values = {"videos": ["x"], "labeller": "truth", "frames": 8, "precision": "fp32", "features": ["z"]}
     values |= {"encoder": str(checkpoints.save(folder / "small")), "tasks": ["xy", "size"]}

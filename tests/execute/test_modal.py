@@ -290,7 +290,7 @@ def test_a_store_that_is_no_folder_is_refused(account, volumes):
 def test_the_original_experiment_is_made_there_as_it_is_here(account, volumes, tmp_path, monkeypatch):
     from worldprobe.execute.modal import Cloud
 
-    paths = render_scenes(8, 5, tmp_path / "scenes")
+    paths = render_scenes(6, 5, tmp_path / "scenes")
     values = {"videos": ["made"], "protocol": "original", "labeller": "truth", "classes": "own"}
     values["precision"] = "fp32"  # a GPU's would be another
     asked = make_experiment({**values, "tasks": ["xy"], "controls": ["gaussian", "pixels", "majority"]})

@@ -30,6 +30,7 @@ labeller = "tests.builders.killing:Noted"
 tasks = ["xy"]
 features = ["z"]
 controls = ["shuffled", "majority"]
+evidence = ["code"]
 """
 
 

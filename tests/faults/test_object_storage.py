@@ -38,7 +38,7 @@ def s3():
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory):
-    return render_scenes(10, 5, tmp_path_factory.mktemp("films"))[0].parent
+    return render_scenes(5, 5, tmp_path_factory.mktemp("films"))[0].parent
 
 
 def objects(prefix):

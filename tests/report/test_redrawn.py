@@ -1,6 +1,7 @@
 """A run of every stage: its folder alone draws its figures, and lines that nobody here knows stay in it."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -64,14 +65,16 @@ def test_the_report_draws_every_figure_anew_without_the_videos(run):
 
 
 def test_what_figures_are_drawn_from_is_checked(run, tmp_path):
-    shutil.copytree(run / "predictions", tmp_path / "predictions")
-    kept, other = (tmp_path / "predictions" / f"{name}.safetensors" for name in ("violations", "error_map"))
+    (tmp_path / "predictions").mkdir()
+    kept, other = (run / "predictions" / f"{name}.safetensors" for name in ("violations", "error_map"))
+    kept = Path(shutil.copy(kept, tmp_path / "predictions"))
     for damage in (kept.read_bytes()[:100], other.read_bytes()):
         kept.write_bytes(damage)
         with pytest.raises(WorldprobeError, match=r"violations.safetensors is damaged: .* `worldprobe predict`"):
             prediction_figures(tmp_path)
     kept.unlink()
     figure = tmp_path / "figures" / "violations.png"
+    figure.parent.mkdir(exist_ok=True)
     figure.write_bytes(b"of an earlier version, which kept nothing to draw it from")
     prediction_figures(tmp_path)
     assert figure.read_bytes().startswith(b"of an earlier version")

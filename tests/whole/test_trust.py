@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import av
@@ -152,6 +153,11 @@ def test_results_keep_names_with_any_character_that_ends_a_line(tmp_path):
     assert read.stage == line["stage"]
 
 
+@cache
+def parsed(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def called(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
@@ -160,7 +166,7 @@ def called(tree):
 
 def test_nothing_here_unpickles_what_comes_from_a_file():
     for path in some(SOURCES):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        tree = parsed(path)
         imported = {one.name for node in ast.walk(tree) if isinstance(node, ast.Import) for one in node.names}
         # What Modal's client sends to its own containers, in the user's account, and nothing else.
         if path.name not in ("modal.py", "modal_app.py"):
@@ -178,7 +184,7 @@ def test_nothing_here_unpickles_what_comes_from_a_file():
 def test_checkpoints_are_loaded_as_safetensors_and_never_with_their_own_code():
     loads = 0
     for path in some(SOURCES):
-        for name, options in called(ast.parse(path.read_text(encoding="utf-8"))):
+        for name, options in called(parsed(path)):
             if "trust_remote_code" in options:
                 assert ast.unparse(options["trust_remote_code"]) == "False", path
             if name.endswith("from_pretrained"):

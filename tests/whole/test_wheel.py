@@ -64,7 +64,7 @@ def test_the_wheel_runs_the_demo_from_an_empty_folder(installed, tmp_path):
     """On a film: the demo of rendered scenes also trains decoders, which takes minutes."""
     found = run(installed, tmp_path, "-c", "import worldprobe; print(worldprobe.__file__)")
     assert found.stdout.startswith(str(installed)), found.stdout  # not the repository's own copy
-    write_video(tmp_path / "film.mp4", square(96), rate=25)
+    write_video(tmp_path / "film.mp4", square(160), rate=25)
     done = run(installed, tmp_path, "-m", "worldprobe", "demo", "film.mp4")
     assert done.returncode == 0, done.stderr
     assert "blocked split" in done.stdout

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from textwrap import fill, shorten
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -48,7 +48,7 @@ def save(figure: Figure, path: Path) -> None:
 
     buffer = io.BytesIO()
     figure.set_dpi(DPI)
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     # Paper is opaque: three channels at level 4 are smaller than four at 6, in half of the time.
     Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(
