@@ -1,12 +1,9 @@
 import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
-
-from worldprobe.video.rendered.scenes import render_scenes, scene_paths, truth_path
 
 ROOT = Path(__file__).resolve().parents[1]
 # How long an example takes says more of the machine than of the code.
@@ -31,22 +28,6 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("WORLDPROBE_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("WORLDPROBE_PROGRESS", "off")  # what stderr says must not depend on how long a stage takes
         yield
-
-
-@pytest.fixture(scope="session")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int, int, Path], list[Path]]:
-    """``render_scenes``, of which each scene is rendered once for all tests: they get copies of their own."""
-    base = tmp_path_factory.getbasetemp()
-    once = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "rendered"
-
-    def render(count: int, seed: int, folder: Path) -> list[Path]:
-        for path, copy in zip(render_scenes(count, seed, once), scene_paths(count, seed, folder), strict=True):
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(truth_path(path), truth_path(copy))
-            shutil.copy(path, copy)
-        return scene_paths(count, seed, folder)
-
-    return render
 
 
 @pytest.fixture(scope="session")
