@@ -1,6 +1,7 @@
 """Runs beside each other where the difference is known, and runs that must not be compared."""
 
 import json
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -45,6 +46,17 @@ def rows(predicted, *, target=TRUTH, classes="cube\nbox\nball", task="class", un
 def lists(values):
     """Numbers of each moment as a column of lists, made in one piece."""
     return pl.Series(np.asarray(values, dtype=np.float32).reshape(len(values), -1)).cast(pl.List(pl.Float32))
+
+
+@cache
+def right():
+    """``rows`` of answers that are all right."""
+    return rows(TRUTH)
+
+
+def answered(accuracy, rng, features="z"):
+    """As ``rows`` of such answers, of which only the predictions are made anew."""
+    return right().with_columns(prediction=lists(answers(accuracy, rng)), features=pl.lit(features))
 
 
 def run(folder, *tables):
@@ -94,7 +106,7 @@ def test_runs_of_equal_power_are_rarely_told_apart(tmp_path):
     shown = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        a, b = (run(tmp_path / f"{name}{seed}", rows(answers(0.6, rng))) for name in "ab")
+        a, b = (run(tmp_path / f"{name}{seed}", answered(0.6, rng)) for name in "ab")
         shown += compare([a, b]).readings[0].cells[1].standing != "not shown to differ"
     # 3 of 60 are expected at 95 %; 9 or more would be chance once in 250 times.
     assert shown <= 8
@@ -106,10 +118,7 @@ def test_the_best_of_many_readings_is_not_called_higher_too_soon(tmp_path):
     for seed in range(40):
         rng = np.random.default_rng(seed)
         names = [f"f{number}" for number in range(8)]
-        a, b = (
-            run(tmp_path / f"{name}{seed}", *(rows(answers(0.6, rng), features=one) for one in names))
-            for name in "ab"
-        )
+        a, b = (run(tmp_path / f"{name}{seed}", *(answered(0.6, rng, one) for one in names)) for name in "ab")
         cells = [one.cells[1] for one in compare([a, b]).readings]
         shown += any(cell.standing != "not shown to differ" for cell in cells)
         apart += any(cell.difference.low > 0 or cell.difference.high < 0 for cell in cells)

@@ -30,7 +30,7 @@ from worldprobe.results import read_results
 from worldprobe.store import Store
 from worldprobe.video.read import open_video
 
-STEPS = 16
+STEPS = 8
 
 
 @pytest.fixture(scope="module")

@@ -126,6 +126,7 @@ def test_a_run_scores_class_tokens_as_a_run_of_their_own_does(dino, scenes, tmp_
             if isinstance(one, ProbeResult) and one.features == features
         }  # fmt: skip
 
+    scenes = scenes[:7]
     asked = written_experiment(tmp_path / "both", scenes, dino, ["z", "cls"])
     done = CliRunner().invoke(app, ["run", str(asked), "--out", str(tmp_path / "both" / "run")])
     assert done.exit_code == 0, done.output

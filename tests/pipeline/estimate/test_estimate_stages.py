@@ -16,6 +16,7 @@ from worldprobe.console import resolve_videos
 from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import ConfigError
 from worldprobe.pipeline.estimate import probing as estimate_probing
+from worldprobe.pipeline.estimate import run as estimating
 from worldprobe.pipeline.run import run
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.probes.linear.ridge import Ridge
@@ -55,7 +56,14 @@ def command(*arguments, ends=0):
     return done
 
 
-def test_every_stage_of_the_file_is_counted_and_held_against_what_it_took(tmp_path):
+def test_every_stage_of_the_file_is_counted_and_held_against_what_it_took(tmp_path, monkeypatch):
+    measured, kept = estimating.estimate_run, []
+
+    def once(*given, **options):
+        kept[:] = kept or [measured(*given, **options)]
+        return kept[0]
+
+    monkeypatch.setattr(estimating, "estimate_run", once)  # and said in two forms
     path = tmp_path / "e.toml"
     path.write_text(FILE.format(videos="scenes:6", labeller="truth") + STAGES)
     told = command("run", path, "--dry-run", "--price", 3.6, "--json", "--out", tmp_path / "run")

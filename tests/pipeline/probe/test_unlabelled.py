@@ -50,8 +50,13 @@ def test_every_measure_has_its_twin_and_its_bounds(made):
         assert -1 <= one.score <= (one.width if one.measure in ("effective rank", "rankme", "lidar") else 1)
 
 
-def test_every_form_says_it(made):
-    folder, _ = made
+def small_parts(folder, place):
+    """A copy of a run without its store, and without pictures to be drawn."""
+    return shutil.copytree(folder, place, ignore=shutil.ignore_patterns("*.zarr", "moments"))
+
+
+def test_every_form_says_it(made, tmp_path):
+    folder = small_parts(made[0], tmp_path / "run")
     summary = write_report(folder)
     assert summary.unlabelled is not None
     assert all(row.twin is not None for row in some(summary.unlabelled.rows))
@@ -63,7 +68,7 @@ def test_every_form_says_it(made):
 
 def test_several_inputs_are_told_apart(made, tmp_path):
     folder, lines = made
-    shutil.copytree(folder, place := tmp_path / "run", ignore=shutil.ignore_patterns("*.zarr"))
+    place = small_parts(folder, tmp_path / "run")
     still = [one.model_copy(update={"input": "still"}) for one in lines]
     write_results(place / "results.jsonl", [*read_results(place / "results.jsonl"), *still])
     write_report(place)
