@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Apply = Callable[[Floats], Floats]
 _MEMORY = 20
+# Room for more, so that they are moved to the front only once in a while.
+_ROOM = _MEMORY + 6
 
 
 class Pairs:
@@ -27,12 +29,11 @@ class Pairs:
         from scipy.linalg.lapack import dtrtrs
 
         self._solve = dtrtrs
-        # Those from ``first`` to ``stop`` are remembered, the latest last; there is room for as many again, so that
-        # they are seldom moved to the front.
+        # Those from ``first`` to ``stop`` are remembered, the latest last.
         self._first = self._stop = 0
-        self._step, self._turned, self._wide, self._near = (np.zeros((2 * _MEMORY, size)) for _ in range(4))
+        self._step, self._turned, self._wide, self._near = (np.zeros((_ROOM, size)) for _ in range(4))
         # Inner products of steps with turns, and of turns with near ones.
-        self._along, self._across = (np.zeros((2 * _MEMORY, 2 * _MEMORY), order="F") for _ in range(2))
+        self._along, self._across = (np.zeros((_ROOM, _ROOM), order="F") for _ in range(2))
         self._last: tuple[Floats, Floats, Floats] | None = None
         self._moved: Floats | None = None
 
@@ -77,7 +78,7 @@ class Pairs:
             return
         if self._stop - self._first == _MEMORY:
             self._first += 1
-        if self._stop == 2 * _MEMORY:
+        if self._stop == _ROOM:
             kept = slice(self._first, self._stop)
             self._first, self._stop = 0, self._stop - self._first
             now = slice(0, self._stop)

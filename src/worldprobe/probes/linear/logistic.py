@@ -19,7 +19,7 @@ NEVER = -30.0
 _CERTAIN = 0.05
 # Of the gradient, for each row: of a fit alone, and of one on the way through all penalties, of which held-out rows
 # only have to tell which does best.
-_ALONE, _ON_THE_WAY = 1e-4, 1e-3
+_ALONE, _ON_THE_WAY = 3e-5, 1e-3
 
 
 class Logistic:
@@ -54,14 +54,17 @@ class Logistic:
         if not np.isfinite(strength) or len(present) == 1:
             shares = np.log(np.bincount(codes) / len(codes))
             return FittedLogistic(training, None, shares, present, classes)
-        axes = training.axes
-        if isinstance(start, FittedLogistic) and start.path is not None:
-            path = start.path
+        if isinstance(start, FittedLogistic):
+            path, tolerance = start.path, _ON_THE_WAY
         else:
-            path = Path(axes, (codes == np.arange(len(present))[:, None]).astype(np.float64))
-        path.go(strength, (_ON_THE_WAY if isinstance(start, FittedLogistic) else _ALONE) * np.sqrt(len(codes)))
+            path, tolerance = None, _ALONE
+        if path is None:
+            path = Path(training.axes, (codes == np.arange(len(present))[:, None]).astype(np.float64))
+        path.go(strength, tolerance * np.sqrt(len(codes)))
         certain = path.loss < _CERTAIN * len(codes)
-        return FittedLogistic(training, path.weights, path.offsets, present, classes, certain, path)
+        # One that stands alone is not gone on from, and need not keep what it takes to.
+        kept = path if isinstance(start, FittedLogistic) else None
+        return FittedLogistic(training, path.weights, path.offsets, present, classes, certain, kept)
 
 
 def log_softmax(scores: Floats) -> Floats:
