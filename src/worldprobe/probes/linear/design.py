@@ -142,7 +142,9 @@ class Design:
     def axes(self) -> Axes:
         """The rows as logistic regression works on them: reduced to three diagonals, or principal components."""
         if self._components is not None:
-            return Axes(self.rotated.astype(np.float32), self.squares, np.zeros(max(0, len(self.squares) - 1)), False)
+            return Axes(
+                self.rotated.astype(np.float32), self.squares, np.zeros(max(0, len(self.squares) - 1)), False
+            )
         diagonals = self._reduced.diagonals
         if self._wide:
             return Axes(self._basis, *diagonals, dual=True)

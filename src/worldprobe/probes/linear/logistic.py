@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import RegistryError
+from worldprobe.probes.linear.design import Design
 from worldprobe.probes.linear.softmax import Path
 from worldprobe.protocols import Fitted, TrainingSet
 
@@ -59,12 +60,17 @@ class Logistic:
         else:
             path, tolerance = None, _ALONE
         if path is None:
-            path = Path(training.axes, (codes == np.arange(len(present))[:, None]).astype(np.float64))
+            path = Path(_design(training).axes, (codes == np.arange(len(present))[:, None]).astype(np.float64))
         path.go(strength, tolerance * np.sqrt(len(codes)))
         certain = path.loss < _CERTAIN * len(codes)
         # One that stands alone is not gone on from, and need not keep what it takes to.
         kept = path if isinstance(start, FittedLogistic) else None
         return FittedLogistic(training, path.weights, path.offsets, present, classes, certain, kept)
+
+
+def _design(training: TrainingSet) -> Design:
+    assert isinstance(training, Design), f"logistic regression is of a Design, got {type(training).__name__}"
+    return training
 
 
 def log_softmax(scores: Floats) -> Floats:
@@ -94,7 +100,7 @@ class FittedLogistic:
         result = np.full((len(inputs), self.classes), NEVER)
         scores = np.tile(self.offsets, (len(inputs), 1))
         if self.weights is not None:
-            scores += self.training.along_axes(inputs, self.weights)
+            scores += _design(self.training).along_axes(inputs, self.weights)
         result[:, self.present] = np.maximum(log_softmax(scores), NEVER)
         return result
 
@@ -102,4 +108,4 @@ class FittedLogistic:
         """Weights [d, present] on standardised inputs."""
         if self.weights is None:
             return np.zeros((self.training.inputs.shape[1], len(self.offsets)))
-        return self.training.of_axes(self.weights)
+        return _design(self.training).of_axes(self.weights)
