@@ -17,9 +17,9 @@ _ROOM = _MEMORY + 6
 class Pairs:
     """Remember steps, and how far the gradient turned on each, and make directions of them.
 
-    Gradients come in three forms: as they are, "wide", as one of the two factors of an inner product, and "near", as
-    the preconditioner, which has to be self-adjoint, makes them. Where the function goes on with another penalty,
-    what is remembered is put right and stays of use.
+    Gradients come in three forms: as they are; "wide", as one of the two factors of an inner product; and "near",
+    as the preconditioner, which has to be self-adjoint, makes them. Where the function goes on with another
+    penalty, what is remembered is put right and stays of use.
 
     Args:
         size: of points.
@@ -71,7 +71,7 @@ class Pairs:
         outer = self._solve(along, outer, trans=1)[0]
         found = outer @ self._step[now]
         found += scale * (near - inner @ self._near[now])
-        return np.negative(found, out=found)
+        return np.asarray(-found)
 
     def _add(self, step: Floats, turned: Floats, wide: Floats, near: Floats) -> None:
         if float(step @ wide) <= 1e-12 * float(step @ step):

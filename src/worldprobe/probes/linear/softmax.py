@@ -1,14 +1,14 @@
 """Softmax regression along a path of penalties, on rows whose products are reduced to three diagonals.
 
-The L2-penalised log loss of the softmax is made least by L-BFGS (Nocedal and Wright 2006, section 7.2, in the compact
-form of theorem 7.4) before a preconditioner that knows the rows' products ``T``: the mean Hessian of the log loss over
-rows is ``H x T + strength``, ``H`` the classes' mean covariance of shares, and tridiagonal in these coordinates.
+The L2-penalised log loss of the softmax is made least by L-BFGS (Nocedal and Wright 2006, section 7.2) before a
+preconditioner that knows the rows' products ``T``: with each row's Hessian taken for their mean, the loss's is
+``H x T + strength``, ``H`` the mean covariance of the classes' shares, which is tridiagonal in these coordinates.
 
-Weights that add up to something over the classes only cost penalty, so they are sought where they add up to nothing:
-in one direction less than there are classes.
+Weights that add up to something over the classes only cost penalty, so they are sought where they add up to
+nothing: in one direction less than there are classes.
 
-Shapes: ``n`` rows, ``r`` axes, ``c`` classes, ``k = c - 1`` directions. Points are flat, [k r + k]: weights [k, r] and
-an offset for each direction.
+Shapes: ``n`` rows, ``r`` axes, ``c`` classes, ``k = c - 1`` directions. Points are flat, [k r + k]: weights [k, r]
+and an offset for each direction.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class Path:
         """The mean Hessian in each direction, [k]."""
         shares = self._shares
         found = _covariance(shares.mean(axis=1), shares @ shares.T / self._n)
-        return np.maximum(np.einsum("ck,cd,dk->k", self._turn, found, self._turn), _LEAST_CURVATURE)
+        return np.asarray(np.maximum(np.einsum("ck,cd,dk->k", self._turn, found, self._turn), _LEAST_CURVATURE))
 
     def _preconditioner(self, curvature: Floats, strength: float) -> Any:
         """Solves with the mean Hessian for right sides [m, k r + k]."""
@@ -186,7 +186,7 @@ class Path:
         return solve
 
     def _pass(self, direction: Floats, along: Floats, step: float) -> tuple[float, Floats, Floats]:
-        """Log loss, its gradient [k r + k] and scores [k, n], so many steps from the point; ``along``: stretched."""
+        """Log loss, gradient [k r + k] and scores [k, n], so many steps from the point; ``along``: stretched."""
         k, rows = self._k, self._axes.rows
         offsets = self.point[-k:] + step * direction[-k:]
         weights = self._weights(along).astype(np.float32)
