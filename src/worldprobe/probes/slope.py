@@ -117,8 +117,8 @@ def class_slope(codes: NDArray[np.int64], log_shares: Floats, deviation: Floats)
     Args:
         log_shares, deviation: [m, classes], as ``Shares`` has them for each row's own training rows.
 
-    The log loss is convex in the slope, so its derivative is followed to the zero by Newton's steps, and halved down
-    to it where one would leave the bracket.
+    The log loss is convex in the slope, so its derivative is followed to the zero by Newton's steps, and halved
+    down to it where one would leave the bracket.
     """
     rows = np.arange(len(codes))
     own = deviation[rows, codes]

@@ -33,6 +33,8 @@ _RANK_TOLERANCE = 1e-12
 _STILL = 1e-6
 # Rows of float32 are turned to float64 this many at a time.
 _CHUNK = 1024
+# Rows for each column that are many: turned, they take more memory than what a decomposition leaves.
+_MANY = 4
 # Standardised values that are kept until `forget` rather than made for each product: 64 MB.
 _FEW = 2**23
 
@@ -140,7 +142,9 @@ class Design:
     def axes(self) -> Axes:
         """The rows as logistic regression works on them: reduced to three diagonals, or principal components."""
         if self._components is not None:
-            return Axes(self.rotated.astype(np.float32), self.squares, np.zeros(max(0, len(self.squares) - 1)), False)
+            return Axes(
+                self.rotated.astype(np.float32), self.squares, np.zeros(max(0, len(self.squares) - 1)), False
+            )
         diagonals = self._reduced.diagonals
         if self._wide:
             return Axes(self._basis, *diagonals, dual=True)
@@ -160,7 +164,7 @@ class Design:
             return self.unrotate(weights)
         if self._wide:
             return self._sum_products(self._reduced.turn(weights, back=True))
-        return np.asarray(self._basis @ weights)
+        return np.asarray(self._basis @ weights.astype(np.float32), dtype=np.float64)
 
     @cached_property
     def _basis(self) -> Inputs:
@@ -236,7 +240,9 @@ class Design:
         """Let go of what grows with the rows; the decomposition stays, the rest is made again if asked for."""
         for kept in (self._centred, self._crossed, self._reflected, self._turned):
             kept.forget()
-        for name in ("inputs", "_rotated", "_standard", *(() if self._wide else ("axes",))):
+        # Where rows are not many more than columns, what is turned of them is no more than the decomposition.
+        turned = ("axes",) if len(self._rows) > _MANY * len(self.mean) else ()
+        for name in ("inputs", "_rotated", "_standard", *turned):
             self.__dict__.pop(name, None)
 
     def _products(self, target: Floats) -> Floats:

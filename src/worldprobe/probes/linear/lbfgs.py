@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Apply = Callable[[Floats], Floats]
 _MEMORY = 20
+# Room for more, so that they are moved to the front only once in a while.
+_ROOM = _MEMORY + 6
 
 
 class Pairs:
     """Remember steps, and how far the gradient turned on each, and make directions of them.
 
-    Gradients come in three forms: as they are, "wide", as one of the two factors of an inner product, and "near", as
-    the preconditioner, which has to be self-adjoint, makes them. Where the function goes on with another penalty,
-    what is remembered is put right and stays of use.
+    Gradients come in three forms: as they are; "wide", as one of the two factors of an inner product; and "near",
+    as the preconditioner, which has to be self-adjoint, makes them. Where the function goes on with another
+    penalty, what is remembered is put right and stays of use.
 
     Args:
         size: of points.
@@ -27,12 +29,11 @@ class Pairs:
         from scipy.linalg.lapack import dtrtrs
 
         self._solve = dtrtrs
-        # Those from ``first`` to ``stop`` are remembered, the latest last; there is room for as many again, so that
-        # they are seldom moved to the front.
+        # Those from ``first`` to ``stop`` are remembered, the latest last.
         self._first = self._stop = 0
-        self._step, self._turned, self._wide, self._near = (np.zeros((2 * _MEMORY, size)) for _ in range(4))
+        self._step, self._turned, self._wide, self._near = (np.zeros((_ROOM, size)) for _ in range(4))
         # Inner products of steps with turns, and of turns with near ones.
-        self._along, self._across = (np.zeros((2 * _MEMORY, 2 * _MEMORY), order="F") for _ in range(2))
+        self._along, self._across = (np.zeros((_ROOM, _ROOM), order="F") for _ in range(2))
         self._last: tuple[Floats, Floats, Floats] | None = None
         self._moved: Floats | None = None
 
@@ -70,14 +71,14 @@ class Pairs:
         outer = self._solve(along, outer, trans=1)[0]
         found = outer @ self._step[now]
         found += scale * (near - inner @ self._near[now])
-        return np.negative(found, out=found)
+        return np.asarray(-found)
 
     def _add(self, step: Floats, turned: Floats, wide: Floats, near: Floats) -> None:
         if float(step @ wide) <= 1e-12 * float(step @ step):
             return
         if self._stop - self._first == _MEMORY:
             self._first += 1
-        if self._stop == 2 * _MEMORY:
+        if self._stop == _ROOM:
             kept = slice(self._first, self._stop)
             self._first, self._stop = 0, self._stop - self._first
             now = slice(0, self._stop)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import RegistryError
+from worldprobe.probes.linear.design import Design
 from worldprobe.probes.linear.softmax import Path
 from worldprobe.protocols import Fitted, TrainingSet
 
@@ -19,7 +20,7 @@ NEVER = -30.0
 _CERTAIN = 0.05
 # Of the gradient, for each row: of a fit alone, and of one on the way through all penalties, of which held-out rows
 # only have to tell which does best.
-_ALONE, _ON_THE_WAY = 1e-4, 1e-3
+_ALONE, _ON_THE_WAY = 3e-5, 1e-3
 
 
 class Logistic:
@@ -54,14 +55,22 @@ class Logistic:
         if not np.isfinite(strength) or len(present) == 1:
             shares = np.log(np.bincount(codes) / len(codes))
             return FittedLogistic(training, None, shares, present, classes)
-        axes = training.axes
-        if isinstance(start, FittedLogistic) and start.path is not None:
-            path = start.path
+        if isinstance(start, FittedLogistic):
+            path, tolerance = start.path, _ON_THE_WAY
         else:
-            path = Path(axes, (codes == np.arange(len(present))[:, None]).astype(np.float64))
-        path.go(strength, (_ON_THE_WAY if isinstance(start, FittedLogistic) else _ALONE) * np.sqrt(len(codes)))
+            path, tolerance = None, _ALONE
+        if path is None:
+            path = Path(_design(training).axes, (codes == np.arange(len(present))[:, None]).astype(np.float64))
+        path.go(strength, tolerance * np.sqrt(len(codes)))
         certain = path.loss < _CERTAIN * len(codes)
-        return FittedLogistic(training, path.weights, path.offsets, present, classes, certain, path)
+        # One that stands alone is not gone on from, and need not keep what it takes to.
+        kept = path if isinstance(start, FittedLogistic) else None
+        return FittedLogistic(training, path.weights, path.offsets, present, classes, certain, kept)
+
+
+def _design(training: TrainingSet) -> Design:
+    assert isinstance(training, Design), f"logistic regression is of a Design, got {type(training).__name__}"
+    return training
 
 
 def log_softmax(scores: Floats) -> Floats:
@@ -91,7 +100,7 @@ class FittedLogistic:
         result = np.full((len(inputs), self.classes), NEVER)
         scores = np.tile(self.offsets, (len(inputs), 1))
         if self.weights is not None:
-            scores += self.training.along_axes(inputs, self.weights)
+            scores += _design(self.training).along_axes(inputs, self.weights)
         result[:, self.present] = np.maximum(log_softmax(scores), NEVER)
         return result
 
@@ -99,4 +108,4 @@ class FittedLogistic:
         """Weights [d, present] on standardised inputs."""
         if self.weights is None:
             return np.zeros((self.training.inputs.shape[1], len(self.offsets)))
-        return self.training.of_axes(self.weights)
+        return _design(self.training).of_axes(self.weights)

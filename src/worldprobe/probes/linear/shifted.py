@@ -70,7 +70,10 @@ class Shifted:
         found[0, 0] = 1.0
         if self._size > 1:
             q, _, failed = lapack.sorgqr(
-                self._reflectors.astype(np.float32), self._tau.astype(np.float32), lwork=64 * self._size, overwrite_a=1
+                self._reflectors.astype(np.float32),
+                self._tau.astype(np.float32),
+                lwork=64 * self._size,
+                overwrite_a=1,
             )
             assert not failed, f"sorgqr refused argument {-failed}"
             found[1:, 1:] = q

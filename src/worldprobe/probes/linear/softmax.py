@@ -1,14 +1,14 @@
 """Softmax regression along a path of penalties, on rows whose products are reduced to three diagonals.
 
-The L2-penalised log loss of the softmax is made least by L-BFGS (Nocedal and Wright 2006, section 7.2, in the compact
-form of theorem 7.4) before a preconditioner that knows the rows' products ``T``: the mean Hessian of the log loss over
-rows is ``H x T + strength``, ``H`` the classes' mean covariance of shares, and tridiagonal in these coordinates.
+The L2-penalised log loss of the softmax is made least by L-BFGS (Nocedal and Wright 2006, section 7.2) before a
+preconditioner that knows the rows' products ``T``: with each row's Hessian taken for their mean, the loss's is
+``H x T + strength``, ``H`` the mean covariance of the classes' shares, which is tridiagonal in these coordinates.
 
-Weights that add up to something over the classes only cost penalty, so they are sought where they add up to nothing:
-in one direction less than there are classes.
+Weights that add up to something over the classes only cost penalty, so they are sought where they add up to
+nothing: in one direction less than there are classes.
 
-Shapes: ``n`` rows, ``r`` axes, ``c`` classes, ``k = c - 1`` directions. Points are flat, [k r + k]: weights [k, r] and
-an offset for each direction.
+Shapes: ``n`` rows, ``r`` axes, ``c`` classes, ``k = c - 1`` directions. Points are flat, [k r + k]: weights [k, r]
+and an offset for each direction.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ from worldprobe.probes.linear.lbfgs import Pairs
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
-# OpenBLAS multiplies small matrices as they are and copies larger ones first, which of a few columns takes longer
-# than the product; so many multiplications are small.
-_SMALL = 900_000
+# OpenBLAS multiplies small matrices as they are, and copies larger ones first, which of a few columns takes several
+# times as long as the product. So many multiplications are small, where the product has so many values at most.
+_SMALL, _FEW = 900_000, 1100
 # Rows of at most so many values, 1 MB, are still in the cache for the product backward after that forward.
 _NEAR = 2**18
 # A mean Hessian of less than this would trust a few rows that are not certain yet to speak for all.
-_LEAST_CURVATURE = 0.05
+_LEAST_CURVATURE = 0.01
 _MOST_STEPS = 500
+# After so many steps the mean Hessian is looked at again, and taken where it is so many times as small.
+_STEPS_BETWEEN, _APART = 8, 3.0
 _MOST_HALVINGS = 20
 _SUFFICIENT = 1e-4  # Armijo's constant
 
@@ -101,12 +103,19 @@ class Path:
 
         It is measured so that half its square is about what the loss still has to fall.
         """
-        solve = self._preconditioner(strength)
+        curvature = self._curve()
+        solve = self._preconditioner(curvature, strength)
         self._pairs.begin(strength - self.strength, self._penalised, self._stretch, solve)
         self.strength = strength
         squared = self._product(self.point, self._stretched)
         value = self.loss + 0.5 * strength * squared
-        for _ in range(_MOST_STEPS):
+        for number in range(1, _MOST_STEPS + 1):
+            # Where rows become certain, on a long way, the Hessian becomes another.
+            if number % _STEPS_BETWEEN == 0:
+                now = self._curve()
+                if (now < curvature / _APART).any():
+                    curvature, solve = now, self._preconditioner(now, strength)
+                    self._pairs.begin(0.0, self._penalised, self._stretch, solve)
             gradient = self._raw + strength * self._penalised(self.point)
             wide, near = self._stretch(gradient), solve(gradient)
             if float(wide @ near) <= tolerance**2:
@@ -155,13 +164,12 @@ class Path:
         """The mean Hessian in each direction, [k]."""
         shares = self._shares
         found = _covariance(shares.mean(axis=1), shares @ shares.T / self._n)
-        return np.maximum(np.einsum("ck,cd,dk->k", self._turn, found, self._turn), _LEAST_CURVATURE)
+        return np.asarray(np.maximum(np.einsum("ck,cd,dk->k", self._turn, found, self._turn), _LEAST_CURVATURE))
 
-    def _preconditioner(self, strength: float) -> Any:
+    def _preconditioner(self, curvature: Floats, strength: float) -> Any:
         """Solves with the mean Hessian for right sides [m, k r + k]."""
         from scipy.linalg import lapack
 
-        curvature = self._curve()
         axes, gaps = self._axes, np.zeros((self._k, self._r))
         gaps[:, :-1] = curvature[:, None] * axes.beside
         floor = 1e-12 * float(axes.diagonal.max(initial=0.0))
@@ -178,13 +186,13 @@ class Path:
         return solve
 
     def _pass(self, direction: Floats, along: Floats, step: float) -> tuple[float, Floats, Floats]:
-        """Log loss, its gradient [k r + k] and scores [k, n], so many steps from the point; ``along``: stretched."""
+        """Log loss, gradient [k r + k] and scores [k, n], so many steps from the point; ``along``: stretched."""
         k, rows = self._k, self._axes.rows
         offsets = self.point[-k:] + step * direction[-k:]
         weights = self._weights(along).astype(np.float32)
         scores, shares = np.empty((k, self._n)), np.empty_like(self._truth)
         gradient, value, sums = np.zeros((k, self._r), dtype=np.float32), 0.0, np.zeros(k)
-        some = max(1, _SMALL // (k * self._r))
+        some = max(16, min(_SMALL // (k * self._r), _FEW // k) // 16 * 16)
         chunk = self._n if rows.size <= 8 * _NEAR else some * max(1, _NEAR // (self._r * some))
         for start in range(0, self._n, chunk):
             here = slice(start, start + chunk)
