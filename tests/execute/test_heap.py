@@ -14,8 +14,8 @@ def test_memory_that_was_freed_is_taken_again_without_new_pages():
 
     def faults():
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        torch.ones(2**21).add_(1)  # 8 MB, 2,048 pages
+        torch.ones(12 * 2**20)  # 48 MB, 12,288 pages: of so many glibc keeps none by itself
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-    faults()
-    assert sorted(faults() for _ in range(5))[2] < 200
+    found = [faults() for _ in range(9)]  # the first ones grow the heap
+    assert sorted(found[4:])[2] < 2000, found
