@@ -1,11 +1,11 @@
-"""`worldprobe probe` as a whole on a store of many clips: one task, its dry run and itself, each in its own process.
+"""`worldprobe probe` as a whole on a store of many clips: one task, dry and in earnest, a process each.
 
 Made-up embeddings of `pixels`, 8 wide, pooled over space, from which a label's place can be read; one label a clip.
 
-    python -m benchmarks.probing [--films 1000] [--clips 100] [--controls majority] [--keep FOLDER]
+    python -m benchmarks.probing [--films 1000] [--clips 100] [--controls ...] [--evidence ...] [--keep FOLDER]
 
-With --films 100000 --clips 1 it is films of one clip each. Prints seconds of processors, by the clock and peak memory,
-and one last line of JSON.
+With --films 100000 --clips 1 it is films of one clip each. Prints seconds of processors and by the clock, and peak
+memory; and one last line of JSON.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-
 from benchmarks.large import FRAMES, series_of
+
 from worldprobe.labels.table import write_labels
 from worldprobe.records import Labels
 from worldprobe.store import Store
@@ -40,13 +40,15 @@ def fill(folder: Path, films: int, clips: int) -> Path:
         store.create(one, [0], width=8)
         for clip, spec in enumerate(one.specs):
             x, y = rng.uniform(20, 100, 2)
-            values = rng.normal(size=(8, 8)) + [x / 20, y / 20, *[0] * 6]
+            values = rng.normal(size=(8, 8))
+            values[:, :2] += x / 20, y / 20
             store.write(one, 0, clip, values.astype(np.float16))
             parts.append({"video": one.video.id, "frame": spec.start + FRAMES // 2, "x": x, "y": y})
     columns = pl.DataFrame(parts).with_columns(
-        (pl.col("frame") / 30).alias("pts_seconds"), pl.lit(0, pl.Int64).alias("object"), pl.lit("ball").alias("class"),
-        pl.lit(10.0).alias("w"), pl.lit(10.0).alias("h"), pl.lit(1.0).alias("confidence"),
-        pl.lit("truth").alias("source"), pl.lit(0.0).alias("vx"), pl.lit(0.0).alias("vy"),
+        (pl.col("frame") / 30).alias("pts_seconds"), pl.lit(0, pl.Int64).alias("object"),
+        pl.lit("ball").alias("class"), pl.lit(10.0).alias("w"), pl.lit(10.0).alias("h"),
+        pl.lit(1.0).alias("confidence"), pl.lit("truth").alias("source"),
+        pl.lit(0.0).alias("vx"), pl.lit(0.0).alias("vy"),
     )  # fmt: skip
     write_labels(Labels(columns), folder / "labels.parquet")
     return folder / "labels.parquet"
@@ -78,11 +80,13 @@ def main() -> None:
             place.mkdir(parents=True, exist_ok=True)
             started = time.process_time()
             fill(place, given.films, given.clips)
-            print(f"{given.films * given.clips:,} clips written: {time.process_time() - started:.1f} s of a processor")
+            print(
+                f"{given.films * given.clips:,} clips written: {time.process_time() - started:.1f} s of a processor"
+            )
         known = hashlib.sha256(str(time.time_ns()).encode()).hexdigest()[:8]
         asked = (
-            "probe", "--store", str(place / "store"), "--labels", str(table), "--encoder", "pixels", "--tasks", "xy",
-            "--features", "z", "--controls", given.controls, "--evidence", given.evidence,
+            "probe", "--store", str(place / "store"), "--labels", str(table), "--encoder", "pixels",
+            "--tasks", "xy", "--features", "z", "--controls", given.controls, "--evidence", given.evidence,
             "--out", str(Path(name) / known), "--json",
         )  # fmt: skip
         for what, more in (("dry run", ["--dry-run"]), ("probe", [])):

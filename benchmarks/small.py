@@ -7,6 +7,8 @@
 - encoded: PyAV, transformers' model and ``numpy.save``, a clip at a time, against ``pipeline.encode`` into a store;
   both in float32. What the passes alone take is printed, and how far bfloat16 would be off, beside what the store
   rounds.
+- with controls: the encoder, its untrained twin, `pixels` and `flow`, as a run with all controls has them, one
+  after another, against all in one pass; both leave the same store, which is checked.
 
 Both sides in turn, in one process; medians of the repeats. Seconds by the clock and of processors: on a machine
 that does other things too only the latter say much, and OMP_NUM_THREADS=1 keeps waiting threads out of them.
@@ -35,12 +37,13 @@ import torch
 from transformers import VJEPA2Model
 
 from worldprobe.encoders.known import TINY_FOLDER
+from worldprobe.encoders.load import load_encoder
 from worldprobe.encoders.preprocess import crop_frames, normalize
-from worldprobe.encoders.vjepa2 import VJEPA2Encoder, tiny
+from worldprobe.encoders.vjepa2 import VJEPA2Encoder, random_twin, tiny
 from worldprobe.pipeline.encode.claims import Claims
 from worldprobe.pipeline.encode.clips import evenly
 from worldprobe.pipeline.encode.encode import encode
-from worldprobe.pipeline.encode.job import EncodeJob
+from worldprobe.pipeline.encode.job import Beside, EncodeJob
 from worldprobe.pipeline.encode.read_ahead import EncodedVideos, reading
 from worldprobe.pipeline.progress import Tally, silent
 from worldprobe.store import Store
@@ -49,6 +52,7 @@ from worldprobe.video.write import write_video
 
 FRAMES = 16  # a clip
 SEED = 20_000
+FLOORS = ("pixels", "flow")
 Cost = tuple[float, float]  # seconds by the clock, seconds of processors
 
 
@@ -161,6 +165,23 @@ def encoded(films: list[Path], encoder: VJEPA2Encoder, repeats: int, folder: Pat
         with tempfile.TemporaryDirectory(dir=folder) as into:
             encode(films, encoder=encoder, store=Store(into), blocks=[last], frames=FRAMES)
 
+    others = [(random_twin("vjepa2-tiny", device="cpu"), [last]), *((load_encoder(one), [0]) for one in FLOORS)]
+
+    def apart(into: Path) -> None:
+        for one, blocks in ((encoder, [last]), *others):
+            encode(films, encoder=one, store=Store(str(into)), blocks=blocks, frames=FRAMES)
+
+    def together(into: Path) -> None:
+        beside = [Beside(one, blocks) for one, blocks in others]
+        encode(films, encoder=encoder, store=Store(str(into)), blocks=[last], frames=FRAMES, beside=beside)
+
+    def emptied(name: str) -> Path:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        return folder / name
+
+    def contents(into: Path) -> dict[Path, bytes]:
+        return {file.relative_to(into): file.read_bytes() for file in into.rglob("*") if file.is_file()}
+
     pixels = torch.from_numpy(np.stack([read_plainly(film, encoder.crop) for film in films[:8]]))
     one = torch.rand(4096, 512), torch.rand(512, 512)
     product = min(costs(lambda: torch.mm(*one))[1] for _ in range(20))
@@ -180,7 +201,12 @@ def encoded(films: list[Path], encoder: VJEPA2Encoder, repeats: int, folder: Pat
             ("bfloat16", half.tokens(pixels)),
         )
     }  # fmt: skip
+    ways = {"one after another": lambda: apart(emptied("apart"))}
+    ways["in one pass"] = lambda: together(emptied("together"))
+    controls = in_turn(ways, repeats)
+    assert contents(folder / "apart") == contents(folder / "together"), "other stores"
     return {
+        "controls": controls,
         "costs": in_turn({"plain": plain, "worldprobe": ours}, repeats),
         "passes": {name: (clock / len(pixels), own / len(pixels)) for name, (clock, own) in passes.items()},
         "distances": distances,
@@ -233,6 +259,7 @@ def main() -> None:
         if "encode" in parts:
             told = encoded(distinct[: asked.clips], encoder, asked.repeats, folder)
             found["encoded"] = report("Clips encoded", "clip", told["costs"], asked.clips)
+            found["controls"] = report("Clips with controls", "clip", told["controls"], asked.clips)
             found["passes"] = report("Passes alone, 8 clips", "clip", told["passes"], 1)
             print("  from transformers in float32: " + ", ".join(
                 f"{name} {distance:.1e}" for name, distance in told["distances"].items()

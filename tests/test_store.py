@@ -1,6 +1,7 @@
 """The store loses nothing, finds damage, and knows what is done."""
 
 import shutil
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -220,3 +221,36 @@ def test_what_workers_put_down_beside_embeddings_is_no_video_and_goes_with_its_f
     store.drop("decoders/never")
     assert [store.kept(key) for key in ("decoders/a/x.bin", "decoders/a/b/y.bin")] == [None, None]
     assert store.kept("predictions/c/0.npz") == b"predictions/c/0.npz"
+
+
+def test_what_was_found_is_known_again_until_something_changes(store, tmp_path, monkeypatch):
+    s = series()
+    store.create(s, [0], width=5)
+    parsed = []
+    was = Store._attributes
+    monkeypatch.setattr(Store, "_attributes", lambda self, path: parsed.append(path) or was(self, path))
+    monkeypatch.setattr("worldprobe.store._SETTLED_NANOSECONDS", -(10**18))  # all is taken to be old
+    for _ in range(3):
+        [(found, blocks)] = store.find(REF.id, encoder="org/model")
+        assert (found.path, blocks) == (s.path, [0])
+        blocks.append(9)  # it is the caller's own
+    assert len(parsed) == 1
+    time.sleep(0.02)  # longer than the system's clock stands still
+    store.create(s, [3], width=5)
+    assert [blocks for _, blocks in store.find(REF.id, encoder="org/model")] == [[0, 3]]
+    time.sleep(0.02)
+    store.create(series(input="still"), [0], width=5)
+    assert len(store._all(REF.id, "")) == 2
+    assert store.shots(REF.id) == (0,)
+    time.sleep(0.02)
+    [description] = (tmp_path / "store").rglob("still*/block0.out/zarr.json")
+    description.unlink()
+    assert len(store._all(REF.id, "")) == 1
+    shutil.rmtree(tmp_path / "store" / REF.id[:24])
+    assert store.find(REF.id, encoder="org/model") == []
+
+
+def test_what_was_written_just_now_is_looked_at_again(store):
+    store.create(series(), [0], width=5)
+    found = [store.find(REF.id, encoder="org/model")[0][0] for _ in range(2)]
+    assert found[0] is not found[1]

@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,16 @@ from worldprobe.series import folder_of
 # What workers leave for the process that asked them, until it is brought home: no videos.
 BESIDE = (DECODERS, PREDICTIONS) = ("decoders", "predictions")
 _MOST_OPEN = 64
+_MOST_FOUND = 2**18  # places that are known again, about 1 kB each
+_SETTLED_NANOSECONDS = 2 * 10**9  # the time of what was changed so long ago changes again when it does
+
+
+class _Found(NamedTuple):
+    """What was found of a video by an encoder, and the times of the places that were looked at."""
+
+    places: tuple[str, ...]
+    times: tuple[int | None, ...]
+    found: tuple[tuple[Series, list[Block]], ...]
 
 
 class Store:
@@ -43,7 +54,8 @@ class Store:
             raise StoreError("no store is named: give a folder or an address, such as --store embeddings.zarr")
         self._place = Location(self.location)
         self._opened: dict[str, Any] = {}
-        self._plain: dict[str, tuple[tuple[int, ...], tuple[int, ...] | None]] = {}
+        self._plain: dict[str, tuple[int, tuple[int, ...] | None]] = {}
+        self._found: dict[str, _Found] = {}
         self._opening = threading.Lock()
 
     def pending(self, series: Series, blocks: Sequence[Block]) -> list[int]:
@@ -154,27 +166,53 @@ class Store:
         """The shots of a video (its id), as some series recorded them; None where nothing is stored of it."""
         return next((series.shots for series, _ in self._all(video, "")), None)
 
-    def _all(self, video: str, start: str) -> Iterator[tuple[Series, list[Block]]]:
-        """Series of a video whose encoder's folder begins like this, and the blocks that have an array."""
+    def _all(self, video: str, start: str) -> list[tuple[Series, list[Block]]]:
+        """Series of a video whose encoder's folder begins like this, and the blocks that have an array.
+
+        What was found in a folder is found again by the times of what was looked at, a quarter of the work; not
+        where one of them is so new that a change may not show in its time.
+        """
         prefix = video[:24]
-        for folder in self._place.children(prefix):
+        if (known := self._found.get(f"{prefix}/{start}")) is not None and known.times == self._times(known.places):
+            return [(series, [*blocks]) for series, blocks in known.found]
+        times: dict[str, int | None] = {}  # of each place, taken before it is looked at
+        found = []
+        for folder in self._children(prefix, times):
             if not folder.startswith(start):
                 continue
-            for sampling in self._place.children(f"{prefix}/{folder}"):
+            for sampling in self._children(f"{prefix}/{folder}", times):
                 at = f"{prefix}/{folder}/{sampling}"
-                named = [block for name in self._place.children(at) if (block := _block_of(name)) is not None]
+                named = [block for name in self._children(at, times) if (block := _block_of(name)) is not None]
                 if len(named) > 1:
                     named = in_order(named)
                 blocks, attributes = list[Block](), None
                 for block in named:
                     path = f"{at}/{_array_name(block)}"
+                    times[f"{path}/zarr.json"] = self._place.stamp(f"{path}/zarr.json")
                     if attributes is None:  # what can be read is there, so that nobody has to ask first
                         attributes = self._attributes(path)
                         blocks += [block] if attributes is not None else []
                     elif self._place.holds(f"{path}/zarr.json"):
                         blocks.append(block)
                 if attributes is not None:
-                    yield Series.from_attributes(attributes), blocks
+                    found.append((Series.from_attributes(attributes), blocks))
+        self._remember(f"{prefix}/{start}", times, found)
+        return [(series, [*blocks]) for series, blocks in found]
+
+    def _children(self, place: str, times: dict[str, int | None]) -> list[str]:
+        times[place] = self._place.stamp(place)
+        return self._place.children(place)
+
+    def _times(self, places: Sequence[str]) -> tuple[int | None, ...]:
+        return tuple([self._place.stamp(one) for one in places])
+
+    def _remember(self, key: str, times: dict[str, int | None], found: list[tuple[Series, list[Block]]]) -> None:
+        latest = time.time_ns() - _SETTLED_NANOSECONDS
+        if all(one is not None and one < latest for one in times.values()):
+            with self._opening:
+                while len(self._found) >= _MOST_FOUND:
+                    self._found.pop(next(iter(self._found)))
+                self._found[key] = _Found(tuple(times), tuple(times.values()), tuple(found))
 
     def _attributes(self, path: str) -> dict[str, Any] | None:
         """What an array's description says that it holds; read as it is, since opening an array takes ten times as
@@ -182,7 +220,7 @@ class Store:
         if (description := self._place.read(f"{path}/zarr.json")) is None:
             return None
         try:
-            return dict(json.loads(description)["attributes"])
+            return dict(json.loads(description.decode())["attributes"])
         except (ValueError, KeyError, TypeError):
             return dict(self._open(path).attrs)  # says what is wrong with it
 

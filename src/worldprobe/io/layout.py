@@ -77,7 +77,8 @@ def plain_shape(description: bytes) -> tuple[int, ...] | None:
 def chunk_of(values: NDArray[np.float16]) -> bytes:
     """The file of a chunk: values in order, little end first, and their checksum."""
     content = np.ascontiguousarray(values, dtype="<f2").tobytes()
-    return content + crc32c(content).to_bytes(CHECKSUM, "little")
+    checksum: int = crc32c(content)
+    return content + checksum.to_bytes(CHECKSUM, "little")
 
 
 def values_of(content: bytes, shape: Sequence[int]) -> NDArray[np.float16] | None:

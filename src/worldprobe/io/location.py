@@ -129,15 +129,17 @@ class Location:
                     zarr.open_group(store=self.zarr, path=prefix, mode="a")
         return self.holds(f"{path}/zarr.json")
 
-    def stamp(self, key: str) -> tuple[int, int, int] | None:
-        """What changes when a file of a folder is written anew; None where there is none, and of URLs."""
+    def stamp(self, key: str) -> int | None:
+        """When a file or a folder changed last, in nanoseconds; None where there is none, and of URLs.
+
+        The time of the change of its entry, which also shows that another file took its place.
+        """
         if not self.local:
             return None
         try:
-            found = os.stat(f"{self.location}/{key}")
+            return os.stat(f"{self.location}/{key}").st_ctime_ns
         except OSError:
             return None
-        return found.st_ino, found.st_mtime_ns, found.st_size
 
     def put(self, key: str, content: bytes, *, folders: bool = False) -> None:
         """Write a file of a folder whole or not at all, ``folders`` with those above it. Raises OSError."""

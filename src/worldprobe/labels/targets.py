@@ -186,9 +186,9 @@ def subjects(tracks: Tracks, frames: Sequence[int], *, which: Subject = "main") 
         frames: source frame of each sampled frame.
         which: "all" gives every track of the clip; without tracks there is only the best of each frame.
     """
-    sampled = np.unique(np.asarray(frames))
+    sampled = np.array(sorted(set(frames)))
     within = (tracks.frame >= sampled[0]) & (tracks.frame <= sampled[-1])
-    on_frame = within & np.isin(tracks.frame, sampled)
+    on_frame = within & (sampled[np.searchsorted(sampled, tracks.frame).clip(max=len(sampled) - 1)] == tracks.frame)
     candidates = np.flatnonzero(on_frame & ~tracks.hidden)
     dropped = Counter(
         {
@@ -198,11 +198,14 @@ def subjects(tracks: Tracks, frames: Sequence[int], *, which: Subject = "main") 
     )
     rows = candidates[tracks.object[candidates] >= 0]
     found = []
-    if len(rows):
-        names, code = np.unique(tracks.object[rows], return_inverse=True)
+    of = tracks.object[rows]
+    if len(rows) and (of == of[0]).all():
+        found = [rows]
+    elif len(rows):
+        names, code = np.unique(of, return_inverse=True)
         if which == "main":
             names = names[[np.bincount(code, weights=tracks.weight[rows]).argmax()]]
-        found = [rows[tracks.object[rows] == name] for name in names]
+        found = [rows[of == name] for name in names]
     elif len(candidates):
         order = candidates[np.lexsort((-tracks.weight[candidates], tracks.frame[candidates]))]
         found = [order[np.unique(tracks.frame[order], return_index=True)[1]]]

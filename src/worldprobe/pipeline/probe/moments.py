@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import StoreError
+from worldprobe.geometry import TokenGrid
 from worldprobe.labels import poses, targets
 from worldprobe.labels.targets import Subject, Tracks
 from worldprobe.pipeline.groups import placed
@@ -225,14 +227,14 @@ def _subject_moments(tracks: Tracks, rows: Ints, series: Series, spec: ClipSpec,
     """One subject's labelled tubelets; ``visible`` counts the objects that the model sees at each of the frames."""
     # A repeated still is one moment: all its tubelets cover the same frame.
     position = (tracks.frame[rows] - spec.start) // max(spec.stride, 1)
-    covers = (series.grid.tubelet_of(sampled) for sampled in range(spec.frames))
-    tubelet = np.array([-1 if one is None else one for one in covers])[position]
+    tubelet = _covering(series.grid, spec.frames)[position]
     rows, tubelet = rows[tubelet >= 0], tubelet[tubelet >= 0]
     if not len(rows):
         return []
     order = np.argsort(tubelet, kind="stable")
     rows, tubelet = rows[order], tubelet[order]
-    found, starts, counts = np.unique(tubelet, return_index=True, return_counts=True)
+    starts = np.flatnonzero(np.diff(tubelet, prepend=-1))
+    found, counts = tubelet[starts], np.diff(starts, append=len(tubelet))
 
     def means(values: Floats) -> Floats:
         return np.asarray(np.add.reduceat(values, starts, axis=0).T / counts).T
@@ -259,6 +261,13 @@ def _subject_moments(tracks: Tracks, rows: Ints, series: Series, spec: ClipSpec,
         )
         for at in range(len(found))
     ]
+
+
+@lru_cache(maxsize=64)
+def _covering(grid: TokenGrid, frames: int) -> Ints:
+    """The tubelet that covers each frame of a clip, int64 [t]; -1 where none does."""
+    covers = (grid.tubelet_of(sampled) for sampled in range(frames))
+    return np.array([-1 if one is None else one for one in covers], dtype=np.int64)
 
 
 def _means_of_known(values: Floats, starts: Ints) -> Floats:
