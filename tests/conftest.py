@@ -1,15 +1,6 @@
 import os
-<<<<<<< HEAD
-<<<<<<< HEAD
-import shutil
-from collections.abc import Callable, Iterator
-=======
 from collections.abc import Iterator
 from functools import cache
->>>>>>> suite-a
-=======
-from collections.abc import Iterator
->>>>>>> suite-b
 from pathlib import Path
 
 import pytest
