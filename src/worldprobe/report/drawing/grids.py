@@ -5,84 +5,92 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from worldprobe.report.drawing.frames import FrameGrid, FrameRow
-from worldprobe.report.drawing.pictures import picture
+from worldprobe.report.drawing.panels import Panel
 from worldprobe.report.drawing.png import INK, draw_panel, plain, save
+from worldprobe.report.drawing.sheet import Sheet
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import SubFigure
-
-_CELL, _CHART = 1.4, 4.2  # inches of a picture, and of the chart at a row's end
+# Inches: a picture's column, the chart at a row's end, a scale beside maps; left of all, and around a chart.
+_CELL, _CHART, _BAR, _LEFT, _RIM = 1.4, 4.2, 0.14, 0.5, 0.5
+# Inches above a row: of any, of one with the columns' names, of one with its grid's title above these.
+_PLAIN, _NAMED, _TITLED = 0.05, 0.38, 0.62
 _NAME = 16  # letters of a row's or column's name in a line
 
 
 def draw_grids(grids: Sequence[FrameGrid], path: Path, *, title: str) -> None:
     """Draw grids, one or more, beneath each other; a row's chart at its end, a scale of maps beside them."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
+    columns = max(len(grid.columns) for grid in grids)
+    shapes = [pixels.shape for grid in grids for row in grid.rows for pixels in row.frames if pixels is not None]
     charts = any(row.panel for grid in grids for row in grid.rows)
-    wide = _CELL * max(len(grid.columns) for grid in grids) + 0.9 + _CHART * charts
-    tall = [_CELL * len(grid.rows) + 0.5 for grid in grids]
-    layout = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.05)
-    figure = Figure(figsize=(wide, sum(tall) + 0.5), layout=layout)
-    FigureCanvasAgg(figure)
-    parts = figure.subfigures(len(grids), 1, squeeze=False, height_ratios=tall)
-    for part, grid in zip(parts[:, 0], grids, strict=True):
-        _draw(part, grid, charts=charts)
-    figure.suptitle(plain(title), fontsize=11, color=INK)
-    save(figure, path)
+    right = _CHART + 2 * _RIM if charts else 0.8 if any(grid.scale for grid in grids) else 0.05
+    above = [
+        _PLAIN if number else _TITLED if grid.title else _NAMED
+        for grid in grids for number in range(len(grid.rows))
+    ]  # fmt: skip
+    sizes = [(width, height) for height, width, _ in shapes]
+    sheet = Sheet(
+        (sizes * columns * len(above))[: columns * len(above)], columns, width=_CELL, above=above, below=0.03,
+        left=_LEFT, right=right, foot=0.3 * charts,
+    )  # fmt: skip
+    begun = 0
+    for grid in grids:
+        _draw(sheet, grid, begun, columns)
+        begun += len(grid.rows)
+    sheet.head(title)
+    save(sheet.figure, path)
 
 
-def _draw(part: SubFigure, grid: FrameGrid, *, charts: bool) -> None:
-    columns = len(grid.columns)
-    ratios = [_CELL] * columns + [_CHART] * charts
-    places = part.subplots(len(grid.rows), columns + charts, squeeze=False, width_ratios=ratios)
-    for number, row in enumerate(grid.rows):
-        _frames(places[number], row, heads=grid.columns if number == 0 else ("",) * columns)
-        if charts:
-            _chart(places[number, columns], row, first=number == 0, last=number + 1 == len(grid.rows))
+def _draw(sheet: Sheet, grid: FrameGrid, begun: int, columns: int) -> None:
+    """Draw a grid whose first row is the sheet's ``begun``."""
+    last = begun + len(grid.rows) - 1
+    for number, row in enumerate(grid.rows, start=begun):
+        _frames(sheet, row, number * columns, heads=grid.columns if number == begun else ())
+        if row.panel is not None:
+            _chart(sheet, row.panel, number, first=number == begun, last=number == last)
     if grid.title:
-        part.suptitle(plain(grid.title), fontsize=8, x=0.02, ha="left", color=INK)
+        sheet.note(begun, grid.title, up=_NAMED)
     if grid.scale:
-        _scale(part, places[1:, :columns].ravel().tolist(), grid.scale[0], grid.scale[1])
+        _scale(sheet, (begun + 1, last), *grid.scale[:2])
 
 
-def _frames(places: Sequence[Axes], row: FrameRow, heads: Sequence[str]) -> None:
-    """A row's pictures; its name stands beside the first."""
+def _frames(sheet: Sheet, row: FrameRow, at: int, *, heads: Sequence[str]) -> None:
+    """A row's pictures from a place on; its name stands beside the first."""
     name = fill(row.name, _NAME)
-    for place, pixels, head in zip(places, row.frames, heads, strict=False):
+    for column, pixels in enumerate(row.frames):
         if pixels is None:
-            place.set_axis_off()
             continue
-        picture(place, pixels, fill(head, _NAME))
-        place.set_ylabel(plain(name), fontsize=8, color=INK)
+        shown = sheet.place(at + column, pixels)
+        if heads:
+            shown.head(fill(heads[column], _NAME), size=8)
+        if name:
+            shown.name(name, size=8)
         name = ""
 
 
-def _chart(place: Axes, row: FrameRow, *, first: bool, last: bool) -> None:
+def _chart(sheet: Sheet, panel: Panel, row: int, *, first: bool, last: bool) -> None:
     """A row's chart; what all have in common is said once."""
-    if row.panel is None:
-        place.set_axis_off()
-        return
-    draw_panel(place, row.panel)
+    place = sheet.beside((row, row), left=_RIM, width=_CHART, share=0.84)
+    draw_panel(place, panel)
     place.tick_params(labelsize=7)
     if first:
-        place.set_title(plain(row.panel.metric), fontsize=8, color=INK)
+        place.set_title(plain(panel.metric), fontsize=8, color=INK)
         place.legend(fontsize=7.5, frameon=False, ncols=2)
     if not last:
         place.set_xlabel("")
 
 
-def _scale(part: SubFigure, beside: list[Axes], low: str, high: str) -> None:
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
-    colours = ScalarMappable(Normalize(float(low), float(high)), "magma")
-    bar = part.colorbar(colours, ax=beside, shrink=0.6, pad=0.02)
-    bar.set_label("L1 of a token", fontsize=8, color=INK)
-    bar.ax.tick_params(labelsize=7, length=0)
+def _scale(sheet: Sheet, rows: tuple[int, int], low: str, high: str) -> None:
+    """The colours of maps, from their least value to their largest."""
+    place = sheet.beside(rows, left=0.12, width=_BAR, share=0.6)
+    ends = (float(low), float(high))
+    place.imshow(
+        np.linspace(*ends, 256)[:, None], cmap="magma", origin="lower", aspect="auto", extent=(0, 1, *ends)
+    )
+    place.set_xticks([])
+    place.yaxis.tick_right()
+    place.yaxis.set_label_position("right")
+    place.set_ylabel("L1 of a token", fontsize=8, color=INK)
+    place.tick_params(labelsize=7, length=0)

@@ -16,6 +16,7 @@ from worldprobe.report.drawing.png import FAINT, INK, plain
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.transforms import TransformedBbox
 
@@ -29,8 +30,8 @@ class Sheet:
         sizes: (width, height) of each picture, in any unit: each fills its column, or is as tall as its row.
         columns: pictures a row.
         width: of a column.
-        above, below: each picture, for what is written there.
-        foot: below all rows.
+        above, below: each picture, for what is written there; ``above`` of all rows alike, or one by one.
+        left, right: of all columns; ``foot``: below all rows.
     """
 
     def __init__(
@@ -39,19 +40,25 @@ class Sheet:
         columns: int,
         *,
         width: float,
-        above: float,
+        above: float | Sequence[float],
         below: float,
+        left: float = 0.0,
+        right: float = 0.0,
         foot: float = 0.0,
     ) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        self._columns, self._above = columns, above
+        self._columns, self._left, self._pitch = columns, left, width
         self._wide = width - _GAP
         self._tall = self._wide * max(height / width for width, height in sizes)
-        self._pitch = (width, above + self._tall + below)
         rows = -(-len(sizes) // columns)
-        size = (width * columns, _HEAD + self._pitch[1] * rows + foot)
+        spaces = [float(above)] * rows if isinstance(above, int | float) else list(above)
+        self._tops, y = list[float](), _HEAD
+        for space in spaces:
+            self._tops.append(y + space)
+            y += space + self._tall + below
+        size = (left + width * columns + right, y + foot)
         self.figure: Figure = Figure(figsize=size)
         FigureCanvasAgg(self.figure)
         self.axes = self.figure.add_axes((0.0, 0.0, 1.0, 1.0))
@@ -76,8 +83,23 @@ class Sheet:
         row, column = divmod(number, self._columns)
         height, width = image.shape[:2]
         scale = min(self._wide / width, self._tall / height)
-        left = column * self._pitch[0] + (self._pitch[0] - width * scale) / 2
-        return Picture(self, image, left, _HEAD + row * self._pitch[1] + self._above, scale)
+        left = self._left + column * self._pitch + (self._pitch - width * scale) / 2
+        return Picture(self, image, left, self._tops[row], scale)
+
+    def beside(self, rows: tuple[int, int], *, left: float, width: float, share: float = 1.0) -> Axes:
+        """Add axes right of the pictures of these rows, first and last, ``left`` from them; ``share``: of their
+        height."""
+        wide, tall = self.figure.get_size_inches()
+        top, bottom = self._tops[rows[0]], self._tops[rows[1]] + self._tall
+        rim = (bottom - top) * (1 - share) / 2
+        x = self._left + self._columns * self._pitch + left
+        return self.figure.add_axes(
+            (x / wide, 1 - (bottom - rim) / tall, width / wide, (bottom - top - 2 * rim) / tall)
+        )
+
+    def note(self, row: int, text: str, *, up: float) -> None:
+        """Write a line at the left, so far above a row's pictures."""
+        self.axes.text(0.08, self._tops[row] - up, plain(text), fontsize=8, color=INK, va="bottom")
 
 
 class Picture:
@@ -97,6 +119,19 @@ class Picture:
     def title(self, text: str, *, size: float) -> None:
         """Write a line above it."""
         self._axes.text(self._left, self._top - 0.06, plain(text), fontsize=size, color=INK, va="bottom")
+
+    def head(self, text: str, *, size: float) -> None:
+        """Write a few lines above it, in its middle."""
+        middle = (self._left + self._right) / 2
+        self._axes.text(middle, self._top - 0.04, plain(text), fontsize=size, color=INK, ha="center", va="bottom")
+
+    def name(self, text: str, *, size: float) -> None:
+        """Write along its left edge, upwards."""
+        middle = (self._top + self._bottom) / 2
+        self._axes.text(
+            self._left - 0.05, middle, plain(text), fontsize=size, color=INK, ha="right", va="center", rotation=90,
+            multialignment="center",
+        )  # fmt: skip
 
     def caption(self, text: str, *, size: float) -> None:
         """Write a line beneath it."""
