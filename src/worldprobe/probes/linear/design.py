@@ -241,7 +241,9 @@ class Design:
         for kept in (self._centred, self._crossed, self._reflected, self._turned):
             kept.forget()
         # Where rows are not many more than columns, what is turned of them is no more than the decomposition.
-        turned = ("axes",) if len(self._rows) > _MANY * len(self.mean) else ()
+        turned: tuple[str, ...] = ("axes",) if len(self._rows) > _MANY * len(self.mean) else ()
+        if self._wide:  # made again in no time
+            turned = ("axes", "_basis")
         for name in ("inputs", "_rotated", "_standard", *turned):
             self.__dict__.pop(name, None)
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Apply = Callable[[Floats], Floats]
-_MEMORY = 20
+_MEMORY = 16
 # Room for more, so that they are moved to the front only once in a while.
-_ROOM = _MEMORY + 6
+_ROOM = _MEMORY + 4
 
 
 class Pairs:
