@@ -21,9 +21,10 @@ from worldprobe.findings.sections.moments import Moments
 from worldprobe.findings.summary import summarize
 from worldprobe.io.arrays import Arrays, read_arrays
 from worldprobe.io.files import write_whole
-from worldprobe.report.charts.moments import frames_of, labelled_frame
+from worldprobe.report.charts.moments import frames_of, mark_frame
 from worldprobe.report.drawing.pictures import picture
 from worldprobe.report.drawing.png import INK
+from worldprobe.report.drawing.sheet import Picture
 
 PICTURE = Path(__file__).resolve().parents[1] / "docs" / "strip.png"
 _COLOURS = 256  # as many as keep the file small
@@ -58,9 +59,15 @@ def _read(part: Figure, run: Path, moments: Moments, number: int) -> None:
     clip = moments.clips[number]
     frames = frames_of(run, clip)
     assert frames is not None, f"{run / 'moments' / clip.pictures} is gone"
-    for panel, at in zip(part.subplots(1, 2), (0, len(frames) - 1), strict=True):
-        labelled_frame(panel, clip, frames[at], at)
-    part.subplots_adjust(left=0.02, right=0.98, top=0.88, bottom=0.1, wspace=0.04)
+    wide, tall = part.bbox.width / part.figure.dpi, part.bbox.height / part.figure.dpi  # inches
+    panel = part.add_axes((0.0, 0.0, 1.0, 1.0))
+    panel.set_axis_off()
+    panel.set_xlim(0.0, wide)
+    panel.set_ylim(tall, 0.0)
+    across = (0.98 - 0.03) * wide / 2
+    for left, at in ((0.02 * wide, 0), (0.98 * wide - across, len(frames) - 1)):
+        scale = min(across / clip.width, 0.76 * tall / clip.height)
+        mark_frame(Picture(panel, frames[at], left, 0.12 * tall, scale), clip, at)
 
 
 def _future(part: Figure, arrays: Arrays, window: int) -> None:

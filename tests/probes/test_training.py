@@ -181,7 +181,7 @@ def test_wide_features_are_not_copied(monkeypatch):
     monkeypatch.setattr(design, "_FEW", 0)
     monkeypatch.setattr(picked, "_BLOCK", 2**16)
     rng = np.random.default_rng(0)
-    inputs = rng.standard_normal((100, 20_000), dtype=np.float32)
+    inputs = rng.standard_normal((100, 40_000), dtype=np.float32)
     target, group = inputs[:, :2].sum(axis=1, dtype=float)[:, None], np.arange(100) // 4
     folds = make_folds(SplitRows(group, group, np.arange(100.0), 0.5), kind="grouped", seed=0)
     codes = (target > 0).astype(float)

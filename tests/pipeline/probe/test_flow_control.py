@@ -9,6 +9,7 @@ from worldprobe.encoders.load import load_encoder
 from worldprobe.errors import StoreError
 from worldprobe.labels.load import load_labeller
 from worldprobe.pipeline.encode.encode import encode
+from worldprobe.pipeline.encode.job import Beside
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.probe import probe, probe_inputs
@@ -51,9 +52,10 @@ def put_known(store, series):
 @pytest.fixture(scope="module")
 def store(scenes, tmp_path_factory):
     """Flow of each kind of input but stills, and an encoder that holds noise; of a few scenes stills too."""
-    made, pixels, flow = Store(str(tmp_path_factory.mktemp("store"))), load_encoder("pixels"), load_encoder("flow")
+    made, pixels = Store(str(tmp_path_factory.mktemp("store"))), load_encoder("pixels")
+    beside = [Beside(load_encoder("flow"), [0])]
     for input in INPUTS:
-        put_known(made, encode(scenes, encoder=pixels, store=made, blocks=[0], input=input, beside=flow).series)
+        put_known(made, encode(scenes, encoder=pixels, store=made, blocks=[0], input=input, beside=beside).series)
     put_known(made, encode(scenes[:12], encoder=pixels, store=made, blocks=[0], frames=4, input="still").series)
     return made
 

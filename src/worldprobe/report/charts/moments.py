@@ -32,7 +32,7 @@ def moments_figure(run: Path, moments: Moments, path: Path) -> bool:
         places = np.linspace(0, len(frames) - 1, columns).round().astype(int)
         for column, at in enumerate(places):
             cell = sheet.place(row * columns + column, frames[at])
-            _labelled_frame(cell, clip, int(at))
+            mark_frame(cell, clip, int(at))
             if column == 0:
                 cell.title(clip_name(clip), size=7.5)
     sheet.head(f"{moments.tap}: moments that no probe had seen")
@@ -90,7 +90,7 @@ def _opened(path: Path) -> Pixels:
         raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run the stage again.") from error
 
 
-def _labelled_frame(cell: Picture, clip: ShownClip, at: int) -> None:
+def mark_frame(cell: Picture, clip: ShownClip, at: int) -> None:
     """Mark a frame's labels, and what the probes read of its tubelet."""
     _boxes(cell, [box for box in clip.boxes if box.frame == at], clip.width, clip.height)
     cell.caption(f"{number(clip.seconds[at])} s", size=7)

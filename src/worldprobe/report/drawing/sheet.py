@@ -84,7 +84,7 @@ class Sheet:
         height, width = image.shape[:2]
         scale = min(self._wide / width, self._tall / height)
         left = self._left + column * self._pitch + (self._pitch - width * scale) / 2
-        return Picture(self, image, left, self._tops[row], scale)
+        return Picture(self.axes, image, left, self._tops[row], scale)
 
     def beside(self, rows: tuple[int, int], *, left: float, width: float, share: float = 1.0) -> Axes:
         """Add axes right of the pictures of these rows, first and last, ``left`` from them; ``share``: of their
@@ -103,12 +103,15 @@ class Sheet:
 
 
 class Picture:
-    """A picture of a sheet. What is marked in it is in its own pixels, and is cut at its edges."""
+    """A picture of a sheet, or of any axes in inches from their upper left corner, ``scale`` inches a pixel.
 
-    def __init__(self, sheet: Sheet, image: NDArray[np.uint8], left: float, top: float, scale: float) -> None:
+    What is marked in it is in its own pixels, and is cut at its edges.
+    """
+
+    def __init__(self, axes: Axes, image: NDArray[np.uint8], left: float, top: float, scale: float) -> None:
         from matplotlib.image import AxesImage
 
-        self._axes, self._left, self._top, self._scale = sheet.axes, left, top, scale
+        self._axes, self._left, self._top, self._scale = axes, left, top, scale
         height, width = image.shape[:2]
         self._right, self._bottom = left + width * scale, top + height * scale
         shown = AxesImage(self._axes, extent=(left, self._right, self._bottom, top), origin="upper")
