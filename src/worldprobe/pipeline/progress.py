@@ -40,13 +40,15 @@ class Tally:
     @contextmanager
     def part(self, count: int) -> Iterator[Callable[[], None]]:
         """A part of so many: what to call after each. Those that it turns out to lack count as done at its end."""
-        left = count
+        left, lock = count, threading.Lock()
 
         def step() -> None:
             nonlocal left
-            if left:
+            with lock:
+                if not left:
+                    return
                 left -= 1
-                self.add()
+            self.add()
 
         yield step
         if left:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from worldprobe.controls import CONTROLS, Control, stands_beside
 from worldprobe.encoders.load import control_encoders
 from worldprobe.encoders.vision.spec import class_name
+from worldprobe.execute.threads import side_by_side
 from worldprobe.io.names import short_names
 from worldprobe.pipeline.probe.answers import Answered, Answers, ProbeTask, beside_controls
 from worldprobe.pipeline.probe.evidence import Working, with_power
@@ -34,6 +36,8 @@ from worldprobe.store import Series, Store
 
 # Features of more bytes than this are read again rather than kept beside those of a control.
 _MOST_BESIDE = 2**29
+# Of more bytes than this, features and what is worked out of them fill memory one after the other.
+_MOST_TOGETHER = 2**26
 # The rows that a control reads, and who adds them up, where that is not this process.
 Read = Callable[[], tuple[Rows, Sums | None]]
 
@@ -114,7 +118,9 @@ class Place:
 
         planted: dict[Hashable, Question] = {}
 
-        def work(rows: Rows, sums: Sums | None, of: Sequence[ProbeTask], control: Control) -> Answers:
+        def work(
+            rows: Rows, sums: Sums | None, of: Sequence[ProbeTask], control: Control, **which: bool
+        ) -> Answers:
             real = control == "none"
             asked: dict[str, Any] = {"leaky": real, "shuffle": real and shuffle, "seed": plan.seed, "step": step}
             if tokens:
@@ -122,23 +128,34 @@ class Place:
             # Side columns are no features: a control that is cut would be too easy to be above.
             components = None if not real and CONTROLS[control].reads == "columns" else plan.pca
             asked |= {"planted": planted if real and last else None, "sums": sums, "components": components}
-            return answer(rows, of, **asked)
+            return answer(rows, of, **asked | which)
 
         sums = self._sums(self._at(block, kind), block, kind)
-        found: dict[Control, Answers] = {"none": work(source, sums, probe_tasks, "none")}
-        others = self._others(source, block, kind)
-        if not tokens and source.nbytes > _MOST_BESIDE:
-            del source
-            self._last = None
-        for control, read in others.items():
-            beside = self._beside(control, probe_tasks)
-            if control not in plan.controls or not beside:
-                continue
-            key = _key(control, kind)
-            given = self._once.get(key) or work(*read(), beside, control)
-            if CONTROLS[control].once:
-                self._once[key] = given
-            found[control] = given
+        others = {
+            control: read
+            for control, read in self._others(source, block, kind).items()
+            if control in plan.controls and self._beside(control, probe_tasks)
+        }
+
+        def of_control(control: Control) -> Answers:
+            return work(*others[control](), self._beside(control, probe_tasks), control)
+
+        known = {control: self._once[key] for control in others if (key := _key(control, kind)) in self._once}
+        unknown = [control for control in others if control not in known]
+        if tokens or self._adding or source.nbytes > _MOST_TOGETHER:
+            own = work(source, sums, probe_tasks, "none")
+            if not tokens and source.nbytes > _MOST_BESIDE:
+                del source
+                self._last = None
+            given = [of_control(control) for control in unknown]
+        else:
+            features = partial(work, source, None, probe_tasks, "none")
+            both = [partial(features, leaky=False), partial(features, real=False)]  # the longest first
+            sound, leaky, *given = side_by_side([*both, *(partial(of_control, control) for control in unknown)])
+            own = sound | leaky
+        answers = known | dict(zip(unknown, given, strict=True))
+        found: dict[Control, Answers] = {"none": own, **{control: answers[control] for control in others}}
+        self._once |= {_key(control, kind): found[control] for control in others if CONTROLS[control].once}
         answered = beside_controls(
             plan, probe_tasks, found, str(Tap(plan.encoder, block)), kind, twin=self._series[0].twin
         )

@@ -24,6 +24,7 @@ def answer(
     inputs: Rows,
     probe_tasks: Sequence[ProbeTask],
     *,
+    real: bool = True,
     leaky: bool = False,
     shuffle: bool = False,
     seed: int = 0,
@@ -35,8 +36,9 @@ def answer(
     """Answers from features float32 [n, d] of all moments; ``sums`` of moments, where others add them up, and
     ``components`` as of ``cross_fit``.
 
-    ``planted`` gets for each linear probe's question one of planted effects, which is answered too. ``step`` is
-    called after each fit, of which there are as many as ``fits`` says.
+    ``real``: by folds that keep groups apart; ``leaky``: also, or alone, by random ones. ``planted`` gets for each
+    linear probe's question one of planted effects, which is answered too. ``step`` is called after each fit, of
+    which there are as many as ``fits`` says.
     """
 
     def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[Hashable, OutOfFold]:
@@ -50,7 +52,7 @@ def answer(
         planted[one.question.name] = power.question_of(one.question.name, targets)
         return [planted[one.question.name]]
 
-    return _answers(fit, probe_tasks, leaky=leaky, shuffle=shuffle, seed=seed, plant=plant)
+    return _answers(fit, probe_tasks, real=real, leaky=leaky, shuffle=shuffle, seed=seed, plant=plant)
 
 
 def answer_tokens(
@@ -98,6 +100,7 @@ def _answers(
     fit: Any,
     probe_tasks: Sequence[ProbeTask],
     *,
+    real: bool = True,
     leaky: bool,
     shuffle: bool,
     seed: int,
@@ -109,8 +112,13 @@ def _answers(
     found: Answers = {}
     for together in by_rows.values():
         usable = np.flatnonzero(together[0].target.usable)
-        names = {one.question.name: (one.question.name, "real") for one in together}
         questions = [one.question for one in together]
+        if leaky and together[0].leaky is not None:
+            for name, given in fit(usable, questions, together[0].leaky).items():
+                found[name, "random"] = given
+        if not real:
+            continue
+        names = {one.question.name: (one.question.name, "real") for one in together}
         if shuffle:
             mixed = [shuffled(one, seed) for one in together]
             pairs = zip(mixed, together, strict=True)
@@ -122,7 +130,4 @@ def _answers(
                 questions.append(other)
         for name, given in fit(usable, questions, together[0].folds).items():
             found[names[name]] = given
-        if leaky and together[0].leaky is not None:
-            for name, given in fit(usable, [one.question for one in together], together[0].leaky).items():
-                found[name, "random"] = given
     return found

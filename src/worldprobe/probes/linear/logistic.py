@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import RegistryError
+from worldprobe.execute.threads import one_blas_thread
 from worldprobe.probes.linear.design import Design
 from worldprobe.probes.linear.softmax import Path
 from worldprobe.protocols import Fitted, TrainingSet
@@ -61,7 +62,8 @@ class Logistic:
             path, tolerance = None, _ALONE
         if path is None:
             path = Path(_design(training).axes, (codes == np.arange(len(present))[:, None]).astype(np.float64))
-        path.go(strength, tolerance * np.sqrt(len(codes)))
+        with one_blas_thread():
+            path.go(strength, tolerance * np.sqrt(len(codes)))
         certain = path.loss < _CERTAIN * len(codes)
         # One that stands alone is not gone on from, and need not keep what it takes to.
         kept = path if isinstance(start, FittedLogistic) else None

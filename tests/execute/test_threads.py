@@ -1,0 +1,47 @@
+"""Work side by side: as many at once as BLAS has threads, and one thread in each."""
+
+import threading
+
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from worldprobe.execute.threads import one_blas_thread, side_by_side
+
+
+def blas_threads() -> set[int]:
+    return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+
+def test_each_has_one_thread_of_blas_and_afterwards_all_is_as_it_was() -> None:
+    with threadpool_limits(2, user_api="blas"):
+        assert side_by_side([blas_threads, blas_threads]) == [{1}, {1}]
+        assert blas_threads() == {2}
+        with one_blas_thread():
+            assert blas_threads() == {1}
+        assert blas_threads() == {2}
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_as_many_at_once_as_there_are_threads_and_answers_in_order(threads: int) -> None:
+    meeting = threading.Barrier(threads)
+
+    def work(number: int) -> tuple[int, str]:
+        meeting.wait(timeout=60)  # for ever, where fewer work at once than are waited for
+        return number, threading.current_thread().name
+
+    with threadpool_limits(threads, user_api="blas"):
+        found = side_by_side([lambda number=number: work(number) for number in range(4)])
+    assert [number for number, _ in found] == [0, 1, 2, 3]
+    alone = {name for _, name in found} == {threading.current_thread().name}
+    assert alone == (threads == 1)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_fails_is_raised_and_blas_has_its_threads_again(threads: int) -> None:
+    def fails() -> None:
+        raise ValueError("of the second")
+
+    with threadpool_limits(threads, user_api="blas"):
+        with pytest.raises(ValueError, match="of the second"):
+            side_by_side([lambda: None, fails, lambda: None])
+        assert blas_threads() == {threads}
