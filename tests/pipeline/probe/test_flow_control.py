@@ -20,6 +20,7 @@ from worldprobe.store import Series, Store
 
 TASKS = ("xy", "velocity")
 INPUTS = ("native", "shuffled", "reversed")
+CONTROLS = ("majority", "flow", "gaussian", "shuffled")
 
 
 @pytest.fixture(scope="module")
@@ -117,13 +118,7 @@ def test_the_difference_from_flow_is_paired_and_flow_is_none_to_be_above(probed)
 
 def test_of_stills_flow_is_left_out_and_that_is_said(probed, store, truth):
     said = "The control flow is change in time: of stills it is nothing, and left out"
-    still = probe_inputs(
-        store,
-        truth,
-        plan(tasks=("velocity",), controls=("majority", "flow", "gaussian", "shuffled")),
-        ("still",),
-        partial=True,
-    )
+    still = probe_inputs(store, truth, plan(tasks=("velocity",)), ("still",), partial=True)
     assert said in still.notes
     assert {r.control for r in some(still.results)} == {"none", "majority"}
     assert said not in probed.notes
@@ -144,6 +139,6 @@ def test_questions_answered_side_by_side_are_answered_as_one_after_the_other(sto
     found = []
     for threads in (1, 2):
         with threadpool_limits(threads, user_api="blas"):
-            found.append(probe(store, truth, plan(tasks=("velocity",))).results)
+            found.append(probe(store, truth, plan(tasks=("velocity",), controls=CONTROLS)).results)
     assert len(found[0]) > 5
     assert found[0] == found[1]
