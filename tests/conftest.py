@@ -14,9 +14,9 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 # A file goes to one worker whole: one of minutes that begins last would be waited for by idle ones.
 LONG = (
-    "test_cli.py", "test_features.py", "test_predict.py", "test_recipe.py", "test_decode.py", "test_trust.py",
-    "test_examples.py", "test_original.py", "test_wheel.py", "test_damage.py", "test_redrawn.py",
-    "test_decoder_training.py", "test_killed.py", "test_detectors.py", "test_flow.py", "test_estimate_stages.py",
+    "test_cli.py", "test_original.py", "test_trust.py", "test_modal.py", "test_predict.py", "test_wheel.py",
+    "test_examples.py", "test_killed.py", "test_damage.py", "test_decode.py", "test_probing.py", "test_vision.py",
+    "test_pets_onnx.py", "test_features.py", "test_redrawn.py", "test_object_storage.py", "test_readouts.py",
 )  # fmt: skip
 
 
