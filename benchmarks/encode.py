@@ -23,6 +23,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,8 @@ def excerpt(film: Path, frames: int, folder: Path) -> Path:
         stream = source.streams.video[0]
         into = made.add_stream("libx264", rate=stream.average_rate)
         into.width, into.height, into.pix_fmt = stream.width, stream.height, "yuv420p"
-        for frame, _ in zip(source.decode(stream), range(frames), strict=False):
-            frame.pts = None
+        for number, frame in zip(range(frames), source.decode(stream), strict=False):
+            frame.pts, frame.time_base = number, 1 / Fraction(stream.average_rate)
             made.mux(into.encode(frame))
         made.mux(into.encode(None))
     return target
