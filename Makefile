@@ -76,7 +76,7 @@ bench: install
 	$(BIN)/python -m benchmarks.large
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.growth --clips 500,10000
-	$(BIN)/python -m benchmarks.encode --repeats 2
+	$(BIN)/python -m benchmarks.encode --clips 3 --repeats 1
 	$(BIN)/python -m benchmarks.limit --repeats 3
 	$(BIN)/python -m benchmarks.reading --repeats 1
 	$(BIN)/python -m benchmarks.small

@@ -30,6 +30,7 @@ from typing import Any
 import av
 import numpy as np
 import torch
+from av.video.reformatter import Colorspace
 from torch.nn.functional import interpolate
 from transformers import VJEPA2Model
 
@@ -98,6 +99,8 @@ def excerpt(film: Path, frames: int, folder: Path) -> Path:
         stream = source.streams.video[0]
         into = made.add_stream("libx264", rate=stream.average_rate)
         into.width, into.height, into.pix_fmt = stream.width, stream.height, "yuv420p"
+        # Said to be what PyAV takes every film for, so that all see the same colours.
+        into.codec_context.colorspace = Colorspace.ITU601
         for number, frame in zip(range(frames), source.decode(stream), strict=False):
             frame.pts, frame.time_base = number, 1 / Fraction(stream.average_rate)
             made.mux(into.encode(frame))
