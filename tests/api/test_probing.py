@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -221,6 +221,29 @@ def test_dates_are_read_as_the_time_that_passes_between_them():
     for same in (days, np.array(days, dtype="datetime64[ms]"), pl.Series(days)):
         found, expected = (wp.probe(features, one, speaker).rows[0].main.score.value for one in (same, seconds))
         assert found == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (np.array([np.datetime64("2026-01-01"), np.datetime64("NaT")] * 48, dtype=object), "missing"),
+        ([datetime(2026, 1, 1), datetime(2026, 1, 1, tzinfo=UTC)] * 48, "with a time zone and dates without"),
+        (np.array([date(2026, 1, 1), timedelta(1)] * 48, dtype=object), "dates without a time zone and durations"),
+    ],
+)
+def test_times_that_do_not_compare_are_refused_in_one_sentence(values, says):
+    features, _, speaker = speakers()
+    with pytest.raises(WorldprobeError, match=says):
+        wp.probe(features, values, speaker)
+
+
+def test_times_of_any_unit_and_span_are_read():
+    features, _, speaker = speakers(groups=6)
+    years = np.array(["1700", "2200", "2000"] * 16)
+    found = [wp.probe(features, years.astype(f"datetime64[{unit}]"), speaker) for unit in ("Y", "M", "s")]
+    found.append(wp.probe(features, years.astype(float) - 1700, speaker))
+    scores = [one.rows[0].main.score.value for one in found]
+    assert scores == pytest.approx([scores[0]] * 4, abs=1e-3)
 
 
 def test_kinds_say_otherwise():

@@ -1,8 +1,10 @@
 """Work side by side: as many at once as BLAS has threads, and one thread in each."""
 
+import _thread
 import threading
 
 import pytest
+import scipy.linalg  # noqa: F401  # its BLAS is another than NumPy's, and counts from when it is loaded
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from worldprobe.execute.threads import one_blas_thread, side_by_side
@@ -34,6 +36,53 @@ def test_as_many_at_once_as_there_are_threads_and_answers_in_order(threads: int)
     assert [number for number, _ in found] == [0, 1, 2, 3]
     alone = {name for _, name in found} == {threading.current_thread().name}
     assert alone == (threads == 1)
+
+
+def test_another_thread_leaves_blas_as_it_is() -> None:
+    """OpenBLAS would not take its number of threads back from it."""
+    found: list[set[int]] = []
+
+    def other() -> None:
+        with one_blas_thread():
+            found.append(blas_threads())
+        found.extend(side_by_side([blas_threads, blas_threads]))
+
+    with threadpool_limits(2, user_api="blas"):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        assert found == [{2}] * 3
+        assert blas_threads() == {2}
+
+
+def test_after_a_failure_nothing_more_begins() -> None:
+    begun = []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        raise ValueError(number)
+
+    with threadpool_limits(2, user_api="blas"), pytest.raises(ValueError):
+        side_by_side([lambda number=number: work(number) for number in range(8)])
+    assert len(begun) <= 2
+
+
+def test_an_interrupt_is_not_waited_for() -> None:
+    release, finished = threading.Event(), []
+
+    def work() -> None:
+        release.wait(timeout=60)
+        finished.append(True)
+
+    def interrupt() -> None:
+        _thread.interrupt_main()
+
+    with threadpool_limits(2, user_api="blas"):
+        threading.Timer(0.3, interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            side_by_side([work, work, work])
+    assert not finished
+    release.set()
 
 
 @pytest.mark.parametrize("threads", [1, 2])

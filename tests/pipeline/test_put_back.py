@@ -22,6 +22,10 @@ def test_a_refused_prediction_leaves_no_folder(tmp_path: Path, capsys, monkeypat
     assert "has no predictor" in err
     assert not (tmp_path / "run").exists()
 
+    (tmp_path / "empty").mkdir()
+    commanded(capsys, monkeypatch, *asked, tmp_path / "empty")
+    assert not any((tmp_path / "empty").iterdir())
+
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("of the user")
     commanded(capsys, monkeypatch, *asked, tmp_path / "mine")

@@ -244,3 +244,16 @@ def test_features_that_are_not_finite_are_refused():
         cross_fit(
             data.inputs, [Question("xy", Ridge(), data.target)], make_folds(data.rows, kind="grouped", seed=0)
         )
+
+
+def test_a_weak_penalty_is_fitted_from_nothing_where_columns_outnumber_rows():
+    """Weights that are the same on all centred rows have no scores, and grow if nothing takes them away."""
+    rng = np.random.default_rng(4)
+    rows, others = rng.standard_normal((2, 400, 500)).astype(np.float32)
+    codes = (rows @ rng.standard_normal((500, 3)) + 3 * rng.standard_normal((400, 3))).argmax(axis=1)
+    design = Design(rows)
+    for strength in (0.01, 1.0):
+        fitted = Logistic().fit(design, codes[:, None].astype(float), strength=strength, classes=3)
+        exact = LogisticRegression(C=1 / strength, tol=1e-10, max_iter=20_000).fit(design.standardize(rows), codes)
+        expected = exact.predict_proba(design.standardize(others))
+        np.testing.assert_allclose(np.exp(fitted.predict(others)), expected, atol=0.06)

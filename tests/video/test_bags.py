@@ -115,6 +115,11 @@ def test_readings_of_an_earlier_version_are_made_anew(tmp_path: Path) -> None:
 
 def test_four_numbers_of_another_length_are_no_rotation() -> None:
     times, frames = np.arange(3.0), np.array([0.5])
+    late = np.array([[0.0] * 4, [np.nan] * 4, [0, 0, 0, 1.0], [0, 0, 1.0, 0]])
+    np.testing.assert_allclose(
+        rotations_at(np.array([0.0, 0.15, 0.25]), np.arange(4) / 10, late),
+        [[np.nan] * 4, [np.nan] * 4, [0, 0, 0.5**0.5, 0.5**0.5]],
+    )
     assert rotations_at(frames, times, np.zeros((3, 4))) is None
     assert rotations_at(frames, times, np.tile([0.0, 0.0, 0.0, 1.1], (3, 1))) is None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +19,7 @@ from worldprobe.probes.linear.grouped import Kind
 # Whole numbers of at most so many different values are classes.
 MOST_CLASSES = 10
 LABEL = "label"
+_TIMES = (date, timedelta, np.datetime64, np.timedelta64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,13 +158,35 @@ def _column(column: Any, name: str, rows: int) -> NDArray[Any]:
             f"{name} are missing (None, NaN or empty text) in {int(missing.sum())} of {rows} rows, first in row "
             f"{int(missing.argmax())}: leave those rows out, everywhere"
         )
-    if values.dtype == object and all(isinstance(one, date | timedelta) for one in values.flat):
-        of = "timedelta64[us]" if all(isinstance(one, timedelta) for one in values.flat) else "datetime64[us]"
-        values = np.array(values.tolist(), dtype=of)
+    if values.dtype.kind in "mM" or (values.dtype == object and values.size and isinstance(values.flat[0], _TIMES)):
+        return _times(values, name)
     return values
+
+
+def _times(values: NDArray[Any], name: str) -> NDArray[Any]:
+    """Dates or durations as microseconds, datetime64 or timedelta64; of a time zone, in that of Greenwich."""
+    kinds = set()
+    for one in values.flat if values.dtype == object else ():
+        if not isinstance(one, _TIMES):
+            kinds.add("others")
+        elif isinstance(one, timedelta | np.timedelta64):
+            kinds.add("durations")
+        else:
+            kinds.add("dates with a time zone" if getattr(one, "tzinfo", None) else "dates without a time zone")
+    if len(kinds) > 1:
+        raise InputError(f"{name} hold {' and '.join(sorted(kinds))}: make them one kind")
+    of = "timedelta64[us]" if values.dtype.kind == "m" or kinds == {"durations"} else "datetime64[us]"
+    if kinds == {"dates with a time zone"}:
+        values = np.array([one.astimezone(UTC).replace(tzinfo=None) for one in values.flat]).reshape(values.shape)
+    try:
+        return values.astype(of)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{name} cannot be read as times ({error}): give seconds as numbers") from error
 
 
 def _is_missing(value: Any) -> bool:
     if value is None or type(value).__name__ in ("NAType", "NaTType"):  # those of pandas compare with nothing
         return True
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return bool(np.isnat(value))
     return bool(value != value) if isinstance(value, float) else isinstance(value, str) and not value

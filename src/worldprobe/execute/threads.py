@@ -6,18 +6,25 @@ them take a logistic regression twice as long as one does.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
 
 Done = TypeVar("Done")
+_LOOK = 0.1  # seconds
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Have BLAS work in the calling thread alone; it is the whole process's BLAS, until the end of the context."""
+    """Have the process's BLAS work in the calling thread alone, until the end of the context.
+
+    Of the main thread only: OpenBLAS takes no number of threads back from another one.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     with _libraries().limit(limits=1):
         yield
 
@@ -25,20 +32,44 @@ def one_blas_thread() -> Iterator[None]:
 def side_by_side(works: Sequence[Callable[[], Done]]) -> list[Done]:
     """Do each work in a thread of its own, as many at once as BLAS has threads; what they return, in their order.
 
+    An interrupt is not waited for: works that go on meanwhile end by themselves, or with the process.
+
     Raises:
         Exception: what the first of them that fails raises; those that have not begun are not done.
     """
-    lanes = min(len(works), max((one["num_threads"] for one in _libraries().info()), default=1))
+    main = threading.current_thread() is threading.main_thread()
+    lanes = min(len(works), max((one["num_threads"] for one in _libraries().info() if main), default=1))
     with one_blas_thread():
         if lanes < 2:
             return [work() for work in works]
-        with ThreadPoolExecutor(lanes) as pool:
-            waiting = [pool.submit(work) for work in works]
-            try:
-                return [one.result() for one in waiting]
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        found: dict[int, Done] = {}
+        failed: list[tuple[int, BaseException]] = []
+        waiting, lock, stop = iter(enumerate(works)), threading.Lock(), threading.Event()
+
+        def lane() -> None:
+            while not stop.is_set():
+                with lock:
+                    number, work = next(waiting, (-1, None))
+                if work is None:
+                    return
+                try:
+                    found[number] = work()
+                except BaseException as error:  # raised again by the thread that waits
+                    failed.append((number, error))
+                    stop.set()
+
+        threads = [threading.Thread(target=lane, daemon=True) for _ in range(lanes)]
+        try:
+            for one in threads:
+                one.start()
+            for one in threads:
+                while one.is_alive():  # a join without an end is not interrupted
+                    one.join(_LOOK)
+        finally:
+            stop.set()
+        if failed:
+            raise min(failed, key=lambda one: one[0])[1]
+        return [found[number] for number in range(len(works))]
 
 
 @lru_cache(maxsize=1)

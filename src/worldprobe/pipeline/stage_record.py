@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,11 +77,14 @@ def put_back(out: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if written and held and _written(results) == written:
-            write_whole(path, held)
-        elif made and set(out.iterdir()) <= {path}:
-            path.unlink(missing_ok=True)
-            out.rmdir()
+        with suppress(OSError):  # what failed is what is to be said
+            if _written(results) == written:
+                if held is not None:
+                    write_whole(path, held)
+                elif set(out.iterdir()) <= {path}:
+                    path.unlink(missing_ok=True)
+            if made and not any(out.iterdir()):
+                out.rmdir()
         raise
 
 

@@ -130,8 +130,15 @@ def _key(spec: ClipSpec) -> _Key:
 
 
 def _sight(encoder: Encoder) -> Hashable:
-    """The same of encoders that are known to see frames alike."""
-    return getattr(encoder, "sight", None) or id(encoder)
+    """The same of encoders that are known to see frames alike: this package's, by their ``sight``.
+
+    One that inherits from them, or passes their attributes on, may see frames in a way of its own.
+    """
+    own = [getattr(type(encoder), name, None) for name in ("preprocess", "view")]
+    known = all(getattr(one, "__module__", "").startswith("worldprobe.") for one in own)
+    changed = {"preprocess", "view"} & vars(encoder).keys() if hasattr(encoder, "__dict__") else set()
+    sight: Hashable = vars(encoder).get("sight", getattr(type(encoder), "sight", None)) if known else None
+    return id(encoder) if changed or sight is None else sight
 
 
 def _clips_of(path: Path, job: EncodeJob, part: Encoded, progress: Progress) -> Iterator[PendingClip]:

@@ -84,6 +84,10 @@ class Path:
         self.point[-self._k :] = self._turn.T @ logs
         self._scores = np.zeros((self._k, self._n))
         self._stretched = np.zeros_like(self.point)
+        # Rows are centred: weights that are the same on all of them have no scores and no length, yet grow by
+        # rounding until they drown the others.
+        lost = axes.rows.sum(axis=0, dtype=np.float64) if axes.dual else np.zeros(self._r)
+        self._lost = lost / (np.linalg.norm(lost) or 1.0)
         self._pairs = Pairs(len(self.point))
         self.strength = 0.0
         self.loss, self._raw, _ = self._pass(self.point, self.point, 0.0)
@@ -116,7 +120,7 @@ class Path:
                 if (now < curvature / _APART).any():
                     curvature, solve = now, self._preconditioner(now, strength)
                     self._pairs.begin(0.0, self._penalised, self._stretch, solve)
-            gradient = self._raw + strength * self._penalised(self.point)
+            gradient = self._settled(self._raw + strength * self._penalised(self.point))
             wide, near = self._stretch(gradient), solve(gradient)
             if float(wide @ near) <= tolerance**2:
                 break
@@ -145,6 +149,16 @@ class Path:
         """Points [..., k r + k] without the offsets, on which there is no penalty."""
         found = flat.copy()
         found[..., -self._k :] = 0.0
+        return found
+
+    def _settled(self, flat: Floats) -> Floats:
+        """Points [..., k r + k] without what has no scores."""
+        if not self._axes.dual:
+            return flat
+        found = flat.copy()
+        weights = found[..., : -self._k].reshape(*flat.shape[:-1], self._k, self._r)
+        weights -= (weights @ self._lost)[..., None] * self._lost
+        found[..., : -self._k] = weights.reshape(*flat.shape[:-1], -1)
         return found
 
     def _product(self, flat: Floats, stretched: Floats) -> float:
@@ -181,7 +195,7 @@ class Path:
 
         def solve(right: Floats) -> Floats:
             flat = right if right.ndim == 1 else right.T
-            return np.asarray(lapack.dpttrs(diagonal, beside, flat)[0].T)
+            return self._settled(np.asarray(lapack.dpttrs(diagonal, beside, flat)[0].T))
 
         return solve
 

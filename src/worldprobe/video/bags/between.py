@@ -47,10 +47,14 @@ def rotations_at(frames: Floats, times: Floats, quaternions: Floats) -> Floats |
         quaternions: [m, 4], in any order of their components.
 
     Returns:
-        None where they are no rotations: of another length than 1.
+        None where they are no rotations: of another length than 1. Those of no length and NaN, which recorders send
+        before they know, are left out.
     """
-    if not (np.abs(np.linalg.norm(quaternions, axis=1) - 1) <= _UNIT).all():
+    lengths = np.linalg.norm(quaternions, axis=1)
+    told = np.isfinite(lengths) & (lengths > 0)
+    if not told.any() or (np.abs(lengths[told] - 1) > _UNIT).any():
         return None
+    times, quaternions = times[told], quaternions[told]
     order = np.argsort(times, kind="stable")
     times, turned = times[order], quaternions[order]
     sides = np.where((turned[1:] * turned[:-1]).sum(axis=1) < 0, -1.0, 1.0)
