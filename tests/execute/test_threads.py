@@ -1,6 +1,7 @@
 """Work side by side: as many at once as BLAS has threads, and one thread in each."""
 
 import _thread
+import signal
 import threading
 
 import pytest
@@ -71,16 +72,20 @@ def test_an_interrupt_is_not_waited_for() -> None:
     release, finished = threading.Event(), []
 
     def work() -> None:
-        release.wait(timeout=60)
+        release.wait(timeout=20)
         finished.append(True)
 
     def interrupt() -> None:
         _thread.interrupt_main()
 
-    with threadpool_limits(2, user_api="blas"):
-        threading.Timer(0.3, interrupt).start()
-        with pytest.raises(KeyboardInterrupt):
-            side_by_side([work, work, work])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest's workers ignore it
+    try:
+        with threadpool_limits(2, user_api="blas"):
+            threading.Timer(0.3, interrupt).start()
+            with pytest.raises(KeyboardInterrupt):
+                side_by_side([work, work, work])
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not finished
     release.set()
 
