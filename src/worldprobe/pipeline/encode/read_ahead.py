@@ -136,9 +136,9 @@ def _sight(encoder: Encoder) -> Hashable:
     """
     own = [getattr(type(encoder), name, None) for name in ("preprocess", "view")]
     known = all(getattr(one, "__module__", "").startswith("worldprobe.") for one in own)
-    changed = {"preprocess", "view"} & vars(encoder).keys() if hasattr(encoder, "__dict__") else set()
-    sight: Hashable = vars(encoder).get("sight", getattr(type(encoder), "sight", None)) if known else None
-    return id(encoder) if changed or sight is None else sight
+    changed = {"preprocess", "view"} & getattr(encoder, "__dict__", {}).keys()
+    sight: Hashable = getattr(encoder, "sight", None) if known and not changed else None
+    return id(encoder) if sight is None else sight
 
 
 def _clips_of(path: Path, job: EncodeJob, part: Encoded, progress: Progress) -> Iterator[PendingClip]:

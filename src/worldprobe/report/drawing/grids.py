@@ -31,10 +31,7 @@ def draw_grids(grids: Sequence[FrameGrid], path: Path, *, title: str) -> None:
         for grid in grids for number in range(len(grid.rows))
     ]  # fmt: skip
     sizes = [(width, height) for height, width, _ in shapes]
-    sheet = Sheet(
-        (sizes * columns * len(above))[: columns * len(above)], columns, width=_CELL, above=above, below=0.03,
-        left=_LEFT, right=right, foot=0.3 * charts,
-    )  # fmt: skip
+    sheet = Sheet(sizes, columns, width=_CELL, above=above, below=0.03, left=_LEFT, right=right, foot=0.3 * charts)
     begun = 0
     for grid in grids:
         _draw(sheet, grid, begun, columns)

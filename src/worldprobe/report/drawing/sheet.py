@@ -30,7 +30,8 @@ class Sheet:
         sizes: (width, height) of each picture, in any unit: each fills its column, or is as tall as its row.
         columns: pictures a row.
         width: of a column.
-        above, below: each picture, for what is written there; ``above`` of all rows alike, or one by one.
+        above, below: each picture, for what is written there; ``above`` of all rows alike, or of each, which then
+            says how many there are.
         left, right: of all columns; ``foot``: below all rows.
     """
 
@@ -52,8 +53,7 @@ class Sheet:
         self._columns, self._left, self._pitch = columns, left, width
         self._wide = width - _GAP
         self._tall = self._wide * max(height / width for width, height in sizes)
-        rows = -(-len(sizes) // columns)
-        spaces = [float(above)] * rows if isinstance(above, int | float) else list(above)
+        spaces = [above] * -(-len(sizes) // columns) if isinstance(above, int | float) else above
         self._tops, y = list[float](), _HEAD
         for space in spaces:
             self._tops.append(y + space)

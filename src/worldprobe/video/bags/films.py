@@ -148,11 +148,9 @@ class _Recording:
         if is_action(topic) or any(times != found[0][0] for times, _ in found):
             return {}
         turned = rotations_at(frames, np.array(found[0][0]), np.array([values for _, values in found]).T)
-        return (
-            {}
-            if turned is None
-            else {_column(topic, f"{name}{axis}"): turned[:, n] for n, axis in enumerate(_AXES)}
-        )
+        if turned is None:
+            return {}
+        return {_column(topic, f"{name}{axis}"): turned[:, n] for n, axis in enumerate(_AXES)}
 
 
 def _column(topic: str, name: str) -> str:
