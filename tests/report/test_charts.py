@@ -327,3 +327,15 @@ def test_marks_of_a_sheet_stand_where_they_are_in_their_pictures_and_are_cut_at_
     around = np.array([top, bottom, left, right])
     assert (corners(blue)[[0, 2]] >= around[[0, 2]] - 1).all()
     assert (corners(blue)[[1, 3]] <= around[[1, 3]] + 1).all()
+
+
+def test_a_frame_many_times_as_tall_as_wide_makes_no_figure_without_end(tmp_path):
+    slit = np.full((400, 40, 3), 200, np.uint8)
+    sheet = Sheet([(40, 400)], 1, width=2.0, above=0.2, below=0.2)
+    sheet.place(0, slit)
+    wide, high = sheet.figure.get_size_inches()
+    assert high < 3 * wide
+    png.save(sheet.figure, tmp_path / "slit.png")
+    seen = np.asarray(Image.open(tmp_path / "slit.png").convert("RGB")) == 200
+    rows, columns = (np.flatnonzero(seen.all(axis=2).any(axis=axis)) for axis in (1, 0))
+    assert np.ptp(rows) == pytest.approx(10 * np.ptp(columns), rel=0.1)  # all of it, in its shape

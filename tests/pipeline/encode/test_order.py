@@ -123,7 +123,12 @@ def test_several_encoders_are_served_by_one_decoding_and_store_what_each_would_a
     encode(scenes[:1], encoder=pixels, store=store, blocks=[0], input=input)
     opened.clear(), seen.clear()
     beside = [Beside(flow, [0]), Beside(network, [1, 3])]
-    done = encode(scenes, encoder=pixels, store=store, blocks=[0], beside=beside, input=input)
+    stages = set[str]()
+    done = encode(
+        scenes, encoder=pixels, store=store, blocks=[0], beside=beside, input=input,
+        progress=lambda stage, *_: stages.add(stage),
+    )  # fmt: skip
+    assert stages == {"encode pixels and 2 others" + ("" if input == "native" else f", {input}")}
     assert sorted(opened) == sorted(scenes)
     assert sum(seen) == 3 * 16  # every frame once for both floors
     clips = 8 if input == "still" else 1  # of 16 frames a scene

@@ -52,7 +52,8 @@ class EncodeJob:
     @property
     def stage(self) -> str:
         """The name that progress has for it: stills are encoded beside native clips, and apart from them."""
-        return f"encode {self.encoder.name}" + ("" if self.input == "native" else f", {self.input}")
+        others = "" if not self.beside else f" and {len(self.beside)} other" + "s" * (len(self.beside) > 1)
+        return f"encode {self.encoder.name}{others}" + ("" if self.input == "native" else f", {self.input}")
 
     @property
     def outputs(self) -> list[Encoder]:

@@ -125,26 +125,7 @@ def align(
         StoreError: embeddings of a robot's videos that do not say which episodes these show.
     """
     _require_episodes(series, labels)
-    dropped: Counter[str] = Counter()
-    rows: list[tuple[int, int, _Moment]] = []
-    turn = poses.whole_turn(labels.table)
-    tables = {name: table for (name,), table in labels.table.partition_by("video", as_dict=True).items()}
-    for video, one in enumerate(series):
-        table = tables.get(one.video.id, labels.table.clear())
-        tracks = targets.tracks_of(table, turn=turn, shots=one.shots, factors=factors)
-        used = np.zeros(len(tracks.frame), dtype=bool)
-        order = np.argsort(tracks.frame, kind="stable")
-        in_time = tracks.frame[order]
-        for clip, spec in enumerate(one.specs):
-            first, last = np.searchsorted(in_time, (spec.start, spec.last + 1))
-            within = np.sort(order[first:last])
-            used[within] = True
-            if not len(within):
-                continue
-            moments, reasons = _clip_moments(tracks.at(within), one, spec, subject)
-            dropped.update(reasons)
-            rows += [(video, clip, moment) for moment in moments]
-        dropped["outside the clips"] += int((~used).sum())
+    rows, dropped = _moments_of(series, labels, subject, factors)
     found = [moment for _, _, moment in rows]
     sizes = np.array([(one.video.width, one.video.height) for one in series], dtype=np.float64).reshape(-1, 2)
     video_of = np.array([video for video, _, _ in rows], dtype=np.int64)
@@ -180,6 +161,33 @@ def align(
         labels=np.array([moment.labels for moment in found], dtype=np.int64),
         dropped={reason: count for reason, count in sorted(dropped.items()) if count},
     )
+
+
+def _moments_of(
+    series: Sequence[Series], labels: Labels, subject: Subject, factors: Sequence[str]
+) -> tuple[list[tuple[int, int, _Moment]], Counter[str]]:
+    """Moments with their video and clip, and how many labels were dropped for which reason."""
+    dropped: Counter[str] = Counter()
+    rows: list[tuple[int, int, _Moment]] = []
+    turn = poses.whole_turn(labels.table)
+    tables = {name: table for (name,), table in labels.table.partition_by("video", as_dict=True).items()}
+    for video, one in enumerate(series):
+        table = tables.get(one.video.id, labels.table.clear())
+        tracks = targets.tracks_of(table, turn=turn, shots=one.shots, factors=factors)
+        used = np.zeros(len(tracks.frame), dtype=bool)
+        order = np.argsort(tracks.frame, kind="stable")
+        in_time = tracks.frame[order]
+        for clip, spec in enumerate(one.specs):
+            first, last = np.searchsorted(in_time, (spec.start, spec.last + 1))
+            within = np.sort(order[first:last])
+            used[within] = True
+            if not len(within):
+                continue
+            moments, reasons = _clip_moments(tracks.at(within), one, spec, subject)
+            dropped.update(reasons)
+            rows += [(video, clip, moment) for moment in moments]
+        dropped["outside the clips"] += int((~used).sum())
+    return rows, dropped
 
 
 def with_before(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.transforms import TransformedBbox
 
 _HEAD, _GAP = 0.34, 0.065  # inches: above all rows, and between pictures
+_TALLEST = 2.0  # a row's height, in columns: enough for a telephone held upright; what is taller is drawn narrower
 
 
 class Sheet:
@@ -52,7 +53,7 @@ class Sheet:
 
         self._columns, self._left, self._pitch = columns, left, width
         self._wide = width - _GAP
-        self._tall = self._wide * max(height / width for width, height in sizes)
+        self._tall = self._wide * min(_TALLEST, max(height / width for width, height in sizes))
         spaces = [above] * -(-len(sizes) // columns) if isinstance(above, int | float) else above
         self._tops, y = list[float](), _HEAD
         for space in spaces:
