@@ -39,12 +39,19 @@ class Numbers:
         spread = np.where(varying(target), target.std(axis=0), 1.0)
         return cls(target.mean(axis=0), spread, target.min(axis=0), target.max(axis=0))
 
+    def at(self, columns: slice) -> Numbers:
+        """Those of some columns."""
+        return Numbers(self.middle[columns], self.spread[columns], self.low[columns], self.high[columns])
+
     def deviation(self, output: Floats) -> Floats:
         """Predictions [m, k], cut to the targets' range, less the mean, in spreads.
 
         One prediction far outside of what was ever seen would else decide on the slope of all.
         """
-        return np.asarray((output.clip(self.low, self.high) - self.middle) / self.spread)
+        found = np.clip(output, self.low, self.high)
+        found -= self.middle
+        found /= self.spread
+        return np.asarray(found)
 
     def truth(self, target: Floats) -> Floats:
         """Targets [m, k] as ``deviation`` has predictions."""
@@ -107,6 +114,11 @@ def number_slopes(truth: Floats, deviation: Floats, *, together: int) -> tuple[F
     along, square, total = (
         one.sum(axis=0).reshape(-1, together).sum(axis=1) for one in (truth * deviation, deviation**2, truth**2)
     )
+    return slopes_of(along, square, total)
+
+
+def slopes_of(along: Floats, square: Floats, total: Floats) -> tuple[Floats, Floats]:
+    """``number_slopes`` of sums [k] of truth times deviation, of the deviation's squares and of the truth's."""
     slope = np.where(square > 0, along / np.where(square > 0, square, 1.0), 0.0).clip(0.0, 1.0)
     return slope, total - 2 * slope * along + slope**2 * square
 

@@ -145,6 +145,7 @@ class _MixedRidge:
 
     name, kind, strengths = Ridge.name, Ridge.kind, Ridge.strengths
     side_by_side, by_products = Ridge.side_by_side, Ridge.by_products
+    of_a_column = Ridge()
 
     def fit(
         self, training: TrainingSet, target: Floats, *, strength: float, classes: int, start: Fitted | None = None
@@ -164,7 +165,7 @@ class _FittedMixture:
     def predict(self, inputs: NDArray[np.float32]) -> Floats:
         """Values float64 [m, columns]."""
         found = self.fitted.predict(inputs)
-        return (found.reshape(len(found), -1, len(_MIXTURE)) @ _MIXTURE).reshape(len(found), -1)
+        return np.asarray((found.reshape(-1, len(_MIXTURE)) @ _MIXTURE).reshape(len(found), -1))
 
 
 def _mixture() -> tuple[Ints, Floats]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from worldprobe.probes.linear.softmax import Axes
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Inputs = NDArray[np.float32]
+Made = TypeVar("Made")
 # Directions whose squared length is below this share of the longest are rounding, not signal.
 _RANK_TOLERANCE = 1e-12
 # A column whose spread is below this share of the widest one's says nothing.
@@ -37,6 +39,8 @@ _CHUNK = 1024
 _MANY = 4
 # Standardised values that are kept until `forget` rather than made for each product: 64 MB.
 _FEW = 2**23
+# Of held-out rows by training rows, or by columns, so few values are solved for at all strengths once: 13 MB of 13.
+_SMALL = 2**17
 
 
 class Design:
@@ -75,9 +79,11 @@ class Design:
         # All targets and strengths of a fold ask for the same rows one after the other.
         self._centred = _Last(lambda rows: np.asarray(values_of(rows) - self.mean))
         self._crossed = _Last(self._cross)
-        self._reflected = _Last(lambda rows: self._reduced.turn(self._crossed(rows).T).T)
+        self._reflected = _Last(lambda rows: self._reduced.turn(self._facing(rows).T).T)
+        self._answering: _Last[dict[tuple[float, ...], Floats]] = _Last(lambda rows: {})
         self._turned = _Last(self._rotate)
         self._known: dict[bytes, Floats] = {}
+        self._asked: set[float] = set()
 
     @cached_property
     def inputs(self) -> NDArray[np.float32]:
@@ -124,6 +130,40 @@ class Design:
 
     def ridge(self, target: Floats, strengths: Sequence[float]) -> Callable[[Inputs], list[Floats]]:
         """Ridge at each strength for a centred target [n, k]: predicts rows [m, d], float64 [m, k] each."""
+        aimed: list[Floats] = []
+        solved: list[Callable[[Inputs], list[Floats]]] = []
+
+        def predict(inputs: Inputs) -> list[Floats]:
+            if self._answers_rows(inputs, strengths):
+                try:
+                    rows = self._answered_rows(inputs, strengths)
+                except np.linalg.LinAlgError:
+                    pass  # rounding made it indefinite; the axes leave out what is rounding
+                else:
+                    if not aimed:
+                        aimed.append(self._reduced.turn(target if self._wide else self._products(target)))
+                    values = rows.reshape(-1, rows.shape[2]) @ aimed[0]
+                    return list(values.reshape(len(strengths), len(inputs), -1))
+            if not solved:
+                solved.append(self._solved(target, strengths))
+            return solved[0](inputs)
+
+        return predict
+
+    def _answers_rows(self, inputs: Inputs, strengths: Sequence[float]) -> bool:
+        """Whether other rows are solved for, once for all targets, rather than each target."""
+        few = len(inputs) * min(len(self._rows), len(self.mean)) <= _SMALL
+        return few and self._reducible(strengths) and not self._alone(strengths)
+
+    def _answered_rows(self, inputs: Inputs, strengths: Sequence[float]) -> Floats:
+        """Other rows [m, d] as they multiply a target that is turned, at each strength: [strengths, m, n or d]."""
+        known, wanted = self._answering(inputs), tuple(strengths)
+        if wanted not in known:
+            known[wanted] = np.ascontiguousarray(self._reduced.solve_rows(self._reflected(inputs), wanted))
+        return known[wanted]
+
+    def _solved(self, target: Floats, strengths: Sequence[float]) -> Callable[[Inputs], list[Floats]]:
+        """Solve for a target, so that any rows are predicted by products."""
         if self._wide and (turned := self._try(self._solve_turned, target, strengths)) is not None:
             return self._by_rows(np.concatenate(turned, axis=1), len(strengths))
         found = None if self._wide else self._try(self._solve_reduced, target, strengths)
@@ -213,12 +253,23 @@ class Design:
         strengths: Sequence[float],
     ) -> list[Floats] | None:
         """Weights on rows [n, k] or columns [d, k], whichever are fewer; None where the axes do better."""
-        if self._decomposed or self._components is not None or min(strengths) <= 0:
+        if not self._reducible(strengths):
             return None
         try:
             return solve(target, strengths)
         except np.linalg.LinAlgError:
             return None  # rounding made it indefinite; the axes leave out what is rounding
+
+    def _reducible(self, strengths: Sequence[float]) -> bool:
+        """Whether strengths are solved for by the reduction: else there are axes already, or have to be."""
+        return not self._decomposed and self._components is None and min(strengths) > 0
+
+    def _alone(self, strengths: Sequence[float]) -> bool:
+        """Whether a strength is had for less than the reduction, which nobody has asked for yet."""
+        if self._wide or len(strengths) > 1 or "_reduced" in self.__dict__:
+            return False
+        self._asked |= set(strengths)
+        return len(self._asked) == 1
 
     def _solve_turned(self, target: Floats, strengths: Sequence[float]) -> list[Floats]:
         return self._reduced.solve_turned(target, strengths)
@@ -227,8 +278,7 @@ class Design:
         if self._wide:
             return self._reduced.solve(target, strengths)
         products = self._products(target)
-        # A single strength is had for less than the reduction, if nobody has asked for that yet.
-        if len(strengths) == 1 and "_reduced" not in self.__dict__:
+        if self._alone(strengths):
             from scipy.linalg import solve
 
             gram = self._gram()
@@ -240,6 +290,7 @@ class Design:
         """Let go of what grows with the rows; the decomposition stays, the rest is made again if asked for."""
         for kept in (self._centred, self._crossed, self._reflected, self._turned):
             kept.forget()
+        self._answering.forget()
         # Where rows are not many more than columns, what is turned of them is no more than the decomposition.
         turned: tuple[str, ...] = ("axes",) if len(self._rows) > _MANY * len(self.mean) else ()
         if self._wide:  # made again in no time
@@ -274,6 +325,10 @@ class Design:
         for some in self._blocks():
             total += self._standardize_some(inputs, some) @ self._standardize_some(self._own, some).T
         return total
+
+    def _facing(self, inputs: Inputs) -> Floats:
+        """Other rows [m, d] in what the reduction is of: their products with the training rows, or their columns."""
+        return self._crossed(inputs) if self._wide else self._centred(inputs) / self.scale
 
     def _rotate(self, inputs: Inputs) -> Floats:
         if self._wide:
@@ -342,14 +397,14 @@ class Design:
         return self._source if whole else Picked(self._source, self._rows).as_inputs()
 
 
-class _Last:
+class _Last(Generic[Made]):
     """Remember what was last made of rows."""
 
-    def __init__(self, make: Callable[[Inputs], Floats]) -> None:
+    def __init__(self, make: Callable[[Inputs], Made]) -> None:
         self._make = make
-        self._kept: tuple[Inputs, Floats] | None = None
+        self._kept: tuple[Inputs, Made] | None = None
 
-    def __call__(self, inputs: Inputs) -> Floats:
+    def __call__(self, inputs: Inputs) -> Made:
         if self._kept is None or self._kept[0] is not inputs:
             self._kept = (inputs, self._make(inputs))
         return self._kept[1]
