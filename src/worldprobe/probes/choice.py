@@ -183,9 +183,7 @@ def _of_numbers(questions: Sequence[Question], training: TrainingRows) -> list[V
             deviation = one.deviation(output)
             np.einsum("mk,mk->k", true, deviation, out=products[0, fold])
             np.einsum("mk,mk->k", deviation, deviation, out=products[1, fold])
-        along, square, total = (
-            one.sum(axis=0).reshape(-1, width).sum(axis=1) for one in (*products, squares)
-        )
+        along, square, total = (one.sum(axis=0).reshape(-1, width).sum(axis=1) for one in (*products, squares))
         return *slopes_of(along, square, total), products.reshape(2, folds, -1, width)
 
     constant = squares.sum(axis=0).reshape(-1, width).sum(axis=1)

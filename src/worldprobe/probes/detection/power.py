@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.probes.controls import shuffled
+from worldprobe.probes.controls import donors, shuffled
 from worldprobe.probes.detection.by_group import LEAST_Z, group_z
 from worldprobe.probes.detection.memory import rolled
 from worldprobe.probes.linear.design import column_scale, principal
@@ -23,7 +23,7 @@ from worldprobe.probes.linear.picked import blocks, mean_and_spread
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.metrics import varying
 from worldprobe.probes.question import Question
-from worldprobe.probes.splits import Folds
+from worldprobe.probes.splits import Folds, Purge
 from worldprobe.protocols import Fitted, TrainingSet
 
 Floats = NDArray[np.float64]
@@ -59,29 +59,41 @@ def planted(inputs: NDArray[np.float32], target: Floats, folds: Folds, *, seed: 
         target: [n, k], whose columns lend the noise; of classes their indicators.
         folds: between whose units noise is moved; within each video, where units are neighbours in time.
     """
+    return planted_each(inputs, [target], folds, seed=seed)[0]
+
+
+def planted_each(
+    inputs: NDArray[np.float32], targets: Sequence[Floats], folds: Folds, *, seed: int
+) -> list[Floats]:
+    """``planted`` of each target, in the same features: the signals are the same, and what moves noise about."""
     generator = np.random.default_rng(seed)
-    columns = target[:, varying(target)]
-    easy, hard = _signals(inputs, generator)
-    noise = [
-        _standard(_moved(columns[:, [index % columns.shape[1]]], folds, seed=int(generator.integers(1 << 31))))
-        for index in range(NULLS)
-    ]
-    plants = [
-        np.sqrt(effect) * signals[:, [index]] + np.sqrt(1 - effect) * noise[index]
-        for signals in (easy, hard)
-        for effect in EFFECTS
-        for index in range(PLANTS)
-    ]
-    return np.concatenate([*plants, *noise], axis=1)
+    signals = np.stack(_signals(inputs, generator), axis=1)  # [n, kinds, PLANTS]
+    seeds = [int(one) for one in generator.integers(1 << 31, size=NULLS)]
+    moves = [donors(folds.unit, seed=one) for one in seeds] if folds.purge is None else []
+    share = np.sqrt(np.array(EFFECTS))[:, None]
+    rest = np.sqrt(1 - np.array(EFFECTS))[:, None]
+    found = []
+    for target in targets:
+        columns = target[:, varying(target)]
+        own = [columns[:, index % columns.shape[1]] for index in range(NULLS)]
+        if folds.purge is None:
+            noise = [column[rows] for column, rows in zip(own, moves, strict=True)]
+        else:
+            noise = [
+                _moved(column[:, None], folds.purge, seed=one)[:, 0] for column, one in zip(own, seeds, strict=True)
+            ]
+        nulls = _standard(np.stack(noise, axis=1))
+        # [n, kinds, effects, PLANTS]
+        plants = share * signals[:, :, None] + rest * nulls[:, None, None, :PLANTS]
+        found.append(np.concatenate([plants.reshape(len(target), -1), nulls], axis=1))
+    return found
 
 
-def _moved(target: Floats, folds: Folds, *, seed: int) -> Floats:
-    """A target that no longer belongs to its rows."""
-    if folds.purge is None:
-        return shuffled(target, folds.unit, seed=seed)
-    rows = folds.purge.rows
+def _moved(target: Floats, purge: Purge, *, seed: int) -> Floats:
+    """A target that no longer belongs to its rows, where neighbours in time stand on both sides."""
+    rows = purge.rows
     if _changes(target, rows.video):
-        return rolled(target, rows, apart_seconds=folds.purge.seconds, seed=seed)
+        return rolled(target, rows, apart_seconds=purge.seconds, seed=seed)
     # In time there is nothing to roll: what is one number a video is moved to another video.
     return shuffled(target, rows.video, seed=seed)
 

@@ -65,7 +65,9 @@ class Shifted:
             diagonal, beside.ravel()[:-1], right, overwrite_d=1, overwrite_e=1, overwrite_b=1
         )
         if failed > 0:
-            raise np.linalg.LinAlgError(f"rounding makes the system at shift {(failed - 1) // self._size} indefinite")
+            raise np.linalg.LinAlgError(
+                f"rounding makes the system at shift {(failed - 1) // self._size} indefinite"
+            )
         return np.asarray(found.T.reshape(few, count, self._size).transpose(1, 0, 2))
 
     @property
