@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,8 @@ from worldprobe.protocols import Fitted
 Floats = NDArray[np.float64]
 # After so many penalties in a row at which less than this share of the gain was left, weaker ones are not tried.
 _PATIENCE, _LEAST_SHARE = 2, 0.9
+# So many predictions, half a MB, are judged together.
+_NEAR = 2**16
 # A gain of less than this share of the constant's loss is rounding.
 _ROUNDING = 1e-9
 
@@ -172,36 +175,82 @@ def _of_numbers(questions: Sequence[Question], training: TrainingRows) -> list[V
     if len(questions) > 1:
         values = np.concatenate([one.target for one in questions], axis=1)
     joined = replace(questions[0], target=values, blocks=len(owner))
-    known = [Numbers.of(values[train]) for _, train, _, _ in training.inner]
-    truth = [one.truth(values[held]) for one, (*_, held) in zip(known, training.inner, strict=True)]
-    width, folds = values.shape[1] // len(owner), len(known)
-    squares = np.stack([np.einsum("mk,mk->k", one, one) for one in truth])  # [folds, columns]
-
-    def judge(outputs: list[Floats]) -> tuple[Floats, Floats, Floats]:
-        products = np.empty((2, folds, values.shape[1]))
-        for fold, (one, true, output) in enumerate(zip(known, truth, outputs, strict=True)):
-            deviation = one.deviation(output)
-            np.einsum("mk,mk->k", true, deviation, out=products[0, fold])
-            np.einsum("mk,mk->k", deviation, deviation, out=products[1, fold])
-        along, square, total = (one.sum(axis=0).reshape(-1, width).sum(axis=1) for one in (*products, squares))
-        return *slopes_of(along, square, total), products.reshape(2, folds, -1, width)
-
-    constant = squares.sum(axis=0).reshape(-1, width).sum(axis=1)
-    best = _search(joined, training, judge, _Best.begin(constant, owner, np.zeros((2, folds, len(owner), width))))
-    slope = np.repeat(best.slopes, width)
-    along, square = best.products.reshape(2, folds, -1)
-    left = (squares - 2 * slope * along + slope**2 * square).clip(0.0)
-    errors = (left * np.stack([one.spread for one in known]) ** 2).sum(axis=0)
-    rows = sum(len(held) for *_, held in training.inner)
+    held = _HeldOut.of(joined, training)
+    shape = (2, len(training.inner), len(owner), held.width)
+    search = _search_at_once if _declares(joined.probe, "at_all") else _search
+    best = search(joined, training, held, _Best.begin(held.constant, owner, np.zeros(shape)))
+    slope = np.repeat(best.slopes, held.width)
+    errors = held.errors(slope, best.products.reshape(*shape[:2], -1))
     of = Numbers.of(values[training.rows])
     found = []
     for index, (question, fitted) in enumerate(zip(questions, _fit_each(questions, training, best), strict=True)):
         blocks = np.flatnonzero(owner == index)
-        columns = slice(width * int(blocks[0]), width * int(blocks[-1] + 1))
-        choices = _choices(best, blocks, rows)
+        columns = slice(held.width * int(blocks[0]), held.width * int(blocks[-1] + 1))
         believed = Believed(fitted, of.at(columns), slope[columns])
-        found.append(Validated(believed, choices, errors[columns] / rows, _by_products(question)))
+        choices = _choices(best, blocks, held.rows)
+        found.append(Validated(believed, choices, errors[columns], _by_products(question)))
     return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _HeldOut:
+    """Judge numbers predicted for the rows held out of each inner fold, by sums over these rows.
+
+    Attributes:
+        known: what each fold's training rows say of the targets.
+        truth: the held-out targets [m, k] of each fold, in units of these.
+        squares: their sums of squares, [folds, k].
+        width: columns that share a slope.
+    """
+
+    known: tuple[Numbers, ...]
+    truth: tuple[Floats, ...]
+    squares: Floats
+    width: int
+
+    @classmethod
+    def of(cls, question: Question, training: TrainingRows) -> _HeldOut:
+        """Of a question's inner folds."""
+        known = tuple(Numbers.of(question.target[train]) for _, train, _, _ in training.inner)
+        held = [question.target[rows] for *_, rows in training.inner]
+        truth = tuple(one.truth(values) for one, values in zip(known, held, strict=True))
+        squares = np.stack([np.einsum("mk,mk->k", one, one) for one in truth])
+        return cls(known, truth, squares, question.target.shape[1] // question.blocks)
+
+    @property
+    def rows(self) -> int:
+        """How many rows are held out of some fold."""
+        return sum(map(len, self.truth))
+
+    @property
+    def constant(self) -> Floats:
+        """The loss of the constant, [blocks]."""
+        return self._of_blocks(self.squares.sum(axis=0))
+
+    def products(self, fold: int, output: Floats) -> Floats:
+        """Add up a fold's predictions [..., m, k] times the truth, and times themselves: [2, ..., k]."""
+        deviation = self.known[fold].deviation(output)
+        along = np.einsum("...mk,mk->...k", deviation, self.truth[fold])
+        return np.stack([along, np.einsum("...mk,...mk->...k", deviation, deviation)])
+
+    def judge(self, products: Floats) -> tuple[Floats, Floats]:
+        """Slopes and losses [blocks] of the products of all folds, [2, folds, k]."""
+        sums = (*products.sum(axis=1), self.squares.sum(axis=0))
+        return slopes_of(*(self._of_blocks(one) for one in sums))
+
+    def errors(self, slope: Floats, products: Floats) -> Floats:
+        """Mean squared error of each column [k] at its slope [k], of the products [2, folds, k]."""
+        along, square = products
+        left = (self.squares - 2 * slope * along + slope**2 * square).clip(0.0)
+        return np.asarray((left * np.stack([one.spread for one in self.known]) ** 2).sum(axis=0) / self.rows)
+
+    def __call__(self, outputs: list[Floats]) -> tuple[Floats, Floats, Floats]:
+        """Slopes and losses [blocks] of what is predicted for each fold [m, k], and products by block."""
+        found = np.stack([self.products(fold, output) for fold, output in enumerate(outputs)], axis=1)
+        return *self.judge(found), found.reshape(*found.shape[:2], -1, self.width)
+
+    def _of_blocks(self, sums: Floats) -> Floats:
+        return np.asarray(sums.reshape(-1, self.width).sum(axis=1))
 
 
 def _of_classes(question: Question, training: TrainingRows) -> Validated:
@@ -240,6 +289,26 @@ def _search(question: Question, training: TrainingRows, judge: _Judge, best: _Be
         best.improve(strength, *judge(outputs))
         # The slope sets how long weights are, which is all that weaker penalties would still change.
         if best.done or all(getattr(one, "certain", False) for one in fitted):
+            break
+    return best
+
+
+def _search_at_once(question: Question, training: TrainingRows, held: _HeldOut, best: _Best) -> _Best:
+    """As ``_search``, of a probe that predicts at all its penalties together."""
+    strengths = sorted(filter(np.isfinite, question.probe.strengths), reverse=True)
+    products = np.empty((len(strengths), *best.products.shape[:2], question.target.shape[1]))
+    for fold, (design, train, rows, _) in enumerate(training.inner):
+        predict = question.probe.at_all(design, question.target[train])  # type: ignore[attr-defined]
+        outputs = iter(predict(_read(rows, by_products=_by_products(question))))
+        # As many penalties together as are near enough to the processor.
+        some, done = max(1, _NEAR // held.truth[fold].size), 0
+        while chunk := list(itertools.islice(outputs, some)):
+            found = held.products(fold, np.stack(chunk) if len(chunk) > 1 else chunk[0][None])
+            products[done : done + len(chunk), :, fold] = found.swapaxes(0, 1)
+            done += len(chunk)
+    for strength, each in zip(strengths, products, strict=True):
+        best.improve(strength, *held.judge(each), each.reshape(best.products.shape))
+        if best.done:
             break
     return best
 

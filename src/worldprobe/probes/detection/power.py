@@ -9,7 +9,7 @@ of the plants show is the minimum detectable effect at 80 % power (Cohen 1988, c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -164,10 +164,14 @@ class _MixedRidge:
     ) -> Fitted:
         """As ``Ridge.fit``."""
         before = start.fitted if isinstance(start, _FittedMixture) else None
-        if before is None:  # else it is the same target, and the start knows it
-            target = target.reshape(len(target), -1, len(_MIXTURE[0]))[:, :, _SPANNING].reshape(len(target), -1)
-        few = Ridge().fit(training, target, strength=strength, classes=classes, start=before)
-        return _FittedMixture(few)
+        # After a start it is the same target, which the start knows.
+        few = _spanning(target) if before is None else target
+        return _FittedMixture(Ridge().fit(training, few, strength=strength, classes=classes, start=before))
+
+    def at_all(self, training: TrainingSet, target: Floats) -> Callable[[NDArray[np.float32]], Iterator[Floats]]:
+        """As ``Ridge.at_all``."""
+        predict = Ridge().at_all(training, _spanning(target))
+        return lambda inputs: map(_mixed, predict(inputs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +180,17 @@ class _FittedMixture:
 
     def predict(self, inputs: NDArray[np.float32]) -> Floats:
         """Values float64 [m, columns]."""
-        found = self.fitted.predict(inputs)
-        return np.asarray((found.reshape(-1, len(_MIXTURE)) @ _MIXTURE).reshape(len(found), -1))
+        return _mixed(self.fitted.predict(inputs))
+
+
+def _spanning(target: Floats) -> Floats:
+    """Those planted columns of which all are sums: [n, questions columns] to [n, questions s]."""
+    return target.reshape(len(target), -1, len(_MIXTURE[0]))[:, :, _SPANNING].reshape(len(target), -1)
+
+
+def _mixed(values: Floats) -> Floats:
+    """All planted columns of what is so of those that span them: [m, questions s] to [m, questions columns]."""
+    return np.asarray((values.reshape(-1, len(_MIXTURE)) @ _MIXTURE).reshape(len(values), -1))
 
 
 def _mixture() -> tuple[Ints, Floats]:
