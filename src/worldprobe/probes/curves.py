@@ -227,21 +227,19 @@ def fit_power_law(n: Floats, scores: Floats, weight: Floats) -> tuple[Floats, Fl
     fall = (n / n[0]) ** -_EXPONENTS[:, None]
     middle = fall @ weight
     apart = fall - middle[:, None]
-    # Curves by exponents from here on.
-    slope = -((scores - mean[:, None]) @ (weight * apart).T) / (apart**2 @ weight)
-    slope = np.maximum(slope, 0.0)
-    top = mean[:, None] + slope * middle
-    capped = top > 1
-    slope = np.where(capped, ((1 - scores) @ (weight * fall).T) / (fall**2 @ weight), slope).clip(0)
-    top[capped] = 1.0
-    loss = np.zeros_like(slope)
-    for point, share in enumerate(weight):
-        left = slope * fall[:, point]
-        left -= top
-        left += scores[:, [point]]
-        left *= left
-        left *= share
-        loss += left
+    # Curves by exponents from here on. What a slope takes off the squares is the square of ``along`` over ``square``.
+    centred = scores - mean[:, None]
+    along, square = (centred @ (weight * apart).T).clip(max=0.0), apart**2 @ weight
+    slope = -along / square
+    top = slope * middle
+    top += mean[:, None]
+    along *= slope
+    loss = (centred**2 @ weight)[:, None] + along
+    curve, at = np.nonzero(top > 1)
+    falling, score = fall[at], scores[curve]
+    level = (((1 - score) * falling) @ weight / (falling**2 @ weight)).clip(0)
+    slope[curve, at], top[curve, at] = level, 1.0
+    loss[curve, at] = (score - 1 + level[:, None] * falling) ** 2 @ weight
     best = loss.argmin(axis=1)
     rows = np.arange(len(scores))
     exponent = _EXPONENTS[best]
