@@ -24,6 +24,8 @@ FRACTIONS = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
 CLOSE = 0.01
 _EXPONENTS = np.geomspace(0.05, 4.0, 300)
 _LEAST_POINTS = 4
+# Curves whose laws are looked for together, so that all exponents' numbers stay near the processor.
+_TOGETHER = 100
 _LEAST_VARIANCE = 1e-8
 Verdict = Literal["yes", "no", "cannot tell"]
 
@@ -222,25 +224,33 @@ def fit_power_law(n: Floats, scores: Floats, weight: Floats) -> tuple[Floats, Fl
         Ceiling (at most 1), scale (at least 0) and exponent, [curves] each.
     """
     weight = weight / weight.sum()
-    mean = scores @ weight
     # Scaled to 1 at the smallest n, so that the numbers stay near 1 at every exponent: [exponents, points].
     fall = (n / n[0]) ** -_EXPONENTS[:, None]
-    middle = fall @ weight
-    apart = fall - middle[:, None]
-    # Curves by exponents from here on. What a slope takes off the squares is the square of ``along`` over ``square``.
-    centred = scores - mean[:, None]
-    along, square = (centred @ (weight * apart).T).clip(max=0.0), apart**2 @ weight
-    slope = -along / square
+    found = [_best_laws(scores[at : at + _TOGETHER], fall, weight) for at in range(0, len(scores), _TOGETHER)]
+    top, slope, best = (np.concatenate(each) for each in zip(*found, strict=True))
+    exponent = _EXPONENTS[best]
+    return top, slope * n[0] ** exponent, exponent
+
+
+def _best_laws(scores: Floats, fall: Floats, weight: Floats) -> tuple[Floats, Floats, Ints]:
+    """Ceiling, slope and index of the exponent [curves] at which least is left of the squares."""
+    mean, middle = scores @ weight, fall @ weight
+    apart, centred, short = fall - middle[:, None], scores - mean[:, None], 1 - scores
+    along, square = (centred @ (weight * apart).T).clip(max=0.0), apart**2 @ weight  # curves by exponents
+    slope = along / -square
     top = slope * middle
     top += mean[:, None]
+    # What a slope takes off the squares is what goes along with it, squared, over its own.
     along *= slope
-    loss = (centred**2 @ weight)[:, None] + along
-    curve, at = np.nonzero(top > 1)
-    falling, score = fall[at], scores[curve]
-    level = (((1 - score) * falling) @ weight / (falling**2 @ weight)).clip(0)
-    slope[curve, at], top[curve, at] = level, 1.0
-    loss[curve, at] = (score - 1 + level[:, None] * falling) ** 2 @ weight
-    best = loss.argmin(axis=1)
+    along += (centred**2 @ weight)[:, None]
+    capped, full = (short @ (weight * fall).T).clip(min=0.0), fall**2 @ weight
+    at_most = top > 1
+    level = capped / full
+    capped *= level
+    np.copyto(along, (short**2 @ weight)[:, None] - capped, where=at_most)
+    best = along.argmin(axis=1)
     rows = np.arange(len(scores))
-    exponent = _EXPONENTS[best]
-    return top[rows, best], slope[rows, best] * n[0] ** exponent, exponent
+    over = at_most[rows, best]
+    return (
+        np.where(over, 1.0, top[rows, best]), np.where(over, level[rows, best], slope[rows, best]), best
+    )  # fmt: skip

@@ -20,7 +20,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.probes.linear.picked import Picked, block, blocks, mean_and_spread, values_of
+from worldprobe.probes.linear.picked import Picked, block, blocks, centred, mean_and_spread, values_of
 from worldprobe.probes.linear.scatter import Scatter
 from worldprobe.probes.linear.shifted import Shifted
 from worldprobe.probes.linear.softmax import Axes
@@ -39,6 +39,8 @@ _CHUNK = 1024
 _MANY = 4
 # Standardised values that are kept until `forget` rather than made for each product: 64 MB.
 _FEW = 2**23
+# So many are kept after it too: 8 MB.
+_FEWER = 2**20
 # Of held-out rows by training rows, or by columns, so few values are solved for at all strengths once: 13 MB of 13.
 _SMALL = 2**17
 
@@ -68,11 +70,17 @@ class Design:
         self._scatter = scatter
         self.unit: Ints = np.arange(len(self._rows)) if unit is None else unit
         self.mean: Floats
-        if scatter is None:
-            self.mean, spread = mean_and_spread(self._own)
-        else:
+        own = None
+        if scatter is not None:
             self.mean, spread = scatter.mean, np.sqrt(np.diag(scatter.matrix).clip(0) / scatter.count)
+        elif len(self._rows) < inputs.shape[1] and len(self._rows) * inputs.shape[1] <= _FEW:
+            own, self.mean, spread = centred(self._own)
+        else:
+            self.mean, spread = mean_and_spread(self._own)
         self.scale = column_scale(spread)
+        if own is not None:
+            own /= self.scale
+            self.__dict__["_standard"] = own  # what the property would make again
         # As many as there can be are all.
         fewer = components is not None and components < min(len(self._rows), len(self.mean))
         self._components = components if fewer else None
@@ -295,7 +303,9 @@ class Design:
         turned: tuple[str, ...] = ("axes",) if len(self._rows) > _MANY * len(self.mean) else ()
         if self._wide:  # made again in no time
             turned = ("axes", "_basis")
-        for name in ("inputs", "_rotated", "_standard", *turned):
+        # Of a few MB the next that ask may have it as it is.
+        large: tuple[str, ...] = ("_standard",) if len(self._rows) * len(self.mean) > _FEWER else ()
+        for name in ("inputs", "_rotated", *large, *turned):
             self.__dict__.pop(name, None)
 
     def _products(self, target: Floats) -> Floats:
