@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.execute.threads import side_by_side
 from worldprobe.intervals import TAIL, Draws, Score
 from worldprobe.probes.choice import fit_all
 from worldprobe.probes.evaluate import OutOfFold, Step, draws, require_finite, unwatched
 from worldprobe.probes.linear.picked import Picked
 from worldprobe.probes.question import Question
-from worldprobe.probes.splits import Folds
+from worldprobe.probes.splits import Fold, Folds
 from worldprobe.probes.training import TrainingSets
 
 Floats = NDArray[np.float64]
@@ -26,6 +29,10 @@ _EXPONENTS = np.geomspace(0.05, 4.0, 300)
 _LEAST_POINTS = 4
 # Curves whose laws are looked for together, so that all exponents' numbers stay near the processor.
 _TOGETHER = 100
+# Of more bytes than this, features and what is worked out of them fill memory one after the other.
+_MOST_TOGETHER = 2**26
+# Of a fold's training set: rows, groups, and what each question's probe says of the test rows.
+_Seen = tuple[int, int, list[Floats]]
 _LEAST_VARIANCE = 1e-8
 Verdict = Literal["yes", "no", "cannot tell"]
 
@@ -122,23 +129,31 @@ def learning_curves(
         np.random.default_rng([seed, index]).permutation(np.unique(folds.unit[fold.train]))
         for index, fold in enumerate(folds.folds)
     ]
-    fewest = min(len(order) for order in orders)
-    curves = [_Curve(question, folds, seed) for question in questions]
-    for fraction in fractions:
-        if round(fraction * fewest) < 2:
-            continue
-        for curve in curves:
-            curve.begin()
-        for fold, order in zip(folds.folds, orders, strict=True):
-            kept = order[: round(fraction * len(order))]
+    fewest, one_at_a_time = min(len(order) for order in orders), threading.Lock()
+    shares = [fraction for fraction in fractions if round(fraction * fewest) >= 2]
+
+    def answers(fold: Fold, order: Ints) -> list[_Seen]:
+        """What is seen of a fold's training groups at each share, and said of its test rows by each question."""
+        found, shown = list[_Seen](), Picked(inputs, fold.test)
+        for share in shares:
+            kept = order[: round(share * len(order))]
             train = fold.train[np.isin(folds.unit[fold.train], kept)]
-            training, shown = sets.prepare(train, folds.inner(train, seed)), Picked(inputs, fold.test)
-            for curve, fitted in zip(curves, fit_all(questions, training), strict=True):
-                curve.answer(fold.test, fitted.predict(shown))
-                curve.seen.append((len(train), len(kept)))
+            with one_at_a_time:
+                training = sets.prepare(train, folds.inner(train, seed))
+            outputs = []
+            for fitted in fit_all(questions, training):
+                outputs.append(fitted.predict(shown))
                 step()
-        for curve in curves:
-            curve.end()
+            found.append((len(train), len(kept), outputs))
+        return found
+
+    works = [partial(answers, fold, order) for fold, order in zip(folds.folds, orders, strict=True)]
+    # Features that fill memory are answered from a fold after the other.
+    by_fold = side_by_side(works) if inputs.nbytes <= _MOST_TOGETHER else [work() for work in works]
+    curves = [_Curve(question, folds, seed) for question in questions]
+    for seen in zip(*by_fold, strict=True):
+        for number, curve in enumerate(curves):
+            curve.add([(rows, groups, outputs[number]) for rows, groups, outputs in seen])
     return [curve.judged() for curve in curves]
 
 
@@ -149,23 +164,17 @@ class _Curve:
         self.question, self._unit, self._seed = question, folds.unit, seed
         self._metric = "balanced_accuracy" if question.classes else "r2"
         self._constants = _constants(question, folds)
+        self._folds = folds.folds
         self._points: list[LearningScore] = []
         self._draws: list[Draws] = []
-        self.begin()
 
-    def begin(self) -> None:
-        """Begin a point."""
-        self._prediction = np.full_like(self._constants, np.nan)
-        self.seen: list[tuple[int, int]] = []
-
-    def answer(self, test: Ints, output: Floats) -> None:
-        """Take what the probe says of a fold's test rows."""
-        self._prediction[test] = output.argmax(axis=1)[:, None] if self.question.classes else output
-
-    def end(self) -> None:
-        """Score a point."""
-        found = self._scored(self._prediction)
-        rows, groups = np.mean(self.seen, axis=0)
+    def add(self, seen: Sequence[tuple[int, int, Floats]]) -> None:
+        """Score a point: of each fold how many rows and groups were seen, and what is said of its test rows."""
+        prediction = np.full_like(self._constants, np.nan)
+        for fold, (_, _, output) in zip(self._folds, seen, strict=True):
+            prediction[fold.test] = output.argmax(axis=1)[:, None] if self.question.classes else output
+        found = self._scored(prediction)
+        rows, groups = np.mean([(rows, groups) for rows, groups, _ in seen], axis=0)
         self._draws.append(found)
         self._points.append(LearningScore(float(rows), float(groups), found.score()))
 

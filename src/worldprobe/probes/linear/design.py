@@ -37,6 +37,8 @@ _STILL = 1e-6
 _CHUNK = 1024
 # Rows for each column that are many: turned, they take more memory than what a decomposition leaves.
 _MANY = 4
+# So many strengths, each solved for by itself, take less than the reduction.
+_ALONE = 2
 # Standardised values that are kept until `forget` rather than made for each product: 64 MB.
 _FEW = 2**23
 # So many are kept after it too: 8 MB.
@@ -277,7 +279,7 @@ class Design:
         if self._wide or len(strengths) > 1 or "_reduced" in self.__dict__:
             return False
         self._asked |= set(strengths)
-        return len(self._asked) == 1
+        return len(self._asked) <= _ALONE
 
     def _solve_turned(self, target: Floats, strengths: Sequence[float]) -> list[Floats]:
         return self._reduced.solve_turned(target, strengths)
@@ -337,7 +339,7 @@ class Design:
         return total
 
     def _facing(self, inputs: Inputs) -> Floats:
-        """Other rows [m, d] in what the reduction is of: their products with the training rows, or their columns."""
+        """Other rows [m, d] by what the reduction is of: their products with the training rows, or columns."""
         return self._crossed(inputs) if self._wide else self._centred(inputs) / self.scale
 
     def _rotate(self, inputs: Inputs) -> Floats:

@@ -48,7 +48,7 @@ class Shifted:
         return [one.T for one in self.solve_rows(self.turn(right).T, shifts)]
 
     def solve_rows(self, turned: Floats, shifts: Sequence[float]) -> Floats:
-        """Rows [k, m] times ``Q``, already multiplied by it, each solved for at every shift: float64 [shifts, k, m].
+        """Rows [k, m] that are multiplied by ``Q`` already, solved for at each shift: float64 [shifts, k, m].
 
         Raises:
             numpy.linalg.LinAlgError: as ``solve``.
