@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from worldprobe.probes.linear.picked import Picked
 from worldprobe.probes.question import Question
-from worldprobe.probes.slope import Believed, Numbers, Shares, class_slope, slopes_of
+from worldprobe.probes.slope import Believed, HeldOut, Numbers, Shares, class_slope
 from worldprobe.probes.training import TrainingRows
 from worldprobe.protocols import Fitted
 
@@ -175,7 +175,8 @@ def _of_numbers(questions: Sequence[Question], training: TrainingRows) -> list[V
     if len(questions) > 1:
         values = np.concatenate([one.target for one in questions], axis=1)
     joined = replace(questions[0], target=values, blocks=len(owner))
-    held = _HeldOut.of(joined, training)
+    inner = [(train, rows) for _, train, _, rows in training.inner]
+    held = HeldOut.of(values, inner, width=values.shape[1] // len(owner))
     shape = (2, len(training.inner), len(owner), held.width)
     search = _search_at_once if _declares(joined.probe, "at_all") else _search
     best = search(joined, training, held, _Best.begin(held.constant, owner, np.zeros(shape)))
@@ -190,67 +191,6 @@ def _of_numbers(questions: Sequence[Question], training: TrainingRows) -> list[V
         choices = _choices(best, blocks, held.rows)
         found.append(Validated(believed, choices, errors[columns], _by_products(question)))
     return found
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _HeldOut:
-    """Judge numbers predicted for the rows held out of each inner fold, by sums over these rows.
-
-    Attributes:
-        known: what each fold's training rows say of the targets.
-        truth: the held-out targets [m, k] of each fold, in units of these.
-        squares: their sums of squares, [folds, k].
-        width: columns that share a slope.
-    """
-
-    known: tuple[Numbers, ...]
-    truth: tuple[Floats, ...]
-    squares: Floats
-    width: int
-
-    @classmethod
-    def of(cls, question: Question, training: TrainingRows) -> _HeldOut:
-        """Of a question's inner folds."""
-        known = tuple(Numbers.of(question.target[train]) for _, train, _, _ in training.inner)
-        held = [question.target[rows] for *_, rows in training.inner]
-        truth = tuple(one.truth(values) for one, values in zip(known, held, strict=True))
-        squares = np.stack([np.einsum("mk,mk->k", one, one) for one in truth])
-        return cls(known, truth, squares, question.target.shape[1] // question.blocks)
-
-    @property
-    def rows(self) -> int:
-        """How many rows are held out of some fold."""
-        return sum(map(len, self.truth))
-
-    @property
-    def constant(self) -> Floats:
-        """The loss of the constant, [blocks]."""
-        return self._of_blocks(self.squares.sum(axis=0))
-
-    def products(self, fold: int, output: Floats) -> Floats:
-        """Add up a fold's predictions [..., m, k] times the truth, and times themselves: [2, ..., k]."""
-        deviation = self.known[fold].deviation(output)
-        along = np.einsum("...mk,mk->...k", deviation, self.truth[fold])
-        return np.stack([along, np.einsum("...mk,...mk->...k", deviation, deviation)])
-
-    def judge(self, products: Floats) -> tuple[Floats, Floats]:
-        """Slopes and losses [blocks] of the products of all folds, [2, folds, k]."""
-        sums = (*products.sum(axis=1), self.squares.sum(axis=0))
-        return slopes_of(*(self._of_blocks(one) for one in sums))
-
-    def errors(self, slope: Floats, products: Floats) -> Floats:
-        """Mean squared error of each column [k] at its slope [k], of the products [2, folds, k]."""
-        along, square = products
-        left = (self.squares - 2 * slope * along + slope**2 * square).clip(0.0)
-        return np.asarray((left * np.stack([one.spread for one in self.known]) ** 2).sum(axis=0) / self.rows)
-
-    def __call__(self, outputs: list[Floats]) -> tuple[Floats, Floats, Floats]:
-        """Slopes and losses [blocks] of what is predicted for each fold [m, k], and products by block."""
-        found = np.stack([self.products(fold, output) for fold, output in enumerate(outputs)], axis=1)
-        return *self.judge(found), found.reshape(*found.shape[:2], -1, self.width)
-
-    def _of_blocks(self, sums: Floats) -> Floats:
-        return np.asarray(sums.reshape(-1, self.width).sum(axis=1))
 
 
 def _of_classes(question: Question, training: TrainingRows) -> Validated:
@@ -293,7 +233,7 @@ def _search(question: Question, training: TrainingRows, judge: _Judge, best: _Be
     return best
 
 
-def _search_at_once(question: Question, training: TrainingRows, held: _HeldOut, best: _Best) -> _Best:
+def _search_at_once(question: Question, training: TrainingRows, held: HeldOut, best: _Best) -> _Best:
     """As ``_search``, of a probe that predicts at all its penalties together."""
     strengths = sorted(filter(np.isfinite, question.probe.strengths), reverse=True)
     products = np.empty((len(strengths), *best.products.shape[:2], question.target.shape[1]))

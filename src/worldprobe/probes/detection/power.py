@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from worldprobe.probes.controls import donors, shuffled
 from worldprobe.probes.detection.by_group import LEAST_Z, group_z
 from worldprobe.probes.detection.memory import rolled
-from worldprobe.probes.linear.design import column_scale, principal
+from worldprobe.probes.linear.axes import column_scale, principal
 from worldprobe.probes.linear.picked import blocks, mean_and_spread
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.metrics import varying

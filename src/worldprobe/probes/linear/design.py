@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.probes.linear.axes import column_scale, principal
 from worldprobe.probes.linear.picked import Picked, block, blocks, centred, mean_and_spread, values_of
+from worldprobe.probes.linear.remembered import Last
 from worldprobe.probes.linear.scatter import Scatter
 from worldprobe.probes.linear.shifted import Shifted
 from worldprobe.probes.linear.softmax import Axes
@@ -28,11 +29,6 @@ from worldprobe.probes.linear.softmax import Axes
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Inputs = NDArray[np.float32]
-Made = TypeVar("Made")
-# Directions whose squared length is below this share of the longest are rounding, not signal.
-_RANK_TOLERANCE = 1e-12
-# A column whose spread is below this share of the widest one's says nothing.
-_STILL = 1e-6
 # Rows of float32 are turned to float64 this many at a time.
 _CHUNK = 1024
 # Rows for each column that are many: turned, they take more memory than what a decomposition leaves.
@@ -87,11 +83,11 @@ class Design:
         fewer = components is not None and components < min(len(self._rows), len(self.mean))
         self._components = components if fewer else None
         # All targets and strengths of a fold ask for the same rows one after the other.
-        self._centred = _Last(lambda rows: np.asarray(values_of(rows) - self.mean))
-        self._crossed = _Last(self._cross)
-        self._reflected = _Last(lambda rows: self._reduced.turn(self._facing(rows).T).T)
-        self._answering: _Last[dict[tuple[float, ...], Floats]] = _Last(lambda rows: {})
-        self._turned = _Last(self._rotate)
+        self._centred = Last(lambda rows: np.asarray(values_of(rows) - self.mean))
+        self._crossed = Last(self._cross)
+        self._reflected = Last(lambda rows: self._reduced.turn(self._facing(rows).T).T)
+        self._answering: Last[dict[tuple[float, ...], Floats]] = Last(lambda rows: {})
+        self._turned = Last(self._rotate)
         self._known: dict[bytes, Floats] = {}
         self._asked: set[float] = set()
 
@@ -407,42 +403,3 @@ class Design:
         """The training rows, which need not be copied."""
         whole = len(self._rows) == len(self._source)
         return self._source if whole else Picked(self._source, self._rows).as_inputs()
-
-
-class _Last(Generic[Made]):
-    """Remember what was last made of rows."""
-
-    def __init__(self, make: Callable[[Inputs], Made]) -> None:
-        self._make = make
-        self._kept: tuple[Inputs, Made] | None = None
-
-    def __call__(self, inputs: Inputs) -> Made:
-        if self._kept is None or self._kept[0] is not inputs:
-            self._kept = (inputs, self._make(inputs))
-        return self._kept[1]
-
-    def forget(self) -> None:
-        self._kept = None
-
-
-def column_scale(spread: Floats) -> Floats:
-    """What to divide each column by, [d]; 1 where it does not vary, which keeps it at zero after centring."""
-    floor = _STILL * max(float(spread.max(initial=0.0)), 1e-30)
-    return np.where(spread > floor, spread, 1.0)
-
-
-def principal(gram: Floats, *, most: int | None = None) -> tuple[Floats, Floats]:
-    """Eigenvalues [r], decreasing, and eigenvectors [m, r] of a Gram matrix, without those that are rounding.
-
-    Where ``most`` are asked for, the largest so many.
-    """
-    if most is None:
-        values, vectors = np.linalg.eigh(gram)
-    else:
-        from scipy.linalg import eigh
-
-        size = len(gram)
-        values, vectors = eigh(gram, subset_by_index=(max(0, size - most), size - 1), check_finite=False)
-    values, vectors = values[::-1], vectors[:, ::-1]
-    kept = values > _RANK_TOLERANCE * max(float(values[0]), 1e-300)
-    return values[kept], vectors[:, kept]
