@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -129,7 +128,7 @@ def learning_curves(
         np.random.default_rng([seed, index]).permutation(np.unique(folds.unit[fold.train]))
         for index, fold in enumerate(folds.folds)
     ]
-    fewest, one_at_a_time = min(len(order) for order in orders), threading.Lock()
+    fewest = min(len(order) for order in orders)
     shares = [fraction for fraction in fractions if round(fraction * fewest) >= 2]
 
     def answers(fold: Fold, order: Ints) -> list[_Seen]:
@@ -138,8 +137,7 @@ def learning_curves(
         for share in shares:
             kept = order[: round(share * len(order))]
             train = fold.train[np.isin(folds.unit[fold.train], kept)]
-            with one_at_a_time:
-                training = sets.prepare(train, folds.inner(train, seed))
+            training = sets.prepare(train, folds.inner(train, seed))
             outputs = []
             for fitted in fit_all(questions, training):
                 outputs.append(fitted.predict(shown))

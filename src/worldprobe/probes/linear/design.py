@@ -3,7 +3,7 @@
 L2-penalised linear models see their inputs only through the inner products of the rows. Turning the
 standardised inputs X = U S V' to Z = U S loses nothing: weights found on Z are the weights on X, turned.
 S and U, or V, come from the smaller of the two Gram matrices (n x n or d x d), in float64; they and Z itself are
-made only for those that ask for them. Ridge does not: it solves with the Gram matrix reduced to three diagonals.
+made only for those that ask for them. Ridge does not: it solves with the Gram matrix reduced to three diagonals, for its targets, or for few rows to predict.
 Of fewer rows than columns it predicts by products of rows, and never has weights as long as a row. These products
 are added up over blocks of columns, so that nothing as large as the rows is made besides them.
 
@@ -29,6 +29,7 @@ from worldprobe.probes.linear.softmax import Axes
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Inputs = NDArray[np.float32]
+_Solve = Callable[[Floats, Sequence[float]], list[Floats]]
 # Rows of float32 are turned to float64 this many at a time.
 _CHUNK = 1024
 # Rows for each column that are many: turned, they take more memory than what a decomposition leaves.
@@ -68,7 +69,7 @@ class Design:
         self._scatter = scatter
         self.unit: Ints = np.arange(len(self._rows)) if unit is None else unit
         self.mean: Floats
-        own = None
+        own: Floats | None = None
         if scatter is not None:
             self.mean, spread = scatter.mean, np.sqrt(np.diag(scatter.matrix).clip(0) / scatter.count)
         elif len(self._rows) < inputs.shape[1] and len(self._rows) * inputs.shape[1] <= _FEW:
@@ -76,9 +77,8 @@ class Design:
         else:
             self.mean, spread = mean_and_spread(self._own)
         self.scale = column_scale(spread)
-        if own is not None:
-            own /= self.scale
-            self.__dict__["_standard"] = own  # what the property would make again
+        if own is not None:  # what the property would make again
+            self.__dict__["_standard"] = np.divide(own, self.scale, out=own)
         # As many as there can be are all.
         fewer = components is not None and components < min(len(self._rows), len(self.mean))
         self._components = components if fewer else None
@@ -148,8 +148,7 @@ class Design:
                 else:
                     if not aimed:
                         aimed.append(self._reduced.turn(target if self._wide else self._products(target)))
-                    values = rows.reshape(-1, rows.shape[2]) @ aimed[0]
-                    return list(values.reshape(len(strengths), len(inputs), -1))
+                    return list((rows.reshape(-1, rows.shape[2]) @ aimed[0]).reshape(*rows.shape[:2], -1))
             if not solved:
                 solved.append(self._solved(target, strengths))
             return solved[0](inputs)
@@ -252,12 +251,7 @@ class Design:
             turned = self._vectors.T @ self._products(target)
         return [turned / (squares + strength) for strength in strengths]
 
-    def _try(
-        self,
-        solve: Callable[[Floats, Sequence[float]], list[Floats]],
-        target: Floats,
-        strengths: Sequence[float],
-    ) -> list[Floats] | None:
+    def _try(self, solve: _Solve, target: Floats, strengths: Sequence[float]) -> list[Floats] | None:
         """Weights on rows [n, k] or columns [d, k], whichever are fewer; None where the axes do better."""
         if not self._reducible(strengths):
             return None
