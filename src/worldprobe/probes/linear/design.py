@@ -2,10 +2,10 @@
 
 L2-penalised linear models see their inputs only through the inner products of the rows. Turning the
 standardised inputs X = U S V' to Z = U S loses nothing: weights found on Z are the weights on X, turned.
-S and U, or V, come from the smaller of the two Gram matrices (n x n or d x d), in float64; they and Z itself are made
-only for those that ask for them. Ridge does not: it solves with the Gram matrix reduced to three diagonals, for its
-targets, or for few rows to predict. Of fewer rows than columns it predicts by products of rows, and never has weights
-as long as a row. These products are added up over blocks of columns: nothing as large as the rows is made besides.
+S and U, or V, come from the smaller of the two Gram matrices (n x n or d x d), in float64; they and Z itself are
+made only for those that ask for them. Ridge does not: it solves, with the Gram matrix as three diagonals, for
+targets or for few rows to predict. Of fewer rows than columns it predicts by products of rows, without weights
+as long as a row. Products are added up over blocks of columns: nothing as large as the rows is made besides.
 
 A design may be cut to the first few axes: principal components, found in its own rows alone. All is then done on
 these, at about the cost of ridge's reduction.
