@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,13 +11,15 @@ from numpy.typing import NDArray
 
 from worldprobe.probes.linear.picked import Picked
 from worldprobe.probes.question import Question
-from worldprobe.probes.slope import Believed, Numbers, Shares, class_slope, number_slopes
+from worldprobe.probes.slope import Believed, HeldOut, Numbers, Shares, class_slope
 from worldprobe.probes.training import TrainingRows
 from worldprobe.protocols import Fitted
 
 Floats = NDArray[np.float64]
 # After so many penalties in a row at which less than this share of the gain was left, weaker ones are not tried.
 _PATIENCE, _LEAST_SHARE = 2, 0.9
+# So many predictions, half a MB, are judged together.
+_NEAR = 2**16
 # A gain of less than this share of the constant's loss is rounding.
 _ROUNDING = 1e-9
 
@@ -81,34 +84,36 @@ def _declares(probe: object, ability: str) -> bool:
 
 @dataclass(slots=True, eq=False)
 class _Best:
-    """Of each block, the penalty, slope and summed loss [blocks] that did best so far; its deviations [m, k].
+    """Of each block, the penalty, slope and summed loss [blocks] that did best so far.
 
     A search ends for each question by itself: ``owner`` says whose each block is, ``behind`` for how many penalties
-    in a row a question gained too little. Its blocks then stay as they are.
+    in a row a question gained too little. Its blocks then stay as they are. ``products`` are what the judge added
+    up of the predictions that did best.
     """
 
     strengths: Floats
     slopes: Floats
     losses: Floats
-    deviation: Floats
     constant: Floats
     owner: NDArray[np.int64]
     behind: NDArray[np.int64]
+    products: Floats
 
     @classmethod
-    def begin(cls, constant: Floats, deviation: Floats, owner: NDArray[np.int64]) -> _Best:
-        """Begin with the constant: its losses [blocks] and deviations [m, k]."""
+    def begin(cls, constant: Floats, owner: NDArray[np.int64], products: Floats) -> _Best:
+        """Begin with the constant: its losses [blocks], and its products, zeros [..., blocks, columns]."""
         blocks = len(constant)
         none = np.zeros(owner.max() + 1, dtype=np.int64)
-        return cls(np.full(blocks, np.inf), np.zeros(blocks), constant.copy(), deviation, constant, owner, none)
+        return cls(
+            np.full(blocks, np.inf), np.zeros(blocks), constant.copy(), constant, owner, none, products
+        )  # fmt: skip
 
-    def improve(self, strength: float, slopes: Floats, losses: Floats, deviation: Floats) -> None:
+    def improve(self, strength: float, slopes: Floats, losses: Floats, products: Floats) -> None:
         """Take what is better; a weaker penalty has to win by more than rounding."""
         going = self.behind[self.owner] < _PATIENCE
         better = going & (slopes > 0) & (losses < self.losses * (1 - _ROUNDING))
         self.strengths[better], self.slopes[better], self.losses[better] = strength, slopes[better], losses[better]
-        columns = np.repeat(better, self.deviation.shape[1] // len(better))
-        self.deviation[:, columns] = deviation[:, columns]
+        self.products[..., better, :] = products[..., better, :]
         gain, gained = self.constant - losses, self.constant - self.losses
         some = np.bincount(self.owner, gained > 0) > 0
         short = some & (np.bincount(self.owner, ~(gain <= _LEAST_SHARE * gained)) == 0)
@@ -119,17 +124,8 @@ class _Best:
         """Whether weaker penalties are to be tried for no question."""
         return bool((self.behind == _PATIENCE).all())
 
-    def of(self, question: int) -> _Best:
-        """What was found of one question."""
-        mine = self.owner == question
-        columns = np.repeat(mine, self.deviation.shape[1] // len(mine))
-        return _Best(
-            self.strengths[mine], self.slopes[mine], self.losses[mine], self.deviation[:, columns],
-            self.constant[mine], np.zeros(int(mine.sum()), dtype=np.int64), self.behind[[question]],
-        )  # fmt: skip
 
-
-# Of the inner folds' held-out predictions: slopes and losses [blocks], and deviations from the constant [m, k].
+# Of the inner folds' held-out predictions: slopes and losses [blocks], and products [..., blocks, columns].
 _Judge = Callable[[list[Floats]], tuple[Floats, Floats, Floats]]
 
 
@@ -179,25 +175,21 @@ def _of_numbers(questions: Sequence[Question], training: TrainingRows) -> list[V
     if len(questions) > 1:
         values = np.concatenate([one.target for one in questions], axis=1)
     joined = replace(questions[0], target=values, blocks=len(owner))
-    known = [Numbers.of(values[train]) for _, train, _, _ in training.inner]
-    held = [values[rows] for *_, rows in training.inner]
-    truth = np.concatenate([one.truth(values) for one, values in zip(known, held, strict=True)])
-    width = values.shape[1] // len(owner)
-
-    def judge(outputs: list[Floats]) -> tuple[Floats, Floats, Floats]:
-        deviation = np.concatenate([one.deviation(output) for one, output in zip(known, outputs, strict=True)])
-        return *number_slopes(truth, deviation, together=width), deviation
-
-    constant = (truth**2).sum(axis=0).reshape(-1, width).sum(axis=1)
-    best = _search(joined, training, judge, _Best.begin(constant, np.zeros_like(truth), owner))
-    spread = np.repeat([one.spread for one in known], [len(values) for values in held], axis=0)
-    slope = np.repeat(best.slopes, width)
-    errors = (((truth - slope * best.deviation) * spread) ** 2).mean(axis=0)
+    inner = [(train, rows) for _, train, _, rows in training.inner]
+    held = HeldOut.of(values, inner, width=values.shape[1] // len(owner))
+    shape = (2, len(training.inner), len(owner), held.width)
+    search = _search_at_once if _declares(joined.probe, "at_all") else _search
+    best = search(joined, training, held, _Best.begin(held.constant, owner, np.zeros(shape)))
+    slope = np.repeat(best.slopes, held.width)
+    errors = held.errors(slope, best.products.reshape(*shape[:2], -1))
+    of = Numbers.of(values[training.rows])
     found = []
     for index, (question, fitted) in enumerate(zip(questions, _fit_each(questions, training, best), strict=True)):
-        mine, columns = best.of(index), np.repeat(owner == index, width)
-        of = Numbers.of(question.target[training.rows])
-        found.append(_validated(question, fitted, mine, of, slope[columns], errors[columns]))
+        blocks = np.flatnonzero(owner == index)
+        columns = slice(held.width * int(blocks[0]), held.width * int(blocks[-1] + 1))
+        believed = Believed(fitted, of.at(columns), slope[columns])
+        choices = _choices(best, blocks, held.rows)
+        found.append(Validated(believed, choices, errors[columns], _by_products(question)))
     return found
 
 
@@ -210,15 +202,16 @@ def _of_classes(question: Question, training: TrainingRows) -> Validated:
     def judge(outputs: list[Floats]) -> tuple[Floats, Floats, Floats]:
         deviation = np.concatenate([one.deviation(output) for one, output in zip(known, outputs, strict=True)])
         slope, loss = class_slope(codes, shares, deviation)
-        return np.array([slope]), np.array([loss]), deviation
+        return np.array([slope]), np.array([loss]), np.zeros((1, 1))
 
     constant = np.array([-float(shares[np.arange(len(codes)), codes].sum())])
-    begun = _Best.begin(constant, np.zeros_like(shares), np.zeros(1, dtype=np.int64))
+    begun = _Best.begin(constant, np.zeros(1, dtype=np.int64), np.zeros((1, 1)))
     best = _search(question, training, judge, begun)
     target = question.target[training.rows]
     of = Shares.of(target, question.classes)
     fitted = _fit_at(question, training, target, best.strengths)
-    return _validated(question, fitted, best, of, best.slopes, np.empty(0))
+    choices = _choices(best, np.zeros(1, dtype=np.int64), len(codes))
+    return Validated(Believed(fitted, of, best.slopes), choices, np.empty(0), _by_products(question))
 
 
 def _search(question: Question, training: TrainingRows, judge: _Judge, best: _Best) -> _Best:
@@ -240,32 +233,58 @@ def _search(question: Question, training: TrainingRows, judge: _Judge, best: _Be
     return best
 
 
-def _validated(
-    question: Question, fitted: Fitted, best: _Best, of: Numbers | Shares, slope: Floats, errors: Floats
-) -> Validated:
-    losses = best.losses / len(best.deviation)
-    found = zip(best.strengths.tolist(), best.slopes.tolist(), losses.tolist(), strict=True)
-    choices = tuple(PenaltyChoice(*one) for one in found)
-    return Validated(Believed(fitted, of, slope), choices, errors, _by_products(question))
+def _search_at_once(question: Question, training: TrainingRows, held: HeldOut, best: _Best) -> _Best:
+    """As ``_search``, of a probe that predicts at all its penalties together."""
+    strengths = sorted(filter(np.isfinite, question.probe.strengths), reverse=True)
+    products = np.empty((len(strengths), *best.products.shape[:2], question.target.shape[1]))
+    for fold, (design, train, rows, _) in enumerate(training.inner):
+        predict = question.probe.at_all(design, question.target[train])  # type: ignore[attr-defined]
+        outputs = iter(predict(_read(rows, by_products=_by_products(question))))
+        # As many penalties together as are near enough to the processor.
+        some, done = max(1, _NEAR // held.truth[fold].size), 0
+        while chunk := list(itertools.islice(outputs, some)):
+            found = held.products(fold, np.stack(chunk) if len(chunk) > 1 else chunk[0][None])
+            products[done : done + len(chunk), :, fold] = found.swapaxes(0, 1)
+            done += len(chunk)
+    for strength, each in zip(strengths, products, strict=True):
+        best.improve(strength, *held.judge(each), each.reshape(best.products.shape))
+        if best.done:
+            break
+    return best
+
+
+def _choices(best: _Best, blocks: NDArray[np.int64], rows: int) -> tuple[PenaltyChoice, ...]:
+    """Of some blocks, whose losses are those of so many rows."""
+    losses = best.losses[blocks] / rows
+    found = zip(best.strengths[blocks].tolist(), best.slopes[blocks].tolist(), losses.tolist(), strict=True)
+    return tuple(PenaltyChoice(*one) for one in found)
 
 
 def _fit_each(questions: Sequence[Question], training: TrainingRows, best: _Best) -> list[Fitted]:
     """Each question's probe at its penalties; those at the same one are fitted side by side."""
-    if len(questions) == 1:
-        return [_fit_at(questions[0], training, questions[0].target[training.rows], best.strengths)]
-    alike: dict[float | None, list[int]] = {}
-    for index in range(len(questions)):
-        chosen = set(best.strengths[best.owner == index].tolist())
-        alike.setdefault(chosen.pop() if len(chosen) == 1 else None, []).append(index)
-    found: dict[int, Fitted] = {}
-    for together in alike.values():
-        targets = [questions[index].target[training.rows] for index in together]
-        strengths = best.strengths[np.isin(best.owner, together)]
-        shared = _Shared(_fit_at(questions[0], training, np.concatenate(targets, axis=1), strengths))
-        ends = np.cumsum([target.shape[1] for target in targets]).tolist()
-        for index, target, end in zip(together, targets, ends, strict=True):
-            found[index] = _Part(shared, slice(end - target.shape[1], end))
-    return [found[index] for index in range(len(questions))]
+    targets = [question.target[training.rows] for question in questions]
+    if not _declares(questions[0].probe, "side_by_side"):
+        return [
+            _fit_at(question, training, target, best.strengths[best.owner == index])
+            for index, (question, target) in enumerate(zip(questions, targets, strict=True))
+        ]
+    target = targets[0] if len(targets) == 1 else np.concatenate(targets, axis=1)
+    shared = _Shared(_by_column(questions[0], training, target, best.strengths))
+    ends = np.cumsum([target.shape[1] for target in targets]).tolist()
+    return [_Part(shared, slice(end - one.shape[1], end)) for one, end in zip(targets, ends, strict=True)]
+
+
+def _by_column(question: Question, training: TrainingRows, target: Floats, strengths: Floats) -> Fitted:
+    """The probe at each block's penalty [blocks], where it finds each column of a target as if it were alone."""
+    probe = getattr(question.probe, "of_a_column", question.probe)
+    wanted = sorted(set(strengths.tolist()), reverse=True)
+    width, parts = target.shape[1] // len(strengths), []
+    for strength in wanted:
+        columns = np.repeat(strengths == strength, width)
+        own = target if columns.all() else target[:, columns]
+        fitted = probe.fit(training.design, own, strength=strength, classes=question.classes, start=None)
+        parts.append((fitted, columns))
+    return parts[0][0] if len(parts) == 1 else _Columns(tuple(parts))
 
 
 def _fit_at(question: Question, training: TrainingRows, target: Floats, strengths: Floats) -> Fitted:
@@ -320,4 +339,18 @@ class _Several:
         result = np.empty_like(outputs[0][0])
         for output, columns in outputs:
             result[:, columns] = output[:, columns]
+        return result
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Columns:
+    """Probes of which each was fitted to some columns of a target alone, bool [k]."""
+
+    parts: tuple[tuple[Fitted, NDArray[np.bool_]], ...]
+
+    def predict(self, inputs: NDArray[np.float32]) -> Floats:
+        """Values float64 [m, k]."""
+        result = np.empty((len(inputs), len(self.parts[0][1])))
+        for fitted, columns in self.parts:
+            result[:, columns] = fitted.predict(inputs)
         return result

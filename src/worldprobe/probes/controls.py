@@ -26,16 +26,20 @@ def shuffled(target: NDArray[np.float64], unit: NDArray[np.int64], *, seed: int)
     A unit takes its rows from another one in order, stretched to its own length; so what a probe could
     learn from slow change within a unit is still there, and what ties label to input is gone.
     """
-    names = np.unique(unit)
-    generator = np.random.default_rng(seed)
-    order = generator.permutation(len(names))
+    return np.asarray(target[donors(unit, seed=seed)])
+
+
+def donors(unit: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
+    """Find the row that each row's label is taken from by ``shuffled``: int64 [n]."""
+    _, sizes = np.unique(unit, return_counts=True)
+    by_unit = np.split(np.argsort(unit, kind="stable"), np.cumsum(sizes)[:-1])
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    found = np.empty(len(unit), dtype=np.int64)
     # A cycle through all units in random order: none keeps its own labels.
-    donor = dict(zip(names[order], names[np.roll(order, 1)], strict=True))
-    result = np.empty_like(target)
-    for name in names:
-        rows, source = np.flatnonzero(unit == name), np.flatnonzero(unit == donor[name])
-        result[rows] = target[source[np.arange(len(rows)) * len(source) // len(rows)]]
-    return result
+    for own, other in zip(order.tolist(), np.roll(order, 1).tolist(), strict=True):
+        rows, source = by_unit[own], by_unit[other]
+        found[rows] = source[np.arange(len(rows)) * len(source) // len(rows)]
+    return found
 
 
 def nuisance(

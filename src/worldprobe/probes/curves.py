@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.execute.threads import side_by_side
 from worldprobe.intervals import TAIL, Draws, Score
 from worldprobe.probes.choice import fit_all
 from worldprobe.probes.evaluate import OutOfFold, Step, draws, require_finite, unwatched
 from worldprobe.probes.linear.picked import Picked
 from worldprobe.probes.question import Question
-from worldprobe.probes.splits import Folds
+from worldprobe.probes.splits import Fold, Folds
 from worldprobe.probes.training import TrainingSets
 
 Floats = NDArray[np.float64]
@@ -24,6 +26,12 @@ FRACTIONS = (0.05, 0.1, 0.2, 0.4, 0.7, 1.0)
 CLOSE = 0.01
 _EXPONENTS = np.geomspace(0.05, 4.0, 300)
 _LEAST_POINTS = 4
+# Curves whose laws are looked for together, so that all exponents' numbers stay near the processor.
+_TOGETHER = 100
+# Of more bytes than this, features and what is worked out of them fill memory one after the other.
+_MOST_TOGETHER = 2**26
+# Of a fold's training set: rows, groups, and what each question's probe says of the test rows.
+_Seen = tuple[int, int, list[Floats]]
 _LEAST_VARIANCE = 1e-8
 Verdict = Literal["yes", "no", "cannot tell"]
 
@@ -121,22 +129,29 @@ def learning_curves(
         for index, fold in enumerate(folds.folds)
     ]
     fewest = min(len(order) for order in orders)
-    curves = [_Curve(question, folds, seed) for question in questions]
-    for fraction in fractions:
-        if round(fraction * fewest) < 2:
-            continue
-        for curve in curves:
-            curve.begin()
-        for fold, order in zip(folds.folds, orders, strict=True):
-            kept = order[: round(fraction * len(order))]
+    shares = [fraction for fraction in fractions if round(fraction * fewest) >= 2]
+
+    def answers(fold: Fold, order: Ints) -> list[_Seen]:
+        """What is seen of a fold's training groups at each share, and said of its test rows by each question."""
+        found, shown = list[_Seen](), Picked(inputs, fold.test)
+        for share in shares:
+            kept = order[: round(share * len(order))]
             train = fold.train[np.isin(folds.unit[fold.train], kept)]
-            training, shown = sets.prepare(train, folds.inner(train, seed)), Picked(inputs, fold.test)
-            for curve, fitted in zip(curves, fit_all(questions, training), strict=True):
-                curve.answer(fold.test, fitted.predict(shown))
-                curve.seen.append((len(train), len(kept)))
+            training = sets.prepare(train, folds.inner(train, seed))
+            outputs = []
+            for fitted in fit_all(questions, training):
+                outputs.append(fitted.predict(shown))
                 step()
-        for curve in curves:
-            curve.end()
+            found.append((len(train), len(kept), outputs))
+        return found
+
+    works = [partial(answers, fold, order) for fold, order in zip(folds.folds, orders, strict=True)]
+    # Features that fill memory are answered from a fold after the other.
+    by_fold = side_by_side(works) if inputs.nbytes <= _MOST_TOGETHER else [work() for work in works]
+    curves = [_Curve(question, folds, seed) for question in questions]
+    for seen in zip(*by_fold, strict=True):
+        for number, curve in enumerate(curves):
+            curve.add([(rows, groups, outputs[number]) for rows, groups, outputs in seen])
     return [curve.judged() for curve in curves]
 
 
@@ -147,23 +162,17 @@ class _Curve:
         self.question, self._unit, self._seed = question, folds.unit, seed
         self._metric = "balanced_accuracy" if question.classes else "r2"
         self._constants = _constants(question, folds)
+        self._folds = folds.folds
         self._points: list[LearningScore] = []
         self._draws: list[Draws] = []
-        self.begin()
 
-    def begin(self) -> None:
-        """Begin a point."""
-        self._prediction = np.full_like(self._constants, np.nan)
-        self.seen: list[tuple[int, int]] = []
-
-    def answer(self, test: Ints, output: Floats) -> None:
-        """Take what the probe says of a fold's test rows."""
-        self._prediction[test] = output.argmax(axis=1)[:, None] if self.question.classes else output
-
-    def end(self) -> None:
-        """Score a point."""
-        found = self._scored(self._prediction)
-        rows, groups = np.mean(self.seen, axis=0)
+    def add(self, seen: Sequence[tuple[int, int, Floats]]) -> None:
+        """Score a point: of each fold how many rows and groups were seen, and what is said of its test rows."""
+        prediction = np.full_like(self._constants, np.nan)
+        for fold, (_, _, output) in zip(self._folds, seen, strict=True):
+            prediction[fold.test] = output.argmax(axis=1)[:, None] if self.question.classes else output
+        found = self._scored(prediction)
+        rows, groups = np.mean([(rows, groups) for rows, groups, _ in seen], axis=0)
         self._draws.append(found)
         self._points.append(LearningScore(float(rows), float(groups), found.score()))
 
@@ -222,27 +231,33 @@ def fit_power_law(n: Floats, scores: Floats, weight: Floats) -> tuple[Floats, Fl
         Ceiling (at most 1), scale (at least 0) and exponent, [curves] each.
     """
     weight = weight / weight.sum()
-    mean = scores @ weight
     # Scaled to 1 at the smallest n, so that the numbers stay near 1 at every exponent: [exponents, points].
     fall = (n / n[0]) ** -_EXPONENTS[:, None]
-    middle = fall @ weight
-    apart = fall - middle[:, None]
-    # Curves by exponents from here on.
-    slope = -((scores - mean[:, None]) @ (weight * apart).T) / (apart**2 @ weight)
-    slope = np.maximum(slope, 0.0)
-    top = mean[:, None] + slope * middle
-    capped = top > 1
-    slope = np.where(capped, ((1 - scores) @ (weight * fall).T) / (fall**2 @ weight), slope).clip(0)
-    top[capped] = 1.0
-    loss = np.zeros_like(slope)
-    for point, share in enumerate(weight):
-        left = slope * fall[:, point]
-        left -= top
-        left += scores[:, [point]]
-        left *= left
-        left *= share
-        loss += left
-    best = loss.argmin(axis=1)
-    rows = np.arange(len(scores))
+    found = [_best_laws(scores[at : at + _TOGETHER], fall, weight) for at in range(0, len(scores), _TOGETHER)]
+    top, slope, best = (np.concatenate(each) for each in zip(*found, strict=True))
     exponent = _EXPONENTS[best]
-    return top[rows, best], slope[rows, best] * n[0] ** exponent, exponent
+    return top, slope * n[0] ** exponent, exponent
+
+
+def _best_laws(scores: Floats, fall: Floats, weight: Floats) -> tuple[Floats, Floats, Ints]:
+    """Ceiling, slope and index of the exponent [curves] at which least is left of the squares."""
+    mean, middle = scores @ weight, fall @ weight
+    apart, centred, short = fall - middle[:, None], scores - mean[:, None], 1 - scores
+    along, square = (centred @ (weight * apart).T).clip(max=0.0), apart**2 @ weight  # curves by exponents
+    slope = along / -square
+    top = slope * middle
+    top += mean[:, None]
+    # What a slope takes off the squares is what goes along with it, squared, over its own.
+    along *= slope
+    along += (centred**2 @ weight)[:, None]
+    capped, full = (short @ (weight * fall).T).clip(min=0.0), fall**2 @ weight
+    at_most = top > 1
+    level = capped / full
+    capped *= level
+    np.copyto(along, (short**2 @ weight)[:, None] - capped, where=at_most)
+    best = along.argmin(axis=1)
+    rows = np.arange(len(scores))
+    over = at_most[rows, best]
+    return (
+        np.where(over, 1.0, top[rows, best]), np.where(over, level[rows, best], slope[rows, best]), best
+    )  # fmt: skip

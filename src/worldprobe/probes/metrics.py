@@ -38,16 +38,16 @@ def r2_draws(target: Floats, prediction: Floats, baseline: Floats, unit: Ints, *
     varies = varying(target)
     if not varies.any():
         return no_draws("the target is constant")
-    error = _sums((target - prediction)[:, varies] ** 2, unit)
-    constant = _sums((target - baseline)[:, varies] ** 2, unit)
+    apart = np.concatenate([target - prediction, target - baseline], axis=1)
+    sums = _sums(apart[:, np.tile(varies, 2)] ** 2, unit)  # [groups, 2 k]
 
     def score(weights: Floats) -> Floats:
-        denominator = np.einsum("rg,gk->rk", weights, constant)
-        ratio = 1.0 - np.einsum("rg,gk->rk", weights, error) / denominator
+        left, there = np.split(np.einsum("rg,gk->rk", weights, sums), 2, axis=1)
         # A column that does not vary in this resample has no R2; the others still have.
-        return np.asarray(np.nanmean(np.where(denominator > 0, ratio, np.nan), axis=1))
+        ratio = np.where(there > 0, 1.0 - left / there, np.nan)
+        return ratio[:, 0] if ratio.shape[1] == 1 else np.asarray(np.nanmean(ratio, axis=1))
 
-    return bootstrap(score, len(error), seed=seed, scale="explained", undefined=_CONSTANT)
+    return bootstrap(score, len(sums), seed=seed, scale="explained", undefined=_CONSTANT)
 
 
 def varying(target: Floats) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ of little variance; a ridge penalty, the same in all directions of the features,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from worldprobe.probes.metrics import varying
 from worldprobe.protocols import Fitted
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 _HALVINGS = 60
 # A slope as close as this to the best one loses nothing that could be seen.
 _CLOSE = 1e-10
@@ -39,12 +41,19 @@ class Numbers:
         spread = np.where(varying(target), target.std(axis=0), 1.0)
         return cls(target.mean(axis=0), spread, target.min(axis=0), target.max(axis=0))
 
+    def at(self, columns: slice) -> Numbers:
+        """Those of some columns."""
+        return Numbers(self.middle[columns], self.spread[columns], self.low[columns], self.high[columns])
+
     def deviation(self, output: Floats) -> Floats:
         """Predictions [m, k], cut to the targets' range, less the mean, in spreads.
 
         One prediction far outside of what was ever seen would else decide on the slope of all.
         """
-        return np.asarray((output.clip(self.low, self.high) - self.middle) / self.spread)
+        found = np.clip(output, self.low, self.high)
+        found -= self.middle
+        found /= self.spread
+        return np.asarray(found)
 
     def truth(self, target: Floats) -> Floats:
         """Targets [m, k] as ``deviation`` has predictions."""
@@ -94,6 +103,67 @@ class Believed:
         return self.of.believed(output, self.slope)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """Judge numbers predicted for the rows held out of each inner fold, by sums over these rows.
+
+    Attributes:
+        known: what each fold's training rows say of the targets.
+        truth: the held-out targets [m, k] of each fold, in units of these.
+        squares: their sums of squares, [folds, k].
+        width: columns that share a slope.
+    """
+
+    known: tuple[Numbers, ...]
+    truth: tuple[Floats, ...]
+    squares: Floats
+    width: int
+
+    @classmethod
+    def of(cls, target: Floats, inner: Sequence[tuple[Ints, Ints]], *, width: int) -> HeldOut:
+        """Of targets [n, k] and the rows of inner folds, (training rows, held out) each."""
+        known = tuple(Numbers.of(target[train]) for train, _ in inner)
+        held = [target[rows] for _, rows in inner]
+        truth = tuple(one.truth(values) for one, values in zip(known, held, strict=True))
+        squares = np.stack([np.einsum("mk,mk->k", one, one) for one in truth])
+        return cls(known, truth, squares, width)
+
+    @property
+    def rows(self) -> int:
+        """How many rows are held out of some fold."""
+        return sum(map(len, self.truth))
+
+    @property
+    def constant(self) -> Floats:
+        """The loss of the constant, [blocks]."""
+        return self._of_blocks(self.squares.sum(axis=0))
+
+    def products(self, fold: int, output: Floats) -> Floats:
+        """Add up a fold's predictions [..., m, k] times the truth, and times themselves: [2, ..., k]."""
+        deviation = self.known[fold].deviation(output)
+        along = np.einsum("...mk,mk->...k", deviation, self.truth[fold])
+        return np.stack([along, np.einsum("...mk,...mk->...k", deviation, deviation)])
+
+    def judge(self, products: Floats) -> tuple[Floats, Floats]:
+        """Slopes and losses [blocks] of the products of all folds, [2, folds, k]."""
+        sums = (*products.sum(axis=1), self.squares.sum(axis=0))
+        return slopes_of(*(self._of_blocks(one) for one in sums))
+
+    def errors(self, slope: Floats, products: Floats) -> Floats:
+        """Mean squared error of each column [k] at its slope [k], of the products [2, folds, k]."""
+        along, square = products
+        left = (self.squares - 2 * slope * along + slope**2 * square).clip(0.0)
+        return np.asarray((left * np.stack([one.spread for one in self.known]) ** 2).sum(axis=0) / self.rows)
+
+    def __call__(self, outputs: list[Floats]) -> tuple[Floats, Floats, Floats]:
+        """Slopes and losses [blocks] of what is predicted for each fold [m, k], and products by block."""
+        found = np.stack([self.products(fold, output) for fold, output in enumerate(outputs)], axis=1)
+        return *self.judge(found), found.reshape(*found.shape[:2], -1, self.width)
+
+    def _of_blocks(self, sums: Floats) -> Floats:
+        return np.asarray(sums.reshape(-1, self.width).sum(axis=1))
+
+
 def number_slopes(truth: Floats, deviation: Floats, *, together: int) -> tuple[Floats, Floats]:
     """Best slopes in [0, 1], and what is left of the squared error, each summed over ``together`` columns.
 
@@ -107,6 +177,11 @@ def number_slopes(truth: Floats, deviation: Floats, *, together: int) -> tuple[F
     along, square, total = (
         one.sum(axis=0).reshape(-1, together).sum(axis=1) for one in (truth * deviation, deviation**2, truth**2)
     )
+    return slopes_of(along, square, total)
+
+
+def slopes_of(along: Floats, square: Floats, total: Floats) -> tuple[Floats, Floats]:
+    """``number_slopes`` of sums [k] of truth times deviation, of the deviation's squares and of the truth's."""
     slope = np.where(square > 0, along / np.where(square > 0, square, 1.0), 0.0).clip(0.0, 1.0)
     return slope, total - 2 * slope * along + slope**2 * square
 

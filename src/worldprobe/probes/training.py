@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -65,13 +66,23 @@ class TrainingSets:
         self._parts: dict[bytes, Scatter] = {}
         self._whole: Scatter | None = None
         self._sums = sums or self._add_up
+        self._lock = threading.Lock()  # sums are found and let go of for one training set at a time
 
     def prepare(self, rows: Ints, inner: Sequence[tuple[Ints, Ints]]) -> TrainingRows:
-        """A training set, and those of its inner folds, (train, held) each."""
+        """A training set, and those of its inner folds, (train, held) each.
+
+        Several threads may ask, unless training sets are kept between folds.
+        """
         # With fewer rows than columns the smaller Gram matrix is that of the rows, which is no sum.
         smallest = min(len(rows), *(len(train) for train, _ in inner)) if inner else 0
+        if smallest < self.inputs.shape[1]:
+            return self._prepared(rows, inner, summed=False)
+        with self._lock:
+            return self._prepared(rows, inner, summed=True)
+
+    def _prepared(self, rows: Ints, inner: Sequence[tuple[Ints, Ints]], *, summed: bool) -> TrainingRows:
         scatter = None
-        if smallest >= self.inputs.shape[1]:
+        if summed:
             everything = np.arange(len(self.inputs))
             needed = [_smaller(train, rows) for train, _ in inner if train.tobytes() not in self._kept]
             first = _smaller(rows, everything)

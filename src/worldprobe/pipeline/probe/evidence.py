@@ -4,6 +4,7 @@ each linear probe would have shown, had it been there."""
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from worldprobe.controls import CONTROLS
 from worldprobe.errors import ProbeError
+from worldprobe.execute.threads import one_blas_thread
 from worldprobe.intervals import Score
 from worldprobe.pipeline.probe.answers import Answered, Answers, ProbeTask, numbers
 from worldprobe.pipeline.probe.fit import Rows, only, rows_of
@@ -37,6 +39,8 @@ from worldprobe.results import (
 
 # The effect that a reading should have been able to show: an R², or so much balanced accuracy over chance.
 EFFECT = 0.2
+# Products of features of no more bytes make BLAS's threads wait for each other longer than they work.
+_SMALL = 2**26
 
 
 def evidence_of(answered: Sequence[Answered]) -> list[EvidenceLine]:
@@ -111,7 +115,9 @@ class WorthPart:
     def work_out(self, inputs: Rows, step: Step = unwatched) -> Worth:
         """Work them out from the features [m, d] of their rows; what cannot be says why, and keeps no other."""
         if self.measure == "code":
-            return self._codes(self.questions, inputs, step)
+            # Learning curves work side by side by themselves.
+            with one_blas_thread() if inputs.nbytes <= _SMALL else nullcontext():
+                return self._codes(self.questions, inputs, step)
         return learning_curves(
             inputs, self.questions, self.folds, seed=self.seed, components=self.components, step=step
         )

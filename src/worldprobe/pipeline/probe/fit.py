@@ -45,12 +45,15 @@ def answer(
         known = None if sums is None else lambda sets: sums([usable[rows] for rows in sets])
         return cross_fit(only(inputs, usable), questions, folds, sums=known, components=components, step=step)
 
-    def plant(usable: NDArray[np.int64], one: ProbeTask) -> list[Question]:
-        if planted is None or one.probe not in LINEAR_PROBES:
-            return []
-        targets = power.planted(only(inputs, usable), numbers(one.question), one.folds, seed=seed)
-        planted[one.question.name] = power.question_of(one.question.name, targets)
-        return [planted[one.question.name]]
+    def plant(usable: NDArray[np.int64], together: Sequence[ProbeTask]) -> dict[Hashable, Question]:
+        linear = [one.question for one in together if one.probe in LINEAR_PROBES]
+        if planted is None or not linear:
+            return {}
+        targets = [numbers(one) for one in linear]
+        plants = power.planted_each(only(inputs, usable), targets, together[0].folds, seed=seed)
+        made = {one.name: power.question_of(one.name, each) for one, each in zip(linear, plants, strict=True)}
+        planted.update(made)
+        return made
 
     return _answers(fit, probe_tasks, real=real, leaky=leaky, shuffle=shuffle, seed=seed, plant=plant)
 
@@ -104,7 +107,7 @@ def _answers(
     leaky: bool,
     shuffle: bool,
     seed: int,
-    plant: Callable[[NDArray[np.int64], ProbeTask], list[Question]] = lambda usable, one: [],
+    plant: Callable[[NDArray[np.int64], Sequence[ProbeTask]], dict[Hashable, Question]] = lambda usable, some: {},
 ) -> Answers:
     by_rows: dict[Hashable, list[ProbeTask]] = {}
     for one in probe_tasks:
@@ -124,10 +127,9 @@ def _answers(
             pairs = zip(mixed, together, strict=True)
             names |= {other.name: (one.question.name, "shuffled") for other, one in pairs}
             questions += mixed
-        for one in together:
-            for other in plant(usable, one):
-                names[other.name] = (one.question.name, "planted")
-                questions.append(other)
+        for name, other in plant(usable, together).items():
+            names[other.name] = (name, "planted")
+            questions.append(other)
         for name, given in fit(usable, questions, together[0].folds).items():
             found[names[name]] = given
     return found

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import numpy as np
 
 from worldprobe.controls import Control
+from worldprobe.execute.threads import one_blas_thread
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.stored import find_series, matching_series
 from worldprobe.probes.unlabelled import SETS, Spread, Tokens, likeness, ranks
 from worldprobe.records import Block, Tap
 from worldprobe.results import UnlabelledResult
 from worldprobe.store import Series, Store
+
+_FEW = 512
 
 
 def unlabelled(store: Store, plan: Plan, series: Sequence[Series], block: Block) -> list[UnlabelledResult]:
@@ -52,11 +56,14 @@ def _described(
     sets = [one for one in spreads if one is not None]
     if not sets:
         return []
+    # Decompositions of so few columns make BLAS's threads wait for each other longer than they work.
+    with one_blas_thread() if width <= _FEW else nullcontext():
+        found = ranks(sets) | likeness(tokens)
     return [
         UnlabelledResult(
             encoder=plan.encoder, tap=str(Tap(plan.encoder, block)), input=plan.input, control=control,
             measure=measure, score=score.value, low=score.low, high=score.high, n=tubelets, n_videos=videos,
             width=width, notes=[score.note] if score.note else [],
         )
-        for measure, score in (ranks(sets) | likeness(tokens)).items()
+        for measure, score in found.items()
     ]  # fmt: skip

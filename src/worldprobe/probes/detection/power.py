@@ -9,21 +9,21 @@ of the plants show is the minimum detectable effect at 80 % power (Cohen 1988, c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.probes.controls import shuffled
+from worldprobe.probes.controls import donors, shuffled
 from worldprobe.probes.detection.by_group import LEAST_Z, group_z
 from worldprobe.probes.detection.memory import rolled
-from worldprobe.probes.linear.design import column_scale, principal
+from worldprobe.probes.linear.axes import column_scale, principal
 from worldprobe.probes.linear.picked import blocks, mean_and_spread
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.metrics import varying
 from worldprobe.probes.question import Question
-from worldprobe.probes.splits import Folds
+from worldprobe.probes.splits import Folds, Purge
 from worldprobe.protocols import Fitted, TrainingSet
 
 Floats = NDArray[np.float64]
@@ -59,29 +59,41 @@ def planted(inputs: NDArray[np.float32], target: Floats, folds: Folds, *, seed: 
         target: [n, k], whose columns lend the noise; of classes their indicators.
         folds: between whose units noise is moved; within each video, where units are neighbours in time.
     """
+    return planted_each(inputs, [target], folds, seed=seed)[0]
+
+
+def planted_each(
+    inputs: NDArray[np.float32], targets: Sequence[Floats], folds: Folds, *, seed: int
+) -> list[Floats]:
+    """``planted`` of each target, in the same features: the signals are the same, and what moves noise about."""
     generator = np.random.default_rng(seed)
-    columns = target[:, varying(target)]
-    easy, hard = _signals(inputs, generator)
-    noise = [
-        _standard(_moved(columns[:, [index % columns.shape[1]]], folds, seed=int(generator.integers(1 << 31))))
-        for index in range(NULLS)
-    ]
-    plants = [
-        np.sqrt(effect) * signals[:, [index]] + np.sqrt(1 - effect) * noise[index]
-        for signals in (easy, hard)
-        for effect in EFFECTS
-        for index in range(PLANTS)
-    ]
-    return np.concatenate([*plants, *noise], axis=1)
+    signals = np.stack(_signals(inputs, generator), axis=1)  # [n, kinds, PLANTS]
+    seeds = [int(one) for one in generator.integers(1 << 31, size=NULLS)]
+    moves = [donors(folds.unit, seed=one) for one in seeds] if folds.purge is None else []
+    share = np.sqrt(np.array(EFFECTS))[:, None]
+    rest = np.sqrt(1 - np.array(EFFECTS))[:, None]
+    found = []
+    for target in targets:
+        columns = target[:, varying(target)]
+        own = [columns[:, index % columns.shape[1]] for index in range(NULLS)]
+        if folds.purge is None:
+            noise = [column[rows] for column, rows in zip(own, moves, strict=True)]
+        else:
+            noise = [
+                _moved(column[:, None], folds.purge, seed=one)[:, 0] for column, one in zip(own, seeds, strict=True)
+            ]
+        nulls = _standard(np.stack(noise, axis=1))
+        # [n, kinds, effects, PLANTS]
+        plants = share * signals[:, :, None] + rest * nulls[:, None, None, :PLANTS]
+        found.append(np.concatenate([plants.reshape(len(target), -1), nulls], axis=1))
+    return found
 
 
-def _moved(target: Floats, folds: Folds, *, seed: int) -> Floats:
-    """A target that no longer belongs to its rows."""
-    if folds.purge is None:
-        return shuffled(target, folds.unit, seed=seed)
-    rows = folds.purge.rows
+def _moved(target: Floats, purge: Purge, *, seed: int) -> Floats:
+    """A target that no longer belongs to its rows, where neighbours in time stand on both sides."""
+    rows = purge.rows
     if _changes(target, rows.video):
-        return rolled(target, rows, apart_seconds=folds.purge.seconds, seed=seed)
+        return rolled(target, rows, apart_seconds=purge.seconds, seed=seed)
     # In time there is nothing to roll: what is one number a video is moved to another video.
     return shuffled(target, rows.video, seed=seed)
 
@@ -145,16 +157,21 @@ class _MixedRidge:
 
     name, kind, strengths = Ridge.name, Ridge.kind, Ridge.strengths
     side_by_side, by_products = Ridge.side_by_side, Ridge.by_products
+    of_a_column = Ridge()
 
     def fit(
         self, training: TrainingSet, target: Floats, *, strength: float, classes: int, start: Fitted | None = None
     ) -> Fitted:
         """As ``Ridge.fit``."""
         before = start.fitted if isinstance(start, _FittedMixture) else None
-        if before is None:  # else it is the same target, and the start knows it
-            target = target.reshape(len(target), -1, len(_MIXTURE[0]))[:, :, _SPANNING].reshape(len(target), -1)
-        few = Ridge().fit(training, target, strength=strength, classes=classes, start=before)
-        return _FittedMixture(few)
+        # After a start it is the same target, which the start knows.
+        few = _spanning(target) if before is None else target
+        return _FittedMixture(Ridge().fit(training, few, strength=strength, classes=classes, start=before))
+
+    def at_all(self, training: TrainingSet, target: Floats) -> Callable[[NDArray[np.float32]], Iterator[Floats]]:
+        """As ``Ridge.at_all``."""
+        predict = Ridge().at_all(training, _spanning(target))
+        return lambda inputs: map(_mixed, predict(inputs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +180,17 @@ class _FittedMixture:
 
     def predict(self, inputs: NDArray[np.float32]) -> Floats:
         """Values float64 [m, columns]."""
-        found = self.fitted.predict(inputs)
-        return (found.reshape(len(found), -1, len(_MIXTURE)) @ _MIXTURE).reshape(len(found), -1)
+        return _mixed(self.fitted.predict(inputs))
+
+
+def _spanning(target: Floats) -> Floats:
+    """Those planted columns of which all are sums: [n, questions columns] to [n, questions s]."""
+    return target.reshape(len(target), -1, len(_MIXTURE[0]))[:, :, _SPANNING].reshape(len(target), -1)
+
+
+def _mixed(values: Floats) -> Floats:
+    """All planted columns of what is so of those that span them: [m, questions s] to [m, questions columns]."""
+    return np.asarray((values.reshape(-1, len(_MIXTURE)) @ _MIXTURE).reshape(len(values), -1))
 
 
 def _mixture() -> tuple[Ints, Floats]:

@@ -3,9 +3,9 @@
 L2-penalised linear models see their inputs only through the inner products of the rows. Turning the
 standardised inputs X = U S V' to Z = U S loses nothing: weights found on Z are the weights on X, turned.
 S and U, or V, come from the smaller of the two Gram matrices (n x n or d x d), in float64; they and Z itself are
-made only for those that ask for them. Ridge does not: it solves with the Gram matrix reduced to three diagonals.
-Of fewer rows than columns it predicts by products of rows, and never has weights as long as a row. These products
-are added up over blocks of columns, so that nothing as large as the rows is made besides them.
+made only for those that ask for them. Ridge does not: it solves, with the Gram matrix as three diagonals, for
+targets or for few rows to predict. Of fewer rows than columns it predicts by products of rows, without weights
+as long as a row. Products are added up over blocks of columns: nothing as large as the rows is made besides.
 
 A design may be cut to the first few axes: principal components, found in its own rows alone. All is then done on
 these, at about the cost of ridge's reduction.
@@ -19,7 +19,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.probes.linear.picked import Picked, block, blocks, mean_and_spread, values_of
+from worldprobe.probes.linear.axes import column_scale, principal
+from worldprobe.probes.linear.picked import Picked, block, blocks, centred, mean_and_spread, values_of
+from worldprobe.probes.linear.remembered import Last
 from worldprobe.probes.linear.scatter import Scatter
 from worldprobe.probes.linear.shifted import Shifted
 from worldprobe.probes.linear.softmax import Axes
@@ -27,16 +29,19 @@ from worldprobe.probes.linear.softmax import Axes
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Inputs = NDArray[np.float32]
-# Directions whose squared length is below this share of the longest are rounding, not signal.
-_RANK_TOLERANCE = 1e-12
-# A column whose spread is below this share of the widest one's says nothing.
-_STILL = 1e-6
+_Solve = Callable[[Floats, Sequence[float]], list[Floats]]
 # Rows of float32 are turned to float64 this many at a time.
 _CHUNK = 1024
 # Rows for each column that are many: turned, they take more memory than what a decomposition leaves.
 _MANY = 4
+# So many strengths, each solved for by itself, take less than the reduction.
+_ALONE = 2
 # Standardised values that are kept until `forget` rather than made for each product: 64 MB.
 _FEW = 2**23
+# So many are kept after it too: 8 MB.
+_FEWER = 2**20
+# Of held-out rows by training rows, or by columns, so few values are solved for at all strengths once: 13 MB of 13.
+_SMALL = 2**17
 
 
 class Design:
@@ -64,20 +69,27 @@ class Design:
         self._scatter = scatter
         self.unit: Ints = np.arange(len(self._rows)) if unit is None else unit
         self.mean: Floats
-        if scatter is None:
-            self.mean, spread = mean_and_spread(self._own)
-        else:
+        own: Floats | None = None
+        if scatter is not None:
             self.mean, spread = scatter.mean, np.sqrt(np.diag(scatter.matrix).clip(0) / scatter.count)
+        elif len(self._rows) < inputs.shape[1] and len(self._rows) * inputs.shape[1] <= _FEW:
+            own, self.mean, spread = centred(self._own)
+        else:
+            self.mean, spread = mean_and_spread(self._own)
         self.scale = column_scale(spread)
+        if own is not None:  # what the property would make again
+            self.__dict__["_standard"] = np.divide(own, self.scale, out=own)
         # As many as there can be are all.
         fewer = components is not None and components < min(len(self._rows), len(self.mean))
         self._components = components if fewer else None
         # All targets and strengths of a fold ask for the same rows one after the other.
-        self._centred = _Last(lambda rows: np.asarray(values_of(rows) - self.mean))
-        self._crossed = _Last(self._cross)
-        self._reflected = _Last(lambda rows: self._reduced.turn(self._crossed(rows).T).T)
-        self._turned = _Last(self._rotate)
+        self._centred = Last(lambda rows: np.asarray(values_of(rows) - self.mean))
+        self._crossed = Last(self._cross)
+        self._reflected = Last(lambda rows: self._reduced.turn(self._facing(rows).T).T)
+        self._answering: Last[dict[tuple[float, ...], Floats]] = Last(lambda rows: {})
+        self._turned = Last(self._rotate)
         self._known: dict[bytes, Floats] = {}
+        self._asked: set[float] = set()
 
     @cached_property
     def inputs(self) -> NDArray[np.float32]:
@@ -124,6 +136,39 @@ class Design:
 
     def ridge(self, target: Floats, strengths: Sequence[float]) -> Callable[[Inputs], list[Floats]]:
         """Ridge at each strength for a centred target [n, k]: predicts rows [m, d], float64 [m, k] each."""
+        aimed: list[Floats] = []
+        solved: list[Callable[[Inputs], list[Floats]]] = []
+
+        def predict(inputs: Inputs) -> list[Floats]:
+            if self._answers_rows(inputs, strengths):
+                try:
+                    rows = self._answered_rows(inputs, strengths)
+                except np.linalg.LinAlgError:
+                    pass  # rounding made it indefinite; the axes leave out what is rounding
+                else:
+                    if not aimed:
+                        aimed.append(self._reduced.turn(target if self._wide else self._products(target)))
+                    return list((rows.reshape(-1, rows.shape[2]) @ aimed[0]).reshape(*rows.shape[:2], -1))
+            if not solved:
+                solved.append(self._solved(target, strengths))
+            return solved[0](inputs)
+
+        return predict
+
+    def _answers_rows(self, inputs: Inputs, strengths: Sequence[float]) -> bool:
+        """Whether other rows are solved for, once for all targets, rather than each target."""
+        few = len(inputs) * min(len(self._rows), len(self.mean)) <= _SMALL
+        return few and self._reducible(strengths) and not self._alone(strengths)
+
+    def _answered_rows(self, inputs: Inputs, strengths: Sequence[float]) -> Floats:
+        """Other rows [m, d] as they multiply a target that is turned, at each strength: [strengths, m, n or d]."""
+        known, wanted = self._answering(inputs), tuple(strengths)
+        if wanted not in known:
+            known[wanted] = np.ascontiguousarray(self._reduced.solve_rows(self._reflected(inputs), wanted))
+        return known[wanted]
+
+    def _solved(self, target: Floats, strengths: Sequence[float]) -> Callable[[Inputs], list[Floats]]:
+        """Solve for a target, so that any rows are predicted by products."""
         if self._wide and (turned := self._try(self._solve_turned, target, strengths)) is not None:
             return self._by_rows(np.concatenate(turned, axis=1), len(strengths))
         found = None if self._wide else self._try(self._solve_reduced, target, strengths)
@@ -206,19 +251,25 @@ class Design:
             turned = self._vectors.T @ self._products(target)
         return [turned / (squares + strength) for strength in strengths]
 
-    def _try(
-        self,
-        solve: Callable[[Floats, Sequence[float]], list[Floats]],
-        target: Floats,
-        strengths: Sequence[float],
-    ) -> list[Floats] | None:
+    def _try(self, solve: _Solve, target: Floats, strengths: Sequence[float]) -> list[Floats] | None:
         """Weights on rows [n, k] or columns [d, k], whichever are fewer; None where the axes do better."""
-        if self._decomposed or self._components is not None or min(strengths) <= 0:
+        if not self._reducible(strengths):
             return None
         try:
             return solve(target, strengths)
         except np.linalg.LinAlgError:
             return None  # rounding made it indefinite; the axes leave out what is rounding
+
+    def _reducible(self, strengths: Sequence[float]) -> bool:
+        """Whether strengths are solved for by the reduction: else there are axes already, or have to be."""
+        return not self._decomposed and self._components is None and min(strengths) > 0
+
+    def _alone(self, strengths: Sequence[float]) -> bool:
+        """Whether a strength is had for less than the reduction, which nobody has asked for yet."""
+        if self._wide or len(strengths) > 1 or "_reduced" in self.__dict__:
+            return False
+        self._asked |= set(strengths)
+        return len(self._asked) <= _ALONE
 
     def _solve_turned(self, target: Floats, strengths: Sequence[float]) -> list[Floats]:
         return self._reduced.solve_turned(target, strengths)
@@ -227,8 +278,7 @@ class Design:
         if self._wide:
             return self._reduced.solve(target, strengths)
         products = self._products(target)
-        # A single strength is had for less than the reduction, if nobody has asked for that yet.
-        if len(strengths) == 1 and "_reduced" not in self.__dict__:
+        if self._alone(strengths):
             from scipy.linalg import solve
 
             gram = self._gram()
@@ -240,11 +290,14 @@ class Design:
         """Let go of what grows with the rows; the decomposition stays, the rest is made again if asked for."""
         for kept in (self._centred, self._crossed, self._reflected, self._turned):
             kept.forget()
+        self._answering.forget()
         # Where rows are not many more than columns, what is turned of them is no more than the decomposition.
         turned: tuple[str, ...] = ("axes",) if len(self._rows) > _MANY * len(self.mean) else ()
         if self._wide:  # made again in no time
             turned = ("axes", "_basis")
-        for name in ("inputs", "_rotated", "_standard", *turned):
+        # Of a few MB the next that ask may have it as it is.
+        large: tuple[str, ...] = ("_standard",) if len(self._rows) * len(self.mean) > _FEWER else ()
+        for name in ("inputs", "_rotated", *large, *turned):
             self.__dict__.pop(name, None)
 
     def _products(self, target: Floats) -> Floats:
@@ -274,6 +327,10 @@ class Design:
         for some in self._blocks():
             total += self._standardize_some(inputs, some) @ self._standardize_some(self._own, some).T
         return total
+
+    def _facing(self, inputs: Inputs) -> Floats:
+        """Other rows [m, d] by what the reduction is of: their products with the training rows, or columns."""
+        return self._crossed(inputs) if self._wide else self._centred(inputs) / self.scale
 
     def _rotate(self, inputs: Inputs) -> Floats:
         if self._wide:
@@ -340,42 +397,3 @@ class Design:
         """The training rows, which need not be copied."""
         whole = len(self._rows) == len(self._source)
         return self._source if whole else Picked(self._source, self._rows).as_inputs()
-
-
-class _Last:
-    """Remember what was last made of rows."""
-
-    def __init__(self, make: Callable[[Inputs], Floats]) -> None:
-        self._make = make
-        self._kept: tuple[Inputs, Floats] | None = None
-
-    def __call__(self, inputs: Inputs) -> Floats:
-        if self._kept is None or self._kept[0] is not inputs:
-            self._kept = (inputs, self._make(inputs))
-        return self._kept[1]
-
-    def forget(self) -> None:
-        self._kept = None
-
-
-def column_scale(spread: Floats) -> Floats:
-    """What to divide each column by, [d]; 1 where it does not vary, which keeps it at zero after centring."""
-    floor = _STILL * max(float(spread.max(initial=0.0)), 1e-30)
-    return np.where(spread > floor, spread, 1.0)
-
-
-def principal(gram: Floats, *, most: int | None = None) -> tuple[Floats, Floats]:
-    """Eigenvalues [r], decreasing, and eigenvectors [m, r] of a Gram matrix, without those that are rounding.
-
-    Where ``most`` are asked for, the largest so many.
-    """
-    if most is None:
-        values, vectors = np.linalg.eigh(gram)
-    else:
-        from scipy.linalg import eigh
-
-        size = len(gram)
-        values, vectors = eigh(gram, subset_by_index=(max(0, size - most), size - 1), check_finite=False)
-    values, vectors = values[::-1], vectors[:, ::-1]
-    kept = values > _RANK_TOLERANCE * max(float(values[0]), 1e-300)
-    return values[kept], vectors[:, kept]

@@ -13,7 +13,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from worldprobe.errors import ProbeError
-from worldprobe.probes.linear.design import Design, column_scale, principal
+from worldprobe.probes.linear.axes import column_scale, principal
+from worldprobe.probes.linear.design import Design
 from worldprobe.probes.linear.logistic import Logistic, log_softmax
 from worldprobe.probes.linear.scatter import Scatter
 

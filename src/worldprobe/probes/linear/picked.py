@@ -63,6 +63,14 @@ def blocks(rows: int, columns: int) -> Iterator[slice]:
             return
 
 
+def centred(inputs: Inputs) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Rows [m, d] less their mean, float64 [m, d], and ``mean_and_spread`` of them, each value read once."""
+    found = values_of(inputs).astype(np.float64)
+    mean = found.mean(axis=0)
+    found -= mean
+    return found, mean, np.sqrt(np.einsum("md,md->d", found, found) / len(found))
+
+
 def mean_and_spread(inputs: Inputs) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation of each column of rows [m, d], picked or not: float64 [d] each."""
     columns = inputs.source.shape[1] if isinstance(inputs, Picked) else inputs.shape[1]

@@ -45,17 +45,30 @@ class Shifted:
 
     def solve_turned(self, right: Floats, shifts: Sequence[float]) -> list[Floats]:
         """``Q'`` times what ``solve`` gives: for those who turn the other factor of a product, if that is less."""
-        from scipy.linalg import solveh_banded
+        return [one.T for one in self.solve_rows(self.turn(right).T, shifts)]
 
-        if self._size == 1:
-            return [right / (self._diagonal + shift) for shift in shifts]
-        turned, bands = self.turn(right), np.zeros((2, self._size))
-        bands[1, :-1] = self._beside
-        solved = []
-        for shift in shifts:
-            bands[0] = self._diagonal + shift
-            solved.append(solveh_banded(bands, turned, lower=True, check_finite=False))
-        return solved
+    def solve_rows(self, turned: Floats, shifts: Sequence[float]) -> Floats:
+        """Rows [k, m] that are multiplied by ``Q`` already, solved for at each shift: float64 [shifts, k, m].
+
+        Raises:
+            numpy.linalg.LinAlgError: as ``solve``.
+        """
+        from scipy.linalg import lapack
+
+        count, few = len(shifts), len(turned)
+        # The systems of all shifts stand one after the other in a longer one, with nothing between them.
+        diagonal = (self._diagonal + np.asarray(shifts, dtype=np.float64)[:, None]).ravel()
+        beside = np.zeros((count, self._size))
+        beside[:, :-1] = self._beside
+        right = np.tile(turned, (1, count)).T
+        *_, found, failed = lapack.dptsv(
+            diagonal, beside.ravel()[:-1], right, overwrite_d=1, overwrite_e=1, overwrite_b=1
+        )
+        if failed > 0:
+            raise np.linalg.LinAlgError(
+                f"rounding makes the system at shift {(failed - 1) // self._size} indefinite"
+            )
+        return np.asarray(found.T.reshape(few, count, self._size).transpose(1, 0, 2))
 
     @property
     def diagonals(self) -> tuple[Floats, Floats]:
