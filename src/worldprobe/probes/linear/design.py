@@ -14,11 +14,12 @@ these, at about the cost of ridge's reduction.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.execute.threads import lazy
+from worldprobe.probes.linear.lapack import solve_positive
 from worldprobe.probes.linear.picked import Picked, block, blocks, mean_and_spread, values_of
 from worldprobe.probes.linear.scatter import Scatter
 from worldprobe.probes.linear.shifted import Shifted
@@ -79,7 +80,7 @@ class Design:
         self._turned = _Last(self._rotate)
         self._known: dict[bytes, Floats] = {}
 
-    @cached_property
+    @lazy
     def inputs(self) -> NDArray[np.float32]:
         """As they came: float32 [n, d]."""
         return self._source if len(self._rows) == len(self._source) else self._source[self._rows]
@@ -91,7 +92,7 @@ class Design:
             return np.asarray(self._vectors * np.sqrt(self.squares))
         return self._rotated
 
-    @cached_property
+    @lazy
     def _rotated(self) -> Floats:
         return self.apply(self.inputs, self._vectors)
 
@@ -138,7 +139,7 @@ class Design:
 
         return predict
 
-    @cached_property
+    @lazy
     def axes(self) -> Axes:
         """The rows as logistic regression works on them: reduced to three diagonals, or principal components."""
         if self._components is not None:
@@ -166,7 +167,7 @@ class Design:
             return self._sum_products(self._reduced.turn(weights, back=True))
         return np.asarray(self._basis @ weights.astype(np.float32), dtype=np.float64)
 
-    @cached_property
+    @lazy
     def _basis(self) -> Inputs:
         return self._reduced.basis()
 
@@ -229,12 +230,14 @@ class Design:
         products = self._products(target)
         # A single strength is had for less than the reduction, if nobody has asked for that yet.
         if len(strengths) == 1 and "_reduced" not in self.__dict__:
-            from scipy.linalg import solve
-
             gram = self._gram()
             gram[np.diag_indices_from(gram)] += strengths[0]
-            return [np.asarray(solve(gram, products, assume_a="pos", overwrite_a=True, check_finite=False))]
+            return [solve_positive(gram, products)]
         return self._reduced.solve(products, strengths)
+
+    def reduce(self) -> None:
+        """Do now what all questions share, as several threads that ask for it at once would each do it."""
+        _ = self.squares if self._components is not None else self._reduced
 
     def forget(self) -> None:
         """Let go of what grows with the rows; the decomposition stays, the rest is made again if asked for."""
@@ -280,12 +283,12 @@ class Design:
             return np.asarray(self._cross(inputs) @ (self._vectors / np.sqrt(self.squares)))
         return self.apply(inputs, self._vectors)
 
-    @cached_property
+    @lazy
     def _decomposition(self) -> tuple[Floats, Floats]:
         """S squared, and U where there are fewer rows than columns, else V."""
         return principal(self._gram(), most=self._components)
 
-    @cached_property
+    @lazy
     def _reduced(self) -> Shifted:
         return Shifted(self._gram())
 
@@ -318,7 +321,7 @@ class Design:
     def _few(self) -> bool:
         return self._wide and len(self._rows) * len(self.mean) <= _FEW
 
-    @cached_property
+    @lazy
     def _standard(self) -> Floats:
         return self._standardize(self.inputs)
 
@@ -350,9 +353,10 @@ class _Last:
         self._kept: tuple[Inputs, Floats] | None = None
 
     def __call__(self, inputs: Inputs) -> Floats:
-        if self._kept is None or self._kept[0] is not inputs:
-            self._kept = (inputs, self._make(inputs))
-        return self._kept[1]
+        kept = self._kept  # another thread may ask for other rows meanwhile
+        if kept is None or kept[0] is not inputs:
+            kept = self._kept = (inputs, self._make(inputs))
+        return kept[1]
 
     def forget(self) -> None:
         self._kept = None
