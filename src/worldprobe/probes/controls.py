@@ -26,15 +26,16 @@ def shuffled(target: NDArray[np.float64], unit: NDArray[np.int64], *, seed: int)
     A unit takes its rows from another one in order, stretched to its own length; so what a probe could
     learn from slow change within a unit is still there, and what ties label to input is gone.
     """
-    names = np.unique(unit)
-    generator = np.random.default_rng(seed)
-    order = generator.permutation(len(names))
+    _, code, count = np.unique(unit, return_inverse=True, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(count))
     # A cycle through all units in random order: none keeps its own labels.
-    donor = dict(zip(names[order], names[np.roll(order, 1)], strict=True))
+    donor = np.empty_like(order)
+    donor[order] = np.roll(order, 1)
+    rows, starts = np.argsort(code, kind="stable"), np.cumsum(count) - count
+    own = code[rows]
+    place = (np.arange(len(rows)) - starts[own]) * count[donor[own]] // count[own]
     result = np.empty_like(target)
-    for name in names:
-        rows, source = np.flatnonzero(unit == name), np.flatnonzero(unit == donor[name])
-        result[rows] = target[source[np.arange(len(rows)) * len(source) // len(rows)]]
+    result[rows] = target[rows[starts[donor[own]] + place]]
     return result
 
 

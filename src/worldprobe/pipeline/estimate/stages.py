@@ -69,6 +69,7 @@ def predicting(
     settings = experiment.predict
     if settings is None:
         return []
+    videos = spread(videos, settings.videos)
     twin = twin_of(encoder) if settings.twin else None
     each = seconds / (1 + bool(twin))
     found = [_prediction(encoder, experiment, videos, price=price, seconds=each)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from worldprobe.records import Clip, ClipSpec, VideoRef
 from worldprobe.video.sample import read_clips, spans
 from worldprobe.video.video import Video
 
+Item = TypeVar("Item")
 # About the most tokens that a batch may hold: as for encoding, less what the predictor adds.
 _TOKENS_PER_BATCH = 4096
 MOST = 4096  # windows at once, to begin with: a batch holds fewer
@@ -124,10 +126,10 @@ def cut_windows(ref: VideoRef, shots: Sequence[int], cut: Cut, *, tubelet: int) 
     return found
 
 
-def spread(found: list[tuple[ClipSpec, int, bool]], most: int | None) -> list[tuple[ClipSpec, int, bool]]:
+def spread(found: Sequence[Item], most: int | None) -> list[Item]:
     """At most so many of them, evenly."""
     if most is None or len(found) <= most:
-        return found
+        return list(found)
     return [found[i] for i in np.linspace(0, len(found) - 1, most).round().astype(int)]
 
 

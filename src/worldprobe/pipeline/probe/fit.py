@@ -41,6 +41,8 @@ def answer(
     which there are as many as ``fits`` says.
     """
 
+    signals: dict[bytes, power.Signals] = {}
+
     def fit(usable: NDArray[np.int64], questions: Sequence[Question], folds: Folds) -> dict[Hashable, OutOfFold]:
         known = None if sums is None else lambda sets: sums([usable[rows] for rows in sets])
         return cross_fit(only(inputs, usable), questions, folds, sums=known, components=components, step=step)
@@ -48,7 +50,10 @@ def answer(
     def plant(usable: NDArray[np.int64], one: ProbeTask) -> list[Question]:
         if planted is None or one.probe not in LINEAR_PROBES:
             return []
-        targets = power.planted(only(inputs, usable), numbers(one.question), one.folds, seed=seed)
+        rows, key = only(inputs, usable), usable.tobytes()
+        if key not in signals:  # the same for all tasks on the same rows
+            signals[key] = power.Signals.of(rows, seed=seed)
+        targets = power.planted(rows, numbers(one.question), one.folds, seed=seed, signals=signals[key])
         planted[one.question.name] = power.question_of(one.question.name, targets)
         return [planted[one.question.name]]
 

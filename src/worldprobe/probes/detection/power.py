@@ -10,6 +10,7 @@ of the plants show is the minimum detectable effect at 80 % power (Cohen 1988, c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,23 +53,44 @@ class Detectable:
     least_z: float
 
 
-def planted(inputs: NDArray[np.float32], target: Floats, folds: Folds, *, seed: int) -> Floats:
+@dataclass(frozen=True, slots=True, eq=False)
+class Signals:
+    """Describe what is planted in some features, whatever the target: [n, PLANTS] each, of spread 1.
+
+    ``generator`` stands where what is drawn for a target begins.
+    """
+
+    easy: Floats
+    hard: Floats
+    generator: np.random.Generator
+
+    @classmethod
+    def of(cls, inputs: NDArray[np.float32], *, seed: int) -> Signals:
+        """Draw them in features [n, d]."""
+        generator = np.random.default_rng(seed)
+        return cls(*_signals(inputs, generator), generator)
+
+
+def planted(
+    inputs: NDArray[np.float32], target: Floats, folds: Folds, *, seed: int, signals: Signals | None = None
+) -> Floats:
     """Plant targets in features [n, d]: float64 [n, columns], easy and hard for each effect, then nulls.
 
     Args:
+        signals: of these features and that seed, where they have been drawn for another target.
         target: [n, k], whose columns lend the noise; of classes their indicators.
         folds: between whose units noise is moved; within each video, where units are neighbours in time.
     """
-    generator = np.random.default_rng(seed)
+    signals = signals or Signals.of(inputs, seed=seed)
+    generator = deepcopy(signals.generator)
     columns = target[:, varying(target)]
-    easy, hard = _signals(inputs, generator)
     noise = [
         _standard(_moved(columns[:, [index % columns.shape[1]]], folds, seed=int(generator.integers(1 << 31))))
         for index in range(NULLS)
     ]
     plants = [
-        np.sqrt(effect) * signals[:, [index]] + np.sqrt(1 - effect) * noise[index]
-        for signals in (easy, hard)
+        np.sqrt(effect) * kind[:, [index]] + np.sqrt(1 - effect) * noise[index]
+        for kind in (signals.easy, signals.hard)
         for effect in EFFECTS
         for index in range(PLANTS)
     ]
