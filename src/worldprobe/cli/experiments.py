@@ -87,7 +87,7 @@ def demo(
             # Others may have no predictor; the untrained twin would take as long again.
             values["predict"] = {"twin": False}
         if len(paths) > MANY_SCENES:
-            # Another scene teaches more than another moment of the same, and so many futures show who predicts well.
+            # Another scene teaches more than another moment of one; so many futures show who predicts well.
             values["moments_per_clip"] = MOMENTS_OF_MANY
             if "predict" in values:
                 values["predict"]["videos"] = MANY_SCENES

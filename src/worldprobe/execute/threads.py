@@ -51,10 +51,13 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
-def side_by_side(works: Sequence[Callable[[], Done]]) -> list[Done]:
+def side_by_side(works: Sequence[Callable[[], Done]], *, begin: Callable[[], None] | None = None) -> list[Done]:
     """Do each work in a thread of its own, as many at once as BLAS has threads; what they return, in their order.
 
     An interrupt is not waited for: works that go on meanwhile end by themselves, or with the process.
+
+    Args:
+        begin: called first in each of these threads; not where the calling thread does all.
 
     Raises:
         Exception: what the first of them that fails raises; those that have not begun are not done.
@@ -69,6 +72,8 @@ def side_by_side(works: Sequence[Callable[[], Done]]) -> list[Done]:
         waiting, lock, stop = iter(enumerate(works)), threading.Lock(), threading.Event()
 
         def lane() -> None:
+            if begin is not None:
+                begin()
             while not stop.is_set():
                 with lock:
                     number, work = next(waiting, (-1, None))

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tests.builders.checks import some
+from threadpoolctl import threadpool_limits
 from typer.testing import CliRunner
 
 from worldprobe import decoders
@@ -19,7 +21,7 @@ from worldprobe.errors import ConfigError, DecoderError, ProbeError, StoreError,
 from worldprobe.pipeline.decode import rows as decode_rows
 from worldprobe.pipeline.decode.frames import keep_frames, regions_of, sized, through
 from worldprobe.pipeline.decode.stage import decode_into, truth_of
-from worldprobe.pipeline.decode.training import DecodingPlan, open_workshop
+from worldprobe.pipeline.decode.training import DecodingPlan, open_workshop, train_all
 from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import silent
@@ -283,3 +285,24 @@ def test_videos_that_were_moved_after_they_were_encoded_are_found_where_they_are
         path.unlink()
     decode_into(tmp_path / "run", copied, ids_of(scenes), asked, Ledger())
     assert any(line.kind == "decoding" for line in read_results(tmp_path / "run" / "results.jsonl"))
+
+
+def test_decoders_trained_side_by_side_are_what_they_are_one_after_the_other(store, scenes, tmp_path):
+    found = {}
+    for threads in (1, 2):
+        asked = shop(store, scenes, tmp_path / str(threads), decode={"controls": ["shuffled"]})
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            with threadpool_limits(threads, user_api="blas"):
+                found[threads] = train_all(asked)
+            assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(before)
+        booked = [cost.stage for cost in asked.ledger.costs]
+        assert sorted(booked) == ["frames", "train cnn", "train cnn-shuffled"]
+    assert [one.name for one in found[2]] == ["cnn", "cnn-shuffled"]
+    for alone, beside in zip(found[1], found[2], strict=True):
+        weights = beside.decoder.module.state_dict()
+        for name, one in alone.decoder.module.state_dict().items():
+            torch.testing.assert_close(one, weights[name], rtol=0, atol=0)
