@@ -78,7 +78,7 @@ def _index(path: Path, digest: str) -> FrameIndex:
     index = build_index(path)
     if len(index.pts_seconds) <= _MOST_FRAMES:
         with _lock:
-            if len(_known) >= _MOST_KNOWN:
+            while len(_known) >= _MOST_KNOWN:
                 _known.pop(next(iter(_known)))
             _known[key] = replace(index, pictures=())
     return index
