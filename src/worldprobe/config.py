@@ -79,6 +79,7 @@ class Decode(BaseModel):
     patience: int | None = Field(default=None, ge=1)
     samples: int = Field(default=8, ge=2, le=64)
     most_tested: int = Field(default=400, ge=1)
+    videos: int | None = Field(default=None, ge=1)
     ladder: bool = False
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
 

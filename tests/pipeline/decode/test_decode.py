@@ -28,7 +28,7 @@ from worldprobe.pipeline.progress import silent
 from worldprobe.pipeline.sources import ids_of
 from worldprobe.pipeline.stored import unpooled
 from worldprobe.report.write import write_report
-from worldprobe.results import read_results
+from worldprobe.results import DecodingResult, ProbeResult, read_results, write_results
 from worldprobe.store import Store
 from worldprobe.video.read import open_video
 
@@ -306,3 +306,24 @@ def test_decoders_trained_side_by_side_are_what_they_are_one_after_the_other(sto
         weights = beside.decoder.module.state_dict()
         for name, one in alone.decoder.module.state_dict().items():
             torch.testing.assert_close(one, weights[name], rtol=0, atol=0)
+
+
+def test_decoders_of_some_videos_leave_what_is_known_of_all(store, scenes, tmp_path):
+    other = ProbeResult(
+        task="xy", encoder="vjepa2-tiny", tap="t", features="z", input="native", probe="ridge", control="none",
+        split="grouped", metric="r2", score=0.5, low=0.4, high=0.6, n_train=1, n_test=1, n_groups=12, seed=0,
+    )  # fmt: skip
+    asked = plan(decode={"controls": ["mean-image"], "videos": 12})
+    decode_into(tmp_path, store, ids_of(scenes), asked, Ledger())
+    write_results(tmp_path / "results.jsonl", [other, *read_results(tmp_path / "results.jsonl")])
+    some_of = plan(decode={"controls": ["mean-image"], "videos": 6})
+    decode_into(tmp_path, store, ids_of(scenes), some_of, Ledger())
+    found = read_results(tmp_path / "results.jsonl")
+    assert other in found
+    assert {one.n_train for one in found if isinstance(one, DecodingResult)} == {
+        3 * 8
+    }  # of six one is for validation, two are for the test
+    assert json.loads((tmp_path / "provenance.json").read_text())["videos"]["count"] == 12
+    assert json.loads((tmp_path / "alignment.json").read_text())["notes"] == [
+        "Decoded: 6 of 12 videos, evenly spread"
+    ]

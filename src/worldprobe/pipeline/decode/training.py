@@ -30,6 +30,7 @@ from worldprobe.pipeline.decode.training_clips import (
 )
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import Progress
+from worldprobe.pipeline.sources import spread
 from worldprobe.pipeline.stored import unpooled
 from worldprobe.plugins import registry
 from worldprobe.probes.splits import SplitKind
@@ -82,7 +83,10 @@ class ScoredDecoder:
 
 @dataclass(slots=True, eq=False)
 class Workshop:
-    """Where decoders of a run are trained: its rows, its folder, and what it has cost so far."""
+    """Where decoders of a run are trained: its rows, its folder, and what it has cost so far.
+
+    ``series`` are those that are decoded, of ``every`` one of the run's.
+    """
 
     store: Store
     series: Sequence[Series]
@@ -92,6 +96,7 @@ class Workshop:
     ledger: Ledger
     progress: Progress
     losses: dict[str, tuple[Losses, ...]] = field(default_factory=dict)
+    every: Sequence[Series] = ()
 
     @property
     def device(self) -> str:
@@ -272,7 +277,8 @@ def open_workshop(
         videos: ids, and where each is: the store only knows where it was when it was encoded.
     """
     found, blocks = unpooled(store, list(videos), encoder=plan.encoder, blocks=plan.decode.blocks)
-    series = [replace(one, video=replace(one.video, path=str(videos[one.video.id]))) for one in found]
+    every = [replace(one, video=replace(one.video, path=str(videos[one.video.id]))) for one in found]
+    series = spread(every, plan.decode.videos)
     started = time.perf_counter()
     rows = lay_out(
         store,
@@ -286,7 +292,7 @@ def open_workshop(
     )
     clips = len(rows.pairs.clips)
     ledger.book("frames", started=started, items=clips, device="cpu")
-    return Workshop(store, series, rows, plan, out, ledger, progress)
+    return Workshop(store, series, rows, plan, out, ledger, progress, every=every)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,10 +29,10 @@ from worldprobe.pipeline.predict.readouts import readout_lines
 from worldprobe.pipeline.predict.scores import PredictionSetup, leak_lines, lines
 from worldprobe.pipeline.predict.surprise import surprise_lines, surprises
 from worldprobe.pipeline.predict.windows import Cut, read_windows
-from worldprobe.pipeline.predict.windows import spread as some_of
 from worldprobe.pipeline.predict.workers import PredictSpread, spread_of
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.sources import ref_of
+from worldprobe.pipeline.sources import spread as some_of
 from worldprobe.pipeline.stage_record import record_experiment, write_provenance
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder, Executor

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +14,13 @@ from worldprobe.execute.local import prefetch
 from worldprobe.pipeline.failures import Failure, cut_short
 from worldprobe.pipeline.groups import Groups, recordings
 from worldprobe.pipeline.progress import Progress
-from worldprobe.pipeline.sources import open_source
+from worldprobe.pipeline.sources import open_source, spread
 from worldprobe.probes.splits import SplitKind, SplitRows, units
 from worldprobe.protocols import Encoder
 from worldprobe.records import Clip, ClipSpec, VideoRef
 from worldprobe.video.sample import read_clips, spans
 from worldprobe.video.video import Video
 
-Item = TypeVar("Item")
 # About the most tokens that a batch may hold: as for encoding, less what the predictor adds.
 _TOKENS_PER_BATCH = 4096
 MOST = 4096  # windows at once, to begin with: a batch holds fewer
@@ -124,13 +122,6 @@ def cut_windows(ref: VideoRef, shots: Sequence[int], cut: Cut, *, tubelet: int) 
             f"{fits // tubelet} tubelets in all. Use less --context, --horizon or --stride."
         )
     return found
-
-
-def spread(found: Sequence[Item], most: int | None) -> list[Item]:
-    """At most so many of them, evenly."""
-    if most is None or len(found) <= most:
-        return list(found)
-    return [found[i] for i in np.linspace(0, len(found) - 1, most).round().astype(int)]
 
 
 def _decoded(
