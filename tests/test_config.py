@@ -144,6 +144,14 @@ def test_principal_components_are_one_or_more_and_of_sound_runs():
         make_experiment({"videos": ["a.mp4"], "protocol": "original", "pca": 64})
 
 
+def test_moments_of_a_clip_are_one_or_more_and_of_sound_runs():
+    assert make_experiment({"videos": ["a.mp4"], "moments_per_clip": 2}).moments_per_clip == 2
+    assert "moments_per_clip" not in to_toml(make_experiment({"videos": ["a.mp4"]}))
+    for other in ({"hold_out": "camera"}, {"protocol": "original"}):
+        with pytest.raises(ConfigError, match="moments_per_clip is of sound runs, in which no value is held out"):
+            make_experiment({"videos": ["a.mp4"], "moments_per_clip": 2, **other})
+
+
 def several(tmp_path, text):
     path = tmp_path / "encoders.toml"
     path.write_text(f'videos = ["scenes:3"]\n{text}')

@@ -50,6 +50,7 @@ class Predict(BaseModel):
     horizon: int = Field(default=4, ge=1, le=4096)
     mode: Literal["joint", "rolling"] = "joint"
     windows: int | None = Field(default=None, ge=1)
+    videos: int | None = Field(default=None, ge=1)
     twin: bool = True
     pairs: int = Field(default=0, ge=0)
     robot_pairs: int = Field(default=0, ge=0)
@@ -78,6 +79,7 @@ class Decode(BaseModel):
     patience: int | None = Field(default=None, ge=1)
     samples: int = Field(default=8, ge=2, le=64)
     most_tested: int = Field(default=400, ge=1)
+    videos: int | None = Field(default=None, ge=1)
     ladder: bool = False
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
@@ -113,6 +115,7 @@ class Experiment(BaseModel):
     evidence: list[Evidence] = list(EVIDENCE)
     split: Literal["grouped", "blocked", "random", "video"] = "grouped"
     hold_out: str | None = Field(default=None, min_length=1)
+    moments_per_clip: int | None = Field(default=None, ge=1)
     blocks: str = "last"
     pca: int | None = Field(default=None, ge=1)
     pool: Literal["none", "space"] = "none"
@@ -168,6 +171,8 @@ class Experiment(BaseModel):
                 raise ValueError(f'features {kind!r} need tokens: set pool = "none", or features = ["z"]')
         if self.hold_out is not None and (self.split != "grouped" or self.protocol != "sound"):
             raise ValueError('hold_out stands beside split = "grouped", in which whole groups have one value of it')
+        if self.moments_per_clip is not None and (self.hold_out is not None or self.protocol != "sound"):
+            raise ValueError("moments_per_clip is of sound runs, in which no value is held out")
         if self.decode and (self.pool == "space" or self.inputs != ("native",) or self.split == "random"):
             raise ValueError('[decode] needs pool = "none", input = "native", and a split that is not random')
         return self

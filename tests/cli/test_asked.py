@@ -1,6 +1,7 @@
 """What was asked is answered, or refused by name and before the work; a folder keeps what others found."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -392,6 +393,22 @@ def test_evidence_is_an_option_of_demo(option, evidence, film, monkeypatch):
     assert done.exit_code == 0
     assert asked[0].evidence == (["code", "learning", "unlabelled"] if evidence is None else evidence)
     assert isinstance(CliRunner().invoke(app, ["demo", str(film), "--evidence", "cod"]).exception, ConfigError)
+
+
+@pytest.mark.parametrize("scenes", [200, 201])
+def test_of_many_scenes_the_demo_takes_some_moments_and_some_films(scenes, monkeypatch):
+    asked = []
+    monkeypatch.setattr("worldprobe.cli.experiments._run", lambda experiment, *rest: asked.append(experiment))
+    monkeypatch.setattr("worldprobe.cli.experiments.resolve_videos", lambda sources, **_: [Path("a.mp4")] * scenes)
+    done = CliRunner().invoke(app, ["demo", f"scenes:{scenes}"], catch_exceptions=False)
+    assert done.exit_code == 0
+    (found,) = asked
+    some_of = (found.moments_per_clip, found.predict.videos, found.decode.videos)
+    assert some_of == ((None, None, None) if scenes == 200 else (1, 200, 200))
+    text = to_toml(found)
+    assert ("moments_per_clip" in text, text.count("videos = 200\n")) == (
+        (False, 0) if scenes == 200 else (True, 2)
+    )
 
 
 def test_a_name_that_the_hub_cannot_have_is_not_asked_for(monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 import scipy.linalg  # noqa: F401  # its BLAS is another than NumPy's, and counts from when it is loaded
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from worldprobe.execute.threads import one_blas_thread, side_by_side
+from worldprobe.execute.threads import lazy, one_blas_thread, side_by_side
 
 
 def blas_threads() -> set[int]:
@@ -22,6 +22,22 @@ def test_each_has_one_thread_of_blas_and_afterwards_all_is_as_it_was() -> None:
         with one_blas_thread():
             assert blas_threads() == {1}
         assert blas_threads() == {2}
+
+
+def test_properties_of_two_instances_are_worked_out_at_once() -> None:
+    """functools.cached_property has one lock for all instances before Python 3.12."""
+    meeting = threading.Barrier(2)
+
+    class Slow:
+        @lazy
+        def value(self) -> int:
+            return meeting.wait(timeout=20)
+
+    slow = Slow(), Slow()
+    with threadpool_limits(2, user_api="blas"):
+        found = side_by_side([lambda: slow[0].value, lambda: slow[1].value])
+    assert sorted(found) == [0, 1]
+    assert [one.value for one in slow] == found  # nobody else comes to the barrier
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -133,6 +133,22 @@ def test_labels_that_meet_no_embedding_say_why(scenes, truth, tmp_path):
         probe(store, Labels(held), plan("pixels"))
 
 
+def test_probes_trained_on_some_moments_of_each_clip_are_scored_on_all(scenes, truth, tmp_path):
+    store = Store(str(tmp_path / "s"))
+    encode(scenes, encoder=load_encoder("pixels"), store=store, blocks=[0], frames=16)
+    every, some_of = (
+        probe(store, truth, plan("pixels", tasks=("xy",), features=("grid",), moments_per_clip=most))
+        for most in (None, 2)
+    )
+    whole, thinned = (real(one)["xy"] for one in (every, some_of))
+    assert (thinned.n_test, thinned.n_groups) == (whole.n_test, whole.n_groups)
+    assert whole.n_train / 5 < thinned.n_train < whole.n_train / 3  # 2 of 8 moments
+    assert whole.score - 0.2 < thinned.score < whole.score  # which says most of the rest
+    assert [note for note in some_of.notes if note not in every.notes] == [
+        "Probes, and those of controls, were trained on 2 moments of each clip, evenly spread, and scored on all"
+    ]
+
+
 def test_principal_components_are_of_features_and_of_their_controls_alone(scenes, truth, tmp_path):
     """Position in the direction that varies most is read from one component of two; side columns are not cut."""
     rng = np.random.default_rng(0)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tests.builders.checks import some
 
 from worldprobe.errors import ProbeError
-from worldprobe.probes.splits import SplitRows, make_folds
+from worldprobe.probes.splits import SplitRows, evenly, make_folds
 
 CLIP_SECONDS = 0.6
 
@@ -68,6 +68,28 @@ def test_the_same_seed_gives_the_same_folds_and_another_does_not() -> None:
 
     assert tests(3) == tests(3)
     assert tests(3) != tests(4)
+
+
+def test_folds_trained_on_some_rows_test_all() -> None:
+    folds = make_folds(even_rows(12, 20), kind="grouped", seed=0)
+    some = evenly(np.repeat(np.arange(24), 10), 2)
+    assert np.flatnonzero(some[:20]).tolist() == [0, 5, 11, 16]
+    thinned = folds.trained_on(some)
+    for fold, whole in zip(thinned.folds, folds.folds, strict=True):
+        assert fold.test.tolist() == whole.test.tolist()
+        assert fold.train.tolist() == [row for row in whole.train if some[row]]
+        for (train, held), (every, tested) in zip(fold.inner, whole.inner, strict=True):
+            assert train.tolist() == [row for row in every if some[row]]
+            assert held.tolist() == [row for row in tested if some[row]]
+    with pytest.raises(ProbeError, match="raise moments_per_clip"):
+        folds.trained_on(np.isin(np.arange(240), folds.folds[0].test))
+
+
+def test_rows_of_each_part_are_chosen_evenly_in_their_order() -> None:
+    part = np.array([7, 7, 7, 7, 7, 1, 1, 4, 7])
+    assert np.flatnonzero(evenly(part, 1)).tolist() == [2, 5, 7]  # of 7 the third
+    assert np.flatnonzero(evenly(part, 2)).tolist() == [2, 5, 6, 7, 8]
+    assert evenly(part, 9).all()
 
 
 def test_folds_are_about_equally_large() -> None:

@@ -11,7 +11,7 @@ from tests.builders.known_rows import Known
 
 from worldprobe.probes.detection import power
 from worldprobe.probes.evaluate import cross_fit
-from worldprobe.probes.linear import design, picked
+from worldprobe.probes.linear import design, lapack, picked
 from worldprobe.probes.linear.design import Design
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
@@ -216,3 +216,27 @@ def test_blocks_of_columns_add_up_to_all_of_them(monkeypatch):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
     for one, other in zip(parts.solve(target, [0.1, 10.0]), whole.solve(target, [0.1, 10.0]), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("size", [2, 3, 40])
+def test_lapack_called_without_the_interpreter_gives_what_scipy_does(size, own, monkeypatch):
+    """The same routine, and where SciPy has it with other integers SciPy's own wrapper."""
+    from scipy.linalg import lapack as scipys
+
+    if not own:
+        monkeypatch.setattr(lapack, "_routine", lambda name, arguments: None)
+    rows = np.random.default_rng(size).normal(size=(size, size))
+    matrix = rows @ rows.T + np.eye(size)
+    right = rows[:, :2]
+    wanted = scipys.dsytrd(matrix, lower=1, lwork=int(scipys.dsytrd_lwork(size, lower=1)[0]))
+    for found, known in zip(lapack.tridiagonal(matrix), wanted, strict=False):
+        assert np.array_equal(found, known)
+    assert lapack.solve_positive(matrix.copy(), right) == pytest.approx(np.linalg.solve(matrix, right))
+    with pytest.raises(np.linalg.LinAlgError):
+        lapack.solve_positive(np.diag(np.arange(size) - 0.5), right)
+
+
+def test_a_routine_of_other_arguments_is_not_called():
+    assert lapack._routine("dsytrd", "cididddiii") is None
+    assert lapack._routine("no such", "ci") is None

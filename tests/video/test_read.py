@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tests.builders.checks import some
 
 from worldprobe.errors import VideoError
-from worldprobe.video import decode, index
+from worldprobe.video import decode, index, read
 from worldprobe.video.read import open_video
 from worldprobe.video.video import Video
 from worldprobe.video.write import write_video
@@ -140,6 +140,7 @@ def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_distant_frames_are_sought_not_decoded_through(long_video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = 0
     monkeypatch.setattr(index, "SMALL_BYTES", 0)
+    monkeypatch.setattr(read, "_known", {})  # else it is read by what is remembered of it
     with open_video(long_video) as video:
         place = type(video)._positions
 
@@ -196,10 +197,34 @@ def test_a_small_film_is_opened_once_and_is_what_reading_it_anew_gives(
     held = everything(film)
     times, opened = opened, 0
     monkeypatch.setattr(index, "SMALL_BYTES", 0)
+    monkeypatch.setattr(read, "_known", {})  # else it is read by what is remembered of it
     assert everything(film) == held
     assert len(held[3]) == 16
     assert opened >= 4, "the other way opens it to index, to look, and for each reading"
     assert times == 1 or name == "a.avi", "packets of AVI with B-frames do not tell"
+
+
+def test_a_film_that_is_opened_again_is_not_indexed_again_unless_its_bytes_are_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = make(tmp_path / "a.mp4", count=16)
+    held, times = everything(film), 0
+    indexing = read.build_index
+
+    def counting(path: Path) -> Any:
+        nonlocal times
+        times += 1
+        return indexing(path)
+
+    monkeypatch.setattr(read, "build_index", counting)
+    assert everything(film) == held
+    assert times == 0
+    make(tmp_path / "b.mp4", count=9).replace(film)
+    assert len(everything(film)[3]) == 9
+    assert times == 1
+    monkeypatch.setattr(read, "_MOST_KNOWN", 1)
+    everything(make(tmp_path / "c.mp4", count=4))
+    assert len(read._known) == 1
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -214,6 +239,7 @@ def test_a_small_film_that_is_damaged_is_read_as_a_large_one_would_be(
     film.write_bytes(held[: len(held) - 300 * (seed % 2)])
     found = everything(film)
     monkeypatch.setattr(index, "SMALL_BYTES", 0)
+    monkeypatch.setattr(read, "_known", {})  # else it is read by what is remembered of it
     assert everything(film) == found
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 Done = TypeVar("Done")
 DEMO_SCENES = "scenes:200"
 DEMO_STEPS = 300
+# Of more scenes probes are trained on so many moments of each, and so many scenes are drawn and predicted.
+MANY_SCENES, MOMENTS_OF_MANY = 200, 1
 _RECORDED = ({"lerobot"}, {"mcap"})  # sources that come with their own labels
 
 
@@ -84,6 +86,12 @@ def demo(
         if encoder == "vjepa2-tiny":
             # Others may have no predictor; the untrained twin would take as long again.
             values["predict"] = {"twin": False}
+        if len(paths) > MANY_SCENES:
+            # Another scene teaches more than another moment of one; so many futures show who predicts well.
+            values["moments_per_clip"] = MOMENTS_OF_MANY
+            values["decode"]["videos"] = MANY_SCENES
+            if "predict" in values:
+                values["predict"]["videos"] = MANY_SCENES
     if dry_run:
         show_estimates(make_experiment(values), paths, ALL_STAGES, as_json)
         return

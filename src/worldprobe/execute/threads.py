@@ -10,10 +10,32 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 Done = TypeVar("Done")
+Value = TypeVar("Value")
 _LOOK = 0.1  # seconds
+
+
+class lazy(Generic[Value]):  # a decorator, as functools.cached_property is
+    """Work a property out when it is first asked for, and keep it in the instance.
+
+    As ``functools.cached_property``, which until Python 3.12 holds a lock that all instances share while it works:
+    two decompositions side by side were one after the other. Of one instance two threads may both do the work.
+    """
+
+    def __init__(self, make: Callable[[Any], Value]) -> None:
+        self._make = make
+        self.__doc__ = make.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Value:
+        if instance is None:
+            return self  # type: ignore[return-value]
+        found: Value = instance.__dict__.setdefault(self._name, self._make(instance))
+        return found
 
 
 @contextmanager
@@ -29,10 +51,13 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
-def side_by_side(works: Sequence[Callable[[], Done]]) -> list[Done]:
+def side_by_side(works: Sequence[Callable[[], Done]], *, begin: Callable[[], None] | None = None) -> list[Done]:
     """Do each work in a thread of its own, as many at once as BLAS has threads; what they return, in their order.
 
     An interrupt is not waited for: works that go on meanwhile end by themselves, or with the process.
+
+    Args:
+        begin: called first in each of these threads; not where the calling thread does all.
 
     Raises:
         Exception: what the first of them that fails raises; those that have not begun are not done.
@@ -47,6 +72,8 @@ def side_by_side(works: Sequence[Callable[[], Done]]) -> list[Done]:
         waiting, lock, stop = iter(enumerate(works)), threading.Lock(), threading.Event()
 
         def lane() -> None:
+            if begin is not None:
+                begin()
             while not stop.is_set():
                 with lock:
                     number, work = next(waiting, (-1, None))

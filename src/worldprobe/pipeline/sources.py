@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
 
 from worldprobe.errors import VideoError
 from worldprobe.io.files import StrPath, paths_of
@@ -16,6 +19,8 @@ from worldprobe.video.rendered.scenes import truth_path
 from worldprobe.video.sample import spans
 from worldprobe.video.sequence import Picture, film_of
 from worldprobe.video.video import Video
+
+Item = TypeVar("Item")
 
 
 def open_source(path: StrPath) -> Video:
@@ -61,3 +66,10 @@ def ids_of(paths: Sequence[StrPath] | StrPath) -> dict[str, Path]:
     """What the store knows videos by, and where each is. Raises VideoError for one that cannot be read."""
     paths = paths_of(paths)
     return {ref_of(path).id: path for path in paths}
+
+
+def spread(items: Sequence[Item], most: int | None) -> list[Item]:
+    """At most so many of them, evenly; all where it is None."""
+    if most is None or len(items) <= most:
+        return list(items)
+    return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]

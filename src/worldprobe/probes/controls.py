@@ -31,14 +31,16 @@ def shuffled(target: NDArray[np.float64], unit: NDArray[np.int64], *, seed: int)
 
 def donors(unit: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
     """Find the row that each row's label is taken from by ``shuffled``: int64 [n]."""
-    _, sizes = np.unique(unit, return_counts=True)
-    by_unit = np.split(np.argsort(unit, kind="stable"), np.cumsum(sizes)[:-1])
-    order = np.random.default_rng(seed).permutation(len(sizes))
-    found = np.empty(len(unit), dtype=np.int64)
+    _, code, count = np.unique(unit, return_inverse=True, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(count))
     # A cycle through all units in random order: none keeps its own labels.
-    for own, other in zip(order.tolist(), np.roll(order, 1).tolist(), strict=True):
-        rows, source = by_unit[own], by_unit[other]
-        found[rows] = source[np.arange(len(rows)) * len(source) // len(rows)]
+    donor = np.empty_like(order)
+    donor[order] = np.roll(order, 1)
+    rows, starts = np.argsort(code, kind="stable"), np.cumsum(count) - count
+    own = code[rows]
+    place = (np.arange(len(rows)) - starts[own]) * count[donor[own]] // count[own]
+    found = np.empty(len(unit), dtype=np.int64)
+    found[rows] = rows[starts[donor[own]] + place]
     return found
 
 

@@ -88,6 +88,27 @@ class Folds:
         )
         return replace(self, folds=tuple(fold for fold in cut if len(fold.test)), unit=self.unit[rows])
 
+    def trained_on(self, rows: NDArray[np.bool_]) -> Folds:
+        """These folds trained and chosen on some rows alone [n], and tested on all.
+
+        Raises:
+            ProbeError: a fold is left with nothing to train on.
+        """
+
+        def of(train: Ints, held: Ints) -> tuple[Ints, Ints]:
+            return train[rows[train]], held[rows[held]]
+
+        cut = []
+        for fold in self.folds:
+            inner = tuple(of(*part) for part in fold.inner)
+            inner = tuple(part for part in inner if all(map(len, part)))
+            cut.append(Fold(fold.train[rows[fold.train]], fold.test, inner))
+            if not len(cut[-1].train) or not inner:
+                raise ProbeError(
+                    f"of {int(rows.sum())} moments to train on, none is left for some fold: raise moments_per_clip"
+                )
+        return replace(self, folds=tuple(cut))
+
     def apart(self, train: Ints, held: Ints) -> Ints:
         """Training rows that are far enough from the rows held out."""
         return self.purge.of(train, held) if self.purge else train
@@ -179,6 +200,20 @@ def make_folds(rows: SplitRows, *, kind: SplitKind, seed: int, memory_seconds: f
     if kind == "blocked" and n > len(np.unique(rows.video)):
         return _blocked(rows, unit, seed, memory_seconds)
     return Folds(kind, _folds(unit, n if kind == "video" else OUTER_FOLDS, seed), unit)
+
+
+def evenly(part: Ints, most: int) -> NDArray[np.bool_]:
+    """Choose at most so many rows of each part [n], evenly spread over its own in their order.
+
+    Each part begins a row later than the one before: what goes with a row's place in its part is in all of it.
+    """
+    order = np.argsort(part, kind="stable")
+    _, starts, counts = np.unique(part[order], return_index=True, return_counts=True)
+    found = np.zeros(len(part), dtype=np.bool_)
+    for number, (start, count) in enumerate(zip(starts.tolist(), counts.tolist(), strict=True)):
+        some = min(most, count)
+        found[order[start + (number + np.arange(some) * count // some) % count]] = True
+    return found
 
 
 def _blocked(rows: SplitRows, unit: Ints, seed: int, memory_seconds: float) -> Folds:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.execute.threads import side_by_side
 from worldprobe.probes.linear.design import Design
 from worldprobe.probes.linear.picked import Picked
 from worldprobe.probes.linear.scatter import Scatter
@@ -33,6 +34,10 @@ class TrainingRows:
     rows: Ints
     design: Design
     inner: tuple[Inner, ...]
+
+    def reduce(self, *, whole: bool) -> None:
+        """Reduce the products of the inner training sets' rows, and of the ``whole``, side by side."""
+        side_by_side([one.reduce for one in (*[self.design] * whole, *(design for design, *_ in self.inner))])
 
     def forget(self) -> None:
         """Let go of what grows with the rows."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from dataclasses import replace
 from pathlib import Path
 
 from worldprobe.errors import VideoError
@@ -10,9 +12,14 @@ from worldprobe.io.lfs import lfs_pointer
 from worldprobe.records import VideoRef
 from worldprobe.video.folder import open_sequence
 from worldprobe.video.image import PICTURE_SUFFIXES
-from worldprobe.video.index import build_index
+from worldprobe.video.index import FrameIndex, build_index
 from worldprobe.video.video import Animation, Video
 from worldprobe.video.webp import is_webp, webp_index
+
+# Indices that are remembered, of so many frames at most: 4 MB of usual clips.
+_MOST_KNOWN, _MOST_FRAMES = 4096, 1024
+_known: dict[tuple[str, str], FrameIndex] = {}
+_lock = threading.Lock()
 
 
 def open_video(path: str | Path) -> Video:
@@ -43,7 +50,7 @@ def open_video(path: str | Path) -> Video:
         raise VideoError(f"{path} cannot be opened: {error.strerror}.") from error
     webp = is_webp(path)
     try:
-        index = webp_index(path) if webp else build_index(path)
+        index = webp_index(path) if webp else _index(path, digest)
     except VideoError as error:
         if pointer := lfs_pointer(path):
             raise VideoError(pointer) from error
@@ -58,3 +65,20 @@ def open_video(path: str | Path) -> Video:
         first_pts_seconds=index.first_pts_seconds, cut=index.cut, reading=index.look.reading,
     )  # fmt: skip
     return Animation(ref, index) if webp else Video(ref, index)
+
+
+def _index(path: Path, digest: str) -> FrameIndex:
+    """Index a file of these bytes (their hash), or recall its index: each stage of a run opens each film.
+
+    Pictures that were decoded on this occasion are not remembered. Raises VideoError as ``build_index``.
+    """
+    key = (digest, str(path))
+    if (known := _known.get(key)) is not None:
+        return known
+    index = build_index(path)
+    if len(index.pts_seconds) <= _MOST_FRAMES:
+        with _lock:
+            while len(_known) >= _MOST_KNOWN:
+                _known.pop(next(iter(_known)))
+            _known[key] = replace(index, pictures=())
+    return index

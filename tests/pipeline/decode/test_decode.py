@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tests.builders.checks import some
+from threadpoolctl import threadpool_limits
 from typer.testing import CliRunner
 
 from worldprobe import decoders
@@ -19,14 +21,14 @@ from worldprobe.errors import ConfigError, DecoderError, ProbeError, StoreError,
 from worldprobe.pipeline.decode import rows as decode_rows
 from worldprobe.pipeline.decode.frames import keep_frames, regions_of, sized, through
 from worldprobe.pipeline.decode.stage import decode_into, truth_of
-from worldprobe.pipeline.decode.training import DecodingPlan, open_workshop
+from worldprobe.pipeline.decode.training import DecodingPlan, open_workshop, train_all
 from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import silent
 from worldprobe.pipeline.sources import ids_of
 from worldprobe.pipeline.stored import unpooled
 from worldprobe.report.write import write_report
-from worldprobe.results import read_results
+from worldprobe.results import DecodingResult, ProbeResult, read_results, write_results
 from worldprobe.store import Store
 from worldprobe.video.read import open_video
 
@@ -283,3 +285,45 @@ def test_videos_that_were_moved_after_they_were_encoded_are_found_where_they_are
         path.unlink()
     decode_into(tmp_path / "run", copied, ids_of(scenes), asked, Ledger())
     assert any(line.kind == "decoding" for line in read_results(tmp_path / "run" / "results.jsonl"))
+
+
+def test_decoders_trained_side_by_side_are_what_they_are_one_after_the_other(store, scenes, tmp_path):
+    found = {}
+    for threads in (1, 2):
+        asked = shop(store, scenes, tmp_path / str(threads), decode={"controls": ["shuffled"]})
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            with threadpool_limits(threads, user_api="blas"):
+                found[threads] = train_all(asked)
+            assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(before)
+        booked = [cost.stage for cost in asked.ledger.costs]
+        assert sorted(booked) == ["frames", "train cnn", "train cnn-shuffled"]
+    assert [one.name for one in found[2]] == ["cnn", "cnn-shuffled"]
+    for alone, beside in zip(found[1], found[2], strict=True):
+        weights = beside.decoder.module.state_dict()
+        for name, one in alone.decoder.module.state_dict().items():
+            torch.testing.assert_close(one, weights[name], rtol=0, atol=0)
+
+
+def test_decoders_of_some_videos_leave_what_is_known_of_all(store, scenes, tmp_path):
+    other = ProbeResult(
+        task="xy", encoder="vjepa2-tiny", tap="t", features="z", input="native", probe="ridge", control="none",
+        split="grouped", metric="r2", score=0.5, low=0.4, high=0.6, n_train=1, n_test=1, n_groups=12, seed=0,
+    )  # fmt: skip
+    asked = plan(decode={"controls": ["mean-image"], "videos": 12})
+    decode_into(tmp_path, store, ids_of(scenes), asked, Ledger())
+    write_results(tmp_path / "results.jsonl", [other, *read_results(tmp_path / "results.jsonl")])
+    some_of = plan(decode={"controls": ["mean-image"], "videos": 6})
+    decode_into(tmp_path, store, ids_of(scenes), some_of, Ledger())
+    found = read_results(tmp_path / "results.jsonl")
+    assert other in found
+    assert {one.n_train for one in found if isinstance(one, DecodingResult)} == {
+        3 * 8
+    }  # of six one is for validation, two are for the test
+    assert json.loads((tmp_path / "provenance.json").read_text())["videos"]["count"] == 12
+    assert json.loads((tmp_path / "alignment.json").read_text())["notes"] == [
+        "Decoded: 6 of 12 videos, evenly spread"
+    ]

@@ -104,6 +104,22 @@ def test_windows_can_be_thinned_out_evenly(scenes, small):
     assert [w.spec.start for batch in batches for w in batch.windows] == [0, 8, 0, 8]
 
 
+def test_some_videos_are_predicted_and_what_is_known_of_all_stays(scenes, small, tmp_path):
+    other = ProbeResult(
+        task="xy", encoder=small, tap="t", features="z", input="native", probe="ridge", control="none",
+        split="grouped", metric="r2", score=0.5, low=0.4, high=0.6, n_train=1, n_test=1, n_groups=30, seed=0,
+    )  # fmt: skip
+    pipeline.predict(experiment(small, context=2, horizon=2, twin=False), scenes, tmp_path)
+    write_results(tmp_path / "results.jsonl", [other, *read_results(tmp_path / "results.jsonl")])
+    pipeline.predict(experiment(small, context=2, horizon=2, twin=False, videos=5), scenes, tmp_path)
+    found = read_results(tmp_path / "results.jsonl")
+    assert {r.n_groups for r in found if isinstance(r, PredictionResult) and r.n} == {5}
+    assert other in found
+    assert json.loads((tmp_path / "provenance.json").read_text())["videos"]["count"] == SCENES
+    notes = json.loads((tmp_path / "alignment.json").read_text())["notes"]
+    assert notes == [f"Predicted: 5 of {SCENES} videos, evenly spread"]
+
+
 def test_a_video_that_is_too_short_says_what_would_fit():
     with pytest.raises(VideoError, match=r"need 24 frames at stride 1; its longest shot has 16, .* 8 tubelets"):
         cut_windows(ref(16), (0,), Cut(4, 8), tubelet=2)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from tests.builders.checks import some
+from threadpoolctl import threadpool_limits
 from typer.testing import CliRunner
 
 from worldprobe.cli import app
@@ -104,6 +105,23 @@ def test_a_future_that_is_right_says_where_the_object_will_be_and_one_that_stand
     explained = by_method(lines, task="xy", metric="r2", features="z")
     assert explained["predictor", "joint", 2].score > 0.98
     assert explained["mean", None, 2].score == pytest.approx(0.0)
+
+
+def test_questions_side_by_side_are_answered_as_one_after_the_other():
+    tokens, labels = made()
+    ahead = tokens[:, CONTEXT:] + np.random.default_rng(3).normal(size=(WINDOWS, HORIZON, 4, 6)).astype(np.float32)
+    found = {}
+    for threads in (1, 2):
+        with threadpool_limits(threads, user_api="blas"):
+            found[threads] = lines_of(tokens, ahead, labels)
+    assert len(some(found[1])) == len(found[2])
+    for one, other in zip(found[1], found[2], strict=True):
+        assert replace_score(one) == replace_score(other)
+        assert one.score == pytest.approx(other.score, abs=1e-6)
+
+
+def replace_score(line):
+    return line.model_copy(update={"score": 0.0, "low": 0.0, "high": 0.0})
 
 
 def test_labels_carried_on_are_right_where_nothing_turns_and_need_no_tokens():

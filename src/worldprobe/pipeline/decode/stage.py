@@ -65,8 +65,10 @@ def decode_into(
     write_pictures(shop, scored, out / FOLDER / PICTURES)
     if film is not None:
         write_film(shop, scored, film)
-    seen = [one.video for one in shop.series]
-    add_notes(out, merge(out, DECODE, results, ledger.costs, revision=shop.series[0].revision, videos=seen))
+    seen = [one.video for one in shop.every]  # of some of which decoders may be; the run is of all
+    notes = merge(out, DECODE, results, ledger.costs, revision=shop.series[0].revision, videos=seen)
+    some = f"Decoded: {len(shop.series):,} of {len(seen):,} videos, evenly spread"
+    add_notes(out, [*[some] * (len(shop.series) < len(seen)), *notes])
     weights = {one.name: sha256((plan.weights or out / FOLDER / one.name) / WEIGHTS) for one in scored}
     write_provenance(
         out, "decode", shop.series[0], videos=seen, seed=plan.seed, ledger=ledger, labels=labels, decoders=weights

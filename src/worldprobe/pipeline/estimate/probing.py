@@ -202,7 +202,8 @@ def works_of(
     """All fits by what they are for, as ``probe`` does them on every kind of input."""
     rows, time_steps, read, others = sizes.rows, sizes.time_steps, sizes.blocks, sizes.controls
     folds = sizes.videos if plan.split == "video" else OUTER_FOLDS
-    training = rows - rows // max(folds, 1)
+    every = min(plan.moments_per_clip or time_steps, time_steps) * (rows // time_steps)
+    training = every - every // max(folds, 1)
     wide_as = Counter(map(breadth, read))
     # What is read beside the features themselves: another split of them, noise like them, those of the twin.
     beside = (plan.split != "random") + ("gaussian" in plan.controls) + sum(not CONTROLS[c].once for c in others)

@@ -22,9 +22,9 @@ from worldprobe.pipeline.estimate.facts import Estimate, priced, timed
 from worldprobe.pipeline.ledger import device_of
 from worldprobe.pipeline.predict.forecast import LEAK_CLIPS
 from worldprobe.pipeline.predict.surprise import HOP, SPARE
-from worldprobe.pipeline.predict.windows import Cut, cut_windows, read_windows, spread
+from worldprobe.pipeline.predict.windows import Cut, cut_windows, read_windows
 from worldprobe.pipeline.progress import silent
-from worldprobe.pipeline.sources import open_source
+from worldprobe.pipeline.sources import open_source, spread
 from worldprobe.pipeline.stored import decoded_blocks
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor, other_mode
 from worldprobe.protocols import Encoder
@@ -69,6 +69,7 @@ def predicting(
     settings = experiment.predict
     if settings is None:
         return []
+    videos = spread(videos, settings.videos)
     twin = twin_of(encoder) if settings.twin else None
     each = seconds / (1 + bool(twin))
     found = [_prediction(encoder, experiment, videos, price=price, seconds=each)]

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.execute.threads import side_by_side
 from worldprobe.predictors.baselines import RidgePredictor
 from worldprobe.predictors.dressing import SHAPES, Dressed, Errors, Shape, dress, token_features
 from worldprobe.probes.splits import Fold, Folds
@@ -69,19 +71,19 @@ def dress_tokens(
     centers: dict[Method, Half] = {"predictor": guess, "copy-last": last}
     for method, center in centers.items():
         before, errors = _before(context, center, grid), _less(seen, center)
-        parts = [
-            dress(errors, before, train=fold.train, test=fold.test, shapes=shapes_of(method), seed=seed)
-            for fold in cut.folds
-        ]
-        by |= in_order(method, parts, cut)
+        of = partial(dress, errors, before, shapes=shapes_of(method), seed=seed)
+        by |= in_order(
+            method, side_by_side([partial(of, train=fold.train, test=fold.test) for fold in cut.folds]), cut
+        )
     if len(ridges) == len(cut.folds):
-        parts = []
-        for ridge, fold in zip(ridges, cut.folds, strict=True):
+
+        def of_ridge(ridge: RidgePredictor, fold: Fold) -> dict[Shape, Dressed]:
             center = _guess(ridge, context)
-            before, errors = _before(context, center, grid), _less(seen, center)
-            shapes = shapes_of("ridge")
-            parts.append(dress(errors, before, train=fold.train, test=fold.test, shapes=shapes, seed=seed))
-        by |= in_order("ridge", parts, cut)
+            before, errors, shapes = _before(context, center, grid), _less(seen, center), shapes_of("ridge")
+            return dress(errors, before, train=fold.train, test=fold.test, shapes=shapes, seed=seed)
+
+        works = [partial(of_ridge, *pair) for pair in zip(ridges, cut.folds, strict=True)]
+        by |= in_order("ridge", side_by_side(works), cut)
     return DressedFutures(rows, cut.unit, cut.kind, by)
 
 

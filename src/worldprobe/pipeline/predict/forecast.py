@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
 from worldprobe.execute.fitting import Fitting
+from worldprobe.execute.threads import side_by_side
 from worldprobe.pipeline.predict.dressed import DressedFutures, dress_tokens
 from worldprobe.pipeline.predict.fitted import FITTED, Errors, Found, Ints, Which, add_errors, score_fitted
 from worldprobe.pipeline.predict.windows import MOST, Batch, Window, split_rows, unit_of
@@ -120,6 +121,8 @@ def forecast(
     done = Forecast([], (grid.height, grid.width), {}, np.empty(0, np.bool_), {}, none, none, "grouped")
     fitting = Fitting(predictor.encoder.name, most=MOST, instead=INSTEAD)
     work = partial(tokens_of, predictor, context=context, horizon=horizon, mode=mode)
+    if getattr(predictor.encoder, "device", "cpu") == "cpu":
+        work = partial(_side_by_side, work)
     with tempfile.TemporaryDirectory(prefix="worldprobe-") as folder:
         scored = _Scored(Path(folder), context)
         for batch in batches:
@@ -219,6 +222,25 @@ def tokens_of(
     true = predictor.targets(pixels, context=context)
     told = (predictor.forecast(known, horizon=horizon, mode=one) for one in modes_from(mode))
     return tuple(tokens.cpu().numpy() for tokens in (predictor.normed(known), true, *told))
+
+
+def _side_by_side(
+    work: Callable[[NDArray[np.uint8]], tuple[Errors, ...]], pixels: NDArray[np.uint8]
+) -> tuple[Errors, ...]:
+    """Predict windows [b, ...] on a CPU as several parts at a time, each on its cores: small operations do not fill
+    them all. Windows need nothing of each other.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    lanes = min(threads, len(pixels))
+    if lanes < 2:
+        return work(pixels)
+    works = [partial(work, part) for part in np.array_split(pixels, lanes)]
+    try:
+        return joined(side_by_side(works, begin=lambda: torch.set_num_threads(threads // lanes)))
+    finally:
+        torch.set_num_threads(threads)  # a thread's number is also what later threads begin with
 
 
 def joined(pieces: Sequence[tuple[Errors, ...]]) -> tuple[Errors, ...]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
+from worldprobe.execute.threads import side_by_side
 from worldprobe.pipeline.predict.futures import MODES, Futures, Pooled
 from worldprobe.pipeline.predict.scores import PredictionSetup
 from worldprobe.pipeline.predict.windows import split_rows, unit_of
@@ -98,7 +100,12 @@ def read_futures(
         if not len(each.train) or not all(len(one) and len(held) for one, held in each.inner):
             continue
         training = sets.prepare(each.train, each.inner)
-        for question, answers, constant in zip(questions, read, constants, strict=True):
+        training.reduce(whole=any(question.classes for question in questions))
+
+        def fit(
+            question: Question, answers: dict[Way, Floats], constant: Floats, *, number: int = number,
+            fold: Fold = fold, each: Fold = each, ways: dict[Way, Tokens] = ways, training: TrainingRows = training,
+        ) -> None:  # fmt: skip
             fitted = fit_chosen(question, training)
             for way, columns in ways.items():
                 found = fitted.predict(columns.reshape(len(fold.test) * horizon, -1))
@@ -106,6 +113,10 @@ def read_futures(
             constant[fold.test] = question.constant(each.train)
             if after is not None:
                 after(number, question, fitted, training)
+
+        works = zip(questions, read, constants, strict=True)
+        # Classes take longest: the other questions fill up what time is left.
+        side_by_side([partial(fit, *one) for one in sorted(works, key=lambda one: not one[0].classes)])
         training.forget()
     return list(zip(read, constants, strict=True))
 
@@ -133,7 +144,8 @@ class Guesses:
         last tokens to those of the same frames within the window. What is predicted is a mean, of less spread than
         what comes: a map of its own for each horizon brings it there ("predictor-corrected").
         """
-        guessed, begun = zip(*(_guesses(arrays, fold, context) for fold in folds.folds), strict=True)
+        works = [partial(_guesses, arrays, fold, context) for fold in folds.folds]
+        guessed, begun = zip(*side_by_side(works), strict=True)
         return cls(arrays, context, folds, list(guessed), list(begun))
 
     def ahead(self) -> Iterator[dict[Way, Tokens]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
@@ -31,6 +32,7 @@ from worldprobe.pipeline.predict.windows import Cut, read_windows
 from worldprobe.pipeline.predict.workers import PredictSpread, spread_of
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.sources import ref_of
+from worldprobe.pipeline.sources import spread as some_of
 from worldprobe.pipeline.stage_record import record_experiment, write_provenance
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.protocols import Encoder, Executor
@@ -67,8 +69,9 @@ def predict(
         PredictionError: an encoder without predictor, or a folder that holds another encoder's results.
         VideoError: no video has room for a context and a horizon; with ``strict`` the first that fails.
     """
-    videos, out = paths_of(videos), Path(out)
+    every, out = paths_of(videos), Path(out)
     settings = experiment.predict or Predict()
+    chosen = some_of(every, settings.videos)
     encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
     predictor = VJEPA2Predictor.from_encoder(encoder)
     _own_folder(out, encoder)
@@ -87,24 +90,24 @@ def predict(
         )  # fmt: skip
         models.append((encoder_of, one, setup))
         own = one is predictor
-        decoded = DecodedFuture(loaded, encoder, setup, cut, videos=len(videos)) if loaded and own else None
+        decoded = DecodedFuture(loaded, encoder, setup, cut, videos=len(chosen)) if loaded and own else None
         futures = _futures(labels, one)
         name = experiment.encoder if own else encoder_of.name
         spread = spread_of(executor, store, encoder=name, device=experiment.device, mode=setup.mode)
         done, lost = _forecast(
-            videos, encoder_of, one, cut, setup, decoded, futures, ledger, progress, spread, several=own
+            chosen, encoder_of, one, cut, setup, decoded, futures, ledger, progress, spread, several=own
         )
         if experiment.strict and lost:
             raise VideoError(lost[0].error)
         # What cannot be read for one encoder cannot for the other: it is counted once.
         failures = failures or lost
-        seen = seen or [ref_of(videos[number]) for number in sorted({window.video for window in done.windows})]
+        seen = seen or [ref_of(chosen[number]) for number in sorted({window.video for window in done.windows})]
         found += [*lines(done, setup), *leak_lines(done, setup), *_sampled(done, setup)]
         if futures and labels is not None:
             found += _read_out(futures, labels, experiment, encoder_of, setup, ledger, several=own)
         if own:
-            keep_errors(done, videos, encoder, place(out, "error_map"), context=settings.context)
-            keep_curves(done, videos, encoder, out, context=settings.context)
+            keep_errors(done, chosen, encoder, place(out, "error_map"), context=settings.context)
+            keep_curves(done, chosen, encoder, out, context=settings.context)
         if decoded:
             pixel_lines = _drawn(decoded, out, encoder, ledger)
             found += pixel_lines
@@ -114,9 +117,23 @@ def predict(
         kept.add("violations")
     drop_figures(out, but=kept)
     out.mkdir(parents=True, exist_ok=True)
-    add_notes(out, merge(out, PREDICT, found, ledger.costs, revision=encoder.revision, videos=seen))
+    if len(chosen) < len(every):  # the run is of all, and results of all stay beside these
+        predicted = set(chosen)
+        seen += _refs([video for video in every if video not in predicted])
+    notes = merge(out, PREDICT, found, ledger.costs, revision=encoder.revision, videos=seen)
+    some = f"Predicted: {len(chosen):,} of {len(every):,} videos, evenly spread"
+    add_notes(out, [*[some] * (len(chosen) < len(every)), *notes])
     write_provenance(out, "predict", encoder, videos=seen, seed=experiment.seed, ledger=ledger)
     return failures
+
+
+def _refs(videos: Sequence[Path]) -> list[VideoRef]:
+    """Those of the videos that can be read."""
+    found = []
+    for video in videos:
+        with suppress(VideoError):
+            found.append(ref_of(video))
+    return found
 
 
 def _forecast(

@@ -14,7 +14,7 @@ from worldprobe.execute.local import prefetch
 from worldprobe.pipeline.failures import Failure, cut_short
 from worldprobe.pipeline.groups import Groups, recordings
 from worldprobe.pipeline.progress import Progress
-from worldprobe.pipeline.sources import open_source
+from worldprobe.pipeline.sources import open_source, spread
 from worldprobe.probes.splits import SplitKind, SplitRows, units
 from worldprobe.protocols import Encoder
 from worldprobe.records import Clip, ClipSpec, VideoRef
@@ -122,13 +122,6 @@ def cut_windows(ref: VideoRef, shots: Sequence[int], cut: Cut, *, tubelet: int) 
             f"{fits // tubelet} tubelets in all. Use less --context, --horizon or --stride."
         )
     return found
-
-
-def spread(found: list[tuple[ClipSpec, int, bool]], most: int | None) -> list[tuple[ClipSpec, int, bool]]:
-    """At most so many of them, evenly."""
-    if most is None or len(found) <= most:
-        return found
-    return [found[i] for i in np.linspace(0, len(found) - 1, most).round().astype(int)]
 
 
 def _decoded(

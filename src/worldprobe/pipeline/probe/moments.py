@@ -74,6 +74,11 @@ class LabelledTubelets:
         """Labels that became part of a moment."""
         return int(self.labels.sum())
 
+    @property
+    def clip_number(self) -> Ints:
+        """A number of the clip that each lies in, among those of all videos, int64 [n]."""
+        return self.video * (int(self.clip.max(initial=0)) + 1) + self.clip
+
     def at(self, rows: NDArray[Any]) -> LabelledTubelets:
         """These rows, by index [m] or as bool [n]; what was dropped stays what it was."""
         arrays: dict[str, Any] = {

@@ -29,6 +29,7 @@ class Plan:
     "linear" stands for. ``evidence`` is what is worked out for it beside the scores. ``pca`` is how many principal
     components of the features probes see, found in each training set by itself; all where it is None.
     ``hold_out``: the column of the labels whose values are held out beside the usual split.
+    ``moments_per_clip``: on how many moments of each clip probes are trained, evenly spread; all where it is None.
     """
 
     encoder: str
@@ -46,6 +47,7 @@ class Plan:
     classification_probe: str = "logistic"
     pca: int | None = None
     hold_out: str | None = None
+    moments_per_clip: int | None = None
 
     @property
     def protocol(self) -> str:
@@ -69,6 +71,7 @@ def plan_of(experiment: Experiment, *, encoder: str) -> Plan:
         evidence=tuple(experiment.evidence),
         pca=experiment.pca,
         hold_out=experiment.hold_out,
+        moments_per_clip=experiment.moments_per_clip,
     )
 
 

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from worldprobe.controls import CONTROLS, MOTION_TASKS
 from worldprobe.errors import ProbeError
 from worldprobe.labels import targets
+from worldprobe.labels.values import counted
 from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS, Probed, ProbeTask, lines
 from worldprobe.pipeline.probe.chosen_tap import chosen_taps
 from worldprobe.pipeline.probe.controls import Place
@@ -68,7 +69,7 @@ def probe(
     check_probes(plan)
     series, blocks, moments = _aligned(store, labels, plan, partial=partial)
     result = Probed(kept=moments.kept, dropped=dict(moments.dropped), series=list(series), moments=moments)
-    result.notes += [*_left_out(store, moments), *_reduced(plan)]
+    result.notes += [*_left_out(store, moments), *_reduced(plan), *_thinned(plan)]
     probe_tasks = ask(plan, moments, result)
     result.block = blocks[-1]
     with TemporaryDirectory(prefix="worldprobe-") as folder:
@@ -217,6 +218,16 @@ def _reduced(plan: Plan) -> list[str]:
     return [
         f"Probes saw the first {plan.pca} principal components of the standardised features, found in each "
         "training fold by itself, inner folds too; so did those of controls that read features, or noise like these"
+    ]
+
+
+def _thinned(plan: Plan) -> list[str]:
+    """What probes were trained on."""
+    if plan.moments_per_clip is None:
+        return []
+    return [
+        f"Probes, and those of controls, were trained on {counted(plan.moments_per_clip, 'moment')} of each clip, "
+        "evenly spread, and scored on all"
     ]
 
 

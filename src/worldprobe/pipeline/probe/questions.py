@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from worldprobe.controls import NEGATIVE, POSITIVE
 from worldprobe.errors import ConfigError, ProbeError
@@ -17,7 +18,7 @@ from worldprobe.plugins import registry
 from worldprobe.probes.detection.memory import remembered
 from worldprobe.probes.metrics import varying
 from worldprobe.probes.question import Question
-from worldprobe.probes.splits import Folds, SplitRows, make_folds, units
+from worldprobe.probes.splits import Folds, SplitRows, evenly, make_folds, units
 from worldprobe.protocols import Probe
 from worldprobe.results import FEW_GROUPS, ProbeResult
 
@@ -118,7 +119,8 @@ def ask(plan: Plan, moments: LabelledTubelets, result: Probed) -> list[ProbeTask
         if known is not None and not why:
             try:
                 rows = split_rows(moments, known.usable)
-                questions = questions_of(plan, task, known, rows, probes, circular=task in targets.CIRCULAR_TASKS)
+                circular, clips = task in targets.CIRCULAR_TASKS, moments.clip_number[known.usable]
+                questions = questions_of(plan, task, known, rows, probes, circular=circular, clips=clips)
             except ProbeError as error:  # it is known in too few groups: the other tasks may not be
                 refused.append(error)
                 why = str(error)
@@ -148,9 +150,19 @@ def _without_probe(plan: Plan, task: str) -> list[ProbeResult]:
 
 
 def questions_of(
-    plan: Plan, task: str, known: Target, rows: SplitRows, probes: Sequence[tuple[str, Probe]], *, circular: bool
+    plan: Plan,
+    task: str,
+    known: Target,
+    rows: SplitRows,
+    probes: Sequence[tuple[str, Probe]],
+    *,
+    circular: bool,
+    clips: NDArray[np.int64],
 ) -> list[ProbeTask]:
-    """Make one task for each probe, on the same folds of the usable rows. Raises ProbeError for too few groups."""
+    """Make one task for each probe, on the same folds of the usable rows, of which ``clips`` [n] are the clips.
+
+    Raises ProbeError for too few groups.
+    """
     values = known.values[known.usable]
     memory = remembered(plan.split, values, len(known.classes), rows)
     folds = make_folds(rows, kind=plan.split, seed=plan.seed, memory_seconds=memory)
@@ -158,6 +170,9 @@ def questions_of(
     if plan.split != "random":
         every = make_folds(rows, kind="random", seed=plan.seed, memory_seconds=memory)
         leaky = every.as_large_as(folds, plan.seed)
+    if plan.moments_per_clip is not None:
+        some = evenly(clips, plan.moments_per_clip)
+        folds, leaky = folds.trained_on(some), leaky and leaky.trained_on(some)
     groups = len(np.unique(folds.unit))
     notes = [*known.notes, *_purged(task, folds, memory)]
     if still := int((~varying(values)).sum()):

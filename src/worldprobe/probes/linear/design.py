@@ -14,12 +14,13 @@ these, at about the cost of ridge's reduction.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.execute.threads import lazy
 from worldprobe.probes.linear.axes import column_scale, principal
+from worldprobe.probes.linear.lapack import solve_positive
 from worldprobe.probes.linear.picked import Picked, block, blocks, centred, mean_and_spread, values_of
 from worldprobe.probes.linear.remembered import Last
 from worldprobe.probes.linear.scatter import Scatter
@@ -56,14 +57,9 @@ class Design:
     """
 
     def __init__(
-        self,
-        inputs: NDArray[np.float32],
-        *,
-        unit: Ints | None = None,
-        scatter: Scatter | None = None,
-        rows: Ints | None = None,
-        components: int | None = None,
-    ) -> None:
+        self, inputs: NDArray[np.float32], *, unit: Ints | None = None, scatter: Scatter | None = None,
+        rows: Ints | None = None, components: int | None = None,
+    ) -> None:  # fmt: skip
         self._source = inputs
         self._rows = np.arange(len(inputs)) if rows is None else rows
         self._scatter = scatter
@@ -91,7 +87,7 @@ class Design:
         self._known: dict[bytes, Floats] = {}
         self._asked: set[float] = set()
 
-    @cached_property
+    @lazy
     def inputs(self) -> NDArray[np.float32]:
         """As they came: float32 [n, d]."""
         return self._source if len(self._rows) == len(self._source) else self._source[self._rows]
@@ -103,7 +99,7 @@ class Design:
             return np.asarray(self._vectors * np.sqrt(self.squares))
         return self._rotated
 
-    @cached_property
+    @lazy
     def _rotated(self) -> Floats:
         return self.apply(self.inputs, self._vectors)
 
@@ -183,7 +179,7 @@ class Design:
 
         return predict
 
-    @cached_property
+    @lazy
     def axes(self) -> Axes:
         """The rows as logistic regression works on them: reduced to three diagonals, or principal components."""
         if self._components is not None:
@@ -211,7 +207,7 @@ class Design:
             return self._sum_products(self._reduced.turn(weights, back=True))
         return np.asarray(self._basis @ weights.astype(np.float32), dtype=np.float64)
 
-    @cached_property
+    @lazy
     def _basis(self) -> Inputs:
         return self._reduced.basis()
 
@@ -279,12 +275,14 @@ class Design:
             return self._reduced.solve(target, strengths)
         products = self._products(target)
         if self._alone(strengths):
-            from scipy.linalg import solve
-
             gram = self._gram()
             gram[np.diag_indices_from(gram)] += strengths[0]
-            return [np.asarray(solve(gram, products, assume_a="pos", overwrite_a=True, check_finite=False))]
+            return [solve_positive(gram, products)]
         return self._reduced.solve(products, strengths)
+
+    def reduce(self) -> None:
+        """Do now what all questions share, as several threads that ask for it at once would each do it."""
+        _ = self.squares if self._components is not None else self._reduced
 
     def forget(self) -> None:
         """Let go of what grows with the rows; the decomposition stays, the rest is made again if asked for."""
@@ -337,12 +335,12 @@ class Design:
             return np.asarray(self._cross(inputs) @ (self._vectors / np.sqrt(self.squares)))
         return self.apply(inputs, self._vectors)
 
-    @cached_property
+    @lazy
     def _decomposition(self) -> tuple[Floats, Floats]:
         """S squared, and U where there are fewer rows than columns, else V."""
         return principal(self._gram(), most=self._components)
 
-    @cached_property
+    @lazy
     def _reduced(self) -> Shifted:
         return Shifted(self._gram())
 
@@ -375,7 +373,7 @@ class Design:
     def _few(self) -> bool:
         return self._wide and len(self._rows) * len(self.mean) <= _FEW
 
-    @cached_property
+    @lazy
     def _standard(self) -> Floats:
         return self._standardize(self.inputs)
 

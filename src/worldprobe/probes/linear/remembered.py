@@ -18,9 +18,10 @@ class Last(Generic[Made]):
         self._kept: tuple[Inputs, Made] | None = None
 
     def __call__(self, inputs: Inputs) -> Made:
-        if self._kept is None or self._kept[0] is not inputs:
-            self._kept = (inputs, self._make(inputs))
-        return self._kept[1]
+        kept = self._kept  # another thread may ask for other rows meanwhile
+        if kept is None or kept[0] is not inputs:
+            kept = self._kept = (inputs, self._make(inputs))
+        return kept[1]
 
     def forget(self) -> None:
         """Let go of it."""

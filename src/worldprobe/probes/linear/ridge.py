@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import RegistryError
+from worldprobe.execute.threads import lazy
 from worldprobe.protocols import Fitted, TrainingSet
 
 Floats = NDArray[np.float64]
@@ -72,7 +72,7 @@ class Path:
             self._last = (inputs, self._all(inputs))
         return self._last[1][_FINITE.index(strength)]
 
-    @cached_property
+    @lazy
     def _all(self) -> Predict:
         return self.training.ridge(self._target, _FINITE)
 
@@ -96,6 +96,6 @@ class FittedRidge:
             return self.path.values(inputs, self.strength) + self.path.mean
         return self._alone(inputs)[0] + self.path.mean
 
-    @cached_property
+    @lazy
     def _alone(self) -> Predict:
         return self.path.at(self.strength)

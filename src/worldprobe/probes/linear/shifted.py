@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.probes.linear.lapack import tridiagonal
+
 Floats = NDArray[np.float64]
 
 
@@ -23,14 +25,8 @@ class Shifted:
     """
 
     def __init__(self, matrix: Floats) -> None:
-        from scipy.linalg import lapack
-
         self._size = len(matrix)
-        work, _ = lapack.dsytrd_lwork(self._size, lower=1)
-        reduced, self._diagonal, self._beside, self._tau, failed = lapack.dsytrd(
-            np.array(matrix, order="F"), lower=1, lwork=int(work), overwrite_a=1
-        )
-        assert not failed, f"dsytrd refused argument {-failed}"
+        reduced, self._diagonal, self._beside, self._tau = tridiagonal(matrix)
         # The reflectors stand below the first subdiagonal and leave the first row alone.
         self._reflectors = np.asfortranarray(reduced[1:, :-1])
 
