@@ -182,3 +182,7 @@ def test_each_fold_chooses_for_each_target_by_itself():
     slow = cross_fit(inputs, [Question(2, OneByOne(), targets[:, [2]])], folds)[2]
     assert together[2].chosen == slow.chosen
     np.testing.assert_allclose(together[2].prediction, slow.prediction, rtol=1e-8, atol=1e-10)
+
+
+def test_one_column_is_solved_for_at_one_strength():
+    np.testing.assert_allclose(Shifted(np.array([[3.0]])).solve_rows(np.array([[4.0], [8.0]]), [1.0]), [[[1], [2]]])

@@ -52,6 +52,8 @@ class Shifted:
         from scipy.linalg import lapack
 
         count, few = len(shifts), len(turned)
+        if count * self._size == 1:  # LAPACK's wrapper takes no empty array of what stands beside the diagonal
+            return np.asarray(turned / (self._diagonal + shifts[0]))[None]
         # The systems of all shifts stand one after the other in a longer one, with nothing between them.
         diagonal = (self._diagonal + np.asarray(shifts, dtype=np.float64)[:, None]).ravel()
         beside = np.zeros((count, self._size))
