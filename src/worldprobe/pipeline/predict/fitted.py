@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from typing import TYPE_CHECKING, Literal, get_args
+from functools import partial
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.execute.threads import side_by_side
 from worldprobe.predictors import baselines, scores
 from worldprobe.probes.splits import Fold, Folds
 
@@ -22,6 +24,16 @@ Found = dict[tuple[str, str], list[Errors]]
 FITTED = ("corrected", "mean", "ridge")
 _METRICS = ("l1", "cosine")
 _Model = baselines.MeanToken | baselines.RidgePredictor
+
+
+class _OfFold(NamedTuple):
+    """What a fold's fits give: its ridge, errors on validation windows by way, on test windows by way and metric,
+    and those of the context's last tokens against the same within the window."""
+
+    ridge: list[baselines.RidgePredictor]
+    trial: dict[str, Errors]
+    tested: dict[str, dict[str, Errors]]
+    begun: dict[str, Errors]
 
 
 def score_fitted(
@@ -51,12 +63,20 @@ def score_fitted(
     which: tuple[Which, ...] = get_args(Which)
     done.fitted = {tokens: _unscored(future) for tokens in which}
     done.best_fitted = {tokens: [Counter() for _ in horizons] for tokens in which}
-    for fold in folds.folds:
-        validation = fold.inner[0][1]
+
+    def of_fold(fold: Fold) -> _OfFold:
         fits = {way: _fit(way, known, same, future, fold) for way in ways}
-        ridges += [one for one in fits.get("ridge", ())[1:] if isinstance(one, baselines.RidgePredictor)]
-        trial = {way: _scored(first, known, future, validation)["l1"] for way, (first, _) in fits.items()}
-        tested = {way: _scored(last, known, future, fold.test) for way, (_, last) in fits.items()}
+        return _OfFold(
+            [one for one in fits.get("ridge", ())[1:] if isinstance(one, baselines.RidgePredictor)],
+            {way: _scored(first, known, future, fold.inner[0][1])["l1"] for way, (first, _) in fits.items()},
+            {way: _scored(last, known, future, fold.test) for way, (_, last) in fits.items()},
+            _scored(fits["corrected"][1], known, same, fold.test),
+        )
+
+    each = side_by_side([partial(of_fold, fold) for fold in folds.folds])
+    for fold, (ridge, trial, tested, begun) in zip(folds.folds, each, strict=True):
+        validation = fold.inner[0][1]
+        ridges += ridge
         for way, metric in itertools.product(ways, _METRICS):
             ahead[way][metric][fold.test] = tested[way][metric]
         for tokens, k in itertools.product(which, horizons):
@@ -64,7 +84,7 @@ def score_fitted(
             for metric in _METRICS:
                 done.fitted[tokens][metric][fold.test, k] = tested[best][metric][:, k]
             done.best_fitted[tokens][k][best] += 1
-        for metric, values in _scored(fits["corrected"][1], known, same, fold.test).items():
+        for metric, values in begun.items():
             at_once[metric][fold.test] = values
     if np.isnan(at_once["l1"]).any():
         done.missing |= dict.fromkeys((*ahead, "fitted"), "nothing was left to fit on for some windows")
