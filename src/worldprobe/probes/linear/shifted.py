@@ -56,6 +56,8 @@ class Shifted:
         from scipy.linalg import lapack
 
         count, few = len(shifts), len(turned)
+        if self._size == 1:  # LAPACK wants something beside the diagonal
+            return np.asarray(turned / (self._diagonal + np.asarray(shifts))[:, None, None])
         # The systems of all shifts stand one after the other in a longer one, with nothing between them.
         diagonal = (self._diagonal + np.asarray(shifts, dtype=np.float64)[:, None]).ravel()
         beside = np.zeros((count, self._size))
