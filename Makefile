@@ -72,6 +72,7 @@ picture: install
 bench: install
 	$(BIN)/python benchmarks/probes.py --repeats 1 --rows 6000 --logistic-rows 1000
 	$(BIN)/python -m benchmarks.many_targets
+	$(BIN)/python -m benchmarks.robot
 	$(BIN)/python -m benchmarks.wide --rows 2000 --columns 1024,16384
 	$(BIN)/python -m benchmarks.large
 	$(BIN)/python -m benchmarks.growth

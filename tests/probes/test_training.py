@@ -125,7 +125,9 @@ def test_systems_shifted_along_the_diagonal_are_solved_at_every_shift(size):
     half = rng.normal(size=(size, size))
     matrix, right, shifts = half @ half.T, rng.normal(size=(size, 3)), [1e-2, 1.0, 1e6]
     before = matrix.copy()
-    for solution, shift in zip(Shifted(matrix).solve(right, shifts), shifts, strict=True):
+    solutions = Shifted(matrix).solve(right, shifts)
+    np.testing.assert_allclose(Shifted(matrix).solve(right, shifts[1:2])[0], solutions[1], rtol=1e-9, atol=1e-14)
+    for solution, shift in zip(solutions, shifts, strict=True):
         expected = np.linalg.solve(matrix + shift * np.eye(size), right)
         np.testing.assert_allclose(solution, expected, rtol=1e-8, atol=1e-14)
     np.testing.assert_array_equal(matrix, before)
