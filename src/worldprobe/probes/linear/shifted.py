@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from worldprobe.probes.linear.lapack import tridiagonal
+
 Floats = NDArray[np.float64]
 
 
@@ -23,14 +25,8 @@ class Shifted:
     """
 
     def __init__(self, matrix: Floats) -> None:
-        from scipy.linalg import lapack
-
         self._size = len(matrix)
-        work, _ = lapack.dsytrd_lwork(self._size, lower=1)
-        reduced, self._diagonal, self._beside, self._tau, failed = lapack.dsytrd(
-            np.array(matrix, order="F"), lower=1, lwork=int(work), overwrite_a=1
-        )
-        assert not failed, f"dsytrd refused argument {-failed}"
+        reduced, self._diagonal, self._beside, self._tau = tridiagonal(matrix)
         # The reflectors stand below the first subdiagonal and leave the first row alone.
         self._reflectors = np.asfortranarray(reduced[1:, :-1])
 
@@ -56,7 +52,7 @@ class Shifted:
         from scipy.linalg import lapack
 
         count, few = len(shifts), len(turned)
-        if self._size == 1:  # LAPACK wants something beside the diagonal
+        if self._size == 1:  # LAPACK's wrapper wants something beside the diagonal
             return np.asarray(turned / (self._diagonal + np.asarray(shifts))[:, None, None])
         # The systems of all shifts stand one after the other in a longer one, with nothing between them.
         diagonal = (self._diagonal + np.asarray(shifts, dtype=np.float64)[:, None]).ravel()
