@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from worldprobe.protocols import Executor
 
 Done = TypeVar("Done")
-DEMO_SCENES = "scenes:200"
+DEMO_SCENES = "scenes:1000"
 DEMO_STEPS = 300
 # Of more scenes probes are trained on so many moments of each, and so many scenes are drawn and predicted.
 MANY_SCENES, MOMENTS_OF_MANY = 200, 1
@@ -39,7 +39,7 @@ _RECORDED = ({"lerobot"}, {"mcap"})  # sources that come with their own labels
 
 @app.command(cls=OnceCommand)
 def demo(
-    videos: Annotated[list[str] | None, typer.Argument(help="Videos; none: 200 rendered scenes.")] = None,
+    videos: Annotated[list[str] | None, typer.Argument(help="Videos; none: 1,000 rendered scenes.")] = None,
     labeller: Annotated[
         str | None,
         typer.Option(help=f"{LABELLERS} By default truth or moving."),
