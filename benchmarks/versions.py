@@ -28,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,16 @@ def unpack(revision: str, folder: Path) -> Version:
     model = folder / "then" / TINY_FOLDER.relative_to(ROOT)
     if model.is_dir():
         shutil.copytree(TINY_FOLDER, model, dirs_exist_ok=True)
+    # Its plug-ins, of which those installed here may have moved since.
+    project = tomllib.loads((folder / "then" / "pyproject.toml").read_text())["project"]
+    metadata = folder / "then" / "src" / "worldprobe-0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: worldprobe\nVersion: 0\n")
+    groups = {"console_scripts": project.get("scripts", {}), **project.get("entry-points", {})}
+    lines = [
+        f"[{group}]\n" + "".join(f"{name} = {at}\n" for name, at in of.items()) for group, of in groups.items()
+    ]
+    (metadata / "entry_points.txt").write_text("\n".join(lines))
     (folder / "cache-then").mkdir()
     return Version(revision, folder / "then" / "src", folder / "cache-then")
 

@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from worldprobe.protocols import Executor
 
 Done = TypeVar("Done")
-DEMO_SCENES = "scenes:1000"
+DEMO_SCENES = "scenes:500"
 DEMO_STEPS = 300
-# Of more scenes probes are trained on so many moments of each, and so many scenes are drawn and predicted.
-MANY_SCENES, MOMENTS_OF_MANY = 200, 1
+# Of more scenes probes are trained on about so many moments in all, and so many scenes are drawn and predicted.
+MANY_SCENES, MANY_MOMENTS = 200, 1000
 _RECORDED = ({"lerobot"}, {"mcap"})  # sources that come with their own labels
 
 
 @app.command(cls=OnceCommand)
 def demo(
-    videos: Annotated[list[str] | None, typer.Argument(help="Videos; none: 1,000 rendered scenes.")] = None,
+    videos: Annotated[list[str] | None, typer.Argument(help="Videos; none: 500 rendered scenes.")] = None,
     labeller: Annotated[
         str | None,
         typer.Option(help=f"{LABELLERS} By default truth or moving."),
@@ -88,7 +88,7 @@ def demo(
             values["predict"] = {"twin": False}
         if len(paths) > MANY_SCENES:
             # Another scene teaches more than another moment of one; so many futures show who predicts well.
-            values["moments_per_clip"] = MOMENTS_OF_MANY
+            values["moments_per_clip"] = max(1, MANY_MOMENTS // len(paths))
             values["decode"]["videos"] = MANY_SCENES
             if "predict" in values:
                 values["predict"]["videos"] = MANY_SCENES
