@@ -15,7 +15,7 @@ from worldprobe.findings.watched import Watched
 from worldprobe.intervals import Score
 
 Facts = dict[str, Any]
-_DIGITS = 4
+_DIGITS = 6  # more than are printed, which rounding twice would change
 
 
 def of_report(summary: Summary) -> Facts:

@@ -395,8 +395,8 @@ def test_evidence_is_an_option_of_demo(option, evidence, film, monkeypatch):
     assert isinstance(CliRunner().invoke(app, ["demo", str(film), "--evidence", "cod"]).exception, ConfigError)
 
 
-@pytest.mark.parametrize("scenes", [200, 201])
-def test_of_many_scenes_the_demo_takes_some_moments_and_some_films(scenes, monkeypatch):
+@pytest.mark.parametrize(("scenes", "moments"), [(200, None), (201, 4), (500, 2), (1001, 1)])
+def test_of_many_scenes_the_demo_takes_some_moments_and_some_films(scenes, moments, monkeypatch):
     asked = []
     monkeypatch.setattr("worldprobe.cli.experiments._run", lambda experiment, *rest: asked.append(experiment))
     monkeypatch.setattr("worldprobe.cli.experiments.resolve_videos", lambda sources, **_: [Path("a.mp4")] * scenes)
@@ -404,7 +404,7 @@ def test_of_many_scenes_the_demo_takes_some_moments_and_some_films(scenes, monke
     assert done.exit_code == 0
     (found,) = asked
     some_of = (found.moments_per_clip, found.predict.videos, found.decode.videos)
-    assert some_of == ((None, None, None) if scenes == 200 else (1, 200, 200))
+    assert some_of == ((None, None, None) if scenes == 200 else (moments, 200, 200))
     text = to_toml(found)
     assert ("moments_per_clip" in text, text.count("videos = 200\n")) == (
         (False, 0) if scenes == 200 else (True, 2)
