@@ -61,7 +61,7 @@ RUNS = (
     Run(
         name="scenes",
         title="Rendered scenes",
-        asks="Everything that `make demo` does: 500 scenes with exact truth probed, 200 of them predicted and drawn.",
+        asks="All that `make demo` does: 500 scenes with exact truth probed, 200 of them predicted and drawn.",
         command=("demo", "--out", "{out}"),
         pages=_REPORT,
         picture="figures/probe_summary.png",
