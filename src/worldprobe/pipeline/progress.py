@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # every command loads this module, and most of them nothing of these
+    import numpy as np
+    from numpy.typing import NDArray
 
-from worldprobe.protocols import FrameSource
-from worldprobe.records import VideoRef
+    from worldprobe.protocols import FrameSource
+    from worldprobe.records import VideoRef
 
 
 class Progress(Protocol):
