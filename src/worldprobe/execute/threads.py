@@ -15,6 +15,9 @@ from typing import Any, Generic, TypeVar
 Done = TypeVar("Done")
 Value = TypeVar("Value")
 _LOOK = 0.1  # seconds
+# Features of more bytes are answered one after the other, with all of BLAS's threads: memory holds one set of them,
+# and their products are long enough for threads not to wait for each other.
+MOST_TOGETHER = 2**26
 
 
 class lazy(Generic[Value]):  # a decorator, as functools.cached_property is
@@ -51,6 +54,12 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
+def blas_threads() -> int:
+    """How many threads BLAS has; 1 from another thread than the main one, which does all by itself."""
+    main = threading.current_thread() is threading.main_thread()
+    return max((int(one["num_threads"]) for one in _libraries().info() if main), default=1)
+
+
 def side_by_side(works: Sequence[Callable[[], Done]], *, begin: Callable[[], None] | None = None) -> list[Done]:
     """Do each work in a thread of its own, as many at once as BLAS has threads; what they return, in their order.
 
@@ -62,8 +71,7 @@ def side_by_side(works: Sequence[Callable[[], Done]], *, begin: Callable[[], Non
     Raises:
         Exception: what the first of them that fails raises; those that have not begun are not done.
     """
-    main = threading.current_thread() is threading.main_thread()
-    lanes = min(len(works), max((one["num_threads"] for one in _libraries().info() if main), default=1))
+    lanes = min(len(works), blas_threads())
     with one_blas_thread():
         if lanes < 2:
             return [work() for work in works]

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.execute.threads import side_by_side
+from worldprobe.execute.threads import MOST_TOGETHER, side_by_side
 from worldprobe.intervals import TAIL, Draws, Score
 from worldprobe.probes.choice import fit_all
 from worldprobe.probes.evaluate import OutOfFold, Step, draws, require_finite, unwatched
@@ -28,8 +28,6 @@ _EXPONENTS = np.geomspace(0.05, 4.0, 300)
 _LEAST_POINTS = 4
 # Curves whose laws are looked for together, so that all exponents' numbers stay near the processor.
 _TOGETHER = 100
-# Of more bytes than this, features and what is worked out of them fill memory one after the other.
-_MOST_TOGETHER = 2**26
 # Of a fold's training set: rows, groups, and what each question's probe says of the test rows.
 _Seen = tuple[int, int, list[Floats]]
 _LEAST_VARIANCE = 1e-8
@@ -147,7 +145,7 @@ def learning_curves(
 
     works = [partial(answers, fold, order) for fold, order in zip(folds.folds, orders, strict=True)]
     # Features that fill memory are answered from a fold after the other.
-    by_fold = side_by_side(works) if inputs.nbytes <= _MOST_TOGETHER else [work() for work in works]
+    by_fold = side_by_side(works) if inputs.nbytes <= MOST_TOGETHER else [work() for work in works]
     curves = [_Curve(question, folds, seed) for question in questions]
     for seen in zip(*by_fold, strict=True):
         for number, curve in enumerate(curves):

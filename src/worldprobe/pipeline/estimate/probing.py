@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -17,6 +18,7 @@ from worldprobe.config import Experiment
 from worldprobe.controls import CONTROLS, Control, of_motion
 from worldprobe.encoders.load import control_encoders, parse_blocks
 from worldprobe.errors import WorldprobeError
+from worldprobe.execute.threads import MOST_TOGETHER, blas_threads, one_blas_thread
 from worldprobe.intervals import Floats
 from worldprobe.labels import targets
 from worldprobe.labels.load import load_labeller, reads_files
@@ -285,8 +287,12 @@ def _seconds(works: Sequence[Work], seconds: float) -> float:
     total = 0.0
     for of_probe, columns in sizes:
         of = [work for work in works if (work.of_probe, work.columns) == (of_probe, columns)]
-        cost = _Cost(of_probe, max(work.rows for work in of), columns, seconds / len(sizes))
-        total += sum(cost.of(work) for work in of)
+        rows = max(work.rows for work in of)
+        # As probing does them: several at a time with a thread each, where features are small.
+        lanes = blas_threads() if rows * columns * np.dtype(np.float32).itemsize <= MOST_TOGETHER else 1
+        with one_blas_thread() if lanes > 1 else nullcontext():
+            cost = _Cost(of_probe, rows, columns, seconds / len(sizes))
+        total += sum(cost.of(work) / min(lanes, max(1, work.sets)) for work in of)
     return total
 
 

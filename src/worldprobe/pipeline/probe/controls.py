@@ -13,7 +13,7 @@ import numpy as np
 from worldprobe.controls import CONTROLS, Control, stands_beside
 from worldprobe.encoders.load import control_encoders
 from worldprobe.encoders.vision.spec import class_name
-from worldprobe.execute.threads import side_by_side
+from worldprobe.execute.threads import MOST_TOGETHER, side_by_side
 from worldprobe.io.names import short_names
 from worldprobe.pipeline.probe.answers import Answered, Answers, ProbeTask, beside_controls
 from worldprobe.pipeline.probe.evidence import Working, with_power
@@ -36,8 +36,6 @@ from worldprobe.store import Series, Store
 
 # Features of more bytes than this are read again rather than kept beside those of a control.
 _MOST_BESIDE = 2**29
-# Of more bytes than this, features and what is worked out of them fill memory one after the other.
-_MOST_TOGETHER = 2**26
 # The rows that a control reads, and who adds them up, where that is not this process.
 Read = Callable[[], tuple[Rows, Sums | None]]
 
@@ -142,7 +140,7 @@ class Place:
 
         known = {control: self._once[key] for control in others if (key := _key(control, kind)) in self._once}
         unknown = [control for control in others if control not in known]
-        if tokens or self._adding or source.nbytes > _MOST_TOGETHER:
+        if tokens or self._adding or source.nbytes > MOST_TOGETHER:
             own = work(source, sums, probe_tasks, "none")
             if not tokens and source.nbytes > _MOST_BESIDE:
                 del source

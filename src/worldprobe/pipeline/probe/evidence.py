@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from worldprobe.controls import CONTROLS
 from worldprobe.errors import ProbeError
-from worldprobe.execute.threads import one_blas_thread
+from worldprobe.execute.threads import MOST_TOGETHER, one_blas_thread
 from worldprobe.intervals import Score
 from worldprobe.pipeline.probe.answers import Answered, Answers, ProbeTask, numbers
 from worldprobe.pipeline.probe.fit import Rows, only, rows_of
@@ -39,8 +39,6 @@ from worldprobe.results import (
 
 # The effect that a reading should have been able to show: an R², or so much balanced accuracy over chance.
 EFFECT = 0.2
-# Products of features of no more bytes make BLAS's threads wait for each other longer than they work.
-_SMALL = 2**26
 
 
 def evidence_of(answered: Sequence[Answered]) -> list[EvidenceLine]:
@@ -116,7 +114,7 @@ class WorthPart:
         """Work them out from the features [m, d] of their rows; what cannot be says why, and keeps no other."""
         if self.measure == "code":
             # Learning curves work side by side by themselves.
-            with one_blas_thread() if inputs.nbytes <= _SMALL else nullcontext():
+            with one_blas_thread() if inputs.nbytes <= MOST_TOGETHER else nullcontext():
                 return self._codes(self.questions, inputs, step)
         return learning_curves(
             inputs, self.questions, self.folds, seed=self.seed, components=self.components, step=step
