@@ -173,6 +173,8 @@ class Experiment(BaseModel):
             raise ValueError('hold_out stands beside split = "grouped", in which whole groups have one value of it')
         if self.moments_per_clip is not None and (self.hold_out is not None or self.protocol != "sound"):
             raise ValueError("moments_per_clip is of sound runs, in which no value is held out")
+        if self.moments_per_clip is not None and "still" in self.inputs:
+            raise ValueError("moments_per_clip counts a native clip's moments; a still has one: leave either out")
         if self.decode and (self.pool == "space" or self.inputs != ("native",) or self.split == "random"):
             raise ValueError('[decode] needs pool = "none", input = "native", and a split that is not random')
         return self

@@ -106,6 +106,31 @@ def test_an_interrupt_is_not_waited_for() -> None:
     release.set()
 
 
+def test_an_interrupt_ends_what_goes_on_in_steps() -> None:
+    """As a training does: else it goes on to its end, or aborts the process within torch."""
+    ended, release = [], threading.Event()
+
+    def work() -> None:
+        try:
+            while not release.wait(0.01):
+                pass
+        finally:
+            ended.append(threading.current_thread().name)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest's workers ignore it
+    try:
+        with threadpool_limits(2, user_api="blas"):
+            threading.Timer(0.3, _thread.interrupt_main).start()
+            with pytest.raises(KeyboardInterrupt):
+                side_by_side([work, work, work])
+    finally:
+        signal.signal(signal.SIGINT, before)
+        going = 2 - len(ended)
+        release.set()
+    assert going == 0
+    assert len(ended) == 2  # the third has not begun
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_what_fails_is_raised_and_blas_has_its_threads_again(threads: int) -> None:
     def fails() -> None:

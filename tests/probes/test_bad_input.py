@@ -100,4 +100,4 @@ def test_a_class_that_is_only_in_the_test_groups_is_said(probe):
     assert [line.metric for line in found] == ["balanced_accuracy", "accuracy", "macro_f1"]
     for line in some(found):
         assert line.score is not None
-        assert "fox is in no training group of some fold: 6 of its 6 moments cannot be answered right" in line.notes
+        assert "fox is not trained on in some fold: 6 of its 6 moments cannot be answered right" in line.notes

@@ -1,5 +1,7 @@
 """What all targets of the same features share: each is answered as it is alone, or one after the other."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -186,3 +188,14 @@ def test_each_fold_chooses_for_each_target_by_itself():
 
 def test_one_column_is_solved_for_at_one_strength():
     np.testing.assert_allclose(Shifted(np.array([[3.0]])).solve_rows(np.array([[4.0], [8.0]]), [1.0]), [[[1], [2]]])
+
+
+def test_threads_that_turn_by_the_same_reflectors_do_not_disturb_each_other():
+    rng = np.random.default_rng(0)
+    half = rng.normal(size=(90, 90))
+    one, columns = Shifted(half @ half.T), [rng.normal(size=(90, width)) for width in (1, 2, 3, 5)]
+    alone = [one.turn(each) for each in columns]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(one.turn, columns * 500))
+    for number, each in enumerate(found):
+        np.testing.assert_array_equal(each, alone[number % 4])

@@ -6,7 +6,9 @@ them take a logistic regression twice as long as one does.
 
 from __future__ import annotations
 
+import ctypes
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -14,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 Done = TypeVar("Done")
 Value = TypeVar("Value")
-_LOOK = 0.1  # seconds
+_LOOK, _PATIENCE = 0.1, 2.0  # seconds
 # Features of more bytes are answered one after the other, with all of BLAS's threads: memory holds one set of them,
 # and their products are long enough for threads not to wait for each other.
 MOST_TOGETHER = 2**26
@@ -63,7 +65,8 @@ def blas_threads() -> int:
 def side_by_side(works: Sequence[Callable[[], Done]], *, begin: Callable[[], None] | None = None) -> list[Done]:
     """Do each work in a thread of its own, as many at once as BLAS has threads; what they return, in their order.
 
-    An interrupt is not waited for: works that go on meanwhile end by themselves, or with the process.
+    An interrupt is raised in them too, at their next line of Python; one that is within a long product then is not
+    waited for, and ends with the process.
 
     Args:
         begin: called first in each of these threads; not where the calling thread does all.
@@ -79,32 +82,51 @@ def side_by_side(works: Sequence[Callable[[], Done]], *, begin: Callable[[], Non
         failed: list[tuple[int, BaseException]] = []
         waiting, lock, stop = iter(enumerate(works)), threading.Lock(), threading.Event()
 
-        def lane() -> None:
-            if begin is not None:
-                begin()
-            while not stop.is_set():
-                with lock:
-                    number, work = next(waiting, (-1, None))
-                if work is None:
-                    return
-                try:
-                    found[number] = work()
-                except BaseException as error:  # raised again by the thread that waits
-                    failed.append((number, error))
-                    stop.set()
+        def lane(ended: threading.Event) -> None:
+            try:
+                if begin is not None:
+                    begin()
+                while not stop.is_set():
+                    with lock:
+                        number, work = next(waiting, (-1, None))
+                    if work is None:
+                        return
+                    try:
+                        found[number] = work()
+                    except BaseException as error:  # raised again by the thread that waits
+                        failed.append((number, error))
+                        stop.set()
+            finally:
+                ended.set()
 
-        threads = [threading.Thread(target=lane, daemon=True) for _ in range(lanes)]
+        # Until Python 3.12 a thread whose join is interrupted counts as ended: so events say it.
+        lanes_ended = [threading.Event() for _ in range(lanes)]
+        threads = [threading.Thread(target=lane, args=(ended,), daemon=True) for ended in lanes_ended]
         try:
             for one in threads:
                 one.start()
-            for one in threads:
-                while one.is_alive():  # a join without an end is not interrupted
-                    one.join(_LOOK)
-        finally:
+            for ended in lanes_ended:
+                while not ended.wait(_LOOK):  # a wait without an end is not interrupted
+                    pass
+        except BaseException:
             stop.set()
+            _interrupt(threads, lanes_ended)
+            raise
         if failed:
             raise min(failed, key=lambda one: one[0])[1]
         return [found[number] for number in range(len(works))]
+
+
+def _interrupt(threads: Sequence[threading.Thread], ended: Sequence[threading.Event]) -> None:
+    """End what threads do, and wait a little for them: one that is within torch as the process ends aborts it."""
+    going = [(one.ident, event) for one, event in zip(threads, ended, strict=True) if one.ident is not None]
+    for ident, event in going:
+        if not event.is_set():
+            thread, error = ctypes.c_ulong(ident), ctypes.py_object(KeyboardInterrupt)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, error)
+    end = time.monotonic() + _PATIENCE
+    for _, event in going:
+        event.wait(max(0.0, end - time.monotonic()))
 
 
 @lru_cache(maxsize=1)

@@ -16,7 +16,7 @@ from worldprobe.decoders.pairs import Averaged, StoredPairs
 from worldprobe.encoders.load import control_encoders
 from worldprobe.errors import DecoderError
 from worldprobe.execute.devices import device_for
-from worldprobe.execute.threads import side_by_side
+from worldprobe.execute.threads import blas_threads, side_by_side
 from worldprobe.io.files import write_whole
 from worldprobe.pipeline.decode.best_blocks import Summed
 from worldprobe.pipeline.decode.rows import Rows, lay_out, mismatched
@@ -350,12 +350,15 @@ def _beside(shop: Workshop, asked: Sequence[dict[str, Any]]) -> list[ScoredDecod
     """
     import torch
 
+    from worldprobe.decoders.trained import WEIGHTS
+
     threads = torch.get_num_threads()
     main = threading.current_thread() is threading.main_thread()
-    lanes = min(len(asked), threads) if main and shop.device == "cpu" else 1
+    lanes = min(len(asked), threads, blas_threads()) if main and shop.device == "cpu" else 1
     if lanes < 2:
         return [shop.train(**one) for one in asked]
-    works = [partial(shop.train, **one, beside=lanes) for one in asked]
+    to_train = sum(not (shop.out / FOLDER / one["name"] / WEIGHTS).exists() for one in asked)
+    works = [partial(shop.train, **one, beside=max(1, min(lanes, to_train))) for one in asked]
     try:
         return side_by_side(works, begin=lambda: torch.set_num_threads(threads // lanes))
     finally:

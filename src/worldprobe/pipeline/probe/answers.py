@@ -218,7 +218,7 @@ def _unseen(one: Answered) -> list[str]:
             missed[code] = missed.get(code, 0) + int((codes[fold.test] == code).sum())
     names = one.probe_task.target.classes
     return [
-        f"{names[code]} is in no training group of some fold: {count} of its {int((codes == code).sum())} moments "
+        f"{names[code]} is not trained on in some fold: {count} of its {int((codes == code).sum())} moments "
         "cannot be answered right"
         for code, count in sorted(missed.items())
     ]

@@ -48,7 +48,7 @@ class Ridge:
     def at_all(self, training: TrainingSet, target: Floats) -> Callable[[NDArray[np.float32]], Iterator[Floats]]:
         """Fit to a target [n, k] at every finite strength: predicts rows [m, d] at each, the strongest first."""
         mean = target.mean(axis=0)
-        predict = training.ridge(target - mean, sorted(_FINITE, reverse=True))
+        predict = training.ridge(target - mean, sorted(filter(np.isfinite, self.strengths), reverse=True))
         return lambda inputs: (found + mean for found in predict(inputs))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,6 +30,7 @@ class Shifted:
         reduced, self._diagonal, self._beside, self._tau = tridiagonal(matrix)
         # The reflectors stand below the first subdiagonal and leave the first row alone.
         self._reflectors = np.asfortranarray(reduced[1:, :-1])
+        self._turning = threading.Lock()
 
     def solve(self, right: Floats, shifts: Sequence[float]) -> list[Floats]:
         """Solutions [m, k] for right sides [m, k], one for each shift.
@@ -97,8 +99,10 @@ class Shifted:
         if self._size == 1:
             return columns
         rest = np.asfortranarray(columns[1:])
-        turned, _, failed = lapack.dormqr(
-            "L", "N" if back else "T", self._reflectors, self._tau, rest, lwork=64 * rest.shape[1]
-        )
+        # LAPACK writes into the reflectors while it applies them, and the wrapper lets other threads go on.
+        with self._turning:
+            turned, _, failed = lapack.dormqr(
+                "L", "N" if back else "T", self._reflectors, self._tau, rest, lwork=64 * rest.shape[1]
+            )
         assert not failed, f"dormqr refused argument {-failed}"
         return np.concatenate([columns[:1], turned])
