@@ -34,14 +34,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tests.builders.lerobot_format import write_dataset
+from benchmarks.robot import robot
 
 from worldprobe.encoders.known import TINY_FOLDER
 from worldprobe.video.rendered import scenes
 
 ROOT = Path(__file__).resolve().parents[1]
 FEW, MANY = {"rendered": 10, "read": 20, "encoded": 10}, {"rendered": 210, "read": 2020, "encoded": 210}
-EPISODES, STEPS, DIMENSIONS, RATE = 12, 60, 7, 30
 Cost = tuple[float, float]  # seconds by the clock, seconds of processors
 
 
@@ -91,23 +90,6 @@ def unpack(revision: str, folder: Path) -> Version:
     (metadata / "entry_points.txt").write_text("\n".join(lines))
     (folder / "cache-then").mkdir()
     return Version(revision, folder / "then" / "src", folder / "cache-then")
-
-
-def robot(into: Path) -> Path:
-    """A LeRobot dataset: a square that goes where the state says, on noise."""
-    random = np.random.default_rng(0)
-    turns = random.uniform(0, 2 * np.pi, (EPISODES, 1, DIMENSIONS))
-    paces = random.uniform(0.05, 0.2, (EPISODES, 1, DIMENSIONS))
-    state = np.sin(turns + paces * np.arange(STEPS)[None, :, None]).astype(np.float32)
-    frames = np.empty((EPISODES, STEPS, 96, 96, 3), np.uint8)
-    for episode in range(EPISODES):
-        ground = random.integers(0, 120, (96, 96, 3), np.uint8)
-        for step in range(STEPS):
-            x, y = (40 + 36 * state[episode, step, :2]).astype(int)
-            frames[episode, step] = ground
-            frames[episode, step, y : y + 16, x : x + 16] = (230, 60, 40)
-    action = np.roll(state, -1, axis=1) - state
-    return write_dataset(into, frames, state, action, fps=RATE)
 
 
 def films(into: Path, many: int, few: int) -> tuple[Path, Path]:

@@ -19,6 +19,7 @@ from worldprobe.pipeline.folder import DECODE, add_notes, merge
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import Progress, silent
+from worldprobe.pipeline.sources import spread_note
 from worldprobe.pipeline.stage_record import write_provenance
 from worldprobe.protocols import Executor
 from worldprobe.records import Labels
@@ -67,8 +68,7 @@ def decode_into(
         write_film(shop, scored, film)
     seen = [one.video for one in shop.every]  # of some of which decoders may be; the run is of all
     notes = merge(out, DECODE, results, ledger.costs, revision=shop.series[0].revision, videos=seen)
-    some = f"Decoded: {len(shop.series):,} of {len(seen):,} videos, evenly spread"
-    add_notes(out, [*[some] * (len(shop.series) < len(seen)), *notes])
+    add_notes(out, [*spread_note("Decoded", len(shop.series), len(seen)), *notes])
     weights = {one.name: sha256((plan.weights or out / FOLDER / one.name) / WEIGHTS) for one in scored}
     write_provenance(
         out, "decode", shop.series[0], videos=seen, seed=plan.seed, ledger=ledger, labels=labels, decoders=weights

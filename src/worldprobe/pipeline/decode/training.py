@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,7 +15,7 @@ from worldprobe.decoders.pairs import Averaged, StoredPairs
 from worldprobe.encoders.load import control_encoders
 from worldprobe.errors import DecoderError
 from worldprobe.execute.devices import device_for
-from worldprobe.execute.threads import blas_threads, side_by_side
+from worldprobe.execute.threads import torch_lanes, torch_side_by_side
 from worldprobe.io.files import write_whole
 from worldprobe.pipeline.decode.best_blocks import Summed
 from worldprobe.pipeline.decode.rows import Rows, lay_out, mismatched
@@ -344,25 +343,16 @@ def train_all(shop: Workshop, only: Collection[str] | None = None) -> list[Score
 def _beside(shop: Workshop, asked: Sequence[dict[str, Any]]) -> list[ScoredDecoder]:
     """Train as ``Workshop.train`` is asked to: on a CPU side by side, on its cores, which no step of one fills.
 
-    Threads that share the operations of one small decoder wait for each other: two trained on a core each take
-    70 % of the time that they take one after the other on two. Which are there already changes nothing: threads
-    decide on the last digits.
+    Two trained on a core each take 70 % of the time that they take one after the other on two. Which are there
+    already changes nothing: threads decide on the last digits.
     """
-    import torch
-
     from worldprobe.decoders.trained import WEIGHTS
 
-    threads = torch.get_num_threads()
-    main = threading.current_thread() is threading.main_thread()
-    lanes = min(len(asked), threads, blas_threads()) if main and shop.device == "cpu" else 1
-    if lanes < 2:
+    if shop.device != "cpu":
         return [shop.train(**one) for one in asked]
     to_train = sum(not (shop.out / FOLDER / one["name"] / WEIGHTS).exists() for one in asked)
-    works = [partial(shop.train, **one, beside=max(1, min(lanes, to_train))) for one in asked]
-    try:
-        return side_by_side(works, begin=lambda: torch.set_num_threads(threads // lanes))
-    finally:
-        torch.set_num_threads(threads)  # a thread's number is also what later threads begin with
+    beside = max(1, min(torch_lanes(len(asked)), to_train))
+    return torch_side_by_side([partial(shop.train, **one, beside=beside) for one in asked])
 
 
 def folder_of(decoder: str) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
 from worldprobe.execute.fitting import Fitting
-from worldprobe.execute.threads import side_by_side
+from worldprobe.execute.threads import torch_lanes, torch_side_by_side
 from worldprobe.pipeline.predict.dressed import DressedFutures, dress_tokens
 from worldprobe.pipeline.predict.fitted import FITTED, Errors, Found, Ints, Which, add_errors, score_fitted
 from worldprobe.pipeline.predict.windows import MOST, Batch, Window, split_rows, unit_of
@@ -230,17 +230,10 @@ def _side_by_side(
     """Predict windows [b, ...] on a CPU as several parts at a time, each on its cores: small operations do not fill
     them all. Windows need nothing of each other.
     """
-    import torch
-
-    threads = torch.get_num_threads()
-    lanes = min(threads, len(pixels))
+    lanes = torch_lanes(len(pixels))
     if lanes < 2:
         return work(pixels)
-    works = [partial(work, part) for part in np.array_split(pixels, lanes)]
-    try:
-        return joined(side_by_side(works, begin=lambda: torch.set_num_threads(threads // lanes)))
-    finally:
-        torch.set_num_threads(threads)  # a thread's number is also what later threads begin with
+    return joined(torch_side_by_side([partial(work, part) for part in np.array_split(pixels, lanes)]))
 
 
 def joined(pieces: Sequence[tuple[Errors, ...]]) -> tuple[Errors, ...]:

@@ -31,7 +31,7 @@ from worldprobe.pipeline.predict.surprise import surprise_lines, surprises
 from worldprobe.pipeline.predict.windows import Cut, read_windows
 from worldprobe.pipeline.predict.workers import PredictSpread, spread_of
 from worldprobe.pipeline.progress import Progress, silent
-from worldprobe.pipeline.sources import ref_of
+from worldprobe.pipeline.sources import ref_of, spread_note
 from worldprobe.pipeline.sources import spread as some_of
 from worldprobe.pipeline.stage_record import record_experiment, write_provenance
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
@@ -121,8 +121,7 @@ def predict(
         predicted = set(chosen)
         seen += _refs([video for video in every if video not in predicted])
     notes = merge(out, PREDICT, found, ledger.costs, revision=encoder.revision, videos=seen)
-    some = f"Predicted: {len(chosen):,} of {len(every):,} videos, evenly spread"
-    add_notes(out, [*[some] * (len(chosen) < len(every)), *notes])
+    add_notes(out, [*spread_note("Predicted", len(chosen), len(every)), *notes])
     write_provenance(out, "predict", encoder, videos=seen, seed=experiment.seed, ledger=ledger)
     return failures
 
