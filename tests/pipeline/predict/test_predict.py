@@ -601,7 +601,7 @@ def test_what_cannot_be_predicted_or_drawn_is_said_before_anything_is_encoded(ch
 
 
 def test_windows_that_memory_does_not_hold_at_once_are_halved_as_clips_are(scenes, small, monkeypatch):
-    monkeypatch.setattr("torch.get_num_threads", lambda: 1)  # lanes share a batch, of which `Tight` sees a call's part
+    monkeypatch.setattr("torch.get_num_threads", lambda: 1)  # lanes share a batch; `Tight` sees calls
     encoder = pretrained(small, device="cpu", precision="fp32")
     predictor = VJEPA2Predictor.from_encoder(encoder)
     tight = Tight(encoder, 3)
