@@ -5,11 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
+from worldprobe.execute.threads import MOST_TOGETHER, side_by_side
 from worldprobe.intervals import Draws, Score, no_draws
 from worldprobe.probes.choice import Validated, fit_all
 from worldprobe.probes.evaluate import Step, require_finite, unwatched
@@ -147,42 +149,56 @@ def online_code_lengths(
     assert portions[-1] == 1.0
     require_finite(inputs)
     questions = [_what_varies(question) for question in questions]
-    unit, names = folds.unit, np.unique(folds.unit)
+    place, ends = _blocks(questions[0], folds, seed, portions)
+    sets = TrainingSets(inputs, folds.unit, components=components)
+    uniform = [_uniform_bits(question) for question in questions]
+
+    def block(start: int, stop: int) -> list[tuple[float, float]]:
+        """Bits of the block of units from ``start`` to ``stop``, by each question's probe and by its constant."""
+        sent = np.flatnonzero((place >= start) & (place < stop))
+        known = folds.apart(np.flatnonzero(place < start), sent)
+        inner = folds.inner(known, seed)
+        found = []
+        if inner:
+            training, shown = sets.prepare(known, inner), Picked(inputs, sent)
+            for question, fitted in zip(questions, fit_all(questions, training), strict=True):
+                found.append(_block_bits(training, question, fitted, shown, known, sent))
+                step()
+        else:  # all that came before lies too near
+            for bits in uniform:
+                found.append((float(bits[sent].sum()),) * 2)
+                step()
+        return found
+
+    # The last block's training set is the largest: begun first, the others keep the other cores at work meanwhile.
+    works = [partial(block, *ends) for ends in reversed(list(itertools.pairwise(ends)))]
+    # Features that fill memory are answered from a block after the other.
+    blocks = side_by_side(works) if inputs.nbytes <= MOST_TOGETHER else [work() for work in works]
+    lengths = []
+    for number, question in enumerate(questions):
+        first = float(uniform[number][place < ends[0]].sum())
+        online, constant = (
+            sum((of_block[number][code] for of_block in reversed(blocks)), start=first) for code in (0, 1)
+        )
+        note = "" if question.classes else f"numbers are sent to {PRECISION:.4f} of their spread"
+        lengths.append(CodeLength(online, constant, float(uniform[number].sum()), len(folds.unit), note))
+    return lengths
+
+
+def _blocks(question: Question, folds: Folds, seed: int, portions: tuple[float, ...]) -> tuple[Ints, list[int]]:
+    """Each row's place, that of its unit in the order of sending, and the places at which blocks end."""
+    names = np.unique(folds.unit)
     if folds.purge is None:
         names = np.random.default_rng(seed).permutation(names)
     ends = sorted({max(2, round(share * len(names))) for share in portions})
     if len(names) < 4 or len(ends) < 2:
         raise ProbeError(
-            f"online coding of {questions[0].title} needs at least 4 groups, found {len(names)}. Add video."
+            f"online coding of {question.title} needs at least 4 groups, found {len(names)}. Add video."
         )
-    place = np.empty(len(unit), dtype=np.int64)
+    place = np.empty(len(folds.unit), dtype=np.int64)
     for index, name in enumerate(names):
-        place[unit == name] = index
-    sets = TrainingSets(inputs, unit, components=components)
-    uniform = [_uniform_bits(question) for question in questions]
-    online = [float(bits[place < ends[0]].sum()) for bits in uniform]
-    constant = list(online)
-    for start, stop in itertools.pairwise(ends):
-        sent = np.flatnonzero((place >= start) & (place < stop))
-        known = folds.apart(np.flatnonzero(place < start), sent)
-        inner = folds.inner(known, seed)
-        training = sets.prepare(known, inner) if inner else None
-        shown, fitted = Picked(inputs, sent), fit_all(questions, training) if training else []
-        for number, question in enumerate(questions):
-            if training is not None:
-                by_probe, by_constant = _block_bits(training, question, fitted[number], shown, known, sent)
-            else:  # all that came before lies too near
-                by_probe = by_constant = float(uniform[number][sent].sum())
-            online[number] += by_probe
-            constant[number] += by_constant
-            step()
-    return [
-        CodeLength(
-            online[number], constant[number], float(uniform[number].sum()), len(unit),
-            "" if question.classes else f"numbers are sent to {PRECISION:.4f} of their spread",
-        )
-        for number, question in enumerate(questions)
-    ]  # fmt: skip
+        place[folds.unit == name] = index
+    return place, ends
 
 
 def _what_varies(question: Question) -> Question:

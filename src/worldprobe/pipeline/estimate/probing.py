@@ -96,6 +96,7 @@ class Work:
         alone: whether no two of these sets share inner ones, as those of code lengths and learning curves do not.
         scored: answers whose interval is resampled.
         planted: whether effects are looked for that are planted in the features of other questions.
+        beside: how many sets are worked out side by side with these; these alone where it is 0.
     """
 
     of_probe: QuestionCount
@@ -106,6 +107,7 @@ class Work:
     alone: bool
     scored: int
     planted: bool = False
+    beside: int = 0
 
     @property
     def fits(self) -> int:
@@ -234,7 +236,10 @@ def works_of(
                 ridge = QuestionCount(Ridge(), Ridge.name, "regression", n)
                 questions.append(Work(ridge, training, wide, folds, n, False, 0, planted=True))
             if one.name in LINEAR_PROBES and "code" in plan.evidence:
-                curves += [Work(one, int(rows * part), wide, 1, n, True, 0) for part in PORTIONS[:-1]]
+                portions = PORTIONS[:-1]
+                curves += [
+                    Work(one, int(rows * part), wide, 1, n, True, 0, beside=len(portions)) for part in portions
+                ]
             if one.name in LINEAR_PROBES and "learning" in plan.evidence:
                 curves += [Work(one, int(training * part), wide, folds, n, True, n) for part in FRACTIONS]
         for control, wide in floors.items():
@@ -292,7 +297,7 @@ def _seconds(works: Sequence[Work], seconds: float) -> float:
         lanes = blas_threads() if rows * columns * np.dtype(np.float32).itemsize <= MOST_TOGETHER else 1
         with one_blas_thread() if lanes > 1 else nullcontext():
             cost = _Cost(of_probe, rows, columns, seconds / len(sizes))
-        total += sum(cost.of(work) / min(lanes, max(1, work.sets)) for work in of)
+        total += sum(cost.of(work) / min(lanes, max(1, work.sets, work.beside)) for work in of)
     return total
 
 

@@ -4,7 +4,6 @@ each linear probe would have shown, had it been there."""
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Literal
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 
 from worldprobe.controls import CONTROLS
 from worldprobe.errors import ProbeError
-from worldprobe.execute.threads import MOST_TOGETHER, one_blas_thread
 from worldprobe.intervals import Score
 from worldprobe.pipeline.probe.answers import Answered, Answers, ProbeTask, numbers
 from worldprobe.pipeline.probe.fit import Rows, only, rows_of
@@ -113,9 +111,7 @@ class WorthPart:
     def work_out(self, inputs: Rows, step: Step = unwatched) -> Worth:
         """Work them out from the features [m, d] of their rows; what cannot be says why, and keeps no other."""
         if self.measure == "code":
-            # Learning curves work side by side by themselves.
-            with one_blas_thread() if inputs.nbytes <= MOST_TOGETHER else nullcontext():
-                return self._codes(self.questions, inputs, step)
+            return self._codes(self.questions, inputs, step)
         return learning_curves(
             inputs, self.questions, self.folds, seed=self.seed, components=self.components, step=step
         )

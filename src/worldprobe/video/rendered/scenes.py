@@ -22,7 +22,7 @@ from worldprobe.video.rendered.processes import Progress, render_films
 from worldprobe.video.rendered.sprites import SHAPES, TEXTURES, Shape
 from worldprobe.video.write import write_video
 
-VERSION = 1  # part of every seed and path: another generator must not pass for this one
+VERSION = 2  # part of every seed and path: another generator must not pass for this one
 FRAMES, WIDTH, HEIGHT, RATE = 16, 160, 144, 24
 _PIXELS_AT_ONCE = 2**16  # of an object, over frames: what they need stays in a core's cache
 Floats = NDArray[np.float64]
@@ -68,8 +68,11 @@ class Scene:
         """Each frame uint8 [h, w, 3], and the visible fraction of each object in it."""
         width, height = self.size
         tile = sprites.wrapped(self.tile, self.size)
-        # Channel by channel: a colour's three numbers are a short row to broadcast along.
-        picture, canvas = np.empty((3, height, width)), np.zeros((height, width), dtype=np.float32)
+        # Channel by channel: a colour's three numbers are a short row to broadcast along. The 0.5 of rounding to
+        # integers is within each colour.
+        picture = np.empty((3, height, width), np.float32)
+        tint, ground = _of_channels(self.tint), _of_channels(self.colour + 0.5)
+        paints = [(_of_channels(0.25 * one.colour), _of_channels(one.colour + 0.5)) for one in self.sprites]
         largest = max((4 * half[0] * half[1] for half in (one.half for one in self.sprites)), default=1)
         together = max(1, int(_PIXELS_AT_ONCE / largest))
         for first in range(0, len(self.pan), together):
@@ -83,33 +86,44 @@ class Scene:
             ]  # fmt: skip
             for corner, *objects in zip(self.pan[times].tolist(), *drawn, strict=True):
                 noise = sprites.window(tile, corner=(corner[0], corner[1]), size=self.size)
-                np.multiply(noise, self.tint[:, None, None], out=picture)
-                picture += self.colour[:, None, None]
-                visible = self._draw(picture, canvas, objects)
-                picture += 0.5
+                np.multiply(noise, tint, out=picture)
+                picture += ground
+                self._draw(picture, objects, paints)
                 planes = np.clip(picture, 0, 255, out=picture).astype(np.uint8)
-                yield np.stack(tuple(planes), axis=-1), visible
+                yield np.stack(tuple(planes), axis=-1), self._visible(objects)
 
-    def _draw(self, picture: Floats, canvas: NDArray[np.float32], objects: Sequence[Appearance]) -> list[float]:
-        """Draw objects into a picture [3, h, w], and tell how much of each is seen; ``canvas`` [h, w] is 0."""
-        order = sorted(range(len(self.sprites)), key=lambda number: self.sprites[number].depth)
-        visible = [0.0] * len(self.sprites)
-        uncovered = np.ones_like(canvas)
-        for number in order:
-            sprite, (box, mask, _) = self.sprites[number], objects[number]
-            canvas[box] = mask * uncovered[box]
-            # Of the whole frame: the sum of fewer numbers would be rounded otherwise.
-            visible[number] = min(1.0, float(canvas.sum()) / sprites.area(sprite.shape, *sprite.half))
-            canvas[box] = 0
-            uncovered[box] *= 1 - mask
-        for number in reversed(order):
-            box, mask, pattern = objects[number]
+    def _order(self) -> list[int]:
+        """The objects, nearest first."""
+        return sorted(range(len(self.sprites)), key=lambda number: self.sprites[number].depth)
+
+    def _draw(
+        self, picture: sprites.Floats, objects: Sequence[Appearance], paints: Sequence[tuple[sprites.Floats, ...]]
+    ) -> None:
+        """Draw objects into a picture [3, h, w], of which each has how its texture changes its colour, and that."""
+        for number in reversed(self._order()):
+            (box, mask, pattern), (change, colour) = objects[number], paints[number]
             below = picture[:, *box]
-            change = self.sprites[number].colour[:, None, None] * (1 + 0.25 * pattern)
-            change -= below
-            change *= mask
-            below += change
+            drawn = pattern * change
+            drawn += colour
+            drawn -= below
+            drawn *= mask
+            below += drawn
+
+    def _visible(self, objects: Sequence[Appearance]) -> list[float]:
+        """The share of each object that is in the frame and that none nearer covers."""
+        visible = [0.0] * len(self.sprites)
+        uncovered = np.ones(self.size[::-1], np.float32)
+        for number in self._order():
+            sprite, (box, mask, _) = self.sprites[number], objects[number]
+            seen = float((mask * uncovered[box]).sum(dtype=np.float64))
+            visible[number] = min(1.0, seen / sprites.area(sprite.shape, *sprite.half))
+            uncovered[box] *= 1 - mask
         return visible
+
+
+def _of_channels(colour: Floats) -> sprites.Floats:
+    """A colour's numbers as float32 [3, 1, 1]."""
+    return np.asarray(colour[:, None, None], dtype=np.float32)
 
 
 def plan_scene(
@@ -266,4 +280,4 @@ def _render_scene(seed: int, index: int, path: Path) -> None:
     truth = BytesIO()  # into a file polars writes by threads of its own, which wait for each other and for a core
     pl.DataFrame(rows).write_parquet(truth)
     write_whole(truth_path(path), truth.getvalue())
-    write_video(path, pictures, rate=scene.rate)
+    write_video(path, pictures, rate=scene.rate, crf=14, preset="ultrafast")

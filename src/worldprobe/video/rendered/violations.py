@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 Kind = Literal["vanish", "appear", "teleport", "class", "colour", "pass-through", "reverse"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 FRAMES = 32
-_VERSION = 1
+_VERSION = 2
 # When the violation shows: neither before a context of 4 tubelets has been seen nor without a window after it.
 EARLIEST, LATEST = 14, 20
 _BEHIND = 0  # depths: 0 is nearest
