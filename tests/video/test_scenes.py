@@ -1,5 +1,9 @@
 import hashlib
+import subprocess
+import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import polars as pl
@@ -11,8 +15,8 @@ from tests.builders.checks import some
 
 from worldprobe.errors import VideoError
 from worldprobe.video.read import open_video
+from worldprobe.video.rendered import processes, sprites
 from worldprobe.video.rendered import scenes as module
-from worldprobe.video.rendered import sprites
 from worldprobe.video.rendered.scenes import Scene, Sprite, plan_scene, render_scenes, truth_path
 
 SIZE = np.array([module.WIDTH, module.HEIGHT])
@@ -38,18 +42,51 @@ def blob(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (low + high) / 2, high - low
 
 
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("script", "unused"), [(False, "ThreadPoolExecutor"), (True, "ProcessPoolExecutor")])
 def test_scenes_of_several_threads_and_processes_are_those_of_one(
-    threads: int, rendered: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    script: bool, unused: str, rendered: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_WORTH_PROCESSES", 2)
-    monkeypatch.setattr(module, "_THREADS", threads)
+    monkeypatch.setattr(processes, "_imports_a_script", lambda: script)
+    monkeypatch.delattr(processes, unused)
     calls: list[tuple[str, int, int]] = []
     films = render_scenes(5, 3, tmp_path, workers=2, progress=lambda *call: calls.append(call))
     assert calls == [("Rendering scenes", done, 5) for done in range(1, 6)]
     for film, same in zip(some(films), rendered, strict=False):
         assert film.read_bytes() == same.read_bytes()
         assert truth_path(film).read_bytes() == truth_path(same).read_bytes()
+
+
+def test_a_script_without_a_guard_renders_once(tmp_path: Path) -> None:
+    script = tmp_path / "render.py"
+    script.write_text(
+        "from worldprobe.video.rendered import scenes\n"
+        "scenes._WORTH_PROCESSES = 2\n"
+        f"print(len(scenes.render_scenes(3, 3, {str(tmp_path)!r}, workers=2)))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("3\n", "")
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "expected"),
+    [
+        (None, None, False),  # a prompt, a notebook
+        ("/bin/worldprobe", None, False),
+        ("/pkgs/worldprobe/__main__.py", "worldprobe.__main__", False),
+        ("train.py", None, True),
+        ("/pkgs/mine/train.py", "mine.train", True),
+    ],
+)
+def test_processes_are_for_what_imports_no_script(
+    file: str | None, name: str | None, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = ModuleType("__main__")
+    main.__spec__ = ModuleSpec(name, None) if name else None
+    if file:
+        main.__file__ = file
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    assert processes._imports_a_script() is expected
 
 
 @given(

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from worldprobe.protocols import Executor
 
 Done = TypeVar("Done")
-DEMO_SCENES = "scenes:500"
-DEMO_STEPS = 300
+DEMO_SCENES = "scenes:1000"
+DEMO_STEPS = 200
 # Of more scenes probes are trained on about so many moments in all, and so many scenes are drawn and predicted.
 MANY_SCENES, MANY_MOMENTS = 200, 1000
 _RECORDED = ({"lerobot"}, {"mcap"})  # sources that come with their own labels

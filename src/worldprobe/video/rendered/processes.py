@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -33,26 +35,27 @@ def render_films(
         what: is said in progress and in the error.
         worth: fewer films than these are drawn here: a process takes seconds to begin.
         workers: threads or processes, as many as there are cores unless given.
-        threads: how many threads of this process are worth as many processes; 1 where ``render`` wants one alone.
+        threads: of this process, that do as well as processes where films are few or where those would import the
+            script that calls this; 1 where ``render`` wants one alone.
         progress: called with ``what``, how much of it is done, and of how much.
 
     Raises:
         VideoError: a process was ended from outside, or could not begin; or as ``render`` raises it.
     """
-    workers = min(workers or _cores(), len(films))
-    if workers > threads and len(films) < worth:
-        workers = threads
+    workers, few = min(workers or _cores(), len(films)), len(films) < worth
+    if few:
+        workers = min(workers, threads)
     if workers < 2:
         for number, film in enumerate(films):
             render(*film)
             progress(what, number + 1, len(films))
         return
     pool: Executor
-    if workers <= threads:
+    if workers <= threads and (few or _imports_a_script()):
         pool = ThreadPoolExecutor(workers, thread_name_prefix="render")
     else:
         # Not forked: threads and GL contexts of this process would come along, half alive.
-        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_interrupts)
     try:
         # A few at a time: each costs its way to the process and back.
         some = max(1, min(16, len(films) // (4 * workers)))
@@ -76,6 +79,19 @@ def _render_some(render: Callable[[int, Path], None], films: Iterable[Film]) -> 
         render(*film)
         count += 1
     return count
+
+
+def _leave_interrupts() -> None:
+    """An interrupt is for the process that waits: what is begun is finished, no more is begun."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _imports_a_script() -> bool:
+    """Whether a process that begins here imports a script, which may have no guard; our own command has one."""
+    main = sys.modules["__main__"]
+    if getattr(main.__spec__, "name", "").endswith(".__main__"):
+        return False  # of a package that is run by its name, which processes do not import
+    return Path(getattr(main, "__file__", None) or "worldprobe").stem != "worldprobe"
 
 
 def _cores() -> int:

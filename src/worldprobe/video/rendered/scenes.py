@@ -26,14 +26,15 @@ VERSION = 2  # part of every seed and path: another generator must not pass for 
 FRAMES, WIDTH, HEIGHT, RATE = 16, 160, 144, 24
 _PIXELS_AT_ONCE = 2**16  # of an object, over frames: what they need stays in a core's cache
 Floats = NDArray[np.float64]
-Appearance = tuple[sprites.Box, sprites.Floats, sprites.Floats]
+Singles = NDArray[np.float32]
+Appearance = tuple[sprites.Box, Singles, Singles]
 
 _HEADINGS = {"right": 0.0, "down": np.pi / 2, "left": np.pi, "up": -np.pi / 2}
 _HEADING_JITTER = np.deg2rad(25)
 _STILL_SHARE = 0.2
 _STOP_SHARE = 0.15
 _WORTH_PROCESSES = 200  # fewer scenes are drawn before processes have begun
-_THREADS = 4  # two thirds of the work are x264's, which needs no interpreter; with more they wait for each other
+_THREADS = 4  # half of the work needs no interpreter; with more they wait for each other
 _MARGIN = 0.1  # centres stay this share of the frame away from its edges
 
 
@@ -57,7 +58,7 @@ class Scene:
     """A scene as it was planned; ``frames`` draws it. Object 0 is the subject; depth 0 is nearest."""
 
     sprites: tuple[Sprite, ...]
-    tile: NDArray[np.float32]
+    tile: Singles
     colour: Floats
     tint: Floats
     pan: Floats
@@ -97,7 +98,7 @@ class Scene:
         return sorted(range(len(self.sprites)), key=lambda number: self.sprites[number].depth)
 
     def _draw(
-        self, picture: sprites.Floats, objects: Sequence[Appearance], paints: Sequence[tuple[sprites.Floats, ...]]
+        self, picture: Singles, objects: Sequence[Appearance], paints: Sequence[tuple[Singles, Singles]]
     ) -> None:
         """Draw objects into a picture [3, h, w], of which each has how its texture changes its colour, and that."""
         for number in reversed(self._order()):
@@ -121,7 +122,7 @@ class Scene:
         return visible
 
 
-def _of_channels(colour: Floats) -> sprites.Floats:
+def _of_channels(colour: Floats) -> Singles:
     """A colour's numbers as float32 [3, 1, 1]."""
     return np.asarray(colour[:, None, None], dtype=np.float32)
 
@@ -216,8 +217,8 @@ def render_scenes(
         count: scenes.
         seed: of all that is drawn by chance; a scene is the same whatever else is rendered.
         folder: its films are in a folder of it.
-        workers: scenes at a time, None for as many as there are cores: in threads, beyond four of them and for many
-            scenes in processes, of which each imports the script that calls this.
+        workers: scenes at a time, None for as many as there are cores: in threads; many scenes in processes, unless
+            four or fewer of these would each import the script that calls this.
         progress: called with what is done, how much of it, and of how much.
 
     Raises:
@@ -280,4 +281,5 @@ def _render_scene(seed: int, index: int, path: Path) -> None:
     truth = BytesIO()  # into a file polars writes by threads of its own, which wait for each other and for a core
     pl.DataFrame(rows).write_parquet(truth)
     write_whole(truth_path(path), truth.getvalue())
+    # Nearer to what is drawn than by x264's own choices (42.8 dB and 42.4), in a quarter of their time.
     write_video(path, pictures, rate=scene.rate, crf=14, preset="ultrafast")
