@@ -61,11 +61,11 @@ RUNS = (
     Run(
         name="scenes",
         title="Rendered scenes",
-        asks="All that `make demo` does: 500 scenes with exact truth probed, 200 of them predicted and drawn.",
+        asks="All that `make demo` does: 1,000 scenes with exact truth probed, 200 of them predicted and drawn.",
         command=("demo", "--out", "{out}"),
         pages=_REPORT,
         picture="figures/probe_summary.png",
-        alt="Scores of each property beside their controls, on 500 rendered scenes",
+        alt="Scores of each property beside their controls, on 1,000 rendered scenes",
         minutes=3,
     ),
     Run(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Done = TypeVar("Done")
 DEMO_SCENES = "scenes:1000"
-DEMO_STEPS = 200
+DEMO_STEPS = 300
 # Of more scenes probes are trained on about so many moments in all, and so many scenes are drawn and predicted.
 MANY_SCENES, MANY_MOMENTS = 200, 1000
 _RECORDED = ({"lerobot"}, {"mcap"})  # sources that come with their own labels
@@ -39,7 +39,7 @@ _RECORDED = ({"lerobot"}, {"mcap"})  # sources that come with their own labels
 
 @app.command(cls=OnceCommand)
 def demo(
-    videos: Annotated[list[str] | None, typer.Argument(help="Videos; none: 500 rendered scenes.")] = None,
+    videos: Annotated[list[str] | None, typer.Argument(help="Videos; none: 1,000 rendered scenes.")] = None,
     labeller: Annotated[
         str | None,
         typer.Option(help=f"{LABELLERS} By default truth or moving."),
