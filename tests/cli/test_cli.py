@@ -77,7 +77,8 @@ def test_every_score_has_every_control_and_the_leak(run):
     }
     assert {(r.task, r.features, r.metric) for r in probes if r.split == "random"} == real
     assert all(some(r.low <= r.score <= r.high for r in probes if r.score is not None and r.control != "nuisance"))
-    assert all(r.n_groups == 12 and 75 <= r.n_test <= 96 for r in some(probes))
+    # A class that one scene alone has is left out, and that scene with it.
+    assert all(11 <= r.n_groups <= 12 and 75 <= r.n_test <= 96 for r in some(probes))
     provenance = json.loads((folder / "provenance.json").read_text())
     assert provenance["encoder"]["status"] == "trained"
     assert provenance["versions"]["torch"].startswith("2.")

@@ -211,8 +211,8 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def films(rendered, place):
-    """Rendered scenes, in which every label is exact."""
-    return rendered(6, 5, place / "scenes")
+    """Rendered scenes, in which every label is exact; of two directions there are two scenes, as a split needs."""
+    return rendered(6, 9, place / "scenes")
 
 
 def experiment(**changes):
