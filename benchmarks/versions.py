@@ -40,7 +40,8 @@ from worldprobe.encoders.known import TINY_FOLDER
 from worldprobe.video.rendered import scenes
 
 ROOT = Path(__file__).resolve().parents[1]
-FEW, MANY = {"rendered": 10, "read": 20, "encoded": 10}, {"rendered": 210, "read": 2020, "encoded": 210}
+# Of scenes so many that both numbers are drawn by processes.
+FEW, MANY = {"rendered": 210, "read": 20, "encoded": 10}, {"rendered": 510, "read": 2020, "encoded": 210}
 Cost = tuple[float, float]  # seconds by the clock, seconds of processors
 
 
