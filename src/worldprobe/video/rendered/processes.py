@@ -89,7 +89,7 @@ def _leave_interrupts() -> None:
 def _imports_a_script() -> bool:
     """Whether a process that begins here imports a script, which may have no guard; our own command has one."""
     main = sys.modules["__main__"]
-    if getattr(main.__spec__, "name", "").endswith(".__main__"):
+    if getattr(getattr(main, "__spec__", None), "name", "").endswith(".__main__"):
         return False  # of a package that is run by its name, which processes do not import
     return Path(getattr(main, "__file__", None) or "worldprobe").stem != "worldprobe"
 

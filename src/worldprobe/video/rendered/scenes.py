@@ -217,8 +217,8 @@ def render_scenes(
         count: scenes.
         seed: of all that is drawn by chance; a scene is the same whatever else is rendered.
         folder: its films are in a folder of it.
-        workers: scenes at a time, None for as many as there are cores: in threads; many scenes in processes, unless
-            four or fewer of these would each import the script that calls this.
+        workers: scenes at a time, None for as many as there are cores: few in threads, many in processes. Where
+            these would import the script that calls this, they are begun for more than four at a time alone.
         progress: called with what is done, how much of it, and of how much.
 
     Raises:
