@@ -5,9 +5,10 @@ import copy
 import pytest
 import torch
 from tests.builders.checks import some
+from torch.nn import functional
 from transformers import VJEPA2Config, VJEPA2Model
 
-from worldprobe.encoders import actions, checkpoint, known
+from worldprobe.encoders import actions, checkpoint, forward, known
 from worldprobe.encoders.forward import Forward, takes_actions
 from worldprobe.encoders.known import TINY_FOLDER
 from worldprobe.encoders.networks import vjepa2
@@ -71,6 +72,18 @@ def test_every_tap_is_that_of_transformers(sizes: dict[str, object], clips: int,
         assert distance(found[block], tokens) < 1e-5
 
 
+@pytest.fixture(params=["tiles", "no tiles"])
+def processor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attention as on a processor that multiplies in bfloat16 by tiles, or without, whatever this one has."""
+
+    def attention(dtype: torch.dtype, device: str) -> forward.Product:
+        blocks = request.param == "no tiles" and dtype == torch.bfloat16
+        return forward.attended if blocks else functional.scaled_dot_product_attention
+
+    monkeypatch.setattr(forward, "_attention", attention)
+
+
+@pytest.mark.usefixtures("processor")
 def test_the_shipped_model_is_equal_in_float32_and_closer_to_it_in_bfloat16() -> None:
     model = VJEPA2Model.from_pretrained(TINY_FOLDER, dtype=torch.float32).eval()
     pixels = pixels_of(2, 16, model.config.crop_size)
@@ -84,6 +97,19 @@ def test_the_shipped_model_is_equal_in_float32_and_closer_to_it_in_bfloat16() ->
     assert distance(found[torch.bfloat16], exact) < distance(rounded, exact)
 
 
+@pytest.mark.parametrize("tokens", [70, 128, 200])
+def test_attention_by_some_queries_at_a_time_is_attention(tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forward, "_SCORES", 64 * tokens)  # two blocks and a rest, one and a rest, three and a rest
+    torch.manual_seed(0)
+    query, key, value = (2 * torch.randn(2, 3, tokens, 16, dtype=torch.float32) for _ in range(3))
+    exact = functional.scaled_dot_product_attention(query, key, value)
+    halves = [one.bfloat16() for one in (query, key, value)]
+    found = forward.attended(*halves)
+    assert found.shape == exact.shape
+    assert distance(found, exact) < 2.5 * distance(functional.scaled_dot_product_attention(*halves), exact)
+
+
+@pytest.mark.usefixtures("processor")
 def test_bfloat16_is_closer_with_strong_attention_too() -> None:
     model, pixels = model_of(hidden_size=128, num_attention_heads=2), pixels_of(2, 16, 64)
     exact, rounded = (taps_of(model, pixels, dtype)[2] for dtype in (torch.float32, torch.bfloat16))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from worldprobe.encoders import actions, checkpoint, known
 from worldprobe.encoders.device import device_of, dtype_of, precision_of
-from worldprobe.encoders.forward import VERSION, Forward, is_21
+from worldprobe.encoders.forward import VERSIONS, Forward, is_21
 from worldprobe.encoders.lanes import side_by_side
 from worldprobe.encoders.pixels import Pixels
 from worldprobe.encoders.preprocess import crop_frames, sight
@@ -59,8 +59,9 @@ class VJEPA2Encoder:
         self.twin = None if name.startswith("random:") else f"random:{name}"
         self.device = device_of("cpu" if device == known.ELSEWHERE else device)
         self.precision = precision_of(precision, "cuda" if device == known.ELSEWHERE else self.device)
-        self.revision = hashlib.sha256(f"{revision} {self.precision} {VERSION}".encode()).hexdigest()
-        self.origin = {**origin, "precision": self.precision, "forward": VERSION}
+        version = VERSIONS[self.precision]
+        self.revision = hashlib.sha256(f"{revision} {self.precision} {version}".encode()).hexdigest()
+        self.origin = {**origin, "precision": self.precision, "forward": version}
         config = model.config
         self.blocks = int(config.num_hidden_layers)
         self.tubelet = int(config.tubelet_size)
