@@ -202,11 +202,17 @@ def make_folds(rows: SplitRows, *, kind: SplitKind, seed: int, memory_seconds: f
     return Folds(kind, _folds(unit, n if kind == "video" else OUTER_FOLDS, seed), unit)
 
 
-def evenly(part: Ints, most: int) -> NDArray[np.bool_]:
+def evenly(part: Ints, most: int, moment: Ints | None = None) -> NDArray[np.bool_]:
     """Choose at most so many rows of each part [n], evenly spread over its own in their order.
 
     Each part begins a row later than the one before: what goes with a row's place in its part is in all of it.
+
+    Args:
+        moment: int64 [n], whose rows are chosen together, and are one; increasing with the part and in it.
     """
+    if moment is not None:
+        _, first, of = np.unique(moment, return_index=True, return_inverse=True)
+        return np.asarray(evenly(part[first], most)[of])
     order = np.argsort(part, kind="stable")
     _, starts, counts = np.unique(part[order], return_index=True, return_counts=True)
     found = np.zeros(len(part), dtype=np.bool_)
