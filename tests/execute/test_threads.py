@@ -8,7 +8,7 @@ import pytest
 import scipy.linalg  # noqa: F401  # its BLAS is another than NumPy's, and counts from when it is loaded
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from worldprobe.execute.threads import lazy, one_blas_thread, side_by_side
+from worldprobe.execute.threads import lazy, one_blas_thread, side_by_side, small_products
 
 
 def blas_threads() -> set[int]:
@@ -21,6 +21,9 @@ def test_each_has_one_thread_of_blas_and_afterwards_all_is_as_it_was() -> None:
         assert blas_threads() == {2}
         with one_blas_thread():
             assert blas_threads() == {1}
+        for small in (True, False):
+            with small_products(small):
+                assert blas_threads() == ({1} if small else {2})
         assert blas_threads() == {2}
 
 

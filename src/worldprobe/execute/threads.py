@@ -56,6 +56,20 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def small_products(small: bool) -> Iterator[None]:
+    """Have BLAS work in one thread where its products are small, and in all of its threads where they are not.
+
+    In small products and decompositions, which probing does by the thousand, BLAS's threads wait for each other
+    longer than they work.
+    """
+    if not small:
+        yield
+        return
+    with one_blas_thread():
+        yield
+
+
 def blas_threads() -> int:
     """How many threads BLAS has; 1 from another thread than the main one, which does all by itself."""
     main = threading.current_thread() is threading.main_thread()
