@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from worldprobe import decoders
 from worldprobe.cli import app
 from worldprobe.config import Decode, make_experiment, to_toml
+from worldprobe.decoders import checkpoints
+from worldprobe.decoders.cnn import CnnDecoder
 from worldprobe.encoders.load import load_encoder
 from worldprobe.encoders.preprocess import crop_frames
 from worldprobe.errors import ConfigError, DecoderError, ProbeError, StoreError, WorldprobeError
@@ -306,6 +308,33 @@ def test_decoders_trained_side_by_side_are_what_they_are_one_after_the_other(sto
         weights = beside.decoder.module.state_dict()
         for name, one in alone.decoder.module.state_dict().items():
             torch.testing.assert_close(one, weights[name], rtol=0, atol=0)
+
+
+def test_a_decoder_that_fails_ends_the_one_beside_it_at_its_checkpoint(store, scenes, tmp_path, monkeypatch):
+    monkeypatch.setitem(CnnDecoder.recipe, "every", 4)
+    asked = shop(
+        store,
+        scenes,
+        tmp_path,
+        decode={"controls": ["shuffled"], "steps": 5000, "batch": 1, "options": {"cnn": {"channels": 8}}},
+    )
+    folder = tmp_path / "decoders" / "cnn"
+
+    def fail(stage, done, total, note=""):
+        if stage == "train cnn-shuffled" and (folder / "checkpoint.safetensors").exists():
+            raise ValueError("of the control")
+
+    asked.progress = fail
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with threadpool_limits(2, user_api="blas"), pytest.raises(ValueError, match="of the control"):
+            train_all(asked)
+    finally:
+        torch.set_num_threads(before)
+    assert [path.name for path in folder.iterdir()] == ["checkpoint.safetensors"]
+    _, facts = checkpoints.read(folder / "checkpoint.safetensors")
+    assert 0 < facts["step"] < 5000
 
 
 def test_decoders_of_some_videos_leave_what_is_known_of_all(store, scenes, tmp_path):
