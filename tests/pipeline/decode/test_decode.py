@@ -356,3 +356,5 @@ def test_decoders_of_some_videos_leave_what_is_known_of_all(store, scenes, tmp_p
     assert json.loads((tmp_path / "alignment.json").read_text())["notes"] == [
         "Decoded: 6 of 12 videos, evenly spread"
     ]
+    decode_into(tmp_path, store, ids_of(scenes), asked, Ledger())
+    assert json.loads((tmp_path / "alignment.json").read_text())["notes"] == []

@@ -118,6 +118,8 @@ def test_some_videos_are_predicted_and_what_is_known_of_all_stays(scenes, small,
     assert json.loads((tmp_path / "provenance.json").read_text())["videos"]["count"] == SCENES
     notes = json.loads((tmp_path / "alignment.json").read_text())["notes"]
     assert notes == [f"Predicted: 5 of {SCENES} videos, evenly spread"]
+    pipeline.predict(experiment(small, context=2, horizon=2, twin=False), scenes, tmp_path)
+    assert json.loads((tmp_path / "alignment.json").read_text())["notes"] == []
 
 
 def test_a_video_that_is_too_short_says_what_would_fit():

@@ -121,7 +121,7 @@ def predict(
         predicted = set(chosen)
         seen += _refs([video for video in every if video not in predicted])
     notes = merge(out, PREDICT, found, ledger.costs, revision=encoder.revision, videos=seen)
-    add_notes(out, [*spread_note("Predicted", len(chosen), len(every)), *notes])
+    add_notes(out, PREDICT, [*spread_note("Predicted", len(chosen), len(every)), *notes])
     write_provenance(out, "predict", encoder, videos=seen, seed=experiment.seed, ledger=ledger)
     return failures
 
