@@ -237,6 +237,12 @@ def test_what_is_asked_anew_replaces_results_and_that_is_said(tmp_path):
     assert changed_settings(tmp_path / "new", make_experiment(values)) == []
     (said,) = changed_settings(out, make_experiment({**values, "tasks": ["xy", "size"], "split": "video"}))
     assert "with tasks = xy (now xy, size); split = grouped (now video): they are replaced" in said
+    few = {**values, "tasks": ["xy"], "moments_per_clip": 2}
+    (said,) = changed_settings(out, make_experiment(few))
+    assert "with moments_per_clip = not set (now 2): they are replaced" in said
+    (out / "experiment.toml").write_text(to_toml(make_experiment({**few, "pca": 64})))
+    (said,) = changed_settings(out, make_experiment({**few, "moments_per_clip": 3}))
+    assert "with moments_per_clip = 2 (now 3); pca = 64 (now not set): they are replaced" in said
 
 
 @pytest.fixture(scope="module")

@@ -178,9 +178,17 @@ def changed_settings(out: Path, experiment: Experiment) -> list[str]:
     if not (out / RESULTS).exists():
         return []
     held, now = _experiment(out), tomllib.loads(to_toml(experiment))
-    changed = [key for key in held if key in now and key not in _MAY_DIFFER and held[key] != now[key]]
-    changes = [f"{key} = {in_words(held[key])} (now {in_words(now[key])})" for key in changed]
-    return [f"{out} held results with {'; '.join(changes)}: they are replaced."] if changes else []
+    # What is not set is not written; a stage's table that only one of the two has changes nothing of other stages.
+    unset = {name for name, field in Experiment.model_fields.items() if field.default is None} - {*_NAMES}
+    keys = [*held, *(name for name in now if name not in held)]
+    both = [key for key in keys if key in unset or (key in held and key in now)]
+    changed = [key for key in both if key not in _MAY_DIFFER and held.get(key) != now.get(key)]
+    changes = [f"{key} = {_set(held.get(key))} (now {_set(now.get(key))})" for key in changed]
+    return [f"{out} held results with {'; '.join(changes)}: they are replaced."] if held and changes else []
+
+
+def _set(value: Any) -> str:
+    return "not set" if value is None else in_words(value)
 
 
 def _same(name: str, held: Any, wanted: Any, *, probed: bool) -> bool:
