@@ -16,6 +16,7 @@ SplitKind = Literal["grouped", "blocked", "random", "video"]
 KINDS: tuple[str, ...] = get_args(SplitKind)
 OUTER_FOLDS = 5
 INNER_FOLDS = 4
+LEAST_VIDEOS = 3
 _BLOCKS = 20
 _MIN_CLIPS_PER_BLOCK = 2
 # However long labels remember, so many blocks and this share of the training rows are left.
@@ -185,8 +186,10 @@ def make_folds(rows: SplitRows, *, kind: SplitKind, seed: int, memory_seconds: f
     if kind == "random":
         return Folds(kind, _folds(np.arange(len(rows)), OUTER_FOLDS, seed), unit)
     n = len(np.unique(unit))
-    if kind == "video" and n < 3:
-        raise ProbeError(f"leaving one video out needs at least 3 videos, found {n}. Use --split blocked.")
+    if kind == "video" and n < LEAST_VIDEOS:
+        raise ProbeError(
+            f"leaving one video out needs at least {LEAST_VIDEOS} videos, found {n}. Use --split blocked."
+        )
     if kind != "video" and n < OUTER_FOLDS:
         raise ProbeError(
             f"{OUTER_FOLDS} {kind} folds were asked for, found {n} group{'s'[: n != 1]} of examples. "
