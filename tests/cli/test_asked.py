@@ -8,14 +8,25 @@ import pytest
 from tests.builders.known_store import put
 from typer.testing import CliRunner
 
+from worldprobe import provenance
 from worldprobe.cli import app
 from worldprobe.config import make_experiment, to_toml
 from worldprobe.errors import ConfigError, LabelError, RegistryError, StoreError, WorldprobeError
+from worldprobe.findings.run_files import read_labels as labels_of_run
 from worldprobe.labels.load import load_labeller
 from worldprobe.labels.table import read_labels, read_tables, write_labels
 from worldprobe.pipeline import run as running
 from worldprobe.pipeline.decode.training_clips import of_clips, read_training_clips, write_training_clips
-from worldprobe.pipeline.folder import DECODE, PREDICT, PROBE, changed_settings, merge, require_own
+from worldprobe.pipeline.folder import (
+    DECODE,
+    PREDICT,
+    PROBE,
+    add_notes,
+    changed_settings,
+    merge,
+    require_own,
+    write_alignment,
+)
 from worldprobe.pipeline.label.checks import check_labeller
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.probe.plan import Plan
@@ -189,6 +200,36 @@ def test_every_command_that_writes_results_leaves_those_of_others(
     assert (out / "results.jsonl").read_bytes() == before
 
 
+def test_notes_on_a_stage_go_when_it_is_done_anew_and_stay_when_another_is(tmp_path):
+    def notes():
+        return labels_of_run(tmp_path).notes
+
+    write_alignment(tmp_path, {"kept": 7, "dropped": {"late": 2}}, ["of labels", "of both"])
+    add_notes(tmp_path, PREDICT, ["Predicted: 7 of 12 videos", "of both"])
+    add_notes(tmp_path, DECODE, ["Decoded: 5 of 12 videos"])
+    add_notes(tmp_path, PREDICT, ["Predicted: 8 of 12 videos"])
+    assert notes() == ("of labels", "of both", "Predicted: 8 of 12 videos", "Decoded: 5 of 12 videos")
+    write_alignment(tmp_path, {"kept": 9}, ["of other labels"])  # probed anew
+    assert notes() == ("of other labels", "Predicted: 8 of 12 videos", "Decoded: 5 of 12 videos")
+    assert labels_of_run(tmp_path).kept == 9
+    add_notes(tmp_path, PREDICT, [])
+    add_notes(tmp_path, DECODE, [])
+    assert json.loads((tmp_path / "alignment.json").read_text()) == {"kept": 9, "notes": ["of other labels"]}
+    (tmp_path / "alignment.json").write_text("half")
+    write_alignment(tmp_path, {"kept": 1}, [])
+    assert (labels_of_run(tmp_path).kept, notes()) == (1, ())
+
+
+def test_notes_on_what_is_removed_go_with_it(tmp_path):
+    of = {"encoder": {"revision": "first"}, "videos": provenance.of_videos([])}
+    provenance.record(tmp_path / provenance.FILE, ["predict"], provenance.collect(**of))
+    add_notes(tmp_path, PREDICT, ["Predicted: 7 of 12 videos"])
+    merge(tmp_path, DECODE, [], [], revision="first", videos=[])
+    assert labels_of_run(tmp_path).notes == ("Predicted: 7 of 12 videos",)
+    merge(tmp_path, DECODE, [], [], revision="other", videos=[])
+    assert labels_of_run(tmp_path).notes == ()
+
+
 def test_what_is_asked_anew_replaces_results_and_that_is_said(tmp_path):
     values = {"videos": ["a.mp4", "b.mp4"], "encoder": "pixels", "labeller": "mot:a.txt"}
     out = held(tmp_path / "run", tasks=["xy"], predict={"context": 2})
@@ -196,6 +237,12 @@ def test_what_is_asked_anew_replaces_results_and_that_is_said(tmp_path):
     assert changed_settings(tmp_path / "new", make_experiment(values)) == []
     (said,) = changed_settings(out, make_experiment({**values, "tasks": ["xy", "size"], "split": "video"}))
     assert "with tasks = xy (now xy, size); split = grouped (now video): they are replaced" in said
+    few = {**values, "tasks": ["xy"], "moments_per_clip": 2}
+    (said,) = changed_settings(out, make_experiment(few))
+    assert "with moments_per_clip = not set (now 2): they are replaced" in said
+    (out / "experiment.toml").write_text(to_toml(make_experiment({**few, "pca": 64})))
+    (said,) = changed_settings(out, make_experiment({**few, "moments_per_clip": 3}))
+    assert "with moments_per_clip = 2 (now 3); pca = 64 (now not set): they are replaced" in said
 
 
 @pytest.fixture(scope="module")

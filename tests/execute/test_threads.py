@@ -3,12 +3,13 @@
 import _thread
 import signal
 import threading
+import time
 
 import pytest
 import scipy.linalg  # noqa: F401  # its BLAS is another than NumPy's, and counts from when it is loaded
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from worldprobe.execute.threads import lazy, one_blas_thread, side_by_side
+from worldprobe.execute.threads import lazy, one_blas_thread, side_by_side, small_products
 
 
 def blas_threads() -> set[int]:
@@ -21,6 +22,9 @@ def test_each_has_one_thread_of_blas_and_afterwards_all_is_as_it_was() -> None:
         assert blas_threads() == {2}
         with one_blas_thread():
             assert blas_threads() == {1}
+        for small in (True, False):
+            with small_products(small):
+                assert blas_threads() == ({1} if small else {2})
         assert blas_threads() == {2}
 
 
@@ -140,3 +144,27 @@ def test_what_fails_is_raised_and_blas_has_its_threads_again(threads: int) -> No
         with pytest.raises(ValueError, match="of the second"):
             side_by_side([lambda: None, fails, lambda: None])
         assert blas_threads() == {threads}
+
+
+def test_a_failure_ends_what_goes_on_beside_it() -> None:
+    """As a training does: what fails in one is said minutes before another would end."""
+    going, ended, finished = threading.Event(), [], []
+
+    def fails() -> None:
+        going.wait(timeout=20)
+        raise ValueError("of one")
+
+    def work() -> None:
+        going.set()
+        try:
+            for _ in range(200):
+                time.sleep(0.01)
+            finished.append(True)
+        finally:
+            ended.append(True)
+
+    with threadpool_limits(2, user_api="blas"):
+        with pytest.raises(ValueError, match="of one"):
+            side_by_side([work, fails, work])
+        assert (ended, finished) == ([True], [])  # the third has not begun
+        assert blas_threads() == {2}

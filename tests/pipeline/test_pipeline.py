@@ -11,7 +11,7 @@ from worldprobe.labels.load import load_labeller
 from worldprobe.pipeline.encode.encode import encode
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.probe.plan import Plan
-from worldprobe.pipeline.probe.probe import probe
+from worldprobe.pipeline.probe.probe import foresee, probe
 from worldprobe.records import Labels
 from worldprobe.store import Store
 
@@ -147,6 +147,21 @@ def test_probes_trained_on_some_moments_of_each_clip_are_scored_on_all(scenes, t
     assert [note for note in some_of.notes if note not in every.notes] == [
         "Probes, and those of controls, were trained on 2 moments of each clip, evenly spread, and scored on all"
     ]
+
+
+def test_all_subjects_of_a_chosen_moment_are_trained_on(scenes, truth, tmp_path):
+    store = Store(str(tmp_path / "s"))
+    encode(scenes, encoder=load_encoder("pixels"), store=store, blocks=[0], frames=16)
+    asked = plan("pixels", tasks=("xy",), features=("grid",), subject="all", moments_per_clip=2)
+    found = foresee(store, truth, asked)
+    moments = found.moments
+    names = np.stack([moments.video, moments.clip, moments.tubelet], axis=1)
+    assert len(np.unique(names, axis=0)) < len(names)  # several have more than a subject
+    for fold in found.probe_tasks[0].folds.folds:
+        chosen = {tuple(one) for one in names[fold.train].tolist()}
+        clips = [one[:2] for one in chosen]
+        assert {clips.count(clip) for clip in clips} == {2}
+        assert sum(tuple(one) in chosen for one in names.tolist()) == len(fold.train)
 
 
 def test_principal_components_are_of_features_and_of_their_controls_alone(scenes, truth, tmp_path):

@@ -12,7 +12,7 @@ from worldprobe.probes.choice import fit_chosen
 from worldprobe.probes.curves import learning_curve
 from worldprobe.probes.evaluate import cross_fit
 from worldprobe.probes.evidence import online_code_length
-from worldprobe.probes.knn import KnnRegression
+from worldprobe.probes.knn import KnnClassification, KnnRegression
 from worldprobe.probes.linear.design import Design
 from worldprobe.probes.linear.logistic import Logistic
 from worldprobe.probes.linear.ridge import Ridge
@@ -185,3 +185,19 @@ def test_rows_that_do_not_vary_are_as_they_are():
         Ridge().fit(design, np.arange(12.0)[:, None], strength=1.0, classes=0).predict(np.zeros((2, 5), np.float32))
     )
     np.testing.assert_allclose(found, 5.5)
+
+
+@pytest.mark.parametrize("d", [8, 90])
+@pytest.mark.parametrize("probe", [Logistic, KnnClassification])
+def test_components_of_features_that_do_not_vary_are_answered_as_the_features(probe, d):
+    rng = np.random.default_rng(0)
+    inputs, unit = np.full((60, d), 2.0, np.float32), np.arange(60) // 5
+    question, folds = Question("it", probe(), rng.integers(0, 3, (60, 1)).astype(float), 3), grouped(unit)
+    found, plain = (cross_fit(inputs, [question], folds, components=k)["it"] for k in (3, None))
+    np.testing.assert_array_equal(found.prediction, plain.prediction)
+    if probe is Logistic:
+        np.testing.assert_array_equal(found.prediction, found.constant)
+        code, known = (online_code_length(inputs, question, folds, seed=0, components=k).online for k in (3, None))
+        assert code == known
+        curves = [learning_curve(inputs, question, folds, seed=0, components=k).points[-1] for k in (3, None)]
+        assert curves[0].score == curves[1].score

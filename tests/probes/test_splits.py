@@ -90,6 +90,9 @@ def test_rows_of_each_part_are_chosen_evenly_in_their_order() -> None:
     assert np.flatnonzero(evenly(part, 1)).tolist() == [2, 5, 7]  # of 7 the third
     assert np.flatnonzero(evenly(part, 2)).tolist() == [2, 5, 6, 7, 8]
     assert evenly(part, 9).all()
+    # Rows of three subjects at four moments of a clip, and of one at those of another.
+    clip, moment = np.repeat([0, 1], [12, 4]), np.r_[np.tile(np.arange(4), 3), 4:8]
+    assert np.flatnonzero(evenly(clip, 2, moment)).tolist() == [0, 2, 4, 6, 8, 10, 13, 15]
 
 
 def test_folds_are_about_equally_large() -> None:

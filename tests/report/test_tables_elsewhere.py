@@ -11,6 +11,9 @@ from tests.builders.whole import write_whole_run
 
 from worldprobe.findings.summary import summarize
 from worldprobe.findings.wording import interval, number
+from worldprobe.pipeline.probe.plan import Plan
+from worldprobe.pipeline.probe.probe import _reduced, _thinned
+from worldprobe.pipeline.sources import spread_note
 from worldprobe.report.forms.csv import csv_tables
 from worldprobe.report.forms.latex import latex, text
 from worldprobe.report.sections import tables_of
@@ -56,6 +59,24 @@ def test_latex_is_balanced_and_has_a_cell_for_each_column(name, request):
         assert all(row[-1].endswith(r" \\") for row in rows_of(written))
         unescaped = re.sub(r"\\resizebox.*|\\begin{tabular}.*?(?=[\\\n])|\\label.*|(?<!\\)&", "", written)
         assert not re.search(r"(?<!\\)[#%&_]|\x1b|\u202e|\\\\\s*[\[*]", unescaped)
+
+
+def test_captions_say_what_scores_are_of_where_that_is_not_all(summary):
+    of_probes = _thinned(Plan("e", (), (), (), "grouped", moments_per_clip=2)) + _reduced(
+        Plan("e", (), (), (), "grouped", pca=64)
+    )
+    some_of = {stage: spread_note(done, 7, 12) for stage, done in (("predict", "Predicted"), ("decode", "Decoded"))}
+    notes = ["2 labels were late", *of_probes, *some_of["predict"], *some_of["decode"]]
+    found = latex(summary.model_copy(update={"notes": tuple(notes)}))
+    plain = latex(summary)
+
+    def said(name):
+        return [note for note in notes if f"{text(note)}." in found[name]]
+
+    assert said("scores-and-controls") == said("leak") == of_probes
+    assert said("prediction") == some_of["predict"]
+    assert said("decoder") == some_of["decode"]
+    assert found["cost"] == plain["cost"]
 
 
 def test_what_latex_would_take_for_its_own_is_escaped():

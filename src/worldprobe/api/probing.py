@@ -175,7 +175,7 @@ def _question(plan: Plan, labels: Labels, unit: NDArray[np.int64]) -> ProbeTask:
     group = unit[known.usable]
     rows = SplitRows(group, group, np.zeros(len(group)), 0.0)
     probe = ("logistic", Logistic()) if known.classes else ("ridge", Ridge())
-    return questions_of(plan, labels.task, known, rows, [probe], circular=False, clips=group)[0]
+    return questions_of(plan, labels.task, known, rows, [probe], circular=False, clips=(group, group))[0]
 
 
 def _target(labels: Labels, unit: NDArray[np.int64]) -> Target:

@@ -56,6 +56,20 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def small_products(small: bool) -> Iterator[None]:
+    """Have BLAS work in one thread where its products are small, and in all of its threads where they are not.
+
+    In small products and decompositions, which probing does by the thousand, BLAS's threads wait for each other
+    longer than they work.
+    """
+    if not small:
+        yield
+        return
+    with one_blas_thread():
+        yield
+
+
 def blas_threads() -> int:
     """How many threads BLAS has; 1 from another thread than the main one, which does all by itself."""
     main = threading.current_thread() is threading.main_thread()
@@ -66,7 +80,8 @@ def side_by_side(works: Sequence[Callable[[], Done]], *, begin: Callable[[], Non
     """Do each work in a thread of its own, as many at once as BLAS has threads; what they return, in their order.
 
     An interrupt is raised in them too, at their next line of Python; one that is within a long product then is not
-    waited for, and ends with the process.
+    waited for, and ends with the process. A failure interrupts the others in the same way, and they are waited for:
+    what they would have found is not returned, and whoever goes on without it finds nobody at work.
 
     Args:
         begin: called first in each of these threads; not where the calling thread does all.
@@ -106,14 +121,19 @@ def side_by_side(works: Sequence[Callable[[], Done]], *, begin: Callable[[], Non
             for one in threads:
                 one.start()
             for ended in lanes_ended:
-                while not ended.wait(_LOOK):  # a wait without an end is not interrupted
+                while not ended.wait(_LOOK) and not stop.is_set():  # a wait without an end is not interrupted
                     pass
+            if reasons := list(failed):  # without what those say that are interrupted
+                _interrupt(threads, lanes_ended)
+                for one, ended in zip(threads, lanes_ended, strict=True):
+                    while not ended.wait(_LOOK) and one.is_alive():
+                        pass
         except BaseException:
             stop.set()
             _interrupt(threads, lanes_ended)
             raise
-        if failed:
-            raise min(failed, key=lambda one: one[0])[1]
+        if reasons:
+            raise min(reasons, key=lambda one: one[0])[1]
         return [found[number] for number in range(len(works))]
 
 

@@ -13,6 +13,14 @@ from worldprobe.findings.score import Fact
 UNTRAINED = "untrained weights: these figures describe the architecture, not a trained model"
 
 
+# How notes begin that say what a stage was done on, or with, where that is not all there was.
+_CONDITIONS = {
+    "probe": ("Probes saw ", "Probes, and those of controls, were trained on "),
+    "predict": ("Predicted: ",),
+    "decode": ("Decoded: ",),
+}
+
+
 class EncoderFacts(Fact):
     """The encoder as the run recorded it; further facts (parameters, width, ...) are kept in ``more``."""
 
@@ -55,6 +63,11 @@ def encoder_of(provenance: dict[str, Any], names: Sequence[str]) -> EncoderFacts
     known = {key: str(recorded[key]) for key in ("name", "revision", "status") if recorded.get(key) is not None}
     known.setdefault("name", next(iter(names), ""))
     return EncoderFacts(**known, more={k: v for k, v in recorded.items() if k not in EncoderFacts.model_fields})
+
+
+def conditions(notes: Sequence[str], stage: str) -> list[str]:
+    """Those of a run's notes that go with a stage's scores wherever these stand alone, as in a paper's table."""
+    return [note for note in notes if note.startswith(_CONDITIONS.get(stage, ()))]
 
 
 def flatten(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

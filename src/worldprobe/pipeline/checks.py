@@ -7,18 +7,20 @@ from pathlib import Path
 
 from worldprobe.config import Decode, Experiment
 from worldprobe.encoders.known import require_place
-from worldprobe.errors import WorldprobeError
+from worldprobe.errors import ConfigError, WorldprobeError
 from worldprobe.labels.class_maps import class_map
 from worldprobe.labels.load import reads_files
 from worldprobe.pipeline.decode.training import options_of
 from worldprobe.pipeline.folder import require_own
+from worldprobe.pipeline.groups import Groups
 from worldprobe.pipeline.label.checks import labeller_of
 from worldprobe.pipeline.predict.stage import check as check_future
 from worldprobe.pipeline.probe.plan import plan_of
 from worldprobe.pipeline.probe.questions import check_probes
 from worldprobe.pipeline.probe.shift import require_factor
-from worldprobe.pipeline.sources import open_source, ref_of
+from worldprobe.pipeline.sources import open_source, ref_of, spread
 from worldprobe.plugins import registry
+from worldprobe.probes.splits import LEAST_VIDEOS, OUTER_FOLDS, SplitKind
 from worldprobe.protocols import Labeller
 from worldprobe.records import DecoderShape
 
@@ -43,6 +45,7 @@ def check(experiment: Experiment, videos: Sequence[Path], out: Path) -> Labeller
         require_place(experiment.encoder)
     if experiment.decode is not None:
         check_decoders(experiment.decode)
+        _check_enough(experiment.decode, experiment.split, videos)
     labeller = labeller_of(experiment, videos, folder=out)
     _check_factor(experiment, labeller, videos)
     check_future(experiment, out)
@@ -70,6 +73,31 @@ def check_decoders(table: Decode) -> None:
             shape = DecoderShape(grid=(8, 8), width=64, size=(64, 64), frames=2)
             options = {key: one for key, one in options_of(table, name).items() if key not in _OF_SIZE}
             registry.create("decoders", name, shape=shape, **options)
+
+
+def _check_enough(table: Decode, split: SplitKind, videos: Sequence[Path]) -> None:
+    """Raises ConfigError where those of the videos that ``[decode]`` takes are too few to hold some out.
+
+    Blocks of time, which a split may hold out instead, are counted when clips are.
+    """
+    if table.videos is None or table.videos >= len(videos) or split not in ("grouped", "video"):
+        return
+    needed, found = (OUTER_FOLDS, 0) if split == "grouped" else (LEAST_VIDEOS, table.videos)
+    groups, unread = Groups(), 0
+    for path in spread(videos, table.videos) if split == "grouped" else ():
+        try:
+            with open_source(path) as video:
+                found = max(found, 1 + int(groups.of(video.ref, video.shots).max()))
+        except WorldprobeError:  # another will stand for it
+            unread += 1
+        if found + unread >= needed:
+            return
+    if found < needed:
+        what = "groups (shots or episodes)" if split == "grouped" else "videos"
+        raise ConfigError(
+            f"videos = {table.videos} in [decode] leaves {found + unread} {what}, and split = {split!r} needs "
+            f"{needed} or more to hold some out: set videos to {needed} or more in [decode], or leave it out"
+        )
 
 
 def identity_of(experiment: Experiment) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -84,6 +85,10 @@ def merge(
     lines = [*found, *others] if stage is PROBE else [*others, *found]  # probes come first, as everywhere
     write_results(path, [*lines, *paid, *costs])
     lost = {_stage_of(line) for line in old if not isinstance(line, CostResult)} & gone - {stage.name}
+    for other in _STAGES:
+        if other.name in gone - {PROBE.name, stage.name}:
+            with suppress(WorldprobeError):  # a damaged alignment says nothing of it either
+                add_notes(out, other, [])
     notes = [
         f"What {path} held of {_RESULTS_OF[name]} was of another encoder or of other videos, and is removed."
         for name in sorted(lost)
@@ -93,12 +98,43 @@ def merge(
     return notes
 
 
-def add_notes(out: Path, notes: Sequence[str]) -> None:
-    """What a user must know of a run, beside what its alignment says already."""
-    path = out / ALIGNMENT
-    known = read_json(path)
-    if notes:
-        write_whole(path, json.dumps({**known, "notes": [*known.get("notes", ()), *notes]}).encode())
+def add_notes(out: Path, stage: Stage, notes: Sequence[str]) -> None:
+    """Say what a user must know of a stage, beside what is said of others and in place of what was said of it."""
+    known = read_json(out / ALIGNMENT)
+    if notes or stage.name in _stage_notes(known):
+        _write_notes(out, known, {**_stage_notes(known), stage.name: list(notes)}, own=_own_notes(known))
+
+
+def write_alignment(out: Path, facts: Mapping[str, Any], notes: Sequence[str]) -> None:
+    """Write what became of the labels, and what a user must know of probes; notes on other stages stay."""
+    known: dict[str, Any] = {}
+    with suppress(WorldprobeError):  # a damaged one is written anew
+        known = read_json(out / ALIGNMENT)
+    _write_notes(out, facts, _stage_notes(known), own=notes)
+
+
+def _write_notes(
+    out: Path, facts: Mapping[str, Any], of_stages: Mapping[str, Sequence[str]], *, own: Sequence[str]
+) -> None:
+    """Write all notes as one list, and beside it which of them are on which stage."""
+    found = {name: list(notes) for name, notes in of_stages.items() if notes}
+    written = {**facts, "notes": [*own, *(note for notes in found.values() for note in notes)]}
+    written.pop("stage_notes", None)
+    write_whole(out / ALIGNMENT, json.dumps({**written, **({"stage_notes": found} if found else {})}).encode())
+
+
+def _stage_notes(alignment: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Notes on the stages after probing, by the stage's name."""
+    return {name: notes for name, notes in _table(alignment, "stage_notes").items() if isinstance(notes, list)}
+
+
+def _own_notes(alignment: Mapping[str, Any]) -> list[str]:
+    """Notes on labels and probes."""
+    found = list(alignment.get("notes", ()))
+    for note in (note for notes in _stage_notes(alignment).values() for note in notes):
+        if note in found:
+            found.remove(note)
+    return found
 
 
 def require_own(
@@ -142,9 +178,17 @@ def changed_settings(out: Path, experiment: Experiment) -> list[str]:
     if not (out / RESULTS).exists():
         return []
     held, now = _experiment(out), tomllib.loads(to_toml(experiment))
-    changed = [key for key in held if key in now and key not in _MAY_DIFFER and held[key] != now[key]]
-    changes = [f"{key} = {in_words(held[key])} (now {in_words(now[key])})" for key in changed]
-    return [f"{out} held results with {'; '.join(changes)}: they are replaced."] if changes else []
+    # What is not set is not written; a stage's table that only one of the two has changes nothing of other stages.
+    unset = {name for name, field in Experiment.model_fields.items() if field.default is None} - {*_NAMES}
+    keys = [*held, *(name for name in now if name not in held)]
+    both = [key for key in keys if key in unset or (key in held and key in now)]
+    changed = [key for key in both if key not in _MAY_DIFFER and held.get(key) != now.get(key)]
+    changes = [f"{key} = {_set(held.get(key))} (now {_set(now.get(key))})" for key in changed]
+    return [f"{out} held results with {'; '.join(changes)}: they are replaced."] if held and changes else []
+
+
+def _set(value: Any) -> str:
+    return "not set" if value is None else in_words(value)
 
 
 def _same(name: str, held: Any, wanted: Any, *, probed: bool) -> bool:

@@ -152,7 +152,11 @@ def fit_all(questions: Sequence[Question], training: TrainingRows) -> list[Valid
         elif question.classes:
             found[index] = _of_classes(question, training)
         else:
-            joined = type(question.probe) if _declares(question.probe, "side_by_side") else index
+            joined: Hashable = index
+            if _declares(
+                probe := question.probe, "side_by_side"
+            ):  # of one class they may differ in their penalties
+                joined = (type(probe), tuple(probe.strengths))
             width = question.target.shape[1] // question.blocks
             beside.setdefault((joined, width), []).append(index)
     for together in beside.values():

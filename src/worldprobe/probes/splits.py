@@ -16,6 +16,7 @@ SplitKind = Literal["grouped", "blocked", "random", "video"]
 KINDS: tuple[str, ...] = get_args(SplitKind)
 OUTER_FOLDS = 5
 INNER_FOLDS = 4
+LEAST_VIDEOS = 3
 _BLOCKS = 20
 _MIN_CLIPS_PER_BLOCK = 2
 # However long labels remember, so many blocks and this share of the training rows are left.
@@ -185,8 +186,10 @@ def make_folds(rows: SplitRows, *, kind: SplitKind, seed: int, memory_seconds: f
     if kind == "random":
         return Folds(kind, _folds(np.arange(len(rows)), OUTER_FOLDS, seed), unit)
     n = len(np.unique(unit))
-    if kind == "video" and n < 3:
-        raise ProbeError(f"leaving one video out needs at least 3 videos, found {n}. Use --split blocked.")
+    if kind == "video" and n < LEAST_VIDEOS:
+        raise ProbeError(
+            f"leaving one video out needs at least {LEAST_VIDEOS} videos, found {n}. Use --split blocked."
+        )
     if kind != "video" and n < OUTER_FOLDS:
         raise ProbeError(
             f"{OUTER_FOLDS} {kind} folds were asked for, found {n} group{'s'[: n != 1]} of examples. "
@@ -202,11 +205,17 @@ def make_folds(rows: SplitRows, *, kind: SplitKind, seed: int, memory_seconds: f
     return Folds(kind, _folds(unit, n if kind == "video" else OUTER_FOLDS, seed), unit)
 
 
-def evenly(part: Ints, most: int) -> NDArray[np.bool_]:
+def evenly(part: Ints, most: int, moment: Ints | None = None) -> NDArray[np.bool_]:
     """Choose at most so many rows of each part [n], evenly spread over its own in their order.
 
     Each part begins a row later than the one before: what goes with a row's place in its part is in all of it.
+
+    Args:
+        moment: int64 [n], whose rows are chosen together, and are one; increasing with the part and in it.
     """
+    if moment is not None:
+        _, first, of = np.unique(moment, return_index=True, return_inverse=True)
+        return np.asarray(evenly(part[first], most)[of])
     order = np.argsort(part, kind="stable")
     _, starts, counts = np.unique(part[order], return_index=True, return_counts=True)
     found = np.zeros(len(part), dtype=np.bool_)

@@ -15,10 +15,14 @@ from typer.testing import CliRunner
 from worldprobe import decoders
 from worldprobe.cli import app
 from worldprobe.config import Decode, make_experiment, to_toml
+from worldprobe.decoders import checkpoints
+from worldprobe.decoders.cnn import CnnDecoder
 from worldprobe.encoders.load import load_encoder
 from worldprobe.encoders.preprocess import crop_frames
 from worldprobe.errors import ConfigError, DecoderError, ProbeError, StoreError, WorldprobeError
+from worldprobe.pipeline.checks import check
 from worldprobe.pipeline.decode import rows as decode_rows
+from worldprobe.pipeline.decode import training as decode_training
 from worldprobe.pipeline.decode.frames import keep_frames, regions_of, sized, through
 from worldprobe.pipeline.decode.stage import decode_into, truth_of
 from worldprobe.pipeline.decode.training import DecodingPlan, open_workshop, train_all
@@ -31,6 +35,7 @@ from worldprobe.report.write import write_report
 from worldprobe.results import DecodingResult, ProbeResult, read_results, write_results
 from worldprobe.store import Store
 from worldprobe.video.read import open_video
+from worldprobe.video.write import write_video
 
 STEPS = 8
 
@@ -308,6 +313,72 @@ def test_decoders_trained_side_by_side_are_what_they_are_one_after_the_other(sto
             torch.testing.assert_close(one, weights[name], rtol=0, atol=0)
 
 
+def test_a_decoder_that_fails_ends_the_one_beside_it_at_its_checkpoint(store, scenes, tmp_path, monkeypatch):
+    monkeypatch.setitem(CnnDecoder.recipe, "every", 4)
+    asked = shop(
+        store,
+        scenes,
+        tmp_path,
+        decode={"controls": ["shuffled"], "steps": 5000, "batch": 1, "options": {"cnn": {"channels": 8}}},
+    )
+    folder = tmp_path / "decoders" / "cnn"
+
+    def fail(stage, done, total, note=""):
+        if stage == "train cnn-shuffled" and (folder / "checkpoint.safetensors").exists():
+            raise ValueError("of the control")
+
+    asked.progress = fail
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with threadpool_limits(2, user_api="blas"), pytest.raises(ValueError, match="of the control"):
+            train_all(asked)
+    finally:
+        torch.set_num_threads(before)
+    assert [path.name for path in folder.iterdir()] == ["checkpoint.safetensors"]
+    _, facts = checkpoints.read(folder / "checkpoint.safetensors")
+    assert 0 < facts["step"] < 5000
+
+
+def test_videos_without_clips_are_none_of_those_that_are_decoded(store, scenes, tmp_path, monkeypatch):
+    ids = list(ids_of(scenes))
+    monkeypatch.setattr(
+        decode_training, "whole_clips", lambda place, one, blocks: [] if one.video.id in ids[::3] else [0]
+    )
+    found = shop(store, scenes, tmp_path, decode={"videos": 6})
+    assert [ids.index(one.video.id) for one in found.series] == [1, 2, 5, 7, 10, 11]
+    assert found.usable == 8
+    with pytest.raises(ProbeError, match=r"videos = 4 in \[decode\] leaves too little .* or leave it out"):
+        shop(store, scenes, tmp_path / "few", decode={"videos": 4})
+
+
+def test_too_few_videos_to_decode_are_refused_before_anything_is_encoded(scenes, tmp_path):
+    def asked(split="grouped", **table):
+        values = {"videos": ["a.mp4"], "labeller": "truth", "split": split, "decode": table}
+        check(make_experiment(values), scenes, tmp_path / "run")
+
+    said = (
+        r"videos = 4 in \[decode\] leaves 4 groups \(shots or episodes\), .* needs 5 or more .*: set videos to 5 or"
+    )
+    with pytest.raises(ConfigError, match=said):
+        asked(videos=4)
+    with pytest.raises(ConfigError, match=r"videos = 2 in \[decode\] leaves 2 videos, .* needs 3 or more"):
+        asked("video", videos=2)
+    asked(videos=5)
+    asked("video", videos=3)
+    asked("blocked", videos=1)
+    asked()
+
+
+def test_one_video_of_several_shots_may_be_enough_to_decode(tmp_path):
+    colours = np.random.default_rng(0).integers(0, 256, (6, 3), dtype=np.uint8)
+    for name in ("a", "b"):
+        frames = [np.tile(colours[shot], (64, 64, 1)) for shot in range(6) for _ in range(16)]
+        write_video(tmp_path / f"{name}.mp4", frames, rate=10)
+    videos = [tmp_path / "a.mp4", tmp_path / "b.mp4"]
+    check(make_experiment({"videos": ["a.mp4"], "decode": {"videos": 1}}), videos, tmp_path / "run")
+
+
 def test_decoders_of_some_videos_leave_what_is_known_of_all(store, scenes, tmp_path):
     other = ProbeResult(
         task="xy", encoder="vjepa2-tiny", tap="t", features="z", input="native", probe="ridge", control="none",
@@ -327,3 +398,5 @@ def test_decoders_of_some_videos_leave_what_is_known_of_all(store, scenes, tmp_p
     assert json.loads((tmp_path / "alignment.json").read_text())["notes"] == [
         "Decoded: 6 of 12 videos, evenly spread"
     ]
+    decode_into(tmp_path, store, ids_of(scenes), asked, Ledger())
+    assert json.loads((tmp_path / "alignment.json").read_text())["notes"] == []

@@ -103,10 +103,10 @@ def test_values_held_out_are_counted(tmp_path):
     assert found[1] > 2 * found[0]
 
 
-def film(path, seed):
+def film(path, seed, length=40):
     rng = np.random.default_rng(seed)
-    frames = np.full((40, 64, 64, 3), 20, np.uint8)
-    for index in range(40):
+    frames = np.full((length, 64, 64, 3), 20, np.uint8)
+    for index in range(length):
         frames[index, 20:36, index : index + 16] = rng.integers(200, 250)
     write_video(path, list(frames), rate=10)
 
@@ -137,6 +137,20 @@ def test_a_video_that_the_run_would_go_on_without_is_named_and_not_counted(tmp_p
     assert (encoded["videos"], encoded["clips"], label["clips"]) == (1, 2, 40)
     assert label["seconds"] > 0
     assert "broken.mp4" in told.stderr
+
+
+def test_of_some_videos_those_are_counted_that_would_be_predicted_and_decoded(tmp_path):
+    for seed, length in enumerate([40] * 5 + [16]):
+        film(tmp_path / f"{seed}.mp4", seed, length)
+    path = tmp_path / "e.toml"
+    stages = "[predict]\ncontext = 4\nhorizon = 6\ntwin = false\nvideos = 3\n"
+    stages += "[decode]\nsteps = 1\nsize = 32\ncontrols = []\noptions = { cnn = { channels = 16 } }\nvideos = 5\n"
+    path.write_text(FILE.format(videos=tmp_path, labeller="moving") + stages)
+    told = command("run", path, "--dry-run", "--json", "--out", tmp_path / "run")
+    found = {one["stage"]: one for one in json.loads(told.stdout)}
+    assert found["train"]["scratch_bytes"] == (4 * 2 + 1) * 16 * 3 * 32 * 32  # all but the fourth
+    # The last has no room for ten tubelets, and is none of the three; the others have room for two windows each.
+    assert (found["predict"]["videos"], found["predict"]["clips"]) == (3, 6)
 
 
 def test_a_dry_run_says_what_the_run_would_refuse(tmp_path):

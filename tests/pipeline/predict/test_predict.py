@@ -118,6 +118,22 @@ def test_some_videos_are_predicted_and_what_is_known_of_all_stays(scenes, small,
     assert json.loads((tmp_path / "provenance.json").read_text())["videos"]["count"] == SCENES
     notes = json.loads((tmp_path / "alignment.json").read_text())["notes"]
     assert notes == [f"Predicted: 5 of {SCENES} videos, evenly spread"]
+    pipeline.predict(experiment(small, context=2, horizon=2, twin=False), scenes, tmp_path)
+    assert json.loads((tmp_path / "alignment.json").read_text())["notes"] == []
+
+
+def test_videos_that_cannot_be_predicted_are_none_of_those_that_are_chosen(scenes, small, tmp_path):
+    (tmp_path / "none.mp4").write_bytes(b"no film")
+    write_video(tmp_path / "short.mp4", [np.full((64, 64, 3), 9 * k, np.uint8) for k in range(4)], rate=10)
+    short, none = tmp_path / "short.mp4", tmp_path / "none.mp4"
+    videos = [short, *scenes[:2], none, *scenes[2:4]]
+    asked = experiment(small, context=2, horizon=2, twin=False, videos=3)
+    failures = pipeline.predict(asked, videos, tmp_path / "run")
+    assert [one.video for one in failures] == [str(short), str(none)]
+    found = read_results(tmp_path / "run" / "results.jsonl")
+    assert {r.n_groups for r in found if isinstance(r, PredictionResult) and r.n} == {3}
+    notes = json.loads((tmp_path / "run" / "alignment.json").read_text())["notes"]
+    assert notes == ["Predicted: 3 of 4 videos, evenly spread"]
 
 
 def test_a_video_that_is_too_short_says_what_would_fit():

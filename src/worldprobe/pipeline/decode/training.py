@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from worldprobe.config import Decode
 from worldprobe.decoders.pairs import Averaged, StoredPairs
 from worldprobe.encoders.load import control_encoders
-from worldprobe.errors import DecoderError
+from worldprobe.errors import DecoderError, ProbeError
 from worldprobe.execute.devices import device_for
 from worldprobe.execute.threads import torch_lanes, torch_side_by_side
 from worldprobe.io.files import write_whole
@@ -30,7 +30,7 @@ from worldprobe.pipeline.decode.training_clips import (
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import spread
-from worldprobe.pipeline.stored import unpooled
+from worldprobe.pipeline.stored import unpooled, whole_clips
 from worldprobe.plugins import registry
 from worldprobe.probes.splits import SplitKind
 from worldprobe.records import DecoderShape, blocks_name
@@ -84,7 +84,7 @@ class ScoredDecoder:
 class Workshop:
     """Where decoders of a run are trained: its rows, its folder, and what it has cost so far.
 
-    ``series`` are those that are decoded, of ``every`` one of the run's.
+    ``series`` are those that are decoded, of ``every`` one of the run's, of which so many as ``usable`` have clips.
     """
 
     store: Store
@@ -96,6 +96,7 @@ class Workshop:
     progress: Progress
     losses: dict[str, tuple[Losses, ...]] = field(default_factory=dict)
     every: Sequence[Series] = ()
+    usable: int = 0
 
     @property
     def device(self) -> str:
@@ -277,21 +278,31 @@ def open_workshop(
     """
     found, blocks = unpooled(store, list(videos), encoder=plan.encoder, blocks=plan.decode.blocks)
     every = [replace(one, video=replace(one.video, path=str(videos[one.video.id]))) for one in found]
-    series = spread(every, plan.decode.videos)
+    # One without clips is none of those that are asked for.
+    usable = every if plan.decode.videos is None else [one for one in every if whole_clips(store, one, blocks)]
+    series = spread(usable or every, plan.decode.videos)
     started = time.perf_counter()
-    rows = lay_out(
-        store,
-        series,
-        blocks,
-        out / FOLDER,
-        size=plan.decode.size,
-        split=plan.split,
-        seed=plan.seed,
-        progress=progress,
-    )
+    try:
+        rows = lay_out(
+            store,
+            series,
+            blocks,
+            out / FOLDER,
+            size=plan.decode.size,
+            split=plan.split,
+            seed=plan.seed,
+            progress=progress,
+        )
+    except ProbeError as error:
+        if len(series) == len(usable):
+            raise
+        raise ProbeError(
+            f"videos = {plan.decode.videos} in [decode] leaves too little to hold some out: {error} Or raise "
+            "videos in [decode], or leave it out to decode all."
+        ) from error
     clips = len(rows.pairs.clips)
     ledger.book("frames", started=started, items=clips, device="cpu")
-    return Workshop(store, series, rows, plan, out, ledger, progress, every=every)
+    return Workshop(store, series, rows, plan, out, ledger, progress, every=every, usable=len(usable))
 
 
 @dataclass(frozen=True, slots=True)

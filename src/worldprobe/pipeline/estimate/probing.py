@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -18,7 +17,7 @@ from worldprobe.config import Experiment
 from worldprobe.controls import CONTROLS, Control, of_motion
 from worldprobe.encoders.load import control_encoders, parse_blocks
 from worldprobe.errors import WorldprobeError
-from worldprobe.execute.threads import MOST_TOGETHER, blas_threads, one_blas_thread
+from worldprobe.execute.threads import MOST_TOGETHER, blas_threads, small_products
 from worldprobe.intervals import Floats
 from worldprobe.labels import targets
 from worldprobe.labels.load import load_labeller, reads_files
@@ -295,7 +294,7 @@ def _seconds(works: Sequence[Work], seconds: float) -> float:
         rows = max(work.rows for work in of)
         # As probing does them: several at a time with a thread each, where features are small.
         lanes = blas_threads() if rows * columns * np.dtype(np.float32).itemsize <= MOST_TOGETHER else 1
-        with one_blas_thread() if lanes > 1 else nullcontext():
+        with small_products(lanes > 1):
             cost = _Cost(of_probe, rows, columns, seconds / len(sizes))
         total += sum(cost.of(work) / min(lanes, max(1, work.sets, work.beside)) for work in of)
     return total

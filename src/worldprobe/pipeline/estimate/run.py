@@ -86,7 +86,13 @@ def estimate_run(
         plan = plan_of(experiment, encoder=encoder.name)
         found += probing(experiment, plan, encoder, found[0], readable, price=price, seconds=each)
     if "train" in parts:
-        found += training(experiment, encoder, found[0], price=price, seconds=each)
+        clips = [found[0].clips]
+        if (
+            experiment.decode is not None and experiment.decode.videos is not None
+        ):  # some of them, whichever has how many
+            planned = _planned(experiment, readable, encoder, experiment.pool, store, [])
+            clips = [len(series.specs) for _, series in planned]
+        found += training(experiment, encoder, found[0], clips, price=price, seconds=each)
     if "predict" in parts:
         found += predicting(experiment, encoder, readable, price=price, seconds=each)
     return found, failures

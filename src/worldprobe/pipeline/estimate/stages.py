@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from worldprobe.config import Experiment
 from worldprobe.encoders.load import load_encoder, parse_blocks, twin_of
-from worldprobe.errors import WorldprobeError
+from worldprobe.errors import VideoError, WorldprobeError
 from worldprobe.execute.devices import device_for
 from worldprobe.labels.load import load_labeller, reads_files
 from worldprobe.pipeline.decode.rows import side_of
@@ -22,7 +22,7 @@ from worldprobe.pipeline.estimate.facts import Estimate, priced, timed
 from worldprobe.pipeline.ledger import device_of
 from worldprobe.pipeline.predict.forecast import LEAK_CLIPS
 from worldprobe.pipeline.predict.surprise import HOP, SPARE
-from worldprobe.pipeline.predict.windows import Cut, cut_windows, read_windows
+from worldprobe.pipeline.predict.windows import Cut, holding_windows, read_windows
 from worldprobe.pipeline.progress import silent
 from worldprobe.pipeline.sources import open_source, spread
 from worldprobe.pipeline.stored import decoded_blocks
@@ -69,7 +69,6 @@ def predicting(
     settings = experiment.predict
     if settings is None:
         return []
-    videos = spread(videos, settings.videos)
     twin = twin_of(encoder) if settings.twin else None
     each = seconds / (1 + bool(twin))
     found = [_prediction(encoder, experiment, videos, price=price, seconds=each)]
@@ -94,10 +93,11 @@ def _prediction(
     predictor = VJEPA2Predictor.from_encoder(encoder)
     context, horizon, tubelet = settings.context, settings.horizon, encoder.tubelet
     cut = Cut(context, horizon, experiment.stride, settings.windows)
-    windows = 0
-    for path in videos:
-        with open_source(path) as video:
-            windows += len(spread(cut_windows(video.ref, video.shots, cut, tubelet=tubelet), settings.windows))
+    usable, failures = holding_windows(videos, cut, tubelet=tubelet)
+    if not usable:
+        raise VideoError(f"nothing could be predicted of {len(videos)} videos. The first: {failures[0].error}")
+    videos = spread(list(usable), settings.videos)
+    windows = sum(usable[path][1] for path in videos)
     pixels = _window(videos, encoder, cut)
 
     known = predictor.context_tokens(pixels, context)
@@ -152,14 +152,21 @@ def _window(videos: Sequence[Path], encoder: Encoder, cut: Cut) -> NDArray[np.ui
 
 
 def training(
-    experiment: Experiment, encoder: Encoder, encoded: Estimate, *, price: float | None, seconds: float
+    experiment: Experiment,
+    encoder: Encoder,
+    encoded: Estimate,
+    clips: Sequence[int],
+    *,
+    price: float | None,
+    seconds: float,
 ) -> list[Estimate]:
     """Each decoder that ``[decode]`` trains, and its trained controls: all its steps, on noise of its shapes.
 
     Training may stop earlier, and a step of validation in ten comes on top; scoring and the ladder do too.
 
     Args:
-        encoded: what is told of the encoder: its clips' frames wait on the disk.
+        encoded: what is told of the encoder.
+        clips: how many each video has; the frames of those that are decoded wait on the disk.
     """
     from worldprobe.decoders.training import (  # with torch, which importing this does not load
         seconds_a_step,
@@ -175,6 +182,7 @@ def training(
     device = device_for(experiment.device)
     own = (encoded.width * sum(map(breadth, read)), grid.height, grid.width, len(read))
     listed = trainings(table, encoder=encoder.name, twin=twin_of(encoder))
+    drawn = sum(spread([one for one in clips if one], table.videos))
     found: list[Estimate] = []
     for one in listed:
         wide, rows, columns, parts = (3 * encoder.tubelet, 8, 8, 1) if one.baseline == "pixels" else own
@@ -195,7 +203,7 @@ def training(
                 gflop=gflop,
                 memory_bytes=memory,
                 store_bytes=0,
-                scratch_bytes=0 if found else encoded.clips * experiment.frames * 3 * side * side,
+                scratch_bytes=0 if found else drawn * experiment.frames * 3 * side * side,
                 seconds=expected,
                 price=priced(expected, price),
                 stage="train",

@@ -7,7 +7,6 @@ every score has an interval.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,7 +25,7 @@ from worldprobe.labels.table import write_labels
 from worldprobe.pipeline.checks import check
 from worldprobe.pipeline.encode.workers import device_here
 from worldprobe.pipeline.failures import Encoded, Failure, write_failures
-from worldprobe.pipeline.folder import EXPERIMENT, PROBE, STORE, merge
+from worldprobe.pipeline.folder import EXPERIMENT, PROBE, STORE, merge, write_alignment
 from worldprobe.pipeline.groups import Groups
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.label.parts import Parts
@@ -176,9 +175,8 @@ def _write(
         "kept": len(boxes),
         "dropped": {"less confident than another box, or on a frame not taken": len(labels.table) - len(boxes)},
         "frames": {"looked_at": boxes.looked_at, "labelled": len(boxes)},
-        "notes": [*labels.notes, *notes],
     }
-    write_whole(out / "alignment.json", json.dumps(alignment).encode())
+    write_alignment(out, alignment, [*labels.notes, *notes])
     others = of_controls(store, first, plan.controls)
     write_provenance(
         out, "probe", first, videos=seen, seed=plan.seed, ledger=ledger, labels=labels, controls=others

@@ -93,7 +93,7 @@ def predict_energy(
     refs = list({one.spec.video.id: one.spec.video for one in kept}.values())
     out.mkdir(parents=True, exist_ok=True)
     notes = merge(out, PREDICT, lines, ledger.costs, revision=encoder.revision, videos=refs)
-    add_notes(out, [*notes, *_pace(kept)])
+    add_notes(out, PREDICT, [*notes, *_pace(kept)])
     write_provenance(out, "predict", encoder, videos=refs, seed=experiment.seed, ledger=ledger, labels=labels)
     return failures
 

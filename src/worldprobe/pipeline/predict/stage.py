@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
@@ -28,7 +27,7 @@ from worldprobe.pipeline.predict.reading import Readable
 from worldprobe.pipeline.predict.readouts import readout_lines
 from worldprobe.pipeline.predict.scores import PredictionSetup, leak_lines, lines
 from worldprobe.pipeline.predict.surprise import surprise_lines, surprises
-from worldprobe.pipeline.predict.windows import Cut, read_windows
+from worldprobe.pipeline.predict.windows import Cut, holding_windows, read_windows
 from worldprobe.pipeline.predict.workers import PredictSpread, spread_of
 from worldprobe.pipeline.progress import Progress, silent
 from worldprobe.pipeline.sources import ref_of, spread_note
@@ -71,16 +70,18 @@ def predict(
     """
     every, out = paths_of(videos), Path(out)
     settings = experiment.predict or Predict()
-    chosen = some_of(every, settings.videos)
     encoder = load_encoder(experiment.encoder, device=experiment.device, precision=experiment.precision)
     predictor = VJEPA2Predictor.from_encoder(encoder)
     _own_folder(out, encoder)
     # A decoder that does not fit is refused before anything is predicted.
     loaded = find_decoder(settings.decoder, out, encoder)
     cut = Cut(settings.context, settings.horizon, experiment.stride, settings.windows)
+    chosen, left, failures = _chosen(every, settings, cut, tubelet=predictor.tubelet)
+    if experiment.strict and failures:
+        raise VideoError(failures[0].error)
     ledger = Ledger(expected=foretold(out)).by(executor)
     store = store or Store(str(out / STORE))
-    found, failures, seen = list[AnyResult](), list[Failure](), list[VideoRef]()
+    found, seen, unread = list[AnyResult](), list[VideoRef](), list[Failure]()
     kept = {"error_map"}
     models: list[tuple[Encoder, VJEPA2Predictor, PredictionSetup]] = []
     for encoder_of, one in ((encoder, predictor), *_twins(experiment, encoder, settings)):
@@ -100,7 +101,7 @@ def predict(
         if experiment.strict and lost:
             raise VideoError(lost[0].error)
         # What cannot be read for one encoder cannot for the other: it is counted once.
-        failures = failures or lost
+        unread = unread or lost
         seen = seen or [ref_of(chosen[number]) for number in sorted({window.video for window in done.windows})]
         found += [*lines(done, setup), *leak_lines(done, setup), *_sampled(done, setup)]
         if futures and labels is not None:
@@ -117,22 +118,25 @@ def predict(
         kept.add("violations")
     drop_figures(out, but=kept)
     out.mkdir(parents=True, exist_ok=True)
-    if len(chosen) < len(every):  # the run is of all, and results of all stay beside these
-        predicted = set(chosen)
-        seen += _refs([video for video in every if video not in predicted])
+    seen += left  # the run is of all, and results of all stay beside these
     notes = merge(out, PREDICT, found, ledger.costs, revision=encoder.revision, videos=seen)
-    add_notes(out, [*spread_note("Predicted", len(chosen), len(every)), *notes])
+    add_notes(out, PREDICT, [*spread_note("Predicted", len(chosen), len(chosen) + len(left)), *notes])
     write_provenance(out, "predict", encoder, videos=seen, seed=experiment.seed, ledger=ledger)
-    return failures
+    return [*failures, *unread]
 
 
-def _refs(videos: Sequence[Path]) -> list[VideoRef]:
-    """Those of the videos that can be read."""
-    found = []
-    for video in videos:
-        with suppress(VideoError):
-            found.append(ref_of(video))
-    return found
+def _chosen(
+    videos: Sequence[Path], settings: Predict, cut: Cut, *, tubelet: int
+) -> tuple[list[Path], list[VideoRef], list[Failure]]:
+    """The videos that are predicted, others that could be, and why the rest cannot, of which none is chosen."""
+    if settings.videos is None or settings.videos >= len(videos):
+        return list(videos), [], []
+    usable, failures = holding_windows(videos, cut, tubelet=tubelet)
+    if not usable:  # reading them says why
+        return list(videos), [], []
+    chosen = some_of(list(usable), settings.videos)
+    left = usable.keys() - set(chosen)
+    return chosen, [ref for path, (ref, _) in usable.items() if path in left], failures
 
 
 def _forecast(

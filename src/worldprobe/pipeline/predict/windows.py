@@ -124,6 +124,24 @@ def cut_windows(ref: VideoRef, shots: Sequence[int], cut: Cut, *, tubelet: int) 
     return found
 
 
+def holding_windows(
+    videos: Sequence[Path], cut: Cut, *, tubelet: int
+) -> tuple[dict[Path, tuple[VideoRef, int]], list[Failure]]:
+    """Those of the videos that can be opened and hold a window, with how many; and why the others do not."""
+    found: dict[Path, tuple[VideoRef, int]] = {}
+    failures: list[Failure] = []
+    for path in videos:
+        try:
+            with open_source(path) as video:
+                found[path] = (
+                    video.ref,
+                    len(spread(cut_windows(video.ref, video.shots, cut, tubelet=tubelet), cut.most)),
+                )
+        except VideoError as error:
+            failures.append(Failure(str(path), None, str(error)))
+    return found, failures
+
+
 def _decoded(
     every: list[tuple[ClipSpec, int, bool]], shots: Sequence[int], selection: Selection | None
 ) -> set[tuple[ClipSpec, int, bool]]:

@@ -79,6 +79,11 @@ class LabelledTubelets:
         """A number of the clip that each lies in, among those of all videos, int64 [n]."""
         return self.video * (int(self.clip.max(initial=0)) + 1) + self.clip
 
+    @property
+    def moment_number(self) -> Ints:
+        """A number of the clip's tubelet that each is of, which several subjects may share, int64 [n]."""
+        return self.clip_number * (int(self.tubelet.max(initial=0)) + 1) + self.tubelet
+
     def at(self, rows: NDArray[Any]) -> LabelledTubelets:
         """These rows, by index [m] or as bool [n]; what was dropped stays what it was."""
         arrays: dict[str, Any] = {

@@ -119,7 +119,8 @@ def ask(plan: Plan, moments: LabelledTubelets, result: Probed) -> list[ProbeTask
         if known is not None and not why:
             try:
                 rows = split_rows(moments, known.usable)
-                circular, clips = task in targets.CIRCULAR_TASKS, moments.clip_number[known.usable]
+                clips = moments.clip_number[known.usable], moments.moment_number[known.usable]
+                circular = task in targets.CIRCULAR_TASKS
                 questions = questions_of(plan, task, known, rows, probes, circular=circular, clips=clips)
             except ProbeError as error:  # it is known in too few groups: the other tasks may not be
                 refused.append(error)
@@ -157,9 +158,12 @@ def questions_of(
     probes: Sequence[tuple[str, Probe]],
     *,
     circular: bool,
-    clips: NDArray[np.int64],
+    clips: tuple[NDArray[np.int64], NDArray[np.int64]],
 ) -> list[ProbeTask]:
-    """Make one task for each probe, on the same folds of the usable rows, of which ``clips`` [n] are the clips.
+    """Make one task for each probe, on the same folds of the usable rows.
+
+    ``clips``: the number of each row's clip and of its moment, [n] each, by which some moments of each clip are
+    chosen where the plan asks for that; all rows of a moment, one a subject, are.
 
     Raises ProbeError for too few groups.
     """
@@ -171,7 +175,8 @@ def questions_of(
         every = make_folds(rows, kind="random", seed=plan.seed, memory_seconds=memory)
         leaky = every.as_large_as(folds, plan.seed)
     if plan.moments_per_clip is not None:
-        some = evenly(clips, plan.moments_per_clip)
+        clip, moment = clips
+        some = evenly(clip, plan.moments_per_clip, moment)
         folds, leaky = folds.trained_on(some), leaky and leaky.trained_on(some)
     groups = len(np.unique(folds.unit))
     notes = [*known.notes, *_purged(task, folds, memory)]

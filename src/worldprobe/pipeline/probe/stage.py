@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from worldprobe.io.files import StrPath, write_whole
+from worldprobe.io.files import StrPath
 from worldprobe.labels.speeds import speed_notes
 from worldprobe.pipeline.costs import cost_and_sight
-from worldprobe.pipeline.folder import PROBE, merge
+from worldprobe.pipeline.folder import PROBE, merge, write_alignment
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.pace import pace_notes
 from worldprobe.pipeline.probe.answers import Probed
@@ -56,8 +55,7 @@ def probe_into(
     spec = series.specs[0]
     pace = pace_notes(videos, frames=spec.frames, stride=spec.stride)
     notes = dict.fromkeys([*reading_notes(videos), *pace, *labels.notes, *speed_notes(labels), *probed.notes])
-    alignment = {"kept": probed.kept, "dropped": probed.dropped, "notes": list(notes)}
-    write_whole(out / "alignment.json", json.dumps(alignment).encode())
+    write_alignment(out, {"kept": probed.kept, "dropped": probed.dropped}, list(notes))
     others = of_controls(store, series, plan.controls)
     costs = cost_and_sight(out, store, probed.series, ledger, block=probed.block)
     write_provenance(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 import numpy as np
 
 from worldprobe.controls import Control
-from worldprobe.execute.threads import one_blas_thread
+from worldprobe.execute.threads import small_products
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.stored import find_series, matching_series
 from worldprobe.probes.unlabelled import SETS, Spread, Tokens, likeness, ranks
@@ -56,8 +55,7 @@ def _described(
     sets = [one for one in spreads if one is not None]
     if not sets:
         return []
-    # Decompositions of so few columns make BLAS's threads wait for each other longer than they work.
-    with one_blas_thread() if width <= _FEW else nullcontext():
+    with small_products(width <= _FEW):
         found = ranks(sets) | likeness(tokens)
     return [
         UnlabelledResult(

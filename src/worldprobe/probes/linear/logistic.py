@@ -53,15 +53,18 @@ class Logistic:
     ) -> FittedLogistic:
         """Fit to class indices [n, 1], out of ``classes``; after a ``start`` less exactly, as a search needs it."""
         present, codes = np.unique(target[:, 0].astype(np.int64), return_inverse=True)
+        constant = FittedLogistic(training, None, np.log(np.bincount(codes) / len(codes)), present, classes)
         if not np.isfinite(strength) or len(present) == 1:
-            shares = np.log(np.bincount(codes) / len(codes))
-            return FittedLogistic(training, None, shares, present, classes)
+            return constant
         if isinstance(start, FittedLogistic):
             path, tolerance = start.path, _ON_THE_WAY
         else:
             path, tolerance = None, _ALONE
         if path is None:
-            path = Path(_design(training).axes, (codes == np.arange(len(present))[:, None]).astype(np.float64))
+            axes = _design(training).axes
+            if not len(axes.diagonal):  # rows that do not vary have no principal components
+                return constant
+            path = Path(axes, (codes == np.arange(len(present))[:, None]).astype(np.float64))
         with one_blas_thread():
             path.go(strength, tolerance * np.sqrt(len(codes)))
         certain = path.loss < _CERTAIN * len(codes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,9 +41,9 @@ class Ridge:
         self, training: TrainingSet, target: Floats, *, strength: float, classes: int, start: Fitted | None = None
     ) -> FittedRidge:
         """Fit to a target [n, k]. After a ``start`` all strengths are solved for together."""
-        if isinstance(start, FittedRidge) and start.path.training is training and strength in self.strengths:
+        if isinstance(start, FittedRidge) and start.path.training is training and strength in start.path.strengths:
             return FittedRidge(start.path, strength, together=True)
-        return FittedRidge(Path(training, target), strength, together=False)
+        return FittedRidge(Path(training, target, self.strengths), strength, together=False)
 
     def at_all(self, training: TrainingSet, target: Floats) -> Callable[[NDArray[np.float32]], Iterator[Floats]]:
         """Fit to a target [n, k] at every finite strength: predicts rows [m, d] at each, the strongest first."""
@@ -53,10 +53,11 @@ class Ridge:
 
 
 class Path:
-    """A training set and target [n, k], and what all strengths of ``Ridge.strengths`` make of them."""
+    """A training set and target [n, k], and what all strengths of a probe make of them."""
 
-    def __init__(self, training: TrainingSet, target: Floats) -> None:
-        self.training = training
+    def __init__(self, training: TrainingSet, target: Floats, strengths: Sequence[float]) -> None:
+        self.training, self.strengths = training, tuple(strengths)
+        self._finite = [strength for strength in self.strengths if np.isfinite(strength)]
         self.mean: Floats = target.mean(axis=0)
         self._target = target - self.mean
         self._last: tuple[NDArray[np.float32], list[Floats]] | None = None
@@ -70,14 +71,11 @@ class Path:
         # Every strength is asked of the same rows one after the other; together they are one product.
         if self._last is None or self._last[0] is not inputs:
             self._last = (inputs, self._all(inputs))
-        return self._last[1][_FINITE.index(strength)]
+        return self._last[1][self._finite.index(strength)]
 
     @lazy
     def _all(self) -> Predict:
-        return self.training.ridge(self._target, _FINITE)
-
-
-_FINITE = [strength for strength in Ridge.strengths if np.isfinite(strength)]
+        return self.training.ridge(self._target, self._finite)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from worldprobe.findings.facts import Summary
+from worldprobe.findings.setup import conditions
 from worldprobe.printable import one_line
 from worldprobe.report.sections import tables_of
 from worldprobe.report.table import BREAK, Cell, Column, Section, Table
@@ -22,6 +23,8 @@ _CHARACTERS = {
     "→": r"$\to$", "∞": r"$\infty$", "–": r"\textendash{}", "—": r"\textemdash{}", "…": r"\ldots{}",
     "“": "``", "”": "''", "●": r"$\bullet$", "◐": r"$\odot$", "○": r"$\circ$", "▽": r"$\nabla$", "\xa0": "~",
 }  # fmt: skip
+# Whose scores a chapter's tables hold.
+_STAGES = {"probes": "probe", "future": "predict", "decoding": "decode"}
 _ESCAPES = str.maketrans(_CHARACTERS)
 
 
@@ -66,7 +69,9 @@ def _caption(summary: Summary, section: Section, table: Table[Any]) -> str:
     own = "" if table.title.lower() in known else f" {table.title}."
     warning = f"{summary.warning_sentence}." if summary.warning else ""
     first = f"{summary.encoder.name}: {title[:1].lower()}{title[1:]}.{own}"
-    sentences = [first, warning, "In brackets 95 % intervals."]
+    stage = _STAGES.get(section.chapter or "", "") if section.warned else ""
+    made = [f"{note.rstrip('.')}." for note in conditions(summary.notes, stage)]
+    sentences = [first, warning, *made, "In brackets 95 % intervals."]
     return " ".join(filter(None, sentences))
 
 

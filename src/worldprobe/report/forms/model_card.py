@@ -10,6 +10,7 @@ from worldprobe.errors import WorldprobeError
 from worldprobe.findings.answer import Answer
 from worldprobe.findings.facts import Summary
 from worldprobe.findings.rows import ControlledScore, Row
+from worldprobe.findings.setup import conditions
 from worldprobe.findings.wording import METRICS, number, property_name
 from worldprobe.intervals import Score
 from worldprobe.io.names import short_names
@@ -53,8 +54,10 @@ def eval_results(summary: Summary) -> list[EvalResult]:
     for answer in summary.answers:
         if answer.about != "property" and answer.score.value is not None:
             stage = "decode" if answer.about == "decoder" else "predict"
-            of = _PAIRS if answer.about == "surprise" else _dataset(summary, stage)
-            found.append(EvalResult(**about, **of, **_of_answer(summary, answer)))
+            pairs = answer.about == "surprise"
+            of = _PAIRS if pairs else _dataset(summary, stage)
+            notes = [] if pairs else conditions(summary.notes, stage)
+            found.append(EvalResult(**about, **of, **_of_answer(summary, answer, notes)))
     if not found:
         raise WorldprobeError(
             f"the run {summary.name} has no score that a model card could state: there is none, or all are of the "
@@ -96,7 +99,8 @@ def _of_line(summary: Summary, row: Row, line: ControlledScore) -> _Facts:
         "property": row.task, "features": row.features, "tap": row.tap, "probe": row.probe, "input": row.input,
         "split": row.split, "protocol": row.protocol, "n": row.n_test, "groups": row.n_groups,
         "controls": {name: _score(score) for name, score in line.controls.items()},
-        "labels_sha256": _recorded(summary, "probe").get("labels", {}).get("sha256"), "notes": list(row.notes),
+        "labels_sha256": _recorded(summary, "probe").get("labels", {}).get("sha256"),
+        "notes": [*row.notes, *conditions(summary.notes, "probe")],
     }  # fmt: skip
     return {
         "metric_type": kind,
@@ -107,9 +111,10 @@ def _of_line(summary: Summary, row: Row, line: ControlledScore) -> _Facts:
     }
 
 
-def _of_answer(summary: Summary, answer: Answer) -> _Facts:
+def _of_answer(summary: Summary, answer: Answer, notes: list[str]) -> _Facts:
     what = ", ".join(filter(None, [answer.subject, answer.how]))
     facts = {"n": answer.n, f"{answer.unit}s": answer.groups, "controls": {answer.against: _score(answer.floor)}}
+    facts |= {"notes": notes}
     return {
         "metric_type": slug(answer.metric.partition(",")[0].lower().replace(" ", "_")),
         "metric_value": _round(answer.score.value),
