@@ -152,11 +152,10 @@ def fit_all(questions: Sequence[Question], training: TrainingRows) -> list[Valid
         elif question.classes:
             found[index] = _of_classes(question, training)
         else:
+            probe = question.probe
             joined: Hashable = index
-            if _declares(
-                probe := question.probe, "side_by_side"
-            ):  # of one class they may differ in their penalties
-                joined = (type(probe), tuple(probe.strengths))
+            if _declares(probe, "side_by_side"):
+                joined = (type(probe), tuple(probe.strengths))  # those of one class may differ in their penalties
             width = question.target.shape[1] // question.blocks
             beside.setdefault((joined, width), []).append(index)
     for together in beside.values():

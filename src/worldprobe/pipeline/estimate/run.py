@@ -87,9 +87,8 @@ def estimate_run(
         found += probing(experiment, plan, encoder, found[0], readable, price=price, seconds=each)
     if "train" in parts:
         clips = [found[0].clips]
-        if (
-            experiment.decode is not None and experiment.decode.videos is not None
-        ):  # some of them, whichever has how many
+        if experiment.decode is not None and experiment.decode.videos is not None:
+            # Some of the videos, and it hangs on which how many clips these have.
             planned = _planned(experiment, readable, encoder, experiment.pool, store, [])
             clips = [len(series.specs) for _, series in planned]
         found += training(experiment, encoder, found[0], clips, price=price, seconds=each)

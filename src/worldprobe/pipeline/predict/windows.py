@@ -133,10 +133,8 @@ def holding_windows(
     for path in videos:
         try:
             with open_source(path) as video:
-                found[path] = (
-                    video.ref,
-                    len(spread(cut_windows(video.ref, video.shots, cut, tubelet=tubelet), cut.most)),
-                )
+                windows = cut_windows(video.ref, video.shots, cut, tubelet=tubelet)
+                found[path] = video.ref, len(spread(windows, cut.most))
         except VideoError as error:
             failures.append(Failure(str(path), None, str(error)))
     return found, failures
