@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tests.builders.known_rows import Known
 
+from worldprobe.errors import ProbeError
 from worldprobe.probes.curves import learning_curve
 from worldprobe.probes.evaluate import cross_fit
 from worldprobe.probes.evidence import online_code_length
@@ -81,3 +82,11 @@ def test_probes_of_one_class_may_differ_in_their_penalties():
     questions = [Question("usual", Ridge(), target), Question("own", with_penalties(Ridge()), target)]
     beside = cross_fit(inputs, questions, folds)["own"].prediction
     np.testing.assert_allclose(beside, cross_fit(inputs, questions[1:], folds)["own"].prediction, atol=1e-9)
+
+
+@pytest.mark.parametrize("penalties", [(), (np.inf, np.nan), (np.inf, -1.0)])
+def test_penalties_that_are_none_are_refused(penalties):
+    probe = Ridge()
+    probe.strengths = penalties
+    with pytest.raises(ProbeError, match=r"Ridge\.strengths holds .*one penalty or more"):
+        Question("own", probe, np.zeros((3, 1)))

@@ -1,6 +1,10 @@
+import contextlib
 import hashlib
+import os
+import signal
 import subprocess
 import sys
+import time
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -66,6 +70,58 @@ def test_a_script_without_a_guard_renders_once(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("3\n", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+@pytest.mark.parametrize("how", ["interrupted twice", "killed"])
+def test_no_process_is_left_behind(how: str, tmp_path: Path) -> None:
+    code = (
+        "from worldprobe.video.rendered import scenes\n"
+        "scenes._WORTH_PROCESSES = 2\n"
+        f"scenes.render_scenes(2000, 3, {str(tmp_path)!r}, workers=2, progress=lambda *_: print(flush=True))"
+    )
+    run = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    assert run.stdout is not None
+    run.stdout.readline()  # it has begun
+    if how == "killed":
+        run.kill()
+    else:
+        os.killpg(run.pid, signal.SIGINT)
+        time.sleep(0.2)
+        os.killpg(run.pid, signal.SIGINT)
+    try:
+        run.communicate(timeout=60)
+        assert run.returncode != 0
+        _wait_for_the_end_of(run.pid)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+    assert 0 < len(list(tmp_path.rglob("*.mp4"))) < 2000
+
+
+def _wait_for_the_end_of(group: int) -> None:
+    """Fails where a process of the group lives on."""
+    for _ in range(600):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail("a process was left behind")
+
+
+def test_a_daemonic_process_renders_by_itself(tmp_path: Path) -> None:
+    code = (
+        "from worldprobe.video.rendered import scenes\n"
+        "import multiprocessing\n"
+        "scenes._WORTH_PROCESSES = 2\n"
+        "with multiprocessing.get_context('fork').Pool(1) as pool:\n"
+        f"    print(len(pool.apply(scenes.render_scenes, (3, 3, {str(tmp_path)!r}), dict(workers=8))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "3\n"
 
 
 @pytest.mark.parametrize(

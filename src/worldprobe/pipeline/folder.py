@@ -130,7 +130,8 @@ def _stage_notes(alignment: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def _own_notes(alignment: Mapping[str, Any]) -> list[str]:
     """Notes on labels and probes."""
-    found = list(alignment.get("notes", ()))
+    notes = alignment.get("notes")
+    found = list(notes) if isinstance(notes, list) else []
     for note in (note for notes in _stage_notes(alignment).values() for note in notes):
         if note in found:
             found.remove(note)

@@ -17,7 +17,7 @@ from worldprobe.pipeline.probe.targets import Target, split_rows, target, unaska
 from worldprobe.plugins import registry
 from worldprobe.probes.detection.memory import remembered
 from worldprobe.probes.metrics import varying
-from worldprobe.probes.question import Question
+from worldprobe.probes.question import Question, require_penalties
 from worldprobe.probes.splits import Folds, SplitRows, evenly, make_folds, units
 from worldprobe.protocols import Probe
 from worldprobe.results import FEW_GROUPS, ProbeResult
@@ -55,6 +55,7 @@ def check_probes(plan: Plan) -> None:
 
     Raises:
         RegistryError: no such probe.
+        ProbeError: a probe without penalties.
         ConfigError: a probe that none of the tasks or none of the features are for, one that stands there under two
             names, features without a probe, positive controls alone, or principal components of tokens.
     """
@@ -75,6 +76,7 @@ def check_probes(plan: Plan) -> None:
         if not found:
             raise ConfigError(f"the probe {name!r} is for none of the tasks {', '.join(plan.tasks)}")
         for canonical, probe in found:
+            require_penalties(probe)
             if (probe.kind, canonical) in named:
                 raise ConfigError(
                     f"the probes {named[probe.kind, canonical]!r} and {name!r} are the same for {probe.kind} "

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context, parent_process
 from pathlib import Path
 
 from worldprobe.errors import VideoError
 
 Progress = Callable[[str, int, int], None]
 Film = tuple[int, Path]
+_LOOK = 0.1  # seconds
 
 
 def render_films(
@@ -35,15 +37,16 @@ def render_films(
         what: is said in progress and in the error.
         worth: fewer films than these are drawn here: a process takes seconds to begin.
         workers: threads or processes, as many as there are cores unless given.
-        threads: of this process, that do as well as processes where films are few or where those would import the
-            script that calls this; 1 where ``render`` wants one alone.
+        threads: of this process, that do as well as processes where films are few, where those would import the
+            script that calls this, or where this one may have none; 1 where ``render`` wants one alone.
         progress: called with ``what``, how much of it is done, and of how much.
 
     Raises:
         VideoError: a process was ended from outside, or could not begin; or as ``render`` raises it.
     """
-    workers, few = min(workers or _cores(), len(films)), len(films) < worth
-    if few:
+    here = len(films) < worth or current_process().daemon  # which may have no processes of its own
+    workers = min(workers or _cores(), len(films))
+    if here:
         workers = min(workers, threads)
     if workers < 2:
         for number, film in enumerate(films):
@@ -51,14 +54,14 @@ def render_films(
             progress(what, number + 1, len(films))
         return
     pool: Executor
-    if workers <= threads and (few or _imports_a_script()):
+    if workers <= threads and (here or _imports_a_script()):
         pool = ThreadPoolExecutor(workers, thread_name_prefix="render")
     else:
         # Not forked: threads and GL contexts of this process would come along, half alive.
-        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_leave_interrupts)
+        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_follow)
     try:
         # A few at a time: each costs its way to the process and back.
-        some = max(1, min(16, len(films) // (4 * workers)))
+        some = max(1, min(8, len(films) // (4 * workers)))
         futures = [pool.submit(_render_some, render, films[at : at + some]) for at in range(0, len(films), some)]
         done = 0
         for future in as_completed(futures):
@@ -70,7 +73,7 @@ def render_films(
             "`if __name__ == '__main__':`). What is rendered is kept; the same command goes on from there."
         ) from error
     finally:
-        pool.shutdown(cancel_futures=True)
+        _shut(pool)
 
 
 def _render_some(render: Callable[[int, Path], None], films: Iterable[Film]) -> int:
@@ -81,9 +84,40 @@ def _render_some(render: Callable[[int, Path], None], films: Iterable[Film]) -> 
     return count
 
 
-def _leave_interrupts() -> None:
-    """An interrupt is for the process that waits: what is begun is finished, no more is begun."""
+def _shut(pool: Executor) -> None:
+    """Wait until what is begun is finished; no more is begun.
+
+    An interrupt is raised after that: a pool of processes that is half shut keeps its process waiting for ever.
+    """
+    ended, interrupts = threading.Event(), list[KeyboardInterrupt]()
+
+    def shut() -> None:  # in a thread, which no interrupt reaches
+        try:
+            pool.shutdown(cancel_futures=True)
+        finally:
+            ended.set()
+
+    threading.Thread(target=shut, daemon=True).start()
+    while not ended.is_set():
+        try:
+            ended.wait(_LOOK)
+        except KeyboardInterrupt as error:
+            interrupts.append(error)
+    if interrupts:
+        raise interrupts[0]
+
+
+def _follow() -> None:
+    """Leave interrupts to the process that this one works for, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+    assert parent is not None
+
+    def end() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 def _imports_a_script() -> bool:
