@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -31,6 +30,7 @@ import av
 import numpy as np
 import torch
 from av.video.reformatter import Colorspace
+from benchmarks.films import DATA, require
 from torch.nn.functional import interpolate
 from transformers import VJEPA2Model
 
@@ -109,13 +109,13 @@ def excerpt(film: Path, frames: int, folder: Path) -> Path:
 
 
 def main() -> None:
-    data = Path(os.environ.get("WORLDPROBE_DATA", "../shared/data"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("film", nargs="?", type=Path, default=data / "videos" / "bbb_720p_5s.mp4")
+    parser.add_argument("film", nargs="?", type=Path, default=DATA / "videos" / "bbb_720p_5s.mp4")
     parser.add_argument("--clips", type=int, default=6)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--device", default="cpu")
     asked = parser.parse_args()
+    require(asked.film)
     config = known.config_of(MODEL)
     assert config is not None
     torch.manual_seed(1)

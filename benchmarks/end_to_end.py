@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.films import DATA, require
 
-DATA = Path(os.environ.get("WORLDPROBE_DATA", "../shared/data"))
 FILMS = (  # those of examples/original-small.toml
     "bbb_720p_5s.mp4", "bbb_144p_2min.mp4", "sintel_480p_5s.mp4", "dog.mp4", "blocks.mp4", "person_walking.mp4",
     "pets09_s2l1.avi",
@@ -137,6 +137,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="frames from one that the detector sees to the next")
     parser.add_argument("--scripts", action="store_true", help="only the scripts' way, in this process")
     asked = parser.parse_args()
+    require(DATA / DETECTOR, *(DATA / "videos" / name for name in FILMS))
     if asked.scripts:
         print(json.dumps(by_scripts(asked.samples)))
         return

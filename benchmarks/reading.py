@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from benchmarks.films import DATA, require
 
 from worldprobe.encoders.preprocess import crop_frames
 from worldprobe.geometry import resize_and_crop
@@ -86,12 +86,14 @@ def measure(film: Path, repeats: int) -> dict[str, dict[str, float]]:
 
 
 def main() -> None:
-    data = Path(os.environ.get("WORLDPROBE_DATA", "../shared/data"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("films", nargs="*", type=Path, default=sorted((data / "videos").iterdir()))
+    parser.add_argument("films", nargs="*", type=Path, help="by default those of WORLDPROBE_DATA")
     parser.add_argument("--repeats", type=int, default=3)
     asked = parser.parse_args()
-    found = {film.name: measure(film, asked.repeats) for film in asked.films}
+    if not asked.films:
+        require(DATA / "videos")
+    films = asked.films or sorted((DATA / "videos").iterdir())
+    found = {film.name: measure(film, asked.repeats) for film in films}
     for film, sides in found.items():
         for name, row in sides.items():
             print(
