@@ -19,7 +19,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.nn import functional
 from transformers import VJEPA2Config, VJEPA2Model
 
 from worldprobe.encoders.forward import Forward, rotations, turned
@@ -65,7 +64,7 @@ def parts(forward: Forward, pixels: torch.Tensor, device: str) -> dict[str, floa
         joined = block.plain(normed, block.qkv, block.qkv_bias).view(1, n, 3 * heads, -1)
         query, key = turned(joined[:, :, : 2 * heads], *tables).chunk(2, dim=1)
         value = joined[:, :, 2 * heads :].transpose(1, 2).contiguous()
-        attended = functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        attended = block.attend(query, key, value).transpose(1, 2).flatten(2)
         wide = block.activated(block.up, normed)
 
         def timed(what: Callable[[], Any]) -> float:
@@ -76,7 +75,7 @@ def parts(forward: Forward, pixels: torch.Tensor, device: str) -> dict[str, floa
             "layer norms": 2 * timed(lambda: block.norm1(hidden)),
             "queries, keys, values": timed(lambda: block.plain(normed, block.qkv, block.qkv_bias)),
             "rotation": timed(lambda: turned(joined[:, :, : 2 * heads], *tables)),
-            "attention": timed(lambda: functional.scaled_dot_product_attention(query, key, value)),
+            "attention": timed(lambda: block.attend(query, key, value)),
             "projection, sum": timed(lambda: block.added(block.out, attended, hidden)),
             "MLP up, GELU": timed(lambda: block.activated(block.up, normed)),
             "MLP down, sum": timed(lambda: block.added(block.down, wide, hidden)),
