@@ -70,7 +70,7 @@ picture: install
 	$(BIN)/python -m recipes.draw_modules
 
 bench: install
-	$(BIN)/python benchmarks/probes.py --repeats 1 --rows 5000 --logistic-rows 800
+	$(BIN)/python benchmarks/probes.py --repeats 1 --rows 4000 --logistic-rows 800
 	$(BIN)/python -m benchmarks.many_targets
 	$(BIN)/python -m benchmarks.robot
 	$(BIN)/python -m benchmarks.wide --rows 2000 --columns 1024,16384
@@ -81,7 +81,7 @@ bench: install
 	$(BIN)/python -m benchmarks.limit --repeats 3
 	$(BIN)/python -m benchmarks.reading --repeats 1
 	$(BIN)/python -m benchmarks.small --repeats 2
-	$(BIN)/python -m benchmarks.end_to_end --samples 20 --every 5
+	$(BIN)/python -m benchmarks.end_to_end --samples 15 --every 5
 
 # What needs an NVIDIA GPU: the tests of tests/gpu, then benchmarks/gpu.py, six minutes at most.
 gpu: install
