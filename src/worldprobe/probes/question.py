@@ -51,7 +51,9 @@ class Question:
 
 
 def require_penalties(probe: Probe) -> None:
-    """Raises ProbeError for a probe without penalties, or with some that are none."""
+    """Raises ProbeError for a probe whose penalties are none at all, or not penalties; one of tokens has none."""
+    if not hasattr(probe, "strengths"):
+        return
     strengths = list(probe.strengths)
     if not strengths or not all(strength >= 0 for strength in strengths):
         raise ProbeError(
