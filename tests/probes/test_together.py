@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from worldprobe.execute import threads
 from worldprobe.probes import curves
 from worldprobe.probes.choice import fit_chosen
 from worldprobe.probes.controls import donors, shuffled
@@ -125,7 +126,7 @@ def test_curves_of_folds_side_by_side_are_those_of_one_after_the_other(monkeypat
     inputs, targets, folds = sample(100, groups=12)
     questions = [Question(number, Ridge(), targets[:, [number]]) for number in range(3)]
     beside = learning_curves(inputs, questions, folds, seed=0)
-    monkeypatch.setattr(curves, "MOST_TOGETHER", 0)
+    monkeypatch.setattr(threads, "MOST_TOGETHER", 0)
     alone = learning_curves(inputs, questions, folds, seed=0)
     assert [len(curve.points) for curve in beside] == [4, 4, 4]
     for one, other in zip(beside, alone, strict=True):

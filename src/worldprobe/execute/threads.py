@@ -137,6 +137,11 @@ def side_by_side(works: Sequence[Callable[[], Done]], *, begin: Callable[[], Non
         return [found[number] for number in range(len(works))]
 
 
+def together(works: Sequence[Callable[[], Done]], *, nbytes: int) -> list[Done]:
+    """Do works on features of so many bytes ``side_by_side``, or one after the other where they fill memory."""
+    return side_by_side(works) if nbytes <= MOST_TOGETHER else [work() for work in works]
+
+
 def torch_lanes(works: int) -> int:
     """How many of so many works ``torch_side_by_side`` does at a time."""
     import torch

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.execute.threads import MOST_TOGETHER, side_by_side
+from worldprobe.execute.threads import together
 from worldprobe.intervals import TAIL, Draws, Score
 from worldprobe.probes.choice import fit_all
 from worldprobe.probes.evaluate import OutOfFold, Step, draws, require_finite, unwatched
@@ -144,8 +144,7 @@ def learning_curves(
         return found
 
     works = [partial(answers, fold, order) for fold, order in zip(folds.folds, orders, strict=True)]
-    # Features that fill memory are answered from a fold after the other.
-    by_fold = side_by_side(works) if inputs.nbytes <= MOST_TOGETHER else [work() for work in works]
+    by_fold = together(works, nbytes=inputs.nbytes)
     curves = [_Curve(question, folds, seed) for question in questions]
     for seen in zip(*by_fold, strict=True):
         for number, curve in enumerate(curves):

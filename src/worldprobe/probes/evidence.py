@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.errors import ProbeError
-from worldprobe.execute.threads import MOST_TOGETHER, side_by_side
+from worldprobe.execute.threads import together
 from worldprobe.intervals import Draws, Score, no_draws
 from worldprobe.probes.choice import Validated, fit_all
 from worldprobe.probes.evaluate import Step, require_finite, unwatched
@@ -172,8 +172,7 @@ def online_code_lengths(
 
     # The last block's training set is the largest: begun first, the others keep the other cores at work meanwhile.
     works = [partial(block, *ends) for ends in reversed(list(itertools.pairwise(ends)))]
-    # Features that fill memory are answered from a block after the other.
-    blocks = side_by_side(works) if inputs.nbytes <= MOST_TOGETHER else [work() for work in works]
+    blocks = together(works, nbytes=inputs.nbytes)
     lengths = []
     for number, question in enumerate(questions):
         first = float(uniform[number][place < ends[0]].sum())
