@@ -1,5 +1,6 @@
 """What encoders tell of their networks: operations as torch counts them, or from ONNX's shapes; parameters."""
 
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,9 +25,17 @@ def fused(query, key, value, *_, out_shape=None, **__):
     return 2 * clips * heads * tokens * key[2] * (width + value[3])
 
 
+def product(rows, *_, out_shape=None, **__):
+    """Of oneDNN's products, which it does not know either."""
+    return 2 * math.prod(rows) * out_shape[-1]
+
+
 def counted(forward, pixels, block):
-    kernel = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
-    with FlopCounterMode(display=False, custom_mapping={kernel: fused}) as found:
+    known = {
+        torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: fused,
+        torch.ops.mkldnn._linear_pointwise: product,
+    }
+    with FlopCounterMode(display=False, custom_mapping=known) as found:
         forward(pixels, {block})
     return found.get_total_flops()
 
