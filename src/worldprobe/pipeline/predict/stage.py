@@ -11,6 +11,7 @@ from worldprobe.config import Experiment, Predict
 from worldprobe.encoders.load import load_encoder, twin_of
 from worldprobe.errors import PredictionError, VideoError
 from worldprobe.findings.run_files import read_json
+from worldprobe.findings.setup import spread_note
 from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.folder import PREDICT, STORE, add_notes, merge
@@ -30,7 +31,7 @@ from worldprobe.pipeline.predict.surprise import surprise_lines, surprises
 from worldprobe.pipeline.predict.windows import Cut, holding_windows, read_windows
 from worldprobe.pipeline.predict.workers import PredictSpread, spread_of
 from worldprobe.pipeline.progress import Progress, silent
-from worldprobe.pipeline.sources import ref_of, spread_note
+from worldprobe.pipeline.sources import ref_of
 from worldprobe.pipeline.sources import spread as some_of
 from worldprobe.pipeline.stage_record import record_experiment, write_provenance
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
@@ -120,7 +121,7 @@ def predict(
     out.mkdir(parents=True, exist_ok=True)
     seen += left  # the run is of all, and results of all stay beside these
     notes = merge(out, PREDICT, found, ledger.costs, revision=encoder.revision, videos=seen)
-    add_notes(out, PREDICT, [*spread_note("Predicted", len(chosen), len(chosen) + len(left)), *notes])
+    add_notes(out, PREDICT, [*spread_note(PREDICT.name, len(chosen), len(chosen) + len(left)), *notes])
     write_provenance(out, "predict", encoder, videos=seen, seed=experiment.seed, ledger=ledger)
     return [*failures, *unread]
 
