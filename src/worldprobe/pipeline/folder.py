@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from worldprobe import provenance
 from worldprobe.config import Decode, Experiment, Predict, to_toml
 from worldprobe.errors import ConfigError, WorldprobeError
-from worldprobe.findings.run_files import read_json
+from worldprobe.findings.run_files import read_experiment_text, read_json
 from worldprobe.io.files import write_whole
 from worldprobe.pipeline.differences import in_words
 from worldprobe.records import VideoRef
@@ -128,7 +128,8 @@ def _write_notes(
 
 def _stage_notes(alignment: Mapping[str, Any]) -> dict[str, list[str]]:
     """Notes on the stages after probing, by the stage's name."""
-    return {name: notes for name, notes in _table(alignment, "stage_notes").items() if isinstance(notes, list)}
+    written = {name: notes for name, notes in _table(alignment, "stage_notes").items() if isinstance(notes, list)}
+    return {name: [note for note in notes if isinstance(note, str)] for name, notes in written.items()}
 
 
 def _own_notes(alignment: Mapping[str, Any]) -> list[str]:
@@ -281,15 +282,12 @@ def _stage_of(line: AnyResult) -> str:
 
 
 def _experiment(out: Path) -> dict[str, Any]:
-    path = out / EXPERIMENT
-    if not path.exists():
-        return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        return tomllib.loads(read_experiment_text(out / EXPERIMENT))
+    except WorldprobeError as error:
         raise ConfigError(
-            f"{path} is damaged ({error}), so whose results {out} holds cannot be told. Give another folder "
-            "(--out), or delete the file to write over them."
+            f"{error} Whose results {out} holds cannot be told: give another folder (--out), or delete the file to "
+            "write over them."
         ) from error
 
 

@@ -68,7 +68,7 @@ def decode_into(
         write_film(shop, scored, film)
     seen = [one.video for one in shop.every]  # of some of which decoders may be; the run is of all
     notes = merge(out, DECODE, results, ledger.costs, revision=shop.series[0].revision, videos=seen)
-    add_notes(out, DECODE, [*spread_note(DECODE.name, len(shop.series), shop.usable), *notes])
+    add_notes(out, DECODE, [*spread_note("decode", len(shop.series), shop.usable), *notes])
     weights = {one.name: sha256((plan.weights or out / FOLDER / one.name) / WEIGHTS) for one in scored}
     write_provenance(
         out, "decode", shop.series[0], videos=seen, seed=plan.seed, ledger=ledger, labels=labels, decoders=weights

@@ -121,7 +121,7 @@ def predict(
     out.mkdir(parents=True, exist_ok=True)
     seen += left  # the run is of all, and results of all stay beside these
     notes = merge(out, PREDICT, found, ledger.costs, revision=encoder.revision, videos=seen)
-    add_notes(out, PREDICT, [*spread_note(PREDICT.name, len(chosen), len(chosen) + len(left)), *notes])
+    add_notes(out, PREDICT, [*spread_note("predict", len(chosen), len(chosen) + len(left)), *notes])
     write_provenance(out, "predict", encoder, videos=seen, seed=experiment.seed, ledger=ledger)
     return [*failures, *unread]
 
