@@ -30,7 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,6 @@ from worldprobe.pipeline.encode.read_ahead import EncodedVideos, reading
 from worldprobe.pipeline.progress import Tally, silent
 from worldprobe.store import Store
 from worldprobe.video.rendered import scenes, sprites
-from worldprobe.video.write import write_video
 
 FRAMES = 16  # a clip
 SEED = 20_000
@@ -97,11 +96,6 @@ def drawn_whole(scene: scenes.Scene) -> Iterator[np.ndarray]:
         yield np.ascontiguousarray(np.clip(picture, 0, 255).astype(np.uint8).transpose(1, 2, 0))
 
 
-def written(path: Path, pictures: Iterable[np.ndarray]) -> None:
-    """As scenes are."""
-    write_video(path, pictures, rate=scenes.RATE, crf=14, preset="ultrafast")
-
-
 def rendered(count: int, repeats: int, folder: Path) -> dict[str, Cost]:
     places = {name: folder / name for name in ("plain", "worldprobe", "x264 alone")}
 
@@ -113,7 +107,7 @@ def rendered(count: int, repeats: int, folder: Path) -> dict[str, Cost]:
     def plain() -> None:
         into = emptied("plain")
         for index in range(count):
-            written(into / f"{index:06d}.mp4", drawn_whole(scenes.plan_scene(SEED, index)))
+            scenes.write_film(into / f"{index:06d}.mp4", drawn_whole(scenes.plan_scene(SEED, index)))
 
     def ours() -> None:
         # In a process of its own, as by a command: this one's imports would be each of its processes'.
@@ -126,7 +120,7 @@ def rendered(count: int, repeats: int, folder: Path) -> dict[str, Cost]:
     def alone() -> None:
         into = emptied("x264 alone")
         for index, pictures in enumerate(ready):
-            written(into / f"{index:06d}.mp4", pictures)
+            scenes.write_film(into / f"{index:06d}.mp4", pictures)
 
     found = in_turn({"plain": plain, "worldprobe": ours, "x264 alone": alone}, repeats, warm=False)
     theirs, own = (sorted(places[name].rglob("*.mp4")) for name in ("plain", "worldprobe"))

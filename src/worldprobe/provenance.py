@@ -111,7 +111,7 @@ def read(path: Path) -> dict[str, Any]:
     """What is written at a path; nothing where there is nothing that can be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

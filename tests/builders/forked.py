@@ -7,6 +7,7 @@ import ctypes
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,8 @@ def python(arguments):
 def _work(program, arguments, folder, environment):
     from huggingface_hub import constants
 
+    # As a program that a user began: where the tests are a shell's job in the background they ignore interrupts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(environment)
     constants.HF_HUB_OFFLINE = True  # it was read when the server imported it

@@ -245,6 +245,34 @@ def test_what_is_asked_anew_replaces_results_and_that_is_said(tmp_path):
     assert "with moments_per_clip = 2 (now 3); pca = 64 (now not set): they are replaced" in said
 
 
+def test_of_a_table_the_keys_that_changed_are_named(tmp_path):
+    values = {"videos": ["a.mp4"], "encoder": "pixels", "labeller": "mot:a.txt", "classes": {"animal": ["cat"]}}
+    decode = {
+        "decoders": ["cnn", "flow"],
+        "steps": 9,
+        "options": {"flow": {"width": 8, "patch": 4}, "cnn": {"width": 2}},
+    }
+    out = held(tmp_path / "run", predict={"context": 2, "horizon": 3}, decode=decode, classes=values["classes"])
+    now = {**decode, "steps": 5, "samples": 9, "videos": 3, "options": {"flow": {"width": 16, "patch": 4}}}
+    animals = {"animal": ["cat", "dog"]}
+    asked = {**values, "classes": animals, "predict": {"context": 4, "horizon": 3}, "decode": now}
+    (said,) = changed_settings(out, make_experiment(asked))
+    assert said == (
+        f"{out} held results with classes.animal = cat (now cat, dog); predict.context = 2 (now 4); "
+        "decode.steps = 9 (now 5); decode.samples = 8 (now 9); decode.options.flow.width = 8 (now 16); "
+        "decode.options.cnn.width = 2 (now not set); decode.videos = not set (now 3): they are replaced."
+    )
+    # A file of an older version lacks keys that were not there yet.
+    path = out / "experiment.toml"
+    path.write_text(path.read_text().replace("samples = 8\n", ""))
+    assert (
+        changed_settings(
+            out, make_experiment({**values, "predict": {"context": 2, "horizon": 3}, "decode": decode})
+        )
+        == []
+    )
+
+
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
     path = tmp_path_factory.mktemp("film") / "film.mp4"

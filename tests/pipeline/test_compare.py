@@ -171,6 +171,22 @@ def test_a_refusal_names_the_setting_behind_it(tmp_path):
         compare([a, b])
 
 
+def test_of_a_table_that_all_runs_have_the_keys_that_differ_are_named(tmp_path):
+    folders = [run(tmp_path / name, rows(TRUTH)) for name in ("a", "b")]
+    written = (
+        "seed = 1\nclasses = { x = ['cat'] }\n[decode]\nsteps = 9\nsize = 32\n",
+        "[decode]\nsteps = 5\nsize = 32\n",
+    )
+    for folder, text in zip(folders, written, strict=True):
+        (folder / "experiment.toml").write_text(text)
+    found = {one.name: one.values for one in compare(folders).differing}
+    assert found == {"seed": ("1", "–"), "classes": ("x = cat", "–"), "decode.steps": ("9", "5")}
+    (folders[1] / "experiment.toml").write_text("classes = { x = ['dog'] }\n")
+    run(folders[1], rows(TRUTH, target=(TRUTH + 1) % 3))
+    with pytest.raises(CompareError, match=r"differ in classes\.x \(cat and dog\)"):
+        compare(folders)
+
+
 def test_seeds_and_moments_that_differ_are_said_loudly(tmp_path):
     fewer = rows(TRUTH, seed=3, revision="q" * 20).filter(pl.col("tubelet") < 7)
     found = compare([run(tmp_path / "a", rows(TRUTH)), run(tmp_path / "b", fewer)])

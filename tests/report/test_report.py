@@ -263,7 +263,7 @@ def test_films_of_several_sizes_are_a_caveat_and_notes_that_differ_by_the_film_a
 
 def test_few_groups_are_said_once(run: Path) -> None:
     """A row's own note says the same as the caveat that counts all rows."""
-    few = result(0.5, n_groups=12, notes=["only 12 groups: the interval is rough", "class 3 is rare"])
+    few = result(0.5, n_groups=12, notes=[wording.rough_note(12), "class 3 is rare"])
     caveats = summarize(rewrite(run, [few, *[result(0.0, c, n_groups=12) for c in NEGATIVE]])).caveats
     assert sum("12 groups" in caveat for caveat in caveats) == 1
     assert "class 3 is rare (XY position from z)." in caveats

@@ -9,11 +9,11 @@ from tests.builders.named_badly import LOUD
 from tests.builders.run_lines import probe_lines
 from tests.builders.whole import write_whole_run
 
+from worldprobe.findings.setup import spread_note
 from worldprobe.findings.summary import summarize
 from worldprobe.findings.wording import interval, number
 from worldprobe.pipeline.probe.plan import Plan
 from worldprobe.pipeline.probe.probe import _reduced, _thinned
-from worldprobe.pipeline.sources import spread_note
 from worldprobe.report.forms.csv import csv_tables
 from worldprobe.report.forms.latex import latex, text
 from worldprobe.report.sections import tables_of
@@ -65,7 +65,7 @@ def test_captions_say_what_scores_are_of_where_that_is_not_all(summary):
     of_probes = _thinned(Plan("e", (), (), (), "grouped", moments_per_clip=2)) + _reduced(
         Plan("e", (), (), (), "grouped", pca=64)
     )
-    some_of = {stage: spread_note(done, 7, 12) for stage, done in (("predict", "Predicted"), ("decode", "Decoded"))}
+    some_of = {stage: spread_note(stage, 7, 12) for stage in ("predict", "decode")}
     notes = ["2 labels were late", *of_probes, *some_of["predict"], *some_of["decode"]]
     found = latex(summary.model_copy(update={"notes": tuple(notes)}))
     plain = latex(summary)

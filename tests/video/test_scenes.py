@@ -61,8 +61,9 @@ def test_scenes_of_several_threads_and_processes_are_those_of_one(
         assert truth_path(film).read_bytes() == truth_path(same).read_bytes()
 
 
-def test_a_script_without_a_guard_renders_once(tmp_path: Path) -> None:
-    script = tmp_path / "render.py"
+@pytest.mark.parametrize("name", ["render.py", "worldprobe"])
+def test_a_script_without_a_guard_renders_once(name: str, tmp_path: Path) -> None:
+    script = tmp_path / name
     script.write_text(
         "from worldprobe.video.rendered import scenes\n"
         "scenes._WORTH_PROCESSES = 2\n"
@@ -76,6 +77,9 @@ def test_a_script_without_a_guard_renders_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["interrupted twice", "killed"])
 def test_no_process_is_left_behind(how: str, tmp_path: Path) -> None:
     code = (
+        "import signal\n"
+        # A shell's jobs in the background ignore interrupts, and so does what such a pytest begins.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from worldprobe.video.rendered import scenes\n"
         "scenes._WORTH_PROCESSES = 2\n"
         f"scenes.render_scenes(2000, 3, {str(tmp_path)!r}, workers=2, progress=lambda *_: print(flush=True))"
@@ -131,25 +135,52 @@ def test_a_daemonic_process_renders_by_itself(tmp_path: Path) -> None:
     assert done.stdout == "3\n"
 
 
+_GUARD = "if __name__ == '__main__':\n    sys.exit(main())\n"
+_IMPORTS = "import re\nimport sys\nfrom worldprobe.cli import main\n"
+
+
 @pytest.mark.parametrize(
-    ("file", "name", "expected"),
+    ("file", "script", "name", "expected"),
     [
-        (None, None, False),  # a prompt, a notebook
-        ("/bin/worldprobe", None, False),
-        ("/pkgs/worldprobe/__main__.py", "worldprobe.__main__", False),
-        ("train.py", None, True),
-        ("/pkgs/mine/train.py", "mine.train", True),
+        (None, "", None, False),  # a prompt, a notebook
+        ("worldprobe", "#!/usr/bin/python\n# -*- coding: utf-8 -*-\n" + _IMPORTS + _GUARD, None, False),
+        ("wp", "#!/bin/sh\n'''exec' \"/a b/python\" \"$0\" \"$@\"\n' '''\n" + _IMPORTS + _GUARD, None, False),
+        ("pkgs/worldprobe/__main__.py", "", "worldprobe.__main__", False),
+        ("worldprobe", _IMPORTS + "main()\n", None, True),
+        ("worldprobe", _IMPORTS + "render()\n" + _GUARD, None, True),
+        ("worldprobe", "import sys\n" + _GUARD, None, True),
+        ("worldprobe", "", None, True),
+        ("worldprobe", "half(", None, True),
+        ("gone/worldprobe", None, None, True),
+        ("train.py", "import worldprobe\n", None, True),
+        ("pkgs/mine/train.py", "import worldprobe\n", "mine.train", True),
     ],
 )
 def test_processes_are_for_what_imports_no_script(
-    file: str | None, name: str | None, expected: bool, monkeypatch: pytest.MonkeyPatch
+    file: str | None,
+    script: str | None,
+    name: str | None,
+    expected: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     main = ModuleType("__main__")
     main.__spec__ = ModuleSpec(name, None) if name else None
     if file:
-        main.__file__ = file
+        path = tmp_path / file
+        main.__file__ = str(path)
+        if script is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(script)
     monkeypatch.setitem(sys.modules, "__main__", main)
     assert processes._imports_a_script() is expected
+
+
+@pytest.mark.skipif(
+    not (Path(sys.executable).parent / "worldprobe").exists(), reason="the command is not installed"
+)
+def test_the_installed_command_is_known() -> None:
+    assert processes._is_our_command(Path(sys.executable).parent / "worldprobe")
 
 
 @given(

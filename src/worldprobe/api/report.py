@@ -16,7 +16,7 @@ from worldprobe.findings.rows import Row, Verdict
 from worldprobe.findings.scores import rows_of
 from worldprobe.findings.sections.evidence import Evidence
 from worldprobe.findings.setup import EncoderFacts
-from worldprobe.findings.wording import property_name
+from worldprobe.findings.wording import property_name, rough_note
 from worldprobe.printable import one_line, printable
 from worldprobe.report.table import Table
 from worldprobe.report.tables.scores import scores_table
@@ -68,7 +68,9 @@ class ProbeReport:
     @property
     def notes(self) -> tuple[str, ...]:
         """What must be known before a score is quoted, a sentence each."""
-        each = {f"{row.task}: {note}." for row in self.rows for note in row.notes if not note.startswith("only ")}
+        each = {
+            f"{row.task}: {note}." for row in self.rows for note in row.notes if note != rough_note(row.n_groups)
+        }
         return tuple(map(one_line, (*few_groups(self.rows), *sorted(each))))
 
     def to_polars(self) -> pl.DataFrame:

@@ -43,7 +43,7 @@ def decode(
     # Longer than other functions are: a command declares its options, and imports what is slow to load itself.
     from worldprobe.config import Decode, make_experiment
     from worldprobe.encoders.load import stored_name
-    from worldprobe.pipeline.checks import check_decoders, ids_among
+    from worldprobe.pipeline.checks import check_decoders, ids_among, require_sound
     from worldprobe.pipeline.decode.stage import decode_into, plan_of, truth_of
     from worldprobe.pipeline.encode.stage import encode_all
     from worldprobe.pipeline.failures import readable, write_failures
@@ -62,11 +62,14 @@ def decode(
     paths = resolve_videos(videos, dry_run=dry_run)
     # What is wrong is said before anything is encoded.
     require_own(out, {"videos": videos, "encoder": encoder}, ids=lambda: ids_among(paths), part=True)
+    require_sound(out, by=["decode"])
     check_decoders(experiment.decode or Decode())
     if weights is not None:
         from worldprobe.decoders import load
+        from worldprobe.pipeline.decode.training_clips import known_clips
 
         load(weights)
+        known_clips(weights)
     if dry_run:
         stages: list[StageName] = [] if store else ["encode"]
         show_estimates(experiment, paths, stages + ["train"] * (weights is None), as_json, store=store or "")

@@ -46,7 +46,7 @@ def predict(
     """
     from worldprobe.config import make_experiment
     from worldprobe.labels.table import read_tables
-    from worldprobe.pipeline.checks import ids_among
+    from worldprobe.pipeline.checks import ids_among, require_sound
     from worldprobe.pipeline.failures import add_failures
     from worldprobe.pipeline.folder import require_own
     from worldprobe.pipeline.predict.energy import predict_energy
@@ -64,6 +64,7 @@ def predict(
     experiment = make_experiment({**values, "predict": table})
     paths = resolve_videos(videos, dry_run=dry_run)
     require_own(out, {"videos": videos, "encoder": encoder}, ids=lambda: ids_among(paths), part=True)
+    require_sound(out, by=["energy" if actions else "predict"])
     if actions:
         _refuse(others=bool(pairs or robot_pairs or decoder or labels), steps=(context, horizon, mode))
         if dry_run:

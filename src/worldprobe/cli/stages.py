@@ -195,6 +195,7 @@ def probe(
     from worldprobe.encoders.load import stored_name
     from worldprobe.io.files import write_whole
     from worldprobe.labels.table import read_tables, write_labels
+    from worldprobe.pipeline.checks import require_sound
     from worldprobe.pipeline.failures import add_failures, cut_short
     from worldprobe.pipeline.folder import require_own
     from worldprobe.pipeline.ledger import Ledger
@@ -222,6 +223,7 @@ def probe(
     values |= {"videos": [one.video.path for one in series] or [store]}
     values["labeller"] = ", ".join(sorted(set(table.table["source"])))
     require_own(out, {**values, "protocol": "sound"}, ids=lambda: {one.video.id for one in series})
+    require_sound(out, by=["probe"])
     if dry_run:
         from worldprobe.pipeline.estimate.run import estimate_probe
 

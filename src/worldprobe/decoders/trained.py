@@ -113,7 +113,7 @@ def load(folder: str | Path, *, device: str = "auto") -> TrainedDecoder:
             f"no trained decoder in {folder} ({CONFIG} is missing). Give the folder decoders/NAME of a run, or "
             "train one: `worldprobe decode VIDEO... --encoder E --decoder cnn --out DIR`."
         ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DecoderError(f"{folder / CONFIG} is damaged: {in_words(error)}. Train the decoder again.") from error
     if config.get("format") != _FORMAT:
         raise DecoderError(

@@ -10,7 +10,7 @@ from worldprobe.controls import CONTROLS
 from worldprobe.findings.rows import Row
 from worldprobe.findings.setup import EncoderFacts, FailedClip, LabelFacts
 from worldprobe.findings.verdicts import row_name
-from worldprobe.findings.wording import CHOSEN, ERRORS, METRICS, count, interval, number, rough
+from worldprobe.findings.wording import CHOSEN, ERRORS, METRICS, count, interval, number, rough, rough_note
 from worldprobe.results import FEW_GROUPS
 
 WIDE = 0.2
@@ -98,7 +98,7 @@ def _of_rows(rows: Sequence[Row]) -> list[str]:
     notes: dict[str, list[Row]] = {}
     for row in rows:
         for note in row.notes:
-            if not note.startswith(f"only {row.n_groups} groups"):  # said above, of all such rows at once
+            if note != rough_note(row.n_groups):  # said above, of all such rows at once
                 notes.setdefault(note, []).append(row)
     found += [f"{note.rstrip('.')} ({_names(named)})." for note, named in notes.items()]
     return found

@@ -9,16 +9,16 @@ from typing import Any, Literal
 from pydantic import Field
 
 from worldprobe.findings.score import Fact
+from worldprobe.labels.values import counted
 
 UNTRAINED = "untrained weights: these figures describe the architecture, not a trained model"
 
 
-# How notes begin that say what a stage was done on, or with, where that is not all there was.
-_CONDITIONS = {
-    "probe": ("Probes saw ", "Probes, and those of controls, were trained on "),
-    "predict": ("Predicted: ",),
-    "decode": ("Decoded: ",),
-}
+# How the notes begin that say what a stage was done on, or with, where that is not all there was: stages write them
+# by the functions below, and they are known again by this.
+_REDUCED, _THINNED = "Probes saw ", "Probes, and those of controls, were trained on "
+_SOME = {"predict": "Predicted: ", "decode": "Decoded: "}
+_CONDITIONS = {"probe": (_REDUCED, _THINNED), **{stage: (begins,) for stage, begins in _SOME.items()}}
 
 
 class EncoderFacts(Fact):
@@ -63,6 +63,24 @@ def encoder_of(provenance: dict[str, Any], names: Sequence[str]) -> EncoderFacts
     known = {key: str(recorded[key]) for key in ("name", "revision", "status") if recorded.get(key) is not None}
     known.setdefault("name", next(iter(names), ""))
     return EncoderFacts(**known, more={k: v for k, v in recorded.items() if k not in EncoderFacts.model_fields})
+
+
+def reduced_note(components: int) -> str:
+    """Say what probes saw of features that were reduced to so many principal components."""
+    return (
+        f"{_REDUCED}the first {components} principal components of the standardised features, found in each "
+        "training fold by itself, inner folds too; so did those of controls that read features, or noise like these"
+    )
+
+
+def thinned_note(moments: int) -> str:
+    """Say what probes were trained on, where that was so many moments of each clip."""
+    return f"{_THINNED}{counted(moments, 'moment')} of each clip, evenly spread, and scored on all"
+
+
+def spread_note(stage: Literal["predict", "decode"], some: int, every: int) -> list[str]:
+    """Say on how many of a run's videos a stage was done, where it was not done on every one."""
+    return [f"{_SOME[stage]}{some:,} of {every:,} videos, evenly spread"] if some < every else []
 
 
 def conditions(notes: Sequence[str], stage: str) -> list[str]:

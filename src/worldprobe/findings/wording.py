@@ -198,10 +198,23 @@ def property_name(task: str) -> str:
     return " ".join(filter(None, (PROPERTIES[name], dimension))) if name in PROPERTIES else one_line(task)
 
 
+_ROUGH = "Only "
+
+
+def is_rough(caveat: str) -> bool:
+    """Whether a caveat is one of ``rough``."""
+    return caveat.startswith(_ROUGH)
+
+
+def rough_note(groups: int) -> str:
+    """Say of a score, beside it, of how few groups it is: a report says it once of all such scores by ``rough``."""
+    return f"only {groups} groups: the interval is rough"
+
+
 def rough(groups: int, what: str, *, noun: str = "group", old: bool = False) -> str:
     """The caveat of scores of so few groups; ``old``: their intervals are percentiles of resamples alone."""
     narrow = "; as this run is an older one, they are too narrow as well" if old else ""
     return (
-        f"Only {count(groups, noun)} ({what}): below {FEW_GROUPS}, intervals are wide, and rough themselves"
+        f"{_ROUGH}{count(groups, noun)} ({what}): below {FEW_GROUPS}, intervals are wide, and rough themselves"
         f"{narrow}."
     )

@@ -40,6 +40,22 @@ def read_arrays(path: Path, *, stage: str) -> tuple[Arrays, dict[str, Any]]:
         raise damaged(path, error, stage=stage) from error
 
 
+def require_arrays(folder: Path, name: str = "*.safetensors", *, stage: str) -> None:
+    """Check that files of a folder hold what their heads say, of which the arrays are not read.
+
+    Raises:
+        WorldprobeError: one is damaged; names the stage to run again.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    for path in sorted(folder.glob(name)):
+        try:
+            with safe_open(path, framework="numpy"):
+                pass
+        except (OSError, SafetensorError) as error:
+            raise damaged(path, error, stage=stage) from error
+
+
 def damaged(path: Path, error: Exception, *, stage: str) -> WorldprobeError:
     """Say that a file is not what a stage writes, and which stage."""
     return WorldprobeError(f"{path} is damaged: {error}. Run `worldprobe {stage}` again.")

@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
+from worldprobe import provenance
 from worldprobe.config import Decode, Experiment
 from worldprobe.encoders.known import require_place
 from worldprobe.errors import ConfigError, WorldprobeError
+from worldprobe.findings.run_files import (
+    PREDICTIONS,
+    read_alignment,
+    read_failures,
+    read_json,
+    read_labels,
+    read_provenance,
+)
+from worldprobe.findings.sections.decoding import read_losses
+from worldprobe.findings.sections.moments import read_moments
+from worldprobe.findings.sections.prediction import SURPRISE, read_curves
+from worldprobe.io.arrays import require_arrays
 from worldprobe.labels.class_maps import class_map
 from worldprobe.labels.load import reads_files
-from worldprobe.pipeline.decode.training import options_of
+from worldprobe.pipeline.decode.pictures import PICTURES
+from worldprobe.pipeline.decode.training import FOLDER, options_of
+from worldprobe.pipeline.decode.training_clips import read_training_clips
 from worldprobe.pipeline.folder import require_own
 from worldprobe.pipeline.groups import Groups
 from worldprobe.pipeline.label.checks import labeller_of
+from worldprobe.pipeline.moments.keep import FOLDER as MOMENTS
+from worldprobe.pipeline.pictures import require_pictures
 from worldprobe.pipeline.predict.stage import check as check_future
 from worldprobe.pipeline.probe.plan import plan_of
 from worldprobe.pipeline.probe.questions import check_probes
@@ -24,6 +42,23 @@ from worldprobe.probes.splits import LEAST_VIDEOS, OUTER_FOLDS, SplitKind
 from worldprobe.protocols import Labeller
 from worldprobe.records import DecoderShape
 
+# What writes into a run's folder: its commands and, in a run, the stages that it has beside labels and probes.
+Writer = Literal["run", "probe", "predict", "energy", "decode"]
+# What the report reads of a folder, whatever is done in it, and who writes it anew.
+_REPORTED: tuple[tuple[frozenset[Writer], Callable[[Path], object]], ...] = (
+    (frozenset(), lambda out: read_provenance(out / provenance.FILE)),
+    (frozenset({"run", "probe"}), read_alignment),
+    (frozenset({"run", "probe"}), read_labels),
+    (frozenset({"run", "decode"}), lambda out: read_failures(out / "failures.jsonl")),
+    (frozenset({"run", "probe"}), read_moments),
+    (frozenset({"run", "probe"}), lambda out: require_pictures(out / MOMENTS)),
+    (frozenset({"predict"}), read_curves),
+    (frozenset({"predict"}), lambda out: require_pictures(out / SURPRISE)),
+    (frozenset({"predict"}), lambda out: require_arrays(out / PREDICTIONS, stage="predict")),
+    (frozenset(), lambda out: read_losses(out / FOLDER)),  # those of decoders that are not trained anew stay
+    (frozenset({"decode"}), lambda out: require_arrays(out / FOLDER, PICTURES, stage="decode")),
+)
+_TABLES: tuple[Writer, ...] = ("predict", "decode")
 # Options of decoders that are right or wrong by the size of the frames, which the encoder tells.
 _OF_SIZE = ("patch", "latent")
 
@@ -36,6 +71,8 @@ def check(experiment: Experiment, videos: Sequence[Path], out: Path) -> Labeller
             cannot be had, or that do not go together; a folder that holds another experiment's results.
     """
     require_own(out, identity_of(experiment), ids=lambda: ids_among(videos))
+    stages = [name for name in _TABLES if getattr(experiment, name) is not None]
+    require_sound(out, by=["run", *stages])
     class_map(experiment.classes)
     if experiment.protocol == "sound":
         check_probes(plan_of(experiment, encoder=experiment.encoder))
@@ -50,6 +87,39 @@ def check(experiment: Experiment, videos: Sequence[Path], out: Path) -> Labeller
     _check_factor(experiment, labeller, videos)
     check_future(experiment, out)
     return labeller
+
+
+def require_sound(out: Path, *, by: Iterable[Writer]) -> None:
+    """Refuse a run's folder in which a file is damaged that would be read after the work, before it begins.
+
+    Files that are written anew are not read: a damaged one is replaced.
+
+    Args:
+        by: who is to write into the folder.
+
+    Raises:
+        ConfigError: names the file, and what to do.
+    """
+    writers = frozenset(by)
+    try:
+        for anew, read in _REPORTED:
+            if not anew & writers:
+                read(out)
+    except WorldprobeError as error:
+        raise ConfigError(
+            f"{error} Or delete the file, to go on without what it says. Nothing has been done yet."
+        ) from error
+    if not writers & {"predict", "decode"}:
+        return
+    try:
+        for folder in sorted((out / FOLDER).glob("*/")):
+            read_json(folder / "config.json")
+            read_training_clips(folder)
+            require_arrays(folder, stage="decode")
+    except WorldprobeError as error:
+        raise ConfigError(
+            f"{error} Or delete that decoder's folder, to go on without it. Nothing has been done yet."
+        ) from error
 
 
 def _check_factor(experiment: Experiment, labeller: Labeller, videos: Sequence[Path]) -> None:

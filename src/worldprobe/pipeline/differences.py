@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +22,39 @@ def differing(folders: Sequence[Path]) -> tuple[Differing, ...]:
 
     Raises CompareError where a file is damaged; one that is not there says nothing.
     """
-    facts = [_facts(folder) for folder in folders]
-    names = dict.fromkeys(name for one in facts for name in one)
     return tuple(
         Differing(name=name, values=values)
-        for name in names
-        if name not in _OMITTED and len(set(values := tuple(one.get(name, "–") for one in facts))) > 1
+        for name, *found in _facts([_written(folder) for folder in folders])
+        if name not in _OMITTED and len(set(values := tuple(found))) > 1
     )
 
 
 def why_targets_differ(folders: Sequence[Path]) -> str:
     """A sentence that names what the experiments ask otherwise of labels; empty where they ask the same."""
-    found = [f"{one.name} ({' and '.join(one.values)})" for one in differing(folders) if one.name in _OF_TARGETS]
+    found = [
+        f"{one.name} ({' and '.join(one.values)})"
+        for one in differing(folders)
+        if one.name.partition(".")[0] in _OF_TARGETS
+    ]
     return f" The experiments differ in {', '.join(found)}." if found else ""
 
 
-def _facts(folder: Path) -> dict[str, str]:
+def _facts(tables: Sequence[Mapping[str, Any]], within: str = "") -> Iterator[tuple[str, ...]]:
+    """Each key that any of the tables has, and its value in each; of a table that all have, the keys of that one.
+
+    Args:
+        within: what tables these are in, with a full stop after each.
+    """
+    for key in dict.fromkeys(key for one in tables for key in one):
+        values = [one.get(key) for one in tables]
+        if all(isinstance(one, dict) for one in values):
+            yield from _facts([one or {} for one in values], f"{within}{key}.")
+        else:
+            yield f"{within}{key}", *("–" if one is None else in_words(one) for one in values)
+
+
+def _written(folder: Path) -> dict[str, Any]:
+    """An experiment and the versions of its provenance, by key."""
     path = folder / "experiment.toml"
     written: dict[str, Any] = {}
     if path.exists():
@@ -46,7 +63,7 @@ def _facts(folder: Path) -> dict[str, str]:
         except (OSError, ValueError, RecursionError) as error:
             raise CompareError(f"{path} is damaged: {error}. Run the stage that writes it again.") from error
     versions = read_provenance(folder / "provenance.json").get("versions") or {}
-    return {key: in_words(value) for key, value in [*written.items(), *versions.items()]}
+    return {**written, **versions}
 
 
 def in_words(value: Any) -> str:

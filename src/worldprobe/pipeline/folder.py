@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import BaseModel
+
 from worldprobe import provenance
-from worldprobe.config import Experiment, to_toml
+from worldprobe.config import Decode, Experiment, Predict, to_toml
 from worldprobe.errors import ConfigError, WorldprobeError
-from worldprobe.findings.run_files import read_json
+from worldprobe.findings.run_files import read_experiment_text, read_json
 from worldprobe.io.files import write_whole
 from worldprobe.pipeline.differences import in_words
 from worldprobe.records import VideoRef
@@ -24,6 +26,7 @@ RESULTS, EXPERIMENT, ALIGNMENT = "results.jsonl", "experiment.toml", "alignment.
 _MAY_DIFFER = ("videos", "labeller", "device", "strict")
 # What makes two experiments two. All else is how the same one is asked, and may be asked anew in its folder.
 _IDENTITY = ("protocol", "encoder", "labeller")
+_TABLES: dict[str, type[BaseModel]] = {"predict": Predict, "decode": Decode}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,8 @@ def _write_notes(
 
 def _stage_notes(alignment: Mapping[str, Any]) -> dict[str, list[str]]:
     """Notes on the stages after probing, by the stage's name."""
-    return {name: notes for name, notes in _table(alignment, "stage_notes").items() if isinstance(notes, list)}
+    written = {name: notes for name, notes in _table(alignment, "stage_notes").items() if isinstance(notes, list)}
+    return {name: [note for note in notes if isinstance(note, str)] for name, notes in written.items()}
 
 
 def _own_notes(alignment: Mapping[str, Any]) -> list[str]:
@@ -179,13 +183,31 @@ def changed_settings(out: Path, experiment: Experiment) -> list[str]:
     if not (out / RESULTS).exists():
         return []
     held, now = _experiment(out), tomllib.loads(to_toml(experiment))
-    # What is not set is not written; a stage's table that only one of the two has changes nothing of other stages.
-    unset = {name for name, field in Experiment.model_fields.items() if field.default is None} - {*_NAMES}
-    keys = [*held, *(name for name in now if name not in held)]
-    both = [key for key in keys if key in unset or (key in held and key in now)]
-    changed = [key for key in both if key not in _MAY_DIFFER and held.get(key) != now.get(key)]
-    changes = [f"{key} = {_set(held.get(key))} (now {_set(now.get(key))})" for key in changed]
+    changes = [one for key, one in _changes(held, now, Experiment) if key not in _MAY_DIFFER]
     return [f"{out} held results with {'; '.join(changes)}: they are replaced."] if held and changes else []
+
+
+def _changes(
+    held: Mapping[str, Any], now: Mapping[str, Any], table: type[BaseModel] | None, within: str = ""
+) -> Iterator[tuple[str, str]]:
+    """Each key of a table that differs, and how: of a table in it, the keys of that one.
+
+    Args:
+        table: what the keys are of; None where they are the user's own.
+        within: what tables these are in, with a full stop after each.
+    """
+    for key in dict.fromkeys((*held, *now)):
+        one, other = held.get(key), now.get(key)
+        field = table.model_fields.get(key) if table else None
+        # What is not set is not written; a stage's table that only one of them has changes nothing of other stages.
+        unset = table is None or (field is not None and field.default is None and key not in _TABLES)
+        if one == other or not (unset or (key in held and key in now)):
+            continue
+        if all(isinstance(each, dict) for each in (one, other) if each is not None):
+            inner = _TABLES.get(key) if table is Experiment else None
+            yield from ((key, change) for _, change in _changes(one or {}, other or {}, inner, f"{within}{key}."))
+        else:
+            yield key, f"{within}{key} = {_set(one)} (now {_set(other)})"
 
 
 def _set(value: Any) -> str:
@@ -260,15 +282,12 @@ def _stage_of(line: AnyResult) -> str:
 
 
 def _experiment(out: Path) -> dict[str, Any]:
-    path = out / EXPERIMENT
-    if not path.exists():
-        return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        return tomllib.loads(read_experiment_text(out / EXPERIMENT))
+    except WorldprobeError as error:
         raise ConfigError(
-            f"{path} is damaged ({error}), so whose results {out} holds cannot be told. Give another folder "
-            "(--out), or delete the file to write over them."
+            f"{error} Whose results {out} holds cannot be told: give another folder (--out), or delete the file to "
+            "write over them."
         ) from error
 
 

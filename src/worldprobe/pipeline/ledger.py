@@ -82,6 +82,8 @@ EXPECTED = "expected.json"
 def foretold(out: Path) -> dict[str, float]:
     """Seconds that an item was expected to take, by what books it; none where no dry run went before."""
     try:
-        return dict(json.loads((out / EXPECTED).read_bytes())["seconds_per_clip"])
-    except (OSError, ValueError, KeyError, TypeError):  # a forecast that cannot be read is no reason to stop
+        written = json.loads((out / EXPECTED).read_bytes())["seconds_per_clip"].items()
+        return {str(name): float(seconds) for name, seconds in written}
+    # A forecast that cannot be read is no reason to stop.
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}

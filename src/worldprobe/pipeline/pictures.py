@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from worldprobe.errors import VideoError
+from worldprobe.errors import VideoError, WorldprobeError
 from worldprobe.io.files import replacing
 from worldprobe.pipeline.sources import open_source
 from worldprobe.protocols import Encoder
@@ -34,6 +34,16 @@ def read_frames(series: Series, spec: ClipSpec) -> tuple[Pixels, tuple[float, ..
 def write_picture(picture: Image.Image, path: Path, kind: str) -> None:
     with replacing(path) as temporary:
         picture.save(temporary, format=kind, quality=_QUALITY)
+
+
+def require_pictures(folder: Path) -> None:
+    """Check that the pictures of a folder can be read. Raises WorldprobeError for the first that cannot."""
+    for path in sorted(folder.glob("*.webp")):
+        try:
+            with Image.open(path) as picture:
+                picture.load()
+        except (OSError, SyntaxError) as error:  # as PIL says of some files that are none
+            raise WorldprobeError(f"{path} is damaged: {error}. Run the stage that writes it again.") from error
 
 
 def seen(path: Path, encoder: Encoder, frames: Sequence[int]) -> NDArray[np.uint8]:

@@ -73,8 +73,3 @@ def spread(items: Sequence[Item], most: int | None) -> list[Item]:
     if most is None or len(items) <= most:
         return list(items)
     return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
-
-
-def spread_note(done: str, some: int, every: int) -> list[str]:
-    """Say what was done with some of a run's videos alone, where it was not done with every one."""
-    return [f"{done}: {some:,} of {every:,} videos, evenly spread"] if some < every else []

@@ -172,16 +172,21 @@ def online_code_lengths(
 
     # The last block's training set is the largest: begun first, the others keep the other cores at work meanwhile.
     works = [partial(block, *ends) for ends in reversed(list(itertools.pairwise(ends)))]
-    blocks = together(works, nbytes=inputs.nbytes)
-    lengths = []
-    for number, question in enumerate(questions):
-        first = float(uniform[number][place < ends[0]].sum())
-        online, constant = (
-            sum((of_block[number][code] for of_block in reversed(blocks)), start=first) for code in (0, 1)
-        )
-        note = "" if question.classes else f"numbers are sent to {PRECISION:.4f} of their spread"
-        lengths.append(CodeLength(online, constant, float(uniform[number].sum()), len(folds.unit), note))
-    return lengths
+    blocks = together(works, nbytes=inputs.nbytes)[::-1]
+    return [
+        _code_length(question, bits, place < ends[0], [of_block[number] for of_block in blocks])
+        for number, (question, bits) in enumerate(zip(questions, uniform, strict=True))
+    ]
+
+
+def _code_length(
+    question: Question, uniform: Floats, first: NDArray[np.bool_], blocks: Sequence[tuple[float, float]]
+) -> CodeLength:
+    """Sum a question's bits: of rows [n] by the uniform code, as which the first are sent, and of later blocks."""
+    start = float(uniform[first].sum())
+    online, constant = (sum((of_block[code] for of_block in blocks), start=start) for code in (0, 1))
+    note = "" if question.classes else f"numbers are sent to {PRECISION:.4f} of their spread"
+    return CodeLength(online, constant, float(uniform.sum()), len(uniform), note)
 
 
 def _blocks(question: Question, folds: Folds, seed: int, portions: tuple[float, ...]) -> tuple[Ints, list[int]]:

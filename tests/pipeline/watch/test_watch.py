@@ -264,6 +264,15 @@ def test_what_can_be_said_before_any_work_is(scenes, tmp_path):
     assert not (tmp_path / "w").exists()
 
 
+def test_damaged_labels_are_met_before_a_checkpoint_is_waited_for(scenes, tmp_path):
+    (tmp_path / "c").mkdir()
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "labels.parquet").write_bytes(b"PAR1 half")
+    asked = of(tmp_path / "c", scenes[:4], tmp_path / "w", tasks=["xy"])
+    with pytest.raises(LabelError, match=r"labels\.parquet is not a Parquet table"), Watch(asked):
+        pass
+
+
 def test_pooled_moments_are_few_and_the_same_of_every_checkpoint(training):
     folder, found = training
     keys = set()

@@ -149,7 +149,7 @@ def read_losses(decoders: Path) -> tuple[LossCurve, ...]:
             lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
             steps = [(one["step"], one["training"], one["validation"]) for one in lines]
             found += [LossCurve(name=path.parent.name, steps=tuple(steps))] if steps else []
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
             raise WorldprobeError(f"{path} is damaged: {error}. Delete its folder and run again.") from error
     return tuple(found)
 

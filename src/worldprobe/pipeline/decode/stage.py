@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from worldprobe.config import Decode, Experiment
+from worldprobe.findings.setup import spread_note
 from worldprobe.io.files import StrPath, paths_of, sha256
 from worldprobe.labels.load import load_labeller
 from worldprobe.pipeline.decode.frames import regions_of
@@ -19,7 +20,6 @@ from worldprobe.pipeline.folder import DECODE, add_notes, merge
 from worldprobe.pipeline.label.label import label
 from worldprobe.pipeline.ledger import Ledger
 from worldprobe.pipeline.progress import Progress, silent
-from worldprobe.pipeline.sources import spread_note
 from worldprobe.pipeline.stage_record import write_provenance
 from worldprobe.protocols import Executor
 from worldprobe.records import Labels
@@ -68,7 +68,7 @@ def decode_into(
         write_film(shop, scored, film)
     seen = [one.video for one in shop.every]  # of some of which decoders may be; the run is of all
     notes = merge(out, DECODE, results, ledger.costs, revision=shop.series[0].revision, videos=seen)
-    add_notes(out, DECODE, [*spread_note("Decoded", len(shop.series), shop.usable), *notes])
+    add_notes(out, DECODE, [*spread_note("decode", len(shop.series), shop.usable), *notes])
     weights = {one.name: sha256((plan.weights or out / FOLDER / one.name) / WEIGHTS) for one in scored}
     write_provenance(
         out, "decode", shop.series[0], videos=seen, seed=plan.seed, ledger=ledger, labels=labels, decoders=weights

@@ -20,11 +20,10 @@ from worldprobe.io.files import write_whole
 from worldprobe.pipeline.decode.best_blocks import Summed
 from worldprobe.pipeline.decode.rows import Rows, lay_out, mismatched
 from worldprobe.pipeline.decode.training_clips import (
-    FILE,
     TrainingClips,
     episode_of,
+    known_clips,
     of_clips,
-    read_training_clips,
     write_training_clips,
 )
 from worldprobe.pipeline.ledger import Ledger
@@ -181,12 +180,7 @@ class Workshop:
                 f"the weights in {folder} draw {done.shape.frames} frames of {done.shape.size} px a tubelet, "
                 f"here they are {frames.shape[1]} of {frames.shape[-2:]}: use --size {min(done.shape.size)}"
             )
-        seen = read_training_clips(folder)
-        if seen is None:
-            raise DecoderError(
-                f"{folder} does not say what its decoder was trained on ({FILE} is missing), so nobody knows "
-                "what it has not seen. Take the whole folder of a trained decoder, or train one."
-            )
+        seen = known_clips(folder)
         rows = tuple(row for row in self.rows.test if not self._in(seen, row))
         if not rows:
             raise DecoderError(
@@ -226,7 +220,7 @@ class Workshop:
         """The key of what lies in a folder; None where nothing finished does."""
         try:
             return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["facts"]["key"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
 

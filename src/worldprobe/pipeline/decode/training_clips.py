@@ -78,8 +78,19 @@ def read_training_clips(folder: Path) -> TrainingClips | None:
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DecoderError(f"{path} is damaged: {in_words(error)}. Train the decoder again.") from error
+
+
+def known_clips(folder: Path) -> TrainingClips:
+    """What was written beside a decoder's weights. Raises DecoderError: nothing was, or it is damaged."""
+    seen = read_training_clips(folder)
+    if seen is None:
+        raise DecoderError(
+            f"{folder} does not say what its decoder was trained on ({FILE} is missing), so nobody knows "
+            "what it has not seen. Take the whole folder of a trained decoder, or train one."
+        )
+    return seen
 
 
 def _seconds(spec: ClipSpec, began: int) -> tuple[float, float]:

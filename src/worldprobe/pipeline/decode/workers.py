@@ -202,7 +202,7 @@ class _Home:
             found = json.loads(self.path.read_text(encoding="utf-8"))
             several = found if isinstance(found, list) else [found]
             return [{"name": str(one["name"]), "files": list(one["files"])} for one in several]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return []
 
 

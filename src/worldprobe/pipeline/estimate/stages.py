@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.config import Experiment
+from worldprobe.config import Experiment, Predict
 from worldprobe.encoders.load import load_encoder, parse_blocks, twin_of
 from worldprobe.errors import VideoError, WorldprobeError
 from worldprobe.execute.devices import device_for
@@ -110,38 +110,44 @@ def _prediction(
     each = timed(tell, seconds)
     # Windows that are scored are predicted in the other mode too.
     beside = timed(lambda: predictor.forecast(known, horizon=horizon, mode=other).cpu(), 0.0)
-    rendered = 0.0
-    surprised = 0
-    slid = max(0, violations.FRAMES // tubelet - context - horizon) // HOP + 1
-    spared = max(0, violations.FRAMES // tubelet - context - horizon) // horizon + 1
-    if settings.pairs:
-        surprised += len(violations.KINDS) * (2 * settings.pairs * slid + min(SPARE, settings.pairs) * spared)
-        rendering = timed(lambda: violations.render_pair(violations.KINDS[0], experiment.seed, 0), 0.0)
-        rendered += settings.pairs * len(violations.KINDS) * rendering * renders
-    if settings.robot_pairs:
-        surprised += len(ROBOT_KINDS) * (
-            2 * settings.robot_pairs * slid + min(SPARE, settings.robot_pairs) * spared
-        )
-        rendering = timed(lambda: render_robot_pair(ROBOT_KINDS[0], experiment.seed, 0), 0.0)
-        rendered += settings.robot_pairs * len(ROBOT_KINDS) * rendering * renders
+    surprised, rendered = _surprise(settings, tubelet, seed=experiment.seed)
     passes = windows + surprised + _LEAK_PASSES * min(LEAK_CLIPS, windows)
     grid = encoder.grid((context + horizon) * tubelet)
     # The last two tubelets of the context, all that came, and what was told.
     waiting = min(2, context) + context + horizon + horizon
-    operations = getattr(encoder, "flop", None)
-    gflop = None
-    if operations:
-        spans = predictor.windows(context + horizon, context)
-        encoded = sum(operations((end - first) * tubelet) for first, end in spans)
-        gflop = (encoded + predictor.flop(context, horizon, mode=settings.mode)) / 1e9
     width = int(predictor.module.config.hidden_size)
-    expected = passes * each + windows * beside + rendered
+    expected = passes * each + windows * beside + rendered * renders
     return Estimate(
         encoder=encoder.name, device=device_of(encoder), videos=len(videos), clips=windows + surprised, stored=0,
-        tokens=grid.tokens, gflop=gflop, store_bytes=0,
+        tokens=grid.tokens, gflop=_gflop(encoder, predictor, settings), store_bytes=0,
         scratch_bytes=windows * waiting * grid.height * grid.width * width * _BYTES_PER_VALUE, seconds=expected,
         price=priced(expected, price), stage="predict", unit="windows",
     )  # fmt: skip
+
+
+def _surprise(settings: Predict, tubelet: int, *, seed: int) -> tuple[int, float]:
+    """Count the windows of impossible videos and of what they are held against; and the seconds to render these."""
+    beyond = max(0, violations.FRAMES // tubelet - settings.context - settings.horizon)
+    slid, spared = beyond // HOP + 1, beyond // settings.horizon + 1
+    windows, rendered = 0, 0.0
+    for pairs, kinds, render in (
+        (settings.pairs, violations.KINDS, lambda: violations.render_pair(violations.KINDS[0], seed, 0)),
+        (settings.robot_pairs, ROBOT_KINDS, lambda: render_robot_pair(ROBOT_KINDS[0], seed, 0)),
+    ):
+        if pairs:
+            windows += len(kinds) * (2 * pairs * slid + min(SPARE, pairs) * spared)
+            rendered += pairs * len(kinds) * timed(render, 0.0)
+    return windows, rendered
+
+
+def _gflop(encoder: Encoder, predictor: VJEPA2Predictor, settings: Predict) -> float | None:
+    """Operations of encoding and predicting a window; None where the encoder does not tell."""
+    operations = getattr(encoder, "flop", None)
+    if not operations:
+        return None
+    spans = predictor.windows(settings.context + settings.horizon, settings.context)
+    encoded: float = sum(operations((end - first) * encoder.tubelet) for first, end in spans)
+    return (encoded + predictor.flop(settings.context, settings.horizon, mode=settings.mode)) / 1e9
 
 
 def _window(videos: Sequence[Path], encoder: Encoder, cut: Cut) -> NDArray[np.uint8]:

@@ -80,15 +80,7 @@ def read_futures(
         constant, [n, a].
     """
     n, steps = known.shape
-
-    def rows(windows: Ints) -> Ints:
-        every = windows[:, None] * steps + np.arange(steps)
-        return np.asarray(every[known[windows]])
-
-    by_row = [
-        Fold(rows(fold.train), rows(fold.test), tuple((rows(one), rows(held)) for one, held in fold.inner))
-        for fold in folds.folds
-    ]
+    by_row = _of_steps(folds, known)
     sets = TrainingSets(inputs.reshape(n * steps, -1), np.repeat(folds.unit, steps), by_row)
     widths = [question.target.shape[1] for question in questions]
     read = [
@@ -119,6 +111,20 @@ def read_futures(
         side_by_side([partial(fit, *one) for one in sorted(works, key=lambda one: not one[0].classes)])
         training.forget()
     return list(zip(read, constants, strict=True))
+
+
+def _of_steps(folds: Folds, known: NDArray[np.bool_]) -> list[Fold]:
+    """Folds of windows as folds of those of their steps that are known [n, steps], counted window by window."""
+    steps = known.shape[1]
+
+    def rows(windows: Ints) -> Ints:
+        every = windows[:, None] * steps + np.arange(steps)
+        return np.asarray(every[known[windows]])
+
+    return [
+        Fold(rows(fold.train), rows(fold.test), tuple((rows(one), rows(held)) for one, held in fold.inner))
+        for fold in folds.folds
+    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -11,6 +12,7 @@ from worldprobe.config import Experiment, Predict
 from worldprobe.encoders.load import load_encoder, twin_of
 from worldprobe.errors import PredictionError, VideoError
 from worldprobe.findings.run_files import read_json
+from worldprobe.findings.setup import spread_note
 from worldprobe.io.files import StrPath, paths_of
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.folder import PREDICT, STORE, add_notes, merge
@@ -30,7 +32,7 @@ from worldprobe.pipeline.predict.surprise import surprise_lines, surprises
 from worldprobe.pipeline.predict.windows import Cut, holding_windows, read_windows
 from worldprobe.pipeline.predict.workers import PredictSpread, spread_of
 from worldprobe.pipeline.progress import Progress, silent
-from worldprobe.pipeline.sources import ref_of, spread_note
+from worldprobe.pipeline.sources import ref_of
 from worldprobe.pipeline.sources import spread as some_of
 from worldprobe.pipeline.stage_record import record_experiment, write_provenance
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
@@ -39,6 +41,20 @@ from worldprobe.records import Labels, VideoRef
 from worldprobe.results import AnyResult, PredictionResult, SurpriseResult
 from worldprobe.store import Store
 from worldprobe.video.rendered.robots.draw import gl_context
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is predicted, of which videos, and by whom; the same for an encoder and its untrained twin."""
+
+    experiment: Experiment
+    videos: Sequence[Path]
+    cut: Cut
+    labels: Labels | None
+    executor: Executor | None
+    store: Store
+    ledger: Ledger
+    progress: Progress
 
 
 def predict(
@@ -80,32 +96,19 @@ def predict(
     if experiment.strict and failures:
         raise VideoError(failures[0].error)
     ledger = Ledger(expected=foretold(out)).by(executor)
-    store = store or Store(str(out / STORE))
+    job = _Job(experiment, chosen, cut, labels, executor, store or Store(str(out / STORE)), ledger, progress)
     found, seen, unread = list[AnyResult](), list[VideoRef](), list[Failure]()
     kept = {"error_map"}
-    models: list[tuple[Encoder, VJEPA2Predictor, PredictionSetup]] = []
-    for encoder_of, one in ((encoder, predictor), *_twins(experiment, encoder, settings)):
-        setup = PredictionSetup(
-            one.encoder.name, one.precision, settings.context, settings.horizon, settings.mode, experiment.seed,
-            clip=one.clip or 0,
-        )  # fmt: skip
-        models.append((encoder_of, one, setup))
+    every_model = ((encoder, predictor), *_twins(experiment, encoder, settings))
+    models = [(encoder_of, one, _setup(one, settings, seed=experiment.seed)) for encoder_of, one in every_model]
+    for encoder_of, one, setup in models:
         own = one is predictor
         decoded = DecodedFuture(loaded, encoder, setup, cut, videos=len(chosen)) if loaded and own else None
-        futures = _futures(labels, one)
-        name = experiment.encoder if own else encoder_of.name
-        spread = spread_of(executor, store, encoder=name, device=experiment.device, mode=setup.mode)
-        done, lost = _forecast(
-            chosen, encoder_of, one, cut, setup, decoded, futures, ledger, progress, spread, several=own
-        )
-        if experiment.strict and lost:
-            raise VideoError(lost[0].error)
+        done, lost, of_model = _of_model(job, encoder_of, one, setup, decoded, own=own)
         # What cannot be read for one encoder cannot for the other: it is counted once.
         unread = unread or lost
         seen = seen or [ref_of(chosen[number]) for number in sorted({window.video for window in done.windows})]
-        found += [*lines(done, setup), *leak_lines(done, setup), *_sampled(done, setup)]
-        if futures and labels is not None:
-            found += _read_out(futures, labels, experiment, encoder_of, setup, ledger, several=own)
+        found += of_model
         if own:
             keep_errors(done, chosen, encoder, place(out, "error_map"), context=settings.context)
             keep_curves(done, chosen, encoder, out, context=settings.context)
@@ -120,7 +123,7 @@ def predict(
     out.mkdir(parents=True, exist_ok=True)
     seen += left  # the run is of all, and results of all stay beside these
     notes = merge(out, PREDICT, found, ledger.costs, revision=encoder.revision, videos=seen)
-    add_notes(out, PREDICT, [*spread_note("Predicted", len(chosen), len(chosen) + len(left)), *notes])
+    add_notes(out, PREDICT, [*spread_note("predict", len(chosen), len(chosen) + len(left)), *notes])
     write_provenance(out, "predict", encoder, videos=seen, seed=experiment.seed, ledger=ledger)
     return [*failures, *unread]
 
@@ -139,16 +142,44 @@ def _chosen(
     return chosen, [ref for path, (ref, _) in usable.items() if path in left], failures
 
 
-def _forecast(
-    videos: Sequence[Path],
+def _setup(predictor: VJEPA2Predictor, settings: Predict, *, seed: int) -> PredictionSetup:
+    """How a model predicts, as its results say it."""
+    return PredictionSetup(
+        predictor.encoder.name, predictor.precision, settings.context, settings.horizon, settings.mode, seed,
+        clip=predictor.clip or 0,
+    )  # fmt: skip
+
+
+def _of_model(
+    job: _Job,
     encoder: Encoder,
     predictor: VJEPA2Predictor,
-    cut: Cut,
+    setup: PredictionSetup,
+    decoded: DecodedFuture | None,
+    *,
+    own: bool,
+) -> tuple[Forecast, list[Failure], list[AnyResult]]:
+    """Predict by one model, the run's ``own`` or its twin; what could not be read, and the scores."""
+    experiment = job.experiment
+    futures = _futures(job.labels, predictor)
+    name = experiment.encoder if own else encoder.name
+    spread = spread_of(job.executor, job.store, encoder=name, device=experiment.device, mode=setup.mode)
+    done, lost = _forecast(job, encoder, predictor, setup, decoded, futures, spread, several=own)
+    if experiment.strict and lost:
+        raise VideoError(lost[0].error)
+    found = [*lines(done, setup), *leak_lines(done, setup), *_sampled(done, setup)]
+    if futures and job.labels is not None:
+        found += _read_out(futures, job.labels, experiment, encoder, setup, job.ledger, several=own)
+    return done, lost, found
+
+
+def _forecast(
+    job: _Job,
+    encoder: Encoder,
+    predictor: VJEPA2Predictor,
     setup: PredictionSetup,
     decoded: DecodedFuture | None,
     futures: Futures | None,
-    ledger: Ledger,
-    progress: Progress,
     spread: PredictSpread | None,
     *,
     several: bool,
@@ -158,16 +189,18 @@ def _forecast(
     lost: list[Failure] = []
     selection = decoded.selection if decoded else None
     read = read_windows if spread is None else spread.read
-    batches = read(videos, encoder, cut, failures=lost, progress=progress, stage=stage, selection=selection)
+    batches = read(
+        job.videos, encoder, job.cut, failures=lost, progress=job.progress, stage=stage, selection=selection
+    )
     at = {"context": setup.context, "horizon": setup.horizon, "seed": setup.seed}
     done = forecast(batches, predictor, mode=setup.mode, draw=decoded, keep=futures, several=several, **at)
     if done is None:
         first = next((one for one in lost if one.clip is None), lost[0])
-        raise VideoError(f"nothing could be predicted of {len(videos)} videos. The first: {first.error}")
+        raise VideoError(f"nothing could be predicted of {len(job.videos)} videos. The first: {first.error}")
     started += decoded.seconds if decoded else 0.0  # drawing is booked apart
-    items, each = len(done.windows), ledger.expected.get(stage)
+    items, each = len(done.windows), job.ledger.expected.get(stage)
     where = {"device": device_of(encoder), "each": each} if spread is None else spread.cost()
-    ledger.book(stage, started=started, items=items, **where)
+    job.ledger.book(stage, started=started, items=items, **where)
     return done, lost
 
 

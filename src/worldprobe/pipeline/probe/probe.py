@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 from worldprobe.controls import CONTROLS, MOTION_TASKS
 from worldprobe.errors import ProbeError
+from worldprobe.findings.setup import reduced_note, thinned_note
 from worldprobe.labels import targets
-from worldprobe.labels.values import counted
 from worldprobe.pipeline.probe.answers import CURVES, QUESTIONS, Probed, ProbeTask, lines
 from worldprobe.pipeline.probe.chosen_tap import chosen_taps
 from worldprobe.pipeline.probe.controls import Place
@@ -213,22 +213,12 @@ def probe_inputs(
 
 def _reduced(plan: Plan) -> list[str]:
     """What probes did not see."""
-    if plan.pca is None:
-        return []
-    return [
-        f"Probes saw the first {plan.pca} principal components of the standardised features, found in each "
-        "training fold by itself, inner folds too; so did those of controls that read features, or noise like these"
-    ]
+    return [] if plan.pca is None else [reduced_note(plan.pca)]
 
 
 def _thinned(plan: Plan) -> list[str]:
     """What probes were trained on."""
-    if plan.moments_per_clip is None:
-        return []
-    return [
-        f"Probes, and those of controls, were trained on {counted(plan.moments_per_clip, 'moment')} of each clip, "
-        "evenly spread, and scored on all"
-    ]
+    return [] if plan.moments_per_clip is None else [thinned_note(plan.moments_per_clip)]
 
 
 def _of_stills(plan: Plan, inputs: Sequence[Input]) -> list[str]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from worldprobe.controls import NEGATIVE, POSITIVE
 from worldprobe.errors import ConfigError, ProbeError
+from worldprobe.findings.wording import rough_note
 from worldprobe.labels import targets
 from worldprobe.pipeline.probe.answers import Probed, ProbeTask, unmeasured
 from worldprobe.pipeline.probe.moments import LabelledTubelets
@@ -185,7 +186,7 @@ def questions_of(
     if still := int((~varying(values)).sum()):
         notes.append(f"{still} of the {values.shape[1]} numbers of {task} are constant and not in the score")
     if groups < FEW_GROUPS:
-        notes.append(f"only {groups} groups: the interval is rough")
+        notes.append(rough_note(groups))
     return [
         ProbeTask(
             task, name, known, Question((task, name), probe, values, len(known.classes), circular),

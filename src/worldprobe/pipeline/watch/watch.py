@@ -170,6 +170,8 @@ class Watch:
                 read_tables(of.tables)
             else:
                 self._labeller = labeller_of(of.experiment, of.videos, folder=of.out)
+                if (table := of.out / _LABELS).exists():  # checkpoints may be waited for for hours
+                    read_labels(table)
 
     def find(self) -> list[Found]:
         """The checkpoints that are there, whole or not; raises as ``checkpoints.find``."""

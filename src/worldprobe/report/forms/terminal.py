@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from worldprobe.findings.caveats import few_groups, left_out
 from worldprobe.findings.facts import Summary
-from worldprobe.findings.wording import count
+from worldprobe.findings.wording import count, is_rough
 from worldprobe.report.sections import sections
 from worldprobe.report.table import Cell, Column, Section, Table
 
@@ -147,7 +147,7 @@ def story_lines(summary: Summary) -> list[str]:
 def caveat_lines(summary: Summary) -> list[str]:
     """What must be known first, a sentence each (how few groups, what was left out), and how much more there is."""
     decoders = [one for one in summary.caveats if summary.decoding and one in summary.decoding.caveats]
-    first = [*few_groups(summary.rows), *(one for one in decoders if one.startswith("Only "))]
+    first = [*few_groups(summary.rows), *(one for one in decoders if is_rough(one))]
     first += left_out(summary.labels, summary.failures)
     more = len(set(summary.caveats) - set(first))
     rest = f"{count(more, 'more caveat' if first else 'caveat')}: see the report."

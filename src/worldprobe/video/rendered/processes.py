@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import sys
@@ -17,6 +18,7 @@ from worldprobe.errors import VideoError
 Progress = Callable[[str, int, int], None]
 Film = tuple[int, Path]
 _LOOK = 0.1  # seconds
+_COMMAND = "worldprobe.cli"  # what our command's script imports
 
 
 def render_films(
@@ -125,7 +127,27 @@ def _imports_a_script() -> bool:
     main = sys.modules["__main__"]
     if getattr(getattr(main, "__spec__", None), "name", "").endswith(".__main__"):
         return False  # of a package that is run by its name, which processes do not import
-    return Path(getattr(main, "__file__", None) or "worldprobe").stem != "worldprobe"
+    file = getattr(main, "__file__", None)
+    return file is not None and not _is_our_command(Path(file))
+
+
+def _is_our_command(script: Path) -> bool:
+    """Whether a script only imports our command and calls it within a guard, as every installer writes it.
+
+    Its name says nothing, as a user's own may be called so; nor does its folder, of which installers have many.
+    """
+    try:
+        *before, last = ast.parse(script.read_bytes()).body
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return False
+    # A line of text hides from Python what a shell reads, where the interpreter's path is long or has spaces.
+    imports = [one for one in before if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))]
+    return (
+        all(isinstance(one, ast.Import | ast.ImportFrom) for one in imports)
+        and any(isinstance(one, ast.ImportFrom) and one.module == _COMMAND for one in imports)
+        and isinstance(last, ast.If)
+        and ast.unparse(last.test) == "__name__ == '__main__'"
+    )
 
 
 def _cores() -> int:

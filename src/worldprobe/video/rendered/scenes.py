@@ -6,7 +6,7 @@ What is to be decoded (class, size, position, direction, speed) is drawn indepen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -281,5 +281,12 @@ def _render_scene(seed: int, index: int, path: Path) -> None:
     truth = BytesIO()  # into a file polars writes by threads of its own, which wait for each other and for a core
     pl.DataFrame(rows).write_parquet(truth)
     write_whole(truth_path(path), truth.getvalue())
-    # Nearer to what is drawn than by x264's own choices (42.8 dB and 42.4), in a quarter of their time.
-    write_video(path, pictures, rate=scene.rate, crf=14, preset="ultrafast")
+    write_film(path, pictures, rate=scene.rate)
+
+
+def write_film(path: Path, pictures: Iterable[NDArray[np.uint8]], *, rate: int = RATE) -> None:
+    """Encode pictures, uint8 [h, w, 3] each, as the films of scenes are. Raises VideoError as ``write_video``.
+
+    Nearer to what is drawn than by x264's own choices (42.8 dB and 42.4), in a quarter of their time.
+    """
+    write_video(path, pictures, rate=rate, crf=14, preset="ultrafast")
