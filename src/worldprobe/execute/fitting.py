@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 from worldprobe.errors import ConfigError
 
 Value = TypeVar("Value")
+# Beside ``torch.OutOfMemoryError``: torch on a CPU, CUDA itself (kernels, pinned memory), and its libraries, which
+# take memory of their own. Each is a plain RuntimeError.
+_OUT_OF_MEMORY = ("DefaultCPUAllocator: ", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
 class Fitting:
@@ -36,20 +39,22 @@ class Fitting:
             try:
                 found.append(work(part))
             except RuntimeError as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
-                self._halve(len(part), error)
+                if len(part) == 1:
+                    raise ConfigError(
+                        f"memory does not hold one clip of {self.name} ({str(error).splitlines()[0]}). "
+                        f"{self._instead}"
+                    ) from error
+            else:
+                start += len(part)
                 continue
-            start += len(part)
+            self._halve(len(part))  # here the error has gone, and with it what its frames held of the batch
         return found
 
-    def _halve(self, tried: int, error: RuntimeError) -> None:
+    def _halve(self, tried: int) -> None:
         import torch
 
-        if tried == 1:
-            raise ConfigError(
-                f"memory does not hold one clip of {self.name} ({str(error).splitlines()[0]}). {self._instead}"
-            ) from error
         self.most = tried // 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -59,8 +64,10 @@ class Fitting:
         )
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error of torch's, or what a compiler wraps it in, says that memory is full."""
     import torch
 
-    # On a CPU torch raises a plain RuntimeError.
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator: " in str(error)
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(one in str(error) for one in _OUT_OF_MEMORY)
