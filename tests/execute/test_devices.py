@@ -13,7 +13,9 @@ from worldprobe.execute.devices import device_for
     ("gpus", "wanted", "found"),
     [(0, "auto", "cpu"), (0, "cpu", "cpu"), (1, "auto", "cuda"), (1, "cuda:0", "cuda:0"), (2, "cuda:1", "cuda:1")],
 )
-def test_a_device_that_is_there_is_taken(monkeypatch: pytest.MonkeyPatch, gpus: int, wanted: str, found: str) -> None:
+def test_a_device_that_is_there_is_taken(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, wanted: str, found: str
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     assert device_for(wanted) == found
@@ -23,8 +25,8 @@ def test_a_device_that_is_there_is_taken(monkeypatch: pytest.MonkeyPatch, gpus: 
     ("gpus", "wanted", "message"),
     [
         (0, "cuda", "--device cuda was asked for, but torch finds no CUDA GPU"),
-        (1, "cuda:1", "--device cuda:1 was asked for, and the GPUs that torch finds here are cuda:0"),
-        (4, "cuda:7", "are cuda:0 to cuda:3"),
+        (1, "cuda:1", "--device cuda:1 was asked for, and torch finds the GPUs cuda:0 here"),
+        (4, "cuda:7", "finds the GPUs cuda:0 to cuda:3 here"),
         (1, "gpu", "no device 'gpu': use auto, cpu, cuda or cuda:N"),
     ],
 )

@@ -50,18 +50,29 @@ def test_a_store_that_was_begun_on_another_device_is_finished(
 
 def test_a_batch_that_the_gpu_does_not_hold_is_halved(gpu: str, scenes: list[Path], tmp_path: Path) -> None:
     encoder = tiny(device=gpu, precision="fp32")
+    # The first pass also takes what libraries keep for good.
     free = encode(scenes, encoder=encoder, store=Store(tmp_path / "free"), blocks=[3])
-    torch.cuda.empty_cache()
     _, total = torch.cuda.mem_get_info()
-    room = torch.cuda.memory_allocated() + 24 * 2**20  # for a clip or two
-    torch.cuda.set_per_process_memory_fraction(min(1.0, room / total))
+
+    def held(clips: int) -> int:
+        """Bytes that a pass over so many clips makes torch take from the card, in pieces of up to 20 MiB."""
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        encoder.forward(torch.zeros((clips, 16, 3, 64, 64), dtype=torch.uint8, device=gpu), {3})
+        return torch.cuda.max_memory_reserved()
+
+    one, all_six = held(1), held(len(scenes))
+    assert one < all_six
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction((one + all_six) / 2 / total)
     try:
         with pytest.warns(UserWarning, match="more than memory holds"):
             tight = encode(scenes, encoder=encoder, store=Store(tmp_path / "tight"), blocks=[3])
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
+    assert tight.made == len(scenes)
     found, wanted = (tokens_of(Store(tmp_path / name), of) for name, of in (("tight", tight), ("free", free)))
-    assert np.linalg.norm(found - wanted) < 1e-2 * np.linalg.norm(wanted)
+    assert np.linalg.norm(found - wanted) < 1e-3 * np.linalg.norm(wanted)
 
 
 def test_two_processes_fill_one_store_on_one_gpu(gpu: str, scenes: list[Path], tmp_path: Path) -> None:

@@ -23,5 +23,5 @@ def device_for(wanted: str) -> str:
         raise ConfigError(f"no device {wanted!r}: use auto, cpu, cuda or cuda:N") from error
     if found.type == "cuda" and (found.index or 0) >= (count := torch.cuda.device_count()):
         there = "cuda:0" if count == 1 else f"cuda:0 to cuda:{count - 1}"
-        raise ConfigError(f"--device {wanted} was asked for, and the GPUs that torch finds here are {there}. Use one.")
+        raise ConfigError(f"--device {wanted} was asked for, and torch finds the GPUs {there} here. Use one.")
     return str(found)

@@ -11,7 +11,12 @@ from worldprobe.errors import ConfigError
 Value = TypeVar("Value")
 # Beside ``torch.OutOfMemoryError``: torch on a CPU, CUDA itself (kernels, pinned memory), and its libraries, which
 # take memory of their own. Each is a plain RuntimeError.
-_OUT_OF_MEMORY = ("DefaultCPUAllocator: ", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+_OUT_OF_MEMORY = (
+    "DefaultCPUAllocator: ",
+    "out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 
 
 class Fitting:
