@@ -38,7 +38,7 @@ from worldprobe.encoders import known
 from worldprobe.encoders.forward import Forward
 from worldprobe.encoders.preprocess import normalize
 from worldprobe.encoders.vjepa2 import VJEPA2Encoder, random_twin
-from worldprobe.execute.fitting import is_out_of_memory
+from worldprobe.errors import out_of_memory
 from worldprobe.pipeline.encode.encode import encode
 from worldprobe.store import Store
 
@@ -123,7 +123,7 @@ def fastest_batch(side: Side, shape: tuple[int, ...], device: str, clock: Clock)
             once(side, pixels)
             each = min(once(side, pixels) for _ in range(2)) / clips
         except RuntimeError as error:
-            if not is_out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             break
         if each < 0.98 * least:

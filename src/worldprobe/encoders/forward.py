@@ -16,7 +16,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from worldprobe.encoders.preprocess import MEAN, STD
-from worldprobe.execute.fitting import is_out_of_memory
+from worldprobe.errors import out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -222,7 +222,7 @@ def _fused() -> Callable[[Tensor, Tensor, Tensor], Tensor]:
             # No Triton, no C compiler or no Python.h beside it, no place for its files, a Python that is too new:
             # the compiler, and what it starts, each have their own errors for it.
             except Exception as error:
-                if is_out_of_memory(error):  # a smaller batch may mend it
+                if out_of_memory(error):  # a smaller batch may mend it
                     raise
                 broken = True
                 cause = getattr(error, "inner_exception", error)

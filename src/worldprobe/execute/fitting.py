@@ -6,17 +6,9 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from worldprobe.errors import ConfigError
+from worldprobe.errors import ConfigError, out_of_memory
 
 Value = TypeVar("Value")
-# Beside ``torch.OutOfMemoryError``: torch on a CPU, CUDA itself (kernels, pinned memory), and its libraries, which
-# take memory of their own. Each is a plain RuntimeError.
-_OUT_OF_MEMORY = (
-    "DefaultCPUAllocator: ",
-    "out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUDNN_STATUS_ALLOC_FAILED",
-)
 
 
 class Fitting:
@@ -44,7 +36,7 @@ class Fitting:
             try:
                 found.append(work(part))
             except RuntimeError as error:
-                if not is_out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 if len(part) == 1:
                     raise ConfigError(
@@ -67,12 +59,3 @@ class Fitting:
             f"{tried} clips of {self.name} at once are more than memory holds: going on with {self.most}.",
             stacklevel=4,
         )
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error of torch's, or what a compiler wraps it in, says that memory is full."""
-    import torch
-
-    if isinstance(error, torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(one in str(error) for one in _OUT_OF_MEMORY)
