@@ -20,7 +20,7 @@ from worldprobe.video.rendered.scenes import render_scenes
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """A clip each: together a batch, and enough of them that a GPU turns queries and keys by a kernel of its own."""
+    """A clip each, together a batch: enough for a GPU to turn queries and keys by a kernel of its own."""
     return render_scenes(8, 5, tmp_path_factory.mktemp("scenes"), workers=1)
 
 
