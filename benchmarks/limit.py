@@ -34,7 +34,7 @@ def seconds(what: Callable[[], Any], device: str) -> float:
         started = time.perf_counter()
         what()
         if device != "cpu":
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(device)
         if repeat:
             times.append(time.perf_counter() - started)
     return statistics.median(times)

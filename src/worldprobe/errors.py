@@ -1,5 +1,11 @@
 """Errors that a user can act on."""
 
+# How torch says that memory is full, beside its OutOfMemoryError: on a CPU; CUDA itself, of kernels' memory and
+# pinned memory; and its libraries, which take some of their own.
+_OUT_OF_MEMORY = (
+    "DefaultCPUAllocator: ", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"
+)  # fmt: skip
+
 
 class WorldprobeError(Exception):
     """Something the user asked for cannot be done.
@@ -7,6 +13,13 @@ class WorldprobeError(Exception):
     The message says what was asked, what was found, and what to do; the command line prints it
     without a traceback. Our own mistakes are assertions, not this.
     """
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error of torch's, or what its compiler wraps that in, says that memory is full."""
+    if type(error).__name__ == "OutOfMemoryError":  # torch need not be loaded to say it
+        return True
+    return isinstance(error, RuntimeError) and any(one in str(error) for one in _OUT_OF_MEMORY)
 
 
 def in_words(error: Exception) -> str:

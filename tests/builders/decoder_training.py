@@ -38,7 +38,7 @@ def module(name="cnn", shape=SHAPE, **options):
     return registry.create("decoders", name, shape=shape, **{"channels": 32 if name == "flow" else 16, **options})
 
 
-def run(checkpoint, *, name="cnn", progress=lambda *_: None, **recipe):
+def run(checkpoint, *, name="cnn", device="cpu", progress=lambda *_: None, **recipe):
     made = module(name)
     recipe = Recipe(**{"steps": 40, "batch": 8, "every": 10, **recipe})
     course = train(
@@ -50,6 +50,7 @@ def run(checkpoint, *, name="cnn", progress=lambda *_: None, **recipe):
         checkpoint=checkpoint,
         progress=progress,
         stage="blobs",
+        device=device,
     )
     return made, course
 

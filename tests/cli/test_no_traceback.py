@@ -215,6 +215,7 @@ def test_a_damaged_file_of_a_run_is_reported_or_refused(count, tmp_path):
     [
         (KeyboardInterrupt(), 130, "stopped. What was done is kept"),
         (MemoryError(), 1, "memory ran out"),
+        (RuntimeError("CUDA error: out of memory\nCompile with"), 1, "memory ran out (CUDA error: out of memory)"),
         (OSError(errno.ENOSPC, "No space left on device", "a.mp4"), 1, "a.mp4 cannot be written: No space left"),
         (
             OSError(errno.EIO, "Input/output error", "b.mp4"),

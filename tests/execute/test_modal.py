@@ -131,6 +131,15 @@ def test_money_is_reckoned_by_the_price_that_was_given_or_by_a_list_that_says_ho
     assert "give --price" in unknown.terms["price_from"]
 
 
+def test_the_image_has_the_compiler_without_which_a_gpu_has_no_kernel(monkeypatch):
+    from worldprobe.execute import modal_app
+
+    installed = []
+    monkeypatch.setattr(modal.Image, "apt_install", lambda image, *packages: installed.extend(packages) or image)
+    modal_app.image()
+    assert {"gcc", "libc6-dev"} <= set(installed)
+
+
 def test_the_image_has_the_versions_that_run_here():
     from worldprobe.execute import modal_app
 

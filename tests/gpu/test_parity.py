@@ -5,17 +5,23 @@ from __future__ import annotations
 import copy
 import warnings
 from pathlib import Path
+from subprocess import CalledProcessError
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from tests.builders.decoder_training import Blobs, module, run
+from torch._dynamo.exc import BackendCompilerFailed, TorchDynamoException
+from torch._inductor.exc import InductorError
 from transformers import VJEPA2Config, VJEPA2Model
 
+from worldprobe.encoders import forward
 from worldprobe.encoders.forward import Forward, rotated, rotations, turned
 from worldprobe.encoders.preprocess import normalize
 from worldprobe.encoders.vjepa2 import tiny
+from worldprobe.errors import ConfigError
+from worldprobe.execute.fitting import Fitting
 from worldprobe.predictors.vjepa2 import VJEPA2Predictor
 from worldprobe.probes.attentive import AttentiveProbe
 
@@ -25,11 +31,12 @@ SLACK = 1.1
 
 @pytest.fixture(autouse=True)
 def exact_products() -> Any:
-    """TF32 would hide what is to be compared."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = False
+    """TF32, by default the numbers of a GPU's convolutions, would hide what is to be compared."""
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    matmul.allow_tf32 = cudnn.allow_tf32 = False
     yield
-    torch.backends.cuda.matmul.allow_tf32 = before
+    matmul.allow_tf32, cudnn.allow_tf32 = before
 
 
 def distance(found: torch.Tensor, wanted: torch.Tensor) -> float:
@@ -62,9 +69,9 @@ def test_the_forward_is_no_farther_from_float32_than_transformers_is(device: str
         exact = model(normalize(pixels), skip_predictor=True).last_hidden_state
         theirs = copy.deepcopy(model).to(device, dtype)
         rounded = theirs(normalize(pixels).to(device, dtype), skip_predictor=True).last_hidden_state
-    forward = Forward(copy.deepcopy(model.encoder), device=device, dtype=dtype)
+    ours = Forward(copy.deepcopy(model.encoder), device=device, dtype=dtype)
 
-    found = forward(pixels.to(device), {3})[3]
+    found = ours(pixels.to(device), {3})[3]
 
     bar = 2e-5 if dtype == torch.float32 else SLACK * distance(rounded, exact)
     assert distance(found, exact) < bar
@@ -77,24 +84,57 @@ def test_rotation_in_one_step_is_rotation(device: str) -> None:
     torch.testing.assert_close(turned(x, *tables), rotated(x, *tables))
 
 
-def test_a_kernel_that_cannot_be_compiled_is_said_once_and_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    from torch._dynamo.exc import TorchDynamoException
+class Refusing:
+    """A ``torch.compile`` that fails: at once, or when what it made is first called."""
 
-    from worldprobe.encoders import forward
+    def __init__(self, error: Exception, *, at_once: bool = False) -> None:
+        self.error, self.at_once, self.calls = error, at_once, 0
 
-    def broken(*_: object, **__: object) -> Any:
-        raise TorchDynamoException("Cannot find a working triton installation\nmore")
+    def __call__(self, function: Any, **_: object) -> Any:
+        if self.at_once:
+            self.refuse()
+        return self.refuse
 
-    monkeypatch.setattr(torch, "compile", lambda *_, **__: broken)
+    def refuse(self, *_: object) -> Any:
+        self.calls += 1
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("compiler", "said"),
+    [
+        (Refusing(TorchDynamoException("Cannot find a working triton installation\nmore")), "working triton"),
+        (Refusing(InductorError(CalledProcessError(1, ["gcc"]), None)), "Command .*gcc"),  # no Python.h
+        (Refusing(BackendCompilerFailed(print, KeyError("getpwuid(): uid not found: 1000"), None)), "getpwuid"),
+        (Refusing(RuntimeError("torch.compile is not supported here"), at_once=True), "not supported here"),
+    ],
+    ids=["triton", "headers", "home", "python"],
+)
+def test_a_kernel_that_cannot_be_compiled_is_said_once_and_done_without(
+    monkeypatch: pytest.MonkeyPatch, compiler: Refusing, said: str
+) -> None:
+    monkeypatch.setattr(torch, "compile", compiler)
     x, tables = torch.randn(1, 8, 4, 16), rotations(8, 2, 16, torch.device("cpu"))
     run_once = forward._fused.__wrapped__()
-    with pytest.warns(UserWarning, match="Cannot find a working triton installation\\)"):
+    with pytest.warns(UserWarning, match=f"makes no kernel here \\(.*{said}.*\\): going on"):
         first = run_once(x, *tables)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         second = run_once(x, *tables)
     for found in (first, second):
         torch.testing.assert_close(found, turned(x, *tables))
+
+
+def test_memory_that_a_compiler_finds_full_is_no_reason_to_do_without_a_kernel(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiler = Refusing(InductorError(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"), None))
+    monkeypatch.setattr(torch, "compile", compiler)
+    x, tables = torch.randn(2, 8, 4, 16), rotations(8, 2, 16, torch.device("cpu"))
+    kernel = forward._fused.__wrapped__()
+    with pytest.warns(UserWarning, match="going on with 1"), pytest.raises(ConfigError, match="one clip"):
+        Fitting("some encoder", most=2, instead="").map(lambda clips: kernel(clips, *tables), x)
+    assert compiler.calls == 2, "it was not tried again with a smaller batch"
 
 
 @pytest.mark.parametrize("mode", ["joint", "rolling"])
@@ -125,7 +165,9 @@ def test_a_decoder_draws_the_same_frames(device: str, name: str) -> None:
 
 
 def test_a_decoder_learns_in_half_precision(device: str, tmp_path: Path) -> None:
-    _, course = run(tmp_path / "checkpoint", precision="bf16" if device == "cuda" else "fp32", steps=60)
+    precision = "bf16" if device == "cuda" else "fp32"
+    made, course = run(tmp_path / "checkpoint", device=device, precision=precision, steps=60)
+    assert next(made.parameters()).device.type == device
     assert course.losses[-1].validation < course.losses[0].validation
 
 

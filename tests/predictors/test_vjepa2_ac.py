@@ -137,7 +137,10 @@ def test_a_file_whose_predictor_is_not_whole_is_not_converted(tmp_path):
 
 
 def test_the_twin_is_untrained_and_the_same_each_time(folder, predictor):
-    twins = [ActionPredictor.from_encoder(load_encoder(f"random:{folder}", precision="fp32")) for _ in range(2)]
+    twins = [
+        ActionPredictor.from_encoder(load_encoder(f"random:{folder}", device="cpu", precision="fp32"))
+        for _ in range(2)
+    ]
     frames = predictor.frames(PIXELS)
     first, second = (twin.next_frames(frames, ACTIONS, STATES) for twin in twins)
     assert (first == second).all()

@@ -12,7 +12,7 @@ from typing import NoReturn
 # Importing a module adds its commands, in the order in which the help lists them.
 from worldprobe.cli import experiments, stages, predict, decode, look, compare, watch, export, convert, render  # isort: skip
 from worldprobe.cli.options import app
-from worldprobe.errors import WorldprobeError
+from worldprobe.errors import WorldprobeError, out_of_memory
 from worldprobe.printable import one_line
 
 # What a disk says, wherever it is met: libraries write files of their own.
@@ -63,6 +63,13 @@ def main() -> None:
     except OSError as error:
         what = "cannot be written" if error.errno in _NO_PLACE else "cannot be read or written"
         _end(f"{error.filename or 'a file'} {what}: {error.strerror or error}")
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+        _end(
+            f"memory ran out ({str(error).strip().splitlines()[0]}). Ask for less: a smaller model, fewer "
+            '--frames, --precision bf16, a smaller batch in [decode], or device = "cpu"'
+        )
 
 
 def _end(line: str, code: int = 1) -> NoReturn:

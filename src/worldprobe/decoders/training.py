@@ -2,7 +2,8 @@
 
 AdamW (Loshchilov and Hutter 2019) with a cosine schedule; an average of the weights over the last steps (Polyak
 and Juditsky 1992) is what is validated and kept; gradients are clipped; a stop when held-out groups gain no more.
-What each step draws by lot follows from the seed and the step's number, so a run that was killed ends bit-equal.
+What each step draws by lot follows from the seed and the step's number, so a run that was killed ends bit-equal on
+a CPU, and on a GPU to its rounding: cuDNN adds some gradients up in no fixed order.
 """
 
 from __future__ import annotations

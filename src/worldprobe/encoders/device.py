@@ -1,32 +1,13 @@
-"""Where an encoder computes, and in what: what a user wanted, held against what this machine has."""
+"""In what numbers an encoder computes: what a user wanted, held against where it computes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from worldprobe.errors import ConfigError
-from worldprobe.execute.devices import device_for
 
 if TYPE_CHECKING:
     import torch
-
-
-def device_of(wanted: str) -> str:
-    """The device of a name; ``auto`` is the GPU where there is one.
-
-    Raises:
-        ConfigError: no device, or a GPU that torch does not find.
-    """
-    import torch
-
-    if wanted == "auto":
-        return device_for(wanted)
-    if wanted.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"--device {wanted} was asked for, but torch finds no CUDA GPU here. Use --device cpu.")
-    try:
-        return str(torch.device(wanted))
-    except RuntimeError as error:
-        raise ConfigError(f"no device {wanted!r}: use auto, cpu, cuda or cuda:N") from error
 
 
 def precision_of(wanted: str, device: str) -> str:

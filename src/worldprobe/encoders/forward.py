@@ -16,6 +16,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from worldprobe.encoders.preprocess import MEAN, STD
+from worldprobe.errors import out_of_memory
 
 if TYPE_CHECKING:
     import torch
@@ -208,19 +209,24 @@ def _fused() -> Callable[[Tensor, Tensor, Tensor], Tensor]:
     Six passes over queries and keys in float32 take a third of a block's time on a GPU, one pass next to nothing.
     """
     import torch
-    from torch._dynamo.exc import TorchDynamoException
 
-    compiled: Any = torch.compile(rotated, dynamic=True)
+    compiled: Any = None
     broken = False
 
     def run(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-        nonlocal broken
+        nonlocal compiled, broken
         if not broken:
             try:
+                compiled = compiled or torch.compile(rotated, dynamic=True)
                 return compiled(x, cosine, sine)  # type: ignore[no-any-return]
-            except TorchDynamoException as error:  # no Triton, or no C compiler beside it
+            # No Triton, no C compiler or no Python.h beside it, no place for its files, a Python that is too new:
+            # the compiler, and what it starts, each have their own errors for it.
+            except Exception as error:
+                if out_of_memory(error):  # a smaller batch may mend it
+                    raise
                 broken = True
-                why = (str(error).strip() or type(error).__name__).splitlines()[0]
+                cause = getattr(error, "inner_exception", error)
+                why = (str(cause).strip() or type(cause).__name__).splitlines()[0]
                 warnings.warn(
                     f"torch's compiler makes no kernel here ({why}): going on without it, somewhat slower.",
                     stacklevel=2,

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.encoders import actions, checkpoint, known
-from worldprobe.encoders.device import device_of, dtype_of, precision_of
+from worldprobe.encoders.device import dtype_of, precision_of
 from worldprobe.encoders.forward import VERSIONS, Forward, is_21
 from worldprobe.encoders.lanes import side_by_side
 from worldprobe.encoders.pixels import Pixels
 from worldprobe.encoders.preprocess import crop_frames, sight
 from worldprobe.encoders.transfer import to_device, to_host
 from worldprobe.errors import ConfigError, RegistryError
+from worldprobe.execute.devices import device_for
 from worldprobe.geometry import TokenGrid, View, resize_and_crop
 from worldprobe.records import Clip
 
@@ -57,7 +58,7 @@ class VJEPA2Encoder:
         self.name = name
         self.status: Status = status
         self.twin = None if name.startswith("random:") else f"random:{name}"
-        self.device = device_of("cpu" if device == known.ELSEWHERE else device)
+        self.device = device_for("cpu" if device == known.ELSEWHERE else device)
         self.precision = precision_of(precision, "cuda" if device == known.ELSEWHERE else self.device)
         version = VERSIONS[self.precision]
         self.revision = hashlib.sha256(f"{revision} {self.precision} {version}".encode()).hexdigest()

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from worldprobe.errors import ConfigError
+from worldprobe.errors import ConfigError, out_of_memory
 
 Value = TypeVar("Value")
 
@@ -36,20 +36,22 @@ class Fitting:
             try:
                 found.append(work(part))
             except RuntimeError as error:
-                if not _is_out_of_memory(error):
+                if not out_of_memory(error):
                     raise
-                self._halve(len(part), error)
+                if len(part) == 1:
+                    raise ConfigError(
+                        f"memory does not hold one clip of {self.name} ({str(error).splitlines()[0]}). "
+                        f"{self._instead}"
+                    ) from error
+            else:
+                start += len(part)
                 continue
-            start += len(part)
+            self._halve(len(part))  # here the error has gone, and with it what its frames held of the batch
         return found
 
-    def _halve(self, tried: int, error: RuntimeError) -> None:
+    def _halve(self, tried: int) -> None:
         import torch
 
-        if tried == 1:
-            raise ConfigError(
-                f"memory does not hold one clip of {self.name} ({str(error).splitlines()[0]}). {self._instead}"
-            ) from error
         self.most = tried // 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -57,10 +59,3 @@ class Fitting:
             f"{tried} clips of {self.name} at once are more than memory holds: going on with {self.most}.",
             stacklevel=4,
         )
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    import torch
-
-    # On a CPU torch raises a plain RuntimeError.
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator: " in str(error)

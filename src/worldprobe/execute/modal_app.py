@@ -52,9 +52,10 @@ def _wanted(need: Any, extras: frozenset[str]) -> bool:
 
 
 def image() -> modal.Image:
-    """Debian with this Python's version, the pinned packages, and this package's source."""
+    """Debian with this Python's version, a C compiler, the pinned packages, and this package's source."""
     return (
         modal.Image.debian_slim(python_version=f"{sys.version_info.major}.{sys.version_info.minor}")
+        .apt_install("gcc", "libc6-dev")  # with which Triton builds what starts a kernel
         .pip_install(*pinned(extras=frozenset({"flow"})))
         .env({"HF_HOME": WEIGHTS, "WORLDPROBE_CACHE": f"{STORE}/cache"})
         .add_local_python_source(_ROOT)

@@ -15,7 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.errors import DecoderError, EncoderError, LabelError, ProbeError, RegistryError, WorldprobeError
+from worldprobe.errors import (
+    DecoderError,
+    EncoderError,
+    LabelError,
+    ProbeError,
+    RegistryError,
+    WorldprobeError,
+    out_of_memory,
+)
 from worldprobe.plugins.promises import labels_problem, typed
 from worldprobe.protocols import FrameSource, Outcome
 from worldprobe.records import Clip, Labels, TokenGrid, View
@@ -65,18 +73,13 @@ def blamed(who: str, what: str, error: type[WorldprobeError]) -> Iterator[None]:
     except (WorldprobeError, MemoryError):
         raise
     except Exception as raised:
-        if _out_of_memory(raised):
+        if out_of_memory(raised):  # smaller batches are tried then
             raise
         described = f"{type(raised).__name__}: {raised}".removesuffix(": ")
         raise error(
             f"{who} failed in {what}: {described} ({_place(raised)}). It is the plug-in's mistake; "
             "WORLDPROBE_DEBUG=1 shows the traceback."
         ) from raised
-
-
-def _out_of_memory(raised: Exception) -> bool:
-    # Smaller batches are tried then.
-    return type(raised).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator: " in str(raised)
 
 
 def _place(raised: BaseException) -> str:

@@ -557,19 +557,24 @@ def test_a_decoder_of_other_tokens_is_refused_before_anything_is_predicted(small
     with pytest.raises(DecoderError, match="no trained decoder"):
         find_decoder(str(tmp_path), tmp_path, encoder)
     assert find_decoder(None, tmp_path, encoder) is None
+    devices = []
     for changes, said in (
         ({"grid": (8, 8)}, "8 x 8 tokens"),
         ({"frames": 1}, "1 frames"),
         ({"norm": False}, "norm"),
     ):
-        monkeypatch.setattr("worldprobe.pipeline.predict.pixels.load", lambda folder, c=changes: Stand(**c))
+        monkeypatch.setattr(
+            "worldprobe.pipeline.predict.pixels.load",
+            lambda folder, device, c=changes: devices.append(device) or Stand(**c),
+        )
         with pytest.raises(PredictionError, match=said):
             find_decoder(str(tmp_path), tmp_path, encoder)
     other = Stand()
     other.facts = {"tap": "vjepa2-tiny/block3.out"}
-    monkeypatch.setattr("worldprobe.pipeline.predict.pixels.load", lambda folder: other)
+    monkeypatch.setattr("worldprobe.pipeline.predict.pixels.load", lambda folder, device: other)
     with pytest.raises(PredictionError, match="trained on vjepa2-tiny/block3"):
         find_decoder(str(tmp_path), tmp_path, encoder)
+    assert devices == 3 * ["cpu"], "a decoder is loaded to where its encoder computes"
 
 
 class Tight:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from worldprobe.encoders.device import device_of, precision_of
+from worldprobe.encoders.device import precision_of
 from worldprobe.encoders.known import ELSEWHERE
 from worldprobe.encoders.lanes import side_by_side
 from worldprobe.encoders.pixels import Pixels
 from worldprobe.encoders.transfer import to_device, to_host
 from worldprobe.encoders.vision.spec import class_name
 from worldprobe.errors import ConfigError
+from worldprobe.execute.devices import device_for
 from worldprobe.geometry import TokenGrid, View
 from worldprobe.records import Clip
 
@@ -62,8 +63,8 @@ class Taps(Protocol):
 
 
 def computed(device: str, precision: str) -> tuple[str, str]:
-    """Where and in what is computed, by what a user wanted; as ``device_of`` and ``precision_of`` say."""
-    here = device_of("cpu" if device == ELSEWHERE else device)
+    """Where and in what is computed, by what a user wanted; as ``device_for`` and ``precision_of`` say."""
+    here = device_for("cpu" if device == ELSEWHERE else device)
     return here, precision_of(precision, "cuda" if device == ELSEWHERE else here)
 
 

@@ -131,7 +131,7 @@ def _median(work: Callable[[], Any], device: str, seconds: float) -> float:
         started = time.perf_counter()
         work()
         if device.startswith("cuda"):
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(device)
         times.append(time.perf_counter() - started)
     return statistics.median(times[1:])
 

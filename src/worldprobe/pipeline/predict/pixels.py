@@ -73,12 +73,12 @@ def find_decoder(decoder: str | None, out: Path, encoder: Encoder) -> LoadedDeco
         PredictionError: one of other tokens than are predicted.
     """
     if decoder is not None:
-        loaded = _loaded(folder := place_of(decoder, out))
+        loaded = _loaded(folder := place_of(decoder, out), encoder)
         if why := _unfit(loaded, encoder):
             raise PredictionError(f"the decoder in {folder} cannot draw these predictions: {why}")
         return loaded
     for own in sorted((out / "decoders").glob("*/config.json")):
-        loaded = _loaded(own.parent)
+        loaded = _loaded(own.parent, encoder)
         if not _unfit(loaded, encoder):
             return loaded
     return None
@@ -271,9 +271,11 @@ def _line(
     )  # fmt: skip
 
 
-def _loaded(folder: Path) -> LoadedDecoder:
+def _loaded(folder: Path, encoder: Encoder) -> LoadedDecoder:
+    """Load a decoder to where the encoder computes: a user who named a device meant all of the prediction."""
+    loaded = load(folder, device=str(getattr(encoder, "device", "auto")))
     # Of a decoder that came without, nobody can say what it has seen.
-    return LoadedDecoder(load(folder), read_training_clips(folder) or TrainingClips())
+    return LoadedDecoder(loaded, read_training_clips(folder) or TrainingClips())
 
 
 def _unfit(loaded: LoadedDecoder, encoder: Encoder) -> str:
