@@ -360,9 +360,9 @@ def test_what_a_mask_hides_is_not_read():
 
 def test_complex_numbers_are_refused_before_half_of_them_is_lost():
     features, labels, speaker = speakers(groups=6)
-    with pytest.raises(WorldprobeError, match="^features are complex"):
+    with pytest.raises(WorldprobeError, match=r"^features are complex"):
         wp.probe(features * 1j, labels["loudness"], speaker)
-    with pytest.raises(WorldprobeError, match="^labels 'label' are complex"):
+    with pytest.raises(WorldprobeError, match=r"^labels 'label' are complex"):
         wp.probe(features, labels["loudness"] * 1j, speaker)
 
 

@@ -371,7 +371,7 @@ def test_a_container_that_is_lost_costs_its_item_alone(account, volumes, tmp_pat
 
     found = list(Modal().through(Cloud(films, store, "", ""), remote, Stay(str(tmp_path)), [0, 4]))
     assert [(one.item, one.value) for one in found] == [(0, None), (4, 2)]
-    with pytest.raises(WorldprobeError, match="a container was lost.*3600 s"):
+    with pytest.raises(WorldprobeError, match=r"a container was lost.*3600 s"):
         found[0].get()
 
 

@@ -74,11 +74,10 @@ def _array(values: Any, name: str) -> NDArray[Any]:
     if hasattr(values, "detach"):  # of torch, which numpy cannot read where it has gradients or bfloat16
         values = values.detach().cpu()
         values = values.float() if str(values.dtype) == "torch.bfloat16" else values
-    hidden = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else np.zeros(0, np.bool_)
-    if hidden.any():
-        rows = hidden.reshape(len(hidden), -1).any(axis=1)
+    if isinstance(values, np.ma.MaskedArray) and (hidden := np.asarray(np.ma.getmaskarray(values))).any():
+        rows = hidden.reshape(len(values), -1).any(axis=1)
         raise InputError(
-            f"{name} are masked in {int(rows.sum())} of {len(rows)} rows, first in row {int(rows.argmax())}: leave "
+            f"{name} are masked in {int(rows.sum())} of {rows.size} rows, first in row {int(rows.argmax())}: leave "
             "those rows out, everywhere"
         )
     found = np.asarray(values)

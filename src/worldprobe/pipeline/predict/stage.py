@@ -12,6 +12,7 @@ from worldprobe.encoders.load import load_encoder, twin_of
 from worldprobe.errors import PredictionError, VideoError
 from worldprobe.findings.run_files import read_json
 from worldprobe.io.files import StrPath, paths_of
+from worldprobe.pipeline.claim import alone
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.folder import PREDICT, STORE, add_notes, merge
 from worldprobe.pipeline.ledger import Ledger, device_of, foretold
@@ -41,6 +42,7 @@ from worldprobe.store import Store
 from worldprobe.video.rendered.robots.draw import gl_context
 
 
+@alone("predict")
 def predict(
     experiment: Experiment,
     videos: Sequence[StrPath] | StrPath,
