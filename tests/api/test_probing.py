@@ -380,6 +380,14 @@ def test_units_change_no_score(scale):
         assert other.score > 0.5
 
 
+def test_a_class_of_two_groups_that_is_read_perfectly_is_not_denied():
+    _, _, speaker = speakers(groups=20)
+    rng, rare = np.random.default_rng(0), np.isin(speaker, ["speaker00", "speaker01"])
+    report = wp.probe(rng.normal(size=(len(rare), 4)) + 8 * rare[:, None], rare, speaker)
+    assert report.verdicts["label"].kind == "too-few"
+    assert (report.detectable["label"].easy, report.detectable["label"].hard) == (None, None)
+
+
 def main(line):
     """Whether a line is of the features themselves, on the sound split."""
     return (line.kind, getattr(line, "control", ""), getattr(line, "split", "")) == ("probe", "none", "grouped")

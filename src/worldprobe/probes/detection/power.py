@@ -114,8 +114,7 @@ def detectable(
     """What of ``planted`` was found, out of fold, by the same test as the real target is put to.
 
     Plants vary in every group. A target that is itself in few of them (a class in 2 of 30, say) may not pass the test
-    however well it is read: then nothing is said to be detectable. Where the z of an indicator that is read without an
-    error is below that of plants, theirs have to exceed the test's threshold by as much.
+    however well it is read: then nothing is said to be detectable.
 
     Args:
         plants, prediction, constant: [n, columns].
@@ -127,22 +126,15 @@ def detectable(
     # test, at 1 in 21.
     above = nulls.max() if folds.purge else nulls.mean() + _DEVIATIONS * nulls.std(ddof=1)
     least = max(LEAST_Z, float(above))
-    asked = np.full(found.shape, least)
-    if target is not None:
-        most = float(attainable_z(target, folds.unit)[0])
-        if most <= least:
-            return Detectable(None, None, least)
-        if np.isin(target, (0.0, 1.0)).all():
-            of_plants = attainable_z(plants, folds.unit, blocks=plants.shape[1])[:-NULLS].reshape(found.shape)
-            asked *= np.maximum(1.0, of_plants / most)
-    easy, hard = (_least_effect(one) for one in (found > asked).mean(axis=2))
+    if target is not None and _perfect(target, folds.unit) <= least:
+        return Detectable(None, None, least)
+    easy, hard = (_least_effect((one > least).mean(axis=1)) for one in found)
     return Detectable(easy, hard, least)
 
 
-def attainable_z(target: Floats, unit: Ints, *, blocks: int = 1) -> Floats:
-    """``group_z`` of targets [n, k] that are predicted without an error, [blocks]: little where few groups hold all."""
-    mean = np.broadcast_to(target.mean(axis=0), target.shape)
-    return group_z(target, target, mean, unit, blocks=blocks)
+def _perfect(target: Floats, unit: Ints) -> float:
+    """``group_z`` of a target [n, k] that is predicted without an error: little where few groups hold all of it."""
+    return float(group_z(target, target, np.broadcast_to(target.mean(axis=0), target.shape), unit)[0])
 
 
 def accuracy_over_chance(effect: float, shares: Sequence[float]) -> float:
