@@ -113,8 +113,8 @@ def detectable(
 ) -> Detectable:
     """What of ``planted`` was found, out of fold, by the same test as the real target is put to.
 
-    Plants vary in every group. A target that is itself in few of them (a class in 2 of 30, say) may not pass the test
-    however well it is read: then nothing is said to be detectable.
+    Plants vary in every group. A target that is itself in few of them (a class in 2 of 30, say) may not pass the
+    test however well it is read: then nothing is said to be detectable.
 
     Args:
         plants, prediction, constant: [n, columns].
