@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.probes.evaluate import finite_rows
-from worldprobe.probes.linear.estimators import InputError
+from worldprobe.probes.linear.estimators import InputError, require_unmasked
 from worldprobe.probes.linear.grouped import Kind
 
 # Whole numbers of at most so many different values are classes.
@@ -74,12 +74,7 @@ def _array(values: Any, name: str) -> NDArray[Any]:
     if hasattr(values, "detach"):  # of torch, which numpy cannot read where it has gradients or bfloat16
         values = values.detach().cpu()
         values = values.float() if str(values.dtype) == "torch.bfloat16" else values
-    if isinstance(values, np.ma.MaskedArray) and (hidden := np.asarray(np.ma.getmaskarray(values))).any():
-        rows = hidden.reshape(len(values), -1).any(axis=1)
-        raise InputError(
-            f"{name} are masked in {int(rows.sum())} of {rows.size} rows, first in row {int(rows.argmax())}: leave "
-            "those rows out, everywhere"
-        )
+    require_unmasked(values, name)
     found = np.asarray(values)
     if found.dtype.kind == "c":
         raise InputError(f"{name} are complex numbers: give their real and imaginary parts side by side")
