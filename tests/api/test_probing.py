@@ -343,6 +343,70 @@ def test_what_cannot_be_probed_is_one_sentence(features, labels, groups, more, s
     assert isinstance(raised.value, WorldprobeError)
 
 
+def test_what_a_mask_hides_is_not_read():
+    features, labels, speaker = speakers(groups=6)
+    loud, hidden = labels["loudness"], np.arange(len(features)) == 3
+    masked = [
+        (np.ma.masked_array(features, np.outer(hidden, np.ones(6))), loud, speaker, "features"),
+        (features, np.ma.masked_array(loud, hidden), speaker, "labels 'label'"),
+        (features, loud, np.ma.masked_array(speaker, hidden), "groups"),
+    ]
+    for rows, values, groups, named in masked:
+        with pytest.raises(WorldprobeError, match=f"^{named} are masked in 1 of 48 rows, first in row 3: leave"):
+            wp.probe(rows, values, groups)
+    plain = wp.probe(features, loud, speaker)
+    require_same(wp.probe(np.ma.masked_array(features), np.ma.masked_array(loud), speaker).lines, plain.lines)
+
+
+def test_complex_numbers_are_refused_before_half_of_them_is_lost():
+    features, labels, speaker = speakers(groups=6)
+    with pytest.raises(WorldprobeError, match=r"^features are complex"):
+        wp.probe(features * 1j, labels["loudness"], speaker)
+    with pytest.raises(WorldprobeError, match=r"^labels 'label' are complex"):
+        wp.probe(features, labels["loudness"] * 1j, speaker)
+
+
+@pytest.mark.parametrize("scale", [2.0**-160, 2.0**-700, 2.0**700])
+def test_units_change_no_score(scale):
+    """A power of two, so that nothing is rounded."""
+    features, labels, speaker = speakers(groups=6)
+    rows, loud = features.astype(np.float64), labels["loudness"]
+    plain = wp.probe(rows, loud, speaker).lines
+    require_same(wp.probe(rows, loud * scale, speaker).lines, plain)
+    if scale < 1:
+        found = wp.probe(rows * scale, loud, speaker).lines
+        (one,), (other,) = ([line for line in lines if main(line)] for lines in (found, plain))
+        assert one.score == pytest.approx(other.score, abs=1e-6)
+        assert other.score > 0.5
+
+
+def test_a_class_of_two_groups_that_is_read_perfectly_is_not_denied():
+    _, _, speaker = speakers(groups=20)
+    rng, rare = np.random.default_rng(0), np.isin(speaker, ["speaker00", "speaker01"])
+    report = wp.probe(rng.normal(size=(len(rare), 4)) + 8 * rare[:, None], rare, speaker)
+    assert report.verdicts["label"].kind == "too-few"
+    assert (report.detectable["label"].easy, report.detectable["label"].hard) == (None, None)
+
+
+def main(line):
+    """Whether a line is of the features themselves, on the sound split."""
+    return (line.kind, getattr(line, "control", ""), getattr(line, "split", "")) == ("probe", "none", "grouped")
+
+
+def test_tensors_keep_the_digits_that_they_have():
+    torch = pytest.importorskip("torch")
+    features, labels, speaker = speakers(groups=6)
+    rows, loud = torch.tensor(features, dtype=torch.float64) + 1e8, torch.tensor(labels["loudness"]).bfloat16()
+    require_same(wp.probe(rows, loud, speaker).lines, wp.probe(rows.numpy(), loud.float().numpy(), speaker).lines)
+
+
+def test_a_column_of_classes_is_classes():
+    features, labels, speaker = speakers(groups=6)
+    mood = np.unique(labels["mood"], return_inverse=True)[1]
+    found = wp.probe(features, mood[:, None], speaker[:, None]).lines
+    require_same(found, wp.probe(features, mood, speaker).lines)
+
+
 def test_columns_of_one_name_are_refused_before_one_of_them_is_lost():
     features, labels, speaker = speakers(groups=6)
     with pytest.raises(ValueError, match="several columns '1'"):

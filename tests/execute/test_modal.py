@@ -12,7 +12,7 @@ from tests.builders.checks import some
 from tests.builders.killing import findings, tree
 
 from worldprobe.config import make_experiment
-from worldprobe.errors import ConfigError, VideoError
+from worldprobe.errors import ConfigError, VideoError, WorldprobeError
 from worldprobe.pipeline.run import run
 from worldprobe.video.rendered.scenes import render_scenes
 
@@ -28,6 +28,29 @@ class Halves:
         if item % 2:
             raise VideoError(f"{item} is odd")
         return item // 2
+
+
+@dataclass(frozen=True)
+class Stay(Halves):
+    """The same, which reads nothing and leaves nothing."""
+
+    store: str
+    remote: str = "Encoding"
+
+    def at(self, store):
+        return self
+
+    def films(self, item):
+        return []
+
+    def moved(self, item, films):
+        return item
+
+    def reads(self, item):
+        return []
+
+    def leaves(self, item, value):
+        return {}
 
 
 class Folder:
@@ -333,3 +356,48 @@ def test_the_one_command_says_what_to_set_up_before_it_fetches_anything(monkeypa
     original = Path(__file__).resolve().parents[2] / "examples" / "original.toml"
     with pytest.raises(ConfigError, match="modal token new"):
         app(["run", str(original), "--executor", "modal"], standalone_mode=False)
+
+
+def test_what_a_clip_that_failed_did_not_leave_is_no_error_at_home(volumes, tmp_path):
+    from worldprobe.execute.modal import Cloud
+
+    films, store = volumes
+    (store.root / "embeddings.zarr").mkdir(parents=True)
+    (store.root / "embeddings.zarr" / "c.0").write_bytes(b"made")
+    home = tmp_path / "home"
+    Cloud(films, store, "", "").fetch({"c.1": home / "c.1", "c.0": home / "c.0"})
+    assert {one.name: one.read_bytes() for one in home.iterdir()} == {"c.0": b"made"}
+
+
+def test_a_container_that_is_lost_costs_its_item_alone(account, volumes, tmp_path):
+    from worldprobe.execute.modal import Cloud, Modal
+
+    films, store = volumes
+    answers = [modal.exception.FunctionTimeoutError("3600 s"), (2, None, 1.0)]
+
+    def remote(function):
+        return SimpleNamespace(work=SimpleNamespace(map=lambda items, **options: answers))
+
+    found = list(Modal().through(Cloud(films, store, "", ""), remote, Stay(str(tmp_path)), [0, 4]))
+    assert [(one.item, one.value) for one in found] == [(0, None), (4, 2)]
+    with pytest.raises(WorldprobeError, match=r"a container was lost.*3600 s"):
+        found[0].get()
+
+
+@pytest.mark.parametrize(
+    ("raised", "says"),
+    [
+        (modal.exception.AuthError("token revoked"), "does not take the token.*token revoked.*modal token new"),
+        (modal.exception.ConnectionError("no route"), "Modal failed: no route.*kept"),
+    ],
+)
+def test_what_goes_wrong_with_modal_itself_is_one_sentence(raised, says, account, tmp_path, monkeypatch):
+    from worldprobe.execute import modal_app
+    from worldprobe.execute.modal import Modal
+
+    def run():
+        raise raised
+
+    monkeypatch.setattr(modal_app, "app", SimpleNamespace(run=run))
+    with pytest.raises(WorldprobeError, match=says):
+        list(Modal().map(Stay(str(tmp_path)), [1]))

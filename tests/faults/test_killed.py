@@ -200,6 +200,26 @@ def test_a_video_is_labelled_when_the_labels_of_the_one_before_are_kept(films, t
     assert kept == list(range(24))
 
 
+@pytest.mark.parametrize("named", ["boxes.txt", "boxes.txt?step=5", "folder", "folder?start=2"])
+def test_what_is_kept_of_labels_that_were_edited_since_is_not_gone_on_from(named, films, tmp_path):
+    (tmp_path / "folder" / "deep").mkdir(parents=True)
+    files = [tmp_path / "boxes.txt", tmp_path / "folder" / "deep" / "1.txt"]
+    for file in files:
+        file.write_text("1,1,10,10,5,5\n")
+    out, (film, *_) = tmp_path / "folder" / "run", sorted(films.glob("*.mp4"))
+
+    def parts():
+        return Parts(out / "labels.parquet", labeller=f"mot:{tmp_path / named}", settings="")
+
+    label([film], labeller=SceneTruth(), parts=parts())
+    (kept,) = parts().folder.glob("*.parquet")
+    video = kept.name.rpartition("-")[0]
+    assert parts().get(video) is not None  # though what is kept lies in the folder
+    for file in files:
+        file.write_text("1,1,20,20,5,5,1\n")
+    assert parts().get(video) is None
+
+
 def test_parts_that_are_no_longer_needed_go_at_once(films, tmp_path, monkeypatch):
     """Whoever is killed while they are deleted leaves none to go on from, and the next one deletes what is left."""
     parts = Parts(tmp_path / "labels.parquet", labeller="truth", settings="")

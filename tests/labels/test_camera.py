@@ -57,6 +57,15 @@ def test_pictures_of_different_things_and_of_nothing_are_not_believed() -> None:
         assert not displacement(look(before), look(after)).reliable
 
 
+@pytest.mark.parametrize("size", [(1, 1), (5, 3), (8, 8), (16, 16), (16, 96), (96, 16)])
+def test_pictures_smaller_than_the_search_reaches_have_a_shift_too(size: tuple[int, int]) -> None:
+    """A film of icons, say: none of it can move as far as the search goes."""
+    height, width = size
+    before, after = (world(x, 50, width=width + 4, height=height)[:, :width] for x in (50, 48))
+    found = displacement(look(before), look(after))
+    assert np.abs(found.xy).max() <= max(size)
+
+
 def test_grey_pictures_are_means_of_squares() -> None:
     picture = np.random.default_rng(2).integers(0, 256, (7, 10, 3), dtype=np.uint8)
     small = shrink(picture, 3)

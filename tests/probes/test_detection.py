@@ -103,6 +103,21 @@ def test_more_groups_show_smaller_effects_and_easy_ones_show_first():
     assert min(few.least_z, many.least_z) >= LEAST_Z
 
 
+def test_of_a_class_in_few_groups_nothing_is_detectable_since_not_even_the_labels_themselves_would_pass():
+    inputs, target, folds = sample(groups=60)
+    plants = planted(inputs, target, folds, seed=0)
+    question = question_of(0, plants)
+    answer = cross_fit(inputs, [question], folds)[question.name]
+    given = (plants, answer.prediction, answer.constant, folds)
+    known = detectable(*given)
+    assert known.hard is not None
+    for groups, found in ((2, None), (4, None), (30, known.hard)):
+        labels = indicators((folds.unit < groups).astype(np.int64), 2)
+        mean = np.broadcast_to(labels.mean(axis=0), labels.shape)
+        passes = group_z(labels, labels, mean, folds.unit)[0] > known.least_z
+        assert (detectable(*given, target=labels).hard, passes) == (found, found is not None)
+
+
 def test_features_that_are_all_alike_hide_what_is_planted():
     _, target, folds = sample(groups=20)
     inputs = np.ones((len(target), 3), np.float32)

@@ -88,3 +88,19 @@ def test_it_says_what_it_is_and_scikit_learns_tools_take_it_with_groups():
 def test_what_cannot_be_fitted_is_refused(kind, target, groups, says):
     with pytest.raises(ProbeError, match=says):
         GroupedProbe(kind).fit([[1.0], [2.0], [4.0]], target, groups)
+
+
+def test_what_a_mask_hides_is_neither_fitted_nor_scored():
+    rng = np.random.default_rng(0)
+    inputs, groups = rng.normal(size=(24, 3)), np.repeat(np.arange(8), 3)
+    numbers, hidden = inputs[:, 0], np.arange(24) == 2
+    masked, of_inputs = np.ma.masked_array(numbers, hidden), np.ma.masked_array(inputs, inputs > 1)
+    probe = GroupedProbe().fit(np.ma.masked_array(inputs), numbers, groups)
+    for refused in (
+        lambda: GroupedProbe().fit(of_inputs, numbers, groups),
+        lambda: GroupedProbe().fit(inputs, masked, groups),
+        lambda: probe.predict(of_inputs),
+        lambda: probe.score(inputs, masked),
+    ):
+        with pytest.raises(ValueError, match="are masked in"):
+            refused()

@@ -13,12 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worldprobe.probes.evaluate import finite_rows
-from worldprobe.probes.linear.estimators import InputError
+from worldprobe.probes.linear.estimators import InputError, require_unmasked
 from worldprobe.probes.linear.grouped import Kind
 
 # Whole numbers of at most so many different values are classes.
 MOST_CLASSES = 10
 LABEL = "label"
+# Beyond this, and below its inverse, squares and their sums leave float64.
+_SQUARABLE = 1e100
+# Below this float32 begins to lose digits, and then the numbers.
+_LEAST = 1e-30
 _TIMES = (date, timedelta, np.datetime64, np.timedelta64)
 
 
@@ -37,11 +41,11 @@ def features_of(values: Any, name: str) -> NDArray[np.float32]:
     Raises:
         InputError: not two-dimensional, no numbers, no rows, or NaN or infinity.
     """
-    if hasattr(values, "detach"):  # of torch, which numpy cannot read where it has gradients or bfloat16
-        values = values.detach().cpu().float()
     try:
-        found = np.asarray(values)
+        found = _array(values, name)
         found = found if found.dtype in (np.float16, np.float32) else found.astype(np.float64)
+    except InputError:
+        raise
     except (TypeError, ValueError) as error:
         raise InputError(f"{name} are no array of numbers: {error}") from error
     if found.ndim != 2 or not found.size:
@@ -53,11 +57,27 @@ def features_of(values: Any, name: str) -> NDArray[np.float32]:
             f"{int(bad.argmax())}: leave those rows out, of labels and groups too"
         )
     if found.dtype == np.float64:  # float32 would lose what varies around a large mean
-        found = found - found.mean(axis=0)
+        found = _lifted(found - found.mean(axis=0))
     with np.errstate(over="ignore"):
         found = found.astype(np.float32, copy=False)
     if not finite_rows(found).all():
         raise InputError(f"{name} hold numbers beyond those of float32: divide them first")
+    return found
+
+
+def _array(values: Any, name: str) -> NDArray[Any]:
+    """Read an array, a tensor or a column of a frame as NumPy has it.
+
+    Raises:
+        InputError: values that a mask hides, which an array without its mask would show again, or complex numbers.
+    """
+    if hasattr(values, "detach"):  # of torch, which numpy cannot read where it has gradients or bfloat16
+        values = values.detach().cpu()
+        values = values.float() if str(values.dtype) == "torch.bfloat16" else values
+    require_unmasked(values, name)
+    found = np.asarray(values)
+    if found.dtype.kind == "c":
+        raise InputError(f"{name} are complex numbers: give their real and imaginary parts side by side")
     return found
 
 
@@ -128,7 +148,21 @@ def _labels(task: str, column: Any, kind: Kind | None, rows: int) -> Labels:
         raise InputError(f"{task!r} is asked for as a regression and holds no numbers: {error}") from error
     if not np.isfinite(numbers).all():
         raise InputError(f"{task!r} holds infinity: leave those rows out, of features and groups too")
-    return Labels(task, kind, numbers)
+    return Labels(task, kind, _squarable(numbers))
+
+
+def _squarable(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale columns whose squares float64 could not hold by a power of two, which no score depends on."""
+    most = np.abs(values).max(axis=0, initial=0.0)
+    outside = (most > 0) & ((most < 1 / _SQUARABLE) | (most > _SQUARABLE))
+    return np.asarray(np.ldexp(values, -np.frexp(np.where(outside, most, 0.5))[1]))
+
+
+def _lifted(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale columns that float32 would round to 0 by a power of two: probes standardise them anyway."""
+    most = np.abs(values).max(axis=0, initial=0.0)
+    low = (most > 0) & (most < _LEAST)
+    return np.asarray(np.ldexp(values, -np.frexp(np.where(low, most, 0.5))[1]))
 
 
 def _kind(column: Any, values: NDArray[Any]) -> Kind:
@@ -147,11 +181,11 @@ def _kind(column: Any, values: NDArray[Any]) -> Kind:
 
 def _column(column: Any, name: str, rows: int) -> NDArray[Any]:
     """A column as an array [n] or [n, k] without missing values."""
-    if hasattr(column, "detach"):
-        column = column.detach().cpu()
-    values = np.asarray(column)
+    values = _array(column, name)
     if values.ndim not in (1, 2) or len(values) != rows:
         raise InputError(f"{name} have the shape {values.shape}, and the features have {rows} rows")
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
     missing = np.array([_is_missing(one) for one in values.ravel().tolist()]).reshape(rows, -1).any(axis=1)
     if missing.any():
         raise InputError(

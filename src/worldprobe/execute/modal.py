@@ -6,12 +6,12 @@ import hashlib
 import os
 import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from worldprobe.errors import ConfigError
+from worldprobe.errors import ConfigError, WorldprobeError, in_words
 from worldprobe.execute.movable import Movable as Movable
 from worldprobe.io.files import replacing
 from worldprobe.protocols import Outcome
@@ -61,7 +61,7 @@ class Modal:
         if not items:
             return
         assert isinstance(function, Movable)
-        with modal_app.app.run():
+        with _in_words(), modal_app.app.run():
             cloud = Cloud(modal_app.films, modal_app.store, modal_app.FILMS, modal_app.STORE)
             remote_class: Any = getattr(modal_app, function.remote)  # Modal's decorator returns a class of its own
             remote = remote_class.with_options(gpu=self.gpu, max_containers=_MANY)
@@ -87,8 +87,9 @@ class Modal:
         worker = remote(function=pickle.dumps(function.at(cloud.store_path)))
         answers = worker.work.map(there, order_outputs=True, return_exceptions=True)
         for item, answer in zip(items, answers, strict=True):
-            if isinstance(answer, Exception):
-                yield Outcome(item, None, answer)
+            if isinstance(answer, Exception):  # not the item's error, which comes as a value
+                lost = f"a container was lost too often, or could not start: {in_words(answer)}"
+                yield Outcome(item, None, WorldprobeError(lost))
                 continue
             value, error, seconds = answer
             self.seconds += seconds
@@ -160,8 +161,16 @@ class Cloud:
         for key, target in keys.items():
             if target.exists() and _is_chunk(key):
                 continue
-            with suppress(FileNotFoundError), replacing(target) as temporary, temporary.open("wb") as file:
-                self.store.read_file_into_fileobj(f"{_STORE}/{key}", file)
+            # Outside ``replacing``, which takes each OSError within for one of this machine's disk.
+            with suppress(_NotThereError), replacing(target) as temporary:
+                self._copy(f"{_STORE}/{key}", temporary)
+
+    def _copy(self, key: str, to: Path) -> None:
+        with to.open("wb") as file:
+            try:
+                self.store.read_file_into_fileobj(key, file)
+            except FileNotFoundError as error:
+                raise _NotThereError(key) from error
 
     def _names(self, folder: str) -> list[str]:
         """Paths of what is right in a folder of the store's volume."""
@@ -171,6 +180,29 @@ class Cloud:
             return [entry.path.lstrip("/") for entry in self.store.listdir(folder)]
         except (NotFoundError, FileNotFoundError):
             return []
+
+
+class _NotThereError(Exception):
+    """A key that the store's volume does not have: of a clip that failed."""
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Whatever goes wrong with Modal itself (no login, no connection, no credit) becomes one sentence.
+
+    Raises:
+        WorldprobeError: that sentence.
+    """
+    from modal.exception import AuthError, Error
+
+    try:
+        yield
+    except AuthError as error:
+        raise ConfigError(f"Modal does not take the token of this account ({in_words(error)}): {SET_UP}") from error
+    except Error as error:
+        raise WorldprobeError(
+            f"Modal failed: {in_words(error)}. What was brought home is kept; the same command goes on from there"
+        ) from error
 
 
 def _is_chunk(key: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
@@ -50,6 +51,13 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def drop_leftovers(path: Path) -> None:
+    """Remove what processes that were killed have left of ``path``; for whoever alone writes it."""
+    for leftover in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        with suppress(OSError):
+            leftover.unlink()
 
 
 def sha256(path: Path) -> str:

@@ -17,6 +17,7 @@ from worldprobe.config import Decode, Experiment, Predict, to_toml
 from worldprobe.errors import ConfigError, WorldprobeError
 from worldprobe.findings.run_files import read_experiment_text, read_json
 from worldprobe.io.files import write_whole
+from worldprobe.pipeline.claim import alone
 from worldprobe.pipeline.differences import in_words
 from worldprobe.records import VideoRef
 from worldprobe.results import AnyResult, CostResult, read_results, write_results
@@ -24,6 +25,8 @@ from worldprobe.results import AnyResult, CostResult, read_results, write_result
 RESULTS, EXPERIMENT, ALIGNMENT = "results.jsonl", "experiment.toml", "alignment.json"
 # A folder may be given more videos; the machine is no part of what is asked.
 _MAY_DIFFER = ("videos", "labeller", "device", "strict")
+# Stages may end at once, and each reads what the others have written before it writes.
+_MERGE_SECONDS = 60.0
 # What makes two experiments two. All else is how the same one is asked, and may be asked anew in its folder.
 _IDENTITY = ("protocol", "encoder", "labeller")
 _TABLES: dict[str, type[BaseModel]] = {"predict": Predict, "decode": Decode}
@@ -48,6 +51,7 @@ _NAMES = tuple(_RESULTS_OF)
 _PAID = {"encode": "probe", "label": "probe", "train ": "decode"}
 
 
+@alone("results", patience=_MERGE_SECONDS)
 def merge(
     out: Path,
     stage: Stage,

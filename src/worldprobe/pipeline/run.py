@@ -8,6 +8,7 @@ from pathlib import Path
 from worldprobe.config import Experiment, to_toml
 from worldprobe.io.files import StrPath, paths_of, write_whole
 from worldprobe.pipeline.checks import check
+from worldprobe.pipeline.claim import alone
 from worldprobe.pipeline.decode.stage import decode_into
 from worldprobe.pipeline.decode.stage import plan_of as decode_plan_of
 from worldprobe.pipeline.encode.stage import encode_all
@@ -28,6 +29,7 @@ from worldprobe.protocols import Executor, Labeller
 from worldprobe.store import Store
 
 
+@alone("probe")
 def run(
     experiment: Experiment,
     videos: Sequence[StrPath] | StrPath,

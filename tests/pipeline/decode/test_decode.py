@@ -123,9 +123,12 @@ def test_a_bounded_file_takes_fewer_tubelets_a_clip_and_says_no_where_none_fits(
     series, _ = unpooled(store, ids_of(scenes), encoder="vjepa2-tiny", blocks="last")
     clips = [(number, 0) for number in range(12)]
     each = 2 * 3 * 16 * 16
+    (tmp_path / ".f.4711.partial").write_bytes(b"of a process that was killed")
+    (tmp_path / ".g.4711.partial").write_bytes(b"of something else")
     kept = keep_frames(series, clips, tmp_path / "f", size=(16, 16), progress=silent, most_bytes=12 * 4 * each)
     assert (kept.every, kept.file.shape) == (2, (12, 4, 2, 3, 16, 16))
     assert (tmp_path / "f").stat().st_size == 12 * 4 * each
+    assert [one.name for one in tmp_path.glob(".*.partial")] == [".g.4711.partial"]
     with pytest.raises(DecoderError, match="smaller --size"):
         keep_frames(series, clips, tmp_path / "f", size=(16, 16), progress=silent, most_bytes=11 * each)
 

@@ -171,6 +171,8 @@ def _by_search(before: Grey, after: Grey) -> tuple[int, int]:
 def _cost(before: Grey, after: Grey, xy: tuple[int, int]) -> float:
     """Mean difference at a whole displacement, each capped: what moves by itself counts little."""
     (x, y), (height, width) = xy, before.shape
+    if abs(x) >= width or abs(y) >= height:  # of a tiny picture nothing overlaps so far away
+        return np.inf
     here = before[max(0, -y) : height - max(0, y), max(0, -x) : width - max(0, x)]
     if here.size < _LEAST_OVERLAP * before.size:
         return np.inf

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from worldprobe.decoders.pairs import FrameFile, StoredPairs
 from worldprobe.errors import DecoderError, VideoError
 from worldprobe.geometry import View
-from worldprobe.io.files import replacing
+from worldprobe.io.files import drop_leftovers, replacing
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.progress import Progress
 from worldprobe.pipeline.sources import open_source
@@ -81,6 +81,7 @@ def keep_frames(
     shape = (-(-grid.time // every), grid.tubelet, 3, *size)
     need = len(clips) * int(np.prod(shape))
     path.parent.mkdir(parents=True, exist_ok=True)
+    drop_leftovers(path)
     if (free := shutil.disk_usage(path.parent).free) < need:
         raise DecoderError(
             f"frames need {need / 1e9:.1f} GB beside {path}, {free / 1e9:.1f} GB are free there. Make room, or "

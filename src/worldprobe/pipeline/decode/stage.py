@@ -9,6 +9,7 @@ from worldprobe.config import Decode, Experiment
 from worldprobe.findings.setup import spread_note
 from worldprobe.io.files import StrPath, paths_of, sha256
 from worldprobe.labels.load import load_labeller
+from worldprobe.pipeline.claim import alone
 from worldprobe.pipeline.decode.frames import regions_of
 from worldprobe.pipeline.decode.ladder import ladder
 from worldprobe.pipeline.decode.pictures import PICTURES, write_film, write_pictures
@@ -27,6 +28,7 @@ from worldprobe.store import Store
 from worldprobe.video.rendered.scenes import truth_path
 
 
+@alone("decode")
 def decode_into(
     out: StrPath,
     store: Store,

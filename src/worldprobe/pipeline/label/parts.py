@@ -25,11 +25,11 @@ class Parts:
         """For a table that will be written at a path.
 
         Args:
-            labeller: its name; a file that it names is known by its size and time.
+            labeller: its name; a file or folder that it names is known by sizes and times.
             settings: everything else that the labels depend on.
         """
         self.folder = table.with_name(f".{table.name}.parts")
-        known = f"{__version__}\n{labeller}\n{_stamp(labeller.partition(':')[2])}\n{settings}"
+        known = f"{__version__}\n{labeller}\n{_stamp(labeller.partition(':')[2], table)}\n{settings}"
         self._key = hashlib.sha256(known.encode()).hexdigest()[:16]
 
     def get(self, video: str) -> tuple[Labels, dict[int, str]] | None:
@@ -65,9 +65,28 @@ class Parts:
         return self.folder / f"{video[:40]}-{self._key}.parquet"
 
 
-def _stamp(file: str) -> str:
-    try:
-        found = os.stat(file)
-    except (OSError, ValueError):
-        return ""
-    return f"{found.st_size} {found.st_mtime_ns}"
+def _stamp(argument: str, table: Path) -> str:
+    """Sizes and times of the file that a labeller names, with options behind it or not, or of the files in
+    the folder that it names, but for what is written there with the table; empty where it names none."""
+    for place in dict.fromkeys((argument, argument.rpartition("?")[0])):
+        try:
+            found = [(one, os.stat(one)) for one in _files(Path(place), table)] if place else []
+        except (OSError, ValueError):
+            continue
+        if found:
+            return "\n".join(f"{name} {one.st_size} {one.st_mtime_ns}" for name, one in found)
+    return ""
+
+
+def _files(place: Path, table: Path) -> list[Path]:
+    if not place.is_dir():
+        return [place]
+    place, table = place.resolve(), table.resolve()
+    written = table.parent if table.parent != place else table
+    return [
+        one
+        for one in sorted(place.rglob("*"))
+        if one.is_file()
+        and not one.is_relative_to(written)
+        and not any(name.startswith(".") for name in one.relative_to(place).parts)
+    ]

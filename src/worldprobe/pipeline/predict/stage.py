@@ -14,6 +14,7 @@ from worldprobe.errors import PredictionError, VideoError
 from worldprobe.findings.run_files import read_json
 from worldprobe.findings.setup import spread_note
 from worldprobe.io.files import StrPath, paths_of
+from worldprobe.pipeline.claim import alone
 from worldprobe.pipeline.failures import Failure
 from worldprobe.pipeline.folder import PREDICT, STORE, add_notes, merge
 from worldprobe.pipeline.ledger import Ledger, device_of, foretold
@@ -57,6 +58,7 @@ class _Job:
     progress: Progress
 
 
+@alone("predict")
 def predict(
     experiment: Experiment,
     videos: Sequence[StrPath] | StrPath,

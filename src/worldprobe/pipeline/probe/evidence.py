@@ -254,7 +254,9 @@ def with_power(one: Answered, planted: Mapping[Hashable, Question], answers: Ans
     if question is None or one.control != "none" or one.leaky:
         return one
     given = answers[one.question.name, "planted"]
-    return replace(one, detectable=detectable(question.target, given.prediction, given.constant, one.folds))
+    real = numbers(one.question)
+    found = detectable(question.target, given.prediction, given.constant, one.folds, target=real)
+    return replace(one, detectable=found)
 
 
 def _power_line(one: Answered) -> PowerResult:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from worldprobe.io.files import StrPath
 from worldprobe.labels.speeds import speed_notes
+from worldprobe.pipeline.claim import alone
 from worldprobe.pipeline.costs import cost_and_sight
 from worldprobe.pipeline.folder import PROBE, merge, write_alignment
 from worldprobe.pipeline.ledger import Ledger
@@ -24,6 +25,7 @@ from worldprobe.records import Labels, reading_notes
 from worldprobe.store import Input, Store
 
 
+@alone("probe")
 def probe_into(
     out: StrPath,
     store: Store,

@@ -108,11 +108,17 @@ def question_of(name: object, plants: Floats) -> Question:
     return Question(("planted", name), _MixedRidge(), plants, blocks=plants.shape[1])
 
 
-def detectable(plants: Floats, prediction: Floats, constant: Floats, folds: Folds) -> Detectable:
+def detectable(
+    plants: Floats, prediction: Floats, constant: Floats, folds: Folds, *, target: Floats | None = None
+) -> Detectable:
     """What of ``planted`` was found, out of fold, by the same test as the real target is put to.
+
+    Plants vary in every group. A target that is itself in few of them (a class in 2 of 30, say) may not pass the
+    test however well it is read: then nothing is said to be detectable.
 
     Args:
         plants, prediction, constant: [n, columns].
+        target: the real one [n, k], of classes their indicators.
     """
     z = group_z(plants, prediction, constant, folds.unit, blocks=plants.shape[1])
     found, nulls = z[:-NULLS].reshape(len(_KINDS), len(EFFECTS), PLANTS), z[-NULLS:]
@@ -120,8 +126,15 @@ def detectable(plants: Floats, prediction: Floats, constant: Floats, folds: Fold
     # test, at 1 in 21.
     above = nulls.max() if folds.purge else nulls.mean() + _DEVIATIONS * nulls.std(ddof=1)
     least = max(LEAST_Z, float(above))
+    if target is not None and _perfect(target, folds.unit) <= least:
+        return Detectable(None, None, least)
     easy, hard = (_least_effect((one > least).mean(axis=1)) for one in found)
     return Detectable(easy, hard, least)
+
+
+def _perfect(target: Floats, unit: Ints) -> float:
+    """``group_z`` of a target [n, k] that is predicted without an error: little where few groups hold all of it."""
+    return float(group_z(target, target, np.broadcast_to(target.mean(axis=0), target.shape), unit)[0])
 
 
 def accuracy_over_chance(effect: float, shares: Sequence[float]) -> float:

@@ -25,6 +25,16 @@ class InputError(ProbeError, ValueError):
     """What an estimator was given does not allow a fit; a ValueError too, as scikit-learn's callers expect."""
 
 
+def require_unmasked(values: object, name: str) -> None:
+    """Raise InputError for an array of which a mask hides values: without its mask they would be read."""
+    if isinstance(values, np.ma.MaskedArray) and (hidden := np.asarray(np.ma.getmaskarray(values))).any():
+        rows = hidden.reshape(len(values), -1).any(axis=1)
+        raise InputError(
+            f"{name} are masked in {int(rows.sum())} of {rows.size} rows, first in row {int(rows.argmax())}: leave "
+            "those rows out, everywhere"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class RidgeSums:
     """All that a ridge regression has to know of its rows: as large for ten rows as for ten million.

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 
 from worldprobe.probes.choice import Validated, fit_chosen
 from worldprobe.probes.linear.design import Design
-from worldprobe.probes.linear.estimators import InputError
+from worldprobe.probes.linear.estimators import InputError, require_unmasked
 from worldprobe.probes.linear.logistic import FittedLogistic, Logistic, log_softmax
 from worldprobe.probes.linear.ridge import Ridge
 from worldprobe.probes.metrics import varying
@@ -60,11 +60,14 @@ class GroupedProbe(BaseEstimator):  # type: ignore[misc]
             groups: what may not stand on both sides of an inner fold, [n] of any type; None: each row is one.
 
         Raises:
-            InputError: an unknown kind, one class only, one group only, or groups of another length.
+            InputError: an unknown kind, one class only, one group only, groups of another length, or values that
+                are masked.
             ValueError: NaN or infinity, shapes that do not go together, or a target that is no class.
         """
         if self.kind not in ("regression", "classification"):
             raise InputError(f"kind is 'regression' or 'classification', got {self.kind!r}")
+        for name, values in (("X", X), ("y", y), ("groups", groups)):
+            require_unmasked(values, name)
         numeric = self.kind == "regression"
         inputs, target = validate_data(
             self, X, y, multi_output=numeric, y_numeric=numeric, dtype=(np.float64, np.float32)
@@ -102,6 +105,7 @@ class GroupedProbe(BaseEstimator):  # type: ignore[misc]
         Raises:
             ValueError: shapes that do not go together.
         """
+        require_unmasked(y, "y")
         found, truth = self.predict(X), np.asarray(y)
         if self.kind == "classification":
             return float(balanced_accuracy_score(truth, found))
@@ -120,6 +124,7 @@ class GroupedProbe(BaseEstimator):  # type: ignore[misc]
 
     def _output(self, X: ArrayLike) -> Floats:
         check_is_fitted(self, "coef_")
+        require_unmasked(X, "X")
         inputs = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
         output = inputs @ self.coef_ + self.intercept_
         if isinstance(self._of, Shares):
