@@ -333,6 +333,8 @@ N = len(F)
         (F, {}, G, {}, "no columns"),
         (F, L, G, {"kinds": {"weight": "regression"}}, "kinds name weight"),
         (F, L["loudness"], G, {"kinds": "ranking"}, "the kind of 'label'"),
+        (F, L["loudness"], G, {"seed": -1}, "a seed is a whole number of 0 or more, got -1"),
+        (F, L["loudness"], G, {"seed": 1.5}, "a seed is a whole number .* got 1.5"),
         (F, L["loudness"], G, {"controls": {"mfcc": F}}, "no control 'mfcc' .*pixels: the raw input"),
         (F, L["loudness"], G, {"controls": {"pixels": F[1:]}}, "the control pixels has 23 rows"),
     ],

@@ -35,6 +35,13 @@ class Labels:
     values: NDArray[Any]
 
 
+def seed_of(value: Any) -> int:
+    """Read a seed as Python's int. Raises InputError where it is no whole number of 0 or more."""
+    if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 0:
+        return int(value)
+    raise InputError(f"a seed is a whole number of 0 or more, got {value!r}")
+
+
 def features_of(values: Any, name: str) -> NDArray[np.float32]:
     """Read features: float32 [n, d] of an array, a tensor or a frame of numbers; what is wider is centred first.
 

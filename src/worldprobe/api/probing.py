@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score
 
-from worldprobe.api.arrays import Labels, features_of, groups_of, labels_of, require_same_index
+from worldprobe.api.arrays import Labels, features_of, groups_of, labels_of, require_same_index, seed_of
 from worldprobe.api.report import ProbeReport
 from worldprobe.controls import Control
 from worldprobe.pipeline.probe.answers import Answers, ProbeTask, beside_controls, lines
@@ -73,10 +73,11 @@ def probe(
         seed: deals groups into folds, and rows and groups into controls.
 
     Raises:
-        InputError: rows that differ in number, missing values, a constant or a single class, too few groups, or an
-            unknown control (a ``ValueError`` and a ``WorldprobeError``).
+        InputError: rows that differ in number, missing values, a constant or a single class, too few groups, an
+            unknown control, or a seed that is none (a ``ValueError`` and a ``WorldprobeError``).
     """
     require_same_index(features, {"labels": labels, "groups": groups, **(controls or {})})
+    seed = seed_of(seed)
     if unknown := [one for one in evidence if one not in ("code", "learning")]:
         raise InputError(f"no evidence {unknown[0]!r}: choose from code, learning")
     inputs = features_of(features, "features")
@@ -124,6 +125,7 @@ def cross_validate(
         InputError: as ``probe``, and for several tasks.
     """
     require_same_index(features, {"labels": labels, "groups": groups})
+    seed = seed_of(seed)
     inputs = features_of(features, "features")
     unit, tasks = groups_of(groups, len(inputs)), labels_of(labels, kind, len(inputs))
     if len(tasks) != 1:
