@@ -81,7 +81,7 @@ bench: install
 	$(BIN)/python -m benchmarks.limit --repeats 3
 	$(BIN)/python -m benchmarks.reading --repeats 1
 	$(BIN)/python -m benchmarks.small --repeats 2
-	$(BIN)/python -m benchmarks.end_to_end --samples 15 --every 5
+	$(BIN)/python -m benchmarks.end_to_end --samples 20 --every 5
 
 # What needs an NVIDIA GPU: the tests of tests/gpu, then benchmarks/gpu.py, six minutes at most.
 gpu: install
