@@ -2,7 +2,8 @@
 
 The matrix rate is that of a large product in bfloat16, the memory rate that of a copy. The floor of a clip is its
 operations at the matrix rate. The parts of a block are timed alone, on tensors of the clip's size; last a clip with
-one more beside it, on a CPU each on half of the cores.
+one more beside it, on a CPU each on half of the cores; and there a block in float32, by oneDNN's products where the
+processor has AVX-512, and by torch's plain ones.
 
     python -m benchmarks.limit [--frames 16] [--blocks 4] [--device cpu] [--repeats 7]
 
@@ -17,10 +18,12 @@ import statistics
 import time
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import torch
 from transformers import VJEPA2Config, VJEPA2Model
 
+from worldprobe.encoders import forward as module
 from worldprobe.encoders.forward import Forward, rotations, turned
 from worldprobe.encoders.lanes import side_by_side
 
@@ -82,6 +85,23 @@ def parts(forward: Forward, pixels: torch.Tensor, device: str) -> dict[str, floa
         }
 
 
+def in_float32(pixels: torch.Tensor) -> dict[str, float]:
+    """Median seconds of a block by each kind of products, in turn."""
+    ways = {}
+    for name, fused in (("as encoding does", module._has_bf16_products), ("torch's products", lambda: False)):
+        with mock.patch.object(module, "_has_bf16_products", fused):
+            encoder = VJEPA2Model(VJEPA2Config(num_hidden_layers=1)).encoder
+            ways[name] = Forward(encoder, device="cpu", dtype=torch.float32)
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for repeat in range(repeats + 1):
+        for name, forward in ways.items():
+            started = time.perf_counter()
+            forward(pixels, {0})
+            if repeat:
+                times[name].append(time.perf_counter() - started)
+    return {name: statistics.median(of) for name, of in times.items()}
+
+
 def main() -> None:
     global repeats
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -111,10 +131,14 @@ def main() -> None:
     print(f"  {'the rest':26} {1e3 * (whole - sum(found.values())):9.1f} ms")
     beside = seconds(lambda: side_by_side(forward, pixels.repeat(2, 1, 1, 1, 1), last), asked.device) / 2
     print(f"{'with one more beside it':28} {1e3 * beside:9.1f} ms a clip, {floor / beside:.0%}")
+    plain = in_float32(pixels) if asked.device == "cpu" else {}
+    for name, took in plain.items():
+        print(f"{'a block in float32':20} {name:18} {1e3 * took:9.1f} ms")
     print(
         json.dumps(
             {
                 **rates,
+                "a_block_in_float32": plain,
                 "floor_seconds": floor,
                 "seconds": whole,
                 "utilisation": floor / whole,
