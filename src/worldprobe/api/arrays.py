@@ -64,7 +64,7 @@ def features_of(values: Any, name: str) -> NDArray[np.float32]:
             f"{int(bad.argmax())}: leave those rows out, of labels and groups too"
         )
     if found.dtype == np.float64:  # float32 would lose what varies around a large mean
-        found = _lifted(found - found.mean(axis=0))
+        found = _scaled(found - found.mean(axis=0), _LEAST)
     with np.errstate(over="ignore"):
         found = found.astype(np.float32, copy=False)
     if not finite_rows(found).all():
@@ -155,21 +155,14 @@ def _labels(task: str, column: Any, kind: Kind | None, rows: int) -> Labels:
         raise InputError(f"{task!r} is asked for as a regression and holds no numbers: {error}") from error
     if not np.isfinite(numbers).all():
         raise InputError(f"{task!r} holds infinity: leave those rows out, of features and groups too")
-    return Labels(task, kind, _squarable(numbers))
+    return Labels(task, kind, _scaled(numbers, 1 / _SQUARABLE, _SQUARABLE))
 
 
-def _squarable(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale columns whose squares float64 could not hold by a power of two, which no score depends on."""
+def _scaled(values: NDArray[np.float64], least: float, largest: float = np.inf) -> NDArray[np.float64]:
+    """Scale columns whose largest value is not between these by a power of two, on which no score depends."""
     most = np.abs(values).max(axis=0, initial=0.0)
-    outside = (most > 0) & ((most < 1 / _SQUARABLE) | (most > _SQUARABLE))
+    outside = (most > 0) & ((most < least) | (most > largest))
     return np.asarray(np.ldexp(values, -np.frexp(np.where(outside, most, 0.5))[1]))
-
-
-def _lifted(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale columns that float32 would round to 0 by a power of two: probes standardise them anyway."""
-    most = np.abs(values).max(axis=0, initial=0.0)
-    low = (most > 0) & (most < _LEAST)
-    return np.asarray(np.ldexp(values, -np.frexp(np.where(low, most, 0.5))[1]))
 
 
 def _kind(column: Any, values: NDArray[Any]) -> Kind:
